@@ -1,0 +1,124 @@
+import { argon2, randomBytes, randomInt, timingSafeEqual } from 'node:crypto'
+import { promisify } from 'node:util'
+import { StoreUnreadable } from '../errors.ts'
+
+/** The cost of one Argon2id hash (RFC 9106, section 3.1). */
+export interface Argon2Parameters {
+  readonly memoryKiB: number
+  readonly passes: number
+  readonly parallelism: number
+}
+
+/** Turns passwords into PHC strings and back into a yes or no. */
+export interface Passwords {
+  hash(password: string): Promise<string>
+  /** Costs what `stored` says, whatever the answer. @throws StoreUnreadable: not a PHC string */
+  verify(password: string, stored: string): Promise<boolean>
+  /** Whether `stored` was made with other parameters than today's. */
+  needsRehash(stored: string): boolean
+  /** A PHC string that no password matches and that costs as much to verify as a real one. */
+  decoy(): string
+}
+
+/** OWASP's first choice for a server that also does other work: 19 MiB, 2 passes, 1 lane. */
+export const DEFAULT_ARGON2: Argon2Parameters = { memoryKiB: 19_456, passes: 2, parallelism: 1 }
+
+const SALT_BYTES = 16
+const HASH_BYTES = 32
+const PHC = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/
+
+/** Without 0, 1, i, l and o, which look alike: 31 characters, 4.95 bits each. */
+const READABLE = '23456789abcdefghjkmnpqrstuvwxyz'
+
+interface Phc {
+  readonly parameters: Argon2Parameters
+  readonly salt: Buffer
+  readonly hash: Buffer
+}
+
+const derive = promisify(argon2)
+
+/**
+ * Argon2id in PHC string format (`$argon2id$v=19$m=..,t=..,p=..$salt$hash`). Each stored string
+ * carries its own parameters, so that they can be raised at any time.
+ */
+export function createPasswords(parameters: Argon2Parameters = DEFAULT_ARGON2): Passwords {
+  return {
+    async hash(password) {
+      const salt = randomBytes(SALT_BYTES)
+      const hash = await deriveHash(password, { parameters, salt, length: HASH_BYTES })
+      return formatPhc({ parameters, salt, hash })
+    },
+
+    async verify(password, stored) {
+      const { parameters: storedParameters, salt, hash } = parsePhc(stored)
+      const derived = await deriveHash(password, {
+        parameters: storedParameters,
+        salt,
+        length: hash.length,
+      })
+      return timingSafeEqual(derived, hash)
+    },
+
+    needsRehash(stored) {
+      const { parameters: was, hash } = parsePhc(stored)
+      return (
+        was.memoryKiB !== parameters.memoryKiB ||
+        was.passes !== parameters.passes ||
+        was.parallelism !== parameters.parallelism ||
+        hash.length !== HASH_BYTES
+      )
+    },
+
+    decoy: () =>
+      formatPhc({ parameters, salt: randomBytes(SALT_BYTES), hash: randomBytes(HASH_BYTES) }),
+  }
+}
+
+/**
+ * A password to be used once, read out or typed from paper: four groups of five, 99 bits.
+ * @example generatePassword() // 'k7m2q-x9bfd-4hwne-tr3yp'
+ */
+export function generatePassword(): string {
+  const group = () => Array.from({ length: 5 }, () => READABLE[randomInt(READABLE.length)]).join('')
+  return [group(), group(), group(), group()].join('-')
+}
+
+/** NFKC, so that one password typed on two keyboards is one password (NIST SP 800-63B, 3.1.1.2). */
+function deriveHash(
+  password: string,
+  { parameters, salt, length }: { parameters: Argon2Parameters; salt: Buffer; length: number },
+): Promise<Buffer> {
+  return derive('argon2id', {
+    message: password.normalize('NFKC'),
+    nonce: salt,
+    memory: parameters.memoryKiB,
+    passes: parameters.passes,
+    parallelism: parameters.parallelism,
+    tagLength: length,
+  })
+}
+
+function formatPhc({ parameters: { memoryKiB, passes, parallelism }, salt, hash }: Phc): string {
+  const base64 = (bytes: Buffer) => bytes.toString('base64').replaceAll('=', '')
+  const cost = `m=${memoryKiB},t=${passes},p=${parallelism}`
+  return `$argon2id$v=19$${cost}$${base64(salt)}$${base64(hash)}`
+}
+
+function parsePhc(stored: string): Phc {
+  const [, memoryKiB, passes, parallelism, salt, hash] = PHC.exec(stored) ?? []
+  if (salt === undefined || hash === undefined) {
+    throw new StoreUnreadable(
+      'A stored password is not an Argon2id PHC string. Set a new one with: keyturn accounts passwd',
+    )
+  }
+  return {
+    parameters: {
+      memoryKiB: Number(memoryKiB),
+      passes: Number(passes),
+      parallelism: Number(parallelism),
+    },
+    salt: Buffer.from(salt, 'base64'),
+    hash: Buffer.from(hash, 'base64'),
+  }
+}

@@ -1,0 +1,40 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
+/**
+ * The only reader of time. Instants are whole seconds since the epoch, like `iat` and `exp`
+ * (RFC 7519, section 2); milliseconds live in this file alone.
+ */
+export interface Clock {
+  /** Wall-clock time, in whole seconds since the epoch. May jump when somebody sets the clock. */
+  now(): number
+  /** Seconds since an arbitrary start, with fraction. Never jumps; only differences mean anything. */
+  elapsed(): number
+  /** Resolves after `seconds`, or as soon as `signal` is aborted. Never rejects. */
+  sleep(seconds: number, signal: AbortSignal): Promise<void>
+}
+
+/** setTimeout takes a signed 32-bit number of milliseconds; a longer sleep would end at once. */
+const LONGEST_SLEEP = Math.floor((2 ** 31 - 1) / 1000)
+
+export const systemClock: Clock = {
+  now: () => Math.floor(Date.now() / 1000),
+  elapsed: () => performance.now() / 1000,
+  sleep: (seconds, signal) =>
+    delay(Math.min(seconds, LONGEST_SLEEP) * 1000, undefined, { signal }).catch(() => {}),
+}
+
+/** An instant as RFC 3339 text in UTC, for people and for JSON. */
+export function toRfc3339(at: number): string {
+  return new Date(at * 1000).toISOString().replace('.000Z', 'Z')
+}
+
+/**
+ * Reads RFC 3339 text such as `2026-11-22T10:00:00Z`.
+ * @returns seconds since the epoch, rounded down, or undefined where the text is no instant
+ */
+export function fromRfc3339(text: string): number | undefined {
+  if (!/^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/.test(text))
+    return undefined
+  const milliseconds = Date.parse(text)
+  return Number.isNaN(milliseconds) ? undefined : Math.floor(milliseconds / 1000)
+}

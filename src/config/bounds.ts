@@ -1,0 +1,231 @@
+import type { Violation } from '../errors.ts'
+import {
+  COOKIE_RING,
+  isSignatureAlgorithm,
+  type RingPolicy,
+  signatureRing,
+} from '../keys/policy.ts'
+import { formatDuration as text } from './duration.ts'
+import { longestToken, ringOverrides, ringSetting, rotationPolicies } from './policies.ts'
+import { publishedKeysBound } from './published-keys.ts'
+import type { Settings } from './schema.ts'
+
+/**
+ * Rules that tie settings to each other (`design.md`, section 4). Pure. Each broken rule says in
+ * words what goes wrong, with the numbers, and the smallest change that mends it.
+ */
+
+/** Every broken rule. */
+export function brokenBounds(settings: Settings): readonly Violation[] {
+  return [
+    ...issuerBound(settings),
+    ...keyStoreBound(settings),
+    ...refreshBound(settings),
+    ...ringBounds(settings),
+    ...ringsBound(settings),
+    ...publishedKeysBound(settings),
+    ...grantBound(settings),
+    ...resourceBounds(settings),
+    ...clientBounds(settings),
+  ]
+}
+
+/** A rule that a ring breaks, and the seconds it needs. */
+interface RingProblem {
+  readonly violation: Violation
+  readonly least: number
+}
+
+/** Rings that share a setting are mended together, so the neediest speaks for all of them. */
+function ringBounds(settings: Settings): readonly Violation[] {
+  const neediest = new Map<string, RingProblem>()
+  for (const policy of rotationPolicies(settings).rings) {
+    for (const bound of [propagationBound, retentionBound, cryptoperiodBound]) {
+      const problem = bound(settings, policy)
+      if (!problem) continue
+      const key = `${problem.violation.rule} ${problem.violation.path}`
+      if (problem.least > (neediest.get(key)?.least ?? 0)) neediest.set(key, problem)
+    }
+  }
+  return [...neediest.values()].map((problem) => problem.violation)
+}
+
+/** Every node has loaded a new key, and every cached JWKS has it, before it signs. */
+function propagationBound(settings: Settings, policy: RingPolicy): RingProblem | undefined {
+  const { maxRingAge, clockSkew, jwksMaxAge } = settings.rotation
+  const least = maxRingAge + (policy.published ? jwksMaxAge : 0) + 2 * clockSkew
+  if (policy.propagation >= least) return undefined
+  const cached = policy.published ? ` + jwksMaxAge ${text(jwksMaxAge)}` : ''
+  const late = policy.published
+    ? 'relying parties may hold a JWKS without it'
+    : 'nodes may not have loaded it'
+  const message =
+    `a new key of ring ${policy.ring} would sign after ${text(policy.propagation)}, but ${late} for ` +
+    `${text(least)} (maxRingAge ${text(maxRingAge)}${cached} + 2 x clockSkew ${text(clockSkew)})`
+  const { path, value } = ringSetting(settings, policy.ring, 'propagation')
+  const fix = atLeast(path, least)
+  return { violation: { path, value, rule: 'propagation', message, fix }, least }
+}
+
+/** A key verifies until the last token it signed has expired. */
+function retentionBound(settings: Settings, policy: RingPolicy): RingProblem | undefined {
+  const { clockSkew } = settings.rotation
+  const longest = policy.published
+    ? longestToken(settings)
+    : { name: 'tokens.session', lifetime: settings.tokens.session }
+  const least = longest.lifetime + 2 * clockSkew
+  if (policy.retention >= least) return undefined
+  const message =
+    `a retired key of ring ${policy.ring} would be kept for ${text(policy.retention)}, but what it ` +
+    `signed may be valid for ${text(least)} (${longest.name} ${text(longest.lifetime)} + 2 x ` +
+    `clockSkew ${text(clockSkew)})`
+  const { path, value } = ringSetting(settings, policy.ring, 'retention')
+  if (policy.published) {
+    const fix = atLeast(path, least)
+    return { violation: { path, value, rule: 'retention', message, fix }, least }
+  }
+  // Sessions usually outlive tokens: the cookie ring is mended without touching the others.
+  const fix = atLeast(`rotation.rings.${COOKIE_RING}.retention`, least)
+  return { violation: { path, value, rule: 'cookie-retention', message, fix }, least }
+}
+
+/** A key that retires before it may sign is of no use. */
+function cryptoperiodBound(settings: Settings, policy: RingPolicy): RingProblem | undefined {
+  const { ring, cryptoperiod, propagation } = policy
+  if (cryptoperiod > propagation) return undefined
+  const { path, value } = ringSetting(settings, ring, 'cryptoperiod')
+  const message =
+    `a key of ring ${ring} would sign for ${text(cryptoperiod)}, but its successor must be ` +
+    `published for ${text(propagation)} before it takes over (propagation)`
+  const fix = `set ${path} to more than ${text(propagation)}`
+  return { violation: { path, value, rule: 'cryptoperiod', message, fix }, least: propagation }
+}
+
+/** One failed refresh is not an outage. */
+function refreshBound({ rotation }: Settings): readonly Violation[] {
+  const { refreshInterval, maxRingAge } = rotation
+  if (2 * refreshInterval <= maxRingAge) return []
+  const path = 'rotation.refreshInterval'
+  const message =
+    `keys are loaded every ${text(refreshInterval)}; after one failure they would be older than ` +
+    `maxRingAge ${text(maxRingAge)}, and the node would stop signing`
+  const fix = `set ${path} to at most ${text(Math.floor(maxRingAge / 2))}`
+  return [{ path, value: text(refreshInterval), rule: 'refresh-interval', message, fix }]
+}
+
+function ringsBound(settings: Settings): readonly Violation[] {
+  const { rings } = settings.rotation
+  const violations: Violation[] = []
+  if (!Object.keys(rings).some((ring) => ring !== COOKIE_RING)) {
+    const path = 'rotation.rings'
+    const message = 'no ring signs tokens'
+    const fix = `add sig/RS256: {} to ${path}`
+    violations.push({ path, value: Object.keys(rings), rule: 'signing-ring', message, fix })
+  }
+  const archive = ringOverrides(settings, COOKIE_RING).archive ?? 0
+  if (archive > 0) {
+    const path = `rotation.rings.${COOKIE_RING}.archive`
+    const message = 'cookie keys have no public half that could be kept'
+    const fix = `remove ${path}, or set it to 0s`
+    violations.push({ path, value: text(archive), rule: 'cookie-archive', message, fix })
+  }
+  return violations
+}
+
+function issuerBound({ environment, issuer }: Settings): readonly Violation[] {
+  if (environment !== 'production' || issuer.startsWith('https:')) return []
+  const message = 'in production the issuer must be an https URL'
+  const fix = `set issuer to an https:// URL, or environment to development`
+  return [{ path: 'issuer', value: issuer, rule: 'production-issuer', message, fix }]
+}
+
+function keyStoreBound({ keyStore }: Settings): readonly Violation[] {
+  if (keyStore.type !== 'module' || keyStore.module !== null) return []
+  const path = 'keyStore.module'
+  const message = 'keyStore.type is module, but no module is named'
+  const fix = `set ${path} to the path of an ES module that exports createKeyStore`
+  return [{ path, value: null, rule: 'key-store-module', message, fix }]
+}
+
+/** A refresh token is of no use after its grant. */
+function grantBound({ tokens }: Settings): readonly Violation[] {
+  if (tokens.grant >= tokens.refreshToken) return []
+  const path = 'tokens.grant'
+  const message =
+    `grants end after ${text(tokens.grant)}, before the refresh tokens that depend on them ` +
+    `(tokens.refreshToken ${text(tokens.refreshToken)})`
+  const fix = atLeast(path, tokens.refreshToken)
+  return [{ path, value: text(tokens.grant), rule: 'grant', message, fix }]
+}
+
+function resourceBounds(settings: Settings): readonly Violation[] {
+  const { resources } = settings
+  return resources
+    .flatMap(({ tokenFormat, algorithm }, index) => {
+      const path = `resources.${index}.algorithm`
+      return tokenFormat === 'jwt' ? algorithmBound(settings, path, algorithm) : []
+    })
+    .concat(
+      repeated(
+        resources.map((resource) => resource.identifier),
+        'resources',
+        'identifier',
+      ),
+    )
+}
+
+function clientBounds(settings: Settings): readonly Violation[] {
+  const { clients } = settings
+  const algorithms = clients.flatMap((client, index) => {
+    const requested = {
+      // OpenID Connect Registration 1.0, section 2: RS256 if omitted.
+      id_token_signed_response_alg: client.id_token_signed_response_alg ?? 'RS256',
+      userinfo_signed_response_alg: client.userinfo_signed_response_alg,
+      introspection_signed_response_alg: client.introspection_signed_response_alg,
+      authorization_signed_response_alg: client.authorization_signed_response_alg,
+    }
+    return Object.entries(requested).flatMap(([name, algorithm]) =>
+      algorithm === undefined
+        ? []
+        : algorithmBound(settings, `clients.${index}.${name}`, algorithm),
+    )
+  })
+  return algorithms.concat(
+    repeated(
+      clients.map((client) => client.client_id),
+      'clients',
+      'client_id',
+    ),
+  )
+}
+
+function algorithmBound(
+  { rotation }: Settings,
+  path: string,
+  algorithm: string,
+): readonly Violation[] {
+  const ring = signatureRing(algorithm)
+  if (Object.hasOwn(rotation.rings, ring)) return []
+  const message = `no ring signs with ${algorithm}`
+  const rings = Object.keys(rotation.rings).filter((name) => name !== COOKIE_RING)
+  const others = rings.map((name) => name.slice(name.indexOf('/') + 1)).join(' or ')
+  const change = [
+    ...(others ? [`set ${path} to ${others}`] : []),
+    ...(isSignatureAlgorithm(algorithm) ? [`add ${ring}: {} to rotation.rings`] : []),
+  ]
+  return [{ path, value: algorithm, rule: 'algorithm-ring', message, fix: change.join(', or ') }]
+}
+
+function repeated(values: readonly string[], list: string, name: string): readonly Violation[] {
+  return values.flatMap((value, index) => {
+    const first = values.indexOf(value)
+    if (first === index) return []
+    const path = `${list}.${index}.${name}`
+    const message = `${list}.${first} has the same ${name}`
+    return [{ path, value, rule: 'repeated', message, fix: `remove or rename ${list}.${index}` }]
+  })
+}
+
+function atLeast(path: string, seconds: number): string {
+  return `set ${path} to at least ${text(seconds)}`
+}

@@ -1,0 +1,134 @@
+import type { z } from 'zod'
+import type { Violation } from '../errors.ts'
+import { type Settings, settingsSchema } from './schema.ts'
+import { masked } from './secret.ts'
+import {
+  childNode,
+  childValue,
+  isMap,
+  nearestPath,
+  type Path,
+  type SettingNode,
+  settingsBelow,
+} from './setting.ts'
+
+/** The merged settings against the schema, one violation for each problem. */
+
+export interface CheckedSettings {
+  /**
+   * The settings; with defaults in the place of what is wrong, so that rules between settings can
+   * be checked all the same. Undefined where that is not possible.
+   */
+  readonly settings: Settings | undefined
+  readonly violations: readonly Violation[]
+}
+
+export interface KnownSettings {
+  readonly tree: SettingNode
+  /** A complete and valid value. */
+  readonly defaults: unknown
+}
+
+export function checkSettings(value: unknown, known: KnownSettings): CheckedSettings {
+  const result = settingsSchema.safeParse(value, { error: expectation })
+  if (result.success) return { settings: result.data, violations: [] }
+  const { issues } = result.error
+  const repaired = issues
+    .flatMap(pathsOf)
+    .reduce((rest, path) => withDefault(rest, known.defaults, path), value)
+  return {
+    settings: settingsSchema.safeParse(repaired).data,
+    violations: issues.flatMap((issue) => violationsOf(issue, value, known.tree)),
+  }
+}
+
+type Issue = z.core.$ZodIssue
+
+const TYPES: Readonly<Record<string, string>> = {
+  string: 'text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'a map',
+  record: 'a map',
+}
+
+/** Ends the sentence "it must be ...", for rules of the schema that do not say it themselves. */
+function expectation(issue: z.core.$ZodRawIssue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      return TYPES[issue.expected] ?? issue.expected
+    case 'invalid_value':
+      return `one of ${issue.values.join(', ')}`
+    case 'too_small':
+      return `at least ${issue.minimum}`
+    case 'too_big':
+      return `at most ${issue.maximum}`
+    default:
+      return 'something else'
+  }
+}
+
+const RULES: Readonly<Record<string, string>> = {
+  invalid_type: 'type',
+  invalid_value: 'choice',
+  too_small: 'range',
+  too_big: 'range',
+}
+
+function violationsOf(issue: Issue, value: unknown, tree: SettingNode): readonly Violation[] {
+  if (issue.code === 'unrecognized_keys') {
+    return pathsOf(issue).map((path) => unknownSetting(path, value, tree))
+  }
+  const path = issue.path.map(String)
+  const node = path.reduce<SettingNode | undefined>(
+    (parent, name) => parent && childNode(parent, name),
+    tree,
+  )
+  const shown = masked(path.reduce(childValue, value), node)
+  const name = path.join('.')
+  const state = shown === undefined ? 'is missing' : `is ${inWords(shown)}`
+  const ownRule = issue.code === 'custom' ? issue.params?.rule : undefined
+  return [
+    {
+      path: name,
+      value: shown,
+      rule: typeof ownRule === 'string' ? ownRule : (RULES[issue.code] ?? 'format'),
+      message: `it ${state}, but must be ${issue.message}`,
+      fix: `set ${name} to ${issue.message}`,
+    },
+  ]
+}
+
+/** No value is shown: it may be a secret under a name that was misspelt. */
+function unknownSetting(path: Path, value: unknown, tree: SettingNode): Violation {
+  const known = settingsBelow(tree, value).map((setting) => setting.path)
+  const nearest = nearestPath(path, known).join('.')
+  return {
+    path: path.join('.'),
+    value: masked(path.reduce(childValue, value), undefined),
+    rule: 'unknown-setting',
+    message: `no setting has this name; the nearest is ${nearest}`,
+    fix: `rename it to ${nearest}, or remove it`,
+  }
+}
+
+function pathsOf(issue: Issue): readonly Path[] {
+  const path = issue.path.map(String)
+  return issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...path, key]) : [path]
+}
+
+/** A list with something wrong in it falls back as a whole. */
+function withDefault(value: unknown, defaults: unknown, path: Path): unknown {
+  const [name, ...rest] = path
+  if (name === undefined || !isMap(value)) return defaults
+  const { [name]: inner, ...others } = value
+  const own = withDefault(inner, childValue(defaults, name), rest)
+  return own === undefined ? others : { ...others, [name]: own }
+}
+
+function inWords(value: unknown): string {
+  if (Array.isArray(value)) return 'a list'
+  return isMap(value) ? 'a map' : JSON.stringify(value)
+}

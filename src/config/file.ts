@@ -1,0 +1,89 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { isSeq, isMap as isYamlMap } from 'yaml'
+import { ConfigInvalid, type Violation } from '../errors.ts'
+import { isMap } from './setting.ts'
+import { readYaml, type YamlText } from './yaml.ts'
+
+/** Settings from a YAML file, with the line that each stands on. */
+
+export interface ConfigText {
+  /** What the file says; an empty map where it says nothing or cannot be understood. */
+  readonly value: Readonly<Record<string, unknown>>
+  /** Line of each name and list item, from 1, by dotted path. */
+  readonly lines: ReadonlyMap<string, number>
+  readonly violations: readonly Violation[]
+}
+
+/** What there is without a file. */
+export const NO_FILE: ConfigText = { value: {}, lines: new Map(), violations: [] }
+
+/** The package's root: sources are at `src/config`, compiled at `dist/src/config`. */
+const ROOT = new URL(import.meta.url.endsWith('.ts') ? '../../' : '../../../', import.meta.url)
+
+/** Every setting with its default, from the package's own `config/default.yaml`. */
+export function readDefaults(): ConfigText['value'] {
+  const file = fileURLToPath(new URL('config/default.yaml', ROOT))
+  const { value, violations } = readConfigFile(file)
+  if (violations.length > 0) throw new ConfigInvalid(violations)
+  return value
+}
+
+/** Reads a config file. A file that is not there, or is not YAML, is a violation. */
+export function readConfigFile(file: string): ConfigText {
+  try {
+    return parseConfig(readFileSync(file, 'utf8'), file)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException // readFileSync throws nothing else
+    const message =
+      code === 'ENOENT'
+        ? 'the config file does not exist'
+        : `the config file cannot be read: ${code}`
+    const fix = `create ${file}, or name another file with --config or KEYTURN_CONFIG`
+    return failed([{ path: file, value: null, rule: 'config-file', message, fix }])
+  }
+}
+
+function parseConfig(text: string, file: string): ConfigText {
+  const yaml = readYaml(text)
+  const base = { path: file, value: null, rule: 'yaml' }
+  if (yaml.problems.length > 0) {
+    return failed(
+      yaml.problems.map(({ place, detail }) => {
+        const message = `the config file is not valid YAML: ${place}: ${detail}`
+        return { ...base, message, fix: `correct ${file} at ${place}` }
+      }),
+    )
+  }
+  const value = yaml.value ?? {}
+  if (!isMap(value)) {
+    const message = 'the config file is not a map of settings'
+    return failed([{ ...base, message, fix: `write "name: value" on each line of ${file}` }])
+  }
+  return { value, lines: linesOf(yaml.contents, [], yaml), violations: [] }
+}
+
+function failed(violations: readonly Violation[]): ConfigText {
+  return { ...NO_FILE, violations }
+}
+
+function linesOf(
+  node: unknown,
+  path: readonly string[],
+  yaml: Pick<YamlText, 'lineAt'>,
+): ReadonlyMap<string, number> {
+  const items = isYamlMap(node)
+    ? node.items.map(({ key, value }) => ({ name: String(key), at: key, value }))
+    : isSeq(node)
+      ? node.items.map((value, index) => ({ name: `${index}`, at: value, value }))
+      : []
+  return new Map(
+    items.flatMap(({ name, at, value }) => {
+      const inner = [...path, name]
+      const start = (at as { range?: readonly number[] } | null)?.range?.[0] // a YAML node or null
+      const own: [string, number][] =
+        start === undefined ? [] : [[inner.join('.'), yaml.lineAt(start)]]
+      return [...own, ...linesOf(value, inner, yaml)]
+    }),
+  )
+}

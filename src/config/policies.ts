@@ -1,0 +1,98 @@
+import {
+  COOKIE_ALGORITHM,
+  COOKIE_RING,
+  type RingPolicy,
+  type RotationPolicies,
+} from '../keys/policy.ts'
+import { formatDuration } from './duration.ts'
+import type { RingOverrides, Settings } from './schema.ts'
+
+/** From settings to what the key ring is turned by: overrides applied, `auto` worked out. */
+
+const DAY = 86_400
+
+/** Logout tokens live this long: Back-Channel Logout 1.0, section 2.4, advises two minutes at most. */
+const LOGOUT_TOKEN = 120
+
+/**
+ * The policies of all configured rings, in the order of the configuration, the cookie ring last
+ * where it is not mentioned. A ring found in a store that the configuration does not name gets the
+ * policy without overrides: it is kept and, if it signs tokens, published, but never turned.
+ */
+export function rotationPolicies(settings: Settings): RotationPolicies {
+  const names = new Set([...Object.keys(settings.rotation.rings), COOKIE_RING])
+  const rings = [...names].map((ring) => ringPolicy(settings, ring, true))
+  return {
+    rings,
+    policyFor: (ring) =>
+      rings.find((policy) => policy.ring === ring) ?? ringPolicy(settings, ring, false),
+  }
+}
+
+/** What a ring overrides; nothing, for one that is not configured. */
+export function ringOverrides({ rotation }: Settings, ring: string): RingOverrides {
+  const rings: Readonly<Record<string, RingOverrides | undefined>> = rotation.rings
+  return (Object.hasOwn(rings, ring) && rings[ring]) || {}
+}
+
+/** Where a value of a ring is set (at the ring if it overrides it, else for all), and its text. */
+export function ringSetting(
+  settings: Settings,
+  ring: string,
+  name: 'cryptoperiod' | 'propagation' | 'retention',
+): { readonly path: string; readonly value: string } {
+  const own = ringOverrides(settings, ring)[name]
+  const value = own ?? settings.rotation[name]
+  return {
+    path: own === undefined ? `rotation.${name}` : `rotation.rings.${ring}.${name}`,
+    value: value === 'auto' ? value : formatDuration(value),
+  }
+}
+
+/**
+ * The longest lifetime, in seconds, of anything signed that RPs verify with the JWKS, and the
+ * setting that says so.
+ */
+export function longestToken({ tokens, resources }: Settings): {
+  readonly name: string
+  readonly lifetime: number
+} {
+  const lifetimes = [
+    { name: 'tokens.idToken', lifetime: tokens.idToken },
+    { name: 'tokens.accessToken', lifetime: tokens.accessToken },
+    { name: 'tokens.clientCredentials', lifetime: tokens.clientCredentials },
+    { name: 'logout tokens', lifetime: LOGOUT_TOKEN },
+    ...resources.flatMap(({ tokenFormat, tokenLifetime: lifetime }, index) =>
+      tokenFormat === 'jwt' && lifetime !== undefined
+        ? [{ name: `resources.${index}.tokenLifetime`, lifetime }]
+        : [],
+    ),
+  ]
+  return lifetimes.reduce((longest, next) => (next.lifetime > longest.lifetime ? next : longest))
+}
+
+function ringPolicy(settings: Settings, ring: string, configured: boolean): RingPolicy {
+  const { rotation } = settings
+  const own = ringOverrides(settings, ring)
+  const retention = own.retention ?? rotation.retention
+  const isCookie = ring === COOKIE_RING
+  return {
+    ring,
+    algorithm: isCookie ? COOKIE_ALGORITHM : ring.slice(ring.indexOf('/') + 1),
+    configured,
+    published: ring.startsWith('sig/'),
+    cryptoperiod: own.cryptoperiod ?? rotation.cryptoperiod,
+    propagation: own.propagation ?? rotation.propagation,
+    retention: retention === 'auto' ? automaticRetention(settings, isCookie) : retention,
+    // A cookie key is a secret without a public half: there is nothing to keep for id_token_hint.
+    archive: isCookie ? 0 : (own.archive ?? rotation.archive),
+    standby: own.standby ?? rotation.standby,
+    maxRingAge: rotation.maxRingAge,
+    clockSkew: rotation.clockSkew,
+  }
+}
+
+function automaticRetention(settings: Settings, isCookie: boolean): number {
+  const lifetime = isCookie ? settings.tokens.session : longestToken(settings).lifetime
+  return Math.max(14 * DAY, lifetime + DAY)
+}

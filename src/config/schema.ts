@@ -1,0 +1,230 @@
+import { z } from 'zod'
+import { COOKIE_RING, SIGNATURE_ALGORITHMS, signatureRing } from '../keys/policy.ts'
+import { duration, durationOrAuto } from './duration.ts'
+
+/**
+ * Every setting, once: validation, description, TypeScript type and JSON Schema come from here;
+ * defaults are in `config/default.yaml`. Rules that tie settings to each other are in `bounds.ts`.
+ *
+ * An `error` text completes the sentence "it must be ...". `writeOnly` (JSON Schema's word) marks
+ * a secret, whose value is never shown.
+ */
+
+/** All algorithms a signing ring can have. */
+const algorithm = z.enum(Object.keys(SIGNATURE_ALGORITHMS) as (keyof typeof SIGNATURE_ALGORITHMS)[])
+
+/** All names a ring can have in the configuration. */
+export const RING_NAMES = [...algorithm.options.map(signatureRing), COOKIE_RING] as const
+
+const text = () => z.string().refine((value) => value !== '', { error: 'text that is not empty' })
+const secret = <T extends z.ZodType>(schema: T) => schema.meta({ writeOnly: true })
+const port = () => z.int().min(0).max(65_535)
+
+const issuer = z.string().refine(isIssuer, {
+  error:
+    'an https:// URL without query, fragment or trailing slash (http:// only for localhost, ' +
+    '127.0.0.1 and [::1])',
+})
+
+const databaseUrl = z.string().refine((url) => /^sqlite:./.test(url), {
+  error: ({ input }) =>
+    /^(postgres(ql)?|mysql|mariadb|cockroachdb):\/\//.test(String(input))
+      ? 'sqlite:PATH, because other database engines are not yet in this version'
+      : 'sqlite:PATH, such as sqlite:./data/keyturn.db',
+  params: { rule: 'database-engine' },
+})
+
+const http = z.strictObject({
+  host: text().describe('Address the public listener binds; 0.0.0.0 or :: for all.'),
+  port: port().describe('Port of the public listener; 0 takes a free one.'),
+  trustedProxies: z
+    .int()
+    .min(0)
+    .describe('Reverse proxies in front, whose X-Forwarded-* headers are believed.'),
+  shutdownTimeout: duration({ max: 600 }).describe('Time for open requests to end at shutdown.'),
+})
+
+const management = z.strictObject({
+  host: text().describe('Address of the management listener (health and metrics).'),
+  port: port().describe('Port of the management listener; 0 takes a free one.'),
+})
+
+const database = z.strictObject({
+  url: databaseUrl.describe('Database: sqlite:PATH, relative to the working directory.'),
+})
+
+const keyStore = z.strictObject({
+  type: z.enum(['database', 'file', 'module']).describe('Where signing keys are kept.'),
+  path: text().describe('Directory of keys, for type file.'),
+  module: text().nullable().describe('ES module that exports createKeyStore, for type module.'),
+})
+
+const seal = z.strictObject({
+  protector: z
+    .enum(['file', 'environment'])
+    .describe('Where the key-encryption keys that seal signing keys come from.'),
+  file: text().describe('JWK Set of key-encryption keys, newest first, for protector file.'),
+  keys: secret(
+    z.string().nullable().describe('Key-encryption keys themselves, for protector environment.'),
+  ),
+})
+
+const ringOverrides = z.strictObject({
+  cryptoperiod: duration().optional().describe('Overrides rotation.cryptoperiod.'),
+  propagation: duration().optional().describe('Overrides rotation.propagation.'),
+  retention: durationOrAuto().optional().describe('Overrides rotation.retention.'),
+  standby: z.boolean().optional().describe('Overrides rotation.standby.'),
+  archive: duration({ min: 0 }).optional().describe('Overrides rotation.archive.'),
+})
+
+/** `sig/RS256:` with nothing after it is how people write a ring without overrides in YAML. */
+const ring = z.codec(ringOverrides.nullable(), z.custom<z.output<typeof ringOverrides>>(), {
+  decode: (overrides) => overrides ?? {},
+  encode: (overrides) => overrides,
+})
+
+const rotation = z.strictObject({
+  cryptoperiod: duration().describe('How long a key is meant to sign.'),
+  propagation: duration().describe('How long a key is published before it signs.'),
+  retention: durationOrAuto().describe('How long a retired key stays published.'),
+  standby: z.boolean().describe('Publish the successor as soon as its predecessor is active.'),
+  archive: duration({ min: 0 }).describe('How long public halves are kept for id_token_hint.'),
+  jwksMaxAge: duration().describe('Longest time an HTTP cache may keep the JWKS.'),
+  staleWhileRevalidate: duration({ min: 0 }).describe('stale-while-revalidate of the JWKS.'),
+  staleIfError: duration({ min: 0 }).describe('stale-if-error of the JWKS.'),
+  discoveryMaxAge: duration({ min: 0 }).describe('Cache time of the discovery document.'),
+  refreshInterval: duration().describe('How often a node loads the keys from the store.'),
+  maxRingAge: duration({ min: 2 }).describe('Oldest keys a node may sign with.'),
+  clockSkew: duration({ min: 0 }).describe('Largest difference of a node clock from true time.'),
+  rings: z
+    .partialRecord(z.enum(RING_NAMES), ring)
+    .describe('Rings by name, with what they override; a file that gives this map replaces it.'),
+})
+
+const tokens = z.strictObject({
+  accessToken: duration().describe('Access tokens of a signed-in person.'),
+  idToken: duration().describe('ID tokens.'),
+  authorizationCode: duration({ max: 600 }).describe('Authorization codes (RFC 6749: <= 10m).'),
+  clientCredentials: duration().describe('Access tokens a client gets for itself.'),
+  deviceCode: duration().describe('Device codes.'),
+  refreshToken: duration().describe('Refresh tokens.'),
+  grant: duration().describe('Grants, on which refresh tokens depend.'),
+  interaction: duration().describe('Time to sign in and consent.'),
+  session: duration().describe('Sign-in sessions.'),
+  pushedAuthorizationRequest: duration().describe('Pushed authorization requests (RFC 9126).'),
+})
+
+const resource = z.strictObject({
+  identifier: z
+    .string()
+    .refine((uri) => URL.canParse(uri) && !uri.includes('#'), {
+      error: 'an absolute URI without fragment (RFC 8707)',
+    })
+    .describe('Resource indicator (RFC 8707) that clients ask for.'),
+  name: text().optional().describe('Shown when a person is asked for consent.'),
+  scopes: z.array(text()).describe('Scopes that clients may ask for.'),
+  tokenFormat: z.enum(['jwt', 'opaque']).default('jwt').describe('Format of access tokens.'),
+  algorithm: algorithm.default('RS256').describe('Signs JWT access tokens; needs a ring.'),
+  tokenLifetime: duration().optional().describe('Instead of tokens.accessToken.'),
+  audience: text().optional().describe('Their aud, instead of the identifier.'),
+})
+
+const uris = () => z.array(z.string()).optional()
+const word = () => z.string().optional()
+
+/** RFC 7591 metadata. What is not named here is passed on; oidc-provider judges it. */
+const client = z.looseObject({
+  client_id: text(),
+  client_name: word(),
+  client_secret: secret(word()),
+  redirect_uris: uris(),
+  post_logout_redirect_uris: uris(),
+  backchannel_logout_uri: word(),
+  grant_types: uris(),
+  response_types: uris(),
+  scope: word(),
+  token_endpoint_auth_method: word(),
+  jwks_uri: word(),
+  id_token_signed_response_alg: word(),
+  userinfo_signed_response_alg: word(),
+  introspection_signed_response_alg: word(),
+  authorization_signed_response_alg: word(),
+})
+
+const attempts = () => z.int().min(1)
+const signIn = z.strictObject({
+  attemptsPerAccountAndAddress: attempts().describe('Failures of one account from one address.'),
+  attemptsPerAddress: attempts().describe('Failures from one address.'),
+  attemptsPerAccount: attempts().describe('Failures of one account.'),
+  window: duration({ max: 86_400 }).describe('Time in which failures are counted.'),
+})
+
+const password = z.strictObject({
+  minLength: z.int().min(8).max(64).describe('Fewest characters of a new password.'),
+  argon2: z.strictObject({
+    memoryKiB: z.int().min(7_168).max(4_194_304).describe('Memory of one hash, in KiB.'),
+    passes: z.int().min(1).max(100).describe('Passes over the memory.'),
+    parallelism: z.int().min(1).max(64).describe('Lanes.'),
+  }),
+})
+
+export const settingsSchema = z.strictObject({
+  issuer: issuer.describe('The issuer identifier: the URL at which browsers and RPs see Keyturn.'),
+  environment: z.enum(['development', 'production']).describe('production refuses shortcuts.'),
+  http: http.describe('The public listener.'),
+  management: management.describe('The listener for operators.'),
+  database: database.describe('Where everything but keys is kept, and keys unless told.'),
+  keyStore: keyStore.describe('Where signing keys are kept.'),
+  seal: seal.describe('How signing keys are sealed at rest.'),
+  rotation: rotation.describe('How keys turn.'),
+  tokens: tokens.describe('Lifetimes.'),
+  resources: z.array(resource).describe('APIs that access tokens are for.'),
+  clients: z.array(client).describe('Clients (RFC 7591) written into the store at start.'),
+  claims: z.record(z.string(), z.array(text())).describe('Claims of each scope.'),
+  signIn: signIn.describe('Limits on failed sign-ins.'),
+  password: password.describe('Passwords.'),
+  sweep: z
+    .strictObject({
+      interval: duration({ max: 86_400 }).describe('How often expired records are deleted.'),
+      batch: z.int().min(1).max(100_000).describe('Most records deleted at once.'),
+    })
+    .describe('Deletion of what has expired.'),
+  log: z
+    .strictObject({
+      level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
+      format: z.enum(['json', 'pretty', 'auto']).describe('auto is pretty on a terminal.'),
+    })
+    .describe('The log.'),
+  admin: z
+    .strictObject({ username: text().describe('Administrator made at the first start.') })
+    .describe('The first administrator.'),
+})
+
+type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T
+
+/** All settings, resolved; durations are seconds. */
+export type Settings = DeepReadonly<z.output<typeof settingsSchema>>
+export type RingOverrides = DeepReadonly<z.output<typeof ringOverrides>>
+export type ResourceSettings = Settings['resources'][number]
+export type ClientSettings = Settings['clients'][number]
+
+/** Where a value came from; settings that are not mentioned have their default. */
+export type Origin =
+  | { readonly source: 'file'; readonly file: string; readonly line: number }
+  | { readonly source: 'environment'; readonly name: string }
+
+/** What `loadConfig` returns: deeply frozen, safe by every bound. */
+export type Config = Settings & {
+  /** Safe, but worth saying at start. */
+  readonly warnings: readonly string[]
+  /** By dotted path. */
+  readonly origins: Readonly<Record<string, Origin>>
+}
+
+function isIssuer(value: string): boolean {
+  const url = URL.parse(value)
+  if (!url || value.endsWith('/') || /[?#]/.test(value) || url.username || url.password)
+    return false
+  if (url.protocol === 'https:') return true
+  return url.protocol === 'http:' && ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname)
+}

@@ -1,0 +1,33 @@
+import { childNode, isMap, type SettingNode } from './setting.ts'
+
+/** What may be shown of values: never a secret, and never what may be one under a misspelt name. */
+
+export const MASK = '***'
+
+/** The value with `***` in the place of every secret. */
+export function masked(value: unknown, node: SettingNode | undefined): unknown {
+  if (value === null || value === undefined) return value
+  if (!node || node.writeOnly) return MASK
+  if (Array.isArray(value))
+    return value.map((item, index) => masked(item, childNode(node, `${index}`)))
+  if (isMap(value)) {
+    const entries = Object.entries(value).map(([name, inner]) => [
+      name,
+      SECRET_NAME.test(name) ? MASK : masked(inner, childNode(node, name)),
+    ])
+    return Object.fromEntries(entries)
+  }
+  if (holdsSecret(node)) return MASK
+  return typeof value === 'string' ? value.replace(URL_PASSWORD, `$1${MASK}@`) : value
+}
+
+/** Client metadata is open: these are secrets whether the schema names them or not. */
+const SECRET_NAME = /secret|passw|private|(access|refresh)_token$/i
+
+const URL_PASSWORD = /(:\/\/[^/?#\s:@]*:)[^/?#\s]*@/
+
+/** A scalar that stands where a section with secrets belongs may be one of them. */
+function holdsSecret(node: SettingNode): boolean {
+  const inner = [...Object.values(node.properties ?? {}), ...(node.anyOf ?? []), node.items]
+  return node.writeOnly === true || inner.some((child) => child !== undefined && holdsSecret(child))
+}

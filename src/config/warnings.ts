@@ -1,0 +1,65 @@
+import { PUBLISHED_KEYS_WARN, SIGNATURE_ALGORITHMS } from '../keys/policy.ts'
+import { formatDuration } from './duration.ts'
+import { rotationPolicies } from './policies.ts'
+import { mostPublishedKeys } from './published-keys.ts'
+import type { Settings } from './schema.ts'
+
+const HOUR = 3_600
+
+/** What is safe and still worth saying at start. */
+export function configWarnings(settings: Settings): readonly string[] {
+  return [
+    ...fastRotation(settings),
+    ...unknownKeyTypes(settings),
+    ...manyKeys(settings),
+    ...unseenProxy(settings),
+    ...otherPort(settings),
+  ]
+}
+
+function fastRotation(settings: Settings): readonly string[] {
+  const { rings } = rotationPolicies(settings)
+  const shortest = Math.min(...rings.map((policy) => policy.cryptoperiod))
+  if (shortest >= HOUR) return []
+  return [
+    `Keys turn every ${formatDuration(shortest)}. This fast profile is for demonstrations and ` +
+      'drills: relying parties that cache keys for longer than Keyturn tells them will fail.',
+  ]
+}
+
+function unknownKeyTypes({ rotation }: Settings): readonly string[] {
+  const types: Readonly<Record<string, string>> = SIGNATURE_ALGORITHMS
+  const rings = Object.keys(rotation.rings).filter((ring) => types[ring.slice(4)] === 'AKP')
+  if (rings.length === 0) return []
+  return [
+    `${rings.join(', ')}: one key of a type it does not know (kty AKP) makes many a relying party ` +
+      'refuse the whole JWKS, keys of other rings too. Try it with every relying party first.',
+  ]
+}
+
+function manyKeys(settings: Settings): readonly string[] {
+  const count = mostPublishedKeys(settings)
+  if (count <= PUBLISHED_KEYS_WARN) return []
+  return [
+    `Up to ${count} keys are published at once; some relying parties keep ${PUBLISHED_KEYS_WARN} ` +
+      'of an issuer and fetch the JWKS more often beyond that. Fewer rings publish fewer keys.',
+  ]
+}
+
+/** Keyturn speaks plain HTTP, so there is a proxy wherever the issuer is https. */
+function unseenProxy({ issuer, http }: Settings): readonly string[] {
+  if (!issuer.startsWith('https:') || http.trustedProxies > 0) return []
+  return [
+    'The issuer is https, but http.trustedProxies is 0: requests look like plain HTTP from the ' +
+      'reverse proxy itself. Set it to the number of reverse proxies in front.',
+  ]
+}
+
+function otherPort({ issuer, http }: Settings): readonly string[] {
+  const { protocol, port } = new URL(issuer)
+  if (protocol !== 'http:' || http.port === 0 || Number(port || 80) === http.port) return []
+  return [
+    `The issuer ${issuer} and http.port ${http.port} name different ports. Unless something maps ` +
+      'one to the other, nobody can sign in.',
+  ]
+}

@@ -1,0 +1,117 @@
+/**
+ * Everything that can go wrong in a way an operator treats differently. One class per situation;
+ * `code` is stable and safe to show, `message` says what was attempted and what to do about it,
+ * `cause` keeps the original. No message carries key material, tokens, cookies or passwords.
+ */
+export class KeyturnError extends Error {
+  readonly code: string
+
+  constructor(code: string, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.name = new.target.name
+    this.code = code
+  }
+}
+
+/** One thing that is wrong with the configuration, in the shape of `config check --json`. */
+export interface Violation {
+  /** Where: the dotted path of the setting, such as `rotation.propagation`. */
+  readonly path: string
+  /** What stands there now; secrets are shown as `***`. */
+  readonly value: unknown
+  /** Stable name of the rule that is broken. */
+  readonly rule: string
+  readonly message: string
+  /** The smallest change that mends it. */
+  readonly fix: string
+}
+
+export class ConfigInvalid extends KeyturnError {
+  readonly violations: readonly Violation[]
+
+  constructor(violations: readonly Violation[]) {
+    const lines = violations.map((v) => `  ${v.path}: ${v.message}\n    fix: ${v.fix}`)
+    super(
+      'config_invalid',
+      `The configuration has ${violations.length} problem(s):\n${lines.join('\n')}`,
+    )
+    this.violations = violations
+  }
+}
+
+/** The node last loaded its ring longer than `maxRingAge` ago: it neither signs nor serves the JWKS. */
+export class RingStale extends KeyturnError {
+  constructor(message: string) {
+    super('ring_stale', message)
+  }
+}
+
+export class NoActiveKey extends KeyturnError {
+  constructor(ring: string) {
+    super('no_active_key', `Ring ${ring} has no active key to sign with. See: keyturn keys list`)
+  }
+}
+
+/** A key cannot be opened: an edited field, a damaged seal, or content that is not a key. */
+export class SealBroken extends KeyturnError {
+  readonly kid: string
+
+  constructor(kid: string, detail: string, cause?: unknown) {
+    super(
+      'seal_broken',
+      `Key ${kid} does not open: ${detail}. It is kept and not replaced. Restore its record from a ` +
+        `backup, or give it up with: keyturn keys revoke ${kid}`,
+      cause,
+    )
+    this.kid = kid
+  }
+}
+
+/** Keys are sealed under a key-encryption key that this node does not have. */
+export class KekMissing extends KeyturnError {
+  constructor(message: string) {
+    super('kek_missing', message)
+  }
+}
+
+/** The key-encryption key is there but holds nothing. */
+export class KekEmpty extends KeyturnError {
+  constructor(message: string) {
+    super('kek_empty', message)
+  }
+}
+
+/** The key-encryption key is there but cannot be read or understood. */
+export class KekUnreadable extends KeyturnError {
+  constructor(message: string, cause?: unknown) {
+    super('kek_unreadable', message, cause)
+  }
+}
+
+/** A stored record is not what Keyturn wrote: half-written, truncated or foreign. */
+export class StoreUnreadable extends KeyturnError {
+  constructor(message: string, cause?: unknown) {
+    super('store_unreadable', message, cause)
+  }
+}
+
+/** The store cannot be reached or written: connection refused, read-only, disk full. */
+export class StoreUnavailable extends KeyturnError {
+  constructor(message: string, cause?: unknown) {
+    super('store_unavailable', message, cause)
+  }
+}
+
+/** What an operator asked for does not exist: a kid, a ring, a client, an account. */
+export class NotFound extends KeyturnError {
+  constructor(message: string) {
+    super('not_found', message)
+  }
+}
+
+/** What an operator asked for is understood and refused, with the reason and the way round it. */
+export class Refused extends KeyturnError {
+  constructor(message: string) {
+    super('refused', message)
+  }
+}

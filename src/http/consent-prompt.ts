@@ -1,0 +1,66 @@
+import { addToGrant, describeWishes, mergeConsent, readWishes } from './consent.ts'
+import { finish, type Prompt, showExpired } from './interaction.ts'
+import type { InteractionOptions } from './interactions.ts'
+import { clientName } from './pages.ts'
+
+/** Asks whether a client may have what it asks for and does not have yet. */
+export function createConsentPrompt({
+  views,
+  accounts,
+  consents,
+  clock,
+  log,
+}: Pick<InteractionOptions, 'views' | 'accounts' | 'consents' | 'clock' | 'log'>): Prompt {
+  const findAccount = async (id: string | undefined) => {
+    const account = id === undefined ? undefined : await accounts.findById(id)
+    return account?.isDisabled ? undefined : account
+  }
+
+  return {
+    async show(ctx, { accountId, client, leadsTo, prompt }) {
+      const account = await findAccount(accountId)
+      if (!account) return showExpired(ctx, views)
+      views.render(ctx, 'consent', {
+        clientName: clientName(client),
+        username: account.username,
+        destination: describeDestination(leadsTo),
+        ...describeWishes(readWishes(prompt.details)),
+        leadsTo,
+      })
+    },
+
+    async take(ctx, interaction, action) {
+      if (action !== 'allow') return false
+      const { provider, client, prompt, grantId } = interaction
+      const { clientId } = client
+      const account = await findAccount(interaction.accountId)
+      if (!account) {
+        showExpired(ctx, views)
+        return true
+      }
+
+      const accountId = account.id
+      const allowed = readWishes(prompt.details)
+      const existing = grantId ? await provider.Grant.find(grantId) : undefined
+      const isTheirs = existing?.accountId === accountId && existing.clientId === clientId
+      const grant = isTheirs ? existing : new provider.Grant({ accountId, clientId })
+      addToGrant(grant, allowed)
+      const consent = { grantId: await grant.save() }
+
+      const remembered = mergeConsent(await consents.find(accountId, clientId), allowed)
+      await consents.save({ accountId, clientId, ...remembered, updatedAt: clock.now() })
+      log.info({ account: accountId, client: clientId }, 'consent given')
+      await finish(ctx, interaction, { consent })
+      return true
+    },
+  }
+}
+
+function describeDestination(redirectUri: string | undefined): string {
+  if (redirectUri === undefined || !URL.canParse(redirectUri)) return 'your device'
+  const { protocol, host, hostname } = new URL(redirectUri)
+  const isLoopback = ['localhost', '127.0.0.1', '[::1]'].includes(hostname)
+  if (isLoopback) return `${host}, on this device`
+  if (protocol === 'https:' || protocol === 'http:') return host
+  return `an application on this device (${protocol.slice(0, -1)})`
+}

@@ -1,0 +1,114 @@
+import type Provider from 'oidc-provider'
+import type { KoaContextWithOIDC } from 'oidc-provider'
+import type { Consent, ConsentStore } from '../accounts/account-store.ts'
+
+type Grant = InstanceType<Provider['Grant']>
+
+/** What a client asks for and the person has not yet allowed. */
+export interface Wishes {
+  readonly oidcScopes: readonly string[]
+  readonly oidcClaims: readonly string[]
+  /** Scopes by resource indicator (RFC 8707). */
+  readonly resourceScopes: Readonly<Record<string, readonly string[]>>
+}
+
+const SCOPES: Readonly<Record<string, string>> = {
+  openid: 'recognise you when you come back',
+  profile: 'see your name and user name',
+  email: 'see your email address',
+  address: 'see your postal address',
+  phone: 'see your phone number',
+  offline_access: 'keep this access while you are away',
+}
+
+const CLAIMS: Readonly<Record<string, string>> = {
+  name: 'see your name',
+  preferred_username: 'see your user name',
+  email: 'see your email address',
+  email_verified: 'see whether your email address is confirmed',
+  updated_at: 'see when your details last changed',
+}
+
+/** Reads `prompt.details` of oidc-provider's consent prompt. */
+export function readWishes(details: Readonly<Record<string, unknown>>): Wishes {
+  const { missingOIDCScope, missingOIDCClaims, missingResourceScopes } = details
+  return {
+    oidcScopes: texts(missingOIDCScope),
+    oidcClaims: texts(missingOIDCClaims),
+    resourceScopes: Object.fromEntries(
+      Object.entries(missingResourceScopes ?? {}).map(([name, scopes]) => [name, texts(scopes)]),
+    ),
+  }
+}
+
+/** The wishes in words that complete "the application asks to". */
+export function describeWishes({ oidcScopes, oidcClaims, resourceScopes }: Wishes) {
+  return {
+    permissions: [
+      ...new Set([
+        ...oidcScopes.map((scope) => SCOPES[scope] ?? `use the permission “${scope}”`),
+        ...oidcClaims.map((claim) => CLAIMS[claim] ?? `see your “${claim}”`),
+      ]),
+    ],
+    resources: Object.entries(resourceScopes).map(([name, scopes]) => ({ name, scopes })),
+  }
+}
+
+/** Adds to a grant, which the caller saves. */
+export function addToGrant(grant: Grant, { oidcScopes, oidcClaims, resourceScopes }: Wishes): void {
+  if (oidcScopes.length) grant.addOIDCScope([...oidcScopes])
+  if (oidcClaims.length) grant.addOIDCClaims([...oidcClaims])
+  for (const [resource, scopes] of Object.entries(resourceScopes)) {
+    if (scopes.length) grant.addResourceScope(resource, [...scopes])
+  }
+}
+
+/** What is remembered once `allowed` joins what was remembered `before`. */
+export function mergeConsent(before: Wishes | undefined, allowed: Wishes): Wishes {
+  const union = (some: readonly string[] = [], more: readonly string[] = []) => [
+    ...new Set([...some, ...more]),
+  ]
+  const resources = union(
+    Object.keys(before?.resourceScopes ?? {}),
+    Object.keys(allowed.resourceScopes),
+  )
+  return {
+    oidcScopes: union(before?.oidcScopes, allowed.oidcScopes),
+    oidcClaims: union(before?.oidcClaims, allowed.oidcClaims),
+    resourceScopes: Object.fromEntries(
+      resources.map((name) => [
+        name,
+        union(before?.resourceScopes[name], allowed.resourceScopes[name]),
+      ]),
+    ),
+  }
+}
+
+/**
+ * The `loadExistingGrant` of oidc-provider: the grant of this interaction or session, or else a new
+ * one made from what the person allowed before, in any session. So consent is asked once, and later
+ * for what is new. `prompt=consent` asks all the same.
+ */
+export function createLoadExistingGrant(consents: Pick<ConsentStore, 'find'>) {
+  return async (ctx: KoaContextWithOIDC): Promise<Grant | undefined> => {
+    const { client, account, session, result, provider } = ctx.oidc
+    if (!client || !account) return undefined
+    const { clientId } = client
+    const { accountId } = account
+
+    const grantId = result?.consent?.grantId ?? session?.grantIdFor(clientId)
+    const existing = grantId ? await provider.Grant.find(grantId) : undefined
+    if (existing?.accountId === accountId && existing.clientId === clientId) return existing
+
+    const consent: Consent | undefined = await consents.find(accountId, clientId)
+    if (!consent) return undefined
+    const grant = new provider.Grant({ accountId, clientId })
+    addToGrant(grant, consent)
+    await grant.save()
+    return grant
+  }
+}
+
+function texts(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : []
+}

@@ -1,0 +1,74 @@
+import type { Context } from 'koa'
+import type Provider from 'oidc-provider'
+import { errors, type InteractionResults } from 'oidc-provider'
+import { EXPIRED } from './pages.ts'
+import type { Views } from './views.ts'
+
+type OidcInteraction = Awaited<ReturnType<Provider['interactionDetails']>>
+type Client = NonNullable<Awaited<ReturnType<Provider['Client']['find']>>>
+
+/** What this browser is being asked for, and all that is needed to answer. */
+export interface Interaction extends Pick<OidcInteraction, 'params' | 'result' | 'grantId'> {
+  readonly provider: Provider
+  readonly client: Client
+  readonly prompt: OidcInteraction['prompt']
+  /** Of the session that the interaction began with. */
+  readonly accountId: string | undefined
+  /** Where forms end: the client's redirect URI. None in the device flow. */
+  readonly leadsTo: string | undefined
+}
+
+/** One kind of prompt: shows its page, takes its forms. */
+export interface Prompt {
+  show(ctx: Context, interaction: Interaction): Promise<void>
+  /** @param action the name of the button. @returns false where this prompt has no such button */
+  take(ctx: Context, interaction: Interaction, action: string): Promise<boolean>
+}
+
+/**
+ * The interaction of this browser's signed cookie, if it is the one that the path names.
+ * @returns undefined where it has ended, expired, or belongs to another browser
+ */
+export async function findInteraction(
+  ctx: Context,
+  provider: Provider,
+): Promise<Interaction | undefined> {
+  try {
+    const { uid, prompt, params, result, grantId, session } = await provider.interactionDetails(
+      ctx.req,
+      ctx.res,
+    )
+    // The cookie's path holds the uid as well; this does not rest on how browsers compare paths.
+    if (uid !== ctx.params.uid) return undefined
+    const client = await provider.Client.find(String(params.client_id))
+    if (!client) return undefined
+    const { redirect_uri: redirectUri } = params
+    const leadsTo = typeof redirectUri === 'string' ? redirectUri : undefined
+    const accountId = session?.accountId
+    return { provider, client, prompt, params, result, grantId, accountId, leadsTo }
+  } catch (error) {
+    if (error instanceof errors.SessionNotFound) return undefined
+    throw error
+  }
+}
+
+/** Answers the prompt and sends the browser on to oidc-provider, which asks for more or is done. */
+export async function finish(
+  ctx: Context,
+  { provider }: Interaction,
+  result: InteractionResults,
+): Promise<void> {
+  // A sign-in replaces what was answered before; a consent joins the sign-in that came before it.
+  const mergeWithLastSubmission = 'consent' in result
+  const options = { mergeWithLastSubmission }
+  seeOther(ctx, await provider.interactionResult(ctx.req, ctx.res, result, options))
+}
+
+export function seeOther(ctx: Context, location: string): void {
+  ctx.redirect(location)
+  ctx.status = 303
+}
+
+export function showExpired(ctx: Context, views: Views): void {
+  views.render(ctx, 'error', { ...EXPIRED, status: 400 })
+}

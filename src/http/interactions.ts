@@ -1,0 +1,70 @@
+import Router from '@koa/router'
+import type Provider from 'oidc-provider'
+import type { AccountStore, ConsentStore } from '../accounts/account-store.ts'
+import type { SignIn } from '../accounts/sign-in.ts'
+import type { Clock } from '../clock.ts'
+import { createConsentPrompt } from './consent-prompt.ts'
+import { field, readForm, refuseForeignForms } from './forms.ts'
+import { findInteraction, finish, type Prompt, showExpired } from './interaction.ts'
+import { createLoginPrompt } from './login-prompt.ts'
+import { errorPages, type Log } from './pages.ts'
+import type { Views } from './views.ts'
+
+export interface InteractionOptions {
+  /** The current provider; asked once per request, which keeps the one it began with. */
+  readonly provider: () => Provider
+  readonly views: Views
+  readonly signIn: SignIn
+  readonly accounts: Pick<AccountStore, 'findById'>
+  readonly consents: Pick<ConsentStore, 'find' | 'save'>
+  readonly clock: Pick<Clock, 'now'>
+  readonly issuer: string
+  readonly log: Log
+}
+
+/**
+ * `/interaction/:uid`: one address for all steps, since the interaction itself knows which is next.
+ * GET shows the step; POST takes its form, whose buttons are named `action`. Who may act: the
+ * browser that holds the interaction's signed cookie, through a form of ours.
+ */
+export function interactionRoutes(options: InteractionOptions): ReturnType<Router['routes']> {
+  const { views, issuer } = options
+  const prompts: Readonly<Record<string, Prompt>> = {
+    login: createLoginPrompt(options),
+    consent: createConsentPrompt(options),
+  }
+  const path = '/interaction/:uid'
+  const router = new Router()
+
+  router.use(path, errorPages(options), async (ctx, next) => {
+    ctx.set('Cache-Control', 'no-store')
+    await next()
+  })
+
+  router.get(path, async (ctx) => {
+    const interaction = await findInteraction(ctx, options.provider())
+    if (!interaction) return showExpired(ctx, views)
+    await promptOf(interaction).show(ctx, interaction)
+  })
+
+  router.post(path, refuseForeignForms(issuer), readForm(), async (ctx) => {
+    const interaction = await findInteraction(ctx, options.provider())
+    if (!interaction) return showExpired(ctx, views)
+    const action = field(ctx, 'action')
+    if (action === 'deny') {
+      const error_description = 'The person did not allow it'
+      return finish(ctx, interaction, { error: 'access_denied', error_description })
+    }
+    if (!(await promptOf(interaction).take(ctx, interaction, action))) ctx.throw(400)
+  })
+
+  router.all(path, (ctx) => ctx.throw(405))
+
+  function promptOf({ prompt: { name } }: { prompt: { name: string } }): Prompt {
+    const prompt = prompts[name]
+    if (!prompt) throw new TypeError(`No page for the prompt ${name}`)
+    return prompt
+  }
+
+  return router.routes()
+}

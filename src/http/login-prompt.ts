@@ -1,0 +1,146 @@
+import type { Context } from 'koa'
+import type { Account } from '../accounts/account-store.ts'
+import type { Weakness } from '../accounts/sign-in.ts'
+import { field } from './forms.ts'
+import { finish, type Interaction, type Prompt, seeOther } from './interaction.ts'
+import type { InteractionOptions } from './interactions.ts'
+import { clientName } from './pages.ts'
+
+/**
+ * Kept in the interaction after a one-time password was right, until a new password is chosen.
+ * `updatedAt` ends it when the account changes meanwhile.
+ */
+interface PasswordChange {
+  readonly accountId: string
+  readonly updatedAt: number
+}
+
+/** What a page says when it is shown again. */
+interface Again {
+  readonly username?: string
+  readonly problem: string
+  readonly status: number
+}
+
+/** Sign-in with user name and password; after a one-time password, the choice of a new one. */
+export function createLoginPrompt({
+  views,
+  signIn,
+  accounts,
+  log,
+}: Pick<InteractionOptions, 'views' | 'signIn' | 'accounts' | 'log'>): Prompt {
+  async function showSignIn(ctx: Context, interaction: Interaction, again?: Again): Promise<void> {
+    const { client, leadsTo, params, accountId } = interaction
+    const known = accountId === undefined ? undefined : await accounts.findById(accountId)
+    const hint = typeof params.login_hint === 'string' ? params.login_hint : known?.username
+    const username = hint ?? ''
+    views.render(ctx, 'sign-in', { clientName: clientName(client), username, leadsTo, ...again })
+  }
+
+  function showChoosePassword(
+    ctx: Context,
+    { leadsTo }: Interaction,
+    more: { username: string } & Partial<Again>,
+  ): void {
+    const { minimumLength } = signIn
+    views.render(ctx, 'choose-password', { minimumLength, leadsTo, ...more })
+  }
+
+  /** The person whose one-time password was right in this interaction, if that still counts. */
+  async function findPasswordChange({ result }: Interaction): Promise<Account | undefined> {
+    // Written by takeSignIn alone; oidc-provider keeps what it does not know as it is.
+    const pending = result?.passwordChange as PasswordChange | undefined
+    if (!pending) return undefined
+    const account = await accounts.findById(pending.accountId)
+    const isOpen = account?.mustChangePassword && !account.isDisabled
+    return isOpen && account.updatedAt === pending.updatedAt ? account : undefined
+  }
+
+  async function takeSignIn(ctx: Context, interaction: Interaction): Promise<void> {
+    const username = field(ctx, 'username')
+    const attempt = { username, password: field(ctx, 'password'), address: ctx.ip }
+    const answer = await signIn.signIn(attempt)
+    // Not the name as typed: people type passwords there.
+    const about = { client: interaction.client.clientId, address: ctx.ip }
+
+    if (answer.outcome === 'limited') {
+      log.warn(about, 'sign-in limited')
+      return showSignIn(ctx, interaction, { username, ...limited(ctx, answer.retryAfter) })
+    }
+    if (answer.outcome === 'refused') {
+      log.info(about, 'sign-in refused')
+      const problem = 'User name or password is not right.'
+      return showSignIn(ctx, interaction, { username, problem, status: 401 })
+    }
+    const { id: accountId, updatedAt } = answer.account
+    if (answer.outcome === 'must-change') {
+      const passwordChange: PasswordChange = { accountId, updatedAt }
+      await interaction.provider.interactionResult(ctx.req, ctx.res, { passwordChange })
+      return seeOther(ctx, ctx.originalUrl)
+    }
+    log.info({ ...about, account: accountId }, 'signed in')
+    await finish(ctx, interaction, { login: { accountId, amr: ['pwd'] } })
+  }
+
+  async function takeNewPassword(ctx: Context, interaction: Interaction): Promise<void> {
+    const account = await findPasswordChange(interaction)
+    if (!account) {
+      const problem = 'Please sign in again.'
+      return showSignIn(ctx, interaction, { problem, status: 409 })
+    }
+    const { username } = account
+    const password = field(ctx, 'password')
+    if (password !== field(ctx, 'repeated')) {
+      const problem = 'The two passwords are not the same. Please type both again.'
+      return showChoosePassword(ctx, interaction, { username, problem, status: 422 })
+    }
+
+    const answer = await signIn.changePassword({ account, password })
+    if (answer.outcome === 'limited') {
+      const again = limited(ctx, answer.retryAfter)
+      return showChoosePassword(ctx, interaction, { username, ...again })
+    }
+    if (answer.outcome === 'unacceptable') {
+      const problem = describeWeakness(answer.reason, signIn.minimumLength)
+      return showChoosePassword(ctx, interaction, { username, problem, status: 422 })
+    }
+    if (answer.outcome === 'stale') {
+      const problem = 'Your account changed in the meantime. Please sign in again.'
+      return showSignIn(ctx, interaction, { username, problem, status: 409 })
+    }
+    log.info({ account: account.id }, 'password changed')
+    await finish(ctx, interaction, { login: { accountId: account.id, amr: ['pwd'] } })
+  }
+
+  return {
+    async show(ctx, interaction) {
+      const account = await findPasswordChange(interaction)
+      if (!account) return showSignIn(ctx, interaction)
+      showChoosePassword(ctx, interaction, { username: account.username })
+    },
+
+    async take(ctx, interaction, action) {
+      if (action === 'sign-in') await takeSignIn(ctx, interaction)
+      else if (action === 'choose-password') await takeNewPassword(ctx, interaction)
+      else return false
+      return true
+    },
+  }
+}
+
+export function describeWeakness(weakness: Weakness, minimumLength: number): string {
+  if (weakness === 'too-short') return `Please use at least ${minimumLength} characters.`
+  if (weakness === 'unchanged') return 'This is the password you just used. Choose a new one.'
+  return 'This password is easy to guess. Choose one without your name and without repetition.'
+}
+
+function limited(ctx: Context, retryAfter: number): Again {
+  ctx.set('Retry-After', String(retryAfter))
+  return { problem: `Too many attempts. Please try again ${inWords(retryAfter)}.`, status: 429 }
+}
+
+function inWords(seconds: number): string {
+  if (seconds < 60) return 'in a moment'
+  const minutes = Math.ceil(seconds / 60)
+  return minutes === 1 ? 'in a minute' : `in ${minutes} minutes`
+}

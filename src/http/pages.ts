@@ -1,0 +1,209 @@
+import { randomBytes } from 'node:crypto'
+import type { Context, Middleware } from 'koa'
+import { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
+import type { Logger } from 'pino'
+import type { Pages, Views } from './views.ts'
+
+export type Log = Pick<Logger, 'info' | 'warn' | 'error'>
+
+interface PageOptions {
+  readonly views: Views
+  readonly log: Log
+}
+
+type Words = Pick<Pages['error'], 'title' | 'message'>
+
+export const EXPIRED: Words = {
+  title: 'This sign-in has expired',
+  message: 'Go back to the application that you came from and start again.',
+}
+
+const OUR_FAULT: Words = {
+  title: 'Something went wrong',
+  message: 'This is our fault, not yours. Please try again in a moment.',
+}
+
+const BY_STATUS: Readonly<Record<number, Words>> = {
+  400: {
+    title: 'This request cannot be read',
+    message: 'Go back to the application that you came from and start again.',
+  },
+  403: {
+    title: 'This form came from somewhere else',
+    message: 'For your protection, forms are only accepted from our own pages.',
+  },
+  404: { title: 'Page not found', message: 'There is nothing at this address.' },
+  405: { title: 'This does not work here', message: 'The address exists, but not for this.' },
+  413: { title: 'That is too much', message: 'The form was larger than any that we hand out.' },
+  415: { title: 'This is not a form', message: 'Only ordinary forms are accepted here.' },
+}
+
+/** Device flow: what oidc-provider reports when it shows the code form again, by name. */
+const DEVICE_PROBLEMS: Readonly<Record<string, string>> = {
+  NoCodeError: 'Enter the code that your device shows.',
+  NotFoundError: 'This code is not known. Compare it with the one on your device.',
+  ExpiredError: 'This code has expired. Ask your device for a new one.',
+  AlreadyUsedError: 'This code was used before. Ask your device for a new one.',
+}
+
+/** The parts of oidc-provider's configuration that show pages. Merge `features` with the others. */
+export function providerPages({ views, log }: PageOptions) {
+  return {
+    renderError(ctx, out, error) {
+      if (error instanceof errors.SessionNotFound) return views.render(ctx, 'error', EXPIRED)
+      const errorId = createErrorId()
+      const isOurs = out.error === 'server_error'
+      logProviderError(log, { errorId, ctx, error, isOurs })
+      if (isOurs) return views.render(ctx, 'error', { ...OUR_FAULT, errorId })
+      views.render(ctx, 'error', {
+        title: 'This request cannot be completed',
+        message:
+          'The application sent something that we cannot accept. Its makers need to know why.',
+        detail: [out.error, out.error_description].filter(Boolean).join(': '),
+        errorId,
+      })
+    },
+
+    features: {
+      rpInitiatedLogout: {
+        logoutSource(ctx) {
+          const { action, xsrf } = formOf(ctx, 'end_session_confirm')
+          views.render(ctx, 'sign-out', {
+            action,
+            xsrf,
+            clientName: ctx.oidc.client && clientName(ctx.oidc.client),
+            leadsTo: textOrNothing(ctx.oidc.params?.post_logout_redirect_uri),
+          })
+        },
+        postLogoutSuccessSource(ctx) {
+          // A client is named here only when the person left it and stays signed in elsewhere.
+          const left = ctx.oidc.client && clientName(ctx.oidc.client)
+          views.render(ctx, 'done', {
+            title: left ? `You left ${left}` : 'You are signed out',
+            message: left
+              ? 'You are still signed in here for other applications. You can close this page.'
+              : 'You can close this page.',
+          })
+        },
+      },
+
+      deviceFlow: {
+        userCodeInputSource(ctx, _form, out, error) {
+          if (error?.name === 'AbortedError') {
+            return views.render(ctx, 'done', {
+              title: 'The device was not connected',
+              message: 'Nothing was shared with it. You can close this page.',
+            })
+          }
+          if (error && !(error.name in DEVICE_PROBLEMS)) {
+            const isOurs = out?.error === 'server_error'
+            logProviderError(log, { errorId: createErrorId(), ctx, error, isOurs })
+          }
+          const fallback = 'That did not work. Please enter the code again.'
+          const problem = error && (DEVICE_PROBLEMS[error.name] ?? fallback)
+          const { action, xsrf } = formOf(ctx, 'code_verification')
+          views.render(ctx, 'device-code', {
+            action,
+            xsrf,
+            userCode: error && 'userCode' in error ? String(error.userCode) : '',
+            ...(problem ? { problem } : {}),
+          })
+        },
+        userCodeConfirmSource(ctx, _form, client, _deviceInfo, userCode) {
+          const { action, xsrf } = formOf(ctx, 'code_verification')
+          views.render(ctx, 'device-confirm', {
+            action,
+            xsrf,
+            userCode,
+            clientName: clientName(client),
+          })
+        },
+        successSource(ctx) {
+          const name = ctx.oidc.client && clientName(ctx.oidc.client)
+          views.render(ctx, 'done', {
+            title: 'Your device is connected',
+            message: name ? `Go back to it to use ${name}.` : 'Go back to it.',
+          })
+        },
+      },
+    },
+  } satisfies Pick<Configuration, 'renderError' | 'features'>
+}
+
+/**
+ * Turns every error below it into a page, and an empty 404 as well. Programs that ask for JSON and
+ * not for HTML get JSON. What it shows are words of ours and an identifier, never the error's own.
+ */
+export function errorPages({ views, log }: PageOptions): Middleware {
+  return async (ctx, next) => {
+    try {
+      await next()
+      if (ctx.status !== 404 || ctx.body != null) return
+      showError(ctx, { status: 404 })
+    } catch (error) {
+      const status = statusOf(error)
+      if (status < 500) return showError(ctx, { status })
+      const errorId = createErrorId()
+      log.error({ err: error, errorId, method: ctx.method, path: ctx.path }, 'request failed')
+      showError(ctx, { status, errorId })
+    }
+  }
+
+  function showError(ctx: Context, { status, errorId }: { status: number; errorId?: string }) {
+    ctx.status = status
+    if (ctx.accepts('html', 'json') === 'json') {
+      const error = status < 500 ? 'invalid_request' : 'server_error'
+      ctx.body = { error, ...(errorId ? { error_id: errorId } : {}) }
+      return
+    }
+    const words = BY_STATUS[status] ?? (status < 500 ? BY_STATUS[400] : undefined) ?? OUR_FAULT
+    views.render(ctx, 'error', { ...words, errorId })
+  }
+}
+
+/** What people know a client by. */
+export function clientName(client: {
+  readonly clientId: string
+  readonly clientName?: string | undefined
+}): string {
+  return client.clientName || client.clientId
+}
+
+function formOf(ctx: KoaContextWithOIDC, route: 'end_session_confirm' | 'code_verification') {
+  return { action: ctx.oidc.urlFor(route), xsrf: String(ctx.oidc.session?.state?.secret) }
+}
+
+/** The path only: a query can hold codes and hints. */
+function logProviderError(
+  log: Log,
+  {
+    errorId,
+    ctx,
+    error,
+    isOurs,
+  }: { errorId: string; ctx: KoaContextWithOIDC; error: Error; isOurs: boolean },
+): void {
+  const where = { errorId, route: ctx.oidc.route, client: ctx.oidc.client?.clientId }
+  if (isOurs) {
+    log.error({ ...where, err: error }, 'oidc request failed')
+    return
+  }
+  const detail = 'error_detail' in error ? error.error_detail : undefined
+  const description = 'error_description' in error ? error.error_description : undefined
+  log.info({ ...where, error: error.message, description, detail }, 'oidc request refused')
+}
+
+function statusOf(error: unknown): number {
+  if (typeof error !== 'object' || error === null || !('status' in error)) return 500
+  const { status } = error
+  return typeof status === 'number' && status >= 400 && status < 600 ? status : 500
+}
+
+/** Short enough to read out, long enough to find one line in a log. */
+function createErrorId(): string {
+  return randomBytes(6).toString('hex')
+}
+
+function textOrNothing(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}

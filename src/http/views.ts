@@ -1,0 +1,193 @@
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { Eta } from 'eta'
+import type { Context, Middleware } from 'koa'
+import mount from 'koa-mount'
+import serve from 'koa-static'
+
+/** What each template in `views/` needs. Templates only choose and repeat. */
+export interface Pages {
+  'sign-in': { readonly clientName: string; readonly username: string; readonly problem?: string }
+  'choose-password': {
+    readonly username: string
+    readonly minimumLength: number
+    readonly problem?: string
+  }
+  consent: {
+    readonly clientName: string
+    readonly username: string
+    /** Where the person goes next, in words. */
+    readonly destination: string
+    readonly permissions: readonly string[]
+    readonly resources: readonly { readonly name: string; readonly scopes: readonly string[] }[]
+  }
+  'sign-out': {
+    readonly action: string
+    readonly xsrf: string
+    readonly clientName: string | undefined
+  }
+  'device-code': {
+    readonly action: string
+    readonly xsrf: string
+    readonly userCode: string
+    readonly problem?: string
+  }
+  'device-confirm': {
+    readonly action: string
+    readonly xsrf: string
+    readonly userCode: string
+    readonly clientName: string
+  }
+  done: { readonly title: string; readonly message: string }
+  error: {
+    readonly title: string
+    readonly message: string
+    readonly detail?: string | undefined
+    readonly errorId?: string | undefined
+  }
+}
+
+export interface Views {
+  /** Answers with a page and its headers. The status stays what it is unless `status` says more. */
+  render<Page extends keyof Pages>(
+    ctx: PageContext,
+    page: Page,
+    content: Pages[Page] & { readonly status?: number; readonly leadsTo?: string | undefined },
+  ): void
+}
+
+/** The part of a koa context that a page needs, so that oidc-provider's contexts fit as well. */
+export type PageContext = Pick<Context, 'set' | 'type' | 'status' | 'body'>
+
+export interface ViewsOptions {
+  /** What the pages call this service. */
+  readonly name?: string
+  /** Path of the issuer, where Keyturn does not live at the root: `/op`. */
+  readonly mountPath?: string
+}
+
+const STATIC_PATH = '/static'
+const YEAR = 31_536_000
+
+/** Pages from `views/`: Eta templates that escape by default. Templates are compiled once. */
+export function createViews({ name = 'Keyturn', mountPath = '' }: ViewsOptions = {}): Views {
+  const directory = findViews()
+  const eta = new Eta({ views: directory, cache: true })
+  const versions = readVersions(directory)
+  const link = (file: string) => `${mountPath}${STATIC_PATH}/${file}?v=${versions.get(file)}`
+  const site = {
+    name,
+    icon: link('icon.svg'),
+    pico: link('pico.min.css'),
+    style: link('keyturn.css'),
+  }
+
+  return {
+    render(ctx, page, { status, leadsTo, ...props }) {
+      const body = eta.render(`/${page}`, { ...props, site })
+      setPageHeaders(ctx, leadsTo)
+      if (status !== undefined) ctx.status = status
+      ctx.type = 'html'
+      ctx.body = body
+    },
+  }
+}
+
+/**
+ * Headers of every page: nothing but our own style, no scripts, no frames.
+ * @param leadsTo the URI that a form on the page ends at, outside Keyturn: a redirect URI
+ */
+export function setPageHeaders(ctx: Pick<PageContext, 'set'>, leadsTo?: string): void {
+  ctx.set({
+    'Content-Security-Policy': [
+      "default-src 'none'",
+      "style-src 'self'",
+      "img-src 'self' data:",
+      `form-action ${formTargets(leadsTo)}`,
+      "frame-ancestors 'none'",
+      "base-uri 'none'",
+    ].join('; '),
+    'X-Frame-Options': 'DENY',
+    'X-Content-Type-Options': 'nosniff',
+    // Not no-referrer: it would make the Origin of our own forms `null`.
+    'Referrer-Policy': 'same-origin',
+    'Permissions-Policy': 'camera=(), geolocation=(), microphone=(), payment=(), usb=()',
+    'Cache-Control': 'no-store',
+  })
+}
+
+/**
+ * Headers for the pages that oidc-provider draws itself: forms that submit themselves, to a client
+ * (response_mode=form_post) or back to us. It adds the hash of its script to `script-src`, which is
+ * therefore there and empty. They have no `form-action`, since they lead wherever a client
+ * registered, and may be framed, as `prompt=none` in a hidden frame needs. Pages of ours override
+ * all this.
+ */
+export function providerHeaders(): Middleware {
+  return async (ctx, next) => {
+    ctx.set({
+      'Content-Security-Policy': "default-src 'none'; script-src; base-uri 'none'",
+      'X-Content-Type-Options': 'nosniff',
+      'Referrer-Policy': 'strict-origin-when-cross-origin',
+    })
+    await next()
+  }
+}
+
+/**
+ * Serves `views/static` at `/static`. Pages link files with the hash of their content: such an
+ * answer may be kept for ever. During an update a node may be asked for a version that it does not
+ * have; what it serves then is kept for a minute only.
+ */
+export function staticFiles(): Middleware {
+  const directory = findViews()
+  const versions = readVersions(directory)
+  const send = serve(join(directory, 'static'), { index: false })
+
+  return mount(STATIC_PATH, async (ctx, next) => {
+    let isOurs = true
+    await send(ctx, () => {
+      isOurs = false
+      return next()
+    })
+    if (!isOurs) return
+    const isThisVersion = ctx.query.v === versions.get(ctx.path.slice(1))
+    ctx.set({
+      'Cache-Control': isThisVersion ? `public, max-age=${YEAR}, immutable` : 'public, max-age=60',
+      'X-Content-Type-Options': 'nosniff',
+    })
+  })
+}
+
+/**
+ * Browsers hold every redirect after a form's POST against `form-action`, not only the first one.
+ * The client's own origin is not enough: an identity broker's redirect URI sends the browser on to
+ * the application behind it, and Chrome stops there without a word. So the scheme is allowed:
+ * `https:` (never downgraded to http), or the private scheme of a native application.
+ */
+function formTargets(leadsTo: string | undefined): string {
+  if (leadsTo === undefined || !URL.canParse(leadsTo)) return "'self'"
+  return `'self' ${new URL(leadsTo).protocol}`
+}
+
+/** `views/` lies beside `src/` in a checkout and beside `dist/` in the package. */
+function findViews(): string {
+  let directory = import.meta.dirname
+  while (!existsSync(join(directory, 'views', 'layout.eta'))) {
+    const parent = dirname(directory)
+    if (parent === directory) throw new TypeError(`No views above ${import.meta.dirname}`)
+    directory = parent
+  }
+  return join(directory, 'views')
+}
+
+function readVersions(views: string): ReadonlyMap<string, string> {
+  const directory = join(views, 'static')
+  return new Map(
+    readdirSync(directory).map((file) => {
+      const content = readFileSync(join(directory, file))
+      return [file, createHash('sha256').update(content).digest('hex').slice(0, 12)]
+    }),
+  )
+}

@@ -1,0 +1,63 @@
+import { createHash } from 'node:crypto'
+import type { JWK } from 'jose'
+import {
+  activeKey,
+  allStates,
+  isPublished,
+  type KeyState,
+  nextChangeAt,
+  nextPublishedChangeAt,
+  type RingFacts,
+} from './lifecycle.ts'
+import type { RotationPolicies } from './policy.ts'
+import type { RingKey } from './seal.ts'
+
+/**
+ * What the outside can see of the rings at one instant: the JWKS, and which key signs. Pure. A new
+ * view is published whenever it differs from the one before (`scheduler.ts`).
+ */
+export interface RingView {
+  /** The instant it was made for. */
+  readonly at: number
+  /** Every key, in ring and generation order. */
+  readonly states: readonly KeyState<RingKey>[]
+  /** RFC 7517 JWK Set: active keys first, then pre-active, then retired. */
+  readonly jwks: { readonly keys: readonly JWK[] }
+  /** First instant after `at` when any phase or plan can differ. */
+  readonly nextChangeAt: number | null
+  /** First instant after `at` when the JWKS can differ. */
+  readonly nextPublishedChangeAt: number | null
+  /** Equal for two views exactly if nobody outside can tell them apart. */
+  readonly hash: string
+}
+
+export function ringView(
+  facts: RingFacts<RingKey>,
+  policies: RotationPolicies,
+  now: number,
+): RingView {
+  const states = allStates(facts, policies, now)
+  const keys = jwksOrder(states).flatMap(({ key }) => key.publicJwk ?? [])
+  const phases = states.map(({ key, phase }) => `${key.ring} ${key.kid} ${phase}`)
+  return {
+    at: now,
+    states,
+    jwks: { keys },
+    nextChangeAt: nextChangeAt(facts, policies, now),
+    nextPublishedChangeAt: nextPublishedChangeAt(facts, policies, now),
+    hash: createHash('sha256').update(phases.join('\n')).digest('base64url'),
+  }
+}
+
+/** The key of the ring that signs, or undefined while none may. */
+export function signerOf(view: RingView, ring: string): KeyState<RingKey> | undefined {
+  return activeKey(view.states.filter((state) => state.key.ring === ring))
+}
+
+const JWKS_ORDER = ['active', 'pre-active', 'retired']
+
+/** RPs that take the first key of a type (they should not) then take the one that signs. */
+function jwksOrder(states: readonly KeyState<RingKey>[]): readonly KeyState<RingKey>[] {
+  const rank = (state: KeyState) => JWKS_ORDER.indexOf(state.phase)
+  return states.filter(isPublished).sort((a, b) => rank(a) - rank(b))
+}

@@ -1,0 +1,83 @@
+/**
+ * What a key and an event are. Both are facts: inserted once, never rewritten (`design.md`,
+ * section 4). Everything else about a key - its phase, when it retires, when it leaves the JWKS -
+ * is derived from them in `lifecycle.ts`.
+ */
+
+/** Name of a ring: a use and an algorithm, such as `sig/RS256`, or `cookie`. */
+export type RingName = string
+
+/** The metadata of a key; all that the lifecycle needs to know of it. */
+export interface KeyFacts {
+  /** RFC 7638 thumbprint of the public key (of the secret, for a symmetric ring). */
+  readonly kid: string
+  readonly ring: RingName
+  /** Place in its ring, from 1; unique per ring in every store. */
+  readonly generation: number
+  /** JWS `alg` (RFC 7518, section 3.1; RFC 8037; RFC 9964). */
+  readonly algorithm: string
+  /** Instant of creation, which is also the first instant it may be published. */
+  readonly createdAt: number
+  /** May sign from this instant, unless an event moves it earlier. Written once, at creation. */
+  readonly activatesAt: number
+  /** Seconds it stays published after it retires, as the policy said at creation. */
+  readonly retention: number
+  /** False once the private half has been erased; it can then verify and nothing else. */
+  readonly hasPrivateHalf: boolean
+}
+
+interface EventBase {
+  /** Names what happened, so that the same event recorded twice is one event. */
+  readonly id: string
+  readonly ring: RingName
+  /** When it was recorded. */
+  readonly at: number
+  readonly reason: string
+  /** Who asked: an operator's name, or `keyturn` for the plan. */
+  readonly actor: string
+}
+
+/** A key may sign from `activatesAt`, earlier than was planned at its creation. */
+export interface PromoteEvent extends EventBase {
+  readonly type: 'promote'
+  readonly kid: string
+  readonly activatesAt: number
+}
+
+/** A key is never trusted again. */
+export interface RevokeEvent extends EventBase {
+  readonly type: 'revoke'
+  readonly kid: string
+}
+
+/** All keys of the ring created strictly before an instant are never trusted again. */
+export interface RevokeBeforeEvent extends EventBase {
+  readonly type: 'revoke-before'
+  readonly createdBefore: number
+}
+
+/** A key that may be signing stays published longer, because token lifetimes were raised. */
+export interface ExtendEvent extends EventBase {
+  readonly type: 'extend'
+  readonly kid: string
+  /** Seconds after retirement. */
+  readonly retention: number
+}
+
+export type KeyEvent = PromoteEvent | RevokeEvent | RevokeBeforeEvent | ExtendEvent
+
+type WithoutId<E> = E extends KeyEvent ? Omit<E, 'id'> : never
+
+/** Gives an event the id that makes recording it twice harmless. */
+export function keyEvent(event: WithoutId<KeyEvent>): KeyEvent {
+  switch (event.type) {
+    case 'promote':
+      return { ...event, id: `promote/${event.kid}/${event.activatesAt}` }
+    case 'revoke':
+      return { ...event, id: `revoke/${event.kid}` }
+    case 'revoke-before':
+      return { ...event, id: `revoke-before/${event.ring}/${event.createdBefore}` }
+    case 'extend':
+      return { ...event, id: `extend/${event.kid}/${event.retention}` }
+  }
+}

@@ -1,0 +1,240 @@
+import type { KeyEvent, KeyFacts, RingName } from './key.ts'
+import type { RingPolicy, RotationPolicies } from './policy.ts'
+
+/**
+ * THE CORE. The life of keys as pure functions of (keys, events, policy, now): nothing here reads
+ * a clock, a store or a random number. Phases are derived, never stored, so activation and
+ * retirement need no writes: nobody can forget them, and nodes cannot disagree about them for
+ * longer than their clocks differ (`design.md`, section 4).
+ */
+
+/**
+ * - `pre-active`: published, does not sign yet
+ * - `active`: published, signs; at most one per ring
+ * - `retired`: published, only verifies
+ * - `archived`: no longer published; its public half still verifies `id_token_hint`
+ * - `revoked`: never trusted again
+ */
+export type Phase = 'pre-active' | 'active' | 'retired' | 'archived' | 'revoked'
+
+/** A key with everything that follows from the facts. Instants are null where nothing sets them. */
+export interface KeyState<K extends KeyFacts = KeyFacts> {
+  readonly key: K
+  readonly phase: Phase
+  /** Effective activation: as planned at creation, or earlier by promotion. */
+  readonly activatesAt: number
+  /** The earliest effective activation among later generations. */
+  readonly retiresAt: number | null
+  /** Leaves the JWKS: every token it may have signed has expired. Null for a revoked key, which left. */
+  readonly unpublishAt: number | null
+  /** The record is deleted. */
+  readonly deleteAt: number | null
+  readonly revokedAt: number | null
+  /** Seconds it stays published after it signs, as recorded so far; the policy may say more. */
+  readonly recordedRetention: number
+}
+
+/** All rings in one value, as loaded from a store. */
+export interface RingFacts<K extends KeyFacts = KeyFacts> {
+  readonly keys: readonly K[]
+  readonly events: readonly KeyEvent[]
+}
+
+/**
+ * The state of every key of one ring at `now`, in order of generation.
+ *
+ * A key retires when a later generation activates, so there is never more than one active key. A
+ * revoked key keeps its place in that order if it had been active, so that revoking it does not
+ * make an older key active again; one that was revoked before it could sign never counts.
+ */
+export function ringStates<K extends KeyFacts>(
+  facts: RingFacts<K>,
+  policy: RingPolicy,
+  now: number,
+): readonly KeyState<K>[] {
+  const keys = facts.keys
+    .filter((key) => key.ring === policy.ring)
+    .sort((a, b) => a.generation - b.generation)
+  const lives = keys.map((key) => lifeOf(key, facts.events))
+
+  const states: Omit<KeyState<K>, 'phase'>[] = []
+  let successor: Life | undefined
+  for (const life of lives.reverse()) {
+    states.unshift(instantsOf(life as Life & { key: K }, successor, policy))
+    const counts = life.revokedAt === null || life.revokedAt >= life.activatesAt
+    if (counts && (!successor || life.activatesAt < successor.activatesAt)) successor = life
+  }
+
+  const ringNow = ringTime(states, now)
+  return states.map((state) => ({ ...state, phase: phaseAt(state, ringNow) }))
+}
+
+/** The one key of the ring that signs at the instant the states were made for. */
+export function activeKey<K extends KeyFacts>(
+  states: readonly KeyState<K>[],
+): KeyState<K> | undefined {
+  return states.find((state) => state.phase === 'active')
+}
+
+/** Is the key in the JWKS (of a ring that is published at all)? */
+export function isPublished(state: KeyState): boolean {
+  return state.phase === 'pre-active' || state.phase === 'active' || state.phase === 'retired'
+}
+
+/** Names of all rings: those configured, in that order, then those only the store knows. */
+export function ringNames(facts: RingFacts, policies: RotationPolicies): readonly RingName[] {
+  return [
+    ...new Set([...policies.rings.map((p) => p.ring), ...facts.keys.map((key) => key.ring).sort()]),
+  ]
+}
+
+/** The states of all rings at `now`, in ring and generation order. */
+export function allStates<K extends KeyFacts>(
+  facts: RingFacts<K>,
+  policies: RotationPolicies,
+  now: number,
+): readonly KeyState<K>[] {
+  return ringNames(facts, policies).flatMap((ring) =>
+    ringStates(facts, policies.policyFor(ring), now),
+  )
+}
+
+/**
+ * First instant after `now` at which any phase or plan can differ, or null if none ever does.
+ * Nothing changes before it, so a scheduler may sleep until then.
+ */
+export function nextChangeAt(
+  facts: RingFacts,
+  policies: RotationPolicies,
+  now: number,
+): number | null {
+  return earliestAfter(now, instantsOfChange(facts, policies, now, 'any'))
+}
+
+/**
+ * First instant after `now` at which the published set can differ. No HTTP cache may be told to
+ * keep a JWKS beyond it.
+ */
+export function nextPublishedChangeAt(
+  facts: RingFacts,
+  policies: RotationPolicies,
+  now: number,
+): number | null {
+  return earliestAfter(now, instantsOfChange(facts, policies, now, 'published'))
+}
+
+/** When the private half may go: no node whose clock is within the skew still signs with it. */
+export function eraseAt(state: KeyState, policy: RingPolicy): number | null {
+  if (state.revokedAt !== null) return state.revokedAt
+  return state.retiresAt === null ? null : state.retiresAt + 2 * policy.clockSkew
+}
+
+/** When a ring without standby makes the successor of its active key. */
+export function successorDueAt(active: KeyState, policy: RingPolicy): number {
+  return active.activatesAt + policy.cryptoperiod - policy.propagation
+}
+
+interface Life {
+  readonly key: KeyFacts
+  readonly activatesAt: number
+  /** Since when the store has said so: nodes may not know it for `maxRingAge` from then on. */
+  readonly knownAt: number
+  readonly revokedAt: number | null
+  readonly recordedRetention: number
+}
+
+function lifeOf(key: KeyFacts, events: readonly KeyEvent[]): Life {
+  let { activatesAt, createdAt: knownAt, retention: recordedRetention } = key
+  let revokedAt: number | null = null
+  for (const event of events) {
+    if (isRevocationOf(event, key)) revokedAt = Math.min(event.at, revokedAt ?? event.at)
+    if (!('kid' in event) || event.kid !== key.kid) continue
+    if (event.type === 'promote' && event.activatesAt < activatesAt) {
+      activatesAt = event.activatesAt
+      knownAt = event.at
+    }
+    if (event.type === 'extend') recordedRetention = Math.max(recordedRetention, event.retention)
+  }
+  return { key, activatesAt, knownAt, revokedAt, recordedRetention }
+}
+
+/** Does the event revoke the key? Keys made since a revocation by date are not its business. */
+export function isRevocationOf(
+  event: KeyEvent,
+  key: Pick<KeyFacts, 'kid' | 'ring' | 'createdAt'>,
+): boolean {
+  if (event.type === 'revoke') return event.kid === key.kid
+  if (event.type !== 'revoke-before' || event.ring !== key.ring) return false
+  return key.createdAt < Math.min(event.createdBefore, event.at)
+}
+
+function instantsOf<K extends KeyFacts>(
+  { key, activatesAt, revokedAt, recordedRetention }: Life & { readonly key: K },
+  successor: Life | undefined,
+  policy: RingPolicy,
+): Omit<KeyState<K>, 'phase'> {
+  const retention = Math.max(recordedRetention, policy.retention)
+  const retiresAt = successor?.activatesAt ?? null
+  const base = { key, activatesAt, revokedAt, recordedRetention, retiresAt }
+  if (revokedAt !== null) {
+    return { ...base, unpublishAt: null, deleteAt: revokedAt + retention + policy.archive }
+  }
+  if (!successor) return { ...base, unpublishAt: null, deleteAt: null }
+
+  // A retirement that was planned long ago is known to every node when it comes. One decided at
+  // short notice is not: until maxRingAge after the decision, a node may sign with the old key.
+  const lastSignatureAt = Math.max(successor.activatesAt, successor.knownAt + policy.maxRingAge)
+  const unpublishAt = lastSignatureAt + retention
+  return { ...base, unpublishAt, deleteAt: unpublishAt + policy.archive }
+}
+
+/**
+ * The clock as this ring may believe it. A private half is erased only after its key has retired,
+ * so a clock that says otherwise was set back; the ring then stands still instead of asking a key
+ * to sign that no longer can.
+ */
+function ringTime(states: readonly Omit<KeyState, 'phase'>[], now: number): number {
+  return states.reduce(
+    (latest, { key, retiresAt, revokedAt }) =>
+      key.hasPrivateHalf || revokedAt !== null || retiresAt === null
+        ? latest
+        : Math.max(latest, retiresAt),
+    now,
+  )
+}
+
+function phaseAt(state: Omit<KeyState, 'phase'>, now: number): Phase {
+  if (state.revokedAt !== null) return 'revoked'
+  if (state.unpublishAt !== null && now >= state.unpublishAt) return 'archived'
+  if (state.retiresAt !== null && now >= state.retiresAt) return 'retired'
+  return now >= state.activatesAt ? 'active' : 'pre-active'
+}
+
+function instantsOfChange(
+  facts: RingFacts,
+  policies: RotationPolicies,
+  now: number,
+  which: 'any' | 'published',
+): readonly (number | null)[] {
+  return ringNames(facts, policies).flatMap((ring) => {
+    const policy = policies.policyFor(ring)
+    if (which === 'published' && !policy.published) return []
+    return ringStates(facts, policy, now).flatMap((state) => {
+      const turning = policy.configured && state.revokedAt === null
+      // A successor appears when its predecessor activates (standby) or when it is due.
+      const published = [
+        state.unpublishAt,
+        turning && policy.standby ? state.activatesAt : null,
+        turning && !policy.standby ? successorDueAt(state, policy) : null,
+      ]
+      if (which === 'published') return published
+      const erase = state.key.hasPrivateHalf ? eraseAt(state, policy) : null
+      return [...published, state.activatesAt, state.retiresAt, state.deleteAt, erase]
+    })
+  })
+}
+
+function earliestAfter(now: number, instants: readonly (number | null)[]): number | null {
+  const later = instants.filter((at) => at !== null && at > now) as number[]
+  return later.length === 0 ? null : Math.min(...later)
+}

@@ -1,0 +1,106 @@
+import { randomBytes } from 'node:crypto'
+import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { base64url, calculateJwkThumbprint } from 'jose'
+import { z } from 'zod'
+import { KekEmpty, KekMissing, KekUnreadable, StoreUnavailable } from '../errors.ts'
+import type { Kek } from './seal.ts'
+
+/** Where key-encryption keys come from. */
+export interface Protector {
+  /**
+   * All key-encryption keys, newest first.
+   * @throws KekMissing, KekEmpty, KekUnreadable: three different things to mend
+   */
+  load(): Promise<readonly Kek[]>
+  /** Makes the first one. Absent where keys are provided from outside. */
+  create?(): Promise<void>
+}
+
+const KEK_BYTES = 32
+
+const kekSet = z.object({
+  keys: z.array(z.object({ kty: z.literal('oct'), k: z.string() })).min(1),
+})
+
+/** A JWK Set file (RFC 7517) of symmetric keys, newest first; made with mode 0600. */
+export function fileProtector(path: string): Protector {
+  return {
+    load: async () => {
+      const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+        if (cause.code === 'ENOENT')
+          throw new KekMissing(`The key-encryption key file ${path} is missing.`)
+        throw new KekUnreadable(
+          `The key-encryption key file ${path} cannot be read: ${cause.message}`,
+          cause,
+        )
+      })
+      return parseKeks(text, `key-encryption key file ${path}`)
+    },
+    create: async () => {
+      const k = base64url.encode(randomBytes(KEK_BYTES))
+      const text = `${JSON.stringify({ keys: [{ kty: 'oct', k }] }, null, 2)}\n`
+      await writeOnce(path, text).catch((cause: Error) => {
+        throw new StoreUnavailable(
+          `Cannot make the key-encryption key file ${path}: ${cause.message}`,
+          cause,
+        )
+      })
+    },
+  }
+}
+
+/**
+ * Key-encryption keys given by the environment (`KEYTURN_SEAL__KEYS`, or a file named by
+ * `KEYTURN_SEAL__KEYS_FILE`): a JWK Set, or 32-byte keys in base64url separated by commas.
+ */
+export function environmentProtector(text: string | undefined): Protector {
+  return {
+    load: async () => {
+      if (text === undefined) {
+        throw new KekMissing('seal.protector is "environment", but KEYTURN_SEAL__KEYS is not set.')
+      }
+      const source = 'key-encryption key setting seal.keys'
+      if (text.trim().startsWith('{')) return parseKeks(text, source)
+      const keys = text.split(',').map((k) => ({ kty: 'oct', k: k.trim() }))
+      return parseKeks(text.trim() === '' ? '' : JSON.stringify({ keys }), source)
+    },
+  }
+}
+
+async function parseKeks(text: string, source: string): Promise<readonly Kek[]> {
+  if (text.trim() === '') throw new KekEmpty(`The ${source} is empty. Restore it from a backup.`)
+  try {
+    const { keys } = kekSet.parse(JSON.parse(text))
+    return await Promise.all(keys.map(toKek))
+  } catch (cause) {
+    throw new KekUnreadable(
+      `The ${source} is not a JWK Set of 256-bit symmetric keys. Restore it from a backup.`,
+      cause,
+    )
+  }
+}
+
+async function toKek({ k }: { k: string }): Promise<Kek> {
+  const secret = base64url.decode(k)
+  if (secret.length !== KEK_BYTES)
+    throw new Error(`a key has ${secret.length} bytes, not ${KEK_BYTES}`)
+  return { kid: await calculateJwkThumbprint({ kty: 'oct', k }, 'sha256'), secret }
+}
+
+/** Writes a file whole or not at all, and never over one that is there: a link fails if it is. */
+async function writeOnce(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  const draft = `${path}.${process.pid}.tmp`
+  const file = await open(draft, 'wx', 0o600)
+  try {
+    await file.writeFile(text)
+    await file.sync()
+    await link(draft, path).catch((cause: NodeJS.ErrnoException) => {
+      if (cause.code !== 'EEXIST') throw cause
+    })
+  } finally {
+    await file.close()
+    await rm(draft, { force: true })
+  }
+}

@@ -1,0 +1,84 @@
+import { generateKey } from './generate.ts'
+import type { KeyStore, SerializedKey } from './key-store.ts'
+import { isRevocationOf, type RingFacts } from './lifecycle.ts'
+import type { Action } from './plan.ts'
+import type { RingKey, Sealer } from './seal.ts'
+
+/**
+ * Loading the rings from a store and doing what a plan says: the only reader and the only writer
+ * of keys. Deciding is in `plan.ts`.
+ */
+
+/**
+ * Opens everything in the store. Keys that were open before are not opened again.
+ * @throws StoreUnavailable, StoreUnreadable, KekMissing, SealBroken. A key that cannot be opened
+ *   is an error and never replaced; only a revoked one may be unreadable, as nobody needs it.
+ */
+export async function loadRings(
+  store: KeyStore,
+  sealer: Sealer,
+  opened: Map<string, RingKey>,
+): Promise<RingFacts<RingKey>> {
+  const { keys: records, events } = await store.load()
+  const keys: RingKey[] = []
+  for (const record of records) {
+    const known = opened.get(record.data)
+    if (known && isRecordOf(record, known)) {
+      keys.push(known)
+      continue
+    }
+    try {
+      const key = await sealer.open(record)
+      opened.set(record.data, key)
+      keys.push(key)
+    } catch (error) {
+      const { id: kid, ring, created: createdAt } = record
+      if (!events.some((event) => isRevocationOf(event, { kid, ring, createdAt }))) throw error
+    }
+  }
+  const live = new Set(records.map((record) => record.data))
+  for (const data of opened.keys()) if (!live.has(data)) opened.delete(data)
+  return { keys, events }
+}
+
+/**
+ * Does one action of a plan. Safe to do twice and on several nodes at once: (ring, generation) is
+ * unique, an erasure only takes away, events have names.
+ */
+export async function applyAction(
+  action: Action,
+  facts: RingFacts<RingKey>,
+  { store, sealer }: { store: KeyStore; sealer: Sealer },
+): Promise<void> {
+  switch (action.type) {
+    case 'create': {
+      const { type, reason, ...planned } = action
+      const { kid, jwk } = await generateKey(planned.algorithm)
+      // Another node may have made this generation first; its key is as good as ours.
+      await store.addKey(await sealer.seal({ ...planned, kid }, jwk))
+      return
+    }
+    case 'record':
+      return store.addEvents([action.event])
+    case 'erase': {
+      const key = facts.keys.find((candidate) => candidate.kid === action.kid)
+      return key && store.eraseKey(await sealer.erase(key))
+    }
+    case 'delete':
+      return store.removeKey(action.kid)
+  }
+}
+
+/** The cache is by sealed text; its fields must still be those that were checked. */
+function isRecordOf(record: SerializedKey, key: RingKey): boolean {
+  return (
+    record.id === key.kid &&
+    record.ring === key.ring &&
+    record.generation === key.generation &&
+    record.algorithm === key.algorithm &&
+    record.created === key.createdAt &&
+    record.activatesAt === key.activatesAt &&
+    record.retention === key.retention &&
+    record.dataProtected
+  )
+}

@@ -1,0 +1,207 @@
+import type { Clock } from '../clock.ts'
+import { KeyturnError } from '../errors.ts'
+import { type RingView, ringView } from './jwks.ts'
+import type { KeyStore } from './key-store.ts'
+import { type Action, plan } from './plan.ts'
+import type { RotationPolicies } from './policy.ts'
+import { applyAction, loadRings } from './rotate.ts'
+import type { RingKey, Sealer } from './seal.ts'
+
+/**
+ * The loop that turns the rings: load, plan, apply, publish, sleep until the next change. It is the
+ * only caller of `plan` on a running node; requests never make keys.
+ */
+export interface Scheduler {
+  /** Loads, plans, applies and publishes once. @throws what the store or a seal throws */
+  runOnce(): Promise<RingView>
+  /** Turns until stopped; a failure is reported and tried again. */
+  start(): void
+  /** Cuts the sleep short: something happened that the ring should see now. */
+  wake(): void
+  stop(): Promise<void>
+  readonly status: SchedulerStatus
+}
+
+export interface SchedulerStatus {
+  /** Seconds since the ring was last loaded; Infinity before the first time. */
+  ringAge(): number
+  /** Younger than maxRingAge: may this node sign? */
+  isFresh(): boolean
+  readonly view: RingView | undefined
+  /** Why the last turn failed; undefined after one that succeeded. */
+  readonly failure: Error | undefined
+  /** Turns that failed since the last one that succeeded. */
+  readonly failures: number
+  readonly warnings: readonly string[]
+}
+
+export interface SchedulerOptions {
+  readonly store: KeyStore
+  readonly sealer: Sealer
+  readonly policies: RotationPolicies
+  readonly clock: Clock
+  /** Seconds between loads while nothing is due; shortened at random by up to 20 %. */
+  readonly refreshInterval: number
+  /** Seconds after which a ring that could not be loaded is too old to sign with. */
+  readonly maxRingAge: number
+  /** Largest believable step of the wall clock between two turns, in seconds. */
+  readonly clockSkew: number
+  /** Called with every view that differs from the one before, before the turn ends. */
+  readonly onView: (view: RingView) => void | Promise<void>
+  readonly log: SchedulerLog
+}
+
+export interface SchedulerLog {
+  info(data: object, message: string): void
+  warn(data: object, message: string): void
+  error(data: object, message: string): void
+}
+
+/** First wait after a failure, in seconds; doubles up to the refresh interval. */
+const FIRST_RETRY = 1
+
+export function createScheduler(options: SchedulerOptions): Scheduler {
+  const { store, sealer, policies, clock, log } = options
+  const opened = new Map<string, RingKey>()
+  const turns = clockWatch(options)
+
+  let view: RingView | undefined
+  let loadedAt = -Infinity
+  let failure: Error | undefined
+  let failures = 0
+  let warnings: readonly string[] = []
+  let running: Promise<RingView> | undefined
+  let loop: Promise<void> | undefined
+  const stopping = new AbortController()
+  let sleeping = new AbortController()
+
+  async function turn(): Promise<RingView> {
+    const { now, mayDestroy } = turns.begin()
+    // Read before the load: a ring is as old as the moment the store was asked for it.
+    const startedAt = clock.elapsed()
+    let facts = await loadRings(store, sealer, opened)
+    const planned = plan(facts, policies, now)
+    const actions = planned.actions.filter((action) => mayDestroy || !isDestructive(action))
+    for (const action of actions) {
+      await applyAction(action, facts, { store, sealer })
+      log.info(describe(action), `ring ${action.ring}: ${action.type}, as ${action.reason}`)
+    }
+    if (actions.length > 0) facts = await loadRings(store, sealer, opened)
+    report(planned.warnings)
+
+    const next = ringView(facts, policies, now)
+    if (next.hash !== view?.hash) await options.onView(next)
+    view = next
+    loadedAt = startedAt
+    return next
+  }
+
+  function report(found: readonly string[]): void {
+    const fresh = found.filter((warning) => !warnings.includes(warning))
+    for (const warning of fresh) log.warn({}, warning)
+    warnings = found
+  }
+
+  async function runOnce(): Promise<RingView> {
+    // Two turns at once would plan the same thing twice.
+    running ??= turn().finally(() => {
+      running = undefined
+    })
+    return running
+  }
+
+  async function runUntilStopped(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      // Made before the turn, so that a wake-up that comes during it is not lost.
+      sleeping = new AbortController()
+      try {
+        await runOnce()
+        if (failures > 0) log.info({ failures }, 'the key ring can be loaded again')
+        failure = undefined
+        failures = 0
+      } catch (error) {
+        failure = error instanceof Error ? error : new Error(String(error))
+        failures += 1
+        const code = error instanceof KeyturnError ? error.code : undefined
+        const data = { code, err: failure, failures, ringAge: Math.round(status.ringAge()) }
+        log.error(data, 'the key ring could not be turned; the keys in use stay in use')
+      }
+      await clock.sleep(pause(), AbortSignal.any([sleeping.signal, stopping.signal]))
+    }
+  }
+
+  /** Seconds to sleep: until the next change or the next refresh; after a failure, a short back-off. */
+  function pause(): number {
+    const interval = options.refreshInterval * (1 - Math.random() * 0.2)
+    if (failures > 0) return Math.min(interval, FIRST_RETRY * 2 ** Math.min(failures - 1, 10))
+    const dueIn = (view?.nextChangeAt ?? Infinity) - clock.now()
+    return Math.max(0, Math.min(interval, dueIn))
+  }
+
+  const status: SchedulerStatus = {
+    ringAge: () => clock.elapsed() - loadedAt,
+    isFresh: () => status.ringAge() <= options.maxRingAge,
+    get view() {
+      return view
+    },
+    get failure() {
+      return failure
+    },
+    get failures() {
+      return failures
+    },
+    get warnings() {
+      return warnings
+    },
+  }
+
+  return {
+    runOnce,
+    start: () => {
+      loop ??= runUntilStopped()
+    },
+    wake: () => sleeping.abort(),
+    stop: async () => {
+      stopping.abort()
+      await loop
+    },
+    status,
+  }
+}
+
+/**
+ * Compares wall-clock time with time that cannot be set. A clock set back needs no care: phases
+ * follow it, and a key whose private half is gone is not asked to sign again (`lifecycle.ts`).
+ * After a jump forward nothing is destroyed until `maxRingAge` has passed, in case somebody sets
+ * the clock right again.
+ */
+function clockWatch({ clock, clockSkew, maxRingAge, log }: SchedulerOptions) {
+  let last: { now: number; elapsed: number } | undefined
+  let mayDestroyFrom = -Infinity
+
+  return {
+    begin(): { now: number; mayDestroy: boolean } {
+      const now = clock.now()
+      const elapsed = clock.elapsed()
+      const jump = last ? now - last.now - (elapsed - last.elapsed) : 0
+      last = { now, elapsed }
+      if (Math.abs(jump) > clockSkew) {
+        const seconds = Math.round(jump)
+        log.warn({ jump: seconds }, `the system clock was moved by ${seconds} s`)
+        mayDestroyFrom = elapsed + maxRingAge
+      }
+      return { now, mayDestroy: elapsed >= mayDestroyFrom }
+    },
+  }
+}
+
+function isDestructive(action: Action): boolean {
+  return action.type === 'erase' || action.type === 'delete'
+}
+
+function describe(action: Action): object {
+  const { type, ring } = action
+  if (type === 'create') return { action: type, ring, generation: action.generation }
+  if (type === 'record') return { action: action.event.type, ring, event: action.event.id }
+  return { action: type, ring, kid: action.kid }
+}

@@ -1,0 +1,189 @@
+import { createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
+import {
+  CompactEncrypt,
+  calculateJwkThumbprint,
+  compactDecrypt,
+  decodeProtectedHeader,
+  errors,
+  type JWK,
+} from 'jose'
+import { KekMissing, SealBroken } from '../errors.ts'
+import type { KeyFacts } from './key.ts'
+import type { SerializedKey } from './key-store.ts'
+
+/**
+ * Sealing at rest. A key is a compact JWE (RFC 7516): its payload is the JWK, encrypted with
+ * A256GCM under a data key that the key-encryption key (KEK) wraps; its protected header carries
+ * every other field of the record. The header is authenticated by the encryption, and the record's
+ * fields must equal it, so a field edited in the store makes the key refuse to open.
+ */
+
+/** A key-encryption key. */
+export interface Kek {
+  /** Named in the header of every key sealed under it. */
+  readonly kid: string
+  /** 256 bits. */
+  readonly secret: Uint8Array
+}
+
+/** A key that has been opened and can be used. */
+export interface RingKey extends KeyFacts {
+  /** What the JWKS shows (RFC 7517, section 4); undefined for a symmetric key. */
+  readonly publicJwk: JWK | undefined
+  /** Verifies: the public key, or the secret of a symmetric key. */
+  readonly publicKey: KeyObject
+  /** Signs: the private key, or the secret of a symmetric key; undefined once erased. */
+  readonly privateKey: KeyObject | undefined
+  /** kid of the KEK it is sealed under. */
+  readonly protectedBy: string
+}
+
+export interface Sealer {
+  /** Seals a JWK under the newest KEK. */
+  seal(facts: Omit<KeyFacts, 'hasPrivateHalf'>, jwk: JWK): Promise<SerializedKey>
+  /**
+   * Opens a key and checks that its record is as it was written.
+   * @throws KekMissing, SealBroken
+   */
+  open(record: SerializedKey): Promise<RingKey>
+  /** The same key without its private half, sealed anew so that it stays authentic. */
+  erase(key: RingKey): Promise<SerializedKey>
+}
+
+const RECORD_VERSION = 1
+const TYPE = 'keyturn-key'
+const WRAP = 'A256GCMKW'
+const ENCRYPTION = 'A256GCM'
+
+/**
+ * @param keks newest first: the first seals, all open
+ */
+export function createSealer(keks: readonly Kek[]): Sealer {
+  const newest = keks[0]
+  if (!newest) throw new TypeError('a sealer needs at least one key-encryption key')
+
+  const seal: Sealer['seal'] = async (facts, jwk) => {
+    const fields = {
+      id: facts.kid,
+      version: RECORD_VERSION,
+      ring: facts.ring,
+      generation: facts.generation,
+      algorithm: facts.algorithm,
+      created: facts.createdAt,
+      activatesAt: facts.activatesAt,
+      retention: facts.retention,
+      isX509Certificate: false,
+      dataProtected: true,
+    }
+    const data = await new CompactEncrypt(new TextEncoder().encode(JSON.stringify(jwk)))
+      .setProtectedHeader({ alg: WRAP, enc: ENCRYPTION, kid: newest.kid, typ: TYPE, key: fields })
+      .encrypt(newest.secret)
+    return { ...fields, data }
+  }
+
+  return {
+    seal,
+    open: async (record) => {
+      const { data, ...fields } = record
+      const header = readHeader(record)
+      const kek = keks.find((candidate) => candidate.kid === header.kid)
+      if (!kek) {
+        throw new KekMissing(
+          `Key ${record.id} of ring ${record.ring} is sealed under key-encryption key ${header.kid}, ` +
+            'which this node does not have. It is kept and not replaced. Add that key-encryption ' +
+            'key to the file or setting that holds the others (see seal.* in the configuration).',
+        )
+      }
+      const changed = changedFields(fields, header.key)
+      if (changed.length > 0) {
+        throw new SealBroken(record.id, `field ${changed.join(', ')} was edited in the store`)
+      }
+      return toRingKey(record, await decrypt(record, kek), kek.kid)
+    },
+    erase: (key) => {
+      if (!key.publicJwk) throw new TypeError(`key ${key.kid} is symmetric: it has no public half`)
+      return seal(key, key.publicJwk)
+    },
+  }
+}
+
+function readHeader(record: SerializedKey) {
+  if (!record.dataProtected) {
+    throw new SealBroken(record.id, 'it is not sealed (dataProtected is false)')
+  }
+  try {
+    const header = decodeProtectedHeader(record.data)
+    if (header.typ === TYPE && typeof header.kid === 'string' && isRecord(header.key)) {
+      return { kid: header.kid, key: header.key }
+    }
+  } catch (cause) {
+    throw new SealBroken(record.id, 'its data is not a compact JWE', cause)
+  }
+  throw new SealBroken(record.id, 'its data is not a key that Keyturn sealed')
+}
+
+async function decrypt(record: SerializedKey, kek: Kek): Promise<JWK> {
+  try {
+    const { plaintext } = await compactDecrypt(record.data, kek.secret, {
+      keyManagementAlgorithms: [WRAP],
+      contentEncryptionAlgorithms: [ENCRYPTION],
+    })
+    return JSON.parse(new TextDecoder().decode(plaintext))
+  } catch (cause) {
+    const detail =
+      cause instanceof errors.JWEDecryptionFailed
+        ? `key-encryption key ${kek.kid} does not fit, or its data was edited`
+        : 'its data is damaged'
+    throw new SealBroken(record.id, detail, cause)
+  }
+}
+
+async function toRingKey(record: SerializedKey, jwk: JWK, protectedBy: string): Promise<RingKey> {
+  const {
+    id: kid,
+    ring,
+    generation,
+    algorithm,
+    created: createdAt,
+    activatesAt,
+    retention,
+  } = record
+  const base = { kid, ring, generation, algorithm, createdAt, activatesAt, retention, protectedBy }
+  try {
+    if ((await calculateJwkThumbprint(jwk, 'sha256')) !== kid) throw new Error('kid differs')
+    if (jwk.kty === 'oct') {
+      const secret = createSecretKey(jwk.k ?? '', 'base64url')
+      return {
+        ...base,
+        hasPrivateHalf: true,
+        publicJwk: undefined,
+        publicKey: secret,
+        privateKey: secret,
+      }
+    }
+    const isPrivate = 'd' in jwk || 'priv' in jwk
+    const privateKey = isPrivate
+      ? createPrivateKey({ key: jwk as never, format: 'jwk' })
+      : undefined
+    const publicKey = createPublicKey(privateKey ?? { key: jwk as never, format: 'jwk' })
+    const publicJwk = { ...publicPart(publicKey), kid, alg: algorithm, use: 'sig' }
+    return { ...base, hasPrivateHalf: isPrivate, publicJwk, publicKey, privateKey }
+  } catch (cause) {
+    throw new SealBroken(kid, `what it holds is no ${algorithm} key with that kid`, cause)
+  }
+}
+
+function publicPart(key: KeyObject): JWK {
+  return key.export({ format: 'jwk' }) as JWK
+}
+
+function changedFields(fields: object, sealed: Record<string, unknown>): readonly string[] {
+  const record: Record<string, unknown> = { ...fields }
+  const names = new Set([...Object.keys(record), ...Object.keys(sealed)])
+  return [...names].filter((name) => !isDeepStrictEqual(record[name], sealed[name]))
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
