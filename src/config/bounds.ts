@@ -1,13 +1,9 @@
 import type { Violation } from '../errors.ts'
-import {
-  COOKIE_RING,
-  isSignatureAlgorithm,
-  type RingPolicy,
-  signatureRing,
-} from '../keys/policy.ts'
+import { COOKIE_RING, type RingPolicy } from '../keys/policy.ts'
 import { formatDuration as text } from './duration.ts'
 import { longestToken, ringOverrides, ringSetting, rotationPolicies } from './policies.ts'
 import { publishedKeysBound } from './published-keys.ts'
+import { brokenReferences } from './references.ts'
 import type { Settings } from './schema.ts'
 
 /**
@@ -25,8 +21,7 @@ export function brokenBounds(settings: Settings): readonly Violation[] {
     ...ringsBound(settings),
     ...publishedKeysBound(settings),
     ...grantBound(settings),
-    ...resourceBounds(settings),
-    ...clientBounds(settings),
+    ...brokenReferences(settings),
   ]
 }
 
@@ -156,74 +151,6 @@ function grantBound({ tokens }: Settings): readonly Violation[] {
     `(tokens.refreshToken ${text(tokens.refreshToken)})`
   const fix = atLeast(path, tokens.refreshToken)
   return [{ path, value: text(tokens.grant), rule: 'grant', message, fix }]
-}
-
-function resourceBounds(settings: Settings): readonly Violation[] {
-  const { resources } = settings
-  return resources
-    .flatMap(({ tokenFormat, algorithm }, index) => {
-      const path = `resources.${index}.algorithm`
-      return tokenFormat === 'jwt' ? algorithmBound(settings, path, algorithm) : []
-    })
-    .concat(
-      repeated(
-        resources.map((resource) => resource.identifier),
-        'resources',
-        'identifier',
-      ),
-    )
-}
-
-function clientBounds(settings: Settings): readonly Violation[] {
-  const { clients } = settings
-  const algorithms = clients.flatMap((client, index) => {
-    const requested = {
-      // OpenID Connect Registration 1.0, section 2: RS256 if omitted.
-      id_token_signed_response_alg: client.id_token_signed_response_alg ?? 'RS256',
-      userinfo_signed_response_alg: client.userinfo_signed_response_alg,
-      introspection_signed_response_alg: client.introspection_signed_response_alg,
-      authorization_signed_response_alg: client.authorization_signed_response_alg,
-    }
-    return Object.entries(requested).flatMap(([name, algorithm]) =>
-      algorithm === undefined
-        ? []
-        : algorithmBound(settings, `clients.${index}.${name}`, algorithm),
-    )
-  })
-  return algorithms.concat(
-    repeated(
-      clients.map((client) => client.client_id),
-      'clients',
-      'client_id',
-    ),
-  )
-}
-
-function algorithmBound(
-  { rotation }: Settings,
-  path: string,
-  algorithm: string,
-): readonly Violation[] {
-  const ring = signatureRing(algorithm)
-  if (Object.hasOwn(rotation.rings, ring)) return []
-  const message = `no ring signs with ${algorithm}`
-  const rings = Object.keys(rotation.rings).filter((name) => name !== COOKIE_RING)
-  const others = rings.map((name) => name.slice(name.indexOf('/') + 1)).join(' or ')
-  const change = [
-    ...(others ? [`set ${path} to ${others}`] : []),
-    ...(isSignatureAlgorithm(algorithm) ? [`add ${ring}: {} to rotation.rings`] : []),
-  ]
-  return [{ path, value: algorithm, rule: 'algorithm-ring', message, fix: change.join(', or ') }]
-}
-
-function repeated(values: readonly string[], list: string, name: string): readonly Violation[] {
-  return values.flatMap((value, index) => {
-    const first = values.indexOf(value)
-    if (first === index) return []
-    const path = `${list}.${index}.${name}`
-    const message = `${list}.${first} has the same ${name}`
-    return [{ path, value, rule: 'repeated', message, fix: `remove or rename ${list}.${index}` }]
-  })
 }
 
 function atLeast(path: string, seconds: number): string {

@@ -93,7 +93,7 @@ function violationsOf(issue: Issue, value: unknown, tree: SettingNode): readonly
   return [
     {
       path: name,
-      value: shown,
+      value: shown ?? null,
       rule: typeof ownRule === 'string' ? ownRule : (RULES[issue.code] ?? 'format'),
       message: `it ${state}, but must be ${issue.message}`,
       fix: `set ${name} to ${issue.message}`,

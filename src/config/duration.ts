@@ -68,7 +68,7 @@ function rule({ min = 1, max = LONGEST }: DurationLimits) {
   return {
     isValid: (text: string) => parseDuration(text) >= min && parseDuration(text) <= max,
     expected:
-      'a duration: a whole number and a unit (s, m, h, d or w) such as 90s, ' +
+      'a whole number and a unit (s, m, h, d or w) such as 90s, ' +
       `from ${formatDuration(min)} to ${formatDuration(max)}`,
   }
 }

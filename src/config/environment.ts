@@ -21,6 +21,9 @@ export interface EnvironmentValue {
   readonly value: unknown
 }
 
+/** Appended to a name, it means that the value is in a file. */
+const FILE_SUFFIX = '_FILE'
+
 /** Names the config file. */
 export const CONFIG_FILE_VARIABLE = `${ENVIRONMENT_PREFIX}CONFIG`
 
@@ -32,17 +35,22 @@ export function readEnvironment(
   env: Environment,
   settings: readonly Setting[],
 ): { readonly values: readonly EnvironmentValue[]; readonly violations: readonly Violation[] } {
-  const known = new Map(settings.map((setting) => [environmentName(setting.path), setting]))
+  const known = new Map(
+    settings.flatMap((setting) => {
+      const name = environmentName(setting.path)
+      // A section is not read from a file: KEYTURN_SEAL_FILE is a misspelt KEYTURN_SEAL__FILE.
+      const names = setting.node.properties ? [name] : [`${name}${FILE_SUFFIX}`, name]
+      return names.map((each) => [each, setting] as const)
+    }),
+  )
   const values: EnvironmentValue[] = []
   const violations: Violation[] = []
 
-  for (const [name, text] of Object.entries(env)) {
+  for (const [name, text] of Object.entries(env).sort()) {
     if (text === undefined || !isOurs(name, text)) continue
-    // seal.file makes KEYTURN_SEAL__FILE a setting of its own, so the whole name comes first.
-    const direct = known.get(name)
-    const setting = direct ?? known.get(name.replace(/_FILE$/, ''))
+    const setting = known.get(name)
     const result = setting
-      ? readValue(name, direct ? text : fromFile(name, text), setting, env)
+      ? readValue(name, text, setting, env)
       : unknownVariable(name, [...known.keys()])
     if ('rule' in result) violations.push(result)
     else values.push(result)
@@ -53,15 +61,19 @@ export function readEnvironment(
 
 function readValue(
   name: string,
-  text: string | Violation,
+  given: string,
   setting: Setting,
   env: Environment,
 ): EnvironmentValue | Violation {
-  if (typeof text !== 'string') return text
   const plain = environmentName(setting.path)
   if (name !== plain && env[plain] !== undefined) {
     const message = `${plain} and ${name} are both set`
     return variableViolation(name, 'set-twice', message, `unset ${plain} or ${name}`)
+  }
+  const text = name === plain ? given : readText(given)
+  if (typeof text !== 'string') {
+    const message = `the file it names cannot be read: ${text.code}`
+    return variableViolation(name, 'value-file', message, `set ${name} to a file that can be read`)
   }
   if (isText(setting.node)) return { setting, name, value: text }
 
@@ -72,13 +84,11 @@ function readValue(
   return variableViolation(name, 'yaml', message, `correct the value of ${name}`)
 }
 
-function fromFile(name: string, file: string): string | Violation {
+function readText(file: string): string | NodeJS.ErrnoException {
   try {
     return readFileSync(file, 'utf8').replace(/\r?\n$/, '')
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException // readFileSync throws nothing else
-    const message = `the file it names cannot be read: ${code}`
-    return variableViolation(name, 'value-file', message, `set ${name} to a file that can be read`)
+    return error as NodeJS.ErrnoException // readFileSync throws nothing else
   }
 }
 

@@ -31,17 +31,17 @@ export function readDefaults(): ConfigText['value'] {
 
 /** Reads a config file. A file that is not there, or is not YAML, is a violation. */
 export function readConfigFile(file: string): ConfigText {
+  let text: string
   try {
-    return parseConfig(readFileSync(file, 'utf8'), file)
+    text = readFileSync(file, 'utf8')
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException // readFileSync throws nothing else
-    const message =
-      code === 'ENOENT'
-        ? 'the config file does not exist'
-        : `the config file cannot be read: ${code}`
+    const reason = code === 'ENOENT' ? 'does not exist' : `cannot be read: ${code}`
+    const message = `the config file ${reason}`
     const fix = `create ${file}, or name another file with --config or KEYTURN_CONFIG`
     return failed([{ path: file, value: null, rule: 'config-file', message, fix }])
   }
+  return parseConfig(text, file)
 }
 
 function parseConfig(text: string, file: string): ConfigText {

@@ -29,8 +29,12 @@ export function layAt(base: unknown, path: Path, over: unknown): unknown {
   const step = (value: unknown, depth: number): unknown => {
     const name = path[depth]
     if (name === undefined) return lay(value, over, path)
-    if (Array.isArray(value)) return value.with(Number(name), step(value[Number(name)], depth + 1))
-    const map = isMap(value) ? value : {}
+    if (Array.isArray(value) && Object.hasOwn(value, name)) {
+      return value.with(Number(name), step(value[Number(name)], depth + 1))
+    }
+    // What is no section stays, so that it is reported as it was written.
+    const map = value === null || value === undefined ? {} : value
+    if (!isMap(map)) return value
     return { ...map, [name]: step(map[name], depth + 1) }
   }
   return step(base, 0)

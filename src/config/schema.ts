@@ -14,7 +14,7 @@ import { duration, durationOrAuto } from './duration.ts'
 const algorithm = z.enum(Object.keys(SIGNATURE_ALGORITHMS) as (keyof typeof SIGNATURE_ALGORITHMS)[])
 
 /** All names a ring can have in the configuration. */
-export const RING_NAMES = [...algorithm.options.map(signatureRing), COOKIE_RING] as const
+const RING_NAMES = [...algorithm.options.map(signatureRing), COOKIE_RING] as const
 
 const text = () => z.string().refine((value) => value !== '', { error: 'text that is not empty' })
 const secret = <T extends z.ZodType>(schema: T) => schema.meta({ writeOnly: true })
@@ -153,19 +153,21 @@ const client = z.looseObject({
 
 const attempts = () => z.int().min(1)
 const signIn = z.strictObject({
-  attemptsPerAccountAndAddress: attempts().describe('Failures of one account from one address.'),
-  attemptsPerAddress: attempts().describe('Failures from one address.'),
-  attemptsPerAccount: attempts().describe('Failures of one account.'),
+  perAccountAndAddress: attempts().describe('Failures of one account from one address.'),
+  perAddress: attempts().describe('Failures from one address.'),
+  perAccount: attempts().describe('Failures of one account.'),
   window: duration({ max: 86_400 }).describe('Time in which failures are counted.'),
 })
 
 const password = z.strictObject({
   minLength: z.int().min(8).max(64).describe('Fewest characters of a new password.'),
-  argon2: z.strictObject({
-    memoryKiB: z.int().min(7_168).max(4_194_304).describe('Memory of one hash, in KiB.'),
-    passes: z.int().min(1).max(100).describe('Passes over the memory.'),
-    parallelism: z.int().min(1).max(64).describe('Lanes.'),
-  }),
+  argon2: z
+    .strictObject({
+      memoryKiB: z.int().min(7_168).max(4_194_304).describe('Memory of one hash, in KiB.'),
+      passes: z.int().min(1).max(100).describe('Passes over the memory.'),
+      parallelism: z.int().min(1).max(64).describe('Lanes.'),
+    })
+    .describe('Cost of one Argon2id hash (RFC 9106).'),
 })
 
 export const settingsSchema = z.strictObject({
@@ -191,7 +193,9 @@ export const settingsSchema = z.strictObject({
     .describe('Deletion of what has expired.'),
   log: z
     .strictObject({
-      level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
+      level: z
+        .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+        .describe('Least level that is written.'),
       format: z.enum(['json', 'pretty', 'auto']).describe('auto is pretty on a terminal.'),
     })
     .describe('The log.'),

@@ -13,7 +13,7 @@ export function masked(value: unknown, node: SettingNode | undefined): unknown {
   if (isMap(value)) {
     const entries = Object.entries(value).map(([name, inner]) => [
       name,
-      SECRET_NAME.test(name) ? MASK : masked(inner, childNode(node, name)),
+      isSecretMetadata(node, name) ? MASK : masked(inner, childNode(node, name)),
     ])
     return Object.fromEntries(entries)
   }
@@ -21,9 +21,13 @@ export function masked(value: unknown, node: SettingNode | undefined): unknown {
   return typeof value === 'string' ? value.replace(URL_PASSWORD, `$1${MASK}@`) : value
 }
 
-/** Client metadata is open: these are secrets whether the schema names them or not. */
-const SECRET_NAME = /secret|passw|private|(access|refresh)_token$/i
+/** Client metadata is open: what the schema does not name may be a secret all the same. */
+function isSecretMetadata({ properties }: SettingNode, name: string): boolean {
+  const isNamed = properties !== undefined && Object.hasOwn(properties, name)
+  return !isNamed && /secret|passw|private|(access|refresh)_token$/i.test(name)
+}
 
+/** As in postgres://keyturn:PASSWORD@db.example/keyturn. */
 const URL_PASSWORD = /(:\/\/[^/?#\s:@]*:)[^/?#\s]*@/
 
 /** A scalar that stands where a section with secrets belongs may be one of them. */

@@ -89,14 +89,18 @@ export function environmentName(path: Path): string {
 
 export const ENVIRONMENT_PREFIX = 'KEYTURN_'
 
+/** A name that is right but stands elsewhere is as unlike as this many wrong letters. */
+const MOVED = 2.5
+
 /** The known path most like one that is not known: misspelt, or at the wrong place. */
 export function nearestPath(path: Path, known: readonly Path[]): Path {
   const unlikeness = (candidate: Path) =>
     Math.min(
       distance(path.join('.').toLowerCase(), candidate.join('.').toLowerCase()),
-      1 + distance((path.at(-1) ?? '').toLowerCase(), (candidate.at(-1) ?? '').toLowerCase()),
+      MOVED + distance((path.at(-1) ?? '').toLowerCase(), (candidate.at(-1) ?? '').toLowerCase()),
     )
-  return known.reduce((best, next) => (unlikeness(next) < unlikeness(best) ? next : best))
+  const names = known.filter((candidate) => !/^\d+$/.test(candidate.at(-1) ?? ''))
+  return names.reduce((best, next) => (unlikeness(next) < unlikeness(best) ? next : best))
 }
 
 function namesIn(node: SettingNode, value: unknown): readonly string[] {

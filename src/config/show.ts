@@ -52,8 +52,10 @@ function comment(
   if (isYamlMap(node)) {
     for (const { key, value } of node.items) comment(value, [...path, String(key)], commentOn)
   }
-  if (isSeq(node))
-    node.items.forEach((item, index) => comment(item, [...path, `${index}`], commentOn))
+  if (isSeq(node)) {
+    for (const [index, item] of node.items.entries())
+      comment(item, [...path, `${index}`], commentOn)
+  }
   const text = isScalar(node) ? commentOn(path.join('.')) : undefined
   if (isScalar(node) && text !== undefined) node.comment = ` ${text}`
 }

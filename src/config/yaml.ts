@@ -20,7 +20,7 @@ export interface YamlProblem {
 export function readYaml(text: string): YamlText {
   const lineCounter = new LineCounter()
   // Pretty errors quote the text, which may hold secrets.
-  const doc = parseDocument(text, { lineCounter, prettyErrors: false })
+  const doc = parseDocument(text, { lineCounter, prettyErrors: false, stringKeys: true })
   const placeOf = (offset: number) => {
     const { line, col } = lineCounter.linePos(offset)
     return `line ${line}, column ${col}`

@@ -75,7 +75,8 @@ export function createLoginPrompt({
     const { id: accountId, updatedAt } = answer.account
     if (answer.outcome === 'must-change') {
       const passwordChange: PasswordChange = { accountId, updatedAt }
-      await interaction.provider.interactionResult(ctx.req, ctx.res, { passwordChange })
+      const options = { mergeWithLastSubmission: false }
+      await interaction.provider.interactionResult(ctx.req, ctx.res, { passwordChange }, options)
       return seeOther(ctx, ctx.originalUrl)
     }
     log.info({ ...about, account: accountId }, 'signed in')

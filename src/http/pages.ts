@@ -14,13 +14,18 @@ interface PageOptions {
 type Words = Pick<Pages['error'], 'title' | 'message'>
 
 export const EXPIRED: Words = {
-  title: 'This sign-in has expired',
+  title: 'This sign\u2011in has expired',
   message: 'Go back to the application that you came from and start again.',
 }
 
 const OUR_FAULT: Words = {
   title: 'Something went wrong',
   message: 'This is our fault, not yours. Please try again in a moment.',
+}
+
+const NOT_FOUND: Words = {
+  title: 'Page not found',
+  message: 'There is nothing at this address.',
 }
 
 const BY_STATUS: Readonly<Record<number, Words>> = {
@@ -32,7 +37,7 @@ const BY_STATUS: Readonly<Record<number, Words>> = {
     title: 'This form came from somewhere else',
     message: 'For your protection, forms are only accepted from our own pages.',
   },
-  404: { title: 'Page not found', message: 'There is nothing at this address.' },
+  404: NOT_FOUND,
   405: { title: 'This does not work here', message: 'The address exists, but not for this.' },
   413: { title: 'That is too much', message: 'The form was larger than any that we hand out.' },
   415: { title: 'This is not a form', message: 'Only ordinary forms are accepted here.' },
@@ -51,6 +56,7 @@ export function providerPages({ views, log }: PageOptions) {
   return {
     renderError(ctx, out, error) {
       if (error instanceof errors.SessionNotFound) return views.render(ctx, 'error', EXPIRED)
+      if (ctx.status === 404) return views.render(ctx, 'error', NOT_FOUND)
       const errorId = createErrorId()
       const isOurs = out.error === 'server_error'
       logProviderError(log, { errorId, ctx, error, isOurs })

@@ -1,0 +1,46 @@
+import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto'
+import { NoActiveKey } from '../errors.ts'
+import { type RingView, signerOf } from '../keys/jwks.ts'
+import { isPublished } from '../keys/lifecycle.ts'
+import { COOKIE_RING } from '../keys/policy.ts'
+
+/** What koa and oidc-provider take as `keys` instead of a list: the interface of Keygrip. */
+export interface CookieKeys {
+  sign(data: string): string
+  verify(data: string, signature: string): boolean
+  /** 0 if the newest key made the signature, more if an older one did, -1 if none. */
+  index(data: string, signature: string): number
+}
+
+/**
+ * Signs cookies with the active key of the cookie ring (HMAC SHA-256) and verifies with all keys
+ * that any node may sign with. The library signs a cookie anew when an older key verified it.
+ */
+export function createCookieKeys(view: RingView): CookieKeys {
+  const active = signerOf(view, COOKIE_RING)
+  const others = view.states.filter(
+    (state) => state.key.ring === COOKIE_RING && isPublished(state) && state !== active,
+  )
+  // The retired come before the standby: they made most of the cookies that are out there.
+  const keys = [...(active ? [active] : []), ...others].map((state) => state.key.publicKey)
+
+  const index = (data: string, signature: string) => {
+    const given = Buffer.from(signature)
+    return keys.findIndex((key) => {
+      const expected = Buffer.from(mac(data, key))
+      return expected.length === given.length && timingSafeEqual(expected, given)
+    })
+  }
+  return {
+    sign: (data) => {
+      if (!active) throw new NoActiveKey(COOKIE_RING)
+      return mac(data, active.key.publicKey)
+    },
+    verify: (data, signature) => index(data, signature) >= 0,
+    index,
+  }
+}
+
+function mac(data: string, key: KeyObject): string {
+  return createHmac('sha256', key).update(data).digest('base64url')
+}

@@ -1,0 +1,92 @@
+import { type DataSource, In, Not } from 'typeorm'
+import type { Clock } from '../clock.ts'
+import { attempt } from './failures.ts'
+import { type ClientRow, clientSchema } from './schema.ts'
+
+/** OAuth client metadata (RFC 7591, section 2). */
+export type ClientMetadata = Readonly<Record<string, unknown>> & { readonly client_id: string }
+
+/** What a client gets for its ID tokens unless it says otherwise (OIDC Registration, section 2). */
+export const DEFAULT_ID_TOKEN_ALGORITHM = 'RS256'
+
+export interface Client {
+  readonly id: string
+  readonly metadata: ClientMetadata
+  /** Written by the configuration file or by an operator. */
+  readonly source: ClientRow['source']
+  readonly updatedAt: number
+}
+
+export interface ClientStore {
+  /** In order of client_id. */
+  list(): Promise<readonly Client[]>
+  find(id: string): Promise<Client | undefined>
+  /** Inserts a client. @returns false where the client_id is taken */
+  add(metadata: ClientMetadata): Promise<boolean>
+  /** @returns false where there is none */
+  remove(id: string): Promise<boolean>
+  /** Makes the clients that came from the configuration be exactly these. */
+  replaceConfigured(clients: readonly ClientMetadata[]): Promise<void>
+  /** The ID-token algorithms that clients use, each with one of its clients. */
+  idTokenAlgorithms(): Promise<readonly { readonly algorithm: string; readonly client: string }[]>
+}
+
+export function createClientStore(dataSource: DataSource, clock: Clock): ClientStore {
+  const clients = dataSource.getRepository(clientSchema)
+  const toRow = (metadata: ClientMetadata, source: ClientRow['source']): ClientRow => ({
+    id: metadata.client_id,
+    metadata: JSON.stringify(metadata),
+    idTokenAlgorithm: idTokenAlgorithm(metadata),
+    source,
+    updatedAt: clock.now(),
+  })
+  return {
+    list: () =>
+      attempt('read the clients', async () =>
+        (await clients.find({ order: { id: 'ASC' } })).map(toClient),
+      ),
+    find: (id) =>
+      attempt('read a client', async () => {
+        const row = await clients.findOneBy({ id })
+        return row ? toClient(row) : undefined
+      }),
+    add: (metadata) =>
+      attempt('add a client', async () => {
+        const row = toRow(metadata, 'operator')
+        const known = await clients.existsBy({ id: row.id })
+        if (!known) await clients.createQueryBuilder().insert().values(row).orIgnore().execute()
+        return !known
+      }),
+    remove: (id) =>
+      attempt('remove a client', async () => (await clients.delete({ id })).affected === 1),
+    replaceConfigured: (configured) =>
+      attempt('write the configured clients', async () => {
+        const rows = configured.map((metadata) => toRow(metadata, 'config'))
+        const ids = rows.map((row) => row.id)
+        await clients.delete({ source: 'config', id: Not(In(ids)) })
+        for (const row of rows) {
+          const known = await clients.findOneBy({ id: row.id })
+          // A second start changes nothing.
+          if (known?.source === row.source && known.metadata === row.metadata) continue
+          await clients.upsert(row, ['id'])
+        }
+      }),
+    idTokenAlgorithms: () =>
+      attempt('read the algorithms of clients', () =>
+        clients
+          .createQueryBuilder('client')
+          .select('client.idTokenAlgorithm', 'algorithm')
+          .addSelect('MIN(client.id)', 'client')
+          .groupBy('client.idTokenAlgorithm')
+          .getRawMany<{ algorithm: string; client: string }>(),
+      ),
+  }
+}
+
+function idTokenAlgorithm({ id_token_signed_response_alg: algorithm }: ClientMetadata): string {
+  return typeof algorithm === 'string' ? algorithm : DEFAULT_ID_TOKEN_ALGORITHM
+}
+
+function toClient({ id, metadata, source, updatedAt }: ClientRow): Client {
+  return { id, metadata: JSON.parse(metadata), source, updatedAt }
+}

@@ -1,0 +1,38 @@
+import { KeyturnError, StoreUnavailable } from '../errors.ts'
+
+/** What a driver's error code means and what to do about it. */
+const HINTS: Readonly<Record<string, string>> = {
+  SQLITE_READONLY: 'the database is read-only; check the permissions of its file and directory',
+  SQLITE_FULL: 'the disk is full; free some space',
+  SQLITE_CANTOPEN: 'the file cannot be opened; check that its directory exists and is writable',
+  SQLITE_BUSY: 'another process has held the database for too long',
+  SQLITE_CORRUPT: 'the file is damaged; restore a backup',
+  SQLITE_NOTADB: 'the file is not a SQLite database',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'the disk is full; free some space',
+  EACCES: 'permission denied; check the owner of the directory',
+  ENOENT: 'the directory does not exist',
+}
+
+/** Runs `work`; an error of a driver becomes StoreUnavailable with what was attempted and a hint. */
+export async function attempt<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof KeyturnError) throw error
+    throw storeUnavailable(what, error)
+  }
+}
+
+export function storeUnavailable(what: string, error: unknown): StoreUnavailable {
+  const { code, message } = codeOf(error)
+  const known = Object.keys(HINTS).find((prefix) => code?.startsWith(prefix))
+  return new StoreUnavailable(`Cannot ${what}: ${known ? HINTS[known] : message}`, error)
+}
+
+/** TypeORM wraps the driver's error and copies its fields; be it one or the other. */
+function codeOf(error: unknown): { code: string | undefined; message: string } {
+  if (!(error instanceof Error)) return { code: undefined, message: String(error) }
+  const { code } = error as NodeJS.ErrnoException
+  return { code: typeof code === 'string' ? code : undefined, message: error.message }
+}

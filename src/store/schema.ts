@@ -1,0 +1,152 @@
+import { EntitySchema, type ValueTransformer } from 'typeorm'
+import type { Account, Consent } from '../accounts/account-store.ts'
+import type { SerializedKey } from '../keys/key-store.ts'
+
+/**
+ * The tables, as TypeORM sees them. What really creates them are the migrations; a test holds the
+ * two together. Types are those that SQLite, PostgreSQL and MariaDB share.
+ */
+
+/** 64-bit columns come back as text from some drivers. */
+const seconds: ValueTransformer = { to: (value: number) => value, from: Number }
+
+const json: ValueTransformer = {
+  to: (value: unknown) => JSON.stringify(value),
+  from: (text: string) => JSON.parse(text),
+}
+
+export const keySchema = new EntitySchema<SerializedKey>({
+  name: 'ring_key',
+  columns: {
+    id: { type: 'varchar', length: 64, primary: true },
+    version: { type: 'integer' },
+    ring: { type: 'varchar', length: 40 },
+    generation: { type: 'integer' },
+    algorithm: { type: 'varchar', length: 20 },
+    created: { type: 'bigint', transformer: seconds },
+    activatesAt: { name: 'activates_at', type: 'bigint', transformer: seconds },
+    retention: { type: 'bigint', transformer: seconds },
+    isX509Certificate: { name: 'is_x509_certificate', type: 'boolean' },
+    data: { type: 'text' },
+    dataProtected: { name: 'data_protected', type: 'boolean' },
+  },
+  // The only coordination between nodes: one key per place in a ring.
+  uniques: [{ name: 'ring_key_generation', columns: ['ring', 'generation'] }],
+})
+
+/** A key event; `body` is the whole event, the other columns are for people with a SQL prompt. */
+export interface KeyEventRow {
+  readonly id: string
+  readonly ring: string
+  readonly type: string
+  readonly at: number
+  readonly body: string
+}
+
+export const keyEventSchema = new EntitySchema<KeyEventRow>({
+  name: 'key_event',
+  columns: {
+    id: { type: 'varchar', length: 160, primary: true },
+    ring: { type: 'varchar', length: 40 },
+    type: { type: 'varchar', length: 20 },
+    at: { name: 'recorded_at', type: 'bigint', transformer: seconds },
+    body: { type: 'text' },
+  },
+})
+
+/** A registered client; `metadata` is the JSON text of RFC 7591, section 2. */
+export interface ClientRow {
+  readonly id: string
+  readonly metadata: string
+  /** `id_token_signed_response_alg`, so that rings can be checked without reading every client. */
+  readonly idTokenAlgorithm: string
+  /** Written by the configuration file or by an operator. */
+  readonly source: 'config' | 'operator'
+  readonly updatedAt: number
+}
+
+export const clientSchema = new EntitySchema<ClientRow>({
+  name: 'client',
+  columns: {
+    id: { type: 'varchar', length: 255, primary: true },
+    metadata: { type: 'text' },
+    idTokenAlgorithm: { name: 'id_token_algorithm', type: 'varchar', length: 20 },
+    source: { type: 'varchar', length: 10 },
+    updatedAt: { name: 'updated_at', type: 'bigint', transformer: seconds },
+  },
+  indices: [{ name: 'client_id_token_algorithm', columns: ['idTokenAlgorithm'] }],
+})
+
+export const accountSchema = new EntitySchema<Account>({
+  name: 'account',
+  columns: {
+    id: { type: 'varchar', length: 64, primary: true },
+    username: { type: 'varchar', length: 255 },
+    passwordHash: { name: 'password_hash', type: 'varchar', length: 255 },
+    name: { type: 'varchar', length: 255, nullable: true },
+    email: { type: 'varchar', length: 320, nullable: true },
+    emailVerified: { name: 'email_verified', type: 'boolean' },
+    isAdministrator: { name: 'is_administrator', type: 'boolean' },
+    isDisabled: { name: 'is_disabled', type: 'boolean' },
+    mustChangePassword: { name: 'must_change_password', type: 'boolean' },
+    createdAt: { name: 'created_at', type: 'bigint', transformer: seconds },
+    updatedAt: { name: 'updated_at', type: 'bigint', transformer: seconds },
+  },
+  uniques: [{ name: 'account_username', columns: ['username'] }],
+})
+
+export const consentSchema = new EntitySchema<Consent>({
+  name: 'consent',
+  columns: {
+    accountId: { name: 'account_id', type: 'varchar', length: 64, primary: true },
+    clientId: { name: 'client_id', type: 'varchar', length: 255, primary: true },
+    oidcScopes: { name: 'oidc_scopes', type: 'text', transformer: json },
+    oidcClaims: { name: 'oidc_claims', type: 'text', transformer: json },
+    resourceScopes: { name: 'resource_scopes', type: 'text', transformer: json },
+    updatedAt: { name: 'updated_at', type: 'bigint', transformer: seconds },
+  },
+})
+
+/**
+ * What oidc-provider stores and what expires: sessions, codes, tokens, grants, interactions. Read
+ * and written with SQL of its own (`sqlite-artifacts.ts`), as it is on the path of every request.
+ */
+export interface ArtifactRow {
+  readonly model: string
+  readonly id: string
+  readonly payload: string
+  readonly grantId: string | null
+  readonly uid: string | null
+  readonly userCode: string | null
+  readonly consumedAt: number | null
+  readonly expiresAt: number | null
+}
+
+export const artifactSchema = new EntitySchema<ArtifactRow>({
+  name: 'artifact',
+  columns: {
+    model: { type: 'varchar', length: 40, primary: true },
+    id: { type: 'varchar', length: 64, primary: true },
+    payload: { type: 'text' },
+    grantId: { name: 'grant_id', type: 'varchar', length: 64, nullable: true },
+    uid: { type: 'varchar', length: 64, nullable: true },
+    userCode: { name: 'user_code', type: 'varchar', length: 64, nullable: true },
+    consumedAt: { name: 'consumed_at', type: 'bigint', nullable: true, transformer: seconds },
+    expiresAt: { name: 'expires_at', type: 'bigint', nullable: true, transformer: seconds },
+  },
+  indices: [
+    { name: 'artifact_grant', columns: ['grantId'] },
+    { name: 'artifact_uid', columns: ['uid'] },
+    { name: 'artifact_user_code', columns: ['userCode'] },
+    { name: 'artifact_expiry', columns: ['expiresAt'] },
+  ],
+})
+
+export const schemas = [
+  keySchema,
+  keyEventSchema,
+  clientSchema,
+  accountSchema,
+  consentSchema,
+  artifactSchema,
+]

@@ -1,0 +1,55 @@
+import type { DataSource } from 'typeorm'
+import type { AccountStore, ConsentStore } from '../accounts/account-store.ts'
+import { attempt } from './failures.ts'
+import { accountSchema, consentSchema } from './schema.ts'
+
+/** People in the table `account`. */
+export function createSqlAccounts(dataSource: DataSource): AccountStore {
+  const accounts = dataSource.getRepository(accountSchema)
+  const consents = dataSource.getRepository(consentSchema)
+  return {
+    findById: (id) =>
+      attempt('read an account', async () => (await accounts.findOneBy({ id })) ?? undefined),
+    findByUsername: (name) =>
+      attempt('read an account', async () => {
+        const username = name.toLowerCase()
+        return (await accounts.findOneBy({ username })) ?? undefined
+      }),
+    add: (account) =>
+      attempt('add an account', async () => {
+        const row = { ...account, username: account.username.toLowerCase() }
+        await accounts.createQueryBuilder().insert().values(row).orIgnore().execute()
+        return accounts.existsBy({ id: row.id, username: row.username })
+      }),
+    update: (account) =>
+      attempt('change an account', async () => {
+        const { id, ...changes } = { ...account, username: account.username.toLowerCase() }
+        return (await accounts.update({ id }, changes)).affected === 1
+      }),
+    remove: (id) =>
+      attempt('remove an account', async () => {
+        await consents.delete({ accountId: id })
+        return (await accounts.delete({ id })).affected === 1
+      }),
+    list: () => attempt('read the accounts', () => accounts.find({ order: { username: 'ASC' } })),
+  }
+}
+
+/** What people agreed to, in the table `consent`. */
+export function createSqlConsents(dataSource: DataSource): ConsentStore {
+  const consents = dataSource.getRepository(consentSchema)
+  return {
+    find: (accountId, clientId) =>
+      attempt('read a consent', async () => {
+        return (await consents.findOneBy({ accountId, clientId })) ?? undefined
+      }),
+    save: (consent) =>
+      attempt('remember a consent', async () => {
+        await consents.upsert(consent, ['accountId', 'clientId'])
+      }),
+    remove: (accountId, clientId) =>
+      attempt('forget a consent', async () => {
+        await consents.delete({ accountId, clientId })
+      }),
+  }
+}

@@ -1,0 +1,45 @@
+import type { DataSource } from 'typeorm'
+import { Refused } from '../errors.ts'
+import type { KeyStore } from '../keys/key-store.ts'
+import { attempt } from './failures.ts'
+import { parseKeyEvent } from './records.ts'
+import { keyEventSchema, keySchema } from './schema.ts'
+
+/** A KeyStore in the tables `ring_key` and `key_event`. */
+export function createSqlKeyStore(dataSource: DataSource): KeyStore {
+  const keys = dataSource.getRepository(keySchema)
+  const events = dataSource.getRepository(keyEventSchema)
+  return {
+    load: () =>
+      attempt('read the key ring', async () => ({
+        keys: await keys.find({ order: { ring: 'ASC', generation: 'ASC' } }),
+        events: (await events.find({ order: { at: 'ASC', id: 'ASC' } })).map(({ id, body }) =>
+          parseKeyEvent(body, `Row ${id} of table key_event`),
+        ),
+      })),
+    addKey: (key) =>
+      attempt(`add a key to ring ${key.ring}`, async () => {
+        const { ring, generation } = key
+        await keys.createQueryBuilder().insert().values(key).orIgnore().execute()
+        const row = await keys.findOneBy({ ring, generation })
+        if (!row) throw new Refused(`Key ${key.id} is stored already.`)
+        return row
+      }),
+    eraseKey: (key) =>
+      attempt(`erase the private half of key ${key.id}`, async () => {
+        await keys.update({ id: key.id }, { data: key.data })
+      }),
+    removeKey: (id) =>
+      attempt(`delete key ${id}`, async () => {
+        await keys.delete({ id })
+      }),
+    addEvents: (added) =>
+      attempt('record an event of the key ring', async () => {
+        const rows = added.map((event) => {
+          const { id, ring, type, at } = event
+          return { id, ring, type, at, body: JSON.stringify(event) }
+        })
+        await events.createQueryBuilder().insert().values(rows).orIgnore().execute()
+      }),
+  }
+}

@@ -1,0 +1,286 @@
+import assert from 'node:assert/strict'
+import { beforeEach, describe, it, mock } from 'node:test'
+import type { Account, AccountStore } from '../../src/accounts/account-store.ts'
+import { type AttemptLimits, DEFAULT_ATTEMPT_LIMITS } from '../../src/accounts/attempts.ts'
+import { createGate } from '../../src/accounts/gate.ts'
+import { createPasswords, type Passwords } from '../../src/accounts/password.ts'
+import { createSignIn, type SignInOptions } from '../../src/accounts/sign-in.ts'
+import { createAccount, createMemoryAccounts } from '../support/memory-accounts.ts'
+
+const CHEAP = { memoryKiB: 64, passes: 1, parallelism: 1 }
+const RIGHT = 'correct horse battery staple'
+const address = '192.0.2.1'
+const clock = { now: () => 1_770_000_000 }
+
+let accounts: AccountStore
+let ada: Account
+/** The parameters of every Argon2 run: what an attacker could measure. */
+let work: string[]
+let passwords: Passwords
+
+beforeEach(async () => {
+  accounts = createMemoryAccounts().accounts
+  const plain = createPasswords(CHEAP)
+  work = []
+  passwords = {
+    ...plain,
+    verify(password, stored) {
+      work.push(stored.split('$').slice(1, 4).join('$'))
+      return plain.verify(password, stored)
+    },
+    hash(password) {
+      work.push('hash')
+      return plain.hash(password)
+    },
+  }
+  ada = createAccount({ username: 'ada', passwordHash: await plain.hash(RIGHT) })
+  await accounts.add(ada)
+})
+
+const open = (options: Partial<SignInOptions> = {}) =>
+  createSignIn({ accounts, password: passwords, limits: DEFAULT_ATTEMPT_LIMITS, clock, ...options })
+
+const limits = (changes: Partial<AttemptLimits>) => ({ ...DEFAULT_ATTEMPT_LIMITS, ...changes })
+
+describe('signIn', () => {
+  it('signs in with the right password, in any case and with spaces around the name', async () => {
+    const { signIn } = open()
+    for (const username of ['ada', 'ADA', ' ada '])
+      assert.deepEqual(await signIn({ username, password: RIGHT, address }), {
+        outcome: 'signed-in',
+        account: ada,
+      })
+  })
+
+  it('does not touch the spaces in a password', async () => {
+    const answer = await open().signIn({ username: 'ada', password: `${RIGHT} `, address })
+    assert.deepEqual(answer, { outcome: 'refused' })
+  })
+
+  it('answers and costs the same for a wrong password, an unknown name and a disabled account', async () => {
+    const disabled = { ...ada, id: 'disabled', username: 'gone', isDisabled: true }
+    await accounts.add(disabled)
+    const { signIn } = open()
+    const costs = []
+    for (const attempt of [
+      { username: 'ada', password: 'wrong' },
+      { username: 'nobody', password: 'wrong' },
+      { username: '', password: '' },
+      { username: 'gone', password: RIGHT },
+      { username: 'gone', password: 'wrong' },
+    ]) {
+      work.length = 0
+      assert.deepEqual(await signIn({ ...attempt, address }), { outcome: 'refused' })
+      costs.push(work.join())
+    }
+    assert.deepEqual(new Set(costs), new Set(['argon2id$v=19$m=64,t=1,p=1']))
+  })
+
+  it('asks for a new password after a one-time password', async () => {
+    const invited = { ...ada, mustChangePassword: true }
+    await accounts.update(invited)
+    assert.deepEqual(await open().signIn({ username: 'ada', password: RIGHT, address }), {
+      outcome: 'must-change',
+      account: invited,
+    })
+  })
+
+  it('stores the password anew when the parameters were raised, and nothing else', async () => {
+    const raised = createPasswords({ ...CHEAP, passes: 2 })
+    const { signIn } = open({ password: raised })
+    await signIn({ username: 'ada', password: RIGHT, address })
+    const stored = await accounts.findById(ada.id)
+    assert.equal(raised.needsRehash(stored?.passwordHash ?? ''), false)
+    assert.deepEqual({ ...stored, passwordHash: ada.passwordHash }, ada)
+    assert.equal(await raised.verify(RIGHT, stored?.passwordHash ?? ''), true)
+  })
+})
+
+describe('limits of signIn', () => {
+  const guess = { username: 'ada', password: 'wrong', address }
+
+  it('answers five of ten wrong passwords and then says for how long it does not', async () => {
+    const { signIn } = open()
+    const answers = []
+    for (let count = 0; count < 10; count += 1) answers.push(await signIn(guess))
+    assert.deepEqual(
+      answers.map(({ outcome }) => outcome),
+      [...Array(5).fill('refused'), ...Array(5).fill('limited')],
+    )
+    for (const answer of answers.slice(5)) {
+      assert(answer.outcome === 'limited')
+      assert(answer.retryAfter > 0 && answer.retryAfter <= 900)
+    }
+  })
+
+  it('does no work and looks at no store while limited, not even for the right password', async () => {
+    const { signIn } = open()
+    for (let count = 0; count < 5; count += 1) await signIn(guess)
+    work.length = 0
+    const find = mock.method(accounts, 'findByUsername')
+    const answer = await signIn({ ...guess, password: RIGHT })
+    assert.equal(answer.outcome, 'limited')
+    assert.equal(work.length, 0)
+    assert.equal(find.mock.callCount(), 0)
+  })
+
+  it('limits names that do not exist just the same', async () => {
+    const { signIn } = open()
+    const outcomes = []
+    for (let count = 0; count < 6; count += 1)
+      outcomes.push((await signIn({ ...guess, username: 'nobody' })).outcome)
+    assert.deepEqual(outcomes, [...Array(5).fill('refused'), 'limited'])
+  })
+
+  it('lets the owner in from another address while one address is limited', async () => {
+    const { signIn } = open()
+    for (let count = 0; count < 200; count += 1) await signIn(guess)
+    const answer = await signIn({ ...guess, password: RIGHT, address: '198.51.100.7' })
+    assert.equal(answer.outcome, 'signed-in')
+  })
+
+  it('counts guesses that come at once', async () => {
+    const { signIn } = open({ work: { atOnce: 2, waiting: 100 } })
+    const answers = await Promise.all(Array.from({ length: 20 }, () => signIn(guess)))
+    assert.equal(answers.filter(({ outcome }) => outcome === 'refused').length, 5)
+  })
+
+  it('forgets the wrong passwords of an address once the right one came', async () => {
+    const { signIn } = open()
+    for (let round = 0; round < 3; round += 1) {
+      for (let count = 0; count < 4; count += 1)
+        assert.equal((await signIn(guess)).outcome, 'refused')
+      assert.equal((await signIn({ ...guess, password: RIGHT })).outcome, 'signed-in')
+    }
+  })
+
+  it('limits an address that tries many names, and not those who sign in there', async () => {
+    const { signIn } = open({ limits: limits({ perAddress: 10 }) })
+    for (let count = 0; count < 30; count += 1)
+      assert.equal((await signIn({ ...guess, password: RIGHT })).outcome, 'signed-in')
+    const outcomes = []
+    for (let count = 0; count < 11; count += 1)
+      outcomes.push((await signIn({ ...guess, username: `name${count}` })).outcome)
+    assert.deepEqual(outcomes, [...Array(10).fill('refused'), 'limited'])
+  })
+
+  it('limits a name that is tried from many addresses', async () => {
+    const { signIn } = open({ limits: limits({ perAccount: 10 }) })
+    const outcomes = []
+    for (let count = 0; count < 11; count += 1)
+      outcomes.push((await signIn({ ...guess, address: `192.0.2.${count}` })).outcome)
+    assert.deepEqual(outcomes, [...Array(10).fill('refused'), 'limited'])
+  })
+
+  it('counts an IPv6 network as one address, however it is written', async () => {
+    const { signIn } = open()
+    const network = ['2001:db8:0:1::1', '2001:DB8::1:0:0:0:2', '2001:0db8:0000:0001:ffff::3']
+    for (const from of [...network, ...network].slice(0, 5))
+      await signIn({ ...guess, address: from })
+    const from = (from: string) => signIn({ ...guess, address: from })
+    assert.equal((await from('2001:db8:0:1:abcd::')).outcome, 'limited')
+    assert.equal((await from('2001:db8:0:2::1')).outcome, 'refused')
+  })
+
+  it('counts an IPv4 address as one, also when it is written as IPv6', async () => {
+    const { signIn } = open()
+    for (let count = 0; count < 5; count += 1) await signIn(guess)
+    const answer = await signIn({ ...guess, address: '::ffff:192.0.2.1' })
+    assert.equal(answer.outcome, 'limited')
+  })
+
+  it('answers again once the window is over', async (t) => {
+    t.mock.timers.enable({ apis: ['Date', 'setTimeout'] })
+    const { signIn } = open()
+    for (let count = 0; count < 6; count += 1) await signIn(guess)
+    t.mock.timers.tick(901_000)
+    assert.equal((await signIn({ ...guess, password: RIGHT })).outcome, 'signed-in')
+  })
+
+  it('turns people away, without counting it, when too many wait for Argon2', async () => {
+    const { signIn } = open({ work: { atOnce: 1, waiting: 1 }, limits: limits({ perAddress: 4 }) })
+    const answers = await Promise.all(
+      ['a', 'b', 'c', 'd'].map((username) => signIn({ ...guess, username, address })),
+    )
+    const limited = answers.filter((answer) => answer.outcome === 'limited')
+    assert.equal(limited.length, 2)
+    assert.equal((await signIn({ ...guess, password: RIGHT })).outcome, 'signed-in')
+  })
+})
+
+describe('changePassword', () => {
+  const fresh = 'purple monkey dishwasher'
+
+  it('stores a new password and ends the need for one', async () => {
+    const invited = { ...ada, mustChangePassword: true }
+    await accounts.update(invited)
+    const { changePassword, signIn } = open()
+    const answer = await changePassword({ account: invited, password: fresh })
+    assert(answer.outcome === 'changed')
+    assert.equal(answer.account.updatedAt, clock.now())
+    assert.equal((await signIn({ username: 'ada', password: fresh, address })).outcome, 'signed-in')
+    assert.equal((await signIn({ username: 'ada', password: RIGHT, address })).outcome, 'refused')
+  })
+
+  it('refuses what is short, easy to guess or not new', async () => {
+    const account = { ...ada, username: 'ada.lovelace', email: 'countess@example.com' }
+    const { changePassword } = open()
+    for (const [password, reason] of [
+      ['short', 'too-short'],
+      ['🔑'.repeat(14), 'too-short'],
+      ['aaaaaaaaaaaaaaaaaaaa', 'predictable'],
+      ['121212121212121212', 'predictable'],
+      ['Ada.Lovelace2026!', 'predictable'],
+      ['countess@example.com', 'predictable'],
+      [RIGHT, 'unchanged'],
+    ] as const)
+      assert.deepEqual(
+        await changePassword({ account, password }),
+        { outcome: 'unacceptable', reason },
+        password,
+      )
+    assert.equal((await accounts.findById(ada.id))?.passwordHash, ada.passwordHash)
+  })
+
+  it('changes nothing when the account changed since the old password was proved', async () => {
+    const { changePassword } = open()
+    for (const meanwhile of [{ isDisabled: true }, { passwordHash: passwords.decoy() }]) {
+      await accounts.update({ ...ada, ...meanwhile })
+      const answer = await changePassword({ account: ada, password: fresh })
+      assert.deepEqual(answer, { outcome: 'stale' })
+      assert.deepEqual(await accounts.findById(ada.id), { ...ada, ...meanwhile })
+    }
+  })
+})
+
+describe('gate', () => {
+  it('runs so many at once, in order, lets so many wait and turns the rest away', async () => {
+    const gate = createGate({ atOnce: 2, waiting: 2 })
+    const begun: number[] = []
+    const finish: (() => void)[] = []
+    const answers = [0, 1, 2, 3, 4].map((item) =>
+      gate.run(async () => {
+        begun.push(item)
+        await new Promise<void>((done) => finish.push(done))
+        return item
+      }),
+    )
+    assert.equal(await answers[4], 'busy')
+    assert.deepEqual(begun, [0, 1])
+    finish[0]?.()
+    assert.equal(await answers[0], 0)
+    assert.deepEqual(begun, [0, 1, 2])
+    finish[1]?.()
+    await answers[1]
+    finish[2]?.()
+    finish[3]?.()
+    assert.deepEqual(await Promise.all(answers), [0, 1, 2, 3, 'busy'])
+    assert.equal(await gate.run(async () => 'free'), 'free')
+  })
+
+  it('gives its place back when the work fails', async () => {
+    const gate = createGate({ atOnce: 1, waiting: 0 })
+    await assert.rejects(gate.run(() => Promise.reject(new Error('broken'))))
+    assert.equal(await gate.run(async () => 'free'), 'free')
+  })
+})

@@ -1,0 +1,222 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { broken, load, violationsOf } from './sources.ts'
+
+/** Settings exactly at a limit, and the same one second (or one step) beyond it. */
+const LIMITS = [
+  {
+    bound: 'propagation covers ring age, JWKS cache and clock skew (1h + 15m + 2 x 1m)',
+    at: 'rotation: { propagation: 77m }',
+    beyond: 'rotation: { propagation: 4619s }',
+    broken: ['rotation.propagation: propagation'],
+    fix: 'set rotation.propagation to at least 77m',
+  },
+  {
+    bound: 'a ring answers for the propagation that it overrides',
+    at: 'rotation: { rings: { sig/RS256: { propagation: 77m } } }',
+    beyond: 'rotation: { rings: { sig/RS256: { propagation: 4619s } } }',
+    broken: ['rotation.rings.sig/RS256.propagation: propagation'],
+    fix: 'set rotation.rings.sig/RS256.propagation to at least 77m',
+  },
+  {
+    bound: 'the cookie ring is in no cache, so its propagation covers ring age and skew only',
+    at: 'rotation: { rings: { sig/RS256: {}, cookie: { propagation: 62m } } }',
+    beyond: 'rotation: { rings: { sig/RS256: {}, cookie: { propagation: 3719s } } }',
+    broken: ['rotation.rings.cookie.propagation: propagation'],
+    fix: 'set rotation.rings.cookie.propagation to at least 62m',
+  },
+  {
+    bound: 'retention covers the longest token and clock skew (1h + 2 x 1m)',
+    at: 'rotation: { retention: 62m }',
+    beyond: 'rotation: { retention: 3719s }',
+    broken: ['rotation.retention: retention'],
+    fix: 'set rotation.retention to at least 62m',
+  },
+  {
+    bound: 'retention covers the lifetime that a resource gives its JWTs',
+    at: 'rotation: { retention: 122m }\nresources: [{ identifier: "urn:a", scopes: [], tokenLifetime: 2h }]',
+    beyond:
+      'rotation: { retention: 7319s }\nresources: [{ identifier: "urn:a", scopes: [], tokenLifetime: 2h }]',
+    broken: ['rotation.retention: retention'],
+    fix: 'set rotation.retention to at least 122m',
+  },
+  {
+    bound: 'retention covers logout tokens of 120s where all other tokens are shorter',
+    at: 'rotation: { retention: 240s }\ntokens: { idToken: 1s, accessToken: 1s, clientCredentials: 1s }',
+    beyond:
+      'rotation: { retention: 239s }\ntokens: { idToken: 1s, accessToken: 1s, clientCredentials: 1s }',
+    broken: ['rotation.retention: retention'],
+    fix: 'set rotation.retention to at least 4m',
+  },
+  {
+    bound: 'retention of the cookie ring covers the session (14d + 2 x 1m)',
+    at: 'rotation: { rings: { sig/RS256: {}, cookie: { retention: 20162m } } }',
+    beyond: 'rotation: { rings: { sig/RS256: {}, cookie: { retention: 1209719s } } }',
+    broken: ['rotation.rings.cookie.retention: cookie-retention'],
+    fix: 'set rotation.rings.cookie.retention to at least 20162m',
+  },
+  {
+    bound: 'a cryptoperiod is longer than propagation',
+    at: 'rotation: { cryptoperiod: 1209601s }',
+    beyond: 'rotation: { cryptoperiod: 14d }',
+    broken: ['rotation.cryptoperiod: cryptoperiod'],
+    fix: 'set rotation.cryptoperiod to more than 14d',
+  },
+  {
+    bound: 'two refreshes fit into the ring age',
+    at: 'rotation: { refreshInterval: 30m }',
+    beyond: 'rotation: { refreshInterval: 1801s }',
+    broken: ['rotation.refreshInterval: refresh-interval'],
+    fix: 'set rotation.refreshInterval to at most 30m',
+  },
+  {
+    bound: 'at most 10 keys are published: 5 in each of two rings, 3 of them retired',
+    at: 'rotation: { cryptoperiod: 90d, retention: 270d }',
+    beyond: 'rotation: { cryptoperiod: 90d, retention: 23328001s }',
+    broken: ['rotation.rings: published-keys'],
+    fix: 'set rotation.cryptoperiod to at least 7776001s, or shorten rotation.retention',
+  },
+  {
+    bound: 'a grant lives as long as its refresh tokens',
+    at: 'tokens: { grant: 10d, refreshToken: 10d }',
+    beyond: 'tokens: { grant: 863999s, refreshToken: 10d }',
+    broken: ['tokens.grant: grant'],
+    fix: 'set tokens.grant to at least 10d',
+  },
+] as const
+
+for (const { bound, at, beyond, broken: expected, fix } of LIMITS) {
+  test(`${bound}: the limit is accepted, a second beyond is not`, (t) => {
+    assert.deepEqual(broken(violationsOf(t, at)), [])
+    const violations = violationsOf(t, beyond)
+    assert.deepEqual(broken(violations), expected)
+    assert.equal(violations[0]?.fix, fix)
+  })
+}
+
+test('a message has the numbers that an operator needs', (t) => {
+  const [violation] = violationsOf(t, 'rotation:\n  propagation: 1h\n')
+  assert.equal(violation?.value, '1h')
+  assert.match(
+    violation?.message ?? '',
+    /sig\/RS256 would sign after 1h.*77m \(maxRingAge 1h \+ jwksMaxAge 15m \+ 2 x clockSkew 1m\)/,
+  )
+})
+
+test('rings that share a setting break a rule together, once, with what the neediest needs', (t) => {
+  const violations = violationsOf(
+    t,
+    'rotation: { propagation: 1m, rings: { cookie: {}, sig/RS256: {}, sig/ES256: {} } }',
+  )
+  assert.deepEqual(broken(violations), ['rotation.propagation: propagation'])
+  assert.equal(violations[0]?.fix, 'set rotation.propagation to at least 77m')
+})
+
+test('a retention too short for sessions is mended at the cookie ring alone', (t) => {
+  const violations = violationsOf(
+    t,
+    'rotation: { retention: 1d, rings: { sig/RS256: {}, cookie: {} } }',
+  )
+  assert.deepEqual(broken(violations), ['rotation.retention: cookie-retention'])
+  assert.equal(violations[0]?.fix, 'set rotation.rings.cookie.retention to at least 20162m')
+})
+
+test('opaque tokens of a resource need no retention and no ring', (t) => {
+  const text = `
+rotation: { retention: 62m }
+resources:
+  - { identifier: urn:a, scopes: [], tokenFormat: opaque, tokenLifetime: 9d, algorithm: PS256 }`
+  assert.deepEqual(violationsOf(t, text), [])
+})
+
+test('without a standby, a successor published late counts for less', (t) => {
+  const rings = 'rings: { sig/RS256: {}, sig/ES256: {}, sig/PS256: {}, sig/ES384: {} }'
+  assert.deepEqual(broken(violationsOf(t, `rotation: { ${rings} }`)), [
+    'rotation.rings: published-keys',
+  ])
+  assert.deepEqual(violationsOf(t, `rotation: { standby: false, ${rings} }`), [])
+})
+
+test('where no cryptoperiod is long enough, a ring has to go', (t) => {
+  const rings = ['RS256', 'ES256', 'PS256', 'ES384'].map((algorithm) => `sig/${algorithm}: {}`)
+  const [violation] = violationsOf(t, `rotation: { rings: { ${rings.join(', ')} } }`)
+  assert.equal(violation?.value, 12)
+  assert.equal(violation.fix, 'remove a ring from rotation.rings')
+})
+
+test('a ring that signs tokens is needed', (t) => {
+  assert.deepEqual(broken(violationsOf(t, 'rotation: { rings: { cookie: {} } }')), [
+    'rotation.rings: signing-ring',
+  ])
+})
+
+test('the cookie ring has no archive', (t) => {
+  const text = 'rotation: { rings: { sig/RS256: {}, cookie: { archive: 1d } } }'
+  assert.deepEqual(broken(violationsOf(t, text)), ['rotation.rings.cookie.archive: cookie-archive'])
+})
+
+test('what resources and clients want signed has a ring', (t) => {
+  const text = `
+rotation: { rings: { sig/ES256: {} } }
+resources: [{ identifier: urn:a, scopes: [], algorithm: PS256 }]
+clients:
+  - { client_id: a }
+  - { client_id: b, id_token_signed_response_alg: ES256, userinfo_signed_response_alg: HS256 }`
+  const violations = violationsOf(t, text)
+  assert.deepEqual(broken(violations), [
+    'resources.0.algorithm: algorithm-ring',
+    'clients.0.id_token_signed_response_alg: algorithm-ring',
+    'clients.1.userinfo_signed_response_alg: algorithm-ring',
+  ])
+  assert.deepEqual(
+    violations.map((violation) => violation.fix),
+    [
+      'set resources.0.algorithm to ES256, or add sig/PS256: {} to rotation.rings',
+      'set clients.0.id_token_signed_response_alg to ES256, or add sig/RS256: {} to rotation.rings',
+      'set clients.1.userinfo_signed_response_alg to ES256',
+    ],
+  )
+})
+
+test('a client or resource that stands twice is refused', (t) => {
+  const text = `
+clients: [{ client_id: a }, { client_id: a }]
+resources: [{ identifier: urn:a, scopes: [] }, { identifier: urn:a, scopes: [] }]`
+  assert.deepEqual(broken(violationsOf(t, text)), [
+    'resources.1.identifier: repeated',
+    'clients.1.client_id: repeated',
+  ])
+})
+
+test('production refuses an http issuer, development does not', (t) => {
+  const text = 'issuer: http://localhost:3000\nenvironment:'
+  assert.deepEqual(broken(violationsOf(t, `${text} production`)), ['issuer: production-issuer'])
+  assert.deepEqual(violationsOf(t, `${text} development`), [])
+})
+
+test('a key store of type module needs a module', (t) => {
+  assert.deepEqual(broken(violationsOf(t, 'keyStore: { type: module }')), [
+    'keyStore.module: key-store-module',
+  ])
+  assert.deepEqual(violationsOf(t, 'keyStore: { type: module, module: ./store.js }'), [])
+})
+
+test('a fast profile, an ML-DSA ring and more than 5 keys are worth a warning', (t) => {
+  const calm = load(t, 'rotation: { rings: { sig/RS256: {} } }')
+  assert.deepEqual(calm.warnings, [])
+  const text =
+    'rotation: { rings: { sig/RS256: {}, sig/ML-DSA-44: {}, cookie: { cryptoperiod: 59m, propagation: 1m } }, maxRingAge: 50s, clockSkew: 1s, refreshInterval: 5s }'
+  const { warnings } = load(t, text)
+  assert.equal(warnings.length, 3)
+  assert.match(warnings[0] ?? '', /^Keys turn every 59m/)
+  assert.match(warnings[1] ?? '', /^sig\/ML-DSA-44: /)
+  assert.match(warnings[2] ?? '', /^Up to 6 keys/)
+})
+
+test('an issuer that cannot be what the listener serves is worth a warning', (t) => {
+  const rings = 'rotation: { rings: { sig/RS256: {} } }\n'
+  const proxy = load(t, `${rings}issuer: https://id.example.com`).warnings
+  assert.match(proxy.join(), /trustedProxies/)
+  const port = load(t, `${rings}http: { port: 3001 }`).warnings
+  assert.match(port.join(), /different ports/)
+})

@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { loadConfig } from '../../src/config/load.ts'
+import { rotationPolicies } from '../../src/config/policies.ts'
+
+const example = (name: string) => fileURLToPath(new URL(`../../config/${name}`, import.meta.url))
+
+test('the demonstration turns keys in minutes, within all bounds, and says so', () => {
+  const config = loadConfig({ file: example('demo.yaml'), env: {} })
+  const { policyFor } = rotationPolicies(config)
+  assert.equal(policyFor('sig/RS256').cryptoperiod, 180)
+  assert.equal(policyFor('sig/RS256').propagation, 90)
+  assert.ok(policyFor('cookie').retention >= config.tokens.session)
+  assert.match(config.warnings.join(), /fast profile/)
+  assert.equal(config.clients[0]?.client_id, 'demo')
+  assert.equal(config.resources[0]?.algorithm, 'ES256')
+})
+
+test('the production example loads with its key-encryption keys from the environment', () => {
+  const env = { KEYTURN_SEAL__KEYS: 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY' }
+  const config = loadConfig({ file: example('production.example.yaml'), env })
+  assert.equal(config.environment, 'production')
+  assert.equal(config.seal.protector, 'environment')
+  assert.equal(config.seal.keys, env.KEYTURN_SEAL__KEYS)
+})

@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict'
+import { afterEach, beforeEach, describe, it } from 'node:test'
+import type { AccountStore } from '../../src/accounts/account-store.ts'
+import { createAccount } from '../support/memory-accounts.ts'
+
+/**
+ * What every AccountStore does.
+ * @param open gives an empty store, and a way to close it
+ */
+export function describeAccountStore(
+  name: string,
+  open: () => Promise<{ accounts: AccountStore; close?: () => Promise<void> }>,
+): void {
+  describe(`AccountStore: ${name}`, () => {
+    let opened: Awaited<ReturnType<typeof open>>
+    let accounts: AccountStore
+    beforeEach(async () => {
+      opened = await open()
+      accounts = opened.accounts
+    })
+    afterEach(() => opened.close?.())
+
+    it('gives back every field of an account, found by id and by user name', async () => {
+      const ada = createAccount({
+        name: 'Ada Lovelace',
+        email: 'ada@example.com',
+        emailVerified: true,
+        isAdministrator: true,
+        isDisabled: true,
+        mustChangePassword: true,
+        createdAt: 1_760_000_001,
+        updatedAt: 4_102_444_800,
+      })
+      assert.equal(await accounts.add(ada), true)
+      assert.deepEqual(await accounts.findById(ada.id), ada)
+      assert.deepEqual(await accounts.findByUsername('ada'), ada)
+    })
+
+    it('keeps what is unknown about a person as null', async () => {
+      const ada = createAccount({ name: null, email: null })
+      await accounts.add(ada)
+      assert.deepEqual(await accounts.findById(ada.id), ada)
+    })
+
+    it('compares user names in lower case, and keeps them as they were given', async () => {
+      await accounts.add(createAccount({ username: 'Zoë.Smith' }))
+      assert.equal((await accounts.findByUsername('ZOË.smith'))?.username, 'Zoë.Smith')
+    })
+
+    it('does not take a user name twice, whatever its case', async () => {
+      const first = createAccount({ username: 'ada' })
+      assert.equal(await accounts.add(first), true)
+      assert.equal(await accounts.add(createAccount({ username: 'ADA' })), false)
+      assert.deepEqual(await accounts.list(), [first])
+    })
+
+    it('lets one of two simultaneous additions of a user name win', async () => {
+      const rivals = [createAccount({ username: 'ada' }), createAccount({ username: 'Ada' })]
+      const answers = await Promise.all(rivals.map((account) => accounts.add(account)))
+      assert.deepEqual(answers.toSorted(), [false, true])
+      assert.equal((await accounts.list()).length, 1)
+    })
+
+    it('finds nobody where there is nobody', async () => {
+      assert.equal(await accounts.findById('nobody'), undefined)
+      assert.equal(await accounts.findByUsername('nobody'), undefined)
+      assert.equal(await accounts.findByUsername(''), undefined)
+    })
+
+    it('treats a user name as text, not as a pattern or a query', async () => {
+      await accounts.add(createAccount({ username: 'ada' }))
+      for (const username of ['a%', 'a_a', '%', "ada' OR '1'='1", 'ada\u0000'])
+        assert.equal(await accounts.findByUsername(username), undefined, username)
+    })
+
+    it('replaces an account, and says so when there is none to replace', async () => {
+      const ada = createAccount()
+      const changed = { ...ada, name: 'Ada', email: null, isDisabled: true, updatedAt: 1 }
+      assert.equal(await accounts.update(ada), false)
+      await accounts.add(ada)
+      assert.equal(await accounts.update(changed), true)
+      assert.deepEqual(await accounts.findById(ada.id), changed)
+    })
+
+    it('accepts an update that changes nothing', async () => {
+      const ada = createAccount()
+      await accounts.add(ada)
+      assert.equal(await accounts.update(ada), true)
+    })
+
+    it('finds an account under its new user name after a rename', async () => {
+      const ada = createAccount({ username: 'ada' })
+      await accounts.add(ada)
+      await accounts.update({ ...ada, username: 'Countess' })
+      assert.equal((await accounts.findByUsername('countess'))?.id, ada.id)
+      assert.equal(await accounts.findByUsername('ada'), undefined)
+    })
+
+    it('removes an account once, which frees its user name', async () => {
+      const ada = createAccount()
+      await accounts.add(ada)
+      assert.equal(await accounts.remove(ada.id), true)
+      assert.equal(await accounts.remove(ada.id), false)
+      assert.equal(await accounts.findById(ada.id), undefined)
+      assert.equal(await accounts.add(createAccount()), true)
+    })
+
+    it('lists accounts in order of user name, without regard to case', async () => {
+      for (const username of ['carol', 'Bob', 'alice'])
+        await accounts.add(createAccount({ username }))
+      const usernames = (await accounts.list()).map((account) => account.username)
+      assert.deepEqual(usernames, ['alice', 'Bob', 'carol'])
+    })
+  })
+}

@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { keyEvent } from '../../src/keys/key.ts'
+import type { KeyStore, SerializedKey } from '../../src/keys/key-store.ts'
+
+/** What a test of a store needs: a fresh one, opened twice as two nodes would. */
+export interface KeyStoreUnderTest {
+  readonly store: KeyStore
+  /** A second handle on the same records; the same object where the store has no outside. */
+  readonly other: KeyStore
+  readonly close: () => Promise<void>
+}
+
+export function serializedKey(
+  generation: number,
+  more: Partial<SerializedKey> = {},
+): SerializedKey {
+  return {
+    id: `kid-${generation}`,
+    version: 1,
+    ring: 'sig/ES256',
+    generation,
+    algorithm: 'ES256',
+    created: 1_700_000_000,
+    // Beyond 32 bits: instants must not end in 2038.
+    activatesAt: 5_000_000_000 + generation,
+    retention: 1_209_600,
+    isX509Certificate: false,
+    data: `sealed ${generation}`,
+    dataProtected: true,
+    ...more,
+  }
+}
+
+const RECORD = { ring: 'sig/ES256', reason: 'a "reason" with ünïcode', actor: 'test' } as const
+
+/** The contract of `KeyStore`, for every implementation. */
+export function testKeyStore(name: string, open: () => Promise<KeyStoreUnderTest>): void {
+  const test = (sentence: string, body: (it: KeyStoreUnderTest) => Promise<void>) =>
+    it(sentence, async () => {
+      const opened = await open()
+      try {
+        await body(opened)
+      } finally {
+        await opened.close()
+      }
+    })
+
+  describe(`the ${name} key store`, () => {
+    test('is empty at first', async ({ store }) => {
+      assert.deepEqual(await store.load(), { keys: [], events: [] })
+    })
+
+    test('returns a key exactly as it was added, to every node', async ({ store, other }) => {
+      const key = serializedKey(1)
+      assert.deepEqual(await store.addKey(key), key)
+      assert.deepEqual((await other.load()).keys, [key])
+    })
+
+    test('keeps one key per place in a ring and hands it to whoever comes second', async ({
+      store,
+      other,
+    }) => {
+      const first = await store.addKey(serializedKey(1, { id: 'first' }))
+      assert.deepEqual(await other.addKey(serializedKey(1, { id: 'second' })), first)
+      assert.deepEqual(
+        (await store.load()).keys.map((key) => key.id),
+        ['first'],
+      )
+    })
+
+    test('gives everybody the same winner when many add the same generation at once', async ({
+      store,
+      other,
+    }) => {
+      for (let generation = 1; generation <= 10; generation++) {
+        const stored = await Promise.all(
+          Array.from({ length: 8 }, (_, i) =>
+            (i % 2 ? store : other).addKey(serializedKey(generation, { id: `${generation}-${i}` })),
+          ),
+        )
+        assert.equal(new Set(stored.map((key) => key.id)).size, 1)
+      }
+      assert.equal((await store.load()).keys.length, 10)
+    })
+
+    test('keeps rings apart', async ({ store }) => {
+      await store.addKey(serializedKey(1, { id: 'a' }))
+      await store.addKey(serializedKey(1, { id: 'b', ring: 'sig/RS256' }))
+      assert.equal((await store.load()).keys.length, 2)
+    })
+
+    test('refuses a kid that it holds in another place', async ({ store }) => {
+      await store.addKey(serializedKey(1, { id: 'same' }))
+      await assert.rejects(store.addKey(serializedKey(2, { id: 'same' })), { code: 'refused' })
+      assert.equal((await store.load()).keys.length, 1)
+    })
+
+    test('replaces the sealed text of an erased key and nothing else', async ({ store, other }) => {
+      const key = await store.addKey(serializedKey(1))
+      await other.addKey(serializedKey(2))
+      await store.eraseKey({ ...key, data: 'public' })
+      await other.eraseKey({ ...key, data: 'public' })
+      const { keys } = await other.load()
+      assert.deepEqual(
+        keys.toSorted((a, b) => a.generation - b.generation),
+        [{ ...key, data: 'public' }, serializedKey(2)],
+      )
+    })
+
+    test('does not bring back a key by erasing it', async ({ store }) => {
+      await store.eraseKey(serializedKey(1))
+      assert.deepEqual((await store.load()).keys, [])
+    })
+
+    test('removes a key, and one that is gone without complaint', async ({ store, other }) => {
+      await store.addKey(serializedKey(1))
+      await store.addKey(serializedKey(2))
+      await other.removeKey('kid-1')
+      await store.removeKey('kid-1')
+      assert.deepEqual(
+        (await store.load()).keys.map((key) => key.id),
+        ['kid-2'],
+      )
+    })
+
+    test('keeps events exactly, oldest first, and an event recorded twice as it first was', async ({
+      store,
+      other,
+    }) => {
+      const revoke = keyEvent({ ...RECORD, type: 'revoke', kid: 'a', at: 20 })
+      const promote = keyEvent({
+        ...RECORD,
+        type: 'promote',
+        kid: 'a',
+        activatesAt: 9_000_000_000,
+        at: 10,
+      })
+      const before = keyEvent({ ...RECORD, type: 'revoke-before', createdBefore: 7, at: 30 })
+      const extend = keyEvent({ ...RECORD, type: 'extend', kid: 'b', retention: 99, at: 40 })
+      await store.addEvents([revoke, promote])
+      await other.addEvents([before, extend])
+      await other.addEvents([{ ...revoke, reason: 'another', at: 50 }])
+      assert.deepEqual((await store.load()).events, [promote, revoke, before, extend])
+    })
+
+    test('keeps the events of a key that is gone', async ({ store }) => {
+      await store.addKey(serializedKey(1))
+      await store.addEvents([keyEvent({ ...RECORD, type: 'revoke', kid: 'kid-1', at: 1 })])
+      await store.removeKey('kid-1')
+      assert.equal((await store.load()).events.length, 1)
+    })
+
+    test('takes a sealed key of any size a JWK can have', async ({ store }) => {
+      const key = serializedKey(1, { data: 'x'.repeat(20_000) })
+      await store.addKey(key)
+      assert.deepEqual((await store.load()).keys, [key])
+    })
+  })
+}

@@ -1,0 +1,73 @@
+import { randomUUID } from 'node:crypto'
+import type {
+  Account,
+  AccountStore,
+  Consent,
+  ConsentStore,
+} from '../../src/accounts/account-store.ts'
+
+/** The people stores in memory: the plainest thing that passes their conformance suites. */
+export function createMemoryAccounts(): { accounts: AccountStore; consents: ConsentStore } {
+  const people = new Map<string, Account>()
+  const allowed = new Map<string, Consent>()
+  const key = (accountId: string, clientId: string) => JSON.stringify([accountId, clientId])
+  const byUsername = (username: string) =>
+    [...people.values()].find(
+      (account) => account.username.toLowerCase() === username.toLowerCase(),
+    )
+
+  return {
+    accounts: {
+      findById: async (id) => people.get(id),
+      findByUsername: async (username) => byUsername(username),
+      async add(account) {
+        if (byUsername(account.username)) return false
+        people.set(account.id, account)
+        return true
+      },
+      async update(account) {
+        if (!people.has(account.id)) return false
+        people.set(account.id, account)
+        return true
+      },
+      async remove(id) {
+        for (const [consentKey, consent] of allowed) {
+          if (consent.accountId === id) allowed.delete(consentKey)
+        }
+        return people.delete(id)
+      },
+      list: async () =>
+        [...people.values()].sort((a, b) =>
+          a.username.toLowerCase() < b.username.toLowerCase() ? -1 : 1,
+        ),
+    },
+
+    consents: {
+      find: async (accountId, clientId) => allowed.get(key(accountId, clientId)),
+      async save(consent) {
+        allowed.set(key(consent.accountId, consent.clientId), consent)
+      },
+      async remove(accountId, clientId) {
+        allowed.delete(key(accountId, clientId))
+      },
+    },
+  }
+}
+
+/** An account with plain values; a test names those that matter to it. */
+export function createAccount(values: Partial<Account> = {}): Account {
+  return {
+    id: randomUUID(),
+    username: 'ada',
+    passwordHash: '$argon2id$v=19$m=64,t=1,p=1$AAAAAAAAAAA$AAAAAAAAAAA',
+    name: null,
+    email: null,
+    emailVerified: false,
+    isAdministrator: false,
+    isDisabled: false,
+    mustChangePassword: false,
+    createdAt: 1_760_000_000,
+    updatedAt: 1_760_000_000,
+    ...values,
+  }
+}
