@@ -53,6 +53,9 @@ export interface SignInOptions {
 const DEFAULT_WORK = { atOnce: 2, waiting: 30 }
 const BUSY_RETRY_AFTER = 5
 
+/** No control characters and no halves of characters, which not every database takes as a query. */
+const POSSIBLE_NAME = /^[^\p{Cc}\p{Cs}]{1,256}$/u
+
 /**
  * Signs people in with user name and password. Every answer costs one Argon2 run - also for a name
  * that does not exist - except 'limited', which costs none and comes before any look at the store.
@@ -92,7 +95,9 @@ export function createSignIn({
       const retryAfter = await attempts.begin(attempt)
       if (retryAfter !== undefined) return { outcome: 'limited', retryAfter }
 
-      const account = await accounts.findByUsername(attempt.username)
+      const account = POSSIBLE_NAME.test(attempt.username)
+        ? await accounts.findByUsername(attempt.username)
+        : undefined
       const isRight = await gate.run(() =>
         passwords.verify(password, account?.passwordHash ?? decoy),
       )

@@ -44,6 +44,12 @@ const http = z.strictObject({
   shutdownTimeout: duration({ max: 600 }).describe('Time for open requests to end at shutdown.'),
 })
 
+const outgoing = z.strictObject({
+  privateNetworks: z
+    .boolean()
+    .describe('May requests to clients (jwks_uri, back-channel logout) go to private addresses?'),
+})
+
 const management = z.strictObject({
   host: text().describe('Address of the management listener (health and metrics).'),
   port: port().describe('Port of the management listener; 0 takes a free one.'),
@@ -174,6 +180,7 @@ export const settingsSchema = z.strictObject({
   issuer: issuer.describe('The issuer identifier: the URL at which browsers and RPs see Keyturn.'),
   environment: z.enum(['development', 'production']).describe('production refuses shortcuts.'),
   http: http.describe('The public listener.'),
+  outgoing: outgoing.describe('Requests that Keyturn makes to clients.'),
   management: management.describe('The listener for operators.'),
   database: database.describe('Where everything but keys is kept, and keys unless told.'),
   keyStore: keyStore.describe('Where signing keys are kept.'),

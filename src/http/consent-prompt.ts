@@ -25,6 +25,10 @@ export function createConsentPrompt({
         username: account.username,
         destination: describeDestination(leadsTo),
         ...describeWishes(readWishes(prompt.details)),
+        links: [
+          { text: 'Privacy policy', href: client.policyUri },
+          { text: 'Terms of service', href: client.tosUri },
+        ].flatMap(({ text, href }) => (href ? [{ text, href }] : [])),
         leadsTo,
       })
     },

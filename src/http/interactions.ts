@@ -1,4 +1,5 @@
 import Router from '@koa/router'
+import type { Middleware } from 'koa'
 import type Provider from 'oidc-provider'
 import type { AccountStore, ConsentStore } from '../accounts/account-store.ts'
 import type { SignIn } from '../accounts/sign-in.ts'
@@ -27,7 +28,7 @@ export interface InteractionOptions {
  * GET shows the step; POST takes its form, whose buttons are named `action`. Who may act: the
  * browser that holds the interaction's signed cookie, through a form of ours.
  */
-export function interactionRoutes(options: InteractionOptions): ReturnType<Router['routes']> {
+export function interactionRoutes(options: InteractionOptions): Middleware {
   const { views, issuer } = options
   const prompts: Readonly<Record<string, Prompt>> = {
     login: createLoginPrompt(options),
@@ -66,5 +67,7 @@ export function interactionRoutes(options: InteractionOptions): ReturnType<Route
     return prompt
   }
 
-  return router.routes()
+  const routes = router.routes()
+  // The router puts what its type asks for, `params` and `router`, into the context itself.
+  return (ctx, next) => routes(ctx as Parameters<typeof routes>[0], next)
 }

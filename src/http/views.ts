@@ -21,6 +21,8 @@ export interface Pages {
     readonly destination: string
     readonly permissions: readonly string[]
     readonly resources: readonly { readonly name: string; readonly scopes: readonly string[] }[]
+    /** What the client publishes about itself. */
+    readonly links: readonly { readonly text: string; readonly href: string }[]
   }
   'sign-out': {
     readonly action: string

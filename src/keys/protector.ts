@@ -4,7 +4,8 @@ import { dirname } from 'node:path'
 import { base64url, calculateJwkThumbprint } from 'jose'
 import { z } from 'zod'
 import { KekEmpty, KekMissing, KekUnreadable, StoreUnavailable } from '../errors.ts'
-import type { Kek } from './seal.ts'
+import type { KeyStore } from './key-store.ts'
+import { createSealer, type Kek, type Sealer } from './seal.ts'
 
 /** Where key-encryption keys come from. */
 export interface Protector {
@@ -102,5 +103,29 @@ async function writeOnce(path: string, text: string): Promise<void> {
   } finally {
     await file.close()
     await rm(draft, { force: true })
+  }
+}
+
+/**
+ * A sealer with the key-encryption keys of a protector. On a first start, when neither they nor any
+ * key exist, the protector makes one.
+ * @throws KekMissing where they are gone but keys are sealed under them; nothing is made then
+ * @throws KekEmpty, KekUnreadable
+ */
+export async function openSealer(protector: Protector, store: KeyStore): Promise<Sealer> {
+  try {
+    return createSealer(await protector.load())
+  } catch (error) {
+    if (!(error instanceof KekMissing)) throw error
+    const { keys } = await store.load()
+    if (keys.length > 0) {
+      throw new KekMissing(
+        `${error.message} ${keys.length} keys are sealed under it and cannot be opened without it. ` +
+          'Restore it from a backup; a new one would not open them.',
+      )
+    }
+    if (!protector.create) throw error
+    await protector.create()
+    return createSealer(await protector.load())
   }
 }

@@ -36,14 +36,12 @@ export function accountClaims(account: Account): AccountClaims {
 export function createInteractionPolicy(): interactionPolicy.DefaultPolicy {
   const policy = interactionPolicy.base()
   const { Check } = interactionPolicy
-  policy
-    .get('login')
-    ?.checks.add(
-      new Check('account_gone', 'End-User account is not usable', ({ oidc }) =>
-        oidc.session?.accountId !== undefined && oidc.account === undefined
-          ? Check.REQUEST_PROMPT
-          : Check.NO_NEED_TO_PROMPT,
-      ),
-    )
+  const accountGone = new Check(
+    'account_gone',
+    'End-User account is not usable',
+    'login_required',
+    ({ oidc }) => oidc.session?.accountId !== undefined && oidc.account === undefined,
+  )
+  policy.get('login')?.checks.add(accountGone)
   return policy
 }

@@ -36,8 +36,8 @@ function pss(saltLength: number): Partial<SignKeyObjectInput> {
  * never becomes a JWK again once it is open.
  */
 export class RingSigningKey extends ExternalSigningKey {
+  readonly isActive: boolean
   readonly #key: RingKey
-  readonly #isActive: boolean
   readonly #isFresh: () => boolean
 
   /**
@@ -46,7 +46,7 @@ export class RingSigningKey extends ExternalSigningKey {
   constructor(key: RingKey, phase: Phase, isFresh: () => boolean) {
     super()
     this.#key = key
-    this.#isActive = phase === 'active'
+    this.isActive = phase === 'active'
     this.#isFresh = isFresh
   }
 
@@ -59,7 +59,7 @@ export class RingSigningKey extends ExternalSigningKey {
   }
 
   override get key_ops(): string[] | undefined {
-    return this.#isActive ? undefined : ['verify']
+    return this.isActive ? undefined : ['verify']
   }
 
   override keyObject(): KeyObject {
@@ -69,7 +69,7 @@ export class RingSigningKey extends ExternalSigningKey {
   /** @throws RingStale, NoActiveKey */
   override async sign(data: Uint8Array): Promise<Buffer> {
     const { ring, algorithm, privateKey } = this.#key
-    if (!this.#isActive || !privateKey) throw new NoActiveKey(ring)
+    if (!this.isActive || !privateKey) throw new NoActiveKey(ring)
     if (!this.#isFresh()) throw new RingStale(`Ring ${ring} is too old to sign with.`)
     const [digest, options] = SIGN[algorithm as SignatureAlgorithm]
     return signAsync(digest, data, { key: privateKey, ...options })

@@ -1,6 +1,6 @@
-import { describeAccountStore } from '../conformance/account-store.ts'
-import { describeConsentStore } from '../conformance/consent-store.ts'
+import { testAccountStore } from '../conformance/account-store.ts'
+import { testConsentStore } from '../conformance/consent-store.ts'
 import { createMemoryAccounts } from '../support/memory-accounts.ts'
 
-describeAccountStore('memory', async () => createMemoryAccounts())
-describeConsentStore('memory', async () => createMemoryAccounts())
+testAccountStore('memory', async () => createMemoryAccounts())
+testConsentStore('memory', async () => createMemoryAccounts())

@@ -66,6 +66,8 @@ describe('signIn', () => {
       { username: 'ada', password: 'wrong' },
       { username: 'nobody', password: 'wrong' },
       { username: '', password: '' },
+      { username: 'ada\u0000', password: RIGHT },
+      { username: 'a'.repeat(10_000), password: RIGHT },
       { username: 'gone', password: RIGHT },
       { username: 'gone', password: 'wrong' },
     ]) {

@@ -13,7 +13,7 @@ interface Opened {
  * What every ConsentStore does, together with the AccountStore beside it.
  * @param open gives two empty stores of one database, and a way to close them
  */
-export function describeConsentStore(name: string, open: () => Promise<Opened>): void {
+export function testConsentStore(name: string, open: () => Promise<Opened>): void {
   describe(`ConsentStore: ${name}`, () => {
     const ada = createAccount({ username: 'ada' })
     const bob = createAccount({ username: 'bob' })

@@ -1,0 +1,63 @@
+import { randomUUID } from 'node:crypto'
+import type { Clock } from '../clock.ts'
+import type { Account, AccountStore } from './account-store.ts'
+import { generatePassword, type Passwords } from './password.ts'
+
+/** A new person with a password that is good for one sign-in, at which a new one is chosen. */
+export interface NewAccount {
+  readonly account: Account
+  /** Shown once and stored nowhere. */
+  readonly oneTimePassword: string
+}
+
+export interface AccountDetails {
+  readonly username: string
+  readonly name?: string | null
+  readonly email?: string | null
+  readonly isAdministrator?: boolean
+}
+
+/** Makes an account that is not stored yet. */
+export async function newAccount(
+  details: AccountDetails,
+  passwords: Pick<Passwords, 'hash'>,
+  clock: Pick<Clock, 'now'>,
+): Promise<NewAccount> {
+  const oneTimePassword = generatePassword()
+  const now = clock.now()
+  const account: Account = {
+    id: randomUUID(),
+    username: details.username.toLowerCase(),
+    passwordHash: await passwords.hash(oneTimePassword),
+    name: details.name ?? null,
+    email: details.email ?? null,
+    emailVerified: false,
+    isAdministrator: details.isAdministrator ?? false,
+    isDisabled: false,
+    mustChangePassword: true,
+    createdAt: now,
+    updatedAt: now,
+  }
+  return { account, oneTimePassword }
+}
+
+/**
+ * The administrator of a first start.
+ * @returns undefined where there are people already, or another node was first
+ */
+export async function addFirstAdministrator(
+  username: string,
+  {
+    accounts,
+    passwords,
+    clock,
+  }: {
+    accounts: Pick<AccountStore, 'list' | 'add'>
+    passwords: Pick<Passwords, 'hash'>
+    clock: Pick<Clock, 'now'>
+  },
+): Promise<NewAccount | undefined> {
+  if ((await accounts.list()).length > 0) return undefined
+  const made = await newAccount({ username, isAdministrator: true }, passwords, clock)
+  return (await accounts.add(made.account)) ? made : undefined
+}

@@ -1,0 +1,51 @@
+import Koa, { type Middleware } from 'koa'
+import mount from 'koa-mount'
+import { pinOrigin } from './origin.ts'
+import { errorPages, type Log } from './pages.ts'
+import { providerHeaders, staticFiles, type Views } from './views.ts'
+
+export interface AppOptions {
+  readonly issuer: string
+  /** Reverse proxies in front whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: number
+  readonly views: Views
+  readonly interactions: Middleware
+  readonly provider: Middleware
+  /** Younger than maxRingAge? */
+  readonly isFresh: () => boolean
+  readonly log: Log
+}
+
+/** The public listener: an ordered list of middleware. JWKS and discovery answer before it. */
+export function createApp(options: AppOptions): Koa {
+  const { issuer, trustedProxies, views, log } = options
+  const app = pinOrigin(new Koa(), issuer)
+  app.proxy = trustedProxies > 0
+  app.maxIpsCount = trustedProxies
+  app.on('error', (error) => log.error({ err: error }, 'an answer could not be sent'))
+
+  const path = new URL(issuer).pathname
+  app.use(errorPages({ views, log }))
+  app.use(refuseWhileStale(options.isFresh))
+  app.use(mount(path, staticFiles()))
+  app.use(mount(path, options.interactions))
+  app.use(providerHeaders())
+  app.use(options.provider)
+  return app
+}
+
+/**
+ * A node that has not loaded the ring for `maxRingAge` may lack keys that others sign with: it
+ * steps aside until it has, and a load balancer sends the request elsewhere.
+ */
+function refuseWhileStale(isFresh: () => boolean): Middleware {
+  return async (ctx, next) => {
+    if (isFresh()) return next()
+    ctx.status = 503
+    ctx.set('Retry-After', '5')
+    ctx.body = {
+      error: 'temporarily_unavailable',
+      error_description: 'the signing keys of this node are out of date',
+    }
+  }
+}

@@ -1,0 +1,16 @@
+import type Koa from 'koa'
+
+/**
+ * Makes every request of the app say that it came to the issuer. Keyturn answers under one name:
+ * neither `Host` nor `X-Forwarded-*` can change the URLs it gives out or whether its cookies are
+ * secure. TLS ends in front of it, so the socket cannot tell either.
+ * @returns the same app
+ */
+export function pinOrigin(app: Koa, issuer: string): Koa {
+  const { protocol, host } = new URL(issuer)
+  Object.defineProperties(app.request, {
+    protocol: { get: () => protocol.slice(0, -1) },
+    host: { get: () => host },
+  })
+  return app
+}

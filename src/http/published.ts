@@ -1,0 +1,124 @@
+import { createHash } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import fresh from 'fresh'
+import type { JWK } from 'jose'
+import type { Clock } from '../clock.ts'
+
+/**
+ * The JWKS and the discovery documents, from bytes that are prepared once per ring view. They
+ * answer before koa does: they are asked for most, by programs that give up after half a second,
+ * and must be up when all else is not.
+ */
+export interface PublishedDocuments {
+  /** @param nextChangeAt instant when the JWKS can differ: no cache is told to keep it longer */
+  update(documents: {
+    readonly jwks: { readonly keys: readonly JWK[] }
+    readonly discovery: object
+    readonly nextChangeAt: number | null
+  }): void
+  /** Answers if the request is for one of the documents. @returns whether it did */
+  answer(request: IncomingMessage, response: ServerResponse): boolean
+  /** Bytes of the JWKS. */
+  readonly jwksBytes: number
+}
+
+export interface PublishedOptions {
+  readonly issuer: string
+  /** Seconds. */
+  readonly jwksMaxAge: number
+  readonly staleWhileRevalidate: number
+  readonly staleIfError: number
+  readonly discoveryMaxAge: number
+  readonly clock: Pick<Clock, 'now'>
+  /** Younger than maxRingAge? An older JWKS may lack a key that other nodes sign with. */
+  readonly isFresh: () => boolean
+}
+
+interface Document {
+  readonly body: Buffer
+  readonly etag: string
+  readonly type: string
+  readonly cacheControl: () => string
+}
+
+export function createPublishedDocuments(options: PublishedOptions): PublishedDocuments {
+  const { clock, jwksMaxAge, staleWhileRevalidate, staleIfError, discoveryMaxAge } = options
+  const path = new URL(options.issuer).pathname.replace(/\/$/, '')
+  const stale = `stale-while-revalidate=${staleWhileRevalidate}, stale-if-error=${staleIfError}`
+  let documents = new Map<string, Document>()
+  let jwksBytes = 0
+
+  return {
+    update: ({ jwks, discovery, nextChangeAt }) => {
+      const maxAge = () => {
+        const left = nextChangeAt === null ? Infinity : nextChangeAt - clock.now()
+        // Never 0: caches that are switched off at a rotation make RPs stampede.
+        return Math.max(1, Math.min(jwksMaxAge, left))
+      }
+      const jwksDocument = document(
+        jwks,
+        'application/jwk-set+json; charset=utf-8',
+        () => `public, max-age=${maxAge()}, ${stale}`,
+      )
+      const metadata = document(
+        discovery,
+        'application/json; charset=utf-8',
+        () => `public, max-age=${discoveryMaxAge}`,
+      )
+      jwksBytes = jwksDocument.body.length
+      documents = new Map([
+        [`${path}/jwks`, jwksDocument],
+        [`${path}/.well-known/openid-configuration`, metadata],
+        [`${path}/.well-known/oauth-authorization-server`, metadata],
+        // RFC 8414, section 3.1, puts the issuer's path behind the well-known name.
+        [`/.well-known/oauth-authorization-server${path}`, metadata],
+      ])
+    },
+    answer: (request, response) => {
+      const { url = '' } = request
+      const query = url.indexOf('?')
+      const found = documents.get(query === -1 ? url : url.slice(0, query))
+      // A preflight is oidc-provider's to answer.
+      if (!found || request.method === 'OPTIONS') return false
+      respond(found, request, response, options.isFresh())
+      return true
+    },
+    get jwksBytes() {
+      return jwksBytes
+    },
+  }
+}
+
+function document(content: object, type: string, cacheControl: () => string): Document {
+  const body = Buffer.from(JSON.stringify(content))
+  const etag = `"${createHash('sha256').update(body).digest('base64url')}"`
+  return { body, etag, type, cacheControl }
+}
+
+function respond(
+  { body, etag, type, cacheControl }: Document,
+  request: IncomingMessage,
+  response: ServerResponse,
+  isFresh: boolean,
+): void {
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    response.writeHead(405, { allow: 'GET, HEAD, OPTIONS' }).end()
+    return
+  }
+  if (!isFresh) {
+    response.writeHead(503, { 'retry-after': '5', 'cache-control': 'no-store' }).end()
+    return
+  }
+  const headers = {
+    'cache-control': cacheControl(),
+    etag,
+    'access-control-allow-origin': '*',
+    'x-content-type-options': 'nosniff',
+  }
+  if (fresh(request.headers, { etag })) {
+    response.writeHead(304, headers).end()
+    return
+  }
+  response.writeHead(200, { ...headers, 'content-type': type, 'content-length': body.length })
+  response.end(request.method === 'HEAD' ? undefined : body)
+}

@@ -1,0 +1,210 @@
+import type { Logger } from 'pino'
+import { addFirstAdministrator, type NewAccount } from './accounts/first-account.ts'
+import { createPasswords } from './accounts/password.ts'
+import { createSignIn } from './accounts/sign-in.ts'
+import { type Clock, systemClock } from './clock.ts'
+import { rotationPolicies } from './config/policies.ts'
+import type { Config } from './config/schema.ts'
+import { createApp } from './http/app.ts'
+import { createLoadExistingGrant } from './http/consent.ts'
+import { interactionRoutes } from './http/interactions.ts'
+import { type Listener, listen } from './http/listener.ts'
+import { type Check, createManagementApp } from './http/management.ts'
+import { providerPages } from './http/pages.ts'
+import { createPublishedDocuments } from './http/published.ts'
+import { createViews } from './http/views.ts'
+import { JWKS_BYTES_MAX } from './keys/policy.ts'
+import { createScheduler, type Scheduler } from './keys/scheduler.ts'
+import { createMetrics } from './metrics.ts'
+import { createFindAccount, createInteractionPolicy } from './oidc/account.ts'
+import { checkClientAlgorithms } from './oidc/client-algorithms.ts'
+import { createCurrentProvider } from './oidc/current-provider.ts'
+import { observeProvider } from './oidc/events.ts'
+import { providerSettings } from './oidc/settings.ts'
+import { openSqliteArtifacts } from './store/sqlite-artifacts.ts'
+import { createSweeper } from './store/sweeper.ts'
+import { openStores } from './stores.ts'
+
+/** A server that answers. */
+export interface KeyturnServer {
+  /** Where the public listener listens; browsers and RPs use the issuer. */
+  readonly url: string
+  readonly managementUrl: string
+  readonly scheduler: Scheduler
+  /** Only on a first start. */
+  readonly administrator: NewAccount | undefined
+  /** Not ready first, then open requests finish, then everything is closed. */
+  close(): Promise<void>
+}
+
+export interface ServerOptions {
+  readonly log: Logger
+  readonly clock?: Clock
+}
+
+/**
+ * THE COMPOSITION ROOT: opens what the configuration names, turns the ring once, and listens.
+ * @throws KeyturnError with what has to be mended before the server can start
+ */
+export async function startServer(config: Config, options: ServerOptions): Promise<KeyturnServer> {
+  const { log, clock = systemClock } = options
+  const { issuer, http, rotation } = config
+  for (const warning of config.warnings) log.warn(warning)
+
+  // Everything opened so far, to be closed in reverse order at the end or when a start fails.
+  const cleanups: (() => unknown)[] = []
+  const closeAll = async () => {
+    for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+  }
+  try {
+    const stores = await openStores(config, clock)
+    cleanups.push(stores.close)
+    const { clients, accounts, consents } = stores
+    const sealer = await stores.openSealer()
+    const artifacts = openSqliteArtifacts(config.database.url, clock)
+    cleanups.push(artifacts.close)
+
+    const policies = rotationPolicies(config)
+    const scheduler = createScheduler({
+      store: stores.keys,
+      sealer,
+      policies,
+      clock,
+      refreshInterval: rotation.refreshInterval,
+      maxRingAge: rotation.maxRingAge,
+      clockSkew: rotation.clockSkew,
+      log,
+      onView: async (view) => {
+        current.swap(view)
+        const discovery = await current.discovery()
+        const { jwks, nextPublishedChangeAt: nextChangeAt } = view
+        documents.update({ jwks, discovery, nextChangeAt })
+        metrics.swaps.inc()
+        if (documents.jwksBytes > JWKS_BYTES_MAX) {
+          const data = { bytes: documents.jwksBytes, most: JWKS_BYTES_MAX }
+          log.error(data, 'the JWKS is larger than some relying parties read')
+        }
+      },
+    })
+    const { isFresh } = scheduler.status
+    const metrics = createMetrics(scheduler.status)
+    const documents = createPublishedDocuments({ issuer, clock, isFresh, ...rotation })
+
+    const views = createViews({ mountPath: new URL(issuer).pathname.replace(/\/$/, '') })
+    const settings = providerSettings(config)
+    const pages = providerPages({ views, log })
+    const current = createCurrentProvider({
+      issuer,
+      adapter: artifacts.adapter,
+      policies,
+      isFresh,
+      onBuilt: (provider) => observeProvider(provider, metrics, log),
+      settings: {
+        ...settings,
+        findAccount: createFindAccount(accounts),
+        interactions: {
+          policy: createInteractionPolicy(),
+          url: (_ctx, { uid }) =>
+            `${new URL(issuer).pathname.replace(/\/$/, '')}/interaction/${uid}`,
+        },
+        loadExistingGrant: createLoadExistingGrant(consents),
+        renderError: pages.renderError,
+        features: {
+          ...settings.features,
+          rpInitiatedLogout: { enabled: true, ...pages.features.rpInitiatedLogout },
+          deviceFlow: { enabled: true, ...pages.features.deviceFlow },
+        },
+      },
+    })
+
+    await clients.replaceConfigured(config.clients)
+    await scheduler.runOnce()
+    for (const warning of await checkClientAlgorithms(clients, policies, scheduler.status.view)) {
+      log.warn(warning)
+    }
+    const passwords = createPasswords(config.password.argon2)
+    const administrator = await addFirstAdministrator(config.admin.username, {
+      accounts,
+      passwords,
+      clock,
+    })
+
+    const signIn = createSignIn({
+      accounts,
+      password: passwords,
+      limits: config.signIn,
+      clock,
+      minimumLength: config.password.minLength,
+    })
+    const app = createApp({
+      issuer,
+      trustedProxies: http.trustedProxies,
+      views,
+      interactions: interactionRoutes({
+        provider: () => current.provider,
+        views,
+        signIn,
+        accounts,
+        consents,
+        clock,
+        issuer,
+        log,
+      }),
+      provider: current.middleware,
+      isFresh,
+      log,
+    })
+    const respond = app.callback()
+
+    scheduler.start()
+    cleanups.push(scheduler.stop)
+    const sweeper = createSweeper({
+      artifacts,
+      clock,
+      ...config.sweep,
+      onFailure: (error) => log.error({ err: error }, 'expired records could not be deleted'),
+    })
+    sweeper.start()
+    cleanups.push(sweeper.stop)
+
+    let isStopping = false
+    const management = await listen(
+      createManagementApp({
+        registry: metrics.registry,
+        checks: {
+          server: () => ({ ok: !isStopping, detail: isStopping ? 'stopping' : 'running' }),
+          ring: () => ringCheck(scheduler),
+        },
+      }).callback(),
+      config.management,
+    )
+    cleanups.push(() => management.close(1))
+    const listener: Listener = await listen((request, response) => {
+      if (!documents.answer(request, response)) void respond(request, response)
+    }, http)
+    cleanups.push(() => listener.close(http.shutdownTimeout))
+
+    return {
+      url: listener.url,
+      managementUrl: management.url,
+      scheduler,
+      administrator,
+      close: async () => {
+        isStopping = true
+        await closeAll()
+      },
+    }
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}
+
+/** Is the key ring as it should be, and if not, since when and why? */
+function ringCheck({ status }: Scheduler): Check {
+  const age = `loaded ${Math.round(status.ringAge())} s ago`
+  if (!status.isFresh()) return { ok: false, detail: `too old to sign with: ${age}` }
+  if (status.failure)
+    return { ok: true, detail: `${age}; last turn failed: ${status.failure.message}` }
+  return { ok: true, detail: [age, ...status.warnings].join('; ') }
+}

@@ -1,0 +1,81 @@
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import type { SchedulerStatus } from './keys/scheduler.ts'
+
+/** What Prometheus can ask for. Names start with `keyturn_`; durations are seconds. */
+export interface Metrics {
+  readonly registry: Registry
+  readonly tokens: Counter<'kind'>
+  readonly refusals: Counter<'error'>
+  readonly serverErrors: Counter
+  readonly swaps: Counter
+}
+
+export function createMetrics(ring: SchedulerStatus): Metrics {
+  const registry = new Registry()
+  const registers = [registry]
+  collectDefaultMetrics({ register: registry, prefix: 'keyturn_' })
+  gauge('keyturn_ring_age_seconds', 'Time since this node last loaded the key ring', () =>
+    ring.ringAge(),
+  )
+  gauge(
+    'keyturn_ring_failures',
+    'Turns of the key ring that failed since the last success',
+    () => ring.failures,
+  )
+  gauge('keyturn_ring_fresh', '1 while this node may sign, 0 once its ring is too old', () =>
+    Number(ring.isFresh()),
+  )
+  gauge(
+    'keyturn_next_change_timestamp_seconds',
+    'When the key ring next changes',
+    () => ring.view?.nextChangeAt ?? NaN,
+  )
+  const keys = new Gauge({
+    name: 'keyturn_keys',
+    help: 'Keys by ring and phase',
+    labelNames: ['ring', 'phase'] as const,
+    registers,
+    collect() {
+      this.reset()
+      for (const { key, phase } of ring.view?.states ?? []) this.inc({ ring: key.ring, phase })
+    },
+  })
+  void keys
+
+  function gauge(name: string, help: string, read: () => number): void {
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(read())
+      },
+    })
+  }
+
+  return {
+    registry,
+    tokens: new Counter({
+      name: 'keyturn_tokens_issued_total',
+      help: 'Tokens issued, by kind',
+      labelNames: ['kind'] as const,
+      registers,
+    }),
+    refusals: new Counter({
+      name: 'keyturn_requests_refused_total',
+      help: 'OAuth requests answered with an error, by its code',
+      labelNames: ['error'] as const,
+      registers,
+    }),
+    serverErrors: new Counter({
+      name: 'keyturn_server_errors_total',
+      help: 'Requests that failed by a fault of this server',
+      registers,
+    }),
+    swaps: new Counter({
+      name: 'keyturn_provider_swaps_total',
+      help: 'Times the ring view changed and the provider was replaced',
+      registers,
+    }),
+  }
+}

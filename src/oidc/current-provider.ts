@@ -1,0 +1,56 @@
+import Koa, { type Middleware } from 'koa'
+import mount from 'koa-mount'
+import { type DispatchFunc, inject } from 'light-my-request'
+import type { Provider } from 'oidc-provider'
+import { pinOrigin } from '../http/origin.ts'
+import type { RingView } from '../keys/jwks.ts'
+import { buildProvider, type ProviderOptions } from './provider.ts'
+
+/**
+ * The oidc-provider instance in use. A swap replaces one reference: requests that have begun finish
+ * on the instance they began with, later ones get the new one, and the old one is collected.
+ */
+export interface CurrentProvider {
+  /** Builds an instance for the view and puts it in the place of the one before. */
+  swap(view: RingView): void
+  /** @throws TypeError before the first swap */
+  readonly provider: Provider
+  /** Hands each request to the instance that is current when it arrives. */
+  readonly middleware: Middleware
+  /** What the current instance says of itself (OIDC Discovery 1.0, section 3). */
+  discovery(): Promise<object>
+}
+
+export function createCurrentProvider(
+  options: ProviderOptions & { readonly onBuilt?: (provider: Provider) => void },
+): CurrentProvider {
+  const mountPath = new URL(options.issuer).pathname
+  let current: { provider: Provider; handle: Middleware } | undefined
+
+  const inUse = () => {
+    if (!current) throw new TypeError('there is no provider before the first ring view')
+    return current
+  }
+  return {
+    swap: (view) => {
+      const provider = buildProvider(view, options)
+      options.onBuilt?.(provider)
+      current = { provider, handle: mount(mountPath, provider) }
+    },
+    get provider() {
+      return inUse().provider
+    },
+    middleware: (ctx, next) => inUse().handle(ctx, next),
+    discovery: async () => {
+      const app = pinOrigin(new Koa(), options.issuer)
+      app.use(inUse().handle)
+      const answer = await inject(app.callback() as DispatchFunc, {
+        url: `${mountPath === '/' ? '' : mountPath}/.well-known/openid-configuration`,
+      })
+      if (answer.statusCode !== 200) {
+        throw new TypeError(`discovery answered ${answer.statusCode}: ${answer.body}`)
+      }
+      return answer.json()
+    },
+  }
+}

@@ -1,0 +1,41 @@
+import type { KoaContextWithOIDC, Provider } from 'oidc-provider'
+import type { Logger } from 'pino'
+import type { Metrics } from '../metrics.ts'
+
+/** Counts and logs what a provider instance does; never a token, a code or a cookie. */
+export function observeProvider(provider: Provider, metrics: Metrics, log: Logger): void {
+  const issued = (kind: string) => () => metrics.tokens.inc({ kind })
+  provider.on('access_token.issued', issued('access_token_jwt'))
+  provider.on('access_token.saved', issued('access_token_opaque'))
+  provider.on('client_credentials.issued', issued('client_credentials_jwt'))
+  provider.on('client_credentials.saved', issued('client_credentials_opaque'))
+  provider.on('refresh_token.saved', issued('refresh_token'))
+  provider.on('authorization_code.saved', issued('authorization_code'))
+
+  const refused = (ctx: KoaContextWithOIDC, error: Error & { error?: string }) => {
+    const code = error.error ?? 'unknown'
+    metrics.refusals.inc({ error: code })
+    log.debug({ ...where(ctx), error: code, reason: error.message }, 'request refused')
+  }
+  provider.on('authorization.error', refused)
+  provider.on('grant.error', refused)
+  provider.on('introspection.error', refused)
+  provider.on('revocation.error', refused)
+  provider.on('userinfo.error', refused)
+  provider.on('pushed_authorization_request.error', refused)
+  provider.on('device_authorization.error', refused)
+
+  provider.on('server_error', (ctx, error) => {
+    metrics.serverErrors.inc()
+    log.error({ ...where(ctx), err: error }, 'a request failed by a fault of this server')
+  })
+  provider.on('grant.revoked', (ctx) => log.info(where(ctx), 'a grant was revoked'))
+  provider.on('backchannel.error', (_ctx, error, client) => {
+    const data = { client: client.clientId, reason: error.message }
+    log.warn(data, 'a client could not be told of a sign-out')
+  })
+}
+
+function where(ctx: KoaContextWithOIDC): object {
+  return { route: ctx.oidc?.route, client: ctx.oidc?.client?.clientId }
+}

@@ -1,0 +1,71 @@
+import { type AdapterFactory, type Configuration, Provider } from 'oidc-provider'
+import type { RingView } from '../keys/jwks.ts'
+import type { KeyState, Phase } from '../keys/lifecycle.ts'
+import type { RotationPolicies } from '../keys/policy.ts'
+import type { RingKey } from '../keys/seal.ts'
+import { createCookieKeys } from './cookie-keys.ts'
+import { RingSigningKey } from './ring-signing-key.ts'
+
+export interface ProviderOptions {
+  readonly issuer: string
+  /** Everything that does not depend on keys. */
+  readonly settings: Configuration
+  readonly adapter: AdapterFactory
+  readonly policies: RotationPolicies
+  /** May this node sign, or is its ring older than `maxRingAge`? */
+  readonly isFresh: () => boolean
+}
+
+/**
+ * Builds the oidc-provider instance for one ring view. It reads its keys once, in its constructor,
+ * and is never changed afterwards: another view gets another instance (`current-provider.ts`).
+ *
+ * Its key set holds what is published and, so that logout with an old `id_token_hint` keeps
+ * working, what is archived. Revoked keys are not in it.
+ */
+export function buildProvider(view: RingView, options: ProviderOptions): Provider {
+  const { issuer, settings, adapter, policies, isFresh } = options
+  const states = view.states.filter((state) => state.key.publicJwk && state.phase !== 'revoked')
+  const phaseOf = ({ key, phase }: KeyState<RingKey>): Phase =>
+    // A ring that is not configured any more verifies what it signed and signs no more.
+    phase === 'active' && !policies.policyFor(key.ring).configured ? 'retired' : phase
+  const keys = states
+    .map((state) => new RingSigningKey(state.key, phaseOf(state), isFresh))
+    .sort((a, b) => Number(b.isActive) - Number(a.isActive))
+
+  // Only what a key can sign today is offered; a client that needs more is told so.
+  const algorithms = keys.filter((key) => key.isActive).map((key) => key.alg)
+  const secure = issuer.startsWith('https:')
+  const cookie = { httpOnly: true, sameSite: 'lax', secure } as const
+  return new Provider(issuer, {
+    ...settings,
+    adapter,
+    jwks: { keys } as unknown as NonNullable<Configuration['jwks']>,
+    enabledJWA: {
+      ...settings.enabledJWA,
+      idTokenSigningAlgValues: algorithms,
+      userinfoSigningAlgValues: algorithms,
+      introspectionSigningAlgValues: algorithms,
+      authorizationSigningAlgValues: algorithms,
+    } as NonNullable<Configuration['enabledJWA']>,
+    cookies: {
+      keys: createCookieKeys(view),
+      names: cookieNames(secure),
+      long: cookie,
+      short: cookie,
+    },
+    features: {
+      ...settings.features,
+      externalSigningSupport: { enabled: true, ack: 'experimental-01' },
+    },
+  })
+}
+
+/** `__Host-` binds the session to this host and to TLS (RFC 6265bis); the others have paths. */
+function cookieNames(secure: boolean) {
+  return {
+    session: secure ? '__Host-keyturn' : 'keyturn',
+    interaction: 'keyturn_interaction',
+    resume: 'keyturn_resume',
+  }
+}

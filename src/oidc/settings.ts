@@ -1,0 +1,127 @@
+import {
+  type Configuration,
+  errors,
+  type KoaContextWithOIDC,
+  type ResourceServer,
+} from 'oidc-provider'
+import type { Config, ResourceSettings } from '../config/schema.ts'
+
+/** oidc-provider's configuration, as far as neither keys nor people have a part in it. */
+export function providerSettings(config: Config): Configuration {
+  const { tokens } = config
+  return {
+    claims: { ...config.claims, openid: ['sub'] },
+    clientBasedCORS,
+    clockTolerance: config.rotation.clockSkew,
+    fetchResponseBodyLimits: { jwks_uri: CLIENT_JWKS_BYTES },
+    ...(mayReachPrivateNetworks(config) ? { fetch: fetchAnywhere } : {}),
+    features: {
+      backchannelLogout: { enabled: true },
+      claimsParameter: { enabled: true },
+      clientCredentials: { enabled: true },
+      devInteractions: { enabled: false },
+      dPoP: { enabled: true },
+      introspection: { enabled: true, allowedPolicy: mayIntrospect },
+      pushedAuthorizationRequests: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        getResourceServerInfo: resourceServers(config.resources, tokens.accessToken),
+      },
+      revocation: { enabled: true, allowedPolicy: mayRevoke },
+    },
+    responseTypes: ['code'],
+    // Reuse of a rotated token revokes the grant (RFC 9700, section 4.14.2).
+    rotateRefreshToken: true,
+    routes: { userinfo: '/userinfo' },
+    ttl: {
+      AccessToken: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? tokens.accessToken,
+      AuthorizationCode: tokens.authorizationCode,
+      ClientCredentials: (_ctx, token) =>
+        token.resourceServer?.accessTokenTTL ?? tokens.clientCredentials,
+      DeviceCode: tokens.deviceCode,
+      Grant: tokens.grant,
+      IdToken: tokens.idToken,
+      Interaction: tokens.interaction,
+      PushedAuthorizationRequest: tokens.pushedAuthorizationRequest,
+      RefreshToken: refreshTokenLifetime(tokens.refreshToken),
+      Session: tokens.session,
+    } as NonNullable<Configuration['ttl']>,
+  }
+}
+
+/** Bytes of a client's own JWKS, for private_key_jwt. */
+const CLIENT_JWKS_BYTES = 256 * 1024
+
+/** A public client's origin is that of its redirect URIs; others do not run in a browser. */
+const clientBasedCORS: NonNullable<Configuration['clientBasedCORS']> = (ctx, origin, client) => {
+  if (ctx.oidc.route !== 'userinfo' && client.clientAuthMethod !== 'none') return false
+  return (client.redirectUris ?? []).some((uri) => URL.parse(uri)?.origin === origin)
+}
+
+/** Confidential clients are resource servers and may ask about any token, public ones about theirs. */
+async function mayIntrospect(
+  _ctx: KoaContextWithOIDC,
+  client: { clientId: string; clientAuthMethod?: string | undefined },
+  token: { clientId?: string | undefined },
+): Promise<boolean> {
+  return client.clientAuthMethod !== 'none' || token.clientId === client.clientId
+}
+
+/** A client revokes its own tokens. RFC 7009, section 2.1: to a public client, others do not exist. */
+async function mayRevoke(
+  _ctx: KoaContextWithOIDC,
+  client: { clientId: string; clientAuthMethod?: string | undefined },
+  token: { clientId?: string | undefined },
+): Promise<boolean> {
+  if (token.clientId === client.clientId) return true
+  if (client.clientAuthMethod === 'none') return false
+  throw new errors.InvalidRequest('client is not authorized to revoke the presented token')
+}
+
+/** RFC 8707: the APIs of the configuration, each with its format, algorithm and lifetime. */
+function resourceServers(resources: readonly ResourceSettings[], defaultLifetime: number) {
+  const known = new Map<string, ResourceServer>(
+    resources.map((resource) => [
+      resource.identifier,
+      {
+        scope: resource.scopes.join(' '),
+        audience: resource.audience ?? resource.identifier,
+        accessTokenTTL: resource.tokenLifetime ?? defaultLifetime,
+        accessTokenFormat: resource.tokenFormat,
+        jwt: { sign: { alg: resource.algorithm } },
+      } as ResourceServer,
+    ]),
+  )
+  return (_ctx: KoaContextWithOIDC, identifier: string): ResourceServer => {
+    const resource = known.get(identifier)
+    if (!resource) throw new errors.InvalidTarget('resource indicator is not known')
+    return resource
+  }
+}
+
+/**
+ * Each rotation starts a new lifetime, except for a public client in a browser: what can be stolen
+ * there must not live for ever (OAuth 2.0 for Browser-Based Applications).
+ */
+function refreshTokenLifetime(lifetime: number) {
+  return (
+    ctx: KoaContextWithOIDC,
+    token: { isSenderConstrained(): boolean },
+    client: { applicationType?: string | undefined; clientAuthMethod?: string | undefined },
+  ): number => {
+    const rotated = ctx?.oidc?.entities.RotatedRefreshToken
+    const isBrowserApp = client.applicationType === 'web' && client.clientAuthMethod === 'none'
+    return rotated && isBrowserApp && !token.isSenderConstrained() ? rotated.remainingTTL : lifetime
+  }
+}
+
+/** oidc-provider refuses to call special-use addresses; while developing, RPs are on localhost. */
+function mayReachPrivateNetworks({ issuer, outgoing }: Config): boolean {
+  const { hostname } = new URL(issuer)
+  return outgoing.privateNetworks || ['localhost', '127.0.0.1', '[::1]'].includes(hostname)
+}
+
+const fetchAnywhere: NonNullable<Configuration['fetch']> = (url, options) => {
+  const { dispatcher: _, ...rest } = options as RequestInit & { dispatcher?: unknown }
+  return globalThis.fetch(url, rest)
+}

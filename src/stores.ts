@@ -1,0 +1,49 @@
+import type { DataSource } from 'typeorm'
+import type { AccountStore, ConsentStore } from './accounts/account-store.ts'
+import type { Clock } from './clock.ts'
+import type { Config } from './config/schema.ts'
+import type { KeyStore } from './keys/key-store.ts'
+import { environmentProtector, fileProtector, openSealer } from './keys/protector.ts'
+import type { Sealer } from './keys/seal.ts'
+import { type ClientStore, createClientStore } from './store/clients.ts'
+import { migrate, openDatabase } from './store/database.ts'
+import { openKeyStore } from './store/open-key-store.ts'
+import { createSqlAccounts, createSqlConsents } from './store/sql-accounts.ts'
+
+/** Everything a configuration keeps, opened; what the server and the CLI have in common. */
+export interface Stores {
+  readonly dataSource: DataSource
+  readonly keys: KeyStore
+  readonly clients: ClientStore
+  readonly accounts: AccountStore
+  readonly consents: ConsentStore
+  /** Opens the key-encryption keys; on a first start, makes one. @throws KekMissing and its like */
+  openSealer(): Promise<Sealer>
+  close(): Promise<void>
+}
+
+/** @throws StoreUnavailable */
+export async function openStores(config: Config, clock: Clock): Promise<Stores> {
+  const dataSource = await openDatabase(config.database.url)
+  try {
+    await migrate(dataSource)
+    const keys = await openKeyStore(config.keyStore, dataSource)
+    const { protector, file, keys: secret } = config.seal
+    return {
+      dataSource,
+      keys,
+      clients: createClientStore(dataSource, clock),
+      accounts: createSqlAccounts(dataSource),
+      consents: createSqlConsents(dataSource),
+      openSealer: () =>
+        openSealer(
+          protector === 'file' ? fileProtector(file) : environmentProtector(secret ?? undefined),
+          keys,
+        ),
+      close: () => dataSource.destroy(),
+    }
+  } catch (error) {
+    await dataSource.destroy()
+    throw error
+  }
+}
