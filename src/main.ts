@@ -151,6 +151,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
         log,
       }),
       provider: current.middleware,
+      cookieKeys: current.cookieKeys,
       isFresh,
       log,
     })

@@ -1,16 +1,39 @@
+import type { Readable } from 'node:stream'
 import type { Command } from 'commander'
+import type { Clock } from '../clock.ts'
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 
 /** What commands have from outside. */
 export interface Context {
   readonly env: NodeJS.ProcessEnv
-  /** Writes a text and a newline to standard output. */
+  readonly clock: Clock
+  readonly stdin: Readable
+  /** May the output have colours? */
+  readonly colors: boolean
+  /** Writes a text and a newline to standard output: what the command answers. */
   print(text: string): void
+  /** The same to standard error: what a person should know besides. */
+  warn(text: string): void
+}
+
+/** Every listing takes it. */
+export interface JsonOption {
+  readonly json?: true
+}
+
+export const JSON_OPTION = ['--json', 'answer in JSON'] as const
+
+/** The configuration file that `--config` names, which may stand before or after the command. */
+export function configFile(program: Command): string | undefined {
+  return program.opts<{ config?: string }>().config
 }
 
 /** The configuration that `--config` or the environment names. @throws ConfigInvalid */
 export function loadCommandConfig(program: Command, { env }: Context): Config {
-  const { config: file } = program.opts<{ config?: string }>()
-  return loadConfig({ env, file })
+  return loadConfig({ env, file: configFile(program) })
+}
+
+export function printJson({ print }: Pick<Context, 'print'>, value: unknown): void {
+  print(JSON.stringify(value, null, 2))
 }

@@ -11,6 +11,7 @@ export interface AppOptions {
   readonly views: Views
   readonly interactions: Middleware
   readonly provider: Middleware
+  readonly cookieKeys: NonNullable<Koa['keys']>
   /** Younger than maxRingAge? */
   readonly isFresh: () => boolean
   readonly log: Log
@@ -20,6 +21,7 @@ export interface AppOptions {
 export function createApp(options: AppOptions): Koa {
   const { issuer, trustedProxies, views, log } = options
   const app = pinOrigin(new Koa(), issuer)
+  app.keys = options.cookieKeys
   app.proxy = trustedProxies > 0
   app.maxIpsCount = trustedProxies
   app.on('error', (error) => log.error({ err: error }, 'an answer could not be sent'))

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { base64url, calculateJwkThumbprint } from 'jose'
 import { z } from 'zod'
 import { KekEmpty, KekMissing, KekUnreadable, StoreUnavailable } from '../errors.ts'
+import { createFile } from '../whole-file.ts'
 import type { KeyStore } from './key-store.ts'
 import { createSealer, type Kek, type Sealer } from './seal.ts'
 
@@ -41,12 +42,15 @@ export function fileProtector(path: string): Protector {
     create: async () => {
       const k = base64url.encode(randomBytes(KEK_BYTES))
       const text = `${JSON.stringify({ keys: [{ kty: 'oct', k }] }, null, 2)}\n`
-      await writeOnce(path, text).catch((cause: Error) => {
-        throw new StoreUnavailable(
-          `Cannot make the key-encryption key file ${path}: ${cause.message}`,
-          cause,
-        )
-      })
+      const made = mkdir(dirname(path), { recursive: true, mode: 0o700 })
+      await made
+        .then(() => createFile(path, text))
+        .catch((cause: Error) => {
+          throw new StoreUnavailable(
+            `Cannot make the key-encryption key file ${path}: ${cause.message}`,
+            cause,
+          )
+        })
     },
   }
 }
@@ -87,23 +91,6 @@ async function toKek({ k }: { k: string }): Promise<Kek> {
   if (secret.length !== KEK_BYTES)
     throw new Error(`a key has ${secret.length} bytes, not ${KEK_BYTES}`)
   return { kid: await calculateJwkThumbprint({ kty: 'oct', k }, 'sha256'), secret }
-}
-
-/** Writes a file whole or not at all, and never over one that is there: a link fails if it is. */
-async function writeOnce(path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-  const draft = `${path}.${process.pid}.tmp`
-  const file = await open(draft, 'wx', 0o600)
-  try {
-    await file.writeFile(text)
-    await file.sync()
-    await link(draft, path).catch((cause: NodeJS.ErrnoException) => {
-      if (cause.code !== 'EEXIST') throw cause
-    })
-  } finally {
-    await file.close()
-    await rm(draft, { force: true })
-  }
 }
 
 /**

@@ -4,6 +4,7 @@ import { type DispatchFunc, inject } from 'light-my-request'
 import type { Provider } from 'oidc-provider'
 import { pinOrigin } from '../http/origin.ts'
 import type { RingView } from '../keys/jwks.ts'
+import { type CookieKeys, createCookieKeys } from './cookie-keys.ts'
 import { buildProvider, type ProviderOptions } from './provider.ts'
 
 /**
@@ -15,6 +16,8 @@ export interface CurrentProvider {
   swap(view: RingView): void
   /** @throws TypeError before the first swap */
   readonly provider: Provider
+  /** Those of the current view, for the app around the provider: some cookies are written there. */
+  readonly cookieKeys: CookieKeys
   /** Hands each request to the instance that is current when it arrives. */
   readonly middleware: Middleware
   /** What the current instance says of itself (OIDC Discovery 1.0, section 3). */
@@ -25,7 +28,7 @@ export function createCurrentProvider(
   options: ProviderOptions & { readonly onBuilt?: (provider: Provider) => void },
 ): CurrentProvider {
   const mountPath = new URL(options.issuer).pathname
-  let current: { provider: Provider; handle: Middleware } | undefined
+  let current: { provider: Provider; cookieKeys: CookieKeys; handle: Middleware } | undefined
 
   const inUse = () => {
     if (!current) throw new TypeError('there is no provider before the first ring view')
@@ -33,12 +36,18 @@ export function createCurrentProvider(
   }
   return {
     swap: (view) => {
-      const provider = buildProvider(view, options)
+      const cookieKeys = createCookieKeys(view)
+      const provider = buildProvider(view, cookieKeys, options)
       options.onBuilt?.(provider)
-      current = { provider, handle: mount(mountPath, provider) }
+      current = { provider, cookieKeys, handle: mount(mountPath, provider) }
     },
     get provider() {
       return inUse().provider
+    },
+    cookieKeys: {
+      sign: (data) => inUse().cookieKeys.sign(data),
+      verify: (data, signature) => inUse().cookieKeys.verify(data, signature),
+      index: (data, signature) => inUse().cookieKeys.index(data, signature),
     },
     middleware: (ctx, next) => inUse().handle(ctx, next),
     discovery: async () => {

@@ -3,7 +3,7 @@ import type { RingView } from '../keys/jwks.ts'
 import type { KeyState, Phase } from '../keys/lifecycle.ts'
 import type { RotationPolicies } from '../keys/policy.ts'
 import type { RingKey } from '../keys/seal.ts'
-import { createCookieKeys } from './cookie-keys.ts'
+import type { CookieKeys } from './cookie-keys.ts'
 import { RingSigningKey } from './ring-signing-key.ts'
 
 export interface ProviderOptions {
@@ -23,7 +23,11 @@ export interface ProviderOptions {
  * Its key set holds what is published and, so that logout with an old `id_token_hint` keeps
  * working, what is archived. Revoked keys are not in it.
  */
-export function buildProvider(view: RingView, options: ProviderOptions): Provider {
+export function buildProvider(
+  view: RingView,
+  cookieKeys: CookieKeys,
+  options: ProviderOptions,
+): Provider {
   const { issuer, settings, adapter, policies, isFresh } = options
   const states = view.states.filter((state) => state.key.publicJwk && state.phase !== 'revoked')
   const phaseOf = ({ key, phase }: KeyState<RingKey>): Phase =>
@@ -49,7 +53,7 @@ export function buildProvider(view: RingView, options: ProviderOptions): Provide
       authorizationSigningAlgValues: algorithms,
     } as NonNullable<Configuration['enabledJWA']>,
     cookies: {
-      keys: createCookieKeys(view),
+      keys: cookieKeys,
       names: cookieNames(secure),
       long: cookie,
       short: cookie,

@@ -1,7 +1,8 @@
-import { link, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Refused } from '../errors.ts'
 import type { KeyStore, SerializedKey } from '../keys/key-store.ts'
+import { createFile, replaceFile, syncDirectory } from '../whole-file.ts'
 import { attempt } from './failures.ts'
 import { parseKeyEvent, parseSerializedKey } from './records.ts'
 
@@ -44,13 +45,13 @@ export function createFileKeyStore(directory: string): KeyStore {
         if (stored.some(({ id, generation }) => id === key.id && generation !== key.generation)) {
           throw new Refused(`Key ${key.id} is stored already.`)
         }
-        if (await create(path, toText(key))) return key
+        if (await createFile(path, toText(key))) return key
         return parseSerializedKey(await readFile(path, 'utf8'), `File ${path}`)
       }),
     eraseKey: (key) =>
       inDirectory(`erase the private half of key ${key.id}`, async () => {
         const stored = (await loadKeys()).find(({ id }) => id === key.id)
-        if (stored) await replace(keyPath(stored), toText(key))
+        if (stored) await replaceFile(keyPath(stored), toText(key))
       }),
     removeKey: (id) =>
       inDirectory(`delete key ${id}`, async () => {
@@ -61,12 +62,11 @@ export function createFileKeyStore(directory: string): KeyStore {
       }),
     addEvents: (events) =>
       inDirectory(`record an event of the key ring`, async () => {
-        for (const event of events) await create(join(eventsAt, fileName(event.id)), toText(event))
+        for (const event of events)
+          await createFile(join(eventsAt, fileName(event.id)), toText(event))
       }),
   }
 }
-
-const DRAFT = '.tmp'
 
 /** Ring names and event ids have slashes; files do not. */
 function fileName(name: string): string {
@@ -92,51 +92,4 @@ async function readAll(directory: string): Promise<{ path: string; text: string 
     }),
   )
   return files.flat()
-}
-
-/** @returns false where the name is taken */
-async function create(path: string, text: string): Promise<boolean> {
-  const draft = await writeDraft(path, text)
-  try {
-    await link(draft, path)
-    await syncDirectory(join(path, '..'))
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    return false
-  } finally {
-    await rm(draft, { force: true })
-  }
-}
-
-async function replace(path: string, text: string): Promise<void> {
-  await rename(await writeDraft(path, text), path)
-  await syncDirectory(join(path, '..'))
-}
-
-let drafts = 0
-
-async function writeDraft(path: string, text: string): Promise<string> {
-  const draft = `${path}.${process.pid}.${drafts++}${DRAFT}`
-  const file = await open(draft, 'wx', 0o600)
-  try {
-    await file.writeFile(text)
-    await file.sync()
-  } catch (error) {
-    await rm(draft, { force: true })
-    throw error
-  } finally {
-    await file.close()
-  }
-  return draft
-}
-
-/** A name is durable only once its directory is. */
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
 }

@@ -1,0 +1,107 @@
+import type { Child } from './child.ts'
+import type { Aim, Bench, Figure } from './figure.ts'
+import { isMet } from './figure.ts'
+import { type LoadResult, type Prepare, runLoad } from './load.ts'
+import type { ProfileSummary } from './profile.ts'
+import { median } from './statistics.ts'
+import type { Usage } from './usage.ts'
+
+export interface Comparison {
+  readonly name: string
+  readonly note: string
+  readonly aim?: Aim
+  readonly other: 'plain' | 'koa'
+  readonly prepare: Prepare
+  /**
+   * `rate`: operations per second. `main-thread`: operations per second of processor time of the
+   * thread that answers, where what other threads do is not to count.
+   */
+  readonly by?: 'rate' | 'main-thread'
+}
+
+interface Round extends LoadResult {
+  /** Milliseconds of processor time per operation. */
+  readonly cost: Usage
+}
+
+/** Milliseconds of load. */
+const ROUND = { full: 2000, quick: 600 }
+const ROUNDS = { full: 5, quick: 3 }
+
+/**
+ * Keyturn and the other side by turns, so that what else the machine does meets both; the ratio is
+ * the median of the ratios of neighbouring rounds. The first round warms up and is not counted.
+ */
+export async function compare(bench: Bench, comparison: Comparison): Promise<Figure> {
+  const { name, note, aim, by = 'rate' } = comparison
+  const mode = bench.isQuick ? 'quick' : 'full'
+  const ours = await bench.server('keyturn')
+  const theirs = await bench.server(comparison.other)
+  const run = (child: Child) => runRound(child, comparison.prepare, ROUND[mode])
+
+  bench.say(`${name} ...`)
+  await run(ours)
+  await run(theirs)
+  const pairs: { ours: Round; theirs: Round }[] = []
+  for (let round = 0; round < ROUNDS[mode]; round += 1) {
+    // ABBA: who comes second is not always the same.
+    const first = round % 2 === 0 ? await run(ours) : await run(theirs)
+    const second = round % 2 === 0 ? await run(theirs) : await run(ours)
+    const [a, b] = round % 2 === 0 ? [first, second] : [second, first]
+    pairs.push({ ours: a, theirs: b })
+  }
+
+  const rate = by === 'rate' ? (r: Round) => r.rate : (r: Round) => 1000 / r.cost.main
+  const unit = by === 'rate' ? '/s' : '/s of main thread'
+  const figure: Figure = {
+    name,
+    note,
+    keyturn: `${round(median(pairs.map((pair) => rate(pair.ours))))}${unit}`,
+    beside: `${round(median(pairs.map((pair) => rate(pair.theirs))))}${unit}`,
+    value: median(pairs.map((pair) => rate(pair.ours) / rate(pair.theirs))),
+    unit: 'ratio',
+    ...(aim ? { aim } : {}),
+    processorRatio: median(pairs.map((pair) => pair.theirs.cost.process / pair.ours.cost.process)),
+  }
+  if (isMet(figure) !== false) return figure
+  const profiles = {
+    Keyturn: await profile(ours, comparison.prepare, ROUND[mode]),
+    [comparison.other]: await profile(theirs, comparison.prepare, ROUND[mode]),
+  }
+  return { ...figure, profiles }
+}
+
+async function runRound(child: Child, prepare: Prepare, duration: number): Promise<Round> {
+  let before: Usage = { process: 0, main: 0 }
+  let after = before
+  const around = {
+    begin: async () => {
+      before = await child.call<Usage>('usage')
+    },
+    end: async () => {
+      after = await child.call<Usage>('usage')
+    },
+  }
+  const result = await runLoad({ port: child.port, prepare, duration, around })
+  const cost = {
+    process: (after.process - before.process) / result.operations,
+    main: (after.main - before.main) / result.operations,
+  }
+  return { ...result, cost }
+}
+
+async function profile(child: Child, prepare: Prepare, duration: number): Promise<ProfileSummary> {
+  let summary: ProfileSummary = { parts: [], functions: [] }
+  const around = {
+    begin: () => child.call<void>('start-profile'),
+    end: async () => {
+      summary = await child.call<ProfileSummary>('stop-profile')
+    },
+  }
+  await runLoad({ port: child.port, prepare, duration, around })
+  return summary
+}
+
+function round(value: number): string {
+  return value >= 100 ? value.toFixed(0) : value.toPrecision(3)
+}

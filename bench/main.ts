@@ -1,0 +1,121 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Command } from 'commander'
+import { type Child, startChild } from './child.ts'
+import { measureDocument } from './documents.ts'
+import type { Bench, Figure, Measure } from './figure.ts'
+import { renderTable, toJson } from './report.ts'
+import { writeConfig } from './setting.ts'
+import { starts } from './start.ts'
+import { latencyDuringSwaps, swapTime } from './swaps.ts'
+import {
+  clientCredentialsEs256,
+  clientCredentialsOpaque,
+  clientCredentialsRs256,
+  introspection,
+  passwordCheck,
+  refresh,
+  signInComplete,
+  signInWithSession,
+} from './tokens.ts'
+
+/**
+ * `npm run bench`: how fast Keyturn is, each figure beside bare koa or plain oidc-provider in the
+ * same run. What is compared with what stands where it is measured. Every server under test has a
+ * process of its own; the load comes from this one.
+ */
+
+const measures: Readonly<Record<string, Measure>> = {
+  jwks: (bench) => measureDocument(bench, { name: 'JWKS', path: '/jwks' }),
+  discovery: (bench) =>
+    measureDocument(bench, { name: 'discovery', path: '/.well-known/openid-configuration' }),
+  rs256: clientCredentialsRs256,
+  es256: clientCredentialsEs256,
+  opaque: clientCredentialsOpaque,
+  introspection,
+  refresh,
+  session: signInWithSession,
+  'sign-in': signInComplete,
+  password: passwordCheck,
+  'swap-latency': latencyDuringSwaps,
+  'swap-time': swapTime,
+  start: starts,
+}
+
+interface Options {
+  readonly quick?: boolean
+  readonly json?: boolean
+  readonly only?: readonly string[]
+}
+
+async function main(argv: readonly string[]): Promise<void> {
+  const program = new Command('bench')
+    .description('How fast Keyturn is, beside bare koa and plain oidc-provider')
+    .option('--quick', 'about a minute instead of five')
+    .option('--json', 'for programs')
+    .option('--only <names...>', `some of: ${Object.keys(measures).join(', ')}`)
+    .parse(argv, { from: 'user' })
+  const { quick = false, json = false, only } = program.opts<Options>()
+  const unknown = only?.filter((name) => !Object.hasOwn(measures, name)) ?? []
+  if (unknown.length > 0) program.error(`no such figure: ${unknown.join(', ')}`)
+
+  await using bench = createBench(quick)
+  const figures: Figure[] = []
+  for (const [name, measure] of Object.entries(measures)) {
+    if (only && !only.includes(name)) continue
+    figures.push(...(await measure(bench)))
+  }
+  process.stdout.write(`${json ? toJson(figures) : renderTable(figures)}\n`)
+}
+
+function createBench(isQuick: boolean): Bench & AsyncDisposable {
+  const folders: string[] = []
+  const servers = new Map<string, Promise<Child>>()
+
+  const folder = () => {
+    const path = mkdtempSync(join(tmpdir(), 'keyturn-bench-'))
+    folders.push(path)
+    return path
+  }
+  const removeFolders = () => {
+    for (const path of folders.splice(0)) rmSync(path, { recursive: true, force: true })
+  }
+  process.once('exit', removeFolders)
+
+  const start = async (kind: 'keyturn' | 'plain' | 'koa', options: { clients?: number } = {}) => {
+    const path = folder()
+    const keyStore = { type: 'module', module: join(import.meta.dirname, 'servers/key-store.ts') }
+    const { clients } = options
+    const config = writeConfig(path, {
+      ...(kind === 'keyturn' ? { keyStore } : {}),
+      ...(clients === undefined ? {} : { clients: [] }),
+    })
+    return startChild(`${kind}.ts`, { folder: path, args: [config, String(clients ?? 0)] })
+  }
+
+  return {
+    isQuick,
+    folder,
+    say: (text) => process.stderr.write(`${text}\n`),
+    server: (kind) => {
+      const known = servers.get(kind) ?? start(kind)
+      servers.set(kind, known)
+      return known
+    },
+    freshKeyturn: async (options) => {
+      const child = await start('keyturn', options)
+      return { ...child, [Symbol.asyncDispose]: child.stop }
+    },
+    [Symbol.asyncDispose]: async () => {
+      const started = await Promise.allSettled(servers.values())
+      for (const result of started) {
+        if (result.status === 'fulfilled') await result.value.stop()
+      }
+      removeFolders()
+    },
+  }
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+await main(process.argv.slice(2))

@@ -1,0 +1,15 @@
+/** Processor time that this process has used so far, in milliseconds. */
+export interface Usage {
+  /** All threads. */
+  readonly process: number
+  /** The thread that answers requests; passwords and RSA signatures are worked out on others. */
+  readonly main: number
+}
+
+export function readUsage(): Usage {
+  return { process: total(process.cpuUsage()), main: total(process.threadCpuUsage()) }
+}
+
+function total({ user, system }: NodeJS.CpuUsage): number {
+  return (user + system) / 1000
+}

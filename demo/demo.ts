@@ -1,0 +1,96 @@
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import { type Clock, systemClock } from '../src/clock.ts'
+import type { Environment } from '../src/config/environment.ts'
+import { loadConfig } from '../src/config/load.ts'
+import { rotationPolicies } from '../src/config/policies.ts'
+import type { Config } from '../src/config/schema.ts'
+import { listen } from '../src/http/listener.ts'
+import { type KeyturnServer, startServer } from '../src/main.ts'
+import { type DemoPerson, resetDemoPerson } from './person.ts'
+import { createRelyingParty } from './relying-party.ts'
+import { picturesOf } from './ring-picture.ts'
+
+export interface DemoPlaces {
+  readonly env: Environment
+  /** Of Keyturn; 3000 unless told. */
+  readonly serverPort?: number
+  /** Of Keyturn's management listener; 9090 unless told, 0 takes a free one. */
+  readonly managementPort?: number
+  /** Of the application; 3001 unless told. */
+  readonly appPort?: number
+  /** Of the database and the key-encryption key; `./data` unless told. */
+  readonly folder?: string
+}
+
+export interface Demo {
+  /** The application. */
+  readonly url: string
+  readonly issuer: string
+  readonly person: DemoPerson
+  readonly server: KeyturnServer
+  close(): Promise<void>
+}
+
+/** `config/demo.yaml`, moved to other ports or another folder where that is asked for. */
+export function demoConfig(places: DemoPlaces): Config {
+  const { env, serverPort, managementPort, appPort, folder } = places
+  const app = appPort === undefined ? undefined : `http://localhost:${appPort}`
+  const moved = {
+    KEYTURN_ISSUER: serverPort && `http://localhost:${serverPort}`,
+    KEYTURN_HTTP__PORT: serverPort,
+    KEYTURN_MANAGEMENT__PORT: managementPort,
+    KEYTURN_DATABASE__URL: folder && `sqlite:${join(folder, 'demo.db')}`,
+    KEYTURN_SEAL__FILE: folder && join(folder, 'demo-kek.jwks'),
+    KEYTURN_CLIENTS__0__REDIRECT_URIS: app && JSON.stringify([`${app}/callback`]),
+    KEYTURN_CLIENTS__0__POST_LOGOUT_REDIRECT_URIS: app && JSON.stringify([`${app}/`]),
+    KEYTURN_CLIENTS__0__BACKCHANNEL_LOGOUT_URI: app && `${app}/backchannel-logout`,
+  }
+  const set = Object.entries(moved).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, String(value)] as const],
+  )
+  const file = join(import.meta.dirname, '..', 'config', 'demo.yaml')
+  return loadConfig({ file, env: { ...env, ...Object.fromEntries(set) } })
+}
+
+/** Keyturn, and an application that knows no more of it than any other would: HTTP and OpenID. */
+export async function startDemo(
+  config: Config,
+  { log, clock = systemClock }: { readonly log: Logger; readonly clock?: Clock },
+): Promise<Demo> {
+  const client = config.clients[0]
+  const [callback] = client?.redirect_uris ?? []
+  if (!client || typeof callback !== 'string') throw new TypeError('the demo needs its client')
+  const { origin: url, port } = new URL(callback)
+
+  const person = await resetDemoPerson(config, clock)
+  const server = await startServer(config, { log, clock })
+  try {
+    const policies = rotationPolicies(config)
+    const app = await createRelyingParty({
+      url,
+      issuer: config.issuer,
+      clientId: client.client_id,
+      clientSecret: String(client.client_secret),
+      log,
+      // The one thing that the application could not know by itself: what the rings will do next.
+      rings: () => picturesOf(server.scheduler.status.view, policies, clock.now()),
+    })
+    const listener = await listen(app.handler, { host: config.http.host, port: Number(port) })
+    app.start()
+    return {
+      url,
+      issuer: config.issuer,
+      person,
+      server,
+      close: async () => {
+        await app.stop()
+        await listener.close(1)
+        await server.close()
+      },
+    }
+  } catch (error) {
+    await server.close()
+    throw error
+  }
+}

@@ -1,0 +1,29 @@
+import { newAccount } from '../src/accounts/first-account.ts'
+import { createPasswords } from '../src/accounts/password.ts'
+import type { Clock } from '../src/clock.ts'
+import type { Config } from '../src/config/schema.ts'
+import { openStores } from '../src/stores.ts'
+
+export interface DemoPerson {
+  readonly username: string
+  readonly password: string
+}
+
+const DETAILS = { username: 'demo', name: 'Robin Demo', email: 'robin@demo.example' }
+
+/** Somebody who can sign in at once, with a new password at each start. */
+export async function resetDemoPerson(config: Config, clock: Clock): Promise<DemoPerson> {
+  const passwords = createPasswords(config.password.argon2)
+  const { account, oneTimePassword } = await newAccount(DETAILS, passwords, clock)
+  const person = { ...account, isAdministrator: true, mustChangePassword: false }
+
+  const { accounts, close } = await openStores(config, clock)
+  try {
+    const before = await accounts.findByUsername(person.username)
+    if (before) await accounts.update({ ...person, id: before.id, createdAt: before.createdAt })
+    else await accounts.add(person)
+  } finally {
+    await close()
+  }
+  return { username: person.username, password: oneTimePassword }
+}

@@ -1,0 +1,8 @@
+import { type Command, InvalidArgumentError } from 'commander'
+import { Like } from 'typeorm'
+import type { Account } from '../accounts/account-store.ts'
+import { newAccount } from '../accounts/first-account.ts'
+import { createPasswords } from '../accounts/password.ts'
+import { toRfc3339 } from '../clock.ts'
+import { NotFound, Refused } from '../errors.ts'
+import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'

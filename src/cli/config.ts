@@ -1,0 +1,48 @@
+import type { Command } from 'commander'
+import { configJsonSchema, configText, shownSettings } from '../config/show.ts'
+import { ConfigInvalid } from '../errors.ts'
+import {
+  type Context,
+  JSON_OPTION,
+  type JsonOption,
+  loadCommandConfig,
+  printJson,
+} from './context.ts'
+
+export function addConfig(program: Command, context: Context): void {
+  const config = program.command('config').description('check and see the configuration')
+  config
+    .command('check')
+    .description('every problem at once, each with the smallest change that mends it')
+    .option(...JSON_OPTION)
+    .action((options: JsonOption) => checkConfig(program, context, options))
+  config
+    .command('show')
+    .description('the settings in effect and where they come from; secrets are hidden')
+    .option(...JSON_OPTION)
+    .action(({ json }: JsonOption) => {
+      const loaded = loadCommandConfig(program, context)
+      if (json) printJson(context, shownSettings(loaded))
+      else context.print(configText(loaded).trimEnd())
+    })
+  config
+    .command('schema')
+    .description('a JSON Schema of configuration files, for editors')
+    .option(...JSON_OPTION)
+    .action(() => printJson(context, configJsonSchema()))
+}
+
+/** @throws ConfigInvalid, after it has answered in JSON where that was asked for */
+function checkConfig(program: Command, context: Context, { json }: JsonOption): void {
+  try {
+    const { warnings } = loadCommandConfig(program, context)
+    if (json) return printJson(context, { ok: true, violations: [], warnings })
+    context.print('The configuration is valid.')
+    for (const warning of warnings) context.print(`Warning: ${warning}`)
+  } catch (error) {
+    if (json && error instanceof ConfigInvalid) {
+      printJson(context, { ok: false, violations: error.violations, warnings: [] })
+    }
+    throw error
+  }
+}

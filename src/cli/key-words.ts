@@ -1,0 +1,97 @@
+import { toRfc3339 } from '../clock.ts'
+import type { Change, ChangeType } from '../keys/forecast.ts'
+import type { KeyEvent } from '../keys/key.ts'
+import type { KeyState } from '../keys/lifecycle.ts'
+import type { RingPolicy } from '../keys/policy.ts'
+import type { ShownKey } from './rings.ts'
+import { instant, instantOrNull, span } from './words.ts'
+
+/** Keys, events and changes in JSON and in words. */
+
+/** The shape of `keys list --json`, on which programs rely (`design.md`, section 7). */
+export function keyRow(state: KeyState<ShownKey>) {
+  const { key, phase, activatesAt, retiresAt, unpublishAt } = state
+  return {
+    ring: key.ring,
+    generation: key.generation,
+    kid: key.kid,
+    algorithm: key.algorithm,
+    phase,
+    createdAt: toRfc3339(key.createdAt),
+    activatesAt: toRfc3339(activatesAt),
+    retiresAt: instantOrNull(retiresAt),
+    unpublishAt: instantOrNull(unpublishAt),
+    protectedBy: key.protectedBy,
+  }
+}
+
+/** What comes next for a key, with the instant: `signs from 2026-02-06T10:00:00Z (in 76 days)`. */
+export function nextWords(state: KeyState, policy: RingPolicy, now: number): string {
+  const { phase, activatesAt, retiresAt, unpublishAt, deleteAt, revokedAt } = state
+  const at = (verb: string, time: number | null) =>
+    time === null ? '' : `${verb} ${instant(time, now)}`
+  switch (phase) {
+    case 'pre-active':
+      return at('signs from', activatesAt)
+    case 'active':
+      if (!policy.configured) return 'signs no more: its ring is not configured'
+      return at('retires', retiresAt) || 'retires when it has a successor'
+    case 'retired':
+      return at(policy.published ? 'leaves the JWKS' : 'verifies until', unpublishAt)
+    case 'archived':
+      return at('is deleted', deleteAt)
+    case 'revoked':
+      return `${at('was revoked', revokedAt)}, ${at('is deleted', deleteAt)}`
+  }
+}
+
+const VERBS: Readonly<Record<ChangeType, string>> = {
+  create: 'is made',
+  promote: 'is promoted',
+  extend: 'is kept longer',
+  activate: 'becomes active',
+  retire: 'retires',
+  unpublish: 'leaves the JWKS',
+  erase: 'loses its private half',
+  delete: 'is deleted',
+}
+
+/** @example 'generation 2 (XiPJ...) becomes active: as planned when it was made' */
+export function changeWords(change: Change, policy: RingPolicy): string {
+  const key = `generation ${change.generation}${change.kid === null ? '' : ` (${change.kid})`}`
+  const isHidden = change.type === 'unpublish' && !policy.published
+  return `${key} ${isHidden ? 'verifies no more' : VERBS[change.type]}: ${change.reason}`
+}
+
+export function changeRow({ at, ring, generation, kid, type, reason, readers }: Change) {
+  return { at: toRfc3339(at), ring, generation, kid, change: type, reason, readers }
+}
+
+export function eventRow(event: KeyEvent) {
+  const { id, type, ring, at, reason, actor } = event
+  return {
+    at: toRfc3339(at),
+    ring,
+    type,
+    kid: 'kid' in event ? event.kid : null,
+    ...(event.type === 'promote' ? { activatesAt: toRfc3339(event.activatesAt) } : {}),
+    ...(event.type === 'revoke-before' ? { createdBefore: toRfc3339(event.createdBefore) } : {}),
+    ...(event.type === 'extend' ? { retention: event.retention } : {}),
+    reason,
+    actor,
+    id,
+  }
+}
+
+export function eventWords(event: KeyEvent): string {
+  switch (event.type) {
+    case 'promote':
+      return `signs from ${toRfc3339(event.activatesAt)}`
+    case 'revoke':
+      return 'revoked'
+    case 'revoke-before':
+      return `all created before ${toRfc3339(event.createdBefore)} revoked`
+    case 'extend':
+      return `kept for ${span(event.retention)} once retired`
+  }
+}

@@ -1,0 +1,193 @@
+import type { Command } from 'commander'
+import { type Change, forecast, futureOf } from '../keys/forecast.ts'
+import { allStates, isRevocationOf } from '../keys/lifecycle.ts'
+import { findState } from '../keys/operate.ts'
+import type { RotationPolicies } from '../keys/policy.ts'
+import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
+import { addKeyOrders } from './key-orders.ts'
+import { changeRow, changeWords, eventRow, eventWords, keyRow, nextWords } from './key-words.ts'
+import { openRings } from './rings.ts'
+import { type Session, withSession } from './session.ts'
+import { pairs, table } from './table.ts'
+import { countArgument, durationArgument, fromNow, instant, instantOrNull, span } from './words.ts'
+
+export function addKeys(program: Command, context: Context): void {
+  const keys = program.command('keys').description('see the signing keys and turn them')
+  const session = <T>(work: (session: Session) => Promise<T>) =>
+    withSession(program, context, work)
+
+  keys
+    .command('list')
+    .description('every key, its phase and what comes next for it')
+    .option(...JSON_OPTION)
+    .action((options: JsonOption) => session((open) => listKeys(open, context, options)))
+  keys
+    .command('show')
+    .description('everything about one key: its public half, its events and its future')
+    .argument('<kid>')
+    .option(...JSON_OPTION)
+    .action((kid: string, options: JsonOption) =>
+      session((open) => showKey(kid, open, context, options)),
+    )
+  keys
+    .command('plan')
+    .description('what will happen next to every ring, when and why; changes nothing')
+    .option('--until <duration>', 'how far to look ahead, such as 200d', durationArgument)
+    .option('--steps <n>', 'most instants of each ring; 3 without --until', countArgument)
+    .option(...JSON_OPTION)
+    .action((options: PlanOptions) => session((open) => showPlan(open, context, options)))
+  addKeyOrders(keys, program, context)
+  keys
+    .command('events')
+    .description('every promotion, revocation and extension, oldest first')
+    .option(...JSON_OPTION)
+    .action((options: JsonOption) => session((open) => listEvents(open, context, options)))
+}
+
+async function listKeys(session: Session, context: Context, { json }: JsonOption): Promise<void> {
+  const { policies, now } = session
+  const states = allStates(await openRings(session), policies, now)
+  if (json) return printJson(context, states.map(keyRow))
+  if (states.length === 0) {
+    return context.print('There are no keys yet. The first start of the server makes them.')
+  }
+  const rows = states.map((state) => {
+    const { ring, generation, kid } = state.key
+    return [ring, generation, state.phase, kid, nextWords(state, policies.policyFor(ring), now)]
+  })
+  context.print(table(['RING', 'GEN', 'PHASE', 'KID', 'NEXT'], rows, context))
+}
+
+async function showKey(
+  kid: string,
+  session: Session,
+  context: Context,
+  { json }: JsonOption,
+): Promise<void> {
+  const { policies, now } = session
+  const facts = await openRings(session)
+  const state = findState(facts, policies, kid, now)
+  const { key } = state
+  const events = facts.events.filter(
+    (event) => ('kid' in event && event.kid === kid) || isRevocationOf(event, key),
+  )
+  const future = futureOf(kid, facts, policies, now)
+  if (json) {
+    return printJson(context, {
+      ...keyRow(state),
+      deleteAt: instantOrNull(state.deleteAt),
+      revokedAt: instantOrNull(state.revokedAt),
+      retention: state.recordedRetention,
+      hasPrivateHalf: key.hasPrivateHalf,
+      isOpen: key.isOpen,
+      publicJwk: key.publicJwk ?? null,
+      events: events.map(eventRow),
+      next: future.map(changeRow),
+    })
+  }
+  const at = (time: number | null) => (time === null ? null : instant(time, now))
+  const half = key.publicJwk ? (key.hasPrivateHalf ? 'kept, sealed' : 'erased') : null
+  const policy = policies.policyFor(key.ring)
+  context.print(
+    pairs([
+      ['Key', kid],
+      ['Ring', `${key.ring}, generation ${key.generation}, ${key.algorithm}`],
+      ['Phase', `${state.phase}${key.isOpen ? '' : '; its record does not open'}`],
+      ['Created', at(key.createdAt)],
+      ['Active', at(state.activatesAt)],
+      ['Retires', at(state.retiresAt)],
+      [policy.published ? 'Leaves JWKS' : 'Verifies to', at(state.unpublishAt)],
+      ['Revoked', at(state.revokedAt)],
+      ['Deleted', at(state.deleteAt)],
+      ['Kept for', `${span(state.recordedRetention)} once retired`],
+      ['Private half', half],
+      ['Sealed under', key.protectedBy],
+    ]),
+  )
+  if (key.publicJwk) context.print(`\nPublic JWK\n${JSON.stringify(key.publicJwk, null, 2)}`)
+  if (events.length > 0) context.print(`\nEvents\n${eventTable(events, context)}`)
+  const lines = future.map(
+    (change) => `  ${instant(change.at, now)} ${changeWords(change, policy)}`,
+  )
+  context.print(`\nNext\n${lines.join('\n') || '  nothing'}`)
+}
+
+interface PlanOptions extends JsonOption {
+  readonly until?: number
+  readonly steps?: number
+}
+
+const DEFAULT_STEPS = 3
+
+async function showPlan(session: Session, context: Context, options: PlanOptions): Promise<void> {
+  const { policies, now, config } = session
+  const { until, steps = until === undefined ? DEFAULT_STEPS : Infinity } = options
+  const { due, changes, warnings } = forecast(await openRings(session), policies, {
+    now,
+    steps,
+    until: until === undefined ? Infinity : now + until,
+  })
+  if (options.json) {
+    return printJson(context, {
+      at: instantOrNull(now),
+      due: due.map(changeRow),
+      forecast: changes.map(changeRow),
+      warnings,
+    })
+  }
+  for (const warning of warnings) context.warn(warning)
+  if (due.length === 0) context.print('Nothing has to be done now.')
+  else {
+    const within = span(config.rotation.refreshInterval)
+    context.print(`Due now; a running server does it within ${within}:\n`)
+    for (const ring of ringsOf(due)) context.print(ringPlan(ring, due, policies, now))
+  }
+  context.print('\nWhat comes next, if nobody asks for anything:\n')
+  for (const ring of ringsOf(changes)) context.print(ringPlan(ring, changes, policies, now))
+}
+
+function ringsOf(changes: readonly Change[]): readonly string[] {
+  return [...new Set(changes.map((change) => change.ring))]
+}
+
+/** The changes of one ring, by instant. */
+function ringPlan(
+  ring: string,
+  changes: readonly Change[],
+  policies: RotationPolicies,
+  now: number,
+): string {
+  const policy = policies.policyFor(ring)
+  const own = changes.filter((change) => change.ring === ring)
+  const lines = [...new Set(own.map((change) => change.at))].flatMap((at) => [
+    `  ${at === now ? 'now' : instant(at, now)}`,
+    ...own
+      .filter((change) => change.at === at)
+      .flatMap((change) => [
+        `    ${changeWords(change, policy)}`,
+        ...(change.readers === null ? [] : [`      relying parties: ${change.readers}`]),
+      ]),
+  ])
+  return [ring, ...lines, ''].join('\n')
+}
+
+async function listEvents(session: Session, context: Context, { json }: JsonOption): Promise<void> {
+  const { events } = await session.stores.keys.load()
+  const ordered = [...events].sort((a, b) => a.at - b.at)
+  if (json) return printJson(context, ordered.map(eventRow))
+  if (ordered.length === 0) return context.print('Nothing has been recorded yet.')
+  context.print(eventTable(ordered, context, session.now))
+}
+
+function eventTable(
+  events: Parameters<typeof eventRow>[0][],
+  context: Context,
+  now?: number,
+): string {
+  const rows = events.map((event) => {
+    const { at, ring, kid, actor, reason } = eventRow(event)
+    const when = now === undefined ? at : `${at} (${fromNow(event.at, now)})`
+    return [when, ring, kid ?? '-', eventWords(event), actor, reason]
+  })
+  return table(['AT', 'RING', 'KID', 'EVENT', 'BY', 'REASON'], rows, context)
+}

@@ -1,0 +1,37 @@
+import type { Command } from 'commander'
+import { rotationPolicies } from '../config/policies.ts'
+import type { Config } from '../config/schema.ts'
+import type { RotationPolicies } from '../keys/policy.ts'
+import type { Stores } from '../stores.ts'
+import { type Context, loadCommandConfig } from './context.ts'
+
+/** What a command works with while its stores are open. */
+export interface Session {
+  readonly config: Config
+  readonly policies: RotationPolicies
+  readonly stores: Stores
+  /** One instant for all that the command does. */
+  readonly now: number
+}
+
+/**
+ * Opens what the configuration names, as a running server may have it open too, and closes it at
+ * the end.
+ * @throws ConfigInvalid, StoreUnavailable, and what `work` throws
+ */
+export async function withSession<T>(
+  program: Command,
+  context: Context,
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
+  const config = loadCommandConfig(program, context)
+  // The database is slow to import and half of all commands do without.
+  const { openStores } = await import('../stores.ts')
+  const stores = await openStores(config, context.clock)
+  try {
+    const now = context.clock.now()
+    return await work({ config, policies: rotationPolicies(config), stores, now })
+  } finally {
+    await stores.close()
+  }
+}

@@ -1,0 +1,71 @@
+import { InvalidArgumentError } from 'commander'
+import { fromRfc3339, toRfc3339 } from '../clock.ts'
+import { parseDuration } from '../config/duration.ts'
+
+/** Instants and durations as people read and write them. */
+
+const UNITS = [
+  ['day', 86_400],
+  ['hour', 3_600],
+  ['minute', 60],
+  ['second', 1],
+] as const
+
+const relative = new Intl.RelativeTimeFormat('en')
+
+/** @example fromNow(now + 76 * 86400, now) // 'in 76 days' */
+export function fromNow(at: number, now: number): string {
+  const seconds = at - now
+  if (seconds === 0) return 'now'
+  // "in 36 hours" says more than "in 2 days".
+  const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= 2 * size) ?? ['second', 1]
+  return relative.format(Math.round(seconds / size), unit)
+}
+
+/** @example instant(at, now) // '2026-02-06T10:00:00Z (in 76 days)' */
+export function instant(at: number, now: number): string {
+  return `${toRfc3339(at)} (${fromNow(at, now)})`
+}
+
+/** For JSON: RFC 3339 text in UTC, or null. */
+export function instantOrNull(at: number | null): string | null {
+  return at === null ? null : toRfc3339(at)
+}
+
+const SHORT = { day: 'd', hour: 'h', minute: 'min', second: 's' } as const
+
+/** The two largest units, rounded up. @example span(45_360) // '12 h 36 min' */
+export function span(seconds: number): string {
+  const largest = UNITS.findIndex(([, size]) => seconds >= size)
+  const [[unit, size], next] = [UNITS[largest] ?? UNITS[3], UNITS[largest + 1]]
+  const whole = Math.floor(seconds / size)
+  const rest = next ? Math.ceil((seconds - whole * size) / next[1]) : 0
+  if (!next || rest === 0) return `${whole} ${SHORT[unit]}`
+  if (rest * next[1] === size) return span((whole + 1) * size)
+  return `${whole} ${SHORT[unit]} ${rest} ${SHORT[next[0]]}`
+}
+
+/** For commander: seconds from `90d`. */
+export function durationArgument(text: string): number {
+  const seconds = parseDuration(text)
+  if (Number.isNaN(seconds)) throw new InvalidArgumentError('It must be a duration such as 12h.')
+  return seconds
+}
+
+/** For commander: an instant, or a duration before now. */
+export function instantArgument(now: number) {
+  return (text: string): number => {
+    if (text === 'now') return now
+    const at = fromRfc3339(text) ?? now - parseDuration(text)
+    if (!Number.isNaN(at)) return at
+    throw new InvalidArgumentError(
+      'It must be an instant such as 2026-11-22T10:00:00Z, a duration ago such as 12h, or now.',
+    )
+  }
+}
+
+/** For commander: a whole number from 1. */
+export function countArgument(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.')
+  return Number(text)
+}

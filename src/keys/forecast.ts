@@ -1,0 +1,245 @@
+import { toRfc3339 } from '../clock.ts'
+import type { RingName } from './key.ts'
+import {
+  allStates,
+  type KeyState,
+  nextChangeAt,
+  type Phase,
+  type RingFacts,
+  ringNames,
+} from './lifecycle.ts'
+import { type Action, assume, plan } from './plan.ts'
+import type { RotationPolicies } from './policy.ts'
+
+/**
+ * What will happen to the rings if nobody asks for anything: the same walk that the scheduler makes,
+ * from change to change, with assumed facts instead of a store. Pure.
+ */
+
+/**
+ * What the plan does (`create`, `promote`, `extend`, `erase`, `delete`) and what time does by itself
+ * (`activate`, `retire`, `unpublish`).
+ */
+export type ChangeType =
+  | 'create'
+  | 'promote'
+  | 'extend'
+  | 'activate'
+  | 'retire'
+  | 'unpublish'
+  | 'erase'
+  | 'delete'
+
+export interface Change {
+  readonly at: number
+  readonly ring: RingName
+  readonly generation: number
+  /** Null for a key that is not made yet. */
+  readonly kid: string | null
+  readonly type: ChangeType
+  readonly reason: string
+  /** What readers of the JWKS see of it; null where they see nothing. */
+  readonly readers: string | null
+}
+
+/** All that changes at one instant. */
+export interface Moment {
+  readonly at: number
+  readonly changes: readonly Change[]
+  /** What cannot be planned at that instant and why. */
+  readonly warnings: readonly string[]
+}
+
+export interface Forecast {
+  /** What the plan would do at `now`. */
+  readonly due: readonly Change[]
+  /** Later changes, in order of time. */
+  readonly changes: readonly Change[]
+  readonly warnings: readonly string[]
+}
+
+export interface ForecastOptions {
+  readonly now: number
+  /** How many moments of each ring, at most. */
+  readonly steps?: number
+  /** Last instant of interest. */
+  readonly until?: number
+}
+
+/** A seat belt: rings that turn every few minutes have very many moments in a year. */
+const MOST_MOMENTS = 2000
+
+/**
+ * The next changes of every ring.
+ * @example
+ * forecast(facts, policies, { now, steps: 3 }).changes
+ * // the standby takes over; the private half of its predecessor goes; its public half leaves the JWKS
+ */
+export function forecast(
+  facts: RingFacts,
+  policies: RotationPolicies,
+  { now, steps = Infinity, until = Infinity }: ForecastOptions,
+): Forecast {
+  const [today, ...later] = momentsUntil(facts, policies, { now, steps, until })
+  const seen = new Map<RingName, number>()
+  const changes = later.flatMap((moment) => {
+    for (const ring of ringsOf(moment)) seen.set(ring, (seen.get(ring) ?? 0) + 1)
+    return moment.changes.filter((change) => (seen.get(change.ring) ?? 0) <= steps)
+  })
+  return { due: today?.changes ?? [], changes, warnings: today?.warnings ?? [] }
+}
+
+/** What happens to one key, from now to the deletion of its record. */
+export function futureOf(
+  kid: string,
+  facts: RingFacts,
+  policies: RotationPolicies,
+  now: number,
+): readonly Change[] {
+  const changes: Change[] = []
+  for (const moment of moments(facts, policies, now).take(MOST_MOMENTS)) {
+    changes.push(...moment.changes.filter((change) => change.kid === kid))
+    if (changes.at(-1)?.type === 'delete') break
+  }
+  return changes
+}
+
+/** Every moment of change, `now` first and without end. */
+export function* moments(
+  facts: RingFacts,
+  policies: RotationPolicies,
+  now: number,
+): Generator<Moment, undefined> {
+  // Keys that are there have kids; the stand-ins of `assume` are for those that are not.
+  const known = new Set(facts.keys.map((key) => key.kid))
+  let assumed = facts
+  let before = allStates(assumed, policies, now)
+  for (let at: number | null = now; at !== null; at = nextChangeAt(assumed, policies, at)) {
+    const planned = plan(assumed, policies, at)
+    const arrived = allStates(assumed, policies, at)
+    const passed = turnsBetween(before, arrived)
+    assumed = planned.actions.reduce(assume, assumed)
+    before = allStates(assumed, policies, at)
+
+    const scene = { at, known, policies, states: before }
+    const changes = [
+      ...passed.map((state) => turnOf(state, scene)),
+      ...planned.actions.map((action) => changeOf(action, arrived, scene)),
+      ...turnsBetween(arrived, before).map((state) => turnOf(state, scene)),
+    ]
+    if (changes.length > 0 || at === now) yield { at, changes, warnings: planned.warnings }
+  }
+}
+
+interface Scene {
+  readonly at: number
+  readonly known: ReadonlySet<string>
+  readonly policies: RotationPolicies
+  /** As they are when everything at this instant is done. */
+  readonly states: readonly KeyState[]
+}
+
+function momentsUntil(
+  facts: RingFacts,
+  policies: RotationPolicies,
+  { now, steps = Infinity, until = Infinity }: ForecastOptions,
+): readonly Moment[] {
+  const rings = ringNames(facts, policies)
+  const counts = new Map<RingName, number>()
+  const found: Moment[] = []
+  for (const moment of moments(facts, policies, now).take(MOST_MOMENTS)) {
+    if (moment.at > until) break
+    found.push(moment)
+    if (moment.at === now) continue
+    for (const ring of ringsOf(moment)) counts.set(ring, (counts.get(ring) ?? 0) + 1)
+    if (rings.every((ring) => (counts.get(ring) ?? 0) >= steps)) break
+  }
+  return found
+}
+
+function ringsOf({ changes }: Moment): ReadonlySet<RingName> {
+  return new Set(changes.map((change) => change.ring))
+}
+
+/** Keys whose phase differs; a key that was just made and waits is no turn. */
+function turnsBetween(
+  before: readonly KeyState[],
+  after: readonly KeyState[],
+): readonly KeyState[] {
+  const was = new Map<string, Phase>(before.map(({ key, phase }) => [key.kid, phase]))
+  return after.filter(({ key, phase }) => phase !== (was.get(key.kid) ?? 'pre-active'))
+}
+
+const TURNS = {
+  'pre-active': 'create',
+  active: 'activate',
+  retired: 'retire',
+  archived: 'unpublish',
+  revoked: 'unpublish',
+} as const satisfies Record<Phase, ChangeType>
+
+function turnOf(state: KeyState, scene: Scene): Change {
+  const { key, phase, unpublishAt } = state
+  const type = TURNS[phase]
+  const { published } = scene.policies.policyFor(key.ring)
+  const describe = (reason: string, readers: string | null): Change => ({
+    ...identify(key, scene),
+    type,
+    reason,
+    readers: published ? readers : null,
+  })
+  if (type === 'activate') {
+    const isEarly = state.activatesAt < key.activatesAt
+    return describe(
+      isEarly ? 'it was promoted' : 'as planned when it was made',
+      `new tokens carry its kid, which the JWKS shows since ${toRfc3339(key.createdAt)}`,
+    )
+  }
+  if (type === 'retire') {
+    const next = scene.states.find((s) => s.key.ring === key.ring && s.phase === 'active')
+    const until = unpublishAt === null ? '' : ` until ${toRfc3339(unpublishAt)}`
+    return describe(
+      next ? `generation ${next.key.generation} takes over` : 'a later generation took over',
+      `tokens that it signed verify as before; the JWKS shows it${until}`,
+    )
+  }
+  return describe('everything that it signed has expired', 'the JWKS no longer shows it')
+}
+
+function changeOf(action: Action, states: readonly KeyState[], scene: Scene): Change {
+  const { ring, reason } = action
+  const { published } = scene.policies.policyFor(ring)
+  if (action.type === 'create') {
+    const { generation, activatesAt } = action
+    const readers = `the JWKS shows a new key, to sign from ${toRfc3339(activatesAt)}`
+    return {
+      at: scene.at,
+      ring,
+      generation,
+      kid: null,
+      type: 'create',
+      reason,
+      readers: published ? readers : null,
+    }
+  }
+  const kid = action.type === 'record' ? kidOf(action) : action.kid
+  const key = [...states, ...scene.states].find((state) => state.key.kid === kid)?.key
+  const identity = identify({ ring, kid, generation: key?.generation ?? 0 }, scene)
+  if (action.type !== 'record') return { ...identity, type: action.type, reason, readers: null }
+  const { event } = action
+  const type = event.type === 'extend' ? 'extend' : 'promote'
+  return { ...identity, type, reason, readers: null }
+}
+
+/** The plan records nothing but promotions and extensions, and both name a key. */
+function kidOf({ event }: Extract<Action, { type: 'record' }>): string {
+  if ('kid' in event) return event.kid
+  throw new TypeError(`a plan does not record ${event.type}`)
+}
+
+function identify(
+  { ring, generation, kid }: { ring: RingName; generation: number; kid: string },
+  { at, known }: Scene,
+) {
+  return { at, ring, generation, kid: known.has(kid) ? kid : null }
+}

@@ -1,0 +1,216 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { createRemoteJWKSet, jwtVerify } from 'jose'
+import * as client from 'openid-client'
+import {
+  API,
+  PERSON,
+  REDIRECT_URI,
+  SECRET,
+  startTestServer,
+  type TestServer,
+} from '../support/server.ts'
+import { createUserAgent, signIn, type UserAgent } from '../support/user-agent.ts'
+
+/** The flows that RPs use, driven by openid-client against the server over HTTP. */
+
+let keyturn: TestServer
+before(async () => {
+  keyturn = await startTestServer()
+})
+after(() => keyturn[Symbol.asyncDispose]())
+
+const discover = (id: string, secret: string | undefined = SECRET) =>
+  client.discovery(new URL(keyturn.issuer), id, secret, undefined, {
+    execute: [client.allowInsecureRequests],
+  })
+
+async function authorize(
+  agent: UserAgent,
+  id: string,
+  parameters: Record<string, string> = {},
+  tokenParameters: Record<string, string> = {},
+) {
+  const rp = await discover(id)
+  const verifier = client.randomPKCECodeVerifier()
+  const state = client.randomState()
+  const nonce = client.randomNonce()
+  const url = client.buildAuthorizationUrl(rp, {
+    redirect_uri: REDIRECT_URI,
+    scope: 'openid profile',
+    code_challenge: await client.calculatePKCECodeChallenge(verifier),
+    code_challenge_method: 'S256',
+    state,
+    nonce,
+    ...parameters,
+  })
+  const { callback, steps } = await signIn(agent, url.href, PERSON)
+  const checks = { pkceCodeVerifier: verifier, expectedState: state, expectedNonce: nonce }
+  const redeem = () => client.authorizationCodeGrant(rp, callback, checks, tokenParameters)
+  return { rp, steps, callback, redeem }
+}
+
+const jwks = () => createRemoteJWKSet(new URL(`${keyturn.issuer}/jwks`))
+
+describe('the authorization code flow', () => {
+  it('signs a person in, asks for consent once, and gives tokens that verify', async () => {
+    const { rp, steps, redeem } = await authorize(createUserAgent(), 'web')
+    assert.deepEqual(steps, ['sign-in', 'consent'])
+    const tokens = await redeem()
+    const { payload, protectedHeader } = await jwtVerify(tokens.id_token ?? '', jwks(), {
+      issuer: keyturn.issuer,
+      audience: 'web',
+    })
+    assert.equal(protectedHeader.alg, 'RS256')
+    const person = await client.fetchUserInfo(rp, tokens.access_token, payload.sub ?? '')
+    assert.equal(person.name, 'Ada Lovelace')
+    assert.equal(person.email, undefined, 'email was not asked for')
+  })
+
+  it('signs ID tokens with the algorithm a client registered', async () => {
+    const { redeem } = await authorize(createUserAgent(), 'web-es256')
+    const { protectedHeader } = await jwtVerify((await redeem()).id_token ?? '', jwks())
+    assert.equal(protectedHeader.alg, 'ES256')
+  })
+
+  it('asks nothing of a person who is signed in and agreed, and only new scopes of one who asks for more', async () => {
+    const agent = createUserAgent()
+    await authorize(agent, 'web')
+    assert.deepEqual((await authorize(agent, 'web')).steps, [])
+    assert.deepEqual((await authorize(agent, 'web', { scope: 'openid profile email' })).steps, [
+      'consent',
+    ])
+    const elsewhere = await authorize(createUserAgent(), 'web', { scope: 'openid email' })
+    assert.deepEqual(elsewhere.steps, ['sign-in'], 'consent is remembered beyond the session')
+  })
+
+  it('refuses a code that was used, and revokes what it gave', async () => {
+    const { rp, redeem } = await authorize(createUserAgent(), 'web')
+    const tokens = await redeem()
+    await assert.rejects(redeem(), { error: 'invalid_grant' })
+    await assert.rejects(client.fetchUserInfo(rp, tokens.access_token, client.skipSubjectCheck))
+  })
+
+  it('gives a code to one of two requests that redeem it at the same instant', async () => {
+    const { redeem } = await authorize(createUserAgent(), 'web')
+    const results = await Promise.allSettled([redeem(), redeem(), redeem()])
+    const won = results.filter((result) => result.status === 'fulfilled').length
+    assert.ok(won <= 1, `${won} requests got tokens for one code`)
+  })
+
+  it('refuses a wrong PKCE verifier', async () => {
+    const { rp, callback } = await authorize(createUserAgent(), 'web')
+    const state = callback.searchParams.get('state') ?? ''
+    const checks = { pkceCodeVerifier: client.randomPKCECodeVerifier(), expectedState: state }
+    await assert.rejects(client.authorizationCodeGrant(rp, callback, checks), {
+      error: 'invalid_grant',
+    })
+  })
+
+  it('takes a pushed authorization request', async () => {
+    const rp = await discover('web')
+    const agent = createUserAgent()
+    const verifier = client.randomPKCECodeVerifier()
+    const url = await client.buildAuthorizationUrlWithPAR(rp, {
+      redirect_uri: REDIRECT_URI,
+      scope: 'openid',
+      code_challenge: await client.calculatePKCECodeChallenge(verifier),
+      code_challenge_method: 'S256',
+    })
+    const { callback } = await signIn(agent, url.href, PERSON)
+    const tokens = await client.authorizationCodeGrant(rp, callback, { pkceCodeVerifier: verifier })
+    assert.ok(tokens.id_token)
+  })
+
+  it('gives a JWT access token for the API that was asked for', async () => {
+    const parameters = { resource: `${API}/es256`, scope: 'openid read' }
+    const { redeem } = await authorize(createUserAgent(), 'web', parameters, {
+      resource: `${API}/es256`,
+    })
+    const { payload, protectedHeader } = await jwtVerify((await redeem()).access_token, jwks(), {
+      audience: `${API}/es256`,
+      typ: 'at+jwt',
+    })
+    assert.equal(protectedHeader.alg, 'ES256')
+    assert.equal(payload.scope, 'read')
+    assert.equal(payload.client_id, 'web')
+  })
+})
+
+describe('refresh tokens', () => {
+  const offline = { scope: 'openid offline_access', prompt: 'consent' }
+
+  it('rotate, and one that is used again takes the whole grant down', async () => {
+    const { rp, redeem } = await authorize(createUserAgent(), 'web', offline)
+    const first = await redeem()
+    const second = await client.refreshTokenGrant(rp, first.refresh_token ?? '')
+    assert.notEqual(second.refresh_token, first.refresh_token)
+    await assert.rejects(client.refreshTokenGrant(rp, first.refresh_token ?? ''), {
+      error: 'invalid_grant',
+    })
+    await assert.rejects(client.refreshTokenGrant(rp, second.refresh_token ?? ''), {
+      error: 'invalid_grant',
+    })
+  })
+
+  it('are given once when two requests use one at the same instant', async () => {
+    const { rp, redeem } = await authorize(createUserAgent(), 'web', offline)
+    const { refresh_token: token = '' } = await redeem()
+    const results = await Promise.allSettled(
+      [1, 2, 3].map(() => client.refreshTokenGrant(rp, token)),
+    )
+    assert.ok(results.filter((result) => result.status === 'fulfilled').length <= 1)
+  })
+
+  it('can be revoked', async () => {
+    const { rp, redeem } = await authorize(createUserAgent(), 'web', offline)
+    const { refresh_token: token = '' } = await redeem()
+    await client.tokenRevocation(rp, token)
+    await assert.rejects(client.refreshTokenGrant(rp, token), { error: 'invalid_grant' })
+  })
+})
+
+describe('client credentials', () => {
+  const get = async (parameters: Record<string, string>) =>
+    client.clientCredentialsGrant(await discover('machine'), parameters)
+
+  for (const [resource, algorithm] of [
+    [API, 'RS256'],
+    [`${API}/es256`, 'ES256'],
+  ] as const) {
+    it(`give a JWT signed with ${algorithm} where the API wants that`, async () => {
+      const { access_token: token } = await get({ resource, scope: 'read' })
+      const { payload, protectedHeader } = await jwtVerify(token, jwks(), { audience: resource })
+      assert.equal(protectedHeader.alg, algorithm)
+      assert.equal(payload.sub, 'machine')
+    })
+  }
+
+  it('give an opaque token that introspection knows until it is revoked', async () => {
+    const rp = await discover('machine')
+    const { access_token: token } = await get({ resource: `${API}/opaque`, scope: 'read' })
+    const answer = await client.tokenIntrospection(rp, token)
+    assert.deepEqual([answer.active, answer.client_id, answer.scope], [true, 'machine', 'read'])
+    await client.tokenRevocation(rp, token)
+    assert.equal((await client.tokenIntrospection(rp, token)).active, false)
+  })
+
+  it('bind a token to a DPoP key', async () => {
+    const rp = await discover('machine')
+    const handle = client.getDPoPHandle(rp, await client.randomDPoPKeyPair('ES256'))
+    const parameters = { resource: API, scope: 'read' }
+    const tokens = await client.clientCredentialsGrant(rp, parameters, { DPoP: handle })
+    assert.equal(tokens.token_type, 'dpop')
+    const { payload } = await jwtVerify(tokens.access_token, jwks())
+    assert.ok((payload.cnf as { jkt?: string }).jkt)
+  })
+
+  it('are refused for an API that nobody configured', async () => {
+    await assert.rejects(get({ resource: 'https://unknown.example' }), { error: 'invalid_target' })
+  })
+
+  it('are refused with a wrong secret', async () => {
+    const rp = await discover('machine', 'wrong')
+    await assert.rejects(client.clientCredentialsGrant(rp, {}), { error: 'invalid_client' })
+  })
+})

@@ -1,0 +1,288 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { describe, it } from 'node:test'
+import { StoreUnavailable } from '../../src/errors.ts'
+import type { RingView } from '../../src/keys/jwks.ts'
+import type { KeyStore } from '../../src/keys/key-store.ts'
+import { createScheduler } from '../../src/keys/scheduler.ts'
+import { createSealer } from '../../src/keys/seal.ts'
+import { createMemoryKeyStore } from '../../src/store/memory-key-store.ts'
+import { createFakeClock } from '../support/fake-clock.ts'
+import { POLICY, policiesOf } from '../support/rings.ts'
+
+const DAY = 86_400
+const POLICY_90_DAYS = {
+  ...POLICY,
+  cryptoperiod: 90 * DAY,
+  propagation: 14 * DAY,
+  retention: 14 * DAY,
+  archive: 400 * DAY,
+  maxRingAge: 3600,
+  clockSkew: 60,
+}
+const SEALER = createSealer([{ kid: 'kek', secret: randomBytes(32) }])
+
+function setUp(
+  store: KeyStore = createMemoryKeyStore(),
+  clock = createFakeClock(),
+  refreshInterval = 30,
+) {
+  const views: RingView[] = []
+  const lines: string[] = []
+  const note = (_data: object, message: string) => void lines.push(message)
+  const scheduler = createScheduler({
+    store,
+    sealer: SEALER,
+    policies: policiesOf(POLICY_90_DAYS),
+    clock,
+    refreshInterval,
+    maxRingAge: 3600,
+    clockSkew: 60,
+    onView: (view) => void views.push(view),
+    log: { info: note, warn: note, error: note },
+  })
+  const active = () => {
+    const found = scheduler.status.view?.states.filter((state) => state.phase === 'active') ?? []
+    assert.equal(found.length, 1, 'not exactly one active key')
+    assert.ok(found[0]?.key.privateKey, 'the active key cannot sign')
+    return found[0].key
+  }
+  return { store, clock, scheduler, views, lines, active }
+}
+
+/** A store that fails while `down` is set. */
+function flaky(store = createMemoryKeyStore()) {
+  const state = { down: false, loads: 0 }
+  const guard = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (state.down) throw new StoreUnavailable('the test took the store away')
+    return work()
+  }
+  const wrapped: KeyStore = {
+    load: () => {
+      state.loads += 1
+      return guard(() => store.load())
+    },
+    addKey: (key) => guard(() => store.addKey(key)),
+    eraseKey: (key) => guard(() => store.eraseKey(key)),
+    removeKey: (id) => guard(() => store.removeKey(id)),
+    addEvents: (events) => guard(() => store.addEvents(events)),
+  }
+  return { store: wrapped, state }
+}
+
+describe('the scheduler', () => {
+  it('makes an active key and a standby at the first turn and nothing at the second', async () => {
+    const { scheduler, store, views } = setUp()
+    await scheduler.runOnce()
+    const first = await store.load()
+    await scheduler.runOnce()
+    assert.deepEqual(await store.load(), first)
+    assert.deepEqual(
+      first.keys.map((key) => key.generation),
+      [1, 2],
+    )
+    assert.equal(views.length, 1, 'a view that nobody can tell apart was published')
+  })
+
+  it('switches at the very second, not at the next refresh', async () => {
+    const { scheduler, clock, active, views } = setUp(undefined, undefined, 100 * DAY)
+    await scheduler.runOnce()
+    scheduler.start()
+    await clock.pass(1)
+    const [first, second] = views[0]?.states ?? []
+    assert.ok(first && second)
+    assert.equal(active().kid, first.key.kid)
+    await clock.pass(second.activatesAt - clock.now() - 1)
+    assert.equal(active().kid, first.key.kid)
+    await clock.pass(1)
+    assert.equal(active().kid, second.key.kid)
+    await scheduler.stop()
+  })
+
+  it('turns for years by itself: erases, unpublishes, archives and deletes', async () => {
+    const { scheduler, clock, store, active } = setUp()
+    await scheduler.runOnce()
+    const signed = new Set<string>()
+    for (let day = 0; day < 3 * 365; day += 1) {
+      await clock.pass(DAY)
+      await scheduler.runOnce()
+      signed.add(active().kid)
+    }
+    const phases = scheduler.status.view?.states.map((state) => state.phase) ?? []
+    assert.equal(signed.size, 13)
+    assert.deepEqual(phases.slice(-2), ['active', 'pre-active'])
+    assert.ok(phases.filter((phase) => phase === 'archived').length >= 4)
+    const { keys } = await store.load()
+    const opened = await Promise.all(keys.map((key) => SEALER.open(key)))
+    assert.equal(opened.filter((key) => key.hasPrivateHalf).length, 2)
+    assert.ok(
+      !keys.some((key) => key.generation < 5),
+      'records whose archive time is over are kept',
+    )
+  })
+
+  it('wakes when it is told to', async () => {
+    const { store, state } = flaky()
+    const { scheduler, clock } = setUp(store)
+    await scheduler.runOnce()
+    scheduler.start()
+    await clock.pass(1)
+    const before = state.loads
+    scheduler.wake()
+    await clock.settle()
+    assert.equal(state.loads, before + 1)
+    await scheduler.stop()
+  })
+
+  it('keeps its keys while the store is away, tries again with growing pauses, and recovers', async () => {
+    const { store, state } = flaky()
+    const { scheduler, clock, active, lines } = setUp(store)
+    await scheduler.runOnce()
+    scheduler.start()
+    await clock.pass(60)
+    const { kid } = active()
+    state.down = true
+    const before = state.loads
+    await clock.pass(600)
+    assert.equal(active().kid, kid)
+    assert.ok(scheduler.status.failures > 5)
+    assert.ok(state.loads - before < 40, `${state.loads - before} tries in ten minutes`)
+    assert.match(scheduler.status.failure?.message ?? '', /took the store away/)
+    state.down = false
+    await clock.pass(60)
+    assert.equal(scheduler.status.failures, 0)
+    assert.ok(lines.some((line) => line.includes('can be loaded again')))
+    await scheduler.stop()
+  })
+
+  it('is too old to sign with once the store was away for longer than maxRingAge', async () => {
+    const { store, state } = flaky()
+    const { scheduler, clock } = setUp(store)
+    assert.equal(scheduler.status.isFresh(), false, 'fresh before the first load')
+    await scheduler.runOnce()
+    scheduler.start()
+    await clock.pass(30)
+    assert.ok(scheduler.status.isFresh())
+    state.down = true
+    await clock.pass(3500)
+    assert.ok(scheduler.status.isFresh())
+    await clock.pass(200)
+    assert.equal(scheduler.status.isFresh(), false)
+    state.down = false
+    await clock.pass(60)
+    assert.ok(scheduler.status.isFresh())
+    await scheduler.stop()
+  })
+
+  it('signs on with the old key while its successor cannot be stored', async () => {
+    const memory = createMemoryKeyStore()
+    const { scheduler, clock, active } = setUp(memory)
+    await scheduler.runOnce()
+    const second = scheduler.status.view?.states[1]
+    assert.ok(second)
+    const full: KeyStore = {
+      ...memory,
+      addKey: () => Promise.reject(new StoreUnavailable('disk full')),
+    }
+    const stuck = setUp(full, clock)
+    await clock.pass(second.activatesAt - clock.now())
+    await assert.rejects(stuck.scheduler.runOnce(), { code: 'store_unavailable' })
+    await scheduler.runOnce()
+    assert.equal(active().kid, second.key.kid, 'activation needs no write')
+  })
+
+  it('never replaces a key that does not open, and keeps those in use', async () => {
+    const memory = createMemoryKeyStore()
+    const { scheduler, active } = setUp(memory)
+    await scheduler.runOnce()
+    const { kid } = active()
+    const broken = setUp({
+      ...memory,
+      load: async () => {
+        const { keys, events } = await memory.load()
+        return { keys: keys.map((key) => ({ ...key, activatesAt: key.activatesAt + 1 })), events }
+      },
+    })
+    await assert.rejects(broken.scheduler.runOnce(), { code: 'seal_broken' })
+    assert.equal((await memory.load()).keys.length, 2)
+    assert.equal(active().kid, kid)
+  })
+
+  it('after a restart with the clock a day back signs with a key that can', async () => {
+    const { scheduler, clock, store, active } = setUp()
+    await scheduler.runOnce()
+    const second = scheduler.status.view?.states[1]
+    assert.ok(second)
+    await clock.pass(second.activatesAt - clock.now() + 200)
+    await scheduler.runOnce()
+    assert.equal(active().kid, second.key.kid)
+    clock.jump(-DAY)
+    const restarted = setUp(store, clock)
+    await restarted.scheduler.runOnce()
+    assert.equal(restarted.active().kid, second.key.kid)
+    await clock.pass(DAY)
+    await restarted.scheduler.runOnce()
+    assert.equal(restarted.active().kid, second.key.kid)
+  })
+
+  it('while it runs and the clock is set back a day, it goes on signing and loses no key', async () => {
+    const { scheduler, clock, store, active, lines } = setUp()
+    await scheduler.runOnce()
+    const second = scheduler.status.view?.states[1]
+    assert.ok(second)
+    await clock.pass(second.activatesAt - clock.now() + 30)
+    await scheduler.runOnce()
+    clock.jump(-DAY)
+    await scheduler.runOnce()
+    // Its private half is still there, so the key of that day signs; RPs have it.
+    assert.ok(active())
+    assert.ok(lines.some((line) => line.includes('moved by -86400 s')))
+    assert.equal((await store.load()).keys.length, 3)
+  })
+
+  it('after the clock is set forward a day destroys nothing until maxRingAge has passed', async () => {
+    const { scheduler, clock, store, active, lines } = setUp()
+    await scheduler.runOnce()
+    const second = scheduler.status.view?.states[1]
+    assert.ok(second)
+    await clock.pass(second.activatesAt - clock.now() - DAY / 2)
+    await scheduler.runOnce()
+    const first = active()
+    clock.jump(DAY)
+    await scheduler.runOnce()
+    assert.equal(active().kid, second.key.kid)
+    assert.ok(lines.some((line) => line.includes('moved by 86400 s')))
+    const erased = async () => {
+      const record = (await store.load()).keys.find((key) => key.id === first.kid)
+      return record && !(await SEALER.open(record)).hasPrivateHalf
+    }
+    assert.equal(await erased(), false)
+    // Somebody sets it right again: the first key signs on, as if nothing had happened.
+    clock.jump(-DAY)
+    await scheduler.runOnce()
+    assert.equal(active().kid, first.kid)
+    clock.jump(DAY)
+    await clock.pass(3700)
+    await scheduler.runOnce()
+    await clock.pass(3700)
+    await scheduler.runOnce()
+    assert.equal(await erased(), true)
+  })
+
+  it('with eight nodes on one store makes one key per generation and all agree', async () => {
+    const store = createMemoryKeyStore()
+    const clock = createFakeClock()
+    const nodes = Array.from({ length: 8 }, () => setUp(store, clock))
+    for (let turn = 0; turn < 5; turn++) {
+      await Promise.all(nodes.map((node) => node.scheduler.runOnce()))
+      await Promise.all(nodes.map((node) => node.scheduler.runOnce()))
+      assert.equal(new Set(nodes.map((node) => node.scheduler.status.view?.hash)).size, 1)
+      await clock.pass(90 * DAY)
+    }
+    const { keys } = await store.load()
+    assert.deepEqual(
+      keys.map((key) => key.generation),
+      [1, 2, 3, 4, 5, 6],
+    )
+  })
+})

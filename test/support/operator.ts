@@ -1,0 +1,27 @@
+import { systemClock } from '../../src/clock.ts'
+import { rotationPolicies } from '../../src/config/policies.ts'
+import type { Config } from '../../src/config/schema.ts'
+import type { RingFacts } from '../../src/keys/lifecycle.ts'
+import type { Action } from '../../src/keys/plan.ts'
+import type { RotationPolicies } from '../../src/keys/policy.ts'
+import { applyAction, loadRings } from '../../src/keys/rotate.ts'
+import { openStores } from '../../src/stores.ts'
+
+/**
+ * Does to the rings what an operator's command would, through stores of its own while the server
+ * runs; the server sees it at its next turn.
+ */
+export async function operate(
+  config: Config,
+  order: (facts: RingFacts, policies: RotationPolicies, now: number) => Action | undefined,
+): Promise<void> {
+  const stores = await openStores(config, systemClock)
+  try {
+    const sealer = await stores.openSealer()
+    const facts = await loadRings(stores.keys, sealer, new Map())
+    const action = order(facts, rotationPolicies(config), systemClock.now())
+    if (action) await applyAction(action, facts, { store: stores.keys, sealer })
+  } finally {
+    await stores.close()
+  }
+}

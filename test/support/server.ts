@@ -1,0 +1,140 @@
+import { writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import { stringify } from 'yaml'
+import { newAccount } from '../../src/accounts/first-account.ts'
+import { createPasswords } from '../../src/accounts/password.ts'
+import { type Clock, systemClock } from '../../src/clock.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import type { Config } from '../../src/config/schema.ts'
+import { type KeyturnServer, startServer } from '../../src/main.ts'
+import { openStores } from '../../src/stores.ts'
+import { temporaryFolder } from './temporary.ts'
+
+export const API = 'https://api.example'
+
+/** One client of each kind, all with the same secret. */
+export const SECRET = 'a-secret-of-the-tests-that-is-long-enough'
+export const REDIRECT_URI = 'http://localhost:9999/callback'
+const web = {
+  client_secret: SECRET,
+  redirect_uris: [REDIRECT_URI],
+  post_logout_redirect_uris: ['http://localhost:9999/'],
+  grant_types: ['authorization_code', 'refresh_token'],
+  response_types: ['code'],
+  scope: 'openid profile email offline_access',
+}
+export const CLIENTS = [
+  { ...web, client_id: 'web', client_name: 'The shop' },
+  { ...web, client_id: 'web-es256', id_token_signed_response_alg: 'ES256' },
+  {
+    client_id: 'machine',
+    client_secret: SECRET,
+    redirect_uris: [],
+    response_types: [],
+    grant_types: ['client_credentials'],
+  },
+  {
+    client_id: 'tv',
+    redirect_uris: [],
+    response_types: [],
+    grant_types: ['urn:ietf:params:oauth:grant-type:device_code', 'refresh_token'],
+    token_endpoint_auth_method: 'none',
+    application_type: 'native',
+  },
+]
+
+export const RESOURCES = [
+  { identifier: API, scopes: ['read', 'write'], algorithm: 'RS256' },
+  { identifier: `${API}/es256`, scopes: ['read'], algorithm: 'ES256' },
+  { identifier: `${API}/opaque`, scopes: ['read'], tokenFormat: 'opaque' },
+]
+
+export const PERSON = { username: 'ada', password: 'correct horse battery staple' }
+
+export interface TestServer extends AsyncDisposable {
+  readonly issuer: string
+  readonly folder: string
+  readonly config: Config
+  readonly server: KeyturnServer
+}
+
+export interface TestServerOptions {
+  /** Laid over the settings of the tests, in the shape of a configuration file. */
+  readonly settings?: Readonly<Record<string, unknown>>
+  readonly clock?: Clock
+}
+
+/** The settings of a server under test: its own folder and ports, nothing shared. */
+export async function testSettings(
+  folder: string,
+  settings: Readonly<Record<string, unknown>> = {},
+): Promise<Config> {
+  const port = await freePort()
+  const file = join(folder, 'keyturn.yaml')
+  const text = stringify({
+    issuer: `http://localhost:${port}`,
+    http: { port, host: 'localhost' },
+    management: { port: 0 },
+    database: { url: `sqlite:${join(folder, 'keyturn.db')}` },
+    seal: { file: join(folder, 'kek.jwks') },
+    keyStore: { path: join(folder, 'keys') },
+    // The least that is allowed: sign-ins of tests need not be slow.
+    password: { argon2: { memoryKiB: 7168, passes: 1, parallelism: 1 } },
+    clients: CLIENTS,
+    resources: RESOURCES,
+    log: { level: 'silent' },
+    ...settings,
+  })
+  await writeFile(file, text)
+  return loadConfig({ file, env: {} })
+}
+
+/** A whole server in this process, over HTTP, with one person who can sign in. */
+export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
+  const { clock = systemClock } = options
+  const folder = await temporaryFolder()
+  try {
+    const config = await testSettings(folder.path, options.settings)
+    await addPerson(config, clock)
+    const log = pino({ level: process.env.KEYTURN_TEST_LOG ?? 'silent' })
+    const server = await startServer(config, { log, clock })
+    return {
+      issuer: config.issuer,
+      folder: folder.path,
+      config,
+      server,
+      [Symbol.asyncDispose]: async () => {
+        await server.close()
+        await folder.remove()
+      },
+    }
+  } catch (error) {
+    await folder.remove()
+    throw error
+  }
+}
+
+export async function addPerson(config: Config, clock: Clock = systemClock): Promise<void> {
+  const stores = await openStores(config, clock)
+  const passwords = createPasswords(config.password.argon2)
+  const { account } = await newAccount(
+    { username: PERSON.username, name: 'Ada Lovelace', email: 'ada@example.com' },
+    passwords,
+    clock,
+  )
+  const passwordHash = await passwords.hash(PERSON.password)
+  await stores.accounts.add({ ...account, passwordHash, mustChangePassword: false })
+  await stores.close()
+}
+
+/** A port nobody listens on; taken at once, so the chance of losing it is small. */
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
