@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { type Child, startChild } from './child.ts'
+import { type Comparison, compare } from './compare.ts'
 import { measureDocument } from './documents.ts'
 import type { Bench, Figure, Measure } from './figure.ts'
 import { renderTable, toJson } from './report.ts'
@@ -30,13 +31,13 @@ const measures: Readonly<Record<string, Measure>> = {
   jwks: (bench) => measureDocument(bench, { name: 'JWKS', path: '/jwks' }),
   discovery: (bench) =>
     measureDocument(bench, { name: 'discovery', path: '/.well-known/openid-configuration' }),
-  rs256: clientCredentialsRs256,
-  es256: clientCredentialsEs256,
-  opaque: clientCredentialsOpaque,
-  introspection,
-  refresh,
-  session: signInWithSession,
-  'sign-in': signInComplete,
+  rs256: comparing(clientCredentialsRs256),
+  es256: comparing(clientCredentialsEs256),
+  opaque: comparing(clientCredentialsOpaque),
+  introspection: comparing(introspection),
+  refresh: comparing(refresh),
+  session: comparing(signInWithSession),
+  'sign-in': comparing(signInComplete),
   password: passwordCheck,
   'swap-latency': latencyDuringSwaps,
   'swap-time': swapTime,
@@ -67,6 +68,10 @@ async function main(argv: readonly string[]): Promise<void> {
     figures.push(...(await measure(bench)))
   }
   process.stdout.write(`${json ? toJson(figures) : renderTable(figures)}\n`)
+}
+
+function comparing(comparison: Comparison): Measure {
+  return async (bench) => [await compare(bench, comparison)]
 }
 
 function createBench(isQuick: boolean): Bench & AsyncDisposable {

@@ -1,7 +1,7 @@
 import { createBrowser, exchange, requestTokens, type Tokens, tokenRequest } from './browser.ts'
-import { type Comparison, compare } from './compare.ts'
+import type { Comparison } from './compare.ts'
 import { type Connection, requestBytes } from './connection.ts'
-import type { Bench, Figure, Measure } from './figure.ts'
+import type { Measure } from './figure.ts'
 import type { Prepare } from './load.ts'
 import { AUTHORIZATION, RESOURCES } from './setting.ts'
 
@@ -10,29 +10,33 @@ import { AUTHORIZATION, RESOURCES } from './setting.ts'
  * (`servers/plain.ts`). Keyturn stores in SQLite what the other keeps in memory.
  */
 
-export const clientCredentialsRs256 = comparing({
+export const clientCredentialsRs256: Comparison = {
+  other: 'plain',
   name: 'client credentials, RS256 JWT',
   note: 'one signed token per request, nothing stored',
   prepare: clientCredentials({ resource: RESOURCES.RS256 }),
   aim: { bound: 'least', value: 1 },
-})
+}
 
-export const clientCredentialsEs256 = comparing({
+export const clientCredentialsEs256: Comparison = {
+  other: 'plain',
   name: 'client credentials, ES256 JWT',
   note: 'one signed token per request, nothing stored',
   prepare: clientCredentials({ resource: RESOURCES.ES256 }),
   aim: { bound: 'least', value: 1 },
-})
+}
 
-export const clientCredentialsOpaque = comparing({
+export const clientCredentialsOpaque: Comparison = {
+  other: 'plain',
   name: 'client credentials, opaque',
   note: 'one stored token per request',
   prepare: clientCredentials({}),
   aim: { bound: 'least', value: 0.7 },
-})
+}
 
 /** Each connection asks about a token of its own. */
-export const introspection = comparing({
+export const introspection: Comparison = {
+  other: 'plain',
   name: 'introspection',
   note: 'of an opaque token, by the client that has it',
   prepare: async (connection) => {
@@ -52,10 +56,11 @@ export const introspection = comparing({
     }
   },
   aim: { bound: 'least', value: 0.7 },
-})
+}
 
 /** Each connection has a grant of its own and always sends the newest refresh token. */
-export const refresh = comparing({
+export const refresh: Comparison = {
+  other: 'plain',
   name: 'refresh with rotation',
   note: 'new access token, ID token (RS256) and refresh token; the old one consumed',
   prepare: async (connection) => {
@@ -72,12 +77,13 @@ export const refresh = comparing({
     }
   },
   aim: { bound: 'least', value: 0.7 },
-})
+}
 
 const SCOPE = { scope: 'openid profile' }
 
 /** Session and consent are there: authorization request, code, tokens. */
-export const signInWithSession = comparing({
+export const signInWithSession: Comparison = {
+  other: 'plain',
   name: 'sign-in with a session',
   note: 'authorization request -> code -> access token (opaque), ID token (RS256)',
   prepare: async (connection) => {
@@ -88,7 +94,7 @@ export const signInWithSession = comparing({
     }
   },
   aim: { bound: 'least', value: 0.7 },
-})
+}
 
 /**
  * A new browser each time: authorization request, sign-in page, its form, back to the authorization
@@ -97,7 +103,8 @@ export const signInWithSession = comparing({
  * checks nothing. Argon2 runs on a thread of its own, so comparing the processor time of the thread
  * that answers takes the password out on both sides; the check itself is timed in `passwordCheck`.
  */
-export const signInComplete = comparing({
+export const signInComplete: Comparison = {
+  other: 'plain',
   name: 'complete sign-in',
   note: 'request -> sign-in page -> form -> code -> tokens; without the password check',
   by: 'main-thread',
@@ -108,7 +115,7 @@ export const signInComplete = comparing({
     }
   },
   aim: { bound: 'least', value: 0.7 },
-})
+}
 
 /** What `signInComplete` leaves out: one check of a password. */
 export const passwordCheck: Measure = async (bench) => {
@@ -120,12 +127,6 @@ export const passwordCheck: Measure = async (bench) => {
   return [
     { ...figure, ...told(times.standard), note: 'Argon2id with the default parameters, alone' },
     { ...figure, ...told(times.cheapest), note: 'Argon2id, the cheapest allowed, alone' },
-  ]
-}
-
-function comparing(comparison: Omit<Comparison, 'other'>): Measure {
-  return async (bench: Bench): Promise<readonly Figure[]> => [
-    await compare(bench, { ...comparison, other: 'plain' }),
   ]
 }
 

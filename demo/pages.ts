@@ -70,11 +70,7 @@ export function createPages() {
         runs: runs.map((run) => runWords(run, label)),
         copy: {
           age: copy.fetchedAt === undefined ? undefined : inWords(now - copy.fetchedAt),
-          keys: copy.keys.map((key) => ({
-            ...key,
-            key: label(key.kid),
-            tokens: signedBy(key.kid),
-          })),
+          keys: copy.keys.map(({ kid }) => ({ ...label(kid), tokens: signedBy(kid) })).sort(byName),
         },
       })
     },
@@ -140,7 +136,7 @@ function card(token: CollectedToken, label: (kid: string) => KeyLabel, now: numb
     origin,
     key,
     expiry: expiryWords(token, now),
-    verified,
+    verified: verified === 1 ? 'once' : `${verified} times`,
     header: JSON.stringify(header, undefined, 2),
     payload: JSON.stringify(payload, undefined, 2),
     jwt,

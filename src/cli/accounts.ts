@@ -1,8 +1,207 @@
 import { type Command, InvalidArgumentError } from 'commander'
-import { Like } from 'typeorm'
 import type { Account } from '../accounts/account-store.ts'
 import { newAccount } from '../accounts/first-account.ts'
 import { createPasswords } from '../accounts/password.ts'
 import { toRfc3339 } from '../clock.ts'
 import { NotFound, Refused } from '../errors.ts'
 import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
+import { type Session, withSession } from './session.ts'
+import { table } from './table.ts'
+import { fromNow } from './words.ts'
+
+const SIGN_OUT =
+  '\nSessions and refresh tokens end at once. Access tokens in JWT format are checked without asking\n' +
+  'Keyturn and stay valid until they expire (tokens.accessToken).'
+
+export function addAccounts(program: Command, context: Context): void {
+  const accounts = program.command('accounts').description('the people who sign in')
+  const session = (work: (session: Session) => Promise<void>) => withSession(program, context, work)
+  /** A command about one person. */
+  const about = (
+    name: string,
+    description: string,
+    work: (account: Account, session: Session) => Promise<Answer>,
+  ) =>
+    accounts
+      .command(name)
+      .description(description)
+      .argument('<username>')
+      .option(...JSON_OPTION)
+      .action((username: string, options: JsonOption) =>
+        session(async (open) => {
+          const answer = await work(await findAccount(username, open), open)
+          printAnswer(answer, options, context)
+          await warnWithoutAdministrator(open, context)
+        }),
+      )
+
+  accounts
+    .command('list')
+    .description('everybody, in order of user name')
+    .option(...JSON_OPTION)
+    .action((options: JsonOption) => session((open) => listAccounts(open, context, options)))
+  accounts
+    .command('add')
+    .description('add a person with a password for the first sign-in, which is shown once')
+    .argument('<username>', 'case does not matter', usernameArgument)
+    .option('--name <name>', 'as clients see it')
+    .option('--email <address>', 'as clients see it; not verified')
+    .option('--administrator', 'may use the admin pages')
+    .option(...JSON_OPTION)
+    .action((username: string, options: AddOptions) =>
+      session(async (open) => {
+        printAnswer(await addAccount(username, options, open, context), options, context)
+        await warnWithoutAdministrator(open, context)
+      }),
+    )
+  about('passwd', 'make a new password for one sign-in, which is shown once', renewPassword)
+  about('disable', 'let a person sign in no more, and sign them out', disableAccount).addHelpText(
+    'after',
+    SIGN_OUT,
+  )
+  about('enable', 'let a disabled person sign in again', enableAccount)
+  about('remove', 'forget a person and what they agreed to, and sign them out', removeAccount)
+    .addHelpText('after', SIGN_OUT)
+    .addHelpText('after', 'A person of the same name who is added later is somebody else.')
+}
+
+/** What became of an account. */
+interface Answer {
+  readonly words: string
+  readonly account: Account
+  readonly oneTimePassword?: string
+}
+
+interface AddOptions extends JsonOption {
+  readonly name?: string
+  readonly email?: string
+  readonly administrator?: true
+}
+
+async function listAccounts(
+  { stores, now }: Session,
+  context: Context,
+  { json }: JsonOption,
+): Promise<void> {
+  const accounts = await stores.accounts.list()
+  if (json) return printJson(context, accounts.map(accountRow))
+  if (accounts.length === 0) {
+    return context.print(
+      'There is nobody yet. The first start of the server adds an administrator.',
+    )
+  }
+  const rows = accounts.map((account) => [
+    account.username,
+    account.name ?? '-',
+    account.email ?? '-',
+    account.isAdministrator ? 'administrator' : 'person',
+    standing(account),
+    fromNow(account.createdAt, now),
+  ])
+  context.print(table(['USER NAME', 'NAME', 'EMAIL', 'ROLE', 'STANDING', 'ADDED'], rows, context))
+}
+
+function standing({ isDisabled, mustChangePassword }: Account): string {
+  if (isDisabled) return 'disabled'
+  return mustChangePassword ? 'must change password' : 'enabled'
+}
+
+async function addAccount(
+  username: string,
+  { name, email, administrator }: AddOptions,
+  { stores, config }: Session,
+  { clock }: Context,
+): Promise<Answer> {
+  const details = {
+    username,
+    name: name ?? null,
+    email: email ?? null,
+    isAdministrator: administrator === true,
+  }
+  const made = await newAccount(details, createPasswords(config.password.argon2), clock)
+  if (!(await stores.accounts.add(made.account))) {
+    throw new Refused(`There is an account ${made.account.username} already.`)
+  }
+  return { words: 'Added', ...made }
+}
+
+async function renewPassword(account: Account, session: Session): Promise<Answer> {
+  const passwords = createPasswords(session.config.password.argon2)
+  const { oneTimePassword, account: fresh } = await newAccount(account, passwords, {
+    now: () => session.now,
+  })
+  const { passwordHash } = fresh
+  const changed = await change(account, { passwordHash, mustChangePassword: true }, session)
+  return { words: 'New password for', account: changed, oneTimePassword }
+}
+
+async function disableAccount(account: Account, session: Session): Promise<Answer> {
+  const changed = await change(account, { isDisabled: true }, session)
+  await endSessions(account, session)
+  return { words: 'Disabled and signed out', account: changed }
+}
+
+async function enableAccount(account: Account, session: Session): Promise<Answer> {
+  return { words: 'Enabled', account: await change(account, { isDisabled: false }, session) }
+}
+
+async function removeAccount(account: Account, session: Session): Promise<Answer> {
+  await session.stores.accounts.remove(account.id)
+  await endSessions(account, session)
+  return { words: 'Removed and signed out', account }
+}
+
+async function change(
+  account: Account,
+  changes: Partial<Account>,
+  { stores, now }: Session,
+): Promise<Account> {
+  const changed: Account = { ...account, ...changes, updatedAt: now }
+  if (await stores.accounts.update(changed)) return changed
+  throw new NotFound(`Account ${account.username} was removed meanwhile.`)
+}
+
+async function endSessions({ id }: Account, { stores }: Session): Promise<void> {
+  const { signOut } = await import('./sign-out.ts')
+  await signOut(stores.dataSource, id)
+}
+
+async function findAccount(username: string, { stores }: Session): Promise<Account> {
+  const account = await stores.accounts.findByUsername(username)
+  if (account) return account
+  throw new NotFound(`There is no account ${username}. See: keyturn accounts list`)
+}
+
+/** The first start adds an administrator only where there is nobody at all. */
+async function warnWithoutAdministrator({ stores }: Session, { warn }: Context): Promise<void> {
+  const accounts = await stores.accounts.list()
+  if (accounts.some((account) => account.isAdministrator && !account.isDisabled)) return
+  warn('No enabled account is an administrator. Add one: keyturn accounts add NAME --administrator')
+}
+
+function printAnswer(
+  { words, account, oneTimePassword }: Answer,
+  { json }: JsonOption,
+  context: Context,
+): void {
+  if (json) {
+    const secret = oneTimePassword === undefined ? {} : { oneTimePassword }
+    printJson(context, { ...accountRow(account), ...secret })
+    return
+  }
+  context.print(`${words} ${account.username}.`)
+  if (oneTimePassword === undefined) return
+  context.print(
+    `Password ${oneTimePassword}\nIt is shown this once and must be changed at the next sign-in.`,
+  )
+}
+
+function accountRow({ passwordHash: _, createdAt, updatedAt, ...account }: Account) {
+  return { ...account, createdAt: toRfc3339(createdAt), updatedAt: toRfc3339(updatedAt) }
+}
+
+/** What the sign-in page takes as a user name. */
+function usernameArgument(text: string): string {
+  if (/^[^\p{Cc}\p{Cs}]{1,255}$/u.test(text) && text === text.trim()) return text
+  throw new InvalidArgumentError('It must have 1 to 255 characters and no spaces around it.')
+}

@@ -36,9 +36,9 @@ export function addConfig(program: Command, context: Context): void {
 function checkConfig(program: Command, context: Context, { json }: JsonOption): void {
   try {
     const { warnings } = loadCommandConfig(program, context)
-    if (json) return printJson(context, { ok: true, violations: [], warnings })
-    context.print('The configuration is valid.')
-    for (const warning of warnings) context.print(`Warning: ${warning}`)
+    const lines = ['The configuration is valid.', ...warnings.map((text) => `Warning: ${text}`)]
+    if (json) printJson(context, { ok: true, violations: [], warnings })
+    else context.print(lines.join('\n'))
   } catch (error) {
     if (json && error instanceof ConfigInvalid) {
       printJson(context, { ok: false, violations: error.violations, warnings: [] })

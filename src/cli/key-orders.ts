@@ -2,6 +2,7 @@ import { userInfo } from 'node:os'
 import type { Command } from 'commander'
 import { toRfc3339 } from '../clock.ts'
 import { KeyturnError } from '../errors.ts'
+import type { KeyFacts } from '../keys/key.ts'
 import {
   activeKey,
   allStates,
@@ -32,8 +33,7 @@ import { instant, instantArgument, span } from './words.ts'
 interface OrderOptions extends Order, JsonOption {}
 
 export function addKeyOrders(keys: Command, program: Command, context: Context): void {
-  const session = (work: (session: Session) => Promise<void>) =>
-    withSession(program, context, work)
+  const session = (work: (session: Session) => Promise<void>) => withSession(program, context, work)
   const order = (name: string, description: string) =>
     keys
       .command(name)
@@ -64,7 +64,7 @@ export function addKeyOrders(keys: Command, program: Command, context: Context):
     .addHelpText('after', '\nIt asks no questions: an emergency is one command.')
     .action(async (kid: string | undefined, options: RevokeOptions, command: Command) => {
       const target = targetOf(kid, options)
-      if (!target) return command.error("error: name a KID, or --ring and --created-before", USAGE)
+      if (!target) return command.error('error: name a KID, or --ring and --created-before', USAGE)
       await session((open) => revoke(target, options, open, context))
     })
 }
@@ -99,7 +99,7 @@ async function promote(
   const { policies, now } = session
   const before = await openRings(session)
   const state = findState(before, policies, kid, now)
-  if (state.phase === 'pre-active') warnOfEarlyKey(state.key, session, context)
+  if (state.phase === 'pre-active') warnOfEarlyKey(`Key ${kid}`, state.key, session, context)
   const action = orderPromotion(before, policies, { kid, force, now, actor, reason })
   const facts = await perform(action, session)
   const states = ringStates(facts, policies.policyFor(state.key.ring), now)
@@ -161,7 +161,7 @@ async function revoke(
     return printJson(context, { ring, revoked, active, tail: price, keys: states.map(keyRow) })
   }
   for (const kid of revoked) context.print(`Revoked  ${kid}`)
-  for (const line of situation(states, session)) context.print(line)
+  context.print(situation(states, session).join('\n'))
 }
 
 /** Records or makes what was ordered, then turns the rings as a server would. */
@@ -183,15 +183,15 @@ function report(
   session: Session,
   context: Context,
 ): void {
-  if (json) {
-    return printJson(context, {
+  if (!json) context.print(situation(states, session).join('\n'))
+  else {
+    printJson(context, {
       ring: next?.key.ring ?? null,
       kid: next?.key.kid ?? null,
       activatesAt: next ? toRfc3339(next.activatesAt) : null,
       keys: states.map(keyRow),
     })
   }
-  for (const line of situation(states, session)) context.print(line)
 }
 
 /** Who signs, who is next, and when a running server knows. */
@@ -211,7 +211,8 @@ function situation(
 
 /** The price of a key that signs before relying parties are sure to know it. */
 function warnOfEarlyKey(
-  { kid, ring, createdAt }: Pick<ShownKey, 'kid' | 'ring' | 'createdAt'>,
+  name: string,
+  { ring, createdAt }: Pick<KeyFacts, 'ring' | 'createdAt'>,
   { policies, config, now }: Session,
   context: Context,
 ): void {
@@ -220,7 +221,8 @@ function warnOfEarlyKey(
   if (lead >= policy.propagation) return
   if (!policy.published) {
     const most = span(Math.max(0, policy.maxRingAge + policy.clockSkew - lead))
-    return context.warn(`Other nodes may refuse what key ${kid} signs for up to ${most}.\n`)
+    context.warn(`${name} is new: other nodes may not know it for up to ${most}.\n`)
+    return
   }
   const rows = promotionPrice(lead, config.rotation).map(({ model, examples, failsFor }) => [
     model,
@@ -228,9 +230,9 @@ function warnOfEarlyKey(
     examples,
   ])
   context.warn(
-    `Key ${kid} has been published for ${span(lead)}. Nodes and HTTP caches may hide it for ` +
-      `${span(timeToReach(config.rotation))}, and these relying parties for longer. If it signs ` +
-      `now, they refuse its tokens for as long as this, at most:\n`,
+    `${name} has been published for ${span(lead)}. Nodes and HTTP caches may hide it for ` +
+      `${span(timeToReach(config.rotation))}, and relying parties keep keys for some time. If it ` +
+      'signs now, these refuse its tokens, for as long as this at most:\n',
   )
   context.warn(`${table(['KEEPS KEYS', 'FAILS FOR', 'SUCH AS'], rows, context)}\n`)
 }
@@ -254,11 +256,12 @@ function warnOfRevocation(
     const isMade = before.keys.some((key) => key.kid === successor.kid)
     const name = isMade ? `Key ${successor.kid}` : 'A key that is made now'
     context.warn(`${name} (generation ${successor.generation}) takes over.\n`)
-    warnOfEarlyKey({ ...successor, kid: isMade ? successor.kid : 'made now' }, session, context)
+    warnOfEarlyKey(name, successor, session, context)
   }
   if (!policy.published) {
     const most = span(policy.maxRingAge)
-    return context.warn(`Other nodes may accept what it signed for up to ${most}.\n`)
+    context.warn(`Nodes may accept what it signed for up to ${most}.\n`)
+    return
   }
   const rows = revocationPriceOf(ring, session).map((row) => [
     row.model,
@@ -268,7 +271,7 @@ function warnOfRevocation(
   ])
   context.warn(
     `${revoked.length === 1 ? `Key ${revoked[0]} leaves` : `${revoked.length} keys leave`} the ` +
-      'JWKS. Relying parties may go on trusting for as long as this, at most:\n',
+      'JWKS. Relying parties may go on trusting what was signed, for as long as this at most:\n',
   )
   context.warn(`${table(['KEEPS KEYS', 'TRUSTS FOR', 'UNTIL', 'SUCH AS'], rows, context)}\n`)
 }

@@ -56,11 +56,15 @@ const VERBS: Readonly<Record<ChangeType, string>> = {
   delete: 'is deleted',
 }
 
-/** @example 'generation 2 (XiPJ...) becomes active: as planned when it was made' */
-export function changeWords(change: Change, policy: RingPolicy): string {
-  const key = `generation ${change.generation}${change.kid === null ? '' : ` (${change.kid})`}`
-  const isHidden = change.type === 'unpublish' && !policy.published
-  return `${key} ${isHidden ? 'verifies no more' : VERBS[change.type]}: ${change.reason}`
+/** @example changeWords(change, policy) // 'becomes active: as planned when it was made' */
+export function changeWords({ type, reason }: Change, { published }: RingPolicy): string {
+  const isHidden = type === 'unpublish' && !published
+  return `${isHidden ? 'verifies no more' : VERBS[type]}: ${reason}`
+}
+
+/** @example keyWords(change) // 'generation 2 (B5kV3ooH...)'; a key yet to be made has no kid */
+export function keyWords({ generation, kid }: Pick<Change, 'generation' | 'kid'>): string {
+  return `generation ${generation}${kid === null ? '' : ` (${kid.slice(0, 8)}...)`}`
 }
 
 export function changeRow({ at, ring, generation, kid, type, reason, readers }: Change) {

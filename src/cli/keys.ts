@@ -1,11 +1,19 @@
 import type { Command } from 'commander'
 import { type Change, forecast, futureOf } from '../keys/forecast.ts'
-import { allStates, isRevocationOf } from '../keys/lifecycle.ts'
+import { allStates, isRevocationOf, ringNames } from '../keys/lifecycle.ts'
 import { findState } from '../keys/operate.ts'
 import type { RotationPolicies } from '../keys/policy.ts'
 import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
 import { addKeyOrders } from './key-orders.ts'
-import { changeRow, changeWords, eventRow, eventWords, keyRow, nextWords } from './key-words.ts'
+import {
+  changeRow,
+  changeWords,
+  eventRow,
+  eventWords,
+  keyRow,
+  keyWords,
+  nextWords,
+} from './key-words.ts'
 import { openRings } from './rings.ts'
 import { type Session, withSession } from './session.ts'
 import { pairs, table } from './table.ts'
@@ -13,8 +21,7 @@ import { countArgument, durationArgument, fromNow, instant, instantOrNull, span 
 
 export function addKeys(program: Command, context: Context): void {
   const keys = program.command('keys').description('see the signing keys and turn them')
-  const session = <T>(work: (session: Session) => Promise<T>) =>
-    withSession(program, context, work)
+  const session = <T>(work: (session: Session) => Promise<T>) => withSession(program, context, work)
 
   keys
     .command('list')
@@ -122,7 +129,8 @@ const DEFAULT_STEPS = 3
 async function showPlan(session: Session, context: Context, options: PlanOptions): Promise<void> {
   const { policies, now, config } = session
   const { until, steps = until === undefined ? DEFAULT_STEPS : Infinity } = options
-  const { due, changes, warnings } = forecast(await openRings(session), policies, {
+  const facts = await openRings(session)
+  const { due, changes, warnings } = forecast(facts, policies, {
     now,
     steps,
     until: until === undefined ? Infinity : now + until,
@@ -135,19 +143,19 @@ async function showPlan(session: Session, context: Context, options: PlanOptions
       warnings,
     })
   }
+  const inWords = (list: readonly Change[]) =>
+    ringNames(facts, policies)
+      .filter((ring) => list.some((change) => change.ring === ring))
+      .map((ring) => ringPlan(ring, list, policies, now))
+      .join('\n\n')
   for (const warning of warnings) context.warn(warning)
-  if (due.length === 0) context.print('Nothing has to be done now.')
+  if (due.length === 0) context.print('Nothing has to be done now.\n')
   else {
     const within = span(config.rotation.refreshInterval)
-    context.print(`Due now; a running server does it within ${within}:\n`)
-    for (const ring of ringsOf(due)) context.print(ringPlan(ring, due, policies, now))
+    context.print(`Due now; a running server does it within ${within}:\n\n${inWords(due)}\n`)
   }
-  context.print('\nWhat comes next, if nobody asks for anything:\n')
-  for (const ring of ringsOf(changes)) context.print(ringPlan(ring, changes, policies, now))
-}
-
-function ringsOf(changes: readonly Change[]): readonly string[] {
-  return [...new Set(changes.map((change) => change.ring))]
+  const future = inWords(changes) || '  nothing'
+  context.print(`What comes next, if nobody asks for anything:\n\n${future}`)
 }
 
 /** The changes of one ring, by instant. */
@@ -164,11 +172,11 @@ function ringPlan(
     ...own
       .filter((change) => change.at === at)
       .flatMap((change) => [
-        `    ${changeWords(change, policy)}`,
+        `    ${keyWords(change)} ${changeWords(change, policy)}`,
         ...(change.readers === null ? [] : [`      relying parties: ${change.readers}`]),
       ]),
   ])
-  return [ring, ...lines, ''].join('\n')
+  return [ring, ...lines].join('\n')
 }
 
 async function listEvents(session: Session, context: Context, { json }: JsonOption): Promise<void> {

@@ -11,15 +11,13 @@ const UNITS = [
   ['second', 1],
 ] as const
 
-const relative = new Intl.RelativeTimeFormat('en')
-
 /** @example fromNow(now + 76 * 86400, now) // 'in 76 days' */
 export function fromNow(at: number, now: number): string {
   const seconds = at - now
   if (seconds === 0) return 'now'
   // "in 36 hours" says more than "in 2 days".
   const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= 2 * size) ?? ['second', 1]
-  return relative.format(Math.round(seconds / size), unit)
+  return new Intl.RelativeTimeFormat('en').format(Math.round(seconds / size), unit)
 }
 
 /** @example instant(at, now) // '2026-02-06T10:00:00Z (in 76 days)' */

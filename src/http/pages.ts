@@ -23,6 +23,11 @@ const OUR_FAULT: Words = {
   message: 'This is our fault, not yours. Please try again in a moment.',
 }
 
+const START_AGAIN: Words = {
+  title: 'Please start again',
+  message: 'Open the address that your device shows once more and enter its code there.',
+}
+
 const NOT_FOUND: Words = {
   title: 'Page not found',
   message: 'There is nothing at this address.',
@@ -104,6 +109,13 @@ export function providerPages({ views, log }: PageOptions) {
           if (error && !(error.name in DEVICE_PROBLEMS)) {
             const isOurs = out?.error === 'server_error'
             logProviderError(log, { errorId: createErrorId(), ctx, error, isOurs })
+          }
+          const { session } = ctx.oidc
+          if (error && session && session.exp === undefined) {
+            // Nobody's browser holds this session, so a form could not come back to it, and
+            // oidc-provider cannot save it any more.
+            Object.assign(session, { touched: false })
+            return views.render(ctx, 'error', { ...START_AGAIN, status: 400 })
           }
           const fallback = 'That did not work. Please enter the code again.'
           const problem = error && (DEVICE_PROBLEMS[error.name] ?? fallback)

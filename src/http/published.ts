@@ -115,7 +115,8 @@ function respond(
     'access-control-allow-origin': '*',
     'x-content-type-options': 'nosniff',
   }
-  if (fresh(request.headers, { etag })) {
+  // `no-cache` in a request is for the caches on its way; the origin may still say "not modified".
+  if (fresh({ 'if-none-match': request.headers['if-none-match'] }, { etag })) {
     response.writeHead(304, headers).end()
     return
   }

@@ -65,17 +65,20 @@ export interface TestServerOptions {
   /** Laid over the settings of the tests, in the shape of a configuration file. */
   readonly settings?: Readonly<Record<string, unknown>>
   readonly clock?: Clock
+  /** Path of the issuer. */
+  readonly path?: string
 }
 
 /** The settings of a server under test: its own folder and ports, nothing shared. */
 export async function testSettings(
   folder: string,
   settings: Readonly<Record<string, unknown>> = {},
+  path = '',
 ): Promise<Config> {
   const port = await freePort()
   const file = join(folder, 'keyturn.yaml')
   const text = stringify({
-    issuer: `http://localhost:${port}`,
+    issuer: `http://localhost:${port}${path}`,
     http: { port, host: 'localhost' },
     management: { port: 0 },
     database: { url: `sqlite:${join(folder, 'keyturn.db')}` },
@@ -97,7 +100,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const { clock = systemClock } = options
   const folder = await temporaryFolder()
   try {
-    const config = await testSettings(folder.path, options.settings)
+    const config = await testSettings(folder.path, options.settings, options.path)
     await addPerson(config, clock)
     const log = pino({ level: process.env.KEYTURN_TEST_LOG ?? 'silent' })
     const server = await startServer(config, { log, clock })

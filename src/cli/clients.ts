@@ -1,0 +1,212 @@
+import { readFile } from 'node:fs/promises'
+import { text } from 'node:stream/consumers'
+import type { Command } from 'commander'
+import { toRfc3339 } from '../clock.ts'
+import { NotFound, Refused } from '../errors.ts'
+import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
+import { type Session, withSession } from './session.ts'
+import { table } from './table.ts'
+import { fromNow } from './words.ts'
+
+type Metadata = Readonly<Record<string, unknown>>
+type Client = Awaited<ReturnType<Session['stores']['clients']['list']>>[number]
+
+export function addClients(program: Command, context: Context): void {
+  const clients = program.command('clients').description('the applications that people sign in to')
+  const session = (work: (session: Session) => Promise<void>) => withSession(program, context, work)
+
+  clients
+    .command('list')
+    .description('every client, in order of client_id')
+    .option(...JSON_OPTION)
+    .action((options: JsonOption) => session((open) => listClients(open, context, options)))
+  clients
+    .command('show')
+    .description('the metadata of one client; never its secret')
+    .argument('<id>')
+    .option(...JSON_OPTION)
+    .action((id: string, options: JsonOption) =>
+      session((open) => showClient(id, open, context, options)),
+    )
+  clients
+    .command('add')
+    .description(
+      'register a client; a secret that it needs and is not given is made and shown once',
+    )
+    .option('--id <client_id>', 'made if it is not given')
+    .option('--name <text>', 'shown when people are asked for consent')
+    .option('--redirect-uri <uri...>', 'where people come back to after a sign-in')
+    .option('--post-logout-redirect-uri <uri...>', 'where they may come back to after a sign-out')
+    .option('--grant-type <type...>', 'such as authorization_code refresh_token')
+    .option('--public', 'an app that can keep no secret: in a browser or on a phone')
+    .option('--native', 'an app on a phone or desktop, whose redirect URIs may have other schemes')
+    .option('--scope <scopes>', 'all that it may ask for, such as "openid email"')
+    .option('--id-token-alg <alg>', 'signs its ID tokens; needs a ring; RS256 unless told')
+    .option('--secret-stdin', 'read its secret from standard input')
+    .option('--file <file>', 'read metadata (RFC 7591) from a JSON file, - for standard input')
+    .option(...JSON_OPTION)
+    .action(async (options: AddOptions, command: Command) => {
+      if (options.secretStdin && options.file === '-') {
+        return command.error('error: --secret-stdin and --file - both read standard input', {
+          exitCode: 2,
+        })
+      }
+      const given = await readMetadata(options, context)
+      await session((open) => addClient(given, open, context, options))
+    })
+  clients
+    .command('remove')
+    .description('forget a client; what it was given stops working')
+    .argument('<id>')
+    .option(...JSON_OPTION)
+    .action((id: string, options: JsonOption) =>
+      session((open) => removeClient(id, open, context, options)),
+    )
+}
+
+interface AddOptions extends JsonOption {
+  readonly id?: string
+  readonly name?: string
+  readonly redirectUri?: readonly string[]
+  readonly postLogoutRedirectUri?: readonly string[]
+  readonly grantType?: readonly string[]
+  readonly public?: true
+  readonly native?: true
+  readonly scope?: string
+  readonly idTokenAlg?: string
+  readonly secretStdin?: true
+  readonly file?: string
+}
+
+async function listClients(
+  { stores, now }: Session,
+  context: Context,
+  { json }: JsonOption,
+): Promise<void> {
+  const clients = await stores.clients.list()
+  if (json) return printJson(context, clients.map(clientRow))
+  if (clients.length === 0) return context.print('There are no clients. See: keyturn clients add')
+  const rows = clients.map(({ id, metadata, source, updatedAt }) => [
+    id,
+    String(metadata.client_name ?? '-'),
+    metadata.token_endpoint_auth_method === 'none' ? 'public' : 'confidential',
+    source === 'config' ? 'configuration' : 'operator',
+    fromNow(updatedAt, now),
+  ])
+  context.print(table(['CLIENT', 'NAME', 'KIND', 'DEFINED BY', 'CHANGED'], rows, context))
+}
+
+async function showClient(
+  id: string,
+  { stores }: Session,
+  context: Context,
+  { json }: JsonOption,
+): Promise<void> {
+  const client = clientRow(await findClient(id, stores.clients))
+  if (json) return printJson(context, client)
+  const by = client.source === 'config' ? 'the configuration' : 'an operator'
+  context.print(`Defined by ${by}, changed ${client.updatedAt}.`)
+  context.print(JSON.stringify(client.metadata, null, 2))
+}
+
+async function addClient(
+  given: Metadata,
+  { stores, config, policies }: Session,
+  context: Context,
+  { json }: JsonOption,
+): Promise<void> {
+  const { completeClient, validateClient } = await import('./client-metadata.ts')
+  const { metadata, generatedSecret } = completeClient(given)
+  const id = metadata.client_id
+  if (config.clients.some((client) => client.client_id === id)) throw configured(id)
+  const unknown = await validateClient(metadata, config, policies)
+  if (!(await stores.clients.add(metadata))) {
+    throw new Refused(`There is a client ${id} already. See: keyturn clients show ${id}`)
+  }
+  if (unknown.length > 0) context.warn(`Not known and without effect: ${unknown.join(', ')}`)
+  if (json) {
+    const secret = generatedSecret === undefined ? {} : { client_secret: generatedSecret }
+    return printJson(context, { ...withoutSecret(metadata), ...secret })
+  }
+  context.print(`Added client ${id}.`)
+  if (generatedSecret !== undefined) {
+    context.print(`Secret ${generatedSecret}\nIt is shown this once.`)
+  }
+}
+
+async function removeClient(
+  id: string,
+  { stores, config }: Session,
+  context: Context,
+  { json }: JsonOption,
+): Promise<void> {
+  const { source } = await findClient(id, stores.clients)
+  if (source === 'config' || config.clients.some((client) => client.client_id === id)) {
+    throw configured(id)
+  }
+  await stores.clients.remove(id)
+  if (json) return printJson(context, { client_id: id, removed: true })
+  context.print(`Removed client ${id}.`)
+}
+
+function configured(id: string): Refused {
+  return new Refused(
+    `Client ${id} is defined by the configuration, which is written into the store at every ` +
+      'start. Change or remove it there, under clients, and restart.',
+  )
+}
+
+async function findClient(id: string, clients: Session['stores']['clients']): Promise<Client> {
+  const client = await clients.find(id)
+  if (client) return client
+  throw new NotFound(`There is no client ${id}. See: keyturn clients list`)
+}
+
+/** What flags say, over what a file says. */
+async function readMetadata(options: AddOptions, { stdin }: Context): Promise<Metadata> {
+  const { file } = options
+  const base = file === undefined ? {} : parseMetadata(await readSource(file, stdin), file)
+  const secret = options.secretStdin ? (await text(stdin)).replace(/\r?\n$/, '') : undefined
+  const flags = {
+    client_id: options.id,
+    client_name: options.name,
+    redirect_uris: options.redirectUri,
+    post_logout_redirect_uris: options.postLogoutRedirectUri,
+    grant_types: options.grantType,
+    token_endpoint_auth_method: options.public && 'none',
+    application_type: options.native && 'native',
+    scope: options.scope,
+    id_token_signed_response_alg: options.idTokenAlg,
+    client_secret: secret,
+  }
+  const said = Object.entries(flags).filter(([, value]) => value !== undefined)
+  return { ...base, ...Object.fromEntries(said) }
+}
+
+async function readSource(file: string, stdin: Context['stdin']): Promise<string> {
+  if (file === '-') return text(stdin)
+  return readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new Refused(`The file ${file} cannot be read: ${error.message}`)
+  })
+}
+
+function parseMetadata(json: string, file: string): Metadata {
+  const name = file === '-' ? 'Standard input' : `The file ${file}`
+  try {
+    const value: unknown = JSON.parse(json)
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+      return value as Metadata // an object of JSON has names and values
+    }
+  } catch (error) {
+    throw new Refused(`${name} is not JSON: ${error instanceof Error ? error.message : error}`)
+  }
+  throw new Refused(`${name} holds no JSON object with client metadata (RFC 7591).`)
+}
+
+function clientRow({ id, metadata, source, updatedAt }: Client) {
+  return { id, source, updatedAt: toRfc3339(updatedAt), metadata: withoutSecret(metadata) }
+}
+
+function withoutSecret(metadata: Metadata): Metadata {
+  return metadata.client_secret === undefined ? metadata : { ...metadata, client_secret: '***' }
+}

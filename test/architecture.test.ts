@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { glob } from 'node:fs/promises'
+import { dirname, join, relative } from 'node:path'
+import { describe, it } from 'node:test'
+
+/** Rules of ARCHITECTURE.md that import lines and single words can hold. */
+
+const SRC = join(import.meta.dirname, '../src')
+const files = (await Array.fromAsync(glob('**/*.ts', { cwd: SRC }))).map((name) => {
+  const text = readFileSync(join(SRC, name), 'utf8')
+  const imports = [
+    ...text.matchAll(/^(?:import|export) [^;'"]*?from '([^']+)'|^import '([^']+)'/gm),
+  ]
+    .map((match) => match[1] ?? match[2] ?? '')
+    .map((from) => (from.startsWith('.') ? relative(SRC, join(SRC, dirname(name), from)) : from))
+  return { name, text, imports }
+})
+
+const PURE = ['key', 'policy', 'lifecycle', 'plan', 'operate', 'forecast', 'price'].map(
+  (n) => `keys/${n}.ts`,
+)
+
+function importsOf(select: (name: string) => boolean) {
+  return files
+    .filter(({ name }) => select(name))
+    .flatMap(({ name, imports }) => imports.map((from) => ({ name, from })))
+}
+
+describe('the source', () => {
+  it('is found', () => assert.ok(files.length > 50))
+
+  it('keeps the core pure: it imports itself, the errors and names of instants', () => {
+    const allowed = [...PURE, 'errors.ts', 'clock.ts']
+    const foreign = importsOf((name) => PURE.includes(name)).filter(
+      ({ from }) => !allowed.includes(from),
+    )
+    assert.deepEqual(foreign, [])
+  })
+
+  it('keeps keys/ free of databases, HTTP and oidc-provider', () => {
+    const foreign = importsOf((name) => name.startsWith('keys/')).filter(
+      ({ from }) =>
+        ['typeorm', 'koa', 'oidc-provider', 'better-sqlite3'].includes(from) ||
+        /^(store|http|oidc|accounts|config|cli)\//.test(from),
+    )
+    assert.deepEqual(foreign, [])
+  })
+
+  it('points inwards: only main.ts, stores.ts and the CLI know everyone', () => {
+    const composed = importsOf((name) => !/^(main|stores|cli)\.ts$|^cli\//.test(name)).filter(
+      ({ from }) => /^(main|stores|cli)\.ts$|^cli\//.test(from),
+    )
+    assert.deepEqual(composed, [])
+    const storeKnowsHttp = importsOf((name) => name.startsWith('store/')).filter(({ from }) =>
+      /^(http|oidc)\//.test(from),
+    )
+    assert.deepEqual(storeKnowsHttp, [])
+  })
+
+  it('reads the clock in one file', () => {
+    const readers = files.filter(({ text }) =>
+      /Date\.now\(|new Date\(\)|performance\.now\(/.test(text),
+    )
+    assert.deepEqual(
+      readers.map(({ name }) => name),
+      ['clock.ts'],
+    )
+  })
+
+  it('reads the environment in the CLI only', () => {
+    const readers = files.filter(({ text }) =>
+      /process\.env\b/.test(text.replace(/^ \*.*$|`process\.env`/gm, '')),
+    )
+    assert.deepEqual(
+      readers.map(({ name }) => name),
+      ['cli.ts'],
+    )
+  })
+
+  it('has named exports only and no barrels', () => {
+    for (const { name, text } of files) {
+      assert.doesNotMatch(text, /^export default/m, name)
+      assert.doesNotMatch(text, /^export \* from/m, name)
+    }
+  })
+})

@@ -1,0 +1,88 @@
+import { pino } from 'pino'
+import { type Demo, demoConfig, startDemo } from '../../demo/demo.ts'
+import { type Clock, systemClock } from '../../src/clock.ts'
+import { rotationPolicies } from '../../src/config/policies.ts'
+import type { Config } from '../../src/config/schema.ts'
+import { orderRotation } from '../../src/keys/operate.ts'
+import { applyAction, loadRings } from '../../src/keys/rotate.ts'
+import { openStores } from '../../src/stores.ts'
+import { freePort } from '../support/server.ts'
+import { temporaryFolder } from '../support/temporary.ts'
+
+/** The demo on ports and in a folder of its own, with what a test does to it. */
+export interface TestDemo extends Demo, AsyncDisposable {
+  readonly config: Config
+  /** Moves Keyturn's clock forward; the ring follows before this resolves. */
+  advance(seconds: number): Promise<void>
+  /** What `keyturn keys rotate` does, through connections of its own. */
+  rotate(ring: string): Promise<void>
+  /** The kids in the JWKS, as anybody can see them. */
+  publishedKids(): Promise<readonly string[]>
+}
+
+export async function startTestDemo(): Promise<TestDemo> {
+  const folder = await temporaryFolder()
+  const clock = movableClock()
+  try {
+    const config = demoConfig({
+      env: {},
+      serverPort: await freePort(),
+      appPort: await freePort(),
+      managementPort: 0,
+      folder: folder.path,
+    })
+    const log = pino({ level: process.env.KEYTURN_TEST_LOG ?? 'silent' })
+    const demo = await startDemo(config, { log, clock })
+    const { scheduler } = demo.server
+    return {
+      ...demo,
+      config,
+      async advance(seconds) {
+        clock.advance(seconds)
+        await scheduler.runOnce()
+      },
+      async rotate(ring) {
+        await orderFromOutside(config, clock, ring)
+        await scheduler.runOnce()
+      },
+      async publishedKids() {
+        const response = await fetch(`${config.issuer}/jwks`)
+        // The cast says what an RFC 7517 JWK Set is.
+        const { keys } = (await response.json()) as { keys: readonly { kid: string }[] }
+        return keys.map((key) => key.kid)
+      },
+      [Symbol.asyncDispose]: async () => {
+        await demo.close()
+        await folder.remove()
+      },
+    }
+  } catch (error) {
+    await folder.remove()
+    throw error
+  }
+}
+
+async function orderFromOutside(config: Config, clock: Clock, ring: string): Promise<void> {
+  const stores = await openStores(config, clock)
+  try {
+    const sealer = await stores.openSealer()
+    const facts = await loadRings(stores.keys, sealer, new Map())
+    const order = { ring, now: clock.now(), actor: 'test', reason: 'to see what happens' }
+    const action = orderRotation(facts, rotationPolicies(config), order)
+    await applyAction(action, facts, { store: stores.keys, sealer })
+  } finally {
+    await stores.close()
+  }
+}
+
+/** The system's clock, moved forward. */
+function movableClock(): Clock & { advance(seconds: number): void } {
+  let ahead = 0
+  return {
+    ...systemClock,
+    now: () => systemClock.now() + ahead,
+    advance: (seconds) => {
+      ahead += seconds
+    },
+  }
+}

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { keyturnIn } from './keyturn.ts'
+
+const URI = ['--redirect-uri', 'https://shop.example/callback']
+
+describe('clients', () => {
+  it('add makes a secret that is shown once, list and show never tell it', async () => {
+    await using cli = await keyturnIn()
+    const added = await cli.json<{ client_secret: string }>(['clients', 'add', '--id', 'a', ...URI])
+    assert.match(added.client_secret, /^[\w-]{43}$/)
+    const [list, shown, again] = await Promise.all([
+      cli.json<{ id: string; source: string }[]>(['clients', 'list']),
+      cli.run(['clients', 'show', 'a']),
+      cli.run(['clients', 'add', '--id', 'a', ...URI]),
+    ])
+    assert.deepEqual(
+      list.map(({ id, source }) => [id, source]),
+      [['a', 'operator']],
+    )
+    assert.match(shown.out, /"client_secret": "\*\*\*"/)
+    assert.doesNotMatch(JSON.stringify(list) + shown.out, new RegExp(added.client_secret))
+    assert.equal(again.status, 1)
+    assert.match(again.err, /There is a client a already/)
+
+    assert.equal((await cli.run(['clients', 'remove', 'a'])).status, 0)
+    const gone = await cli.run(['clients', 'show', 'a'])
+    assert.equal(gone.status, 1)
+    assert.match(gone.err, /There is no client a/)
+  })
+
+  it('add takes flags, a file and standard input, and a public client gets no secret', async () => {
+    await using cli = await keyturnIn()
+    const file = join(cli.path, 'client.json')
+    await writeFile(file, JSON.stringify({ client_id: 'file', redirect_uris: [URI[1]] }))
+    const [spa, machine, fromFile, fromInput, secret] = await Promise.all([
+      cli.json<object>(['clients', 'add', '--id', 'spa', '--public', ...URI, 'https://b.example/']),
+      cli.json<object>(['clients', 'add', '--id', 'machine', '--grant-type', 'client_credentials']),
+      cli.run(['clients', 'add', '--file', file, '--name', 'From a file', '--id-token-alg=ES256']),
+      cli.run(['clients', 'add', '--file', '-'], '{"redirect_uris":["https://c.example/"]}'),
+      cli.json<object>(['clients', 'add', '--id', 'given', '--secret-stdin', ...URI], 'my own\n'),
+    ])
+    assert.deepEqual(spa, {
+      client_id: 'spa',
+      redirect_uris: [URI[1], 'https://b.example/'],
+      token_endpoint_auth_method: 'none',
+    })
+    assert.deepEqual(Object.keys(machine).sort(), [
+      'client_id',
+      'client_secret',
+      'grant_types',
+      'response_types',
+    ])
+    assert.deepEqual([fromFile.status, fromInput.status], [0, 0])
+    assert.match(fromInput.out, /^Added client [0-9a-f-]{36}\.\nSecret /)
+    assert.equal((secret as { client_secret: string }).client_secret, '***')
+    const stored = await cli.withStores((stores) => stores.clients.find('given'))
+    assert.equal(stored?.metadata.client_secret, 'my own')
+    const named = await cli.withStores((stores) => stores.clients.find('file'))
+    assert.equal(named?.metadata.client_name, 'From a file')
+  })
+
+  it('add refuses what the server could not work with, before it is stored', async () => {
+    await using cli = await keyturnIn()
+    const refused: readonly [readonly string[], RegExp][] = [
+      [['--id-token-alg', 'ES384', ...URI], /no ring does. Add "sig\/ES384: {}"/],
+      [['--id-token-alg', 'HS256', ...URI], /must be 'RS256' or 'ES256'/],
+      [['--redirect-uri', 'shop.example'], /redirect_uris must only contain valid uris/],
+      [['--redirect-uri', 'myapp:/callback'], /must only contain web uris/],
+      [['--grant-type', 'password'], /grant_types can only contain/],
+      [[], /redirect_uris is mandatory/],
+      [['--file', 'nowhere.json'], /nowhere.json cannot be read/],
+    ]
+    const answers = await Promise.all(
+      refused.map(([args]) => cli.run(['clients', 'add', '--id', 'x', ...args])),
+    )
+    for (const [index, { status, err }] of answers.entries()) {
+      const [args, reason] = refused[index] ?? []
+      assert.equal(status, 1, args?.join(' '))
+      assert.match(err, reason ?? /^$/)
+    }
+    assert.deepEqual(await cli.json(['clients', 'list']), [])
+  })
+
+  it('a client of the configuration is changed there and nowhere else', async () => {
+    await using cli = await keyturnIn()
+    const file = join(cli.path, 'keyturn.yaml')
+    const client = { client_id: 'shop', client_secret: 's', redirect_uris: [URI[1]] }
+    await writeFile(file, JSON.stringify({ clients: [client] }))
+    await cli.withStores(({ clients }) => clients.replaceConfigured([client]))
+    const [removed, added] = await Promise.all([
+      cli.run(['clients', 'remove', 'shop', '-c', file]),
+      cli.run(['clients', 'add', '--id', 'shop', ...URI, '-c', file]),
+    ])
+    for (const { status, err } of [removed, added]) {
+      assert.equal(status, 1)
+      assert.match(err, /Client shop is defined by the configuration/)
+    }
+  })
+})

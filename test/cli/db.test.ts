@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { keyturnIn } from './keyturn.ts'
+
+describe('db', () => {
+  it('status fails while migrations are pending, migrate applies them', async () => {
+    await using cli = await keyturnIn()
+    const before = await cli.run(['db', 'status'])
+    assert.equal(before.status, 1)
+    assert.match(before.out, /^MIGRATION +STATUS\nInitial\d+ +pending$/m)
+    assert.match(before.err, /pending. Apply with: keyturn db migrate/)
+
+    const { applied } = await cli.json<{ applied: string[] }>(['db', 'migrate'])
+    assert.match(applied[0] ?? '', /^Initial/)
+    const [status, again] = await Promise.all([
+      cli.json<{ name: string; applied: boolean }[]>(['db', 'status']),
+      cli.run(['db', 'migrate']),
+    ])
+    assert.ok(status.length > 0 && status.every((migration) => migration.applied))
+    assert.equal(again.out, 'The database is up to date.\n')
+  })
+
+  it('a database that cannot be opened is an error with a hint', async () => {
+    await using cli = await keyturnIn({ KEYTURN_DATABASE__URL: 'sqlite:/dev/null/keyturn.db' })
+    const answer = await cli.run(['db', 'status'])
+    assert.equal(answer.status, 1)
+    assert.match(answer.err, /^Cannot open the database sqlite:\/dev\/null\/keyturn.db: /)
+    assert.doesNotMatch(answer.err, /\.ts:\d/)
+  })
+})

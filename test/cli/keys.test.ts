@@ -1,0 +1,221 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { DAY, keyturnIn, kidOf, phasesOf, type Row } from './keyturn.ts'
+
+const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/
+
+describe('keys list, show, plan and events', () => {
+  it('before the first start there are no keys, and the plan says what it will make', async () => {
+    await using cli = await keyturnIn()
+    assert.deepEqual(await cli.json(['keys', 'list']), [])
+    const planned = await cli.json<{ due: { change: string }[] }>(['keys', 'plan'])
+    assert.equal(planned.due.filter(({ change }) => change === 'create').length, 6)
+    assert.deepEqual(await cli.json(['keys', 'list']), [], 'a plan changes nothing')
+  })
+
+  it('show the rings in words and in the JSON that programs rely on', async () => {
+    await using cli = await keyturnIn()
+    await cli.makeRings(20 * DAY)
+    const rows = await cli.json(['keys', 'list'])
+    assert.deepEqual(
+      rows.map(({ ring, generation, phase }) => `${ring} ${generation} ${phase}`),
+      [
+        'sig/RS256 1 active',
+        'sig/RS256 2 pre-active',
+        'sig/ES256 1 active',
+        'sig/ES256 2 pre-active',
+        'cookie 1 active',
+        'cookie 2 pre-active',
+      ],
+    )
+    const [active, standby] = rows
+    assert.ok(active && standby)
+    assert.deepEqual(
+      Object.keys(active).join(' '),
+      'ring generation kid algorithm phase createdAt activatesAt retiresAt unpublishAt protectedBy',
+    )
+    for (const name of ['createdAt', 'activatesAt', 'retiresAt', 'unpublishAt']) {
+      assert.match(String(active[name]), INSTANT, name)
+    }
+    assert.equal(standby.retiresAt, null)
+    assert.equal(typeof active.protectedBy, 'string')
+
+    const [list, events, plan, shown] = await Promise.all([
+      cli.run(['keys', 'list']),
+      cli.run(['keys', 'events']),
+      cli.run(['keys', 'plan', '--until', '75d']),
+      cli.json<Row & { publicJwk: object; next: { change: string }[] }>([
+        'keys',
+        'show',
+        active.kid,
+      ]),
+    ])
+    assert.match(list.out, new RegExp(`1 +active +${active.kid} +retires .* \\(in \\d\\d days\\)`))
+    assert.equal(events.out, 'Nothing has been recorded yet.\n')
+    assert.match(plan.out, /^Nothing has to be done now/)
+    assert.match(plan.out, /generation 2 \(.{8}\.\.\.\) becomes active: as planned/)
+    assert.doesNotMatch(plan.out, /leaves the JWKS:/, 'that is beyond 75 days')
+    assert.deepEqual(Object.keys(shown.publicJwk).sort(), ['alg', 'e', 'kid', 'kty', 'n', 'use'])
+    const future = shown.next.map(({ change }) => change)
+    assert.deepEqual(future, ['retire', 'erase', 'unpublish', 'delete'])
+  })
+
+  it('a key that does not exist, or does not open, is an error that says what to do', async () => {
+    await using cli = await keyturnIn()
+    await cli.makeRings(DAY)
+    const unknown = await cli.run(['keys', 'show', '-'.padEnd(43, 'x')])
+    assert.equal(unknown.status, 1)
+    assert.match(unknown.err, /There is no key -xxx.* See: keyturn keys list/)
+
+    const kid = kidOf(await cli.json(['keys', 'list']), 2)
+    await cli.editKey(kid, { activatesAt: 1 })
+    const broken = await cli.run(['keys', 'list'])
+    assert.equal(broken.status, 1)
+    assert.match(broken.err, new RegExp(`field activatesAt was edited.*keys revoke ${kid}`))
+  })
+})
+
+describe('keys rotate, promote and revoke', () => {
+  it('rotate lets a standby that RPs know sign at once and makes a fresh one', async () => {
+    await using cli = await keyturnIn()
+    await cli.makeRings(15 * DAY)
+    const before = await cli.json(['keys', 'list'])
+    const args = ['keys', 'rotate', 'sig/ES256', '--reason', 'audit', '--actor', 'ada']
+    const { kid, keys } = await cli.json<{ kid: string; keys: Row[] }>(args)
+    assert.equal(kid, kidOf(before, 2))
+    assert.deepEqual(phasesOf(keys), ['1 retired', '2 active', '3 pre-active'])
+
+    const [after, events, again] = await Promise.all([
+      cli.json(['keys', 'list']),
+      cli.json<Record<string, unknown>[]>(['keys', 'events']),
+      cli.run(['keys', 'rotate', 'sig/NONE']),
+    ])
+    assert.deepEqual(phasesOf(after), ['1 retired', '2 active', '3 pre-active'])
+    assert.deepEqual(phasesOf(after, 'sig/RS256'), ['1 active', '2 pre-active'])
+    assert.deepEqual(
+      events.map(({ type, kid: of, reason, actor }) => [type, of, reason, actor]),
+      [['promote', kid, 'audit', 'ada']],
+    )
+    assert.equal(again.status, 1)
+    assert.match(again.err, /There is no ring sig\/NONE. Configured rings: sig\/RS256/)
+  })
+
+  it('rotate waits until RPs are sure to know the standby, and is refused the second time', async () => {
+    await using cli = await keyturnIn()
+    await cli.makeRings(DAY)
+    const first = await cli.run(['keys', 'rotate', 'sig/ES256'])
+    assert.match(first.out, /Signs .*\(generation 1\)\nNext .*\(generation 2\) from .*in 13 days/)
+    const second = await cli.run(['keys', 'rotate', 'sig/ES256'])
+    assert.equal(second.status, 1)
+    assert.match(second.err, /already turns at .* keyturn keys promote .* --force/)
+  })
+
+  it('an unsafe promotion is refused with its price, and done with --force', async () => {
+    await using cli = await keyturnIn()
+    await cli.makeRings(60)
+    const kid = kidOf(await cli.json(['keys', 'list']), 2)
+    const refused = await cli.run(['keys', 'promote', kid])
+    assert.equal(refused.status, 1)
+    assert.equal(refused.out, '')
+    assert.match(refused.err, /SUCH AS\n.*no cache +1 h 1\d min/s)
+    assert.match(refused.err, /take the price with --force/)
+    assert.deepEqual(phasesOf(await cli.json(['keys', 'list'])), ['1 active', '2 pre-active'])
+
+    const forced = await cli.run(['keys', 'promote', kid, '--force', '--json'])
+    assert.equal(forced.status, 0)
+    assert.match(forced.err, /Microsoft\.IdentityModel/)
+    assert.deepEqual(phasesOf(JSON.parse(forced.out).keys), [
+      '1 retired',
+      '2 active',
+      '3 pre-active',
+    ])
+    const [again, late] = await Promise.all([
+      cli.run(['keys', 'promote', kid]),
+      cli.run(['keys', 'promote', 'nobody']),
+    ])
+    assert.match(again.err, /is active; only a pre-active key can be promoted/)
+    assert.deepEqual([again.status, late.status], [1, 1])
+  })
+
+  it('revoke puts the standby in the place of the active key and plans a fresh one', async () => {
+    await using cli = await keyturnIn()
+    await cli.makeRings(20 * DAY)
+    const before = await cli.json(['keys', 'list'])
+    const kid = kidOf(before, 1)
+    const told = await cli.run(['keys', 'revoke', kid, '--reason', 'leaked'])
+    assert.equal(told.status, 0)
+    assert.match(told.err, new RegExp(`Key ${kidOf(before, 2)} \\(generation 2\\) takes over`))
+    assert.match(told.err, /TRUSTS FOR .*go-oidc/s)
+    assert.doesNotMatch(told.err, /FAILS FOR/, 'RPs have long known the standby')
+    assert.match(told.out, new RegExp(`^Revoked {2}${kid}\nSigns {4}${kidOf(before, 2)}`))
+
+    const [after, again] = await Promise.all([
+      cli.json(['keys', 'list']),
+      cli.run(['keys', 'revoke', kid]),
+    ])
+    assert.deepEqual(phasesOf(after), ['1 revoked', '2 active', '3 pre-active'])
+    const fresh = after.find((row) => row.ring === 'sig/ES256' && row.generation === 3)
+    const wait = Date.parse(String(fresh?.activatesAt)) - Date.parse(String(fresh?.createdAt))
+    assert.equal(wait / 1000, 14 * DAY)
+    assert.equal(again.status, 0)
+    assert.match(again.err, /No key is revoked that was not revoked before/)
+  })
+
+  it('revoke by date takes every older key of one ring and nothing else', async () => {
+    await using cli = await keyturnIn()
+    await cli.makeRings(20 * DAY)
+    const args = ['keys', 'revoke', '--ring', 'sig/ES256', '--created-before']
+    const none = await cli.json<{ revoked: string[] }>([...args, '21d'])
+    assert.deepEqual(none.revoked, [])
+    const { revoked, active } = await cli.json<{ revoked: string[]; active: string }>([
+      ...args,
+      '12h',
+    ])
+    assert.equal(revoked.length, 2)
+    const rows = await cli.json(['keys', 'list'])
+    assert.deepEqual(phasesOf(rows), ['1 revoked', '2 revoked', '3 active', '4 pre-active'])
+    assert.equal(active, kidOf(rows, 3))
+    assert.deepEqual(phasesOf(rows, 'sig/RS256'), ['1 active', '2 pre-active'])
+    const future = await cli.run([...args, '2099-01-01T00:00:00Z'])
+    assert.equal(future.status, 1)
+    assert.match(future.err, /is in the future/)
+  })
+
+  for (const { generation, phases } of [
+    { generation: 1, phases: ['1 revoked', '2 active', '3 pre-active'] },
+    { generation: 2, phases: ['1 active', '2 revoked', '3 pre-active'] },
+  ]) {
+    it(`revoke is the way out when key ${generation} of a ring does not open`, async () => {
+      await using cli = await keyturnIn()
+      await cli.makeRings(DAY)
+      const kid = kidOf(await cli.json(['keys', 'list']), generation)
+      await cli.editKey(kid, { data: 'scrambled' })
+      assert.equal((await cli.run(['keys', 'list'])).status, 1)
+
+      const { revoked } = await cli.json<{ revoked: string[] }>(['keys', 'revoke', kid])
+      assert.deepEqual(revoked, [kid])
+      const rows = await cli.json(['keys', 'list'])
+      assert.deepEqual(phasesOf(rows), phases)
+      const unread = rows.find((row) => row.kid === kid)
+      assert.equal(unread?.protectedBy, null)
+      const planned = await cli.json<{ due: object[] }>(['keys', 'plan'])
+      assert.deepEqual(planned.due, [], 'everything that follows was done at once')
+    })
+  }
+
+  it('a revocation is recorded even where no key can be opened', async () => {
+    await using cli = await keyturnIn()
+    await cli.makeRings(DAY)
+    const kid = kidOf(await cli.json(['keys', 'list']), 1)
+    const other = await keyturnIn({
+      KEYTURN_DATABASE__URL: `sqlite:${cli.path}/keyturn.db`,
+      KEYTURN_SEAL__FILE: `${cli.path}/lost.jwks`,
+    })
+    await using _ = other
+    const answer = await other.run(['keys', 'revoke', kid])
+    assert.equal(answer.status, 1)
+    assert.match(answer.err, new RegExp(`Revoked: ${kid}. The ring does not turn yet: .*missing`))
+    const row = (await cli.json(['keys', 'list'])).find((each) => each.kid === kid)
+    assert.equal(row?.phase, 'revoked')
+  })
+})

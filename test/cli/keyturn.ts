@@ -1,0 +1,111 @@
+import { spawn } from 'node:child_process'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { systemClock } from '../../src/clock.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import { rotationPolicies } from '../../src/config/policies.ts'
+import type { SerializedKey } from '../../src/keys/key-store.ts'
+import { plan } from '../../src/keys/plan.ts'
+import { applyAction } from '../../src/keys/rotate.ts'
+import { keySchema } from '../../src/store/schema.ts'
+import { openStores, type Stores } from '../../src/stores.ts'
+import { temporaryFolder } from '../support/temporary.ts'
+
+export const DAY = 86_400
+
+export interface Answer {
+  readonly status: number | null
+  readonly out: string
+  readonly err: string
+}
+
+export interface Row {
+  readonly ring: string
+  readonly generation: number
+  readonly kid: string
+  readonly phase: string
+  readonly activatesAt: string
+  readonly [name: string]: unknown
+}
+
+const CLI = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
+
+/** The command line over a folder of its own, with nothing of this process's configuration. */
+export async function keyturnIn(settings: Readonly<Record<string, string>> = {}) {
+  const folder = await temporaryFolder()
+  const own = {
+    KEYTURN_DATABASE__URL: `sqlite:${folder.path}/keyturn.db`,
+    KEYTURN_SEAL__FILE: `${folder.path}/kek.jwks`,
+    KEYTURN_LOG__LEVEL: 'silent',
+    ...settings,
+  }
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('KEYTURN_'))
+  const env = { ...Object.fromEntries(inherited), NO_COLOR: '1', ...own }
+  const config = loadConfig({ env: own })
+
+  const spawnOptions = { env, cwd: folder.path }
+  const command = (args: readonly string[]) => [CLI, ...args]
+
+  /** Runs the command line; `input` goes to its standard input. */
+  async function run(args: readonly string[], input = ''): Promise<Answer> {
+    const child = spawn(process.execPath, command(args), spawnOptions)
+    const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
+    child.stdin.end(input)
+    const [out, err, status] = await Promise.all([text(child.stdout), text(child.stderr), ended])
+    return { status, out, err }
+  }
+
+  async function withStores<T>(work: (stores: Stores) => Promise<T>): Promise<T> {
+    const stores = await openStores(config, systemClock)
+    try {
+      return await work(stores)
+    } finally {
+      await stores.close()
+    }
+  }
+
+  return {
+    path: folder.path,
+    config,
+    command,
+    spawnOptions,
+    run,
+    withStores,
+    /** What a command answers in JSON; it must have succeeded. */
+    async json<T = Row[]>(args: readonly string[], input = ''): Promise<T> {
+      const answer = await run([...args, '--json'], input)
+      if (answer.status !== 0) throw new Error(`${args.join(' ')}: ${answer.err}`)
+      return JSON.parse(answer.out)
+    },
+    /** Makes the rings as a server would have whose first start was `age` seconds ago. */
+    makeRings: (age: number) =>
+      withStores(async (stores) => {
+        const sealer = await stores.openSealer()
+        const facts = { keys: [], events: [] }
+        const planned = plan(facts, rotationPolicies(config), systemClock.now() - age)
+        for (const action of planned.actions) {
+          await applyAction(action, facts, { store: stores.keys, sealer })
+        }
+      }),
+    /** Edits the record of a key, as somebody with access to the database might. */
+    editKey: (kid: string, changes: Partial<SerializedKey>) =>
+      withStores(async ({ dataSource }) => {
+        await dataSource.getRepository(keySchema).update({ id: kid }, changes)
+      }),
+    [Symbol.asyncDispose]: folder.remove,
+  }
+}
+
+/** The rows of one ring in a few words each: `1 active`, `2 pre-active`. */
+export function phasesOf(rows: readonly Row[], ring = 'sig/ES256'): readonly string[] {
+  return rows
+    .filter((row) => row.ring === ring)
+    .map(({ generation, phase }) => `${generation} ${phase}`)
+}
+
+/** The kid of a generation. */
+export function kidOf(rows: readonly Row[], generation: number, ring = 'sig/ES256'): string {
+  const row = rows.find((each) => each.ring === ring && each.generation === generation)
+  if (!row) throw new Error(`ring ${ring} has no generation ${generation}`)
+  return row.kid
+}

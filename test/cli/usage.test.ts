@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { keyturnIn } from './keyturn.ts'
+
+describe('wrong usage', () => {
+  const wrong = [
+    ['an unknown command', ['turn']],
+    ['an unknown command of a group', ['keys', 'turn']],
+    ['a missing argument', ['keys', 'rotate']],
+    ['a group without a command', ['keys']],
+    ['an unknown option', ['keys', 'list', '--yaml']],
+    ['a duration that is none', ['keys', 'plan', '--until', 'soon']],
+    ['an instant that is none', ['keys', 'revoke', '--ring', 'x', '--created-before', 'monday']],
+    ['a revocation of nothing', ['keys', 'revoke']],
+    ['a revocation by date without its ring', ['keys', 'revoke', '--created-before', 'now']],
+    ['a user name with a line break', ['accounts', 'add', 'a\nb']],
+    ['two things from standard input', ['clients', 'add', '--secret-stdin', '--file', '-']],
+  ] as const
+
+  it('ends with status 2, says so on standard error and answers nothing', async () => {
+    await using cli = await keyturnIn()
+    const answers = await Promise.all(wrong.map(([, args]) => cli.run(args)))
+    for (const [index, { status, out, err }] of answers.entries()) {
+      const [situation] = wrong[index] ?? []
+      assert.equal(status, 2, `${situation}: ${err}`)
+      assert.equal(out, '', situation)
+      assert.match(err, /error: |Usage: /, situation)
+      assert.doesNotMatch(err, /\.ts:\d/, `${situation}: a stack trace`)
+    }
+  })
+
+  it('is not to ask for help', async () => {
+    await using cli = await keyturnIn()
+    const [all, one] = await Promise.all([cli.run(['--help']), cli.run(['help', 'keys'])])
+    assert.equal(all.status, 0)
+    for (const group of ['serve', 'keys', 'config', 'clients', 'accounts', 'db']) {
+      assert.match(all.out, new RegExp(`^  ${group} `, 'm'))
+    }
+    assert.equal(one.status, 0)
+    assert.match(one.out, /rotate/)
+  })
+})

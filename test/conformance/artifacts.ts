@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { ArtifactStore } from '../../src/store/sqlite-artifacts.ts'
+
+/** What a test needs: a fresh store, opened twice as two nodes would, and a way to move time. */
+export interface ArtifactsUnderTest {
+  readonly artifacts: ArtifactStore
+  readonly other: ArtifactStore
+  /** Lets seconds go by. */
+  readonly pass: (seconds: number) => Promise<void>
+  /** Everything stored, as text: what somebody who reads the database sees. */
+  readonly dump: () => Promise<string>
+  readonly close: () => Promise<void>
+}
+
+/** The contract of oidc-provider's adapters, for every implementation. */
+export function testArtifacts(name: string, open: () => Promise<ArtifactsUnderTest>): void {
+  const test = (sentence: string, body: (it: ArtifactsUnderTest) => Promise<void>) =>
+    it(sentence, async () => {
+      const opened = await open()
+      try {
+        await body(opened)
+      } finally {
+        await opened.close()
+      }
+    })
+
+  describe(`artifacts in ${name}`, () => {
+    test('are found as they were saved, by every node', async ({ artifacts, other }) => {
+      const payload = { jti: 'id', kind: 'AccessToken', accountId: 'ünï', claims: { a: [1, null] } }
+      await artifacts.adapter('AccessToken').upsert('id', payload as never, 60)
+      assert.deepEqual(await other.adapter('AccessToken').find('id'), payload)
+    })
+
+    test('of one model are not found as another', async ({ artifacts }) => {
+      await artifacts.adapter('AccessToken').upsert('id', { jti: 'id' }, 60)
+      assert.equal(await artifacts.adapter('RefreshToken').find('id'), undefined)
+    })
+
+    test('that are unknown are undefined', async ({ artifacts }) => {
+      for (const model of ['Session', 'AuthorizationCode', 'Client']) {
+        assert.equal(await artifacts.adapter(model).find('unknown'), undefined)
+      }
+      assert.equal(await artifacts.adapter('Session').findByUid('unknown'), undefined)
+      assert.equal(await artifacts.adapter('DeviceCode').findByUserCode('unknown'), undefined)
+    })
+
+    test('saved again replace what was there', async ({ artifacts }) => {
+      const sessions = artifacts.adapter('Session')
+      await sessions.upsert('id', { jti: 'id', uid: 'one', accountId: 'a' }, 60)
+      await sessions.upsert('id', { jti: 'id', uid: 'two', accountId: 'b' }, 60)
+      assert.equal((await sessions.find('id'))?.accountId, 'b')
+      assert.equal(await sessions.findByUid('one'), undefined)
+      assert.deepEqual(await sessions.findByUid('two'), await sessions.find('id'))
+    })
+
+    test('are found by session uid and by user code, with the id they are saved under', async ({
+      artifacts,
+    }) => {
+      await artifacts.adapter('Session').upsert('s', { jti: 's', uid: 'u' }, 60)
+      await artifacts.adapter('DeviceCode').upsert('d', { jti: 'd', userCode: 'ABCD' }, 60)
+      assert.equal((await artifacts.adapter('Session').findByUid('u'))?.jti, 's')
+      assert.equal((await artifacts.adapter('DeviceCode').findByUserCode('ABCD'))?.jti, 'd')
+    })
+
+    test('are consumed once: of many requests at once, one gets through', async ({
+      artifacts,
+      other,
+    }) => {
+      await artifacts.adapter('AuthorizationCode').upsert('c', { jti: 'c', grantId: 'g' }, 60)
+      const results = await Promise.allSettled(
+        [artifacts, other, artifacts, other].map((store) =>
+          store.adapter('AuthorizationCode').consume('c'),
+        ),
+      )
+      assert.equal(results.filter((result) => result.status === 'fulfilled').length, 1)
+    })
+
+    test('say that they were consumed, and keep saying so when they are saved again', async ({
+      artifacts,
+    }) => {
+      const codes = artifacts.adapter('AuthorizationCode')
+      await codes.upsert('c', { jti: 'c' }, 60)
+      await codes.consume('c')
+      const found = await codes.find('c')
+      assert.ok(found?.consumed)
+      await codes.upsert('c', { jti: 'c' }, 60)
+      assert.ok((await codes.find('c'))?.consumed)
+    })
+
+    test('consumed by two at once take down all that came of their grant', async ({
+      artifacts,
+    }) => {
+      await artifacts.adapter('RefreshToken').upsert('r', { jti: 'r', grantId: 'g' }, 60)
+      await artifacts.adapter('AccessToken').upsert('a', { jti: 'a', grantId: 'g' }, 60)
+      await artifacts.adapter('RefreshToken').consume('r')
+      await assert.rejects(artifacts.adapter('RefreshToken').consume('r'), {
+        error: 'invalid_grant',
+      })
+      assert.equal(await artifacts.adapter('AccessToken').find('a'), undefined)
+    })
+
+    test('are gone when they are destroyed', async ({ artifacts, other }) => {
+      await artifacts.adapter('AccessToken').upsert('id', { jti: 'id' }, 60)
+      await other.adapter('AccessToken').destroy('id')
+      await other.adapter('AccessToken').destroy('id')
+      assert.equal(await artifacts.adapter('AccessToken').find('id'), undefined)
+    })
+
+    test('of a revoked grant are gone, and others stay', async ({ artifacts }) => {
+      const save = (model: string, id: string, grantId: string) =>
+        artifacts.adapter(model).upsert(id, { jti: id, grantId }, 60)
+      await save('AccessToken', 'a', 'g')
+      await save('RefreshToken', 'r', 'g')
+      await save('RefreshToken', 'other', 'h')
+      await artifacts.adapter('RefreshToken').revokeByGrantId('g')
+      await artifacts.adapter('AccessToken').revokeByGrantId('g')
+      assert.equal(await artifacts.adapter('RefreshToken').find('r'), undefined)
+      assert.equal(await artifacts.adapter('AccessToken').find('a'), undefined)
+      assert.ok(await artifacts.adapter('RefreshToken').find('other'))
+    })
+
+    test('that have expired are swept, in batches, and no others', async ({ artifacts, pass }) => {
+      const tokens = artifacts.adapter('AccessToken')
+      for (let i = 0; i < 25; i++) await tokens.upsert(`short ${i}`, { jti: `short ${i}` }, 10)
+      await tokens.upsert('long', { jti: 'long' }, 3600)
+      assert.equal(await artifacts.sweep(10), 0)
+      await pass(600)
+      assert.deepEqual(
+        [await artifacts.sweep(10), await artifacts.sweep(10), await artifacts.sweep(10)],
+        [10, 10, 5],
+      )
+      assert.ok(await tokens.find('long'))
+    })
+
+    test('cannot be used by somebody who reads the database', async ({ artifacts, dump }) => {
+      for (const model of [
+        'AccessToken',
+        'RefreshToken',
+        'ClientCredentials',
+        'AuthorizationCode',
+        'PushedAuthorizationRequest',
+      ]) {
+        const id = `a-bearer-secret-${model}`
+        await artifacts.adapter(model).upsert(id, { jti: id }, 60)
+        assert.equal((await artifacts.adapter(model).find(id))?.jti, id)
+      }
+      assert.ok(!(await dump()).includes('a-bearer-secret'))
+    })
+  })
+}

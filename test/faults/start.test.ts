@@ -1,0 +1,260 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { chmod, chown, mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import Sqlite from 'better-sqlite3'
+import { pino } from 'pino'
+import { startServer } from '../../src/main.ts'
+import { spawnServer } from '../support/process.ts'
+import { testSettings } from '../support/server.ts'
+import { temporaryFolder } from '../support/temporary.ts'
+
+/** Starts that must fail, each with its own error, changing nothing. */
+
+const log = pino({ level: 'silent' })
+
+async function startOnce(folder: string, settings: Record<string, unknown> = {}) {
+  const config = await testSettings(folder, settings)
+  const server = await startServer(config, { log })
+  await server.close()
+  return config
+}
+
+function keyRows(folder: string) {
+  const database = new Sqlite(join(folder, 'keyturn.db'))
+  const rows = database.prepare('SELECT * FROM ring_key ORDER BY ring, generation').all()
+  database.close()
+  return rows
+}
+
+describe('a start', () => {
+  it('for the second time changes nothing', async () => {
+    await using folder = await temporaryFolder()
+    const config = await startOnce(folder.path)
+    const before = [keyRows(folder.path), await readFile(config.seal.file, 'utf8')]
+    const server = await startServer(config, { log })
+    assert.equal(server.administrator, undefined)
+    await server.close()
+    assert.deepEqual([keyRows(folder.path), await readFile(config.seal.file, 'utf8')], before)
+  })
+
+  it('makes an active and a standby key per ring, and an administrator with a one-time password', async () => {
+    await using folder = await temporaryFolder()
+    const server = await startServer(await testSettings(folder.path), { log })
+    const phases = server.scheduler.status.view?.states.map(
+      ({ key, phase }) => `${key.ring} ${phase}`,
+    )
+    assert.deepEqual(phases?.sort(), [
+      'cookie active',
+      'cookie pre-active',
+      'sig/ES256 active',
+      'sig/ES256 pre-active',
+      'sig/RS256 active',
+      'sig/RS256 pre-active',
+    ])
+    assert.ok(server.administrator?.account.mustChangePassword)
+    assert.ok(server.administrator.oneTimePassword.length >= 16)
+    await server.close()
+  })
+
+  it('with the key-encryption key gone fails and makes no new one', async () => {
+    await using folder = await temporaryFolder()
+    const config = await startOnce(folder.path)
+    const before = keyRows(folder.path)
+    await rm(config.seal.file)
+    await assert.rejects(startServer(config, { log }), { code: 'kek_missing' })
+    assert.ok(!(await readdir(folder.path)).includes('kek.jwks'))
+    assert.deepEqual(keyRows(folder.path), before)
+  })
+
+  it('with an empty key-encryption key file fails with another error', async () => {
+    await using folder = await temporaryFolder()
+    const config = await startOnce(folder.path)
+    await truncate(config.seal.file)
+    await assert.rejects(startServer(config, { log }), { code: 'kek_empty' })
+  })
+
+  it('with an unreadable key-encryption key file fails with a third', async () => {
+    await using folder = await temporaryFolder()
+    const config = await startOnce(folder.path)
+    await writeFile(config.seal.file, '{"keys": [{"kty"')
+    await assert.rejects(startServer(config, { log }), { code: 'kek_unreadable' })
+  })
+
+  it('with a key-encryption key of another deployment says which one is missing', async () => {
+    await using folder = await temporaryFolder()
+    const config = await startOnce(folder.path)
+    const before = keyRows(folder.path)
+    const k = randomBytes(32).toString('base64url')
+    await writeFile(config.seal.file, JSON.stringify({ keys: [{ kty: 'oct', k }] }))
+    await assert.rejects(startServer(config, { log }), (error: Error & { code: string }) => {
+      assert.equal(error.code, 'kek_missing')
+      assert.match(error.message, /sealed under key-encryption key [\w-]{43}/)
+      return true
+    })
+    assert.deepEqual(keyRows(folder.path), before)
+  })
+
+  it('with an edited field of a stored key names the key and the field, and replaces nothing', async () => {
+    await using folder = await temporaryFolder()
+    const config = await startOnce(folder.path)
+    const database = new Sqlite(join(folder.path, 'keyturn.db'))
+    database.prepare("UPDATE ring_key SET activates_at = 1 WHERE ring = 'sig/RS256'").run()
+    database.close()
+    const before = keyRows(folder.path)
+    await assert.rejects(startServer(config, { log }), (error: Error & { code: string }) => {
+      assert.equal(error.code, 'seal_broken')
+      assert.match(error.message, /field activatesAt was edited/)
+      return true
+    })
+    assert.deepEqual(keyRows(folder.path), before)
+  })
+
+  it('with a half-written key file names the file and keeps it; a draft is passed over', async () => {
+    await using folder = await temporaryFolder()
+    const config = await startOnce(folder.path, {
+      keyStore: { type: 'file', path: join(folder.path, 'ring') },
+    })
+    const keys = join(folder.path, 'ring', 'keys')
+    const [name = ''] = await readdir(keys)
+    await writeFile(join(keys, `${name}.1234.draft`), '{"id": "ha')
+    const server = await startServer(config, { log })
+    await server.close()
+    const text = await readFile(join(keys, name), 'utf8')
+    await truncate(join(keys, name), Math.floor(text.length / 2))
+    await assert.rejects(startServer(config, { log }), (error: Error & { code: string }) => {
+      assert.equal(error.code, 'store_unreadable')
+      assert.ok(error.message.includes(name))
+      return true
+    })
+    assert.equal((await readFile(join(keys, name), 'utf8')).length, Math.floor(text.length / 2))
+  })
+
+  it('with a client whose algorithm has no ring is refused, with the way out', async () => {
+    await using folder = await temporaryFolder()
+    const config = await testSettings(folder.path, { clients: [] })
+    await startServer(config, { log }).then((server) => server.close())
+    const database = new Sqlite(join(folder.path, 'keyturn.db'))
+    const metadata = JSON.stringify({
+      client_id: 'old',
+      redirect_uris: ['https://old.example/'],
+      id_token_signed_response_alg: 'PS256',
+    })
+    database
+      .prepare('INSERT INTO client VALUES (?, ?, ?, ?, ?)')
+      .run('old', metadata, 'PS256', 'operator', 1)
+    database.close()
+    await assert.rejects(startServer(config, { log }), (error: Error & { code: string }) => {
+      assert.equal(error.code, 'refused')
+      assert.match(error.message, /Client old .* PS256, but no ring does. Add "sig\/PS256: \{\}"/)
+      return true
+    })
+  })
+
+  it('on a file that is no database says so', async () => {
+    await using folder = await temporaryFolder()
+    await writeFile(
+      join(folder.path, 'keyturn.db'),
+      'this is not a database, it is a text of some length',
+    )
+    const config = await testSettings(folder.path)
+    await assert.rejects(startServer(config, { log }), { code: 'store_unavailable' })
+  })
+
+  it('with a store module of the deployment uses it, and refuses one that lacks a method', async () => {
+    await using folder = await temporaryFolder()
+    const source = new URL('../../src/store/memory-key-store.ts', import.meta.url).href
+    const good = join(folder.path, 'good.mjs')
+    await writeFile(
+      good,
+      `export { createMemoryKeyStore as createKeyStore } from ${JSON.stringify(source)}\n`,
+    )
+    await startOnce(folder.path, { keyStore: { type: 'module', module: good } })
+    assert.deepEqual(keyRows(folder.path), [])
+    const bad = join(folder.path, 'bad.mjs')
+    await writeFile(bad, 'export const createKeyStore = () => ({ load() {} })\n')
+    const config = await testSettings(folder.path, { keyStore: { type: 'module', module: bad } })
+    await assert.rejects(
+      startServer(config, { log }),
+      /has no addKey, eraseKey, removeKey, addEvents/,
+    )
+  })
+})
+
+const NOBODY = 65534
+const notRoot = process.platform !== 'linux' || process.getuid?.() !== 0
+
+describe('a data directory', () => {
+  it('that is read-only stops the start with a reason', {
+    skip: notRoot && 'needs root, to become somebody else',
+  }, async () => {
+    await using folder = await temporaryFolder()
+    const data = join(folder.path, 'data')
+    await mkdir(data)
+    await testSettings(folder.path, {
+      database: { url: `sqlite:${join(data, 'keyturn.db')}` },
+      seal: { file: join(data, 'kek.jwks') },
+    })
+    await chmod(folder.path, 0o755)
+    await chmod(data, 0o555)
+    const server = spawnServer(join(folder.path, 'keyturn.yaml'), { uid: NOBODY })
+    assert.equal(await server.ended, 1)
+    assert.match(server.output(), /Cannot open the database .*: .*(writable|read-only)/)
+    assert.doesNotMatch(server.output(), /\n\s+at /)
+  })
+
+  it('that is full keeps the server signing, says why it is not turning, and recovers', {
+    skip: notRoot && 'needs root, to mount a small file system',
+  }, async () => {
+    await using folder = await temporaryFolder()
+    const disk = join(folder.path, 'disk')
+    await mkdir(disk)
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', disk])
+    using _mounted = { [Symbol.dispose]: () => execFileSync('umount', [disk]) }
+    const config = await testSettings(folder.path, {
+      keyStore: { type: 'file', path: join(disk, 'ring') },
+    })
+    const server = await startServer(config, { log })
+    const filler = join(disk, 'filler')
+    await writeFile(filler, Buffer.alloc(4_000_000)).catch(() => {})
+    const { kid } =
+      server.scheduler.status.view?.states.find((s) => s.phase === 'active')?.key ?? {}
+    const { createFileKeyStore } = await import('../../src/store/file-key-store.ts')
+    const store = createFileKeyStore(join(disk, 'ring'))
+    const before = await store.load()
+    const [first] = before.keys
+    assert.ok(first)
+    await assert.rejects(
+      store.addKey({ ...first, id: 'next', generation: 99, data: 'x'.repeat(50_000) }),
+      (error: Error & { code: string }) => {
+        assert.equal(error.code, 'store_unavailable')
+        assert.match(error.message, /disk is full/)
+        return true
+      },
+    )
+    assert.deepEqual(await store.load(), before, 'a part of a key was left behind')
+    await server.scheduler.runOnce()
+    assert.equal(
+      server.scheduler.status.view?.states.find((s) => s.phase === 'active')?.key.kid,
+      kid,
+    )
+    await rm(filler)
+    assert.equal((await store.addKey({ ...first, id: 'next', generation: 99 })).id, 'next')
+    await store.removeKey('next')
+    await server.close()
+  })
+
+  it('that belongs to somebody else stops the start with a reason', {
+    skip: notRoot && 'needs root, to become somebody else',
+  }, async () => {
+    await using folder = await temporaryFolder()
+    await startOnce(folder.path)
+    await chmod(folder.path, 0o755)
+    await chown(join(folder.path, 'kek.jwks'), 0, 0)
+    const server = spawnServer(join(folder.path, 'keyturn.yaml'), { uid: NOBODY })
+    assert.equal(await server.ended, 1)
+    assert.match(server.output(), /Cannot .*(read-only|opened|permission)/)
+  })
+})

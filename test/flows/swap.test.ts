@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { createRemoteJWKSet, jwtVerify } from 'jose'
+import * as client from 'openid-client'
+import { systemClock } from '../../src/clock.ts'
+import { keyEvent } from '../../src/keys/key.ts'
+import type { KeyStore } from '../../src/keys/key-store.ts'
+import { API, PERSON, REDIRECT_URI, SECRET, startTestServer } from '../support/server.ts'
+import { temporaryFolder } from '../support/temporary.ts'
+import { createUserAgent, signIn } from '../support/user-agent.ts'
+
+const SWAPS = 200
+
+/** The store module of the test: shows its promotions or hides them, so that the view flips. */
+const STORE_MODULE = `
+import { createMemoryKeyStore } from ${JSON.stringify(new URL('../../src/store/memory-key-store.ts', import.meta.url).href)}
+export function createKeyStore() {
+  const store = createMemoryKeyStore()
+  const flip = { store, promoted: false }
+  globalThis.keyturnSwapTest = flip
+  const load = async () => {
+    const { keys, events } = await store.load()
+    return { keys, events: flip.promoted ? events : [] }
+  }
+  return { ...store, load }
+}
+`
+
+describe('swapping the provider', () => {
+  it(`${SWAPS} times under load loses no request, and no sign-in that is under way`, async (t) => {
+    await using folder = await temporaryFolder()
+    const module = join(folder.path, 'store.mjs')
+    await writeFile(module, STORE_MODULE)
+    await using keyturn = await startTestServer({
+      settings: { keyStore: { type: 'module', module }, rotation: { refreshInterval: '30m' } },
+    })
+    const { scheduler } = keyturn.server
+    const { issuer } = keyturn
+    const flip = (
+      globalThis as unknown as { keyturnSwapTest: { store: KeyStore; promoted: boolean } }
+    ).keyturnSwapTest
+    const standbys = scheduler.status.view?.states.filter((s) => s.phase === 'pre-active') ?? []
+    const at = systemClock.now()
+    await flip.store.addEvents(
+      standbys.map(({ key: { kid, ring } }) =>
+        keyEvent({
+          type: 'promote',
+          kid,
+          ring,
+          activatesAt: at,
+          at,
+          reason: 'test',
+          actor: 'test',
+        }),
+      ),
+    )
+
+    const insecure = { execute: [client.allowInsecureRequests] }
+    const machine = await client.discovery(new URL(issuer), 'machine', SECRET, undefined, insecure)
+    const web = await client.discovery(new URL(issuer), 'web', SECRET, undefined, insecure)
+    const jwks = createRemoteJWKSet(new URL(`${issuer}/jwks`))
+    const kids = new Set<string | undefined>()
+    const counts = { tokens: 0, introspections: 0, documents: 0, signIns: 0 }
+    let isDone = false
+
+    const repeat = async (work: () => Promise<void>) => {
+      while (!isDone) await work()
+    }
+    const load = [
+      repeat(async () => {
+        const parameters = { resource: API, scope: 'read' }
+        const { access_token } = await client.clientCredentialsGrant(machine, parameters)
+        kids.add((await jwtVerify(access_token, jwks)).protectedHeader.kid)
+        counts.tokens += 1
+      }),
+      repeat(async () => {
+        const parameters = { resource: `${API}/opaque`, scope: 'read' }
+        const { access_token } = await client.clientCredentialsGrant(machine, parameters)
+        assert.equal((await client.tokenIntrospection(machine, access_token)).active, true)
+        counts.introspections += 1
+      }),
+      repeat(async () => {
+        for (const path of ['/jwks', '/.well-known/openid-configuration']) {
+          assert.equal((await fetch(`${issuer}${path}`)).status, 200)
+          counts.documents += 1
+        }
+      }),
+      repeat(async () => {
+        const verifier = client.randomPKCECodeVerifier()
+        const url = client.buildAuthorizationUrl(web, {
+          redirect_uri: REDIRECT_URI,
+          scope: 'openid',
+          code_challenge: await client.calculatePKCECodeChallenge(verifier),
+          code_challenge_method: 'S256',
+        })
+        const { callback } = await signIn(createUserAgent(), url.href, PERSON)
+        const checks = { pkceCodeVerifier: verifier }
+        const tokens = await client.authorizationCodeGrant(web, callback, checks)
+        kids.add((await jwtVerify(tokens.id_token ?? '', jwks)).protectedHeader.kid)
+        counts.signIns += 1
+      }),
+    ]
+    const swapping = (async () => {
+      for (let swap = 1; swap <= SWAPS; swap++) {
+        flip.promoted = !flip.promoted
+        const before = counts.tokens
+        await scheduler.runOnce()
+        // The next swap comes when requests have been answered since this one.
+        while (counts.tokens < before + 2) await new Promise((resolve) => setImmediate(resolve))
+      }
+    })().finally(() => {
+      isDone = true
+    })
+    await Promise.all([swapping, ...load])
+
+    const metrics = await (await fetch(`${keyturn.server.managementUrl}/metrics`)).text()
+    const swaps = Number(/^keyturn_provider_swaps_total (\d+)$/m.exec(metrics)?.[1])
+    t.diagnostic(`${swaps} swaps; ${JSON.stringify(counts)}; signed by ${kids.size} keys`)
+    assert.ok(swaps > SWAPS, `only ${swaps} swaps`)
+    assert.match(metrics, /^keyturn_server_errors_total 0$/m)
+    assert.ok(kids.size >= 2, 'the key that signs never changed')
+    assert.ok(counts.signIns >= 10)
+  })
+})

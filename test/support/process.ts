@@ -1,0 +1,60 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import type { Config } from '../../src/config/schema.ts'
+
+const CLI = join(import.meta.dirname, '../../src/cli.ts')
+
+export interface ServerProcess {
+  readonly child: ChildProcess
+  /** Everything it wrote so far. */
+  output(): string
+  /** Sends a signal and waits for the end. @returns the exit status, or the name of the signal */
+  stop(signal?: NodeJS.Signals): Promise<number | string>
+  /** Resolves when it has ended. */
+  readonly ended: Promise<number | string>
+}
+
+/** A real server as an operator starts it: `keyturn serve`, in a process of its own. */
+export function spawnServer(configFile: string, options: { uid?: number } = {}): ServerProcess {
+  // Nothing of the caller's own settings may leak into the server under test.
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !name.startsWith('KEYTURN_')),
+  )
+  const child = spawn(process.execPath, [CLI, 'serve', '--config', configFile], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...options,
+  })
+  let output = ''
+  const note = (chunk: Buffer) => {
+    output += chunk
+  }
+  child.stdout.on('data', note)
+  child.stderr.on('data', note)
+  const ended = once(child, 'close').then(([status, signal]) => status ?? signal)
+  return {
+    child,
+    output: () => output,
+    ended,
+    stop: (signal = 'SIGTERM') => {
+      child.kill(signal)
+      return ended
+    },
+  }
+}
+
+/** Waits until the server answers. @throws with its output if it ends instead */
+export async function untilReady(server: ServerProcess, { issuer }: Config): Promise<void> {
+  const ended = server.ended.then((status) => {
+    throw new Error(`the server ended with ${status}:\n${server.output()}`)
+  })
+  const answers = (async () => {
+    for (;;) {
+      const answer = await fetch(`${issuer}/jwks`).catch(() => undefined)
+      if (answer?.ok) return
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  })()
+  await Promise.race([answers, ended])
+}
