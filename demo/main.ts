@@ -8,7 +8,8 @@ const { DEMO_PORT, DEMO_SERVER_PORT, ...env } = process.env
 
 async function main(): Promise<void> {
   const stopped = Promise.withResolvers<void>()
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopped.resolve())
+  // Not once: npm passes on the Ctrl-C that the terminal has sent already.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stopped.resolve())
 
   const config = demoConfig({
     env,

@@ -54,6 +54,7 @@ const SESSION_COOKIE = 'demo.session'
 const SIGN_IN_COOKIE = 'demo.sign-in'
 /** Who used this browser last; it outlives the session. */
 const PERSON_COOKIE = 'demo.person'
+const DENIED = 'You did not allow it, so you are not signed in.'
 /** Seconds between verifications of everything, and between tokens that nobody asked for. */
 const VERIFY_INTERVAL = 3
 const COLLECT_INTERVAL = 15
@@ -264,7 +265,9 @@ function showProblems(
       await next()
     } catch (error) {
       if (error instanceof openid.AuthorizationResponseError) {
-        return pages.problem(ctx, error.error_description ?? error.error)
+        const isDenied = error.error === 'access_denied'
+        const words = isDenied ? DENIED : `Keyturn said: ${error.error_description ?? error.error}`
+        return pages.problem(ctx, words)
       }
       if (error instanceof openid.ResponseBodyError) {
         ctx.status = 502

@@ -1,66 +1,12 @@
 #!/usr/bin/env node
-import { Command, CommanderError } from 'commander'
-import { addAccounts } from './cli/accounts.ts'
-import { addClients } from './cli/clients.ts'
-import { addConfig } from './cli/config.ts'
-import type { Context } from './cli/context.ts'
-import { addDb } from './cli/db.ts'
-import { addKeys } from './cli/keys.ts'
-import { addServe } from './cli/serve.ts'
+import { runCommand } from './cli/program.ts'
 import { systemClock } from './clock.ts'
-import { KeyturnError } from './errors.ts'
-
-const DONE = 0
-const FAILED = 1
-const WRONG_USAGE = 2
-
-/** Exit status: 0 done, 1 refused or failed with the reason on standard error, 2 wrong usage. */
-async function main(argv: readonly string[], context: Context): Promise<number> {
-  const program = new Command('keyturn')
-    .description('An OpenID Connect token server whose signing keys rotate themselves')
-    .option('-c, --config <file>', 'configuration laid over config/default.yaml')
-    .configureHelp({ showGlobalOptions: true })
-    .exitOverride()
-  addServe(program, context)
-  addKeys(program, context)
-  addConfig(program, context)
-  addClients(program, context)
-  addAccounts(program, context)
-  addDb(program, context)
-  try {
-    await program.parseAsync(withKidsLast(argv), { from: 'user' })
-    return DONE
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? DONE : WRONG_USAGE
-    context.warn(reasonOf(error, context))
-    return FAILED
-  }
-}
-
-/**
- * A kid is 43 characters of base64url, and one in 64 begins with a dash. Behind `--` it is not
- * taken for an option, so that the one command of an emergency takes any of them.
- */
-function withKidsLast(argv: readonly string[]): readonly string[] {
-  const isDashedKid = (argument: string) => /^-[\w-]{42}$/.test(argument)
-  const kids = argv.filter(isDashedKid)
-  if (kids.length === 0 || argv.includes('--')) return argv
-  return [...argv.filter((argument) => !isDashedKid(argument)), '--', ...kids]
-}
-
-/** Expected errors say all there is to say; of others, the way to more. */
-function reasonOf(error: unknown, { env }: Context): string {
-  if (error instanceof KeyturnError) return error.message
-  if (!(error instanceof Error)) return String(error)
-  if (env.KEYTURN_LOG__LEVEL === 'debug') return error.stack ?? error.message
-  return `${error.message}\nNobody expected this error. With KEYTURN_LOG__LEVEL=debug it says more.`
-}
 
 // The reader of a pipe may stop early, as head does.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? DONE : FAILED)
+  process.exit(error.code === 'EPIPE' ? 0 : 1)
 })
-process.exitCode = await main(process.argv.slice(2), {
+process.exitCode = await runCommand(process.argv.slice(2), {
   env: process.env,
   clock: systemClock,
   stdin: process.stdin,

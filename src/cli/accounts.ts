@@ -30,8 +30,8 @@ export function addAccounts(program: Command, context: Context): void {
       .action((username: string, options: JsonOption) =>
         session(async (open) => {
           const answer = await work(await findAccount(username, open), open)
-          printAnswer(answer, options, context)
-          await warnWithoutAdministrator(open, context)
+          printAnswer(answer, options, open)
+          await warnWithoutAdministrator(open)
         }),
       )
 
@@ -39,7 +39,7 @@ export function addAccounts(program: Command, context: Context): void {
     .command('list')
     .description('everybody, in order of user name')
     .option(...JSON_OPTION)
-    .action((options: JsonOption) => session((open) => listAccounts(open, context, options)))
+    .action((options: JsonOption) => session((open) => listAccounts(open, options)))
   accounts
     .command('add')
     .description('add a person with a password for the first sign-in, which is shown once')
@@ -50,8 +50,8 @@ export function addAccounts(program: Command, context: Context): void {
     .option(...JSON_OPTION)
     .action((username: string, options: AddOptions) =>
       session(async (open) => {
-        printAnswer(await addAccount(username, options, open, context), options, context)
-        await warnWithoutAdministrator(open, context)
+        printAnswer(await addAccount(username, options, open), options, open)
+        await warnWithoutAdministrator(open)
       }),
     )
   about('passwd', 'make a new password for one sign-in, which is shown once', renewPassword)
@@ -78,15 +78,11 @@ interface AddOptions extends JsonOption {
   readonly administrator?: true
 }
 
-async function listAccounts(
-  { stores, now }: Session,
-  context: Context,
-  { json }: JsonOption,
-): Promise<void> {
-  const accounts = await stores.accounts.list()
-  if (json) return printJson(context, accounts.map(accountRow))
+async function listAccounts(session: Session, { json }: JsonOption): Promise<void> {
+  const accounts = await session.stores.accounts.list()
+  if (json) return printJson(session, accounts.map(accountRow))
   if (accounts.length === 0) {
-    return context.print(
+    return session.print(
       'There is nobody yet. The first start of the server adds an administrator.',
     )
   }
@@ -96,9 +92,9 @@ async function listAccounts(
     account.email ?? '-',
     account.isAdministrator ? 'administrator' : 'person',
     standing(account),
-    fromNow(account.createdAt, now),
+    fromNow(account.createdAt, session.now),
   ])
-  context.print(table(['USER NAME', 'NAME', 'EMAIL', 'ROLE', 'STANDING', 'ADDED'], rows, context))
+  session.print(table(['USER NAME', 'NAME', 'EMAIL', 'ROLE', 'STANDING', 'ADDED'], rows, session))
 }
 
 function standing({ isDisabled, mustChangePassword }: Account): string {
@@ -109,8 +105,7 @@ function standing({ isDisabled, mustChangePassword }: Account): string {
 async function addAccount(
   username: string,
   { name, email, administrator }: AddOptions,
-  { stores, config }: Session,
-  { clock }: Context,
+  { stores, config, clock }: Session,
 ): Promise<Answer> {
   const details = {
     username,
@@ -173,7 +168,7 @@ async function findAccount(username: string, { stores }: Session): Promise<Accou
 }
 
 /** The first start adds an administrator only where there is nobody at all. */
-async function warnWithoutAdministrator({ stores }: Session, { warn }: Context): Promise<void> {
+async function warnWithoutAdministrator({ stores, warn }: Session): Promise<void> {
   const accounts = await stores.accounts.list()
   if (accounts.some((account) => account.isAdministrator && !account.isDisabled)) return
   warn('No enabled account is an administrator. Add one: keyturn accounts add NAME --administrator')
@@ -182,7 +177,7 @@ async function warnWithoutAdministrator({ stores }: Session, { warn }: Context):
 function printAnswer(
   { words, account, oneTimePassword }: Answer,
   { json }: JsonOption,
-  context: Context,
+  context: Pick<Context, 'print'>,
 ): void {
   if (json) {
     const secret = oneTimePassword === undefined ? {} : { oneTimePassword }

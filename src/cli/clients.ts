@@ -19,15 +19,13 @@ export function addClients(program: Command, context: Context): void {
     .command('list')
     .description('every client, in order of client_id')
     .option(...JSON_OPTION)
-    .action((options: JsonOption) => session((open) => listClients(open, context, options)))
+    .action((options: JsonOption) => session((open) => listClients(open, options)))
   clients
     .command('show')
     .description('the metadata of one client; never its secret')
     .argument('<id>')
     .option(...JSON_OPTION)
-    .action((id: string, options: JsonOption) =>
-      session((open) => showClient(id, open, context, options)),
-    )
+    .action((id: string, options: JsonOption) => session((open) => showClient(id, open, options)))
   clients
     .command('add')
     .description(
@@ -52,16 +50,14 @@ export function addClients(program: Command, context: Context): void {
         })
       }
       const given = await readMetadata(options, context)
-      await session((open) => addClient(given, open, context, options))
+      await session((open) => addClient(given, open, options))
     })
   clients
     .command('remove')
     .description('forget a client; what it was given stops working')
     .argument('<id>')
     .option(...JSON_OPTION)
-    .action((id: string, options: JsonOption) =>
-      session((open) => removeClient(id, open, context, options)),
-    )
+    .action((id: string, options: JsonOption) => session((open) => removeClient(id, open, options)))
 }
 
 interface AddOptions extends JsonOption {
@@ -78,75 +74,56 @@ interface AddOptions extends JsonOption {
   readonly file?: string
 }
 
-async function listClients(
-  { stores, now }: Session,
-  context: Context,
-  { json }: JsonOption,
-): Promise<void> {
-  const clients = await stores.clients.list()
-  if (json) return printJson(context, clients.map(clientRow))
-  if (clients.length === 0) return context.print('There are no clients. See: keyturn clients add')
+async function listClients(session: Session, { json }: JsonOption): Promise<void> {
+  const clients = await session.stores.clients.list()
+  if (json) return printJson(session, clients.map(clientRow))
+  if (clients.length === 0) return session.print('There are no clients. See: keyturn clients add')
   const rows = clients.map(({ id, metadata, source, updatedAt }) => [
     id,
     String(metadata.client_name ?? '-'),
     metadata.token_endpoint_auth_method === 'none' ? 'public' : 'confidential',
     source === 'config' ? 'configuration' : 'operator',
-    fromNow(updatedAt, now),
+    fromNow(updatedAt, session.now),
   ])
-  context.print(table(['CLIENT', 'NAME', 'KIND', 'DEFINED BY', 'CHANGED'], rows, context))
+  session.print(table(['CLIENT', 'NAME', 'KIND', 'DEFINED BY', 'CHANGED'], rows, session))
 }
 
-async function showClient(
-  id: string,
-  { stores }: Session,
-  context: Context,
-  { json }: JsonOption,
-): Promise<void> {
-  const client = clientRow(await findClient(id, stores.clients))
-  if (json) return printJson(context, client)
+async function showClient(id: string, session: Session, { json }: JsonOption): Promise<void> {
+  const client = clientRow(await findClient(id, session.stores.clients))
+  if (json) return printJson(session, client)
   const by = client.source === 'config' ? 'the configuration' : 'an operator'
-  context.print(`Defined by ${by}, changed ${client.updatedAt}.`)
-  context.print(JSON.stringify(client.metadata, null, 2))
+  session.print(`Defined by ${by}, changed ${client.updatedAt}.`)
+  session.print(JSON.stringify(client.metadata, null, 2))
 }
 
-async function addClient(
-  given: Metadata,
-  { stores, config, policies }: Session,
-  context: Context,
-  { json }: JsonOption,
-): Promise<void> {
+async function addClient(given: Metadata, session: Session, { json }: JsonOption): Promise<void> {
   const { completeClient, validateClient } = await import('./client-metadata.ts')
   const { metadata, generatedSecret } = completeClient(given)
   const id = metadata.client_id
-  if (config.clients.some((client) => client.client_id === id)) throw configured(id)
-  const unknown = await validateClient(metadata, config, policies)
-  if (!(await stores.clients.add(metadata))) {
+  if (session.config.clients.some((client) => client.client_id === id)) throw configured(id)
+  const unknown = await validateClient(metadata, session.config, session.policies)
+  if (!(await session.stores.clients.add(metadata))) {
     throw new Refused(`There is a client ${id} already. See: keyturn clients show ${id}`)
   }
-  if (unknown.length > 0) context.warn(`Not known and without effect: ${unknown.join(', ')}`)
+  if (unknown.length > 0) session.warn(`Not known and without effect: ${unknown.join(', ')}`)
   if (json) {
     const secret = generatedSecret === undefined ? {} : { client_secret: generatedSecret }
-    return printJson(context, { ...withoutSecret(metadata), ...secret })
+    return printJson(session, { ...withoutSecret(metadata), ...secret })
   }
-  context.print(`Added client ${id}.`)
+  session.print(`Added client ${id}.`)
   if (generatedSecret !== undefined) {
-    context.print(`Secret ${generatedSecret}\nIt is shown this once.`)
+    session.print(`Secret ${generatedSecret}\nIt is shown this once.`)
   }
 }
 
-async function removeClient(
-  id: string,
-  { stores, config }: Session,
-  context: Context,
-  { json }: JsonOption,
-): Promise<void> {
-  const { source } = await findClient(id, stores.clients)
-  if (source === 'config' || config.clients.some((client) => client.client_id === id)) {
+async function removeClient(id: string, session: Session, { json }: JsonOption): Promise<void> {
+  const { source } = await findClient(id, session.stores.clients)
+  if (source === 'config' || session.config.clients.some((client) => client.client_id === id)) {
     throw configured(id)
   }
-  await stores.clients.remove(id)
-  if (json) return printJson(context, { client_id: id, removed: true })
-  context.print(`Removed client ${id}.`)
+  await session.stores.clients.remove(id)
+  if (json) return printJson(session, { client_id: id, removed: true })
+  session.print(`Removed client ${id}.`)
 }
 
 function configured(id: string): Refused {

@@ -2,7 +2,6 @@ import { userInfo } from 'node:os'
 import type { Command } from 'commander'
 import { toRfc3339 } from '../clock.ts'
 import { KeyturnError } from '../errors.ts'
-import type { KeyFacts } from '../keys/key.ts'
 import {
   activeKey,
   allStates,
@@ -18,14 +17,19 @@ import {
   orderRevocationBefore,
   orderRotation,
 } from '../keys/operate.ts'
-import { assume, type CreateAction, type EventAction, plan } from '../keys/plan.ts'
-import { promotionPrice, revocationPrice, timeToReach } from '../keys/price.ts'
+import { assume, type CreateAction, type EventAction } from '../keys/plan.ts'
 import { applyAction } from '../keys/rotate.ts'
 import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
+import {
+  acceptanceTail,
+  earlyKeyPrice,
+  earlyKeyText,
+  isUnseen,
+  revocationText,
+} from './key-prices.ts'
 import { keyRow } from './key-words.ts'
 import { isSealFailure, openRings, recordedRings, type ShownKey, turnRings } from './rings.ts'
 import { type Session, withSession } from './session.ts'
-import { table } from './table.ts'
 import { instant, instantArgument, span } from './words.ts'
 
 /** What an operator may ask of the rings. Deciding is in `operate.ts`; here it is told and done. */
@@ -44,14 +48,12 @@ export function addKeyOrders(keys: Command, program: Command, context: Context):
 
   order('rotate', 'let the standby sign as soon as every relying party can know it')
     .argument('<ring>', 'such as sig/RS256')
-    .action((ring: string, options: OrderOptions) =>
-      session((open) => rotate(ring, options, open, context)),
-    )
+    .action((ring: string, options: OrderOptions) => session((open) => rotate(ring, options, open)))
   order('promote', 'let a pre-active key sign now')
     .argument('<kid>')
     .option('--force', 'even though relying parties may not know it; prints the price first')
     .action((kid: string, options: OrderOptions & { force?: true }) =>
-      session((open) => promote(kid, options, open, context)),
+      session((open) => promote(kid, options, open)),
     )
   order('revoke', 'never trust a key again; a standby takes over at once')
     .argument('[kid]')
@@ -65,7 +67,7 @@ export function addKeyOrders(keys: Command, program: Command, context: Context):
     .action(async (kid: string | undefined, options: RevokeOptions, command: Command) => {
       const target = targetOf(kid, options)
       if (!target) return command.error('error: name a KID, or --ring and --created-before', USAGE)
-      await session((open) => revoke(target, options, open, context))
+      await session((open) => revoke(target, options, open))
     })
 }
 
@@ -75,7 +77,6 @@ async function rotate(
   ring: string,
   { actor, reason, json }: OrderOptions,
   session: Session,
-  context: Context,
 ): Promise<void> {
   const { policies, now } = session
   const order = { ring, now, actor, reason }
@@ -87,23 +88,28 @@ async function rotate(
       ? key.generation === action.generation
       : 'kid' in action.event && key.kid === action.event.kid,
   )
-  report(next, states, json, session, context)
+  if (json) return printJson(session, outcome(next, states))
+  session.print(situation(states, session))
 }
 
 async function promote(
   kid: string,
   { actor, reason, json, force = false }: OrderOptions & { force?: boolean },
   session: Session,
-  context: Context,
 ): Promise<void> {
   const { policies, now } = session
   const before = await openRings(session)
   const state = findState(before, policies, kid, now)
-  if (state.phase === 'pre-active') warnOfEarlyKey(`Key ${kid}`, state.key, session, context)
+  const isEarly = state.phase === 'pre-active' && isUnseen(state.key, session)
+  if (isEarly) session.warn(earlyKeyText(`Key ${kid}`, state.key, session))
   const action = orderPromotion(before, policies, { kid, force, now, actor, reason })
   const facts = await perform(action, session)
   const states = ringStates(facts, policies.policyFor(state.key.ring), now)
-  report(findState(facts, policies, kid, now), states, json, session, context)
+  if (json) {
+    const price = isEarly ? earlyKeyPrice(state.key, session) : []
+    return printJson(session, { ...outcome(findState(facts, policies, kid, now), states), price })
+  }
+  session.print(situation(states, session))
 }
 
 type RevokeOptions = OrderOptions & { readonly ring?: string; readonly createdBefore?: number }
@@ -123,14 +129,13 @@ function targetOf(
 }
 
 /**
- * The event is recorded from what the records say, before anything is opened: revoking is the way
- * out where a key does not open.
+ * Where a key does not open, revoking it is the way out: what its record says is then enough to
+ * decide, and the event is recorded before anything is done that needs open keys.
  */
 async function revoke(
   target: RevokeTarget,
   { actor, reason, json }: OrderOptions,
   session: Session,
-  context: Context,
 ): Promise<void> {
   const { policies, stores, now } = session
   const before = await openRings(session).catch(async (error: unknown) => {
@@ -145,9 +150,10 @@ async function revoke(
   const ring = 'kid' in target ? findState(before, policies, target.kid, now).key.ring : target.ring
 
   const revoked = revokedBy(action, before, session)
-  const price = revocationPriceOf(ring, session)
-  if (revoked.length === 0) context.warn('No key is revoked that was not revoked before.')
-  else warnOfRevocation(ring, revoked, action, before, session, context)
+  const tail = acceptanceTail(ring, session)
+  if (!action || revoked.length === 0) {
+    session.warn('No key is revoked that was not revoked before.')
+  } else session.warn(revocationText(action, revoked, before, session))
   if (action) await stores.keys.addEvents([action.event])
 
   const facts = await turnRings(session).catch((error: unknown) => {
@@ -158,10 +164,10 @@ async function revoke(
   const states = ringStates(facts, policies.policyFor(ring), now)
   if (json) {
     const active = activeKey(states)?.key.kid ?? null
-    return printJson(context, { ring, revoked, active, tail: price, keys: states.map(keyRow) })
+    return printJson(session, { ring, revoked, active, tail, keys: states.map(keyRow) })
   }
-  for (const kid of revoked) context.print(`Revoked  ${kid}`)
-  context.print(situation(states, session).join('\n'))
+  for (const kid of revoked) session.print(`Revoked  ${kid}`)
+  session.print(situation(states, session))
 }
 
 /** Records or makes what was ordered, then turns the rings as a server would. */
@@ -175,30 +181,18 @@ async function perform(
   return turnRings(session)
 }
 
-/** Says what an order has come to. */
-function report(
-  next: KeyState<ShownKey> | undefined,
-  states: readonly KeyState<ShownKey>[],
-  json: true | undefined,
-  session: Session,
-  context: Context,
-): void {
-  if (!json) context.print(situation(states, session).join('\n'))
-  else {
-    printJson(context, {
-      ring: next?.key.ring ?? null,
-      kid: next?.key.kid ?? null,
-      activatesAt: next ? toRfc3339(next.activatesAt) : null,
-      keys: states.map(keyRow),
-    })
+/** What an order has come to, in JSON. */
+function outcome(next: KeyState<ShownKey> | undefined, states: readonly KeyState<ShownKey>[]) {
+  return {
+    ring: next?.key.ring ?? null,
+    kid: next?.key.kid ?? null,
+    activatesAt: next ? toRfc3339(next.activatesAt) : null,
+    keys: states.map(keyRow),
   }
 }
 
 /** Who signs, who is next, and when a running server knows. */
-function situation(
-  states: readonly KeyState<ShownKey>[],
-  { now, config }: Session,
-): readonly string[] {
+function situation(states: readonly KeyState<ShownKey>[], { now, config }: Session): string {
   const name = ({ key }: KeyState) => `${key.kid} (generation ${key.generation})`
   const active = activeKey(states)
   const waiting = states.filter((state) => state.phase === 'pre-active')
@@ -206,80 +200,7 @@ function situation(
     active ? `Signs    ${name(active)}` : 'Signs    no key',
     ...waiting.map((state) => `Next     ${name(state)} from ${instant(state.activatesAt, now)}`),
     `A running server follows within ${span(config.rotation.refreshInterval)}.`,
-  ]
-}
-
-/** The price of a key that signs before relying parties are sure to know it. */
-function warnOfEarlyKey(
-  name: string,
-  { ring, createdAt }: Pick<KeyFacts, 'ring' | 'createdAt'>,
-  { policies, config, now }: Session,
-  context: Context,
-): void {
-  const policy = policies.policyFor(ring)
-  const lead = now - createdAt
-  if (lead >= policy.propagation) return
-  if (!policy.published) {
-    const most = span(Math.max(0, policy.maxRingAge + policy.clockSkew - lead))
-    context.warn(`${name} is new: other nodes may not know it for up to ${most}.\n`)
-    return
-  }
-  const rows = promotionPrice(lead, config.rotation).map(({ model, examples, failsFor }) => [
-    model,
-    failsFor === null ? 'until its operator acts' : span(failsFor),
-    examples,
-  ])
-  context.warn(
-    `${name} has been published for ${span(lead)}. Nodes and HTTP caches may hide it for ` +
-      `${span(timeToReach(config.rotation))}, and relying parties keep keys for some time. If it ` +
-      'signs now, these refuse its tokens, for as long as this at most:\n',
-  )
-  context.warn(`${table(['KEEPS KEYS', 'FAILS FOR', 'SUCH AS'], rows, context)}\n`)
-}
-
-/** Who takes over, and how long the key goes on being trusted. */
-function warnOfRevocation(
-  ring: string,
-  revoked: readonly string[],
-  action: EventAction | undefined,
-  before: RingFacts<ShownKey>,
-  session: Session,
-  context: Context,
-): void {
-  const { policies, now } = session
-  const policy = policies.policyFor(ring)
-  const ordered = action ? assume(before, action) : before
-  const after = plan(ordered, policies, now).actions.reduce(assume, ordered)
-  const successor = activeKey(ringStates(after, policy, now))?.key
-  const wasSigning = activeKey(ringStates(before, policy, now))?.key.kid
-  if (successor && successor.kid !== wasSigning) {
-    const isMade = before.keys.some((key) => key.kid === successor.kid)
-    const name = isMade ? `Key ${successor.kid}` : 'A key that is made now'
-    context.warn(`${name} (generation ${successor.generation}) takes over.\n`)
-    warnOfEarlyKey(name, successor, session, context)
-  }
-  if (!policy.published) {
-    const most = span(policy.maxRingAge)
-    context.warn(`Nodes may accept what it signed for up to ${most}.\n`)
-    return
-  }
-  const rows = revocationPriceOf(ring, session).map((row) => [
-    row.model,
-    row.trustsFor === null ? 'until its operator acts' : span(row.trustsFor),
-    row.endsWithNewKid ? 'the fresh key signs' : row.trustsFor === null ? '-' : 'it fetches',
-    row.examples,
-  ])
-  context.warn(
-    `${revoked.length === 1 ? `Key ${revoked[0]} leaves` : `${revoked.length} keys leave`} the ` +
-      'JWKS. Relying parties may go on trusting what was signed, for as long as this at most:\n',
-  )
-  context.warn(`${table(['KEEPS KEYS', 'TRUSTS FOR', 'UNTIL', 'SUCH AS'], rows, context)}\n`)
-}
-
-function revocationPriceOf(ring: string, { policies, config }: Session) {
-  const policy = policies.policyFor(ring)
-  if (!policy.published) return []
-  return revocationPrice({ ...config.rotation, propagation: policy.propagation })
+  ].join('\n')
 }
 
 /** The keys that an order revokes and that were not revoked before. */

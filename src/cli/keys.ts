@@ -27,50 +27,43 @@ export function addKeys(program: Command, context: Context): void {
     .command('list')
     .description('every key, its phase and what comes next for it')
     .option(...JSON_OPTION)
-    .action((options: JsonOption) => session((open) => listKeys(open, context, options)))
+    .action((options: JsonOption) => session((open) => listKeys(open, options)))
   keys
     .command('show')
     .description('everything about one key: its public half, its events and its future')
     .argument('<kid>')
     .option(...JSON_OPTION)
-    .action((kid: string, options: JsonOption) =>
-      session((open) => showKey(kid, open, context, options)),
-    )
+    .action((kid: string, options: JsonOption) => session((open) => showKey(kid, open, options)))
   keys
     .command('plan')
     .description('what will happen next to every ring, when and why; changes nothing')
     .option('--until <duration>', 'how far to look ahead, such as 200d', durationArgument)
     .option('--steps <n>', 'most instants of each ring; 3 without --until', countArgument)
     .option(...JSON_OPTION)
-    .action((options: PlanOptions) => session((open) => showPlan(open, context, options)))
+    .action((options: PlanOptions) => session((open) => showPlan(open, options)))
   addKeyOrders(keys, program, context)
   keys
     .command('events')
     .description('every promotion, revocation and extension, oldest first')
     .option(...JSON_OPTION)
-    .action((options: JsonOption) => session((open) => listEvents(open, context, options)))
+    .action((options: JsonOption) => session((open) => listEvents(open, options)))
 }
 
-async function listKeys(session: Session, context: Context, { json }: JsonOption): Promise<void> {
+async function listKeys(session: Session, { json }: JsonOption): Promise<void> {
   const { policies, now } = session
   const states = allStates(await openRings(session), policies, now)
-  if (json) return printJson(context, states.map(keyRow))
+  if (json) return printJson(session, states.map(keyRow))
   if (states.length === 0) {
-    return context.print('There are no keys yet. The first start of the server makes them.')
+    return session.print('There are no keys yet. The first start of the server makes them.')
   }
   const rows = states.map((state) => {
     const { ring, generation, kid } = state.key
     return [ring, generation, state.phase, kid, nextWords(state, policies.policyFor(ring), now)]
   })
-  context.print(table(['RING', 'GEN', 'PHASE', 'KID', 'NEXT'], rows, context))
+  session.print(table(['RING', 'GEN', 'PHASE', 'KID', 'NEXT'], rows, session))
 }
 
-async function showKey(
-  kid: string,
-  session: Session,
-  context: Context,
-  { json }: JsonOption,
-): Promise<void> {
+async function showKey(kid: string, session: Session, { json }: JsonOption): Promise<void> {
   const { policies, now } = session
   const facts = await openRings(session)
   const state = findState(facts, policies, kid, now)
@@ -80,7 +73,7 @@ async function showKey(
   )
   const future = futureOf(kid, facts, policies, now)
   if (json) {
-    return printJson(context, {
+    return printJson(session, {
       ...keyRow(state),
       deleteAt: instantOrNull(state.deleteAt),
       revokedAt: instantOrNull(state.revokedAt),
@@ -95,7 +88,7 @@ async function showKey(
   const at = (time: number | null) => (time === null ? null : instant(time, now))
   const half = key.publicJwk ? (key.hasPrivateHalf ? 'kept, sealed' : 'erased') : null
   const policy = policies.policyFor(key.ring)
-  context.print(
+  session.print(
     pairs([
       ['Key', kid],
       ['Ring', `${key.ring}, generation ${key.generation}, ${key.algorithm}`],
@@ -111,12 +104,12 @@ async function showKey(
       ['Sealed under', key.protectedBy],
     ]),
   )
-  if (key.publicJwk) context.print(`\nPublic JWK\n${JSON.stringify(key.publicJwk, null, 2)}`)
-  if (events.length > 0) context.print(`\nEvents\n${eventTable(events, context)}`)
+  if (key.publicJwk) session.print(`\nPublic JWK\n${JSON.stringify(key.publicJwk, null, 2)}`)
+  if (events.length > 0) session.print(`\nEvents\n${eventTable(events, session)}`)
   const lines = future.map(
     (change) => `  ${instant(change.at, now)} ${changeWords(change, policy)}`,
   )
-  context.print(`\nNext\n${lines.join('\n') || '  nothing'}`)
+  session.print(`\nNext\n${lines.join('\n') || '  nothing'}`)
 }
 
 interface PlanOptions extends JsonOption {
@@ -126,7 +119,7 @@ interface PlanOptions extends JsonOption {
 
 const DEFAULT_STEPS = 3
 
-async function showPlan(session: Session, context: Context, options: PlanOptions): Promise<void> {
+async function showPlan(session: Session, options: PlanOptions): Promise<void> {
   const { policies, now, config } = session
   const { until, steps = until === undefined ? DEFAULT_STEPS : Infinity } = options
   const facts = await openRings(session)
@@ -136,7 +129,7 @@ async function showPlan(session: Session, context: Context, options: PlanOptions
     until: until === undefined ? Infinity : now + until,
   })
   if (options.json) {
-    return printJson(context, {
+    return printJson(session, {
       at: instantOrNull(now),
       due: due.map(changeRow),
       forecast: changes.map(changeRow),
@@ -148,14 +141,14 @@ async function showPlan(session: Session, context: Context, options: PlanOptions
       .filter((ring) => list.some((change) => change.ring === ring))
       .map((ring) => ringPlan(ring, list, policies, now))
       .join('\n\n')
-  for (const warning of warnings) context.warn(warning)
-  if (due.length === 0) context.print('Nothing has to be done now.\n')
+  for (const warning of warnings) session.warn(warning)
+  if (due.length === 0) session.print('Nothing has to be done now.\n')
   else {
     const within = span(config.rotation.refreshInterval)
-    context.print(`Due now; a running server does it within ${within}:\n\n${inWords(due)}\n`)
+    session.print(`Due now; a running server does it within ${within}:\n\n${inWords(due)}\n`)
   }
   const future = inWords(changes) || '  nothing'
-  context.print(`What comes next, if nobody asks for anything:\n\n${future}`)
+  session.print(`What comes next, if nobody asks for anything:\n\n${future}`)
 }
 
 /** The changes of one ring, by instant. */
@@ -179,17 +172,17 @@ function ringPlan(
   return [ring, ...lines].join('\n')
 }
 
-async function listEvents(session: Session, context: Context, { json }: JsonOption): Promise<void> {
+async function listEvents(session: Session, { json }: JsonOption): Promise<void> {
   const { events } = await session.stores.keys.load()
   const ordered = [...events].sort((a, b) => a.at - b.at)
-  if (json) return printJson(context, ordered.map(eventRow))
-  if (ordered.length === 0) return context.print('Nothing has been recorded yet.')
-  context.print(eventTable(ordered, context, session.now))
+  if (json) return printJson(session, ordered.map(eventRow))
+  if (ordered.length === 0) return session.print('Nothing has been recorded yet.')
+  session.print(eventTable(ordered, session, session.now))
 }
 
 function eventTable(
   events: Parameters<typeof eventRow>[0][],
-  context: Context,
+  colors: Pick<Context, 'colors'>,
   now?: number,
 ): string {
   const rows = events.map((event) => {
@@ -197,5 +190,5 @@ function eventTable(
     const when = now === undefined ? at : `${at} (${fromNow(event.at, now)})`
     return [when, ring, kid ?? '-', eventWords(event), actor, reason]
   })
-  return table(['AT', 'RING', 'KID', 'EVENT', 'BY', 'REASON'], rows, context)
+  return table(['AT', 'RING', 'KID', 'EVENT', 'BY', 'REASON'], rows, colors)
 }

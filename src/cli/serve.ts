@@ -62,6 +62,7 @@ const LISTEN_FAILURES: Readonly<Record<string, string>> = {
 
 /** Which of the two listeners cannot listen, and what to do. */
 function listenFailure(error: unknown, { http, management }: Config): Refused | undefined {
+  // Any error may be read for fields that it does not have.
   const { code = '', syscall, port, address, hostname } = error as ListenError
   const reason = LISTEN_FAILURES[code]
   if (reason === undefined || (syscall !== 'listen' && syscall !== 'getaddrinfo')) return undefined

@@ -6,7 +6,7 @@ import type { Stores } from '../stores.ts'
 import { type Context, loadCommandConfig } from './context.ts'
 
 /** What a command works with while its stores are open. */
-export interface Session {
+export interface Session extends Context {
   readonly config: Config
   readonly policies: RotationPolicies
   readonly stores: Stores
@@ -30,7 +30,7 @@ export async function withSession<T>(
   const stores = await openStores(config, context.clock)
   try {
     const now = context.clock.now()
-    return await work({ config, policies: rotationPolicies(config), stores, now })
+    return await work({ ...context, config, policies: rotationPolicies(config), stores, now })
   } finally {
     await stores.close()
   }

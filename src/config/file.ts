@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { isSeq, isMap as isYamlMap } from 'yaml'
 import { ConfigInvalid, type Violation } from '../errors.ts'
+import { packageFile } from '../package-files.ts'
 import { isMap } from './setting.ts'
 import { readYaml, type YamlText } from './yaml.ts'
 
@@ -18,13 +18,9 @@ export interface ConfigText {
 /** What there is without a file. */
 export const NO_FILE: ConfigText = { value: {}, lines: new Map(), violations: [] }
 
-/** The package's root: sources are at `src/config`, compiled at `dist/src/config`. */
-const ROOT = new URL(import.meta.url.endsWith('.ts') ? '../../' : '../../../', import.meta.url)
-
 /** Every setting with its default, from the package's own `config/default.yaml`. */
 export function readDefaults(): ConfigText['value'] {
-  const file = fileURLToPath(new URL('config/default.yaml', ROOT))
-  const { value, violations } = readConfigFile(file)
+  const { value, violations } = readConfigFile(packageFile('config/default.yaml'))
   if (violations.length > 0) throw new ConfigInvalid(violations)
   return value
 }

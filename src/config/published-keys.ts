@@ -9,9 +9,11 @@ import type { Settings } from './schema.ts'
  * issuer, and load balancers refuse sets above 10.
  */
 
-/** The most keys published at once, over all rings that sign tokens. */
-export function mostPublishedKeys(settings: Settings): number {
-  return total(publishedRings(settings))
+/** How many keys are published at any time, not only for a while after a switch. */
+export function leastPublishedKeys(settings: Settings): number {
+  const least = ({ cryptoperiod, retention, ...policy }: RingPolicy) =>
+    1 + Math.floor((waiting({ cryptoperiod, ...policy }) + retention) / cryptoperiod)
+  return publishedRings(settings).reduce((sum, policy) => sum + least(policy), 0)
 }
 
 /** No more keys than RPs and load balancers accept. */
@@ -43,7 +45,11 @@ function mostPublished(policy: RingPolicy): number {
   return 1 + Math.ceil((waiting(policy) + policy.retention) / policy.cryptoperiod)
 }
 
-function waiting({ standby, cryptoperiod, propagation }: RingPolicy): number {
+function waiting({
+  standby,
+  cryptoperiod,
+  propagation,
+}: Pick<RingPolicy, 'standby' | 'cryptoperiod' | 'propagation'>): number {
   return standby ? cryptoperiod : propagation
 }
 

@@ -40,7 +40,7 @@ const http = z.strictObject({
   trustedProxies: z
     .int()
     .min(0)
-    .describe('Reverse proxies in front, whose X-Forwarded-* headers are believed.'),
+    .describe('Reverse proxies in front, whose X-Forwarded-For is believed.'),
   shutdownTimeout: duration({ max: 600 }).describe('Time for open requests to end at shutdown.'),
 })
 

@@ -1,7 +1,7 @@
 import { PUBLISHED_KEYS_WARN, SIGNATURE_ALGORITHMS } from '../keys/policy.ts'
 import { formatDuration } from './duration.ts'
 import { rotationPolicies } from './policies.ts'
-import { mostPublishedKeys } from './published-keys.ts'
+import { leastPublishedKeys } from './published-keys.ts'
 import type { Settings } from './schema.ts'
 
 const HOUR = 3_600
@@ -38,10 +38,10 @@ function unknownKeyTypes({ rotation }: Settings): readonly string[] {
 }
 
 function manyKeys(settings: Settings): readonly string[] {
-  const count = mostPublishedKeys(settings)
+  const count = leastPublishedKeys(settings)
   if (count <= PUBLISHED_KEYS_WARN) return []
   return [
-    `Up to ${count} keys are published at once; some relying parties keep ${PUBLISHED_KEYS_WARN} ` +
+    `${count} keys are published all the time; some relying parties keep ${PUBLISHED_KEYS_WARN} ` +
       'of an issuer and fetch the JWKS more often beyond that. Fewer rings publish fewer keys.',
   ]
 }
@@ -50,8 +50,9 @@ function manyKeys(settings: Settings): readonly string[] {
 function unseenProxy({ issuer, http }: Settings): readonly string[] {
   if (!issuer.startsWith('https:') || http.trustedProxies > 0) return []
   return [
-    'The issuer is https, but http.trustedProxies is 0: requests look like plain HTTP from the ' +
-      'reverse proxy itself. Set it to the number of reverse proxies in front.',
+    'The issuer is https, but http.trustedProxies is 0: everybody seems to come from the address ' +
+      'of the reverse proxy, and limits on failed sign-ins hit all of them together. Set it to ' +
+      'the number of reverse proxies in front.',
   ]
 }
 

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { Eta } from 'eta'
 import type { Context, Middleware } from 'koa'
 import mount from 'koa-mount'
 import serve from 'koa-static'
+import { packageFile } from '../package-files.ts'
 
 /** What each template in `views/` needs. Templates only choose and repeat. */
 export interface Pages {
@@ -74,7 +75,7 @@ const YEAR = 31_536_000
 
 /** Pages from `views/`: Eta templates that escape by default. Templates are compiled once. */
 export function createViews({ name = 'Keyturn', mountPath = '' }: ViewsOptions = {}): Views {
-  const directory = findViews()
+  const directory = packageFile('views')
   const eta = new Eta({ views: directory, cache: true })
   const versions = readVersions(directory)
   const link = (file: string) => `${mountPath}${STATIC_PATH}/${file}?v=${versions.get(file)}`
@@ -143,7 +144,7 @@ export function providerHeaders(): Middleware {
  * have; what it serves then is kept for a minute only.
  */
 export function staticFiles(): Middleware {
-  const directory = findViews()
+  const directory = packageFile('views')
   const versions = readVersions(directory)
   const send = serve(join(directory, 'static'), { index: false })
 
@@ -171,17 +172,6 @@ export function staticFiles(): Middleware {
 function formTargets(leadsTo: string | undefined): string {
   if (leadsTo === undefined || !URL.canParse(leadsTo)) return "'self'"
   return `'self' ${new URL(leadsTo).protocol}`
-}
-
-/** `views/` lies beside `src/` in a checkout and beside `dist/` in the package. */
-function findViews(): string {
-  let directory = import.meta.dirname
-  while (!existsSync(join(directory, 'views', 'layout.eta'))) {
-    const parent = dirname(directory)
-    if (parent === directory) throw new TypeError(`No views above ${import.meta.dirname}`)
-    directory = parent
-  }
-  return join(directory, 'views')
 }
 
 function readVersions(views: string): ReadonlyMap<string, string> {

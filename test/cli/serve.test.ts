@@ -17,7 +17,10 @@ describe('serve', () => {
       KEYTURN_HTTP__PORT: '0',
       KEYTURN_MANAGEMENT__PORT: port,
     })
-    const [http, management] = await Promise.all([first.run(['serve']), second.run(['serve'])])
+    const [http, management] = await Promise.all([
+      first.spawned(['serve']),
+      second.spawned(['serve']),
+    ])
     taken.close()
     assert.deepEqual([http.status, management.status], [1, 1])
     assert.match(http.err, new RegExp(`127.0.0.1:${port} \\(http.host, http.port\\): another`))
@@ -45,7 +48,7 @@ describe('serve', () => {
 
   it('names every problem of the configuration and does not start', async () => {
     await using cli = await keyturnIn()
-    const answer = await cli.run(['serve', '--config', 'missing.yaml'])
+    const answer = await cli.spawned(['serve', '--config', 'missing.yaml'])
     assert.equal(answer.status, 1)
     assert.match(answer.err, /missing.yaml: the config file does not exist/)
   })

@@ -29,6 +29,20 @@ describe('wrong usage', () => {
     }
   })
 
+  it('and everything else are told apart by the exit status of the process', async () => {
+    await using cli = await keyturnIn()
+    const [done, failed, wrong] = await Promise.all([
+      cli.spawned(['keys', 'list', '--json']),
+      cli.spawned(['keys', 'show', 'nothing']),
+      cli.spawned(['keys', 'turn']),
+    ])
+    assert.deepEqual(done, { status: 0, out: '[]\n', err: '' })
+    assert.equal(failed.status, 1)
+    assert.equal(failed.err, 'There is no key nothing. See: keyturn keys list\n')
+    assert.equal(wrong.status, 2)
+    assert.match(wrong.err, /unknown command 'turn'/)
+  })
+
   it('is not to ask for help', async () => {
     await using cli = await keyturnIn()
     const [all, one] = await Promise.all([cli.run(['--help']), cli.run(['help', 'keys'])])

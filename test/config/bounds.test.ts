@@ -202,15 +202,14 @@ test('a key store of type module needs a module', (t) => {
 })
 
 test('a fast profile, an ML-DSA ring and more than 5 keys are worth a warning', (t) => {
-  const calm = load(t, 'rotation: { rings: { sig/RS256: {} } }')
-  assert.deepEqual(calm.warnings, [])
+  assert.deepEqual(load(t, '').warnings, [], 'the defaults warn')
   const text =
-    'rotation: { rings: { sig/RS256: {}, sig/ML-DSA-44: {}, cookie: { cryptoperiod: 59m, propagation: 1m } }, maxRingAge: 50s, clockSkew: 1s, refreshInterval: 5s }'
+    'rotation: { rings: { sig/RS256: {}, sig/ES256: {}, sig/ML-DSA-44: {}, cookie: { cryptoperiod: 59m, propagation: 1m } }, maxRingAge: 50s, clockSkew: 1s, refreshInterval: 5s }'
   const { warnings } = load(t, text)
   assert.equal(warnings.length, 3)
   assert.match(warnings[0] ?? '', /^Keys turn every 59m/)
   assert.match(warnings[1] ?? '', /^sig\/ML-DSA-44: /)
-  assert.match(warnings[2] ?? '', /^Up to 6 keys/)
+  assert.match(warnings[2] ?? '', /^6 keys are published all the time/)
 })
 
 test('an issuer that cannot be what the listener serves is worth a warning', (t) => {

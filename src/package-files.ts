@@ -1,0 +1,14 @@
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+
+/**
+ * Where a file of the package is, such as `config/default.yaml`: beside `src/` in a checkout, beside
+ * `dist/` once compiled.
+ */
+export function packageFile(name: string): string {
+  for (let folder = import.meta.dirname; ; folder = dirname(folder)) {
+    const path = join(folder, name)
+    if (existsSync(path)) return path
+    if (folder === dirname(folder)) throw new TypeError(`the package has no ${name}`)
+  }
+}
