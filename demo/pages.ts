@@ -70,13 +70,13 @@ export function createPages() {
         runs: runs.map((run) => runWords(run, label)),
         copy: {
           age: copy.fetchedAt === undefined ? undefined : inWords(now - copy.fetchedAt),
-          keys: copy.keys.map(({ kid }) => ({ ...label(kid), tokens: signedBy(kid) })).sort(byName),
+          keys: copy.kids.map((kid) => ({ ...label(kid), tokens: signedBy(kid) })).sort(byName),
         },
       })
     },
 
-    problem(ctx: Context, message: string): void {
-      if (ctx.status < 400 || ctx.body == null) ctx.status = Math.max(400, ctx.status)
+    problem(ctx: Context, { message, status }: { message: string; status: number }): void {
+      ctx.status = status
       render(ctx, '/problem', { message, isLive: false })
     },
   }

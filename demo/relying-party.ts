@@ -121,7 +121,8 @@ export async function createRelyingParty(options: RelyingPartyOptions): Promise<
     signIns.remove(pendingName)
     writeCookie(ctx, SIGN_IN_COOKIE, undefined)
     if (!pending) {
-      return pages.problem(ctx, 'This sign-in was not begun here, or it took too long.')
+      const message = 'This sign-in was not begun here, or it took too long.'
+      return pages.problem(ctx, { message, status: 400 })
     }
     const tokens = await openid.authorizationCodeGrant(
       client,
@@ -264,24 +265,23 @@ function showProblems(
     try {
       await next()
     } catch (error) {
+      const status = error instanceof Koa.HttpError ? error.status : 500
       if (error instanceof openid.AuthorizationResponseError) {
-        const isDenied = error.error === 'access_denied'
-        const words = isDenied ? DENIED : `Keyturn said: ${error.error_description ?? error.error}`
-        return pages.problem(ctx, words)
+        const message = error.error === 'access_denied' ? DENIED : keyturnSaid(error)
+        return pages.problem(ctx, { message, status: 400 })
       }
       if (error instanceof openid.ResponseBodyError) {
-        ctx.status = 502
-        return pages.problem(ctx, `Keyturn said: ${error.error_description ?? error.error}`)
+        return pages.problem(ctx, { message: keyturnSaid(error), status: 502 })
       }
-      const status = error instanceof Koa.HttpError ? error.status : 500
       if (status >= 500) log.error({ err: error }, 'demo: request failed')
-      ctx.status = status
-      pages.problem(
-        ctx,
-        status === 404 ? 'There is nothing at this address.' : 'That did not work.',
-      )
+      const message = status === 404 ? 'There is nothing at this address.' : 'Please try again.'
+      pages.problem(ctx, { message, status })
     }
   }
+}
+
+function keyturnSaid(answer: { error: string; error_description?: string | undefined }): string {
+  return `Keyturn said: ${answer.error_description ?? answer.error}`
 }
 
 function plainRoutes(router: Router): Middleware {

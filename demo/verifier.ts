@@ -21,7 +21,7 @@ export interface Verifier {
   readonly runs: readonly Run[]
   readonly totals: { readonly verified: number; readonly failed: number }
   /** The JWKS as the application has it, and when it last asked for it. */
-  readonly copy: { readonly keys: readonly CopiedKey[]; readonly fetchedAt: number | undefined }
+  readonly copy: { readonly kids: readonly string[]; readonly fetchedAt: number | undefined }
   collect(token: { kind: TokenKind; origin: string; jwt: string }): CollectedToken
   /** Verifies every token once. */
   run(): Promise<void>
@@ -42,11 +42,6 @@ export interface CollectedToken {
   readonly expiresAt: number
   readonly verified: number
   readonly failed: number
-}
-
-export interface CopiedKey {
-  readonly kid: string
-  readonly algorithm: string
 }
 
 export interface Run {
@@ -83,15 +78,14 @@ export function createVerifier({ issuer, jwksUri, clientId, api }: VerifierOptio
   let runs: readonly Run[] = []
   let totals = { verified: 0, failed: 0 }
 
-  /** @returns what is wrong with the token, if anything */
-  async function problemOf({ kind, jwt }: CollectedToken): Promise<string | undefined> {
+  /** @returns `verified`, `expired`, or what is wrong with the token */
+  async function verify({ kind, jwt }: CollectedToken): Promise<string> {
     const options = kind === 'ID token' ? { audience: clientId } : { audience: api, typ: 'at+jwt' }
     try {
       await jwtVerify(jwt, jwks, { issuer, ...options })
-      return undefined
+      return 'verified'
     } catch (error) {
-      // It expired between being chosen and being verified.
-      if (error instanceof errors.JWTExpired) return undefined
+      if (error instanceof errors.JWTExpired) return 'expired'
       return error instanceof Error ? error.message : String(error)
     }
   }
@@ -107,11 +101,8 @@ export function createVerifier({ issuer, jwksUri, clientId, api }: VerifierOptio
       return totals
     },
     get copy() {
-      const keys = jwks.jwks()?.keys ?? []
-      return {
-        keys: keys.map(({ kid = '', alg = '' }) => ({ kid, algorithm: alg })),
-        fetchedAt,
-      }
+      const kids = (jwks.jwks()?.keys ?? []).flatMap(({ kid }) => kid ?? [])
+      return { kids, fetchedAt }
     },
 
     collect({ kind, origin, jwt }) {
@@ -126,29 +117,26 @@ export function createVerifier({ issuer, jwksUri, clientId, api }: VerifierOptio
 
     async run() {
       const at = systemClock.now()
-      tokens = tokens.filter((token) => token.expiresAt > at)
-      if (tokens.length === 0) return
-      const results = new Map(
-        await Promise.all(
-          tokens.map(async (token) => [token.jwt, await problemOf(token)] as const),
-        ),
+      const chosen = tokens.filter((token) => token.expiresAt > at)
+      const answers = await Promise.all(
+        chosen.map(async (token) => [token, await verify(token)] as const),
       )
-      const checked = tokens.filter((token) => results.has(token.jwt))
-      const problems = [...results.values()].filter((problem) => problem !== undefined)
+      const results = new Map(answers.map(([token, result]) => [token.jwt, result]))
+      // Tokens that were collected meanwhile wait for the next run.
+      tokens = tokens
+        .filter(({ jwt, expiresAt }) => expiresAt > at && results.get(jwt) !== 'expired')
+        .map((token) => count(token, results.get(token.jwt)))
+
+      const checked = answers.filter(([, result]) => result !== 'expired')
+      if (checked.length === 0) return
+      const problems = checked.flatMap(([, result]) => (result === 'verified' ? [] : result))
       const verified = checked.length - problems.length
+      const kids = [...new Set(checked.map(([token]) => token.kid))]
+      runs = [{ at, verified, problems, kids }, ...runs].slice(0, RUNS_SHOWN)
       totals = {
         verified: totals.verified + verified,
         failed: totals.failed + problems.length,
       }
-      // Tokens collected meanwhile are left as they are.
-      tokens = tokens.map((token) => {
-        if (!results.has(token.jwt)) return token
-        return results.get(token.jwt) === undefined
-          ? { ...token, verified: token.verified + 1 }
-          : { ...token, failed: token.failed + 1 }
-      })
-      const kids = [...new Set(checked.map((token) => token.kid))]
-      runs = [{ at, verified, problems, kids }, ...runs].slice(0, RUNS_SHOWN)
     },
 
     async readLogoutToken(jwt) {
@@ -165,4 +153,10 @@ export function createVerifier({ issuer, jwksUri, clientId, api }: VerifierOptio
       return sub
     },
   }
+}
+
+function count(token: CollectedToken, result: string | undefined): CollectedToken {
+  if (result === undefined) return token
+  if (result === 'verified') return { ...token, verified: token.verified + 1 }
+  return { ...token, failed: token.failed + 1 }
 }

@@ -1,3 +1,4 @@
+import type { Configuration } from 'oidc-provider'
 import type { Logger } from 'pino'
 import { addFirstAdministrator, type NewAccount } from './accounts/first-account.ts'
 import { createPasswords } from './accounts/password.ts'
@@ -12,7 +13,7 @@ import { type Listener, listen } from './http/listener.ts'
 import { type Check, createManagementApp } from './http/management.ts'
 import { providerPages } from './http/pages.ts'
 import { createPublishedDocuments } from './http/published.ts'
-import { createViews } from './http/views.ts'
+import { createViews, type Views } from './http/views.ts'
 import { JWKS_BYTES_MAX } from './keys/policy.ts'
 import { createScheduler, type Scheduler } from './keys/scheduler.ts'
 import { createMetrics } from './metrics.ts'
@@ -23,7 +24,7 @@ import { observeProvider } from './oidc/events.ts'
 import { providerSettings } from './oidc/settings.ts'
 import { openSqliteArtifacts } from './store/sqlite-artifacts.ts'
 import { createSweeper } from './store/sweeper.ts'
-import { openStores } from './stores.ts'
+import { openStores, type Stores } from './stores.ts'
 
 /** A server that answers. */
 export interface KeyturnServer {
@@ -75,10 +76,10 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       clockSkew: rotation.clockSkew,
       log,
       onView: async (view) => {
+        // Published first, then used.
+        documents.publishJwks(view.jwks, view.nextPublishedChangeAt)
         current.swap(view)
-        const discovery = await current.discovery()
-        const { jwks, nextPublishedChangeAt: nextChangeAt } = view
-        documents.update({ jwks, discovery, nextChangeAt })
+        documents.publishDiscovery(await current.discovery())
         metrics.swaps.inc()
         if (documents.jwksBytes > JWKS_BYTES_MAX) {
           const data = { bytes: documents.jwksBytes, most: JWKS_BYTES_MAX }
@@ -90,31 +91,14 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     const metrics = createMetrics(scheduler.status)
     const documents = createPublishedDocuments({ issuer, clock, isFresh, ...rotation })
 
-    const views = createViews({ mountPath: new URL(issuer).pathname.replace(/\/$/, '') })
-    const settings = providerSettings(config)
-    const pages = providerPages({ views, log })
+    const views = createViews({ mountPath: mountPathOf(issuer) })
     const current = createCurrentProvider({
       issuer,
       adapter: artifacts.adapter,
       policies,
       isFresh,
       onBuilt: (provider) => observeProvider(provider, metrics, log),
-      settings: {
-        ...settings,
-        findAccount: createFindAccount(accounts),
-        interactions: {
-          policy: createInteractionPolicy(),
-          url: (_ctx, { uid }) =>
-            `${new URL(issuer).pathname.replace(/\/$/, '')}/interaction/${uid}`,
-        },
-        loadExistingGrant: createLoadExistingGrant(consents),
-        renderError: pages.renderError,
-        features: {
-          ...settings.features,
-          rpInitiatedLogout: { enabled: true, ...pages.features.rpInitiatedLogout },
-          deviceFlow: { enabled: true, ...pages.features.deviceFlow },
-        },
-      },
+      settings: providerConfiguration(config, stores, { views, log }),
     })
 
     await clients.replaceConfigured(config.clients)
@@ -199,6 +183,40 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     await closeAll()
     throw error
   }
+}
+
+/** oidc-provider's configuration, apart from keys: settings, people and pages. */
+function providerConfiguration(
+  config: Config,
+  { accounts, consents }: Stores,
+  pageOptions: { readonly views: Views; readonly log: Logger },
+): Configuration {
+  const settings = providerSettings(config)
+  const pages = providerPages(pageOptions)
+  const mountPath = mountPathOf(config.issuer)
+  return {
+    ...settings,
+    findAccount: createFindAccount(accounts),
+    interactions: {
+      policy: createInteractionPolicy(),
+      url: (_ctx, { uid }) => `${mountPath}/interaction/${uid}`,
+    },
+    loadExistingGrant: createLoadExistingGrant(consents),
+    renderError: pages.renderError,
+    features: {
+      ...settings.features,
+      rpInitiatedLogout: {
+        ...settings.features?.rpInitiatedLogout,
+        ...pages.features.rpInitiatedLogout,
+      },
+      deviceFlow: { ...settings.features?.deviceFlow, ...pages.features.deviceFlow },
+    },
+  }
+}
+
+/** Path of the issuer without a slash at its end: empty, or such as `/op`. */
+function mountPathOf(issuer: string): string {
+  return new URL(issuer).pathname.replace(/\/$/, '')
 }
 
 /** Is the key ring as it should be, and if not, since when and why? */

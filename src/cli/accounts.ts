@@ -157,7 +157,7 @@ async function change(
 }
 
 async function endSessions({ id }: Account, { stores }: Session): Promise<void> {
-  const { signOut } = await import('./sign-out.ts')
+  const { signOut } = await import('../store/sign-out.ts')
   await signOut(stores.dataSource, id)
 }
 

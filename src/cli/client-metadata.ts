@@ -105,10 +105,5 @@ async function buildValidator(
       authorizationSigningAlgValues: algorithms,
     } as NonNullable<Configuration['enabledJWA']>,
     cookies: { keys: [randomBytes(SECRET_BYTES).toString('base64url')] },
-    features: {
-      ...settings.features,
-      rpInitiatedLogout: { enabled: true },
-      deviceFlow: { enabled: true },
-    },
   })
 }

@@ -19,6 +19,7 @@ import {
 } from '../keys/operate.ts'
 import { assume, type CreateAction, type EventAction } from '../keys/plan.ts'
 import { applyAction } from '../keys/rotate.ts'
+import type { RingKey } from '../keys/seal.ts'
 import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
 import {
   acceptanceTail,
@@ -28,7 +29,7 @@ import {
   revocationText,
 } from './key-prices.ts'
 import { keyRow } from './key-words.ts'
-import { isSealFailure, openRings, recordedRings, type ShownKey, turnRings } from './rings.ts'
+import { isSealFailure, openRings, recordedRings, turnRings } from './rings.ts'
 import { type Session, withSession } from './session.ts'
 import { instant, instantArgument, span } from './words.ts'
 
@@ -174,7 +175,7 @@ async function revoke(
 async function perform(
   action: EventAction | CreateAction,
   session: Session,
-): Promise<RingFacts<ShownKey>> {
+): Promise<RingFacts<RingKey>> {
   const { stores } = session
   const sealer = await stores.openSealer()
   await applyAction(action, { keys: [], events: [] }, { store: stores.keys, sealer })
@@ -182,7 +183,7 @@ async function perform(
 }
 
 /** What an order has come to, in JSON. */
-function outcome(next: KeyState<ShownKey> | undefined, states: readonly KeyState<ShownKey>[]) {
+function outcome(next: KeyState<RingKey> | undefined, states: readonly KeyState<RingKey>[]) {
   return {
     ring: next?.key.ring ?? null,
     kid: next?.key.kid ?? null,
@@ -192,7 +193,7 @@ function outcome(next: KeyState<ShownKey> | undefined, states: readonly KeyState
 }
 
 /** Who signs, who is next, and when a running server knows. */
-function situation(states: readonly KeyState<ShownKey>[], { now, config }: Session): string {
+function situation(states: readonly KeyState<RingKey>[], { now, config }: Session): string {
   const name = ({ key }: KeyState) => `${key.kid} (generation ${key.generation})`
   const active = activeKey(states)
   const waiting = states.filter((state) => state.phase === 'pre-active')
@@ -206,7 +207,7 @@ function situation(states: readonly KeyState<ShownKey>[], { now, config }: Sessi
 /** The keys that an order revokes and that were not revoked before. */
 function revokedBy(
   action: EventAction | undefined,
-  before: RingFacts<ShownKey>,
+  before: RingFacts<RingKey>,
   { policies, now }: Session,
 ): readonly string[] {
   if (!action) return []

@@ -3,13 +3,13 @@ import type { Change, ChangeType } from '../keys/forecast.ts'
 import type { KeyEvent } from '../keys/key.ts'
 import type { KeyState } from '../keys/lifecycle.ts'
 import type { RingPolicy } from '../keys/policy.ts'
-import type { ShownKey } from './rings.ts'
+import type { RingKey } from '../keys/seal.ts'
 import { instant, instantOrNull, span } from './words.ts'
 
 /** Keys, events and changes in JSON and in words. */
 
 /** The shape of `keys list --json`, on which programs rely (`design.md`, section 7). */
-export function keyRow(state: KeyState<ShownKey>) {
+export function keyRow(state: KeyState<RingKey>) {
   const { key, phase, activatesAt, retiresAt, unpublishAt } = state
   return {
     ring: key.ring,

@@ -1,32 +1,20 @@
-import { decodeProtectedHeader, type JWK } from 'jose'
 import { KekEmpty, KekMissing, KekUnreadable, SealBroken } from '../errors.ts'
-import type { KeyFacts } from '../keys/key.ts'
-import type { SerializedKey, StoredRings } from '../keys/key-store.ts'
-import { isRevocationOf, type RingFacts } from '../keys/lifecycle.ts'
+import type { StoredRings } from '../keys/key-store.ts'
+import type { RingFacts } from '../keys/lifecycle.ts'
 import { plan } from '../keys/plan.ts'
 import { applyAction, loadRings } from '../keys/rotate.ts'
-import type { RingKey, Sealer } from '../keys/seal.ts'
+import { closedKey, type RingKey } from '../keys/seal.ts'
 import type { Session } from './session.ts'
 
-/** A key as commands show it. */
-export interface ShownKey extends KeyFacts {
-  readonly publicJwk: JWK | undefined
-  /** kid of the KEK it is sealed under; null where its record does not say. */
-  readonly protectedBy: string | null
-  /** False for a key of which only the record is known. */
-  readonly isOpen: boolean
-}
-
 /**
- * All rings. A key that is revoked and does not open is there as its record says: its generation
- * stays taken, and that it was revoked while it signed is what makes the standby sign at once.
- * @throws SealBroken, KekMissing and their like for any other key that does not open
+ * All rings.
+ * @throws SealBroken, KekMissing and their like for a key that does not open and is not revoked
  */
-export async function openRings({ stores }: Pick<Session, 'stores'>): Promise<RingFacts<ShownKey>> {
+export async function openRings({ stores }: Pick<Session, 'stores'>): Promise<RingFacts<RingKey>> {
   const stored = await stores.keys.load()
+  // Looking must not make the key-encryption key of a first start.
   if (stored.keys.length === 0) return { keys: [], events: stored.events }
-  const sealer = await stores.openSealer()
-  return shownRings(stored, await loadRings(stores.keys, sealer, new Map()))
+  return loadRings(stores.keys, await stores.openSealer())
 }
 
 /**
@@ -37,57 +25,21 @@ export async function turnRings({
   stores,
   policies,
   now,
-}: Pick<Session, 'stores' | 'policies' | 'now'>): Promise<RingFacts<ShownKey>> {
+}: Pick<Session, 'stores' | 'policies' | 'now'>): Promise<RingFacts<RingKey>> {
   const store = stores.keys
-  const sealer: Sealer = await stores.openSealer()
-  const opened = await loadRings(store, sealer, new Map())
-  const { actions } = plan(shownRings(await store.load(), opened), policies, now)
-  for (const action of actions) await applyAction(action, opened, { store, sealer })
-  return openRings({ stores })
+  const sealer = await stores.openSealer()
+  const facts = await loadRings(store, sealer)
+  const { actions } = plan(facts, policies, now)
+  for (const action of actions) await applyAction(action, facts, { store, sealer })
+  return loadRings(store, sealer)
 }
 
 /** The rings as their records say, without opening a key: enough to revoke one that does not open. */
-export function recordedRings({ keys, events }: StoredRings): RingFacts<ShownKey> {
-  return { keys: keys.map(factsOfRecord), events }
+export function recordedRings({ keys, events }: StoredRings): RingFacts<RingKey> {
+  return { keys: keys.map((record) => ({ ...closedKey(record), hasPrivateHalf: true })), events }
 }
 
 /** Is it a key, or what it is sealed under, that does not open? */
 export function isSealFailure(error: unknown): error is SealBroken | KekMissing {
   return [SealBroken, KekMissing, KekEmpty, KekUnreadable].some((kind) => error instanceof kind)
-}
-
-function shownRings(
-  stored: StoredRings,
-  { keys, events }: RingFacts<RingKey>,
-): RingFacts<ShownKey> {
-  const isKnown = new Set(keys.map((key) => key.kid))
-  const closed = stored.keys
-    .map((record) => ({ ...factsOfRecord(record), hasPrivateHalf: false }))
-    .filter((key) => !isKnown.has(key.kid) && events.some((event) => isRevocationOf(event, key)))
-  return { keys: [...keys.map((key) => ({ ...key, isOpen: true })), ...closed], events }
-}
-
-function factsOfRecord(record: SerializedKey): ShownKey {
-  const { id: kid, ring, generation, algorithm, created: createdAt, activatesAt } = record
-  return {
-    kid,
-    ring,
-    generation,
-    algorithm,
-    createdAt,
-    activatesAt,
-    retention: record.retention,
-    hasPrivateHalf: true,
-    publicJwk: undefined,
-    protectedBy: kekOf(record),
-    isOpen: false,
-  }
-}
-
-function kekOf({ data }: SerializedKey): string | null {
-  try {
-    return decodeProtectedHeader(data).kid ?? null
-  } catch {
-    return null
-  }
 }

@@ -10,12 +10,9 @@ import type { Clock } from '../clock.ts'
  * and must be up when all else is not.
  */
 export interface PublishedDocuments {
-  /** @param nextChangeAt instant when the JWKS can differ: no cache is told to keep it longer */
-  update(documents: {
-    readonly jwks: { readonly keys: readonly JWK[] }
-    readonly discovery: object
-    readonly nextChangeAt: number | null
-  }): void
+  /** @param nextChangeAt instant when it can differ: no cache is told to keep it longer */
+  publishJwks(jwks: { readonly keys: readonly JWK[] }, nextChangeAt: number | null): void
+  publishDiscovery(discovery: object): void
   /** Answers if the request is for one of the documents. @returns whether it did */
   answer(request: IncomingMessage, response: ServerResponse): boolean
   /** Bytes of the JWKS. */
@@ -45,34 +42,34 @@ export function createPublishedDocuments(options: PublishedOptions): PublishedDo
   const { clock, jwksMaxAge, staleWhileRevalidate, staleIfError, discoveryMaxAge } = options
   const path = new URL(options.issuer).pathname.replace(/\/$/, '')
   const stale = `stale-while-revalidate=${staleWhileRevalidate}, stale-if-error=${staleIfError}`
-  let documents = new Map<string, Document>()
+  const documents = new Map<string, Document>()
   let jwksBytes = 0
 
   return {
-    update: ({ jwks, discovery, nextChangeAt }) => {
+    publishJwks: (jwks, nextChangeAt) => {
       const maxAge = () => {
         const left = nextChangeAt === null ? Infinity : nextChangeAt - clock.now()
         // Never 0: caches that are switched off at a rotation make RPs stampede.
         return Math.max(1, Math.min(jwksMaxAge, left))
       }
-      const jwksDocument = document(
+      const made = document(
         jwks,
         'application/jwk-set+json; charset=utf-8',
         () => `public, max-age=${maxAge()}, ${stale}`,
       )
-      const metadata = document(
+      jwksBytes = made.body.length
+      documents.set(`${path}/jwks`, made)
+    },
+    publishDiscovery: (discovery) => {
+      const made = document(
         discovery,
         'application/json; charset=utf-8',
         () => `public, max-age=${discoveryMaxAge}`,
       )
-      jwksBytes = jwksDocument.body.length
-      documents = new Map([
-        [`${path}/jwks`, jwksDocument],
-        [`${path}/.well-known/openid-configuration`, metadata],
-        [`${path}/.well-known/oauth-authorization-server`, metadata],
-        // RFC 8414, section 3.1, puts the issuer's path behind the well-known name.
-        [`/.well-known/oauth-authorization-server${path}`, metadata],
-      ])
+      documents.set(`${path}/.well-known/openid-configuration`, made)
+      documents.set(`${path}/.well-known/oauth-authorization-server`, made)
+      // RFC 8414, section 3.1, puts the issuer's path behind the well-known name.
+      documents.set(`/.well-known/oauth-authorization-server${path}`, made)
     },
     answer: (request, response) => {
       const { url = '' } = request

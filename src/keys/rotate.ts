@@ -2,7 +2,7 @@ import { generateKey } from './generate.ts'
 import type { KeyStore, SerializedKey } from './key-store.ts'
 import { isRevocationOf, type RingFacts } from './lifecycle.ts'
 import type { Action } from './plan.ts'
-import type { RingKey, Sealer } from './seal.ts'
+import { closedKey, type RingKey, type Sealer } from './seal.ts'
 
 /**
  * Loading the rings from a store and doing what a plan says: the only reader and the only writer
@@ -10,32 +10,32 @@ import type { RingKey, Sealer } from './seal.ts'
  */
 
 /**
- * Opens everything in the store. Keys that were open before are not opened again.
- * @throws StoreUnavailable, StoreUnreadable, KekMissing, SealBroken. A key that cannot be opened
- *   is an error and never replaced; only a revoked one may be unreadable, as nobody needs it.
+ * Opens everything in the store.
+ * @param opened keys that were open before, which are not opened again
+ * @throws StoreUnavailable, StoreUnreadable, KekMissing, SealBroken. A key that cannot be opened is
+ *   an error and never replaced; only a revoked one may stay closed, as nobody needs it.
  */
 export async function loadRings(
   store: KeyStore,
   sealer: Sealer,
-  opened: Map<string, RingKey>,
+  opened = new Map<string, RingKey>(),
 ): Promise<RingFacts<RingKey>> {
   const { keys: records, events } = await store.load()
-  const keys: RingKey[] = []
-  for (const record of records) {
-    const known = opened.get(record.data)
-    if (known && isRecordOf(record, known)) {
-      keys.push(known)
-      continue
-    }
-    try {
-      const key = await sealer.open(record)
-      opened.set(record.data, key)
-      keys.push(key)
-    } catch (error) {
-      const { id: kid, ring, created: createdAt } = record
-      if (!events.some((event) => isRevocationOf(event, { kid, ring, createdAt }))) throw error
-    }
-  }
+  const keys = await Promise.all(
+    records.map(async (record) => {
+      const known = opened.get(record.data)
+      if (known && isRecordOf(record, known)) return known
+      try {
+        const key = await sealer.open(record)
+        opened.set(record.data, key)
+        return key
+      } catch (error) {
+        const closed = closedKey(record)
+        if (events.some((event) => isRevocationOf(event, closed))) return closed
+        throw error
+      }
+    }),
+  )
   const live = new Set(records.map((record) => record.data))
   for (const data of opened.keys()) if (!live.has(data)) opened.delete(data)
   return { keys, events }

@@ -1,4 +1,10 @@
-import { createPrivateKey, createPublicKey, createSecretKey, type KeyObject } from 'node:crypto'
+import {
+  createPrivateKey,
+  createPublicKey,
+  createSecretKey,
+  type JsonWebKeyInput,
+  type KeyObject,
+} from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import {
   CompactEncrypt,
@@ -27,16 +33,18 @@ export interface Kek {
   readonly secret: Uint8Array
 }
 
-/** A key that has been opened and can be used. */
+/** A key with what can be done with it. */
 export interface RingKey extends KeyFacts {
   /** What the JWKS shows (RFC 7517, section 4); undefined for a symmetric key. */
   readonly publicJwk: JWK | undefined
-  /** Verifies: the public key, or the secret of a symmetric key. */
-  readonly publicKey: KeyObject
+  /** Verifies: the public key, or the secret of a symmetric key; undefined while closed. */
+  readonly publicKey: KeyObject | undefined
   /** Signs: the private key, or the secret of a symmetric key; undefined once erased. */
   readonly privateKey: KeyObject | undefined
-  /** kid of the KEK it is sealed under. */
-  readonly protectedBy: string
+  /** kid of the KEK it is sealed under; null where its record does not say. */
+  readonly protectedBy: string | null
+  /** False for a key that does not open, of which only the record is known. */
+  readonly isOpen: boolean
 }
 
 export interface Sealer {
@@ -108,6 +116,37 @@ export function createSealer(keks: readonly Kek[]): Sealer {
   }
 }
 
+/**
+ * A key that does not open, as its record says. Nothing can be done with it; but it holds its place
+ * in the ring, and if it was revoked, that it may have been the one that signed.
+ */
+export function closedKey(record: SerializedKey): RingKey {
+  const nothing = { publicJwk: undefined, publicKey: undefined, privateKey: undefined }
+  const state = { hasPrivateHalf: false, isOpen: false, protectedBy: kekOf(record) }
+  return { ...factsOf(record), ...nothing, ...state }
+}
+
+function factsOf(record: SerializedKey): Omit<KeyFacts, 'hasPrivateHalf'> {
+  const {
+    id: kid,
+    ring,
+    generation,
+    algorithm,
+    created: createdAt,
+    activatesAt,
+    retention,
+  } = record
+  return { kid, ring, generation, algorithm, createdAt, activatesAt, retention }
+}
+
+function kekOf({ data }: SerializedKey): string | null {
+  try {
+    return decodeProtectedHeader(data).kid ?? null
+  } catch {
+    return null
+  }
+}
+
 function readHeader(record: SerializedKey) {
   if (!record.dataProtected) {
     throw new SealBroken(record.id, 'it is not sealed (dataProtected is false)')
@@ -140,42 +179,26 @@ async function decrypt(record: SerializedKey, kek: Kek): Promise<JWK> {
 }
 
 async function toRingKey(record: SerializedKey, jwk: JWK, protectedBy: string): Promise<RingKey> {
-  const {
-    id: kid,
-    ring,
-    generation,
-    algorithm,
-    created: createdAt,
-    activatesAt,
-    retention,
-  } = record
-  const base = { kid, ring, generation, algorithm, createdAt, activatesAt, retention, protectedBy }
+  const base = { ...factsOf(record), protectedBy, isOpen: true }
+  const { kid, algorithm } = base
   try {
     if ((await calculateJwkThumbprint(jwk, 'sha256')) !== kid) throw new Error('kid differs')
     if (jwk.kty === 'oct') {
       const secret = createSecretKey(jwk.k ?? '', 'base64url')
-      return {
-        ...base,
-        hasPrivateHalf: true,
-        publicJwk: undefined,
-        publicKey: secret,
-        privateKey: secret,
-      }
+      const keys = { publicJwk: undefined, publicKey: secret, privateKey: secret }
+      return { ...base, ...keys, hasPrivateHalf: true }
     }
-    const isPrivate = 'd' in jwk || 'priv' in jwk
-    const privateKey = isPrivate
-      ? createPrivateKey({ key: jwk as never, format: 'jwk' })
-      : undefined
-    const publicKey = createPublicKey(privateKey ?? { key: jwk as never, format: 'jwk' })
-    const publicJwk = { ...publicPart(publicKey), kid, alg: algorithm, use: 'sig' }
-    return { ...base, hasPrivateHalf: isPrivate, publicJwk, publicKey, privateKey }
+    // Node's type of a JWK only lacks what jose's has.
+    const input = { key: jwk, format: 'jwk' } as JsonWebKeyInput
+    const hasPrivateHalf = 'd' in jwk || 'priv' in jwk
+    const privateKey = hasPrivateHalf ? createPrivateKey(input) : undefined
+    const publicKey = createPublicKey(privateKey ?? input)
+    const members = publicKey.export({ format: 'jwk' }) as JWK
+    const publicJwk = { ...members, kid, alg: algorithm, use: 'sig' }
+    return { ...base, hasPrivateHalf, publicJwk, publicKey, privateKey }
   } catch (cause) {
     throw new SealBroken(kid, `what it holds is no ${algorithm} key with that kid`, cause)
   }
-}
-
-function publicPart(key: KeyObject): JWK {
-  return key.export({ format: 'jwk' }) as JWK
 }
 
 function changedFields(fields: object, sealed: Record<string, unknown>): readonly string[] {

@@ -17,8 +17,6 @@ export async function checkClientAlgorithms(
 ): Promise<readonly string[]> {
   const warnings: string[] = []
   for (const { algorithm, client } of await clients.idTokenAlgorithms()) {
-    // HMAC is keyed by the client's own secret.
-    if (algorithm.startsWith('HS')) continue
     assertRing(algorithm, `Client ${client}`, policies)
     const warning = view && notYetSigning(algorithm, `Client ${client}`, view)
     if (warning) warnings.push(warning)

@@ -22,7 +22,7 @@ export function createCookieKeys(view: RingView): CookieKeys {
     (state) => state.key.ring === COOKIE_RING && isPublished(state) && state !== active,
   )
   // The retired come before the standby: they made most of the cookies that are out there.
-  const keys = [...(active ? [active] : []), ...others].map((state) => state.key.publicKey)
+  const keys = [...(active ? [active] : []), ...others].flatMap(({ key }) => key.privateKey ?? [])
 
   const index = (data: string, signature: string) => {
     const given = Buffer.from(signature)
@@ -33,8 +33,8 @@ export function createCookieKeys(view: RingView): CookieKeys {
   }
   return {
     sign: (data) => {
-      if (!active) throw new NoActiveKey(COOKIE_RING)
-      return mac(data, active.key.publicKey)
+      if (!active?.key.privateKey) throw new NoActiveKey(COOKIE_RING)
+      return mac(data, active.key.privateKey)
     },
     verify: (data, signature) => index(data, signature) >= 0,
     index,

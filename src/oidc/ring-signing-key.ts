@@ -63,7 +63,9 @@ export class RingSigningKey extends ExternalSigningKey {
   }
 
   override keyObject(): KeyObject {
-    return this.#key.publicKey
+    const { kid, publicKey } = this.#key
+    if (!publicKey) throw new TypeError(`key ${kid} is closed`)
+    return publicKey
   }
 
   /** @throws RingStale, NoActiveKey */

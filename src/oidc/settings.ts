@@ -19,6 +19,7 @@ export function providerSettings(config: Config): Configuration {
       backchannelLogout: { enabled: true },
       claimsParameter: { enabled: true },
       clientCredentials: { enabled: true },
+      deviceFlow: { enabled: true },
       devInteractions: { enabled: false },
       dPoP: { enabled: true },
       introspection: { enabled: true, allowedPolicy: mayIntrospect },
@@ -28,6 +29,7 @@ export function providerSettings(config: Config): Configuration {
         getResourceServerInfo: resourceServers(config.resources, tokens.accessToken),
       },
       revocation: { enabled: true, allowedPolicy: mayRevoke },
+      rpInitiatedLogout: { enabled: true },
     },
     responseTypes: ['code'],
     // Reuse of a rotated token revokes the grant (RFC 9700, section 4.14.2).

@@ -28,6 +28,8 @@ export async function openDatabase(url: string): Promise<DataSource> {
       entities: schemas,
       migrations,
       migrationsTableName: 'migration',
+      // Not on standard output: a migration that another process did first is no failure.
+      logger: 'debug',
       prepareDatabase: (connection: { pragma(text: string): void }) => {
         connection.pragma('journal_mode = WAL')
         connection.pragma('synchronous = FULL')

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { after, before, test } from 'node:test'
 import type { BrowserContextOptions, Locator, Page } from 'playwright-core'
 import type { DemoPerson } from '../../demo/person.ts'
 import { rotationPolicies } from '../../src/config/policies.ts'
@@ -11,6 +11,13 @@ import { startTestDemo, type TestDemo } from './demo.ts'
 
 const options = { skip: missingBrowser(), timeout: 60_000 }
 const RING = 'sig/RS256'
+
+/** One for all tests; each has a profile of its own. */
+let chromium: Awaited<ReturnType<typeof launchBrowser>> | undefined
+before(async () => {
+  if (!options.skip) chromium = await launchBrowser()
+})
+after(() => chromium?.[Symbol.asyncDispose]())
 
 test('keys turn between sign-in and sign-out: nobody notices', options, async () => {
   await using demo = await startTestDemo()
@@ -76,9 +83,11 @@ test('a person who has only a keyboard signs in and out', options, async () => {
   await tabTo(page, button(page, 'Sign in'))
   await page.keyboard.press('Enter')
   await page.getByRole('heading', { name: 'Sign in' }).waitFor()
-  // The first field has the focus.
+  const focused = page.locator(':focus')
+  await page.getByLabel('User name').and(focused).waitFor()
   await page.keyboard.type(demo.person.username)
   await page.keyboard.press('Tab')
+  await page.getByLabel('Password').and(focused).waitFor()
   await page.keyboard.type(demo.person.password)
   await page.keyboard.press('Enter')
   await page.getByRole('heading', { name: 'Allow Demo application?' }).waitFor()
@@ -138,10 +147,11 @@ test('who does not allow it comes back to the application and is told', options,
   await page.getByRole('heading', { name: 'Watch the keys turn' }).waitFor()
 })
 
-/** A browser with one tab; `problems` is what its console complains of, such as the CSP. */
+/** A fresh profile with one tab; `problems` is what its console complains of, such as the CSP. */
 async function openTab(context: BrowserContextOptions = {}) {
-  const { browser, [Symbol.asyncDispose]: close } = await launchBrowser()
-  const page = await (await browser.newContext(context)).newPage()
+  if (!chromium) throw new TypeError('there is no browser')
+  const profile = await chromium.browser.newContext(context)
+  const page = await profile.newPage()
   page.setDefaultTimeout(15_000)
   const problems: string[] = []
   page.on('pageerror', (error) => problems.push(error.message))
@@ -150,7 +160,7 @@ async function openTab(context: BrowserContextOptions = {}) {
     const isAnswer = message.text().startsWith('Failed to load resource')
     if (message.type() === 'error' && !isAnswer) problems.push(message.text())
   })
-  return { page, problems, [Symbol.asyncDispose]: close }
+  return { page, problems, [Symbol.asyncDispose]: () => profile.close() }
 }
 
 async function signIn(page: Page, demo: TestDemo): Promise<void> {

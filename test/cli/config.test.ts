@@ -16,7 +16,11 @@ clients:
     redirect_uris: [https://shop.example/callback]
 `
 
-const SAFE = BROKEN.replace('30m', '3d').replace('1h', '1m').replace('idtoken', 'idToken')
+/** Safe, but for a warning: nobody finds a server on another port than its issuer's. */
+const SAFE = `${BROKEN}http: { port: 8080 }\n`
+  .replace('30m', '3d')
+  .replace('1h', '1m')
+  .replace('idtoken', 'idToken')
 
 describe('config', () => {
   it('check reports every violation at once, in JSON and in words, with status 1', async () => {
@@ -59,6 +63,7 @@ describe('config', () => {
     ])
     assert.equal(json.ok, true)
     assert.deepEqual(json.violations, [])
+    assert.match(json.warnings.join(), /http.port 8080 name different ports/)
     assert.equal(json.warnings.length, words.out.match(/^Warning: /gm)?.length)
     assert.match(words.out, /^The configuration is valid\.\n/)
   })

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { StoreUnavailable } from '../../src/errors.ts'
 import type { RingView } from '../../src/keys/jwks.ts'
+import { keyEvent } from '../../src/keys/key.ts'
 import type { KeyStore } from '../../src/keys/key-store.ts'
 import { createScheduler } from '../../src/keys/scheduler.ts'
 import { createSealer } from '../../src/keys/seal.ts'
@@ -285,4 +286,30 @@ describe('the scheduler', () => {
       [1, 2, 3, 4, 5, 6],
     )
   })
+})
+
+describe('a revoked key that does not open', () => {
+  for (const [generation, what] of [
+    [1, 'the active key'],
+    [2, 'the standby'],
+  ] as const) {
+    it(`as ${what} is no obstacle: the ring has a signer and a successor again`, async () => {
+      const memory = createMemoryKeyStore()
+      await setUp(memory).scheduler.runOnce()
+      const damaged = (await memory.load()).keys[generation - 1]
+      assert.ok(damaged)
+      await memory.eraseKey({ ...damaged, data: 'damaged' })
+      const clock = createFakeClock()
+      const { scheduler, active } = setUp(memory, clock)
+      await assert.rejects(scheduler.runOnce(), { code: 'seal_broken' })
+      const { ring, id: kid } = damaged
+      const order = { ring, kid, at: clock.now(), reason: 'it does not open', actor: 'test' }
+      await memory.addEvents([keyEvent({ ...order, type: 'revoke' })])
+      await scheduler.runOnce()
+      assert.notEqual(active().kid, kid)
+      const phases = scheduler.status.view?.states.map((state) => state.phase) ?? []
+      assert.equal(phases[generation - 1], 'revoked')
+      assert.ok(phases.includes('pre-active'))
+    })
+  }
 })

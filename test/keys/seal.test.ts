@@ -38,7 +38,7 @@ describe('sealing', () => {
       assert.ok(key.hasPrivateHalf)
       if (algorithm === 'HS256') return assert.equal(key.publicJwk, undefined)
       const { publicJwk, privateKey, publicKey } = key
-      assert.ok(publicJwk && privateKey)
+      assert.ok(publicJwk && privateKey && publicKey)
       assert.equal(await calculateJwkThumbprint(publicJwk), record.id)
       assert.deepEqual([publicJwk.kid, publicJwk.alg, publicJwk.use], [record.id, algorithm, 'sig'])
       assert.ok(!('d' in publicJwk) && !('priv' in publicJwk), 'the public JWK has private members')

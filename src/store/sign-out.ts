@@ -1,6 +1,6 @@
 import { type DataSource, Like } from 'typeorm'
-import { attempt } from '../store/failures.ts'
-import { artifactSchema } from '../store/schema.ts'
+import { attempt } from './failures.ts'
+import { artifactSchema } from './schema.ts'
 
 /**
  * Deletes the sessions, grants and tokens of a person. JWT access tokens that were handed out stay
