@@ -1,7 +1,9 @@
 import { generateKeyPairSync } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { text } from 'node:stream/consumers'
 import { type JWK, type JWKS, Provider } from 'oidc-provider'
 import type { Account, Consent } from '../../src/accounts/account-store.ts'
+import { createPasswords } from '../../src/accounts/password.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { addToGrant, createLoadExistingGrant, readWishes } from '../../src/http/consent.ts'
 import { accountClaims } from '../../src/oidc/account.ts'
@@ -15,8 +17,8 @@ import { listen } from './listen.ts'
 /**
  * Plain oidc-provider as its documentation shows it: one instance, in-memory adapter, static client,
  * private JWKs, a list of cookie keys. Features, lifetimes and resources are those of Keyturn. Its
- * pages are a line of HTML, it remembers consent as Keyturn does, in memory, and it believes every
- * password.
+ * pages are a line of HTML. It checks the password with the same Argon2id and remembers consent as
+ * Keyturn does, in memory.
  */
 
 const [file = ''] = process.argv.slice(2)
@@ -24,10 +26,11 @@ const config = loadConfig({ file, env: {} })
 const settings = providerSettings(config)
 const cookie = { httpOnly: true, sameSite: 'lax', secure: false } as const
 
+const passwords = createPasswords(config.password.argon2)
 const account: Account = {
   id: 'person',
   username: PERSON.username,
-  passwordHash: '',
+  passwordHash: await passwords.hash(PERSON.password),
   name: null,
   email: null,
   emailVerified: false,
@@ -77,8 +80,11 @@ async function interact(request: IncomingMessage, response: ServerResponse): Pro
     response.writeHead(200, headers).end(body)
     return
   }
-  for await (const _chunk of request);
+  const form = new URLSearchParams(await text(request))
   if (prompt.name === 'login') {
+    if (!(await passwords.verify(form.get('password') ?? '', account.passwordHash))) {
+      throw new Error('the password is wrong')
+    }
     const login = { accountId: account.id, amr: ['pwd'] }
     await provider.interactionFinished(request, response, { login })
     return

@@ -31,9 +31,22 @@ export function createApp(options: AppOptions): Koa {
   app.use(refuseWhileStale(options.isFresh))
   app.use(mount(path, staticFiles()))
   app.use(mount(path, options.interactions))
+  app.use(mount(path, home(views)))
   app.use(providerHeaders())
   app.use(options.provider)
   return app
+}
+
+/** For people who open the issuer itself. */
+function home(views: Views): Middleware {
+  return async (ctx, next) => {
+    if (ctx.path !== '/' || ctx.method !== 'GET') return next()
+    views.render(ctx, 'done', {
+      status: 200,
+      title: 'This is where people sign in',
+      message: 'Start in the application that you want to use; it brings you here.',
+    })
+  }
 }
 
 /**
