@@ -1,6 +1,14 @@
 #!/usr/bin/env node
-import { runCommand } from './cli/program.ts'
-import { systemClock } from './clock.ts'
+import { enableCompileCache } from 'node:module'
+import { join } from 'node:path'
+
+// Before anything else is loaded, as it halves the time to load it. In the package's own folder, not
+// in a shared one: whoever can write the cache can run code here. No effect where that is read-only.
+enableCompileCache(join(import.meta.dirname, '../node_modules/.cache/keyturn'))
+const [{ runCommand }, { systemClock }] = await Promise.all([
+  import('./cli/program.ts'),
+  import('./clock.ts'),
+])
 
 // The reader of a pipe may stop early, as head does.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

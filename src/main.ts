@@ -132,6 +132,9 @@ export async function startServer(config: Config, options: ServerOptions): Promi
         consents,
         clock,
         issuer,
+        resourceNames: Object.fromEntries(
+          config.resources.flatMap(({ identifier, name }) => (name ? [[identifier, name]] : [])),
+        ),
         log,
       }),
       provider: current.middleware,

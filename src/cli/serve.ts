@@ -28,7 +28,7 @@ async function serve(program: Command, context: Context): Promise<void> {
       process.exit(1)
     })
   }
-  const stopped = stopSignal()
+  const stopped = stopSignal(context)
   const server = await startServer(config, { log }).catch((error: unknown) => {
     throw listenFailure(error, config) ?? error
   })
@@ -39,14 +39,20 @@ async function serve(program: Command, context: Context): Promise<void> {
   log.info('stopped')
 }
 
+/**
+ * npm passes on a Ctrl-C that the terminal has sent to the server as well: two signals within this
+ * many seconds are one wish.
+ */
+const SAME_WISH = 1
+
 /** Resolves at the first signal to stop; the second exits on the spot. */
-function stopSignal(): Promise<void> {
+function stopSignal({ clock }: Context): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
-  let isStopping = false
+  let stoppedAt: number | undefined
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
-      if (isStopping) process.exit(1)
-      isStopping = true
+      if (stoppedAt !== undefined && clock.elapsed() - stoppedAt > SAME_WISH) process.exit(1)
+      stoppedAt ??= clock.elapsed()
       resolve()
     })
   }

@@ -10,7 +10,11 @@ export function createConsentPrompt({
   consents,
   clock,
   log,
-}: Pick<InteractionOptions, 'views' | 'accounts' | 'consents' | 'clock' | 'log'>): Prompt {
+  resourceNames = {},
+}: Pick<
+  InteractionOptions,
+  'views' | 'accounts' | 'consents' | 'clock' | 'log' | 'resourceNames'
+>): Prompt {
   const findAccount = async (id: string | undefined) => {
     const account = id === undefined ? undefined : await accounts.findById(id)
     return account?.isDisabled ? undefined : account
@@ -24,7 +28,7 @@ export function createConsentPrompt({
         clientName: clientName(client),
         username: account.username,
         destination: describeDestination(leadsTo),
-        ...describeWishes(readWishes(prompt.details)),
+        ...describeWishes(readWishes(prompt.details), resourceNames),
         links: [
           { text: 'Privacy policy', href: client.policyUri },
           { text: 'Terms of service', href: client.tosUri },

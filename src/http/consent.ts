@@ -12,6 +12,9 @@ export interface Wishes {
   readonly resourceScopes: Readonly<Record<string, readonly string[]>>
 }
 
+/** Names of APIs by resource indicator (RFC 8707). */
+export type ResourceNames = Readonly<Record<string, string>>
+
 const SCOPES: Readonly<Record<string, string>> = {
   openid: 'recognise you when you come back',
   profile: 'see your name and user name',
@@ -19,6 +22,12 @@ const SCOPES: Readonly<Record<string, string>> = {
   address: 'see your postal address',
   phone: 'see your phone number',
   offline_access: 'keep this access while you are away',
+}
+
+/** Claims that need no words of their own beside their scope. */
+const COVERED: Readonly<Record<string, readonly string[]>> = {
+  profile: ['name', 'preferred_username', 'updated_at'],
+  email: ['email', 'email_verified'],
 }
 
 const CLAIMS: Readonly<Record<string, string>> = {
@@ -41,16 +50,26 @@ export function readWishes(details: Readonly<Record<string, unknown>>): Wishes {
   }
 }
 
-/** The wishes in words that complete "the application asks to". */
-export function describeWishes({ oidcScopes, oidcClaims, resourceScopes }: Wishes) {
+/**
+ * The wishes in words that complete "the application asks to".
+ * @param resourceNames what people know APIs by, by resource indicator
+ */
+export function describeWishes(
+  { oidcScopes, oidcClaims, resourceScopes }: Wishes,
+  resourceNames: ResourceNames,
+) {
+  const covered = oidcScopes.flatMap((scope) => COVERED[scope] ?? [])
   return {
     permissions: [
-      ...new Set([
-        ...oidcScopes.map((scope) => SCOPES[scope] ?? `use the permission “${scope}”`),
-        ...oidcClaims.map((claim) => CLAIMS[claim] ?? `see your “${claim}”`),
-      ]),
+      ...oidcScopes.map((scope) => SCOPES[scope] ?? `use the permission “${scope}”`),
+      ...oidcClaims
+        .filter((claim) => !covered.includes(claim))
+        .map((claim) => CLAIMS[claim] ?? `see your “${claim}”`),
     ],
-    resources: Object.entries(resourceScopes).map(([name, scopes]) => ({ name, scopes })),
+    resources: Object.entries(resourceScopes).map(([identifier, scopes]) => ({
+      name: resourceNames[identifier] ?? identifier,
+      scopes,
+    })),
   }
 }
 

@@ -4,6 +4,7 @@ import type Provider from 'oidc-provider'
 import type { AccountStore, ConsentStore } from '../accounts/account-store.ts'
 import type { SignIn } from '../accounts/sign-in.ts'
 import type { Clock } from '../clock.ts'
+import type { ResourceNames } from './consent.ts'
 import { createConsentPrompt } from './consent-prompt.ts'
 import { field, readForm, refuseForeignForms } from './forms.ts'
 import { findInteraction, finish, type Prompt, showExpired } from './interaction.ts'
@@ -20,6 +21,8 @@ export interface InteractionOptions {
   readonly consents: Pick<ConsentStore, 'find' | 'save'>
   readonly clock: Pick<Clock, 'now'>
   readonly issuer: string
+  /** What people know APIs by; others are named by their identifier. */
+  readonly resourceNames?: ResourceNames
   readonly log: Log
 }
 

@@ -134,10 +134,12 @@ export const artifactSchema = new EntitySchema<ArtifactRow>({
     consumedAt: { name: 'consumed_at', type: 'bigint', nullable: true, transformer: seconds },
     expiresAt: { name: 'expires_at', type: 'bigint', nullable: true, transformer: seconds },
   },
+  // Each index costs every token a write, so those few records use hold only those.
+  withoutRowid: true,
   indices: [
-    { name: 'artifact_grant', columns: ['grantId'] },
-    { name: 'artifact_uid', columns: ['uid'] },
-    { name: 'artifact_user_code', columns: ['userCode'] },
+    { name: 'artifact_grant', columns: ['grantId'], where: 'grant_id IS NOT NULL' },
+    { name: 'artifact_uid', columns: ['uid'], where: 'uid IS NOT NULL' },
+    { name: 'artifact_user_code', columns: ['userCode'], where: 'user_code IS NOT NULL' },
     { name: 'artifact_expiry', columns: ['expiresAt'] },
   ],
 })

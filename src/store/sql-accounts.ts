@@ -1,20 +1,18 @@
 import type { DataSource } from 'typeorm'
 import type { AccountStore, ConsentStore } from '../accounts/account-store.ts'
 import { attempt } from './failures.ts'
+import { createLookUp } from './look-up.ts'
 import { accountSchema, consentSchema } from './schema.ts'
 
 /** People in the table `account`. */
 export function createSqlAccounts(dataSource: DataSource): AccountStore {
   const accounts = dataSource.getRepository(accountSchema)
   const consents = dataSource.getRepository(consentSchema)
+  const byId = createLookUp(dataSource, accountSchema, 'id')
+  const byUsername = createLookUp(dataSource, accountSchema, 'username')
   return {
-    findById: (id) =>
-      attempt('read an account', async () => (await accounts.findOneBy({ id })) ?? undefined),
-    findByUsername: (name) =>
-      attempt('read an account', async () => {
-        const username = name.toLowerCase()
-        return (await accounts.findOneBy({ username })) ?? undefined
-      }),
+    findById: (id) => attempt('read an account', () => byId(id)),
+    findByUsername: (name) => attempt('read an account', () => byUsername(name.toLowerCase())),
     add: (account) =>
       attempt('add an account', async () => {
         const row = { ...account, username: account.username.toLowerCase() }
@@ -38,11 +36,9 @@ export function createSqlAccounts(dataSource: DataSource): AccountStore {
 /** What people agreed to, in the table `consent`. */
 export function createSqlConsents(dataSource: DataSource): ConsentStore {
   const consents = dataSource.getRepository(consentSchema)
+  const find = createLookUp(dataSource, consentSchema, 'accountId', 'clientId')
   return {
-    find: (accountId, clientId) =>
-      attempt('read a consent', async () => {
-        return (await consents.findOneBy({ accountId, clientId })) ?? undefined
-      }),
+    find: (accountId, clientId) => attempt('read a consent', () => find(accountId, clientId)),
     save: (consent) =>
       attempt('remember a consent', async () => {
         await consents.upsert(consent, ['accountId', 'clientId'])

@@ -26,6 +26,9 @@ export interface ArtifactStore {
  */
 const KEEPS_ID: readonly string[] = ['Session', 'DeviceCode']
 
+/** Clients kept in memory while nothing in the database changes. */
+const KNOWN_CLIENTS = 1000
+
 /** Records stay this many seconds past their end, so that "expired" can be told from "unknown". */
 const GRACE = 60
 
@@ -38,6 +41,7 @@ const GRACE = 60
 export function openSqliteArtifacts(url: string, clock: Clock): ArtifactStore {
   const database = open(url)
   const statements = prepare(database)
+  const writer = createWriter(database)
   const adapters = new Map<string, Adapter>()
 
   return {
@@ -45,12 +49,17 @@ export function openSqliteArtifacts(url: string, clock: Clock): ArtifactStore {
       const known = adapters.get(model)
       if (known) return known
       const made =
-        model === 'Client' ? clientAdapter(statements) : artifactAdapter(model, statements, clock)
+        model === 'Client'
+          ? clientAdapter(statements)
+          : artifactAdapter(model, statements, writer, clock)
       adapters.set(model, made)
       return made
     },
     sweep: async (limit) => statements.sweep.run(clock.now() - GRACE, limit).changes,
-    close: () => database.close(),
+    close: () => {
+      writer.flush()
+      database.close()
+    },
   }
 }
 
@@ -62,6 +71,56 @@ function open(url: string): Sqlite.Database {
     return database
   } catch (error) {
     throw storeUnavailable(`open the database ${url}`, error)
+  }
+}
+
+interface Writer {
+  /** Does `work`, which must be synchronous, and resolves with its result once it is committed. */
+  write<T>(work: () => T): Promise<T>
+  /** Commits what is waiting, at once. */
+  flush(): void
+}
+
+/**
+ * Gathers the writes of all requests that are served in one turn of the event loop and commits them
+ * together: a transaction of its own would cost a token more than its insert does. It is over
+ * within the turn, so the connection of `database.ts` never waits for it.
+ */
+function createWriter(database: Sqlite.Database): Writer {
+  interface Job {
+    readonly work: () => void
+    readonly settle: (failure: unknown) => void
+  }
+  let waiting: Job[] = []
+  const commit = database.transaction((jobs: readonly Job[]) => {
+    for (const job of jobs) job.work()
+  })
+
+  function flush(): void {
+    const jobs = waiting
+    waiting = []
+    let failure: unknown
+    try {
+      commit.immediate(jobs)
+    } catch (error) {
+      failure = storeUnavailable('write to the database', error)
+    }
+    for (const job of jobs) job.settle(failure)
+  }
+
+  return {
+    write: <T>(work: () => T) =>
+      new Promise<T>((resolve, reject) => {
+        let result: T
+        waiting.push({
+          work: () => {
+            result = work()
+          },
+          settle: (failure) => (failure ? reject(failure) : resolve(result)),
+        })
+        if (waiting.length === 1) setImmediate(flush)
+      }),
+    flush,
   }
 }
 
@@ -114,13 +173,20 @@ function prepare(database: Sqlite.Database) {
     destroy: database.prepare<[string, string]>('DELETE FROM artifact WHERE model = ? AND id = ?'),
     revoke: database.prepare<[string]>('DELETE FROM artifact WHERE grant_id = ?'),
     sweep: database.prepare<[number, number]>(
-      `DELETE FROM artifact WHERE rowid IN
-         (SELECT rowid FROM artifact WHERE expires_at < ? LIMIT ?)`,
+      `DELETE FROM artifact WHERE (model, id) IN
+         (SELECT model, id FROM artifact WHERE expires_at < ? LIMIT ?)`,
     ),
+    // Changes with every commit of another connection, as all writes to `client` are.
+    version: database.prepare<[], number>('PRAGMA data_version').pluck(),
   }
 }
 
-function artifactAdapter(model: string, statements: Statements, clock: Clock): Adapter {
+function artifactAdapter(
+  model: string,
+  statements: Statements,
+  { write }: Writer,
+  clock: Clock,
+): Adapter {
   const keepsId = KEEPS_ID.includes(model)
 
   const read = (row: Row | undefined, id?: string): AdapterPayload | undefined => {
@@ -137,41 +203,52 @@ function artifactAdapter(model: string, statements: Statements, clock: Clock): A
       const { grantId = null, uid = null, userCode = null, consumed } = payload
       const expiresAt = expiresIn ? clock.now() + expiresIn : null
       const consumedAt = typeof consumed === 'number' ? consumed : null
-      const text = JSON.stringify(stored)
-      statements.upsert.run(
-        ...([model, digest(id), text, grantId, uid, userCode, consumedAt, expiresAt] as const),
-      )
+      const keys = [grantId, uid, userCode, consumedAt, expiresAt] as const
+      await write(() => statements.upsert.run(model, digest(id), JSON.stringify(stored), ...keys))
     },
     find: async (id) => read(statements.find.get(model, digest(id)), id),
     findByUid: async (uid) => read(statements.findByUid.get(model, uid)),
     findByUserCode: async (userCode) => read(statements.findByUserCode.get(model, userCode)),
     async consume(id) {
       const key = digest(id)
-      if (statements.consume.get(clock.now(), model, key)) return
-      // Two requests redeemed it at the same instant and this one lost. As one of them may be a
-      // thief's, everything that came of the grant goes (RFC 9700, sections 2.1.1 and 4.14.2).
-      const grantId = statements.grantOf.get(model, key)?.grant_id
-      if (grantId) statements.revoke.run(grantId)
-      throw new errors.InvalidGrant('it was used by another request at the same time')
+      const isFirst = await write(() => {
+        if (statements.consume.get(clock.now(), model, key)) return true
+        // Two requests redeemed it at the same instant and this one lost. As one of them may be a
+        // thief's, everything that came of the grant goes (RFC 9700, sections 2.1.1 and 4.14.2).
+        const grantId = statements.grantOf.get(model, key)?.grant_id
+        if (grantId) statements.revoke.run(grantId)
+        return false
+      })
+      if (!isFirst) throw new errors.InvalidGrant('it was used by another request at the same time')
     },
     async destroy(id) {
-      statements.destroy.run(model, digest(id))
+      await write(() => statements.destroy.run(model, digest(id)))
     },
     async revokeByGrantId(grantId) {
-      statements.revoke.run(grantId)
+      await write(() => statements.revoke.run(grantId))
     },
   }
 }
 
-/** Clients are registered through `clients.ts`; oidc-provider only looks them up. */
-function clientAdapter(statements: Statements): Adapter {
+/** Clients are registered through `clients.ts`; oidc-provider only looks them up, with each request. */
+function clientAdapter({ client, version }: Statements): Adapter {
   const readOnly = async () => {
     throw new TypeError('clients are not registered through oidc-provider')
   }
+  const known = new Map<string, AdapterPayload>()
+  let knownVersion: number | undefined
   return {
     find: async (id) => {
-      const row = statements.client.get(id)
-      return row && JSON.parse(row.metadata)
+      const current = version.get()
+      if (current !== knownVersion || known.size >= KNOWN_CLIENTS) known.clear()
+      knownVersion = current
+      const found = known.get(id)
+      if (found) return found
+      const row = client.get(id)
+      if (!row) return undefined
+      const metadata: AdapterPayload = JSON.parse(row.metadata)
+      known.set(id, metadata)
+      return metadata
     },
     findByUid: async () => undefined,
     findByUserCode: async () => undefined,

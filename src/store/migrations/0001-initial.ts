@@ -107,10 +107,15 @@ function tables(): readonly Table[] {
         column('consumed_at', 'bigint', nullable),
         column('expires_at', 'bigint', nullable),
       ],
+      withoutRowid: true,
       indices: [
-        { name: 'artifact_grant', columnNames: ['grant_id'] },
-        { name: 'artifact_uid', columnNames: ['uid'] },
-        { name: 'artifact_user_code', columnNames: ['user_code'] },
+        { name: 'artifact_grant', columnNames: ['grant_id'], where: 'grant_id IS NOT NULL' },
+        { name: 'artifact_uid', columnNames: ['uid'], where: 'uid IS NOT NULL' },
+        {
+          name: 'artifact_user_code',
+          columnNames: ['user_code'],
+          where: 'user_code IS NOT NULL',
+        },
         { name: 'artifact_expiry', columnNames: ['expires_at'] },
       ],
     }),

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { describe, it } from 'node:test'
+import { compactVerify } from 'jose'
+import { generateKey } from '../../src/keys/generate.ts'
+import type { Phase } from '../../src/keys/lifecycle.ts'
+import { SIGNATURE_ALGORITHMS } from '../../src/keys/policy.ts'
+import { createSealer } from '../../src/keys/seal.ts'
+import { RingSigningKey } from '../../src/oidc/ring-signing-key.ts'
+
+const sealer = createSealer([{ kid: 'kek', secret: randomBytes(32) }])
+
+async function ringKey(algorithm = 'ES256') {
+  const { kid, jwk } = await generateKey(algorithm)
+  const instants = { createdAt: 1, activatesAt: 1, retention: 1 }
+  const facts = { kid, ring: `sig/${algorithm}`, generation: 1, algorithm, ...instants }
+  return sealer.open(await sealer.seal(facts, jwk))
+}
+
+const signingKey = async (phase: Phase, isFresh = true, algorithm = 'ES256') =>
+  new RingSigningKey(await ringKey(algorithm), phase, () => isFresh)
+
+describe('a key of a ring, as oidc-provider sees it', () => {
+  for (const algorithm of Object.keys(SIGNATURE_ALGORITHMS)) {
+    it(`signs with ${algorithm} what jose verifies`, async () => {
+      const key = await signingKey('active', true, algorithm)
+      const header = Buffer.from(JSON.stringify({ alg: algorithm })).toString('base64url')
+      const data = `${header}.${Buffer.from('payload').toString('base64url')}`
+      const signature = Buffer.from(await key.sign(Buffer.from(data))).toString('base64url')
+      const { payload } = await compactVerify(`${data}.${signature}`, key.keyObject())
+      assert.equal(Buffer.from(payload).toString(), 'payload')
+    })
+  }
+
+  it('offers to sign only while it is active, and refuses otherwise', async () => {
+    assert.equal((await signingKey('active')).key_ops, undefined)
+    for (const phase of ['pre-active', 'retired', 'archived'] as const) {
+      const key = await signingKey(phase)
+      assert.deepEqual(key.key_ops, ['verify'])
+      await assert.rejects(key.sign(Buffer.from('x')), { code: 'no_active_key' })
+    }
+  })
+
+  it('refuses to sign once the ring is too old', async () => {
+    const key = await signingKey('active', false)
+    await assert.rejects(key.sign(Buffer.from('x')), { code: 'ring_stale' })
+  })
+
+  it('without its private half still shows and verifies', async () => {
+    const erased = await sealer.open(await sealer.erase(await ringKey()))
+    const key = new RingSigningKey(erased, 'retired', () => true)
+    assert.equal(key.kty, 'EC')
+    assert.equal(key.kid, erased.kid)
+    assert.ok(key.x && key.y)
+  })
+})
