@@ -86,7 +86,7 @@ describe('the scheduler', () => {
   })
 
   it('switches at the very second, not at the next refresh', async () => {
-    const { scheduler, clock, active, views } = setUp(undefined, undefined, 100 * DAY)
+    const { scheduler, clock, active, views } = setUp(undefined, undefined, 200 * DAY)
     await scheduler.runOnce()
     scheduler.start()
     await clock.pass(1)
