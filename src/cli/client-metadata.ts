@@ -5,6 +5,7 @@ import { Refused } from '../errors.ts'
 import { generateKey } from '../keys/generate.ts'
 import type { RotationPolicies } from '../keys/policy.ts'
 import { assertRing } from '../oidc/client-algorithms.ts'
+import { signingWith } from '../oidc/provider.ts'
 import { providerSettings } from '../oidc/settings.ts'
 import { type ClientMetadata, DEFAULT_ID_TOKEN_ALGORITHM } from '../store/clients.ts'
 
@@ -97,13 +98,7 @@ async function buildValidator(
     ...settings,
     adapter,
     jwks: { keys } as NonNullable<Configuration['jwks']>,
-    enabledJWA: {
-      ...settings.enabledJWA,
-      idTokenSigningAlgValues: algorithms,
-      userinfoSigningAlgValues: algorithms,
-      introspectionSigningAlgValues: algorithms,
-      authorizationSigningAlgValues: algorithms,
-    } as NonNullable<Configuration['enabledJWA']>,
+    enabledJWA: signingWith(algorithms),
     cookies: { keys: [randomBytes(SECRET_BYTES).toString('base64url')] },
   })
 }

@@ -45,13 +45,7 @@ export function buildProvider(
     ...settings,
     adapter,
     jwks: { keys } as unknown as NonNullable<Configuration['jwks']>,
-    enabledJWA: {
-      ...settings.enabledJWA,
-      idTokenSigningAlgValues: algorithms,
-      userinfoSigningAlgValues: algorithms,
-      introspectionSigningAlgValues: algorithms,
-      authorizationSigningAlgValues: algorithms,
-    } as NonNullable<Configuration['enabledJWA']>,
+    enabledJWA: signingWith(algorithms),
     cookies: {
       keys: cookieKeys,
       names: cookieNames(secure),
@@ -63,6 +57,17 @@ export function buildProvider(
       externalSigningSupport: { enabled: true, ack: 'experimental-01' },
     },
   })
+}
+
+/** The `enabledJWA` of a provider that signs with these algorithms and no others. */
+export function signingWith(algorithms: readonly string[]) {
+  return {
+    idTokenSigningAlgValues: algorithms,
+    userinfoSigningAlgValues: algorithms,
+    introspectionSigningAlgValues: algorithms,
+    authorizationSigningAlgValues: algorithms,
+    // The types list the algorithms one by one; rings name them as text.
+  } as NonNullable<Configuration['enabledJWA']>
 }
 
 /** `__Host-` binds the session to this host and to TLS (RFC 6265bis); the others have paths. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { describe } from 'node:test'
 import type { ArtifactStore } from '../../src/store/sqlite-artifacts.ts'
+import { testsWith } from '../support/with-opened.ts'
 
 /** What a test needs: a fresh store, opened twice as two nodes would, and a way to move time. */
 export interface ArtifactsUnderTest {
@@ -15,15 +16,7 @@ export interface ArtifactsUnderTest {
 
 /** The contract of oidc-provider's adapters, for every implementation. */
 export function testArtifacts(name: string, open: () => Promise<ArtifactsUnderTest>): void {
-  const test = (sentence: string, body: (it: ArtifactsUnderTest) => Promise<void>) =>
-    it(sentence, async () => {
-      const opened = await open()
-      try {
-        await body(opened)
-      } finally {
-        await opened.close()
-      }
-    })
+  const test = testsWith(open)
 
   describe(`artifacts in ${name}`, () => {
     test('are found as they were saved, by every node', async ({ artifacts, other }) => {

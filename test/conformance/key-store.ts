@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { describe } from 'node:test'
 import { keyEvent } from '../../src/keys/key.ts'
 import type { KeyStore, SerializedKey } from '../../src/keys/key-store.ts'
+import { testsWith } from '../support/with-opened.ts'
 
 /** What a test of a store needs: a fresh one, opened twice as two nodes would. */
 export interface KeyStoreUnderTest {
@@ -36,15 +37,7 @@ const RECORD = { ring: 'sig/ES256', reason: 'a "reason" with ünïcode', actor: 
 
 /** The contract of `KeyStore`, for every implementation. */
 export function testKeyStore(name: string, open: () => Promise<KeyStoreUnderTest>): void {
-  const test = (sentence: string, body: (it: KeyStoreUnderTest) => Promise<void>) =>
-    it(sentence, async () => {
-      const opened = await open()
-      try {
-        await body(opened)
-      } finally {
-        await opened.close()
-      }
-    })
+  const test = testsWith(open)
 
   describe(`the ${name} key store`, () => {
     test('is empty at first', async ({ store }) => {
