@@ -15,13 +15,13 @@ const MIGRATION_PAUSE = 100
 /**
  * Opens the database that a URL names. What is written through it is durable when the promise
  * resolves: keys, events, clients and people must survive a power failure.
- * @param url `sqlite:PATH`, relative to the working directory, or `sqlite::memory:`
+ * @param url `sqlite:PATH`, relative to the working directory
  * @throws StoreUnavailable
  */
 export async function openDatabase(url: string): Promise<DataSource> {
   const database = sqlitePath(url)
   return attempt(`open the database ${url}`, async () => {
-    if (database !== ':memory:') mkdirSync(dirname(database), { recursive: true, mode: 0o700 })
+    mkdirSync(dirname(database), { recursive: true, mode: 0o700 })
     const dataSource = new DataSource({
       type: 'better-sqlite3',
       database,
@@ -43,8 +43,7 @@ export async function openDatabase(url: string): Promise<DataSource> {
 
 /** The file a SQLite URL names. */
 export function sqlitePath(url: string): string {
-  const path = url.slice('sqlite:'.length)
-  return path === ':memory:' ? path : resolve(path)
+  return resolve(url.slice('sqlite:'.length))
 }
 
 /**
