@@ -1,4 +1,4 @@
-import { newAccount } from '../src/accounts/first-account.ts'
+import { newAccount } from '../src/accounts/new-account.ts'
 import { createPasswords } from '../src/accounts/password.ts'
 import type { Clock } from '../src/clock.ts'
 import type { Config } from '../src/config/schema.ts'

@@ -1,6 +1,6 @@
 import type { Configuration } from 'oidc-provider'
 import type { Logger } from 'pino'
-import { addFirstAdministrator, type NewAccount } from './accounts/first-account.ts'
+import { addFirstAdministrator, type NewAccount } from './accounts/new-account.ts'
 import { createPasswords } from './accounts/password.ts'
 import { createSignIn } from './accounts/sign-in.ts'
 import { type Clock, systemClock } from './clock.ts'
@@ -102,8 +102,8 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     })
 
     await clients.replaceConfigured(config.clients)
-    await scheduler.runOnce()
-    for (const warning of await checkClientAlgorithms(clients, policies, scheduler.status.view)) {
+    const view = await scheduler.runOnce()
+    for (const warning of await checkClientAlgorithms(clients, policies, view)) {
       log.warn(warning)
     }
     const passwords = createPasswords(config.password.argon2)
@@ -132,9 +132,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
         consents,
         clock,
         issuer,
-        resourceNames: Object.fromEntries(
-          config.resources.flatMap(({ identifier, name }) => (name ? [[identifier, name]] : [])),
-        ),
+        vocabulary: config,
         log,
       }),
       provider: current.middleware,

@@ -30,7 +30,7 @@ export function createMetrics(ring: SchedulerStatus): Metrics {
     'When the key ring next changes',
     () => ring.view?.nextChangeAt ?? NaN,
   )
-  const keys = new Gauge({
+  new Gauge({
     name: 'keyturn_keys',
     help: 'Keys by ring and phase',
     labelNames: ['ring', 'phase'] as const,
@@ -40,7 +40,6 @@ export function createMetrics(ring: SchedulerStatus): Metrics {
       for (const { key, phase } of ring.view?.states ?? []) this.inc({ ring: key.ring, phase })
     },
   })
-  void keys
 
   function gauge(name: string, help: string, read: () => number): void {
     new Gauge({

@@ -52,6 +52,10 @@ describe('the source', () => {
       ({ from }) => /^(main|stores|cli)\.ts$|^cli\//.test(from),
     )
     assert.deepEqual(composed, [])
+    const oidcKnowsHttp = importsOf((name) => name.startsWith('oidc/')).filter(({ from }) =>
+      from.startsWith('http/'),
+    )
+    assert.deepEqual(oidcKnowsHttp, [])
     const storeKnowsHttp = importsOf((name) => name.startsWith('store/')).filter(({ from }) =>
       /^(http|oidc)\//.test(from),
     )

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import { setImmediate as breathe } from 'node:timers/promises'
-import { newAccount } from '../../src/accounts/first-account.ts'
+import { newAccount } from '../../src/accounts/new-account.ts'
 import { createPasswords, DEFAULT_ARGON2 } from '../../src/accounts/password.ts'
 import { systemClock } from '../../src/clock.ts'
 import { loadConfig } from '../../src/config/load.ts'

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import type { Account } from '../accounts/account-store.ts'
-import { newAccount } from '../accounts/first-account.ts'
+import { newAccount } from '../accounts/new-account.ts'
 import { createPasswords } from '../accounts/password.ts'
 import { toRfc3339 } from '../clock.ts'
 import { NotFound, Refused } from '../errors.ts'

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { type Change, forecast, futureOf } from '../keys/forecast.ts'
+import type { KeyEvent } from '../keys/key.ts'
 import { allStates, isRevocationOf, ringNames } from '../keys/lifecycle.ts'
 import { findState } from '../keys/operate.ts'
 import type { RotationPolicies } from '../keys/policy.ts'
@@ -181,7 +182,7 @@ async function listEvents(session: Session, { json }: JsonOption): Promise<void>
 }
 
 function eventTable(
-  events: Parameters<typeof eventRow>[0][],
+  events: readonly KeyEvent[],
   colors: Pick<Context, 'colors'>,
   now?: number,
 ): string {

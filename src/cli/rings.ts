@@ -1,4 +1,4 @@
-import { KekEmpty, KekMissing, KekUnreadable, SealBroken } from '../errors.ts'
+import { KekEmpty, KekMissing, KekUnreadable, type KeyturnError, SealBroken } from '../errors.ts'
 import type { StoredRings } from '../keys/key-store.ts'
 import type { RingFacts } from '../keys/lifecycle.ts'
 import { plan } from '../keys/plan.ts'
@@ -34,12 +34,15 @@ export async function turnRings({
   return loadRings(store, sealer)
 }
 
-/** The rings as their records say, without opening a key: enough to revoke one that does not open. */
+/**
+ * The rings as their records say, without opening a key: enough to revoke one that does not open.
+ * Whether a private half is there cannot be seen; where it is not, the phases would be others.
+ */
 export function recordedRings({ keys, events }: StoredRings): RingFacts<RingKey> {
   return { keys: keys.map((record) => ({ ...closedKey(record), hasPrivateHalf: true })), events }
 }
 
 /** Is it a key, or what it is sealed under, that does not open? */
-export function isSealFailure(error: unknown): error is SealBroken | KekMissing {
+export function isSealFailure(error: unknown): error is KeyturnError {
   return [SealBroken, KekMissing, KekEmpty, KekUnreadable].some((kind) => error instanceof kind)
 }

@@ -134,7 +134,13 @@ function issuerBound({ environment, issuer }: Settings): readonly Violation[] {
   return [{ path: 'issuer', value: issuer, rule: 'production-issuer', message, fix }]
 }
 
-function keyStoreBound({ keyStore }: Settings): readonly Violation[] {
+function keyStoreBound({ keyStore, environment }: Settings): readonly Violation[] {
+  if (keyStore.type === 'memory' && environment === 'production') {
+    const path = 'keyStore.type'
+    const message = 'keys in memory are gone after a restart, and every token with them'
+    const fix = `set ${path} to database`
+    return [{ path, value: 'memory', rule: 'production-key-store', message, fix }]
+  }
   if (keyStore.type !== 'module' || keyStore.module !== null) return []
   const path = 'keyStore.module'
   const message = 'keyStore.type is module, but no module is named'

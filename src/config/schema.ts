@@ -60,7 +60,9 @@ const database = z.strictObject({
 })
 
 const keyStore = z.strictObject({
-  type: z.enum(['database', 'file', 'module']).describe('Where signing keys are kept.'),
+  type: z
+    .enum(['database', 'file', 'module', 'memory'])
+    .describe('Where signing keys are kept; memory forgets them at exit.'),
   path: text().describe('Directory of keys, for type file.'),
   module: text().nullable().describe('ES module that exports createKeyStore, for type module.'),
 })
@@ -217,7 +219,6 @@ type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonl
 export type Settings = DeepReadonly<z.output<typeof settingsSchema>>
 export type RingOverrides = DeepReadonly<z.output<typeof ringOverrides>>
 export type ResourceSettings = Settings['resources'][number]
-export type ClientSettings = Settings['clients'][number]
 
 /** Where a value came from; settings that are not mentioned have their default. */
 export type Origin =

@@ -10,6 +10,7 @@ const HOUR = 3_600
 export function configWarnings(settings: Settings): readonly string[] {
   return [
     ...fastRotation(settings),
+    ...forgottenKeys(settings),
     ...unknownKeyTypes(settings),
     ...manyKeys(settings),
     ...unseenProxy(settings),
@@ -25,6 +26,11 @@ function fastRotation(settings: Settings): readonly string[] {
     `Keys turn every ${formatDuration(shortest)}. This fast profile is for demonstrations and ` +
       'drills: relying parties that cache keys for longer than Keyturn tells them will fail.',
   ]
+}
+
+function forgottenKeys({ keyStore }: Settings): readonly string[] {
+  if (keyStore.type !== 'memory') return []
+  return ['keyStore.type is memory: no token outlives this process. For development only.']
 }
 
 function unknownKeyTypes({ rotation }: Settings): readonly string[] {

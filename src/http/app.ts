@@ -1,6 +1,6 @@
 import Koa, { type Middleware } from 'koa'
 import mount from 'koa-mount'
-import { pinOrigin } from './origin.ts'
+import { pinOrigin } from '../oidc/origin.ts'
 import { errorPages, type Log } from './pages.ts'
 import { providerHeaders, staticFiles, type Views } from './views.ts'
 

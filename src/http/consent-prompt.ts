@@ -10,10 +10,10 @@ export function createConsentPrompt({
   consents,
   clock,
   log,
-  resourceNames = {},
+  vocabulary,
 }: Pick<
   InteractionOptions,
-  'views' | 'accounts' | 'consents' | 'clock' | 'log' | 'resourceNames'
+  'views' | 'accounts' | 'consents' | 'clock' | 'log' | 'vocabulary'
 >): Prompt {
   const findAccount = async (id: string | undefined) => {
     const account = id === undefined ? undefined : await accounts.findById(id)
@@ -28,7 +28,7 @@ export function createConsentPrompt({
         clientName: clientName(client),
         username: account.username,
         destination: describeDestination(leadsTo),
-        ...describeWishes(readWishes(prompt.details), resourceNames),
+        ...describeWishes(readWishes(prompt.details), vocabulary),
         links: [
           { text: 'Privacy policy', href: client.policyUri },
           { text: 'Terms of service', href: client.tosUri },

@@ -12,8 +12,13 @@ export interface Wishes {
   readonly resourceScopes: Readonly<Record<string, readonly string[]>>
 }
 
-/** Names of APIs by resource indicator (RFC 8707). */
-export type ResourceNames = Readonly<Record<string, string>>
+/** What the configuration says of the things that a client can ask for. */
+export interface Vocabulary {
+  /** Claims that each scope gives. */
+  readonly claims: Readonly<Record<string, readonly string[]>>
+  /** What people know APIs by; the others are named by their identifier (RFC 8707). */
+  readonly resources: readonly { readonly identifier: string; readonly name?: string | undefined }[]
+}
 
 const SCOPES: Readonly<Record<string, string>> = {
   openid: 'recognise you when you come back',
@@ -22,12 +27,6 @@ const SCOPES: Readonly<Record<string, string>> = {
   address: 'see your postal address',
   phone: 'see your phone number',
   offline_access: 'keep this access while you are away',
-}
-
-/** Claims that need no words of their own beside their scope. */
-const COVERED: Readonly<Record<string, readonly string[]>> = {
-  profile: ['name', 'preferred_username', 'updated_at'],
-  email: ['email', 'email_verified'],
 }
 
 const CLAIMS: Readonly<Record<string, string>> = {
@@ -50,15 +49,12 @@ export function readWishes(details: Readonly<Record<string, unknown>>): Wishes {
   }
 }
 
-/**
- * The wishes in words that complete "the application asks to".
- * @param resourceNames what people know APIs by, by resource indicator
- */
+/** The wishes in words that complete "the application asks to". */
 export function describeWishes(
   { oidcScopes, oidcClaims, resourceScopes }: Wishes,
-  resourceNames: ResourceNames,
+  { claims, resources }: Vocabulary,
 ) {
-  const covered = oidcScopes.flatMap((scope) => COVERED[scope] ?? [])
+  const covered = oidcScopes.flatMap((scope) => claims[scope] ?? [])
   return {
     permissions: [
       ...oidcScopes.map((scope) => SCOPES[scope] ?? `use the permission “${scope}”`),
@@ -67,7 +63,7 @@ export function describeWishes(
         .map((claim) => CLAIMS[claim] ?? `see your “${claim}”`),
     ],
     resources: Object.entries(resourceScopes).map(([identifier, scopes]) => ({
-      name: resourceNames[identifier] ?? identifier,
+      name: resources.find((known) => known.identifier === identifier)?.name ?? identifier,
       scopes,
     })),
   }

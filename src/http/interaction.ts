@@ -8,10 +8,10 @@ type OidcInteraction = Awaited<ReturnType<Provider['interactionDetails']>>
 type Client = NonNullable<Awaited<ReturnType<Provider['Client']['find']>>>
 
 /** What this browser is being asked for, and all that is needed to answer. */
-export interface Interaction extends Pick<OidcInteraction, 'params' | 'result' | 'grantId'> {
+export interface Interaction
+  extends Pick<OidcInteraction, 'params' | 'prompt' | 'result' | 'grantId'> {
   readonly provider: Provider
   readonly client: Client
-  readonly prompt: OidcInteraction['prompt']
   /** Of the session that the interaction began with. */
   readonly accountId: string | undefined
   /** Where forms end: the client's redirect URI. None in the device flow. */

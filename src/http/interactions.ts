@@ -4,12 +4,12 @@ import type Provider from 'oidc-provider'
 import type { AccountStore, ConsentStore } from '../accounts/account-store.ts'
 import type { SignIn } from '../accounts/sign-in.ts'
 import type { Clock } from '../clock.ts'
-import type { ResourceNames } from './consent.ts'
+import type { Vocabulary } from './consent.ts'
 import { createConsentPrompt } from './consent-prompt.ts'
 import { field, readForm, refuseForeignForms } from './forms.ts'
 import { findInteraction, finish, type Prompt, showExpired } from './interaction.ts'
 import { createLoginPrompt } from './login-prompt.ts'
-import { errorPages, type Log } from './pages.ts'
+import type { Log } from './pages.ts'
 import type { Views } from './views.ts'
 
 export interface InteractionOptions {
@@ -21,8 +21,7 @@ export interface InteractionOptions {
   readonly consents: Pick<ConsentStore, 'find' | 'save'>
   readonly clock: Pick<Clock, 'now'>
   readonly issuer: string
-  /** What people know APIs by; others are named by their identifier. */
-  readonly resourceNames?: ResourceNames
+  readonly vocabulary: Vocabulary
   readonly log: Log
 }
 
@@ -40,7 +39,7 @@ export function interactionRoutes(options: InteractionOptions): Middleware {
   const path = '/interaction/:uid'
   const router = new Router()
 
-  router.use(path, errorPages(options), async (ctx, next) => {
+  router.use(path, async (ctx, next) => {
     ctx.set('Cache-Control', 'no-store')
     await next()
   })

@@ -80,12 +80,21 @@ export function forecast(
   policies: RotationPolicies,
   { now, steps = Infinity, until = Infinity }: ForecastOptions,
 ): Forecast {
-  const [today, ...later] = momentsUntil(facts, policies, { now, steps, until })
-  const seen = new Map<RingName, number>()
-  const changes = later.flatMap((moment) => {
-    for (const ring of ringsOf(moment)) seen.set(ring, (seen.get(ring) ?? 0) + 1)
-    return moment.changes.filter((change) => (seen.get(change.ring) ?? 0) <= steps)
-  })
+  const rings = ringNames(facts, policies)
+  const counts = new Map<RingName, number>()
+  const countOf = (ring: RingName) => counts.get(ring) ?? 0
+  const changes: Change[] = []
+  let today: Moment | undefined
+  for (const moment of moments(facts, policies, now).take(MOST_MOMENTS)) {
+    if (moment.at > until) break
+    today ??= moment
+    if (moment === today) continue
+    for (const ring of new Set(moment.changes.map((change) => change.ring))) {
+      counts.set(ring, countOf(ring) + 1)
+    }
+    changes.push(...moment.changes.filter((change) => countOf(change.ring) <= steps))
+    if (rings.every((ring) => countOf(ring) >= steps)) break
+  }
   return { due: today?.changes ?? [], changes, warnings: today?.warnings ?? [] }
 }
 
@@ -137,28 +146,6 @@ interface Scene {
   readonly policies: RotationPolicies
   /** As they are when everything at this instant is done. */
   readonly states: readonly KeyState[]
-}
-
-function momentsUntil(
-  facts: RingFacts,
-  policies: RotationPolicies,
-  { now, steps = Infinity, until = Infinity }: ForecastOptions,
-): readonly Moment[] {
-  const rings = ringNames(facts, policies)
-  const counts = new Map<RingName, number>()
-  const found: Moment[] = []
-  for (const moment of moments(facts, policies, now).take(MOST_MOMENTS)) {
-    if (moment.at > until) break
-    found.push(moment)
-    if (moment.at === now) continue
-    for (const ring of ringsOf(moment)) counts.set(ring, (counts.get(ring) ?? 0) + 1)
-    if (rings.every((ring) => (counts.get(ring) ?? 0) >= steps)) break
-  }
-  return found
-}
-
-function ringsOf({ changes }: Moment): ReadonlySet<RingName> {
-  return new Set(changes.map((change) => change.ring))
 }
 
 /** Keys whose phase differs; a key that was just made and waits is no turn. */

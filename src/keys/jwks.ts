@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { JWK } from 'jose'
 import {
   activeKey,
@@ -17,20 +17,19 @@ import type { RingKey } from './seal.ts'
  * view is published whenever it differs from the one before (`scheduler.ts`).
  */
 export interface RingView {
-  /** The instant it was made for. */
-  readonly at: number
   /** Every key, in ring and generation order. */
   readonly states: readonly KeyState<RingKey>[]
   /** RFC 7517 JWK Set: active keys first, then pre-active, then retired. */
   readonly jwks: { readonly keys: readonly JWK[] }
-  /** First instant after `at` when any phase or plan can differ. */
+  /** First instant from then on when any phase or plan can differ. */
   readonly nextChangeAt: number | null
-  /** First instant after `at` when the JWKS can differ. */
+  /** First instant from then on when the JWKS can differ: no cache may keep it longer. */
   readonly nextPublishedChangeAt: number | null
   /** Equal for two views exactly if nobody outside can tell them apart. */
   readonly hash: string
 }
 
+/** The view of the rings at `now`. */
 export function ringView(
   facts: RingFacts<RingKey>,
   policies: RotationPolicies,
@@ -38,14 +37,14 @@ export function ringView(
 ): RingView {
   const states = allStates(facts, policies, now)
   const keys = jwksOrder(states).flatMap(({ key }) => key.publicJwk ?? [])
-  const phases = states.map(({ key, phase }) => `${key.ring} ${key.kid} ${phase}`)
+  const nextPublished = nextPublishedChangeAt(facts, policies, now)
+  const visible = states.map(({ key, phase }) => `${key.ring} ${key.kid} ${phase}`)
   return {
-    at: now,
     states,
     jwks: { keys },
     nextChangeAt: nextChangeAt(facts, policies, now),
-    nextPublishedChangeAt: nextPublishedChangeAt(facts, policies, now),
-    hash: createHash('sha256').update(phases.join('\n')).digest('base64url'),
+    nextPublishedChangeAt: nextPublished,
+    hash: hash('sha256', [...visible, nextPublished].join('\n'), 'base64url'),
   }
 }
 

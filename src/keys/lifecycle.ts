@@ -58,9 +58,9 @@ export function ringStates<K extends KeyFacts>(
   const lives = keys.map((key) => lifeOf(key, facts.events))
 
   const states: Omit<KeyState<K>, 'phase'>[] = []
-  let successor: Life | undefined
+  let successor: Life<K> | undefined
   for (const life of lives.reverse()) {
-    states.unshift(instantsOf(life as Life & { key: K }, successor, policy))
+    states.unshift(instantsOf(life, successor, policy))
     const counts = life.revokedAt === null || life.revokedAt >= life.activatesAt
     if (counts && (!successor || life.activatesAt < successor.activatesAt)) successor = life
   }
@@ -134,8 +134,8 @@ export function successorDueAt(active: KeyState, policy: RingPolicy): number {
   return active.activatesAt + policy.cryptoperiod - policy.propagation
 }
 
-interface Life {
-  readonly key: KeyFacts
+interface Life<K extends KeyFacts = KeyFacts> {
+  readonly key: K
   readonly activatesAt: number
   /** Since when the store has said so: nodes may not know it for `maxRingAge` from then on. */
   readonly knownAt: number
@@ -143,7 +143,7 @@ interface Life {
   readonly recordedRetention: number
 }
 
-function lifeOf(key: KeyFacts, events: readonly KeyEvent[]): Life {
+function lifeOf<K extends KeyFacts>(key: K, events: readonly KeyEvent[]): Life<K> {
   let { activatesAt, createdAt: knownAt, retention: recordedRetention } = key
   let revokedAt: number | null = null
   for (const event of events) {
@@ -169,7 +169,7 @@ export function isRevocationOf(
 }
 
 function instantsOf<K extends KeyFacts>(
-  { key, activatesAt, revokedAt, recordedRetention }: Life & { readonly key: K },
+  { key, activatesAt, revokedAt, recordedRetention }: Life<K>,
   successor: Life | undefined,
   policy: RingPolicy,
 ): Omit<KeyState<K>, 'phase'> {
@@ -235,6 +235,6 @@ function instantsOfChange(
 }
 
 function earliestAfter(now: number, instants: readonly (number | null)[]): number | null {
-  const later = instants.filter((at) => at !== null && at > now) as number[]
+  const later = instants.flatMap((at) => (at !== null && at > now ? at : []))
   return later.length === 0 ? null : Math.min(...later)
 }

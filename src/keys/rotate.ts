@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { generateKey } from './generate.ts'
 import type { KeyStore, SerializedKey } from './key-store.ts'
 import { isRevocationOf, type RingFacts } from './lifecycle.ts'
@@ -5,29 +6,32 @@ import type { Action } from './plan.ts'
 import { closedKey, type RingKey, type Sealer } from './seal.ts'
 
 /**
- * Loading the rings from a store and doing what a plan says: the only reader and the only writer
- * of keys. Deciding is in `plan.ts`.
+ * Loading the rings from a store and doing what a plan says: all that is done to keys is done here.
+ * Deciding is in `plan.ts`.
  */
+
+/** Keys that are open, by kid, with the record that each was opened from. */
+export type OpenedKeys = Map<string, { readonly record: SerializedKey; readonly key: RingKey }>
 
 /**
  * Opens everything in the store.
- * @param opened keys that were open before, which are not opened again
+ * @param opened keys that were open before, which are not opened again; brought up to date
  * @throws StoreUnavailable, StoreUnreadable, KekMissing, SealBroken. A key that cannot be opened is
  *   an error and never replaced; only a revoked one may stay closed, as nobody needs it.
  */
 export async function loadRings(
   store: KeyStore,
   sealer: Sealer,
-  opened = new Map<string, RingKey>(),
+  opened: OpenedKeys = new Map(),
 ): Promise<RingFacts<RingKey>> {
   const { keys: records, events } = await store.load()
   const keys = await Promise.all(
     records.map(async (record) => {
-      const known = opened.get(record.data)
-      if (known && isRecordOf(record, known)) return known
+      const known = opened.get(record.id)
+      if (known && isDeepStrictEqual(known.record, record)) return known.key
       try {
         const key = await sealer.open(record)
-        opened.set(record.data, key)
+        opened.set(record.id, { record, key })
         return key
       } catch (error) {
         const closed = closedKey(record)
@@ -36,8 +40,8 @@ export async function loadRings(
       }
     }),
   )
-  const live = new Set(records.map((record) => record.data))
-  for (const data of opened.keys()) if (!live.has(data)) opened.delete(data)
+  const live = new Set(records.map((record) => record.id))
+  for (const id of opened.keys()) if (!live.has(id)) opened.delete(id)
   return { keys, events }
 }
 
@@ -67,18 +71,4 @@ export async function applyAction(
     case 'delete':
       return store.removeKey(action.kid)
   }
-}
-
-/** The cache is by sealed text; its fields must still be those that were checked. */
-function isRecordOf(record: SerializedKey, key: RingKey): boolean {
-  return (
-    record.id === key.kid &&
-    record.ring === key.ring &&
-    record.generation === key.generation &&
-    record.algorithm === key.algorithm &&
-    record.created === key.createdAt &&
-    record.activatesAt === key.activatesAt &&
-    record.retention === key.retention &&
-    record.dataProtected
-  )
 }

@@ -4,12 +4,12 @@ import { type RingView, ringView } from './jwks.ts'
 import type { KeyStore } from './key-store.ts'
 import { type Action, plan } from './plan.ts'
 import type { RotationPolicies } from './policy.ts'
-import { applyAction, loadRings } from './rotate.ts'
-import type { RingKey, Sealer } from './seal.ts'
+import { applyAction, loadRings, type OpenedKeys } from './rotate.ts'
+import type { Sealer } from './seal.ts'
 
 /**
- * The loop that turns the rings: load, plan, apply, publish, sleep until the next change. It is the
- * only caller of `plan` on a running node; requests never make keys.
+ * The loop that turns the rings: load, plan, apply, publish, sleep until the next change. Requests
+ * never make keys.
  */
 export interface Scheduler {
   /** Loads, plans, applies and publishes once. @throws what the store or a seal throws */
@@ -62,7 +62,7 @@ const FIRST_RETRY = 1
 
 export function createScheduler(options: SchedulerOptions): Scheduler {
   const { store, sealer, policies, clock, log } = options
-  const opened = new Map<string, RingKey>()
+  const opened: OpenedKeys = new Map()
   const turns = clockWatch(options)
 
   let view: RingView | undefined
@@ -188,7 +188,7 @@ function clockWatch({ clock, clockSkew, maxRingAge, log }: SchedulerOptions) {
       if (Math.abs(jump) > clockSkew) {
         const seconds = Math.round(jump)
         log.warn({ jump: seconds }, `the system clock was moved by ${seconds} s`)
-        mayDestroyFrom = elapsed + maxRingAge
+        if (jump > 0) mayDestroyFrom = elapsed + maxRingAge
       }
       return { now, mayDestroy: elapsed >= mayDestroyFrom }
     },

@@ -13,12 +13,12 @@ import type { ClientStore } from '../store/clients.ts'
 export async function checkClientAlgorithms(
   clients: Pick<ClientStore, 'idTokenAlgorithms'>,
   policies: RotationPolicies,
-  view: RingView | undefined,
+  view: RingView,
 ): Promise<readonly string[]> {
   const warnings: string[] = []
   for (const { algorithm, client } of await clients.idTokenAlgorithms()) {
     assertRing(algorithm, `Client ${client}`, policies)
-    const warning = view && notYetSigning(algorithm, `Client ${client}`, view)
+    const warning = notYetSigning(algorithm, `Client ${client}`, view)
     if (warning) warnings.push(warning)
   }
   return warnings

@@ -2,9 +2,9 @@ import Koa, { type Middleware } from 'koa'
 import mount from 'koa-mount'
 import { type DispatchFunc, inject } from 'light-my-request'
 import type { Provider } from 'oidc-provider'
-import { pinOrigin } from '../http/origin.ts'
 import type { RingView } from '../keys/jwks.ts'
 import { type CookieKeys, createCookieKeys } from './cookie-keys.ts'
+import { pinOrigin } from './origin.ts'
 import { buildProvider, type ProviderOptions } from './provider.ts'
 
 /**

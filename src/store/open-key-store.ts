@@ -4,10 +4,11 @@ import type { DataSource } from 'typeorm'
 import { StoreUnavailable } from '../errors.ts'
 import type { KeyStore } from '../keys/key-store.ts'
 import { createFileKeyStore } from './file-key-store.ts'
+import { createMemoryKeyStore } from './memory-key-store.ts'
 import { createSqlKeyStore } from './sql-key-store.ts'
 
 export interface KeyStoreSettings {
-  readonly type: 'database' | 'file' | 'module'
+  readonly type: 'database' | 'file' | 'module' | 'memory'
   /** Directory, for `file`. */
   readonly path: string
   /** Path of an ES module that exports `createKeyStore(): KeyStore | Promise<KeyStore>`. */
@@ -26,6 +27,7 @@ export async function openKeyStore(
   dataSource: DataSource,
 ): Promise<KeyStore> {
   if (settings.type === 'database') return createSqlKeyStore(dataSource)
+  if (settings.type === 'memory') return createMemoryKeyStore()
   if (settings.type === 'file') return createFileKeyStore(resolve(settings.path))
   return importKeyStore(resolve(settings.module ?? ''))
 }

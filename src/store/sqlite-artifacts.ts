@@ -97,6 +97,7 @@ function createWriter(database: Sqlite.Database): Writer {
   })
 
   function flush(): void {
+    if (waiting.length === 0) return
     const jobs = waiting
     waiting = []
     let failure: unknown

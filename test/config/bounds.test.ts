@@ -201,6 +201,13 @@ test('a key store of type module needs a module', (t) => {
   assert.deepEqual(violationsOf(t, 'keyStore: { type: module, module: ./store.js }'), [])
 })
 
+test('keys in memory are for development, with a warning', (t) => {
+  assert.match(load(t, 'keyStore: { type: memory }').warnings.join(), /no token outlives/)
+  const production =
+    'environment: production\nissuer: https://id.example\nkeyStore: { type: memory }'
+  assert.deepEqual(broken(violationsOf(t, production)), ['keyStore.type: production-key-store'])
+})
+
 test('a fast profile, an ML-DSA ring and more than 5 keys are worth a warning', (t) => {
   assert.deepEqual(load(t, '').warnings, [], 'the defaults warn')
   const text =

@@ -48,8 +48,10 @@ describe('a server that is told to stop', () => {
       headers: { 'content-type': 'application/x-www-form-urlencoded', origin: issuer },
       body: new URLSearchParams({ ...PERSON, action: 'sign-in' }),
     })
-    // The password is being hashed when the signal comes.
-    await new Promise((resolve) => setTimeout(resolve, 100))
+    // The password is being hashed when the signal comes: had the request not arrived by then, it
+    // would be refused, and that it has no answer yet is asserted.
+    const pause = new Promise((resolve) => setTimeout(resolve, 100, 'no answer yet'))
+    assert.equal(await Promise.race([posted, pause]), 'no answer yet')
     const stopped = first.stop('SIGTERM')
     const answer = await posted
     assert.equal(answer.status, 303)

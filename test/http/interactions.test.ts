@@ -138,6 +138,7 @@ function createApp(): ReturnType<Koa['callback']> {
       consents,
       clock,
       issuer,
+      vocabulary: { claims: { profile: ['name'] }, resources: [] },
       log,
     }),
   )

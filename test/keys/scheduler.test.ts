@@ -313,3 +313,17 @@ describe('a revoked key that does not open', () => {
     })
   }
 })
+
+it('a promotion to a later instant is a new view, as no cache may outlive that instant', async () => {
+  const { scheduler, store, clock, views } = setUp()
+  await scheduler.runOnce()
+  const standby = scheduler.status.view?.states[1]?.key
+  assert.ok(standby)
+  const { kid, ring } = standby
+  const at = clock.now()
+  const event = { kid, ring, at, activatesAt: at + 600, reason: 'test', actor: 'test' }
+  await store.addEvents([keyEvent({ ...event, type: 'promote' })])
+  await scheduler.runOnce()
+  assert.equal(views.length, 2)
+  assert.equal(views[1]?.nextPublishedChangeAt, at + 600)
+})

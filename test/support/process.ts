@@ -46,11 +46,13 @@ export function spawnServer(configFile: string, options: { uid?: number } = {}):
 
 /** Waits until the server answers. @throws with its output if it ends instead */
 export async function untilReady(server: ServerProcess, { issuer }: Config): Promise<void> {
+  let isOver = false
   const ended = server.ended.then((status) => {
+    isOver = true
     throw new Error(`the server ended with ${status}:\n${server.output()}`)
   })
   const answers = (async () => {
-    for (;;) {
+    while (!isOver) {
       const answer = await fetch(`${issuer}/jwks`).catch(() => undefined)
       if (answer?.ok) return
       await new Promise((resolve) => setTimeout(resolve, 20))
