@@ -99,6 +99,13 @@ export function allStates<K extends KeyFacts>(
   )
 }
 
+/** How many keys the JWKS holds, over all published rings. */
+export function publishedCount(facts: RingFacts, policies: RotationPolicies, now: number): number {
+  return allStates(facts, policies, now).filter(
+    (state) => isPublished(state) && policies.policyFor(state.key.ring).published,
+  ).length
+}
+
 /**
  * First instant after `now` at which any phase or plan can differ, or null if none ever does.
  * Nothing changes before it, so a scheduler may sleep until then.
@@ -134,6 +141,16 @@ export function successorDueAt(active: KeyState, policy: RingPolicy): number {
   return active.activatesAt + policy.cryptoperiod - policy.propagation
 }
 
+/** Does the event revoke the key? Keys made since a revocation by date are not its business. */
+export function isRevocationOf(
+  event: KeyEvent,
+  key: Pick<KeyFacts, 'kid' | 'ring' | 'createdAt'>,
+): boolean {
+  if (event.type === 'revoke') return event.kid === key.kid
+  if (event.type !== 'revoke-before' || event.ring !== key.ring) return false
+  return key.createdAt < Math.min(event.createdBefore, event.at)
+}
+
 interface Life<K extends KeyFacts = KeyFacts> {
   readonly key: K
   readonly activatesAt: number
@@ -156,16 +173,6 @@ function lifeOf<K extends KeyFacts>(key: K, events: readonly KeyEvent[]): Life<K
     if (event.type === 'extend') recordedRetention = Math.max(recordedRetention, event.retention)
   }
   return { key, activatesAt, knownAt, revokedAt, recordedRetention }
-}
-
-/** Does the event revoke the key? Keys made since a revocation by date are not its business. */
-export function isRevocationOf(
-  event: KeyEvent,
-  key: Pick<KeyFacts, 'kid' | 'ring' | 'createdAt'>,
-): boolean {
-  if (event.type === 'revoke') return event.kid === key.kid
-  if (event.type !== 'revoke-before' || event.ring !== key.ring) return false
-  return key.createdAt < Math.min(event.createdBefore, event.at)
 }
 
 function instantsOf<K extends KeyFacts>(

@@ -1,8 +1,15 @@
 import { toRfc3339 } from '../clock.ts'
 import { NotFound, Refused } from '../errors.ts'
 import { type KeyEvent, type KeyFacts, keyEvent, type RingName } from './key.ts'
-import { activeKey, allStates, type KeyState, type RingFacts, ringStates } from './lifecycle.ts'
-import { type CreateAction, createAction, type EventAction, publishedCount } from './plan.ts'
+import {
+  activeKey,
+  allStates,
+  type KeyState,
+  publishedCount,
+  type RingFacts,
+  ringStates,
+} from './lifecycle.ts'
+import { type CreateAction, createAction, type EventAction } from './plan.ts'
 import { PUBLISHED_KEYS_MAX, type RotationPolicies } from './policy.ts'
 
 /**

@@ -1,10 +1,9 @@
 import { type KeyEvent, type KeyFacts, keyEvent, type RingName } from './key.ts'
 import {
   activeKey,
-  allStates,
   eraseAt,
-  isPublished,
   type KeyState,
+  publishedCount,
   type RingFacts,
   ringNames,
   ringStates,
@@ -241,11 +240,4 @@ export function createAction(
 
 function lastRevokedAt(states: readonly KeyState[]): number {
   return Math.max(-Infinity, ...states.flatMap((state) => state.revokedAt ?? []))
-}
-
-/** How many keys the JWKS holds, over all published rings. */
-export function publishedCount(facts: RingFacts, policies: RotationPolicies, now: number): number {
-  return allStates(facts, policies, now).filter(
-    (state) => isPublished(state) && policies.policyFor(state.key.ring).published,
-  ).length
 }

@@ -4,6 +4,7 @@ import { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
 import type { Clock } from '../clock.ts'
 import { sqlitePath } from './database.ts'
 import { storeUnavailable } from './failures.ts'
+import { createWriter, type Writer } from './shared-commits.ts'
 
 /**
  * What oidc-provider stores and what expires - sessions, codes, tokens, grants, interactions - in
@@ -71,57 +72,6 @@ function open(url: string): Sqlite.Database {
     return database
   } catch (error) {
     throw storeUnavailable(`open the database ${url}`, error)
-  }
-}
-
-interface Writer {
-  /** Does `work`, which must be synchronous, and resolves with its result once it is committed. */
-  write<T>(work: () => T): Promise<T>
-  /** Commits what is waiting, at once. */
-  flush(): void
-}
-
-/**
- * Gathers the writes of all requests that are served in one turn of the event loop and commits them
- * together: a transaction of its own would cost a token more than its insert does. It is over
- * within the turn, so the connection of `database.ts` never waits for it.
- */
-function createWriter(database: Sqlite.Database): Writer {
-  interface Job {
-    readonly work: () => void
-    readonly settle: (failure: unknown) => void
-  }
-  let waiting: Job[] = []
-  const commit = database.transaction((jobs: readonly Job[]) => {
-    for (const job of jobs) job.work()
-  })
-
-  function flush(): void {
-    if (waiting.length === 0) return
-    const jobs = waiting
-    waiting = []
-    let failure: unknown
-    try {
-      commit.immediate(jobs)
-    } catch (error) {
-      failure = storeUnavailable('write to the database', error)
-    }
-    for (const job of jobs) job.settle(failure)
-  }
-
-  return {
-    write: <T>(work: () => T) =>
-      new Promise<T>((resolve, reject) => {
-        let result: T
-        waiting.push({
-          work: () => {
-            result = work()
-          },
-          settle: (failure) => (failure ? reject(failure) : resolve(result)),
-        })
-        if (waiting.length === 1) setImmediate(flush)
-      }),
-    flush,
   }
 }
 

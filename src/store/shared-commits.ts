@@ -1,0 +1,53 @@
+import type Sqlite from 'better-sqlite3'
+import { storeUnavailable } from './failures.ts'
+
+export interface Writer {
+  /** Does `work`, which must be synchronous, and resolves with its result once it is committed. */
+  write<T>(work: () => T): Promise<T>
+  /** Commits what is waiting, at once. */
+  flush(): void
+}
+
+/**
+ * Gathers the writes of all requests that are served in one turn of the event loop and commits them
+ * together: a transaction of its own would cost a token more than its insert does. It is over
+ * within the turn, so the connection of `database.ts` never waits for it.
+ */
+export function createWriter(database: Sqlite.Database): Writer {
+  interface Job {
+    readonly work: () => void
+    readonly settle: (failure: unknown) => void
+  }
+  let waiting: Job[] = []
+  const commit = database.transaction((jobs: readonly Job[]) => {
+    for (const job of jobs) job.work()
+  })
+
+  function flush(): void {
+    if (waiting.length === 0) return
+    const jobs = waiting
+    waiting = []
+    let failure: unknown
+    try {
+      commit.immediate(jobs)
+    } catch (error) {
+      failure = storeUnavailable('write to the database', error)
+    }
+    for (const job of jobs) job.settle(failure)
+  }
+
+  return {
+    write: <T>(work: () => T) =>
+      new Promise<T>((resolve, reject) => {
+        let result: T
+        waiting.push({
+          work: () => {
+            result = work()
+          },
+          settle: (failure) => (failure ? reject(failure) : resolve(result)),
+        })
+        if (waiting.length === 1) setImmediate(flush)
+      }),
+    flush,
+  }
+}
