@@ -13,9 +13,9 @@ import { picturesOf } from './ring-picture.ts'
 
 export interface DemoPlaces {
   readonly env: Environment
-  /** Of Keyturn; 3000 unless told. */
+  /** Of Keyturn; 3002 unless told. */
   readonly serverPort?: number
-  /** Of Keyturn's management listener; 9090 unless told, 0 takes a free one. */
+  /** Of Keyturn's management listener; a free one unless told. */
   readonly managementPort?: number
   /** Of the application; 3001 unless told. */
   readonly appPort?: number
@@ -63,9 +63,10 @@ export async function startDemo(
   if (!client || typeof callback !== 'string') throw new TypeError('the demo needs its client')
   const { origin: url, port } = new URL(callback)
 
-  const person = await resetDemoPerson(config, clock)
   const server = await startServer(config, { log, clock })
   try {
+    // Once the ports are ours: a second demo must not change the password of the first.
+    const person = await resetDemoPerson(config, clock)
     const policies = rotationPolicies(config)
     const app = await createRelyingParty({
       url,

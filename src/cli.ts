@@ -1,10 +1,10 @@
 #!/usr/bin/env node
-import { enableCompileCache } from 'node:module'
+import module from 'node:module'
 import { join } from 'node:path'
 
 // Before anything else is loaded, as it halves the time to load it. In the package's own folder, not
 // in a shared one: whoever can write the cache can run code here. No effect where that is read-only.
-enableCompileCache(join(import.meta.dirname, '../node_modules/.cache/keyturn'))
+module.enableCompileCache?.(join(import.meta.dirname, '../node_modules/.cache/keyturn'))
 const [{ runCommand }, { systemClock }] = await Promise.all([
   import('./cli/program.ts'),
   import('./clock.ts'),

@@ -7,20 +7,26 @@ import {
   loadCommandConfig,
   printJson,
 } from './context.ts'
+import { assertDatabase } from './session.ts'
 import { table } from './table.ts'
 
 export function addDb(program: Command, context: Context): void {
   const db = program.command('db').description('bring the database up to date')
   db.command('migrate')
-    .description('apply what is missing; every other command does so too')
+    .description('apply what is missing, or make the database; other commands apply it too')
     .option(...JSON_OPTION)
     .action((options: JsonOption) =>
-      withDatabase(program, context, async (database, { migrate }) => {
-        const applied = await migrate(database)
-        if (options.json) return printJson(context, { applied })
-        if (applied.length === 0) return context.print('The database is up to date.')
-        for (const name of applied) context.print(`Applied  ${name}`)
-      }),
+      withDatabase(
+        program,
+        context,
+        async (database, { migrate }) => {
+          const applied = await migrate(database)
+          if (options.json) return printJson(context, { applied })
+          if (applied.length === 0) return context.print('The database is up to date.')
+          for (const name of applied) context.print(`Applied  ${name}`)
+        },
+        { mayCreate: true },
+      ),
     )
   db.command('status')
     .description('which migrations the database has; exit status 1 if some are missing')
@@ -49,8 +55,11 @@ async function withDatabase(
   program: Command,
   context: Context,
   work: (database: Database, module: DatabaseModule) => Promise<void>,
+  { mayCreate = false } = {},
 ): Promise<void> {
-  const { url } = loadCommandConfig(program, context).database
+  const config = loadCommandConfig(program, context)
+  if (!mayCreate) await assertDatabase(config)
+  const { url } = config.database
   const module = await import('../store/database.ts')
   const database = await module.openDatabase(url)
   try {

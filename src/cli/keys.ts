@@ -175,7 +175,9 @@ function ringPlan(
 
 async function listEvents(session: Session, { json }: JsonOption): Promise<void> {
   const { events } = await session.stores.keys.load()
-  const ordered = [...events].sort((a, b) => a.at - b.at)
+  // At one instant the cause comes first: a revocation, then what it led to.
+  const isCause = ({ type }: KeyEvent) => type.startsWith('revoke')
+  const ordered = [...events].sort((a, b) => a.at - b.at || Number(isCause(b)) - Number(isCause(a)))
   if (json) return printJson(session, ordered.map(eventRow))
   if (ordered.length === 0) return session.print('Nothing has been recorded yet.')
   session.print(eventTable(ordered, session, session.now))

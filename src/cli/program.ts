@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { KeyturnError } from '../errors.ts'
+import { packageFile } from '../package-files.ts'
 import { addAccounts } from './accounts.ts'
 import { addClients } from './clients.ts'
 import { addConfig } from './config.ts'
@@ -21,6 +23,7 @@ const WRONG_USAGE = 2
 export async function runCommand(argv: readonly string[], context: Context): Promise<number> {
   const program = new Command('keyturn')
     .description('An OpenID Connect token server whose signing keys rotate themselves')
+    .version(packageVersion(), '-V, --version')
     .option('-c, --config <file>', 'configuration laid over config/default.yaml')
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({
@@ -42,6 +45,10 @@ export async function runCommand(argv: readonly string[], context: Context): Pro
     context.warn(reasonOf(error, context))
     return FAILED
   }
+}
+
+function packageVersion(): string {
+  return JSON.parse(readFileSync(packageFile('package.json'), 'utf8')).version
 }
 
 /**

@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import { rotationPolicies } from '../config/policies.ts'
 import type { Config } from '../config/schema.ts'
+import { NotFound } from '../errors.ts'
 import type { RotationPolicies } from '../keys/policy.ts'
 import type { Stores } from '../stores.ts'
 import { type Context, loadCommandConfig } from './context.ts'
@@ -17,7 +19,7 @@ export interface Session extends Context {
 /**
  * Opens what the configuration names, as a running server may have it open too, and closes it at
  * the end.
- * @throws ConfigInvalid, StoreUnavailable, and what `work` throws
+ * @throws ConfigInvalid, StoreUnavailable, NotFound where there is no database, and what `work` throws
  */
 export async function withSession<T>(
   program: Command,
@@ -27,6 +29,7 @@ export async function withSession<T>(
   const config = loadCommandConfig(program, context)
   // The database is slow to import and half of all commands do without.
   const { openStores } = await import('../stores.ts')
+  await assertDatabase(config)
   const stores = await openStores(config, context.clock)
   try {
     const now = context.clock.now()
@@ -34,4 +37,19 @@ export async function withSession<T>(
   } finally {
     await stores.close()
   }
+}
+
+/**
+ * A command looks at a deployment and never makes one: in the wrong directory, an empty database
+ * would look like lost keys.
+ * @throws NotFound
+ */
+export async function assertDatabase({ database: { url } }: Config): Promise<void> {
+  const { sqlitePath } = await import('../store/database.ts')
+  const path = sqlitePath(url)
+  if (existsSync(path)) return
+  throw new NotFound(
+    `There is no database at ${path} (database.url). The first start of the server makes it, or ` +
+      'keyturn db migrate. If there should be one: is this its directory, and its configuration?',
+  )
 }

@@ -16,6 +16,7 @@ export function brokenBounds(settings: Settings): readonly Violation[] {
   return [
     ...issuerBound(settings),
     ...keyStoreBound(settings),
+    ...sealBound(settings),
     ...refreshBound(settings),
     ...ringBounds(settings),
     ...ringsBound(settings),
@@ -146,6 +147,15 @@ function keyStoreBound({ keyStore, environment }: Settings): readonly Violation[
   const message = 'keyStore.type is module, but no module is named'
   const fix = `set ${path} to the path of an ES module that exports createKeyStore`
   return [{ path, value: null, rule: 'key-store-module', message, fix }]
+}
+
+/** Without a key-encryption key nothing can be sealed or opened. */
+function sealBound({ seal }: Settings): readonly Violation[] {
+  if (seal.protector !== 'environment' || seal.keys !== null) return []
+  const path = 'seal.keys'
+  const message = 'seal.protector is environment, but no key-encryption key is given'
+  const fix = 'set KEYTURN_SEAL__KEYS, or KEYTURN_SEAL__KEYS_FILE to a file that holds it'
+  return [{ path, value: null, rule: 'seal-keys', message, fix }]
 }
 
 /** A refresh token is of no use after its grant. */

@@ -101,7 +101,7 @@ export function orderRevocation(
 ): EventAction | undefined {
   const { key, revokedAt } = findState(facts, policies, kid, now)
   if (revokedAt !== null) return undefined
-  return record({ type: 'revoke', ring: key.ring, kid, at: now, ...order })
+  return record({ type: 'revoke', ring: key.ring, kid: key.kid, at: now, ...order })
 }
 
 /**
@@ -124,16 +124,24 @@ export function orderRevocationBefore(
   return record({ type: 'revoke-before', ring, createdBefore, at: now, reason, actor })
 }
 
-/** @throws NotFound */
+/**
+ * @param kid or the beginning of one that no other key shares, as `keys plan` shows it
+ * @throws NotFound
+ */
 export function findState<K extends KeyFacts>(
   facts: RingFacts<K>,
   policies: RotationPolicies,
   kid: string,
   now: number,
 ): KeyState<K> {
-  const state = allStates(facts, policies, now).find((candidate) => candidate.key.kid === kid)
-  if (!state) throw new NotFound(`There is no key ${kid}. See: keyturn keys list`)
-  return state
+  const states = allStates(facts, policies, now)
+  const alike = states.filter((state) => kid !== '' && state.key.kid.startsWith(kid))
+  const [state] = states.filter((candidate) => candidate.key.kid === kid)
+  const found = state ?? (alike.length === 1 ? alike[0] : undefined)
+  if (found) return found
+  const why =
+    alike.length > 1 ? `${alike.length} keys begin with ${kid}.` : `There is no key ${kid}.`
+  throw new NotFound(`${why} See: keyturn keys list`)
 }
 
 function promotion(state: KeyState, activatesAt: number, now: number, order: Order): EventAction {

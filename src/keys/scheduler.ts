@@ -91,6 +91,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
 
     const next = ringView(facts, policies, now)
     if (next.hash !== view?.hash) await options.onView(next)
+    if (view) for (const turned of turnsBetween(view, next)) log.info(...turned)
     view = next
     loadedAt = startedAt
     return next
@@ -193,6 +194,17 @@ function clockWatch({ clock, clockSkew, maxRingAge, log }: SchedulerOptions) {
       return { now, mayDestroy: elapsed >= mayDestroyFrom }
     },
   }
+}
+
+/** What became of keys since the view before, for the log: the one place that tells of a switch. */
+function turnsBetween(before: RingView, after: RingView): readonly [object, string][] {
+  const phases = new Map(before.states.map(({ key, phase }) => [key.kid, phase]))
+  return after.states
+    .filter(({ key, phase }) => phases.has(key.kid) && phases.get(key.kid) !== phase)
+    .map(({ key: { ring, generation, kid }, phase }) => [
+      { ring, generation, kid, phase },
+      `ring ${ring}: generation ${generation} is ${phase}${phase === 'active' ? ' and signs now' : ''}`,
+    ])
 }
 
 function isDestructive(action: Action): boolean {
