@@ -87,7 +87,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
         }
       },
     })
-    const { isFresh } = scheduler.status
+    const { isFresh, maySign } = scheduler.status
     const metrics = createMetrics(scheduler.status)
     const documents = createPublishedDocuments({ issuer, clock, isFresh, ...rotation })
 
@@ -96,7 +96,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       issuer,
       adapter: artifacts.adapter,
       policies,
-      isFresh,
+      maySign,
       onBuilt: (provider) => observeProvider(provider, metrics, log),
       settings: providerConfiguration(config, stores, { views, log }),
     })

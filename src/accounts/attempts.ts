@@ -63,12 +63,15 @@ export function createAttempts(limits: AttemptLimits = DEFAULT_ATTEMPT_LIMITS): 
 
   return {
     async begin(attempt) {
+      // An address that is shut out adds no more names to what is kept in memory.
+      const address = await addresses.get(addressKey(attempt.address))
+      if (address && address.remainingPoints <= 0) return secondsUntil(address)
       for (const [counter, key] of counters(attempt)) {
         try {
           await counter.consume(key)
         } catch (refusal) {
           if (!(refusal instanceof RateLimiterRes)) throw refusal
-          return Math.max(1, Math.ceil(refusal.msBeforeNext / 1000))
+          return secondsUntil(refusal)
         }
       }
       return undefined
@@ -84,6 +87,10 @@ export function createAttempts(limits: AttemptLimits = DEFAULT_ATTEMPT_LIMITS): 
       for (const [counter, key] of counters(attempt)) await counter.reward(key)
     },
   }
+}
+
+function secondsUntil({ msBeforeNext }: RateLimiterRes): number {
+  return Math.max(1, Math.ceil(msBeforeNext / 1000))
 }
 
 /** A hash, so that a key is short however long the name, and a dump of memory shows fewer names. */

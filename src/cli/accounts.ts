@@ -54,7 +54,7 @@ export function addAccounts(program: Command, context: Context): void {
         await warnWithoutAdministrator(open)
       }),
     )
-  about('passwd', 'make a new password for one sign-in, which is shown once', renewPassword)
+  about('passwd', 'make a new password for one sign-in, and sign them out', renewPassword)
   about('disable', 'let a person sign in no more, and sign them out', disableAccount).addHelpText(
     'after',
     SIGN_OUT,
@@ -127,6 +127,7 @@ async function renewPassword(account: Account, session: Session): Promise<Answer
   })
   const { passwordHash } = fresh
   const changed = await change(account, { passwordHash, mustChangePassword: true }, session)
+  await endSessions(account, session)
   return { words: 'New password for', account: changed, oneTimePassword }
 }
 

@@ -1,6 +1,6 @@
 import { KekEmpty, KekMissing, KekUnreadable, type KeyturnError, SealBroken } from '../errors.ts'
 import type { StoredRings } from '../keys/key-store.ts'
-import type { RingFacts } from '../keys/lifecycle.ts'
+import { allStates, type RingFacts } from '../keys/lifecycle.ts'
 import { plan } from '../keys/plan.ts'
 import { applyAction, loadRings } from '../keys/rotate.ts'
 import { closedKey, type RingKey } from '../keys/seal.ts'
@@ -30,7 +30,15 @@ export async function turnRings({
   const sealer = await stores.openSealer()
   const facts = await loadRings(store, sealer)
   const { actions } = plan(facts, policies, now)
-  for (const action of actions) await applyAction(action, facts, { store, sealer })
+  // A server knows how its clock has behaved; a command does not, and one that is wrong by months
+  // would delete keys that live. What can wait is left to the server.
+  const isRevoked = ({ kid }: RingKey) =>
+    allStates(facts, policies, now).some((s) => s.key.kid === kid && s.phase === 'revoked')
+  const urgent = actions.filter((action) => {
+    if (action.type === 'delete') return false
+    return action.type !== 'erase' || facts.keys.some((k) => k.kid === action.kid && isRevoked(k))
+  })
+  for (const action of urgent) await applyAction(action, facts, { store, sealer })
   return loadRings(store, sealer)
 }
 

@@ -17,7 +17,10 @@ export function table(
     chars: { ...Object.fromEntries(NONE.map((name) => [name, ''])), middle: '  ' },
     style: { 'padding-left': 0, 'padding-right': 0, head: colors ? ['bold'] : [], border: [] },
   })
-  lines.push(...rows.map((row) => [...row]))
+  // What people and clients call themselves must not steer the terminal.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  const plain = (cell: string | number) => String(cell).replace(/[\x00-\x1f\x7f-\x9f]/g, '?')
+  lines.push(...rows.map((row) => row.map(plain)))
   return lines.toString().replaceAll(/ +$/gm, '')
 }
 

@@ -14,6 +14,7 @@ export function configWarnings(settings: Settings): readonly string[] {
     ...unknownKeyTypes(settings),
     ...manyKeys(settings),
     ...unseenProxy(settings),
+    ...staleCaches(settings),
     ...otherPort(settings),
   ]
 }
@@ -59,6 +60,20 @@ function unseenProxy({ issuer, http }: Settings): readonly string[] {
     'The issuer is https, but http.trustedProxies is 0: everybody seems to come from the address ' +
       'of the reverse proxy, and limits on failed sign-ins hit all of them together. Set it to ' +
       'the number of reverse proxies in front.',
+  ]
+}
+
+/** The bound covers fresh copies; this is about those that caches may hand out beyond. */
+function staleCaches({ rotation }: Settings): readonly string[] {
+  const { propagation, maxRingAge, jwksMaxAge, clockSkew } = rotation
+  const { staleWhileRevalidate, staleIfError } = rotation
+  const longest = Math.max(staleWhileRevalidate, staleIfError)
+  const least = maxRingAge + jwksMaxAge + 2 * clockSkew + longest
+  if (propagation >= least) return []
+  return [
+    `Caches that cannot reach Keyturn may serve an old JWKS for ${formatDuration(longest)} more ` +
+      '(staleWhileRevalidate, staleIfError), and a key may sign before they show it. Set ' +
+      `rotation.propagation to at least ${formatDuration(least)}, or those two to less.`,
   ]
 }
 

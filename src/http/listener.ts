@@ -14,12 +14,15 @@ export interface Listener {
 /** How often idle connections are closed while the last requests finish, in milliseconds. */
 const SWEEP = 20
 
+/** Milliseconds: who sends a request more slowly than this is turned away. */
+const LIMITS = { headersTimeout: 10_000, requestTimeout: 30_000 }
+
 /** @throws the error of `listen`, such as EADDRINUSE */
 export async function listen(
   handler: RequestListener,
   { host, port }: { host: string; port: number },
 ): Promise<Listener> {
-  const server = createServer(handler)
+  const server = createServer(LIMITS, handler)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, host, resolve)

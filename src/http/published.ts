@@ -40,7 +40,7 @@ interface Document {
 
 export function createPublishedDocuments(options: PublishedOptions): PublishedDocuments {
   const { clock, jwksMaxAge, staleWhileRevalidate, staleIfError, discoveryMaxAge } = options
-  const path = new URL(options.issuer).pathname.replace(/\/$/, '')
+  const path = new URL(options.issuer).pathname.replace(/\/$/, '').toLowerCase()
   const stale = `stale-while-revalidate=${staleWhileRevalidate}, stale-if-error=${staleIfError}`
   const documents = new Map<string, Document>()
   let jwksBytes = 0
@@ -74,7 +74,9 @@ export function createPublishedDocuments(options: PublishedOptions): PublishedDo
     answer: (request, response) => {
       const { url = '' } = request
       const query = url.indexOf('?')
-      const found = documents.get(query === -1 ? url : url.slice(0, query))
+      // oidc-provider's router takes other cases and a slash at the end, and would answer itself.
+      const asked = (query === -1 ? url : url.slice(0, query)).toLowerCase().replace(/\/$/, '')
+      const found = documents.get(asked)
       // A preflight is oidc-provider's to answer.
       if (!found || request.method === 'OPTIONS') return false
       respond(found, request, response, options.isFresh())

@@ -25,7 +25,7 @@ export interface RingView {
   readonly nextChangeAt: number | null
   /** First instant from then on when the JWKS can differ: no cache may keep it longer. */
   readonly nextPublishedChangeAt: number | null
-  /** Equal for two views exactly if nobody outside can tell them apart. */
+  /** Equal for two views that everybody may treat as one. */
   readonly hash: string
 }
 
@@ -38,7 +38,10 @@ export function ringView(
   const states = allStates(facts, policies, now)
   const keys = jwksOrder(states).flatMap(({ key }) => key.publicJwk ?? [])
   const nextPublished = nextPublishedChangeAt(facts, policies, now)
-  const visible = states.map(({ key, phase }) => `${key.ring} ${key.kid} ${phase}`)
+  // With or without its private half is no matter to outsiders; but a provider must let go of it.
+  const visible = states.map(
+    ({ key, phase }) => `${key.ring} ${key.kid} ${phase} ${key.hasPrivateHalf}`,
+  )
   return {
     states,
     jwks: { keys },

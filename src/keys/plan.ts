@@ -60,8 +60,7 @@ export interface Plan {
 export function plan(facts: RingFacts, policies: RotationPolicies, now: number): Plan {
   const actions: Action[] = []
   const warnings: string[] = []
-  // On a first start no RP has a cached JWKS, so nobody has to be waited for.
-  const firstStart = facts.keys.length === 0
+  const firstStart = isFirstStart(facts, policies, now)
   let assumed: RingFacts = facts
   for (const ring of ringNames(facts, policies)) {
     const policy = policies.policyFor(ring)
@@ -79,6 +78,16 @@ export function plan(facts: RingFacts, policies: RotationPolicies, now: number):
     }
   }
   return { actions, warnings }
+}
+
+/**
+ * On a first start no RP has a cached JWKS, so nobody has to be waited for. A first start that was
+ * interrupted goes on as one: rings that have no key yet get one that signs at once as long as all
+ * keys there are were made within `maxRingAge`.
+ */
+function isFirstStart({ keys }: RingFacts, { rings }: RotationPolicies, now: number): boolean {
+  const window = Math.min(...rings.map((ring) => ring.maxRingAge))
+  return keys.every((key) => key.generation <= 2 && Math.abs(now - key.createdAt) < window)
 }
 
 /** The facts as they will be once `action` is done; a key that is to be made gets a stand-in kid. */

@@ -100,8 +100,9 @@ async function toKek({ k }: { k: string }): Promise<Kek> {
  * @throws KekEmpty, KekUnreadable
  */
 export async function openSealer(protector: Protector, store: KeyStore): Promise<Sealer> {
+  const open = async () => reloading(createSealer(await protector.load()), protector)
   try {
-    return createSealer(await protector.load())
+    return await open()
   } catch (error) {
     if (!(error instanceof KekMissing)) throw error
     const { keys } = await store.load()
@@ -113,6 +114,21 @@ export async function openSealer(protector: Protector, store: KeyStore): Promise
     }
     if (!protector.create) throw error
     await protector.create()
-    return createSealer(await protector.load())
+    return open()
+  }
+}
+
+/** Looks once more for the key-encryption key that a key needs: it may have been added since. */
+function reloading(first: Sealer, protector: Protector): Sealer {
+  let sealer = first
+  return {
+    seal: (facts, jwk) => sealer.seal(facts, jwk),
+    erase: (key) => sealer.erase(key),
+    open: (record) =>
+      sealer.open(record).catch(async (error: unknown) => {
+        if (!(error instanceof KekMissing)) throw error
+        sealer = createSealer(await protector.load())
+        return sealer.open(record)
+      }),
   }
 }

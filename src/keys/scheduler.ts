@@ -1,11 +1,12 @@
 import type { Clock } from '../clock.ts'
-import { KeyturnError } from '../errors.ts'
+import { KekMissing, KeyturnError, SealBroken, StoreUnreadable } from '../errors.ts'
 import { type RingView, ringView } from './jwks.ts'
 import type { KeyStore } from './key-store.ts'
+import { eraseAt, type RingFacts } from './lifecycle.ts'
 import { type Action, plan } from './plan.ts'
 import type { RotationPolicies } from './policy.ts'
 import { applyAction, loadRings, type OpenedKeys } from './rotate.ts'
-import type { Sealer } from './seal.ts'
+import type { RingKey, Sealer } from './seal.ts'
 
 /**
  * The loop that turns the rings: load, plan, apply, publish, sleep until the next change. Requests
@@ -25,8 +26,13 @@ export interface Scheduler {
 export interface SchedulerStatus {
   /** Seconds since the ring was last loaded; Infinity before the first time. */
   ringAge(): number
-  /** Younger than maxRingAge: may this node sign? */
+  /** Younger than maxRingAge: may this node sign and serve the JWKS? */
   isFresh(): boolean
+  /**
+   * May this key still sign, now? Asked at the very signature: a request that began long ago must
+   * not sign with a key that was revoked, or retired for longer than twice the skew, since.
+   */
+  maySign(kid: string): boolean
   readonly view: RingView | undefined
   /** Why the last turn failed; undefined after one that succeeded. */
   readonly failure: Error | undefined
@@ -67,6 +73,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
 
   let view: RingView | undefined
   let loadedAt = -Infinity
+  let loadedAtWall = -Infinity
   let failure: Error | undefined
   let failures = 0
   let warnings: readonly string[] = []
@@ -79,7 +86,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     const { now, mayDestroy } = turns.begin()
     // Read before the load: a ring is as old as the moment the store was asked for it.
     const startedAt = clock.elapsed()
-    let facts = await loadRings(store, sealer, opened)
+    let facts = await load(now)
     const planned = plan(facts, policies, now)
     const actions = planned.actions.filter((action) => mayDestroy || !isDestructive(action))
     for (const action of actions) {
@@ -90,11 +97,40 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     report(planned.warnings)
 
     const next = ringView(facts, policies, now)
+    await show(next)
+    loadedAt = startedAt
+    loadedAtWall = now
+    return next
+  }
+
+  /**
+   * Loads the rings. A key that does not open, or a store that was emptied, must not hide the news
+   * of a revocation: the keys at hand follow the events that can be read, and the turn fails.
+   */
+  async function load(now: number): Promise<RingFacts<RingKey>> {
+    try {
+      const facts = await loadRings(store, sealer, opened)
+      if (view && view.states.length > 0 && facts.keys.length === 0) {
+        throw new StoreUnreadable(
+          'The key store was emptied while the server ran: is its directory or database still ' +
+            'there? Nothing is made in its place, and the keys in use stay in use.',
+        )
+      }
+      return facts
+    } catch (error) {
+      if (view && (error instanceof SealBroken || error instanceof KekMissing)) {
+        const { events } = await store.load()
+        const keys = view.states.map((state) => state.key)
+        await show(ringView({ keys, events }, policies, now))
+      }
+      throw error
+    }
+  }
+
+  async function show(next: RingView): Promise<void> {
     if (next.hash !== view?.hash) await options.onView(next)
     if (view) for (const turned of turnsBetween(view, next)) log.info(...turned)
     view = next
-    loadedAt = startedAt
-    return next
   }
 
   function report(found: readonly string[]): void {
@@ -141,7 +177,14 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
 
   const status: SchedulerStatus = {
     ringAge: () => clock.elapsed() - loadedAt,
-    isFresh: () => status.ringAge() <= options.maxRingAge,
+    // By both clocks: one stands still while the machine sleeps, the other can be set.
+    isFresh: () => Math.max(status.ringAge(), clock.now() - loadedAtWall) <= options.maxRingAge,
+    maySign: (kid) => {
+      const state = view?.states.find((candidate) => candidate.key.kid === kid)
+      if (!state || !status.isFresh()) return false
+      const endsAt = eraseAt(state, policies.policyFor(state.key.ring))
+      return state.revokedAt === null && (endsAt === null || clock.now() < endsAt)
+    },
     get view() {
       return view
     },
@@ -173,12 +216,12 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
 /**
  * Compares wall-clock time with time that cannot be set. A clock set back needs no care: phases
  * follow it, and a key whose private half is gone is not asked to sign again (`lifecycle.ts`).
- * After a jump forward nothing is destroyed until `maxRingAge` has passed, in case somebody sets
- * the clock right again.
+ * After a jump forward, and after a start, which may be under a wrong clock as well, nothing is
+ * destroyed until `maxRingAge` has passed, in case somebody sets the clock right again.
  */
 function clockWatch({ clock, clockSkew, maxRingAge, log }: SchedulerOptions) {
   let last: { now: number; elapsed: number } | undefined
-  let mayDestroyFrom = -Infinity
+  let mayDestroyFrom = clock.elapsed() + maxRingAge
 
   return {
     begin(): { now: number; mayDestroy: boolean } {

@@ -12,8 +12,8 @@ export interface ProviderOptions {
   readonly settings: Configuration
   readonly adapter: AdapterFactory
   readonly policies: RotationPolicies
-  /** May this node sign, or is its ring older than `maxRingAge`? */
-  readonly isFresh: () => boolean
+  /** Asked at each signature: is the ring fresh, and the key neither revoked nor spent? */
+  readonly maySign: (kid: string) => boolean
 }
 
 /**
@@ -28,13 +28,13 @@ export function buildProvider(
   cookieKeys: CookieKeys,
   options: ProviderOptions,
 ): Provider {
-  const { issuer, settings, adapter, policies, isFresh } = options
+  const { issuer, settings, adapter, policies, maySign } = options
   const states = view.states.filter((state) => state.key.publicJwk && state.phase !== 'revoked')
   const phaseOf = ({ key, phase }: KeyState<RingKey>): Phase =>
     // A ring that is not configured any more verifies what it signed and signs no more.
     phase === 'active' && !policies.policyFor(key.ring).configured ? 'retired' : phase
   const keys = states
-    .map((state) => new RingSigningKey(state.key, phaseOf(state), isFresh))
+    .map((state) => new RingSigningKey(state.key, phaseOf(state), maySign))
     .sort((a, b) => Number(b.isActive) - Number(a.isActive))
 
   // Only what a key can sign today is offered; a client that needs more is told so.

@@ -31,17 +31,17 @@ const SIGN = {
 export class RingSigningKey extends ExternalSigningKey {
   readonly isActive: boolean
   readonly #key: RingKey
-  readonly #isFresh: () => boolean
+  readonly #maySign: (kid: string) => boolean
   #signingKey: webcrypto.CryptoKey | undefined
 
   /**
-   * @param isFresh may this node sign, or is its ring older than `maxRingAge`?
+   * @param maySign asked at each signature: is the ring fresh, and the key neither revoked nor spent?
    */
-  constructor(key: RingKey, phase: Phase, isFresh: () => boolean) {
+  constructor(key: RingKey, phase: Phase, maySign: (kid: string) => boolean) {
     super()
     this.#key = key
     this.isActive = phase === 'active'
-    this.#isFresh = isFresh
+    this.#maySign = maySign
   }
 
   override get kid(): string {
@@ -64,9 +64,13 @@ export class RingSigningKey extends ExternalSigningKey {
 
   /** @throws RingStale, NoActiveKey */
   override async sign(data: Uint8Array): Promise<Uint8Array> {
-    const { ring, algorithm, privateKey } = this.#key
+    const { kid, ring, algorithm, privateKey } = this.#key
     if (!this.isActive || !privateKey) throw new NoActiveKey(ring)
-    if (!this.#isFresh()) throw new RingStale(`Ring ${ring} is too old to sign with.`)
+    if (!this.#maySign(kid)) {
+      throw new RingStale(
+        `Key ${kid} of ring ${ring} may not sign any more: revoked, spent or stale.`,
+      )
+    }
     const scheme = SIGN[algorithm as SignatureAlgorithm]
     // WebCrypto costs the main thread half of what node:crypto's sign does with a KeyObject.
     this.#signingKey ??= privateKey.toCryptoKey(scheme, false, ['sign'])

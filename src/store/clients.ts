@@ -1,7 +1,7 @@
 import { type DataSource, In, Not } from 'typeorm'
 import type { Clock } from '../clock.ts'
 import { attempt } from './failures.ts'
-import { type ClientRow, clientSchema } from './schema.ts'
+import { artifactSchema, type ClientRow, clientSchema, consentSchema } from './schema.ts'
 
 /** OAuth client metadata (RFC 7591, section 2). */
 export type ClientMetadata = Readonly<Record<string, unknown>> & { readonly client_id: string }
@@ -23,7 +23,7 @@ export interface ClientStore {
   find(id: string): Promise<Client | undefined>
   /** Inserts a client. @returns false where the client_id is taken */
   add(metadata: ClientMetadata): Promise<boolean>
-  /** @returns false where there is none */
+  /** With all that it was given and allowed. @returns false where there is none */
   remove(id: string): Promise<boolean>
   /** Makes the clients that came from the configuration be exactly these. */
   replaceConfigured(clients: readonly ClientMetadata[]): Promise<void>
@@ -58,12 +58,20 @@ export function createClientStore(dataSource: DataSource, clock: Clock): ClientS
         return !known
       }),
     remove: (id) =>
-      attempt('remove a client', async () => (await clients.delete({ id })).affected === 1),
+      attempt('remove a client', async () => {
+        const { affected } = await clients.delete({ id })
+        await forgetClient(dataSource, id)
+        return affected === 1
+      }),
     replaceConfigured: (configured) =>
       attempt('write the configured clients', async () => {
         const rows = configured.map((metadata) => toRow(metadata, 'config'))
         const ids = rows.map((row) => row.id)
-        await clients.delete({ source: 'config', id: Not(In(ids)) })
+        const gone = await clients.findBy({ source: 'config', id: Not(In(ids)) })
+        for (const { id } of gone) {
+          await clients.delete({ id })
+          await forgetClient(dataSource, id)
+        }
         for (const row of rows) {
           const known = await clients.findOneBy({ id: row.id })
           // A second start changes nothing.
@@ -85,6 +93,18 @@ export function createClientStore(dataSource: DataSource, clock: Clock): ClientS
 
 function idTokenAlgorithm({ id_token_signed_response_alg: algorithm }: ClientMetadata): string {
   return typeof algorithm === 'string' ? algorithm : DEFAULT_ID_TOKEN_ALGORITHM
+}
+
+/** What people agreed to and what was handed out: an id that is used again is another client. */
+async function forgetClient(dataSource: DataSource, clientId: string): Promise<void> {
+  await dataSource.getRepository(consentSchema).delete({ clientId })
+  const text = `"clientId":${JSON.stringify(clientId)}`.replace(/[!%_]/g, '!$&')
+  await dataSource
+    .getRepository(artifactSchema)
+    .createQueryBuilder()
+    .delete()
+    .where("payload LIKE :text ESCAPE '!'", { text: `%${text}%` })
+    .execute()
 }
 
 function toClient({ id, metadata, source, updatedAt }: ClientRow): Client {

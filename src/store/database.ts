@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { DataSource } from 'typeorm'
-import { attempt } from './failures.ts'
+import { attempt, BUSY_TIMEOUT } from './failures.ts'
 import { Initial0001 } from './migrations/0001-initial.ts'
 import { schemas } from './schema.ts'
 
@@ -28,6 +28,7 @@ export async function openDatabase(url: string): Promise<DataSource> {
       entities: schemas,
       migrations,
       migrationsTableName: 'migration',
+      timeout: BUSY_TIMEOUT,
       // Not on standard output: a migration that another process did first is no failure.
       logger: 'debug',
       prepareDatabase: (connection: { pragma(text: string): void }) => {

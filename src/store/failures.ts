@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { KeyturnError, StoreUnavailable } from '../errors.ts'
 
 /** What a driver's error code means and what to do about it. */
@@ -14,13 +15,34 @@ const HINTS: Readonly<Record<string, string>> = {
   ENOENT: 'the directory does not exist',
 }
 
-/** Runs `work`; an error of a driver becomes StoreUnavailable with what was attempted and a hint. */
+/**
+ * Milliseconds that a connection waits for another process to let go of SQLite's write lock. It
+ * waits inside the driver, where nothing else of this process runs, the JWKS included: hence briefly
+ * and often, with pauses in which others are served.
+ */
+export const BUSY_TIMEOUT = 20
+export const BUSY_PAUSE = 80
+/** So many times: 5 seconds in all. */
+export const BUSY_RETRIES = 50
+
+/** Did another process hold the write lock? Nothing was done then. */
+export function isBusy(error: unknown): boolean {
+  return codeOf(error).code?.startsWith('SQLITE_BUSY') ?? false
+}
+
+/**
+ * Runs `work`, again while SQLite is busy, so it must be one statement or transaction; an error of a
+ * driver becomes StoreUnavailable with what was attempted and a hint.
+ */
 export async function attempt<T>(what: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    if (error instanceof KeyturnError) throw error
-    throw storeUnavailable(what, error)
+  for (let left = BUSY_RETRIES; ; left--) {
+    try {
+      return await work()
+    } catch (error) {
+      if (error instanceof KeyturnError) throw error
+      if (!isBusy(error) || left === 0) throw storeUnavailable(what, error)
+      await delay(BUSY_PAUSE)
+    }
   }
 }
 

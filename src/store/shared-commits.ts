@@ -1,5 +1,5 @@
 import type Sqlite from 'better-sqlite3'
-import { storeUnavailable } from './failures.ts'
+import { BUSY_PAUSE, BUSY_RETRIES, isBusy, storeUnavailable } from './failures.ts'
 
 export interface Writer {
   /** Does `work`, which must be synchronous, and resolves with its result once it is committed. */
@@ -23,7 +23,8 @@ export function createWriter(database: Sqlite.Database): Writer {
     for (const job of jobs) job.work()
   })
 
-  function flush(): void {
+  /** @param retries how often to try again while another process writes */
+  function flush(retries = 0): void {
     if (waiting.length === 0) return
     const jobs = waiting
     waiting = []
@@ -31,6 +32,12 @@ export function createWriter(database: Sqlite.Database): Writer {
     try {
       commit.immediate(jobs)
     } catch (error) {
+      if (isBusy(error) && retries > 0) {
+        // Those that come meanwhile go with them, in order.
+        waiting = jobs
+        setTimeout(flush, BUSY_PAUSE, retries - 1)
+        return
+      }
       failure = storeUnavailable('write to the database', error)
     }
     for (const job of jobs) job.settle(failure)
@@ -46,8 +53,8 @@ export function createWriter(database: Sqlite.Database): Writer {
           },
           settle: (failure) => (failure ? reject(failure) : resolve(result)),
         })
-        if (waiting.length === 1) setImmediate(flush)
+        if (waiting.length === 1) setImmediate(flush, BUSY_RETRIES)
       }),
-    flush,
+    flush: () => flush(),
   }
 }

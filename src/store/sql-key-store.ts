@@ -28,10 +28,12 @@ export function createSqlKeyStore(dataSource: DataSource): KeyStore {
     eraseKey: (key) =>
       attempt(`erase the private half of key ${key.id}`, async () => {
         await keys.update({ id: key.id }, { data: key.data })
+        await forget(dataSource)
       }),
     removeKey: (id) =>
       attempt(`delete key ${id}`, async () => {
         await keys.delete({ id })
+        await forget(dataSource)
       }),
     addEvents: (added) =>
       attempt('record an event of the key ring', async () => {
@@ -41,5 +43,12 @@ export function createSqlKeyStore(dataSource: DataSource): KeyStore {
         })
         await events.createQueryBuilder().insert().values(rows).orIgnore().execute()
       }),
+  }
+}
+
+/** What was overwritten still stands in SQLite's log until that is written back and cut. */
+async function forget(dataSource: DataSource): Promise<void> {
+  if (dataSource.options.type === 'better-sqlite3') {
+    await dataSource.query('PRAGMA wal_checkpoint(TRUNCATE)')
   }
 }

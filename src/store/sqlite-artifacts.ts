@@ -3,7 +3,7 @@ import Sqlite from 'better-sqlite3'
 import { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
 import type { Clock } from '../clock.ts'
 import { sqlitePath } from './database.ts'
-import { storeUnavailable } from './failures.ts'
+import { BUSY_TIMEOUT, storeUnavailable } from './failures.ts'
 import { createWriter, type Writer } from './shared-commits.ts'
 
 /**
@@ -26,6 +26,9 @@ export interface ArtifactStore {
  * signed cookie and a device code its client.
  */
 const KEEPS_ID: readonly string[] = ['Session', 'DeviceCode']
+
+/** The model that remembers proofs and assertions which may be used once (DPoP, private_key_jwt). */
+const REPLAY = 'ReplayDetection'
 
 /** Clients kept in memory while nothing in the database changes. */
 const KNOWN_CLIENTS = 1000
@@ -56,7 +59,7 @@ export function openSqliteArtifacts(url: string, clock: Clock): ArtifactStore {
       adapters.set(model, made)
       return made
     },
-    sweep: async (limit) => statements.sweep.run(clock.now() - GRACE, limit).changes,
+    sweep: (limit) => writer.write(() => statements.sweep.run(clock.now() - GRACE, limit).changes),
     close: () => {
       writer.flush()
       database.close()
@@ -66,7 +69,7 @@ export function openSqliteArtifacts(url: string, clock: Clock): ArtifactStore {
 
 function open(url: string): Sqlite.Database {
   try {
-    const database = new Sqlite(sqlitePath(url))
+    const database = new Sqlite(sqlitePath(url), { timeout: BUSY_TIMEOUT })
     database.pragma('journal_mode = WAL')
     database.pragma('synchronous = NORMAL')
     return database
@@ -114,6 +117,15 @@ function prepare(database: Sqlite.Database) {
          user_code = excluded.user_code, expires_at = excluded.expires_at,
          consumed_at = coalesce(consumed_at, excluded.consumed_at)`,
     ),
+    // A proof that was seen is not seen again for the first time until it has expired.
+    insertOnce: database.prepare<[...UpsertParameters, number]>(
+      `INSERT INTO artifact
+         (model, id, payload, grant_id, uid, user_code, consumed_at, expires_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (model, id) DO UPDATE SET
+         payload = excluded.payload, expires_at = excluded.expires_at
+       WHERE expires_at < ?`,
+    ),
     consume: database.prepare<[number, string, string], { grant_id: string | null }>(
       `UPDATE artifact SET consumed_at = ? WHERE model = ? AND id = ? AND consumed_at IS NULL
        RETURNING grant_id`,
@@ -155,7 +167,17 @@ function artifactAdapter(
       const expiresAt = expiresIn ? clock.now() + expiresIn : null
       const consumedAt = typeof consumed === 'number' ? consumed : null
       const keys = [grantId, uid, userCode, consumedAt, expiresAt] as const
-      await write(() => statements.upsert.run(model, digest(id), JSON.stringify(stored), ...keys))
+      const text = JSON.stringify(stored)
+      if (model !== REPLAY) {
+        await write(() => statements.upsert.run(model, digest(id), text, ...keys))
+        return
+      }
+      // oidc-provider looks first and saves then: of two uses at the same instant, one gets in.
+      const now = clock.now()
+      const insert = () => statements.insertOnce.run(model, digest(id), text, ...keys, now)
+      if ((await write(insert)).changes === 0) {
+        throw new errors.InvalidRequest('it was used by another request at the same time')
+      }
     },
     find: async (id) => read(statements.find.get(model, digest(id)), id),
     findByUid: async (uid) => read(statements.findByUid.get(model, uid)),

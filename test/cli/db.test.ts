@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict'
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { keyturnIn } from './keyturn.ts'
 
 describe('db', () => {
   it('status fails while migrations are pending, migrate applies them', async () => {
     await using cli = await keyturnIn()
+    const database = join(cli.path, 'keyturn.db')
+    for (const end of ['-wal', '-shm', '']) await rm(`${database}${end}`, { force: true })
+    assert.match((await cli.run(['db', 'status'])).err, /^There is no database at /)
+    await writeFile(database, '')
     const before = await cli.run(['db', 'status'])
     assert.equal(before.status, 1)
     assert.match(before.out, /^MIGRATION +STATUS\nInitial\d+ +pending$/m)
@@ -24,7 +30,7 @@ describe('db', () => {
     await using cli = await keyturnIn({ KEYTURN_DATABASE__URL: 'sqlite:/dev/null/keyturn.db' })
     const answer = await cli.run(['db', 'status'])
     assert.equal(answer.status, 1)
-    assert.match(answer.err, /^Cannot open the database sqlite:\/dev\/null\/keyturn.db: /)
+    assert.match(answer.err, /^There is no database at \/dev\/null\/keyturn\.db/)
     assert.doesNotMatch(answer.err, /\.ts:\d/)
   })
 })

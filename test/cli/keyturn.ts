@@ -80,6 +80,8 @@ export async function keyturnIn(settings: Readonly<Record<string, string>> = {})
     }
   }
 
+  // A first start has made the database; commands never do.
+  if (!settings.KEYTURN_DATABASE__URL) await withStores(async () => {})
   return {
     path: folder.path,
     config,

@@ -113,6 +113,19 @@ export function testArtifacts(name: string, open: () => Promise<ArtifactsUnderTe
       assert.ok(await artifacts.adapter('RefreshToken').find('other'))
     })
 
+    test('that may be seen once are saved by one of many requests, and again after they expired', async ({
+      artifacts,
+      other,
+      pass,
+    }) => {
+      const see = (store: ArtifactStore) =>
+        store.adapter('ReplayDetection').upsert('proof', { jti: 'proof', exp: 0 }, 60)
+      const seen = await Promise.allSettled([artifacts, other, artifacts, other].map(see))
+      assert.equal(seen.filter((result) => result.status === 'fulfilled').length, 1)
+      await pass(61)
+      await see(other)
+    })
+
     test('that have expired are swept, in batches, and no others', async ({ artifacts, pass }) => {
       const tokens = artifacts.adapter('AccessToken')
       for (let i = 0; i < 25; i++) await tokens.upsert(`short ${i}`, { jti: `short ${i}` }, 10)

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { generateKey } from '../../src/keys/generate.ts'
 import { environmentProtector, fileProtector, openSealer } from '../../src/keys/protector.ts'
 import { createMemoryKeyStore } from '../../src/store/memory-key-store.ts'
 import { serializedKey } from '../conformance/key-store.ts'
@@ -37,6 +38,19 @@ describe('the key-encryption key file', () => {
       const protector = fileProtector(path)
       await Promise.all([1, 2, 3, 4].map(() => openSealer(protector, store)))
       assert.equal((await protector.load()).length, 1)
+    }))
+
+  it('is read again when a key needs one that was added since', () =>
+    withFile(undefined, async (path) => {
+      const sealer = await openSealer(fileProtector(path), createMemoryKeyStore())
+      const { keys } = JSON.parse(await readFile(path, 'utf8'))
+      keys.unshift({ kty: 'oct', k: secret() })
+      await writeFile(path, JSON.stringify({ keys }))
+      const newer = await openSealer(fileProtector(path), createMemoryKeyStore())
+      const { kid, jwk } = await generateKey('ES256')
+      const instants = { createdAt: 1, activatesAt: 1, retention: 1 }
+      const facts = { kid, ring: 'sig/ES256', generation: 1, algorithm: 'ES256', ...instants }
+      assert.equal((await sealer.open(await newer.seal(facts, jwk))).kid, kid)
     }))
 
   it('that is missing while keys are sealed under it is never replaced', () =>

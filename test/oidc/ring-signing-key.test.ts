@@ -41,7 +41,7 @@ describe('a key of a ring, as oidc-provider sees it', () => {
     }
   })
 
-  it('refuses to sign once the ring is too old', async () => {
+  it('refuses to sign once the ring is too old, or the key was revoked since', async () => {
     const key = await signingKey('active', false)
     await assert.rejects(key.sign(Buffer.from('x')), { code: 'ring_stale' })
   })

@@ -125,6 +125,28 @@ describe('the clients of the configuration', () => {
     await close()
   })
 
+  it('that go take everything with them that they were given, and nothing of others', async () => {
+    const { dataSource, url, close } = await openTestDatabase()
+    const clock = createFakeClock()
+    const clients = createClientStore(dataSource, clock)
+    const consents = createSqlConsents(dataSource)
+    const artifacts = openSqliteArtifacts(url, clock)
+    const tokens = artifacts.adapter('RefreshToken')
+    for (const clientId of ['my_app', 'my-app']) {
+      await clients.add({ client_id: clientId })
+      await tokens.upsert(clientId, { jti: clientId, clientId }, 60)
+      const wishes = { oidcScopes: ['openid'], oidcClaims: [], resourceScopes: {} }
+      await consents.save({ accountId: 'ada', clientId, ...wishes, updatedAt: 1 })
+    }
+    assert.ok(await clients.remove('my_app'))
+    assert.equal(await tokens.find('my_app'), undefined)
+    assert.equal(await consents.find('ada', 'my_app'), undefined)
+    assert.ok(await tokens.find('my-app'))
+    assert.ok(await consents.find('ada', 'my-app'))
+    artifacts.close()
+    await close()
+  })
+
   it('that stay the same are not written again', async () => {
     const { dataSource, close } = await openTestDatabase()
     const clock = createFakeClock()
