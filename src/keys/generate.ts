@@ -3,6 +3,7 @@ import { promisify } from 'node:util'
 import { calculateJwkThumbprint, type JWK } from 'jose'
 import { COOKIE_ALGORITHM, isSignatureAlgorithm, type SignatureAlgorithm } from './policy.ts'
 
+// Promisified overloads lose their types; algorithms come from the table below.
 const generatePair = promisify(generateKeyPair) as (
   type: string,
   options: object,

@@ -53,6 +53,7 @@ export function createCurrentProvider(
     discovery: async () => {
       const app = pinOrigin(new Koa(), options.issuer)
       app.use(inUse().handle)
+      // koa's callback takes HTTP/2 requests as well, which its type says and the other does not.
       const answer = await inject(app.callback() as DispatchFunc, {
         url: `${mountPath === '/' ? '' : mountPath}/.well-known/openid-configuration`,
       })

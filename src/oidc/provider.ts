@@ -44,6 +44,7 @@ export function buildProvider(
   return new Provider(issuer, {
     ...settings,
     adapter,
+    // The types know JWKs, not yet the keys of the experimental feature below.
     jwks: { keys } as unknown as NonNullable<Configuration['jwks']>,
     enabledJWA: signingWith(algorithms),
     cookies: {

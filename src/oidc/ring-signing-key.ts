@@ -71,6 +71,7 @@ export class RingSigningKey extends ExternalSigningKey {
         `Key ${kid} of ring ${ring} may not sign any more: revoked, spent or stale.`,
       )
     }
+    // Opening the key has shown that it is one: nothing else is sealed for a signing ring.
     const scheme = SIGN[algorithm as SignatureAlgorithm]
     // WebCrypto costs the main thread half of what node:crypto's sign does with a KeyObject.
     this.#signingKey ??= privateKey.toCryptoKey(scheme, false, ['sign'])

@@ -35,6 +35,7 @@ export function providerSettings(config: Config): Configuration {
     // Reuse of a rotated token revokes the grant (RFC 9700, section 4.14.2).
     rotateRefreshToken: true,
     routes: { userinfo: '/userinfo' },
+    // The types want numbers or functions of exactly their own arguments.
     ttl: {
       AccessToken: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? tokens.accessToken,
       AuthorizationCode: tokens.authorizationCode,
@@ -90,6 +91,7 @@ function resourceServers(resources: readonly ResourceSettings[], defaultLifetime
         audience: resource.audience ?? resource.identifier,
         accessTokenTTL: resource.tokenLifetime ?? defaultLifetime,
         accessTokenFormat: resource.tokenFormat,
+        // The types list the algorithms; the configuration has checked that a ring has this one.
         jwt: { sign: { alg: resource.algorithm } },
       } as ResourceServer,
     ]),
@@ -124,6 +126,7 @@ function mayReachPrivateNetworks({ issuer, outgoing }: Config): boolean {
 }
 
 const fetchAnywhere: NonNullable<Configuration['fetch']> = (url, options) => {
+  // Node's own option of fetch, which the DOM type does not have.
   const { dispatcher: _, ...rest } = options as RequestInit & { dispatcher?: unknown }
   return globalThis.fetch(url, rest)
 }

@@ -50,5 +50,6 @@ async function importKeyStore(path: string): Promise<KeyStore> {
         'has the methods of KeyStore in src/keys/key-store.ts.',
     )
   }
+  // No method is missing, as was just seen.
   return store as KeyStore
 }
