@@ -6,19 +6,10 @@ import * as client from 'openid-client'
 import { orderPromotion } from '../../src/keys/operate.ts'
 import { operate } from '../support/operator.ts'
 import { spawnServer, untilReady } from '../support/process.ts'
-import {
-  API,
-  addPerson,
-  freePort,
-  PERSON,
-  REDIRECT_URI,
-  SECRET,
-  testSettings,
-} from '../support/server.ts'
+import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
+import { API, addPerson, freePort, PERSON, SECRET, testSettings } from '../support/server.ts'
 import { temporaryFolder } from '../support/temporary.ts'
 import { createUserAgent, signIn } from '../support/user-agent.ts'
-
-const insecure = { execute: [client.allowInsecureRequests] }
 
 /** Enough for one hash to take a second: a request that is under way for a while. */
 const SLOW_PASSWORDS = { argon2: { memoryKiB: 262_144, passes: 4, parallelism: 1 } }
@@ -32,16 +23,10 @@ describe('a server that is told to stop', () => {
     const first = spawnServer(file)
     await untilReady(first, config)
     const { issuer } = config
-    const rp = await client.discovery(new URL(issuer), 'web', SECRET, undefined, insecure)
-    const verifier = client.randomPKCECodeVerifier()
-    const url = client.buildAuthorizationUrl(rp, {
-      redirect_uri: REDIRECT_URI,
-      scope: 'openid',
-      code_challenge: await client.calculatePKCECodeChallenge(verifier),
-      code_challenge_method: 'S256',
-    })
+    const rp = await discoverAs(issuer, 'web')
+    const { url, redeem } = await authorizationRequest(rp)
     const agent = createUserAgent()
-    const { url: page } = await agent.open(url.href, issuer)
+    const { url: page } = await agent.open(url, issuer)
 
     const posted = agent.request(page, {
       method: 'POST',
@@ -63,7 +48,7 @@ describe('a server that is told to stop', () => {
     const resumed = new URL(answer.headers.get('location') ?? '', page)
     const { callback, steps } = await signIn(agent, resumed.href, PERSON)
     assert.deepEqual(steps, ['consent'], 'the sign-in was lost')
-    const tokens = await client.authorizationCodeGrant(rp, callback, { pkceCodeVerifier: verifier })
+    const tokens = await redeem(callback)
     assert.ok(tokens.id_token)
     assert.equal(await second.stop('SIGINT'), 0, second.output())
   })
@@ -74,13 +59,7 @@ describe('a server that is told to stop', () => {
     const config = await testSettings(folder.path)
     const first = spawnServer(file)
     await untilReady(first, config)
-    const rp = await client.discovery(
-      new URL(config.issuer),
-      'machine',
-      SECRET,
-      undefined,
-      insecure,
-    )
+    const rp = await discoverAs(config.issuer, 'machine')
     const resource = `${API}/opaque`
     const tokens = await Promise.all(
       Array.from({ length: 20 }, () =>

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import * as client from 'openid-client'
+import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
 import {
   API,
   PERSON,
@@ -20,10 +21,7 @@ before(async () => {
 })
 after(() => keyturn[Symbol.asyncDispose]())
 
-const discover = (id: string, secret: string | undefined = SECRET) =>
-  client.discovery(new URL(keyturn.issuer), id, secret, undefined, {
-    execute: [client.allowInsecureRequests],
-  })
+const discover = (id: string, secret = SECRET) => discoverAs(keyturn.issuer, id, secret)
 
 async function authorize(
   agent: UserAgent,
@@ -32,22 +30,13 @@ async function authorize(
   tokenParameters: Record<string, string> = {},
 ) {
   const rp = await discover(id)
-  const verifier = client.randomPKCECodeVerifier()
   const state = client.randomState()
   const nonce = client.randomNonce()
-  const url = client.buildAuthorizationUrl(rp, {
-    redirect_uri: REDIRECT_URI,
-    scope: 'openid profile',
-    code_challenge: await client.calculatePKCECodeChallenge(verifier),
-    code_challenge_method: 'S256',
-    state,
-    nonce,
-    ...parameters,
-  })
-  const { callback, steps } = await signIn(agent, url.href, PERSON)
-  const checks = { pkceCodeVerifier: verifier, expectedState: state, expectedNonce: nonce }
-  const redeem = () => client.authorizationCodeGrant(rp, callback, checks, tokenParameters)
-  return { rp, steps, callback, redeem }
+  const wishes = { scope: 'openid profile', state, nonce, ...parameters }
+  const { url, redeem } = await authorizationRequest(rp, wishes)
+  const { callback, steps } = await signIn(agent, url, PERSON)
+  const checks = { expectedState: state, expectedNonce: nonce }
+  return { rp, steps, callback, redeem: () => redeem(callback, checks, tokenParameters) }
 }
 
 const jwks = () => createRemoteJWKSet(new URL(`${keyturn.issuer}/jwks`))

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import * as client from 'openid-client'
+import { discoverAs } from '../support/relying-party.ts'
 import { PERSON, startTestServer, type TestServer } from '../support/server.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
@@ -12,9 +13,7 @@ before(async () => {
 after(() => keyturn[Symbol.asyncDispose]())
 
 async function startDevice() {
-  const tv = await client.discovery(new URL(keyturn.issuer), 'tv', undefined, client.None(), {
-    execute: [client.allowInsecureRequests],
-  })
+  const tv = await discoverAs(keyturn.issuer, 'tv', client.None())
   const started = await client.initiateDeviceAuthorization(tv, { scope: 'openid profile' })
   const poll = () =>
     client.genericGrantRequest(tv, 'urn:ietf:params:oauth:grant-type:device_code', {

@@ -6,14 +6,8 @@ import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import * as client from 'openid-client'
 import { orderRevocation } from '../../src/keys/operate.ts'
 import { operate } from '../support/operator.ts'
-import {
-  CLIENTS,
-  PERSON,
-  REDIRECT_URI,
-  SECRET,
-  startTestServer,
-  type TestServer,
-} from '../support/server.ts'
+import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
+import { CLIENTS, PERSON, startTestServer, type TestServer } from '../support/server.ts'
 import { createUserAgent, signIn, type UserAgent } from '../support/user-agent.ts'
 
 /** Ends of sessions: by the person, with old hints, and what clients hear of it. */
@@ -54,22 +48,12 @@ after(async () => {
 })
 
 async function signInTo(id: string, agent: UserAgent) {
-  const configuration = await client.discovery(new URL(keyturn.issuer), id, SECRET, undefined, {
-    execute: [client.allowInsecureRequests],
-  })
-  const verifier = client.randomPKCECodeVerifier()
-  const url = client.buildAuthorizationUrl(configuration, {
-    redirect_uri: REDIRECT_URI,
-    scope: 'openid',
-    code_challenge: await client.calculatePKCECodeChallenge(verifier),
-    code_challenge_method: 'S256',
-  })
-  const { callback, steps } = await signIn(agent, url.href, PERSON)
-  const tokens = await client.authorizationCodeGrant(configuration, callback, {
-    pkceCodeVerifier: verifier,
-  })
+  const rp = await discoverAs(keyturn.issuer, id)
+  const { url, redeem } = await authorizationRequest(rp)
+  const { callback, steps } = await signIn(agent, url, PERSON)
+  const tokens = await redeem(callback)
   const hint = tokens.id_token ?? ''
-  const logoutUrl = client.buildEndSessionUrl(configuration, {
+  const logoutUrl = client.buildEndSessionUrl(rp, {
     id_token_hint: hint,
     post_logout_redirect_uri: HOME,
     state: 'bye',

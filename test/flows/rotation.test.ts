@@ -6,14 +6,8 @@ import type { KeyState } from '../../src/keys/lifecycle.ts'
 import { orderRevocation, orderRotation } from '../../src/keys/operate.ts'
 import type { RingKey } from '../../src/keys/seal.ts'
 import { operate } from '../support/operator.ts'
-import {
-  API,
-  PERSON,
-  REDIRECT_URI,
-  SECRET,
-  startTestServer,
-  type TestServer,
-} from '../support/server.ts'
+import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
+import { API, PERSON, startTestServer, type TestServer } from '../support/server.ts'
 import { createUserAgent, signIn } from '../support/user-agent.ts'
 
 /**
@@ -111,9 +105,7 @@ type Load = ReturnType<typeof createLoad>
  * instant, so that the load is spread over the years and goes on while the ring turns.
  */
 async function startIssuing(keyturn: TestServer, load: Load) {
-  const insecure = { execute: [client.allowInsecureRequests] }
-  const issuer = new URL(keyturn.issuer)
-  const machine = await client.discovery(issuer, 'machine', SECRET, undefined, insecure)
+  const machine = await discoverAs(keyturn.issuer, 'machine')
   const issue = async (resource: string, tokens: number) => {
     for (let i = 0; i < tokens; i++) {
       const parameters = { resource, scope: 'read' }
@@ -127,15 +119,9 @@ async function startIssuing(keyturn: TestServer, load: Load) {
 
 /** A person signs in; the ID token joins those that must verify. */
 async function signInOnce(load: Load, rp: client.Configuration): Promise<void> {
-  const verifier = client.randomPKCECodeVerifier()
-  const url = client.buildAuthorizationUrl(rp, {
-    redirect_uri: REDIRECT_URI,
-    scope: 'openid',
-    code_challenge: await client.calculatePKCECodeChallenge(verifier),
-    code_challenge_method: 'S256',
-  })
-  const { callback } = await signIn(createUserAgent(), url.href, PERSON)
-  const tokens = await client.authorizationCodeGrant(rp, callback, { pkceCodeVerifier: verifier })
+  const { url, redeem } = await authorizationRequest(rp)
+  const { callback } = await signIn(createUserAgent(), url, PERSON)
+  const tokens = await redeem(callback)
   load.keep(tokens.id_token ?? '')
 }
 
@@ -156,8 +142,7 @@ describe('a relying party with default caching', () => {
 
     const load = createLoad(keyturn)
     const issue = await startIssuing(keyturn, load)
-    const insecure = { execute: [client.allowInsecureRequests] }
-    const web = await client.discovery(new URL(keyturn.issuer), 'web', SECRET, undefined, insecure)
+    const web = await discoverAs(keyturn.issuer, 'web')
 
     /** Stops at every instant of interest around `at`, with load at each. */
     const walk = async (at: number) => {

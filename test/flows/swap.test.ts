@@ -7,7 +7,8 @@ import * as client from 'openid-client'
 import { systemClock } from '../../src/clock.ts'
 import { keyEvent } from '../../src/keys/key.ts'
 import type { KeyStore } from '../../src/keys/key-store.ts'
-import { API, PERSON, REDIRECT_URI, SECRET, startTestServer } from '../support/server.ts'
+import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
+import { API, PERSON, startTestServer } from '../support/server.ts'
 import { temporaryFolder } from '../support/temporary.ts'
 import { createUserAgent, signIn } from '../support/user-agent.ts'
 
@@ -57,9 +58,8 @@ describe('swapping the provider', () => {
       ),
     )
 
-    const insecure = { execute: [client.allowInsecureRequests] }
-    const machine = await client.discovery(new URL(issuer), 'machine', SECRET, undefined, insecure)
-    const web = await client.discovery(new URL(issuer), 'web', SECRET, undefined, insecure)
+    const machine = await discoverAs(issuer, 'machine')
+    const web = await discoverAs(issuer, 'web')
     const jwks = createRemoteJWKSet(new URL(`${issuer}/jwks`))
     const kids = new Set<string | undefined>()
     const counts = { tokens: 0, introspections: 0, documents: 0, signIns: 0 }
@@ -88,16 +88,9 @@ describe('swapping the provider', () => {
         }
       }),
       repeat(async () => {
-        const verifier = client.randomPKCECodeVerifier()
-        const url = client.buildAuthorizationUrl(web, {
-          redirect_uri: REDIRECT_URI,
-          scope: 'openid',
-          code_challenge: await client.calculatePKCECodeChallenge(verifier),
-          code_challenge_method: 'S256',
-        })
-        const { callback } = await signIn(createUserAgent(), url.href, PERSON)
-        const checks = { pkceCodeVerifier: verifier }
-        const tokens = await client.authorizationCodeGrant(web, callback, checks)
+        const { url, redeem } = await authorizationRequest(web)
+        const { callback } = await signIn(createUserAgent(), url, PERSON)
+        const tokens = await redeem(callback)
         kids.add((await jwtVerify(tokens.id_token ?? '', jwks)).protectedHeader.kid)
         counts.signIns += 1
       }),

@@ -1,58 +1,11 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { StoreUnavailable } from '../../src/errors.ts'
-import type { RingView } from '../../src/keys/jwks.ts'
 import { keyEvent } from '../../src/keys/key.ts'
 import type { KeyStore } from '../../src/keys/key-store.ts'
-import { plan } from '../../src/keys/plan.ts'
-import { loadRings } from '../../src/keys/rotate.ts'
-import { createScheduler } from '../../src/keys/scheduler.ts'
-import { createSealer } from '../../src/keys/seal.ts'
 import { createMemoryKeyStore } from '../../src/store/memory-key-store.ts'
-import { serializedKey } from '../conformance/key-store.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
-import { POLICY, policiesOf } from '../support/rings.ts'
-
-const DAY = 86_400
-const POLICY_90_DAYS = {
-  ...POLICY,
-  cryptoperiod: 90 * DAY,
-  propagation: 14 * DAY,
-  retention: 14 * DAY,
-  archive: 400 * DAY,
-  maxRingAge: 3600,
-  clockSkew: 60,
-}
-const SEALER = createSealer([{ kid: 'kek', secret: randomBytes(32) }])
-
-function setUp(
-  store: KeyStore = createMemoryKeyStore(),
-  clock = createFakeClock(),
-  refreshInterval = 30,
-) {
-  const views: RingView[] = []
-  const lines: string[] = []
-  const note = (_data: object, message: string) => void lines.push(message)
-  const scheduler = createScheduler({
-    store,
-    sealer: SEALER,
-    policies: policiesOf(POLICY_90_DAYS),
-    clock,
-    refreshInterval,
-    maxRingAge: 3600,
-    clockSkew: 60,
-    onView: (view) => void views.push(view),
-    log: { info: note, warn: note, error: note },
-  })
-  const active = () => {
-    const found = scheduler.status.view?.states.filter((state) => state.phase === 'active') ?? []
-    assert.equal(found.length, 1, 'not exactly one active key')
-    assert.ok(found[0]?.key.privateKey, 'the active key cannot sign')
-    return found[0].key
-  }
-  return { store, clock, scheduler, views, lines, active }
-}
+import { DAY, SEALER, setUp } from '../support/scheduler.ts'
 
 /** A store that fails while `down` is set. */
 function flaky(store = createMemoryKeyStore()) {
@@ -291,32 +244,6 @@ describe('the scheduler', () => {
   })
 })
 
-describe('a revoked key that does not open', () => {
-  for (const [generation, what] of [
-    [1, 'the active key'],
-    [2, 'the standby'],
-  ] as const) {
-    it(`as ${what} is no obstacle: the ring has a signer and a successor again`, async () => {
-      const memory = createMemoryKeyStore()
-      await setUp(memory).scheduler.runOnce()
-      const damaged = (await memory.load()).keys[generation - 1]
-      assert.ok(damaged)
-      await memory.eraseKey({ ...damaged, data: 'damaged' })
-      const clock = createFakeClock()
-      const { scheduler, active } = setUp(memory, clock)
-      await assert.rejects(scheduler.runOnce(), { code: 'seal_broken' })
-      const { ring, id: kid } = damaged
-      const order = { ring, kid, at: clock.now(), reason: 'it does not open', actor: 'test' }
-      await memory.addEvents([keyEvent({ ...order, type: 'revoke' })])
-      await scheduler.runOnce()
-      assert.notEqual(active().kid, kid)
-      const phases = scheduler.status.view?.states.map((state) => state.phase) ?? []
-      assert.equal(phases[generation - 1], 'revoked')
-      assert.ok(phases.includes('pre-active'))
-    })
-  }
-})
-
 it('a promotion to a later instant is a new view, as no cache may outlive that instant', async () => {
   const { scheduler, store, clock, views } = setUp()
   await scheduler.runOnce()
@@ -329,91 +256,4 @@ it('a promotion to a later instant is a new view, as no cache may outlive that i
   await scheduler.runOnce()
   assert.equal(views.length, 2)
   assert.equal(views[1]?.nextPublishedChangeAt, at + 600)
-})
-
-describe('what an attacker or an accident can do', () => {
-  it('a store that is emptied under a running server is an error, and nothing is made', async () => {
-    const memory = createMemoryKeyStore()
-    const { scheduler, active } = setUp(memory)
-    await scheduler.runOnce()
-    const { kid } = active()
-    for (const { id } of (await memory.load()).keys) await memory.removeKey(id)
-    await assert.rejects(scheduler.runOnce(), { code: 'store_unreadable' })
-    assert.deepEqual((await memory.load()).keys, [])
-    assert.equal(active().kid, kid)
-  })
-
-  it('a first start that was cut off after one ring gives the others a signer as well', async () => {
-    const memory = createMemoryKeyStore()
-    const clock = createFakeClock()
-    const first = { ...POLICY_90_DAYS, ring: 'sig/RS256', algorithm: 'RS256' }
-    await setUp(memory, clock).scheduler.runOnce()
-    await clock.pass(60)
-    const facts = await loadRings(memory, SEALER)
-    const policies = policiesOf(POLICY_90_DAYS, first)
-    const made = plan(facts, policies, clock.now()).actions
-    assert.ok(made.some((action) => action.type === 'create' && action.activatesAt < clock.now()))
-    await clock.pass(3600)
-    const later = plan(facts, policies, clock.now()).actions
-    assert.ok(
-      !later.some((action) => action.type === 'create' && action.activatesAt <= clock.now()),
-    )
-  })
-
-  it('under a clock that is years ahead from the start destroys nothing for maxRingAge', async () => {
-    const memory = createMemoryKeyStore()
-    const clock = createFakeClock()
-    await setUp(memory, clock).scheduler.runOnce()
-    clock.jump(3 * 365 * DAY)
-    const { scheduler } = setUp(memory, clock)
-    await scheduler.runOnce()
-    const { keys } = await memory.load()
-    assert.ok(keys.some((key) => key.generation === 1))
-  })
-
-  it('a key that does not open does not hide the revocation of another', async () => {
-    const memory = createMemoryKeyStore()
-    const { scheduler, clock, active } = setUp(memory)
-    await scheduler.runOnce()
-    const { kid, ring } = active()
-    const standby = scheduler.status.view?.states[1]?.key.kid
-    const at = clock.now()
-    const order = { ring, at, reason: 'leaked', actor: 'test' }
-    await memory.addEvents([
-      keyEvent({ ...order, type: 'promote', kid: standby ?? '', activatesAt: at }),
-      keyEvent({ ...order, type: 'revoke', kid }),
-    ])
-    const sealed = { ...serializedKey(3), ring, id: 'of another key-encryption key' }
-    await memory.addKey(sealed)
-    await assert.rejects(scheduler.runOnce(), { code: 'seal_broken' })
-    assert.equal(active().kid, standby)
-    assert.equal(scheduler.status.maySign(kid), false)
-  })
-
-  it('a key may not sign from the second it is revoked, or is retired for twice the skew', async () => {
-    const { scheduler, clock, store, active } = setUp()
-    await scheduler.runOnce()
-    const { kid, ring } = active()
-    assert.ok(scheduler.status.maySign(kid))
-    const retiresAt = scheduler.status.view?.states[0]?.retiresAt ?? 0
-    const due = { ring, at: clock.now(), reason: 'test', actor: 'test' }
-    await clock.pass(retiresAt - clock.now() + 60)
-    await scheduler.runOnce()
-    assert.ok(scheduler.status.maySign(kid), 'a request that began before may finish')
-    await clock.pass(60)
-    assert.equal(scheduler.status.maySign(kid), false)
-    const next = active().kid
-    await store.addEvents([keyEvent({ ...due, type: 'revoke', kid: next, at: clock.now() })])
-    await scheduler.runOnce()
-    assert.equal(scheduler.status.maySign(next), false)
-  })
-
-  it('a machine that slept is too old to sign until it has turned', async () => {
-    const { scheduler, clock } = setUp()
-    await scheduler.runOnce()
-    clock.jump(2 * 3600)
-    assert.equal(scheduler.status.isFresh(), false)
-    await scheduler.runOnce()
-    assert.ok(scheduler.status.isFresh())
-  })
 })

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import type { RingView } from '../../src/keys/jwks.ts'
+import type { KeyStore } from '../../src/keys/key-store.ts'
+import { createScheduler } from '../../src/keys/scheduler.ts'
+import { createSealer } from '../../src/keys/seal.ts'
+import { createMemoryKeyStore } from '../../src/store/memory-key-store.ts'
+import { createFakeClock } from './fake-clock.ts'
+import { POLICY, policiesOf } from './rings.ts'
+
+export const DAY = 86_400
+export const POLICY_90_DAYS = {
+  ...POLICY,
+  cryptoperiod: 90 * DAY,
+  propagation: 14 * DAY,
+  retention: 14 * DAY,
+  archive: 400 * DAY,
+  maxRingAge: 3600,
+  clockSkew: 60,
+}
+export const SEALER = createSealer([{ kid: 'kek', secret: randomBytes(32) }])
+
+/** A scheduler on a fake clock, with what it published and logged. */
+export function setUp(
+  store: KeyStore = createMemoryKeyStore(),
+  clock = createFakeClock(),
+  refreshInterval = 30,
+) {
+  const views: RingView[] = []
+  const lines: string[] = []
+  const note = (_data: object, message: string) => void lines.push(message)
+  const scheduler = createScheduler({
+    store,
+    sealer: SEALER,
+    policies: policiesOf(POLICY_90_DAYS),
+    clock,
+    refreshInterval,
+    maxRingAge: 3600,
+    clockSkew: 60,
+    onView: (view) => void views.push(view),
+    log: { info: note, warn: note, error: note },
+  })
+  const active = () => {
+    const found = scheduler.status.view?.states.filter((state) => state.phase === 'active') ?? []
+    assert.equal(found.length, 1, 'not exactly one active key')
+    assert.ok(found[0]?.key.privateKey, 'the active key cannot sign')
+    return found[0].key
+  }
+  return { store, clock, scheduler, views, lines, active }
+}
