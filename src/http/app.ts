@@ -29,13 +29,19 @@ export function createApp(options: AppOptions): Koa {
   const path = new URL(issuer).pathname
   app.use(errorPages({ views, log }))
   app.use(refuseWhileStale(options.isFresh))
-  app.use(mount(path, staticFiles()))
-  app.use(mount(path, options.interactions))
-  app.use(mount(path, home(views)))
+  const pages = new Koa().use(staticFiles()).use(options.interactions).use(home(views))
+  app.use(mount(path, pagesOnly(mount(pages))))
   app.use(providerHeaders())
   app.use(options.provider)
   return app
 }
+
+/** Spares requests of programs, for tokens above all, the routes that only browsers take. */
+function pagesOnly(pages: Middleware): Middleware {
+  return (ctx, next) => (PAGES.test(ctx.path) ? pages(ctx, next) : next())
+}
+
+const PAGES = /^\/($|static\/|interaction\/)/
 
 /** For people who open the issuer itself. */
 function home(views: Views): Middleware {
