@@ -8,7 +8,7 @@ import { instant, instantOrNull, span } from './words.ts'
 
 /** Keys, events and changes in JSON and in words. */
 
-/** The shape of `keys list --json`, on which programs rely (`design.md`, section 7). */
+/** The shape of `keys list --json`, on which programs rely. */
 export function keyRow(state: KeyState<RingKey>) {
   const { key, phase, activatesAt, retiresAt, unpublishAt } = state
   return {

@@ -7,7 +7,7 @@ import { brokenReferences } from './references.ts'
 import type { Settings } from './schema.ts'
 
 /**
- * Rules that tie settings to each other (`design.md`, section 4). Pure. Each broken rule says in
+ * Rules that tie settings to each other (ARCHITECTURE.md). Pure. Each broken rule says in
  * words what goes wrong, with the numbers, and the smallest change that mends it.
  */
 

@@ -1,7 +1,7 @@
 /**
- * What a key and an event are. Both are facts: inserted once, never rewritten (`design.md`,
- * section 4). Everything else about a key - its phase, when it retires, when it leaves the JWKS -
- * is derived from them in `lifecycle.ts`.
+ * What a key and an event are. Both are facts: inserted once, never rewritten.
+ * Everything else about a key - its phase, when it retires, when it leaves the JWKS - is derived
+ * from them in `lifecycle.ts`.
  */
 
 /** Name of a ring: a use and an algorithm, such as `sig/RS256`, or `cookie`. */

@@ -5,7 +5,7 @@ import type { RingPolicy, RotationPolicies } from './policy.ts'
  * THE CORE. The life of keys as pure functions of (keys, events, policy, now): nothing here reads
  * a clock, a store or a random number. Phases are derived, never stored, so activation and
  * retirement need no writes: nobody can forget them, and nodes cannot disagree about them for
- * longer than their clocks differ (`design.md`, section 4).
+ * longer than their clocks differ.
  */
 
 /**

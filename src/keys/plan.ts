@@ -167,8 +167,7 @@ function succeed(
 ): Action | string | undefined {
   const { policy, policies } = scope
   // An RP that refetches only for an unknown kid goes on trusting a revoked key until it meets a
-  // kid it has never seen; a key made before the revocation is not one. Reference
-  // relying-party-caches, section 3.7.
+  // kid it has never seen; a key made before the revocation is not one.
   const revokedAt = policy.published ? lastRevokedAt(states) : -Infinity
   const mustFlush = active.key.createdAt < revokedAt
   const successors = states.filter(

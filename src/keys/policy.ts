@@ -32,7 +32,7 @@ export interface RingPolicy {
 /** Public keys in one JWKS. RPs keep about 5 per issuer; load balancers refuse sets above 10. */
 export const PUBLISHED_KEYS_WARN = 5
 export const PUBLISHED_KEYS_MAX = 10
-/** Bytes of one JWKS; Nimbus refuses more (reference: relying-party-caches, section 1c). */
+/** Bytes of one JWKS; Nimbus (JVM) refuses more. */
 export const JWKS_BYTES_MAX = 50 * 1024
 
 /** The algorithms a ring can have, with what its JWK `kty` is. */
