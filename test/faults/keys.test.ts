@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { turnRings } from '../../src/cli/rings.ts'
 import { keyEvent } from '../../src/keys/key.ts'
 import { plan } from '../../src/keys/plan.ts'
 import { loadRings } from '../../src/keys/rotate.ts'
 import { createMemoryKeyStore } from '../../src/store/memory-key-store.ts'
+import type { Stores } from '../../src/stores.ts'
 import { serializedKey } from '../conformance/key-store.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { policiesOf } from '../support/rings.ts'
@@ -73,6 +75,26 @@ describe('what an attacker or an accident can do', () => {
     await scheduler.runOnce()
     const { keys } = await memory.load()
     assert.ok(keys.some((key) => key.generation === 1))
+  })
+
+  it('a command under a clock that is years ahead deletes and erases nothing', async () => {
+    const memory = createMemoryKeyStore()
+    const clock = createFakeClock()
+    await setUp(memory, clock).scheduler.runOnce()
+    const before = (await memory.load()).keys
+    const now = clock.now() + 3 * 365 * DAY
+    const policies = policiesOf(POLICY_90_DAYS)
+    const due = plan(await loadRings(memory, SEALER), policies, now).actions
+    assert.ok(due.some(({ type }) => type === 'delete' || type === 'erase'))
+    // A command uses of its stores only these two.
+    const stores = { keys: memory, openSealer: async () => SEALER } as unknown as Stores
+    await turnRings({ stores, policies, now })
+    const after = (await memory.load()).keys
+    for (const key of before)
+      assert.deepEqual(
+        after.find(({ id }) => id === key.id),
+        key,
+      )
   })
 
   it('a key that does not open does not hide the revocation of another', async () => {
