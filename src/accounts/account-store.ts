@@ -27,6 +27,8 @@ export interface AccountStore {
   update(account: Account): Promise<boolean>
   /** Removes the account and its consents. @returns false where there is none */
   remove(id: string): Promise<boolean>
+  /** Is there nobody at all? */
+  isEmpty(): Promise<boolean>
   /** In order of username. */
   list(): Promise<readonly Account[]>
 }

@@ -52,12 +52,12 @@ export async function addFirstAdministrator(
     passwords,
     clock,
   }: {
-    accounts: Pick<AccountStore, 'list' | 'add'>
+    accounts: Pick<AccountStore, 'isEmpty' | 'add'>
     passwords: Pick<Passwords, 'hash'>
     clock: Pick<Clock, 'now'>
   },
 ): Promise<NewAccount | undefined> {
-  if ((await accounts.list()).length > 0) return undefined
+  if (!(await accounts.isEmpty())) return undefined
   const made = await newAccount({ username, isAdministrator: true }, passwords, clock)
   return (await accounts.add(made.account)) ? made : undefined
 }

@@ -158,8 +158,8 @@ async function change(
 }
 
 async function endSessions({ id }: Account, { stores }: Session): Promise<void> {
-  const { signOut } = await import('../store/sign-out.ts')
-  await signOut(stores.dataSource, id)
+  const { forgetArtifacts } = await import('../store/forget-artifacts.ts')
+  await forgetArtifacts(stores.dataSource, 'accountId', id)
 }
 
 async function findAccount(username: string, { stores }: Session): Promise<Account> {

@@ -32,12 +32,11 @@ export async function turnRings({
   const { actions } = plan(facts, policies, now)
   // A server knows how its clock has behaved; a command does not, and one that is wrong by months
   // would delete keys that live. What can wait is left to the server.
-  const isRevoked = ({ kid }: RingKey) =>
-    allStates(facts, policies, now).some((s) => s.key.kid === kid && s.phase === 'revoked')
-  const urgent = actions.filter((action) => {
-    if (action.type === 'delete') return false
-    return action.type !== 'erase' || facts.keys.some((k) => k.kid === action.kid && isRevoked(k))
-  })
+  const revoked = allStates(facts, policies, now).filter(({ phase }) => phase === 'revoked')
+  const isRevoked = (kid: string) => revoked.some(({ key }) => key.kid === kid)
+  const urgent = actions.filter(
+    (action) => action.type !== 'delete' && (action.type !== 'erase' || isRevoked(action.kid)),
+  )
   for (const action of urgent) await applyAction(action, facts, { store, sealer })
   return loadRings(store, sealer)
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { COOKIE_RING, SIGNATURE_ALGORITHMS, signatureRing } from '../keys/policy.ts'
+import { isLoopback } from '../loopback.ts'
 import { duration, durationOrAuto } from './duration.ts'
 
 /**
@@ -238,5 +239,5 @@ function isIssuer(value: string): boolean {
   if (!url || value.endsWith('/') || /[?#]/.test(value) || url.username || url.password)
     return false
   if (url.protocol === 'https:') return true
-  return url.protocol === 'http:' && ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname)
+  return url.protocol === 'http:' && isLoopback(url.hostname)
 }

@@ -1,3 +1,4 @@
+import { isLoopback } from '../loopback.ts'
 import { addToGrant, describeWishes, mergeConsent, readWishes } from './consent.ts'
 import { finish, type Prompt, showExpired } from './interaction.ts'
 import type { InteractionOptions } from './interactions.ts'
@@ -67,8 +68,7 @@ export function createConsentPrompt({
 function describeDestination(redirectUri: string | undefined): string {
   if (redirectUri === undefined || !URL.canParse(redirectUri)) return 'your device'
   const { protocol, host, hostname } = new URL(redirectUri)
-  const isLoopback = ['localhost', '127.0.0.1', '[::1]'].includes(hostname)
-  if (isLoopback) return `${host}, on this device`
+  if (isLoopback(hostname)) return `${host}, on this device`
   if (protocol === 'https:' || protocol === 'http:') return host
   return `an application on this device (${protocol.slice(0, -1)})`
 }

@@ -128,8 +128,10 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   }
 
   async function show(next: RingView): Promise<void> {
-    if (next.hash !== view?.hash) await options.onView(next)
-    if (view) for (const turned of turnsBetween(view, next)) log.info(...turned)
+    if (next.hash !== view?.hash) {
+      await options.onView(next)
+      for (const turned of view ? turnsBetween(view, next) : []) log.info(...turned)
+    }
     view = next
   }
 

@@ -5,6 +5,7 @@ import {
   type ResourceServer,
 } from 'oidc-provider'
 import type { Config, ResourceSettings } from '../config/schema.ts'
+import { isLoopback } from '../loopback.ts'
 
 /** oidc-provider's configuration, as far as neither keys nor people have a part in it. */
 export function providerSettings(config: Config): Configuration {
@@ -122,7 +123,7 @@ function refreshTokenLifetime(lifetime: number) {
 /** oidc-provider refuses to call special-use addresses; while developing, RPs are on localhost. */
 function mayReachPrivateNetworks({ issuer, outgoing }: Config): boolean {
   const { hostname } = new URL(issuer)
-  return outgoing.privateNetworks || ['localhost', '127.0.0.1', '[::1]'].includes(hostname)
+  return outgoing.privateNetworks || isLoopback(hostname)
 }
 
 const fetchAnywhere: NonNullable<Configuration['fetch']> = (url, options) => {

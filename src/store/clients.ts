@@ -1,7 +1,8 @@
 import { type DataSource, In, Not } from 'typeorm'
 import type { Clock } from '../clock.ts'
 import { attempt } from './failures.ts'
-import { artifactSchema, type ClientRow, clientSchema, consentSchema } from './schema.ts'
+import { forgetArtifacts } from './forget-artifacts.ts'
+import { type ClientRow, clientSchema, consentSchema } from './schema.ts'
 
 /** OAuth client metadata (RFC 7591, section 2). */
 export type ClientMetadata = Readonly<Record<string, unknown>> & { readonly client_id: string }
@@ -59,9 +60,9 @@ export function createClientStore(dataSource: DataSource, clock: Clock): ClientS
       }),
     remove: (id) =>
       attempt('remove a client', async () => {
-        const { affected } = await clients.delete({ id })
+        // The client last: what is done again because the database was busy then ends the same.
         await forgetClient(dataSource, id)
-        return affected === 1
+        return (await clients.delete({ id })).affected === 1
       }),
     replaceConfigured: (configured) =>
       attempt('write the configured clients', async () => {
@@ -69,8 +70,8 @@ export function createClientStore(dataSource: DataSource, clock: Clock): ClientS
         const ids = rows.map((row) => row.id)
         const gone = await clients.findBy({ source: 'config', id: Not(In(ids)) })
         for (const { id } of gone) {
-          await clients.delete({ id })
           await forgetClient(dataSource, id)
+          await clients.delete({ id })
         }
         for (const row of rows) {
           const known = await clients.findOneBy({ id: row.id })
@@ -98,13 +99,7 @@ function idTokenAlgorithm({ id_token_signed_response_alg: algorithm }: ClientMet
 /** What people agreed to and what was handed out: an id that is used again is another client. */
 async function forgetClient(dataSource: DataSource, clientId: string): Promise<void> {
   await dataSource.getRepository(consentSchema).delete({ clientId })
-  const text = `"clientId":${JSON.stringify(clientId)}`.replace(/[!%_]/g, '!$&')
-  await dataSource
-    .getRepository(artifactSchema)
-    .createQueryBuilder()
-    .delete()
-    .where("payload LIKE :text ESCAPE '!'", { text: `%${text}%` })
-    .execute()
+  await forgetArtifacts(dataSource, 'clientId', clientId)
 }
 
 function toClient({ id, metadata, source, updatedAt }: ClientRow): Client {

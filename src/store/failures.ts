@@ -31,7 +31,7 @@ export function isBusy(error: unknown): boolean {
 }
 
 /**
- * Runs `work`, again while SQLite is busy, so it must be one statement or transaction; an error of a
+ * Runs `work`, again while SQLite is busy, so doing it twice must end as doing it once; an error of a
  * driver becomes StoreUnavailable with what was attempted and a hint.
  */
 export async function attempt<T>(what: string, work: () => Promise<T>): Promise<T> {

@@ -29,6 +29,7 @@ export function createSqlAccounts(dataSource: DataSource): AccountStore {
         await consents.delete({ accountId: id })
         return (await accounts.delete({ id })).affected === 1
       }),
+    isEmpty: () => attempt('read the accounts', async () => !(await accounts.exists())),
     list: () => attempt('read the accounts', () => accounts.find({ order: { username: 'ASC' } })),
   }
 }

@@ -53,6 +53,7 @@ export function testAccountStore(
       assert.equal(await accounts.add(first), true)
       assert.equal(await accounts.add(createAccount({ username: 'ADA' })), false)
       assert.deepEqual(await accounts.list(), [first])
+      assert.equal(await accounts.isEmpty(), false)
     })
 
     it('lets one of two simultaneous additions of a user name win', async () => {
@@ -66,6 +67,7 @@ export function testAccountStore(
       assert.equal(await accounts.findById('nobody'), undefined)
       assert.equal(await accounts.findByUsername('nobody'), undefined)
       assert.equal(await accounts.findByUsername(''), undefined)
+      assert.equal(await accounts.isEmpty(), true)
     })
 
     it('treats a user name as text, not as a pattern or a query', async () => {
