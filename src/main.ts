@@ -22,7 +22,6 @@ import { checkClientAlgorithms } from './oidc/client-algorithms.ts'
 import { createCurrentProvider } from './oidc/current-provider.ts'
 import { observeProvider } from './oidc/events.ts'
 import { providerSettings } from './oidc/settings.ts'
-import { openSqliteArtifacts } from './store/sqlite-artifacts.ts'
 import { createSweeper } from './store/sweeper.ts'
 import { openStores, type Stores } from './stores.ts'
 
@@ -60,10 +59,8 @@ export async function startServer(config: Config, options: ServerOptions): Promi
   try {
     const stores = await openStores(config, clock)
     cleanups.push(stores.close)
-    const { clients, accounts, consents } = stores
+    const { clients, accounts, consents, artifacts } = stores
     const sealer = await stores.openSealer()
-    const artifacts = openSqliteArtifacts(config.database.url, clock)
-    cleanups.push(artifacts.close)
 
     const policies = rotationPolicies(config)
     const scheduler = createScheduler({

@@ -5,8 +5,10 @@ import type { Config } from './config/schema.ts'
 import type { KeyStore } from './keys/key-store.ts'
 import { environmentProtector, fileProtector, openSealer } from './keys/protector.ts'
 import type { Sealer } from './keys/seal.ts'
+import type { ArtifactStore } from './store/artifact-store.ts'
 import { type ClientStore, createClientStore } from './store/clients.ts'
 import { migrate, openDatabase } from './store/database.ts'
+import { openArtifacts } from './store/open-artifacts.ts'
 import { openKeyStore } from './store/open-key-store.ts'
 import { createSqlAccounts, createSqlConsents } from './store/sql-accounts.ts'
 
@@ -17,6 +19,7 @@ export interface Stores {
   readonly clients: ClientStore
   readonly accounts: AccountStore
   readonly consents: ConsentStore
+  readonly artifacts: ArtifactStore
   /** Opens the key-encryption keys; on a first start, makes one. @throws KekMissing and its like */
   openSealer(): Promise<Sealer>
   close(): Promise<void>
@@ -24,26 +27,31 @@ export interface Stores {
 
 /** @throws StoreUnavailable */
 export async function openStores(config: Config, clock: Clock): Promise<Stores> {
-  const dataSource = await openDatabase(config.database.url)
+  const opened = new AsyncDisposableStack()
   try {
+    const dataSource = await openDatabase(config.database.url)
+    opened.defer(() => dataSource.destroy())
     await migrate(dataSource)
     const keys = await openKeyStore(config.keyStore, dataSource)
+    const artifacts = await openArtifacts(config, clock)
+    opened.defer(() => artifacts.close())
     const { protector, file, keys: secret } = config.seal
     return {
       dataSource,
       keys,
-      clients: createClientStore(dataSource, clock),
+      clients: createClientStore({ dataSource, artifacts, clock }),
       accounts: createSqlAccounts(dataSource),
       consents: createSqlConsents(dataSource),
+      artifacts,
       openSealer: () =>
         openSealer(
           protector === 'file' ? fileProtector(file) : environmentProtector(secret ?? undefined),
           keys,
         ),
-      close: () => dataSource.destroy(),
+      close: () => opened.disposeAsync(),
     }
   } catch (error) {
-    await dataSource.destroy()
+    await opened.disposeAsync()
     throw error
   }
 }

@@ -89,7 +89,7 @@ async function timeSwaps(count: number): Promise<readonly number[]> {
     if (index >= count) times.push(performance.now() - startedAt)
     await breathe()
   }
-  artifacts.close()
+  await artifacts.close()
   return times
 }
 

@@ -158,8 +158,7 @@ async function change(
 }
 
 async function endSessions({ id }: Account, { stores }: Session): Promise<void> {
-  const { forgetArtifacts } = await import('../store/forget-artifacts.ts')
-  await forgetArtifacts(stores.dataSource, 'accountId', id)
+  await stores.artifacts.forget('accountId', id)
 }
 
 async function findAccount(username: string, { stores }: Session): Promise<Account> {

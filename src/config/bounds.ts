@@ -16,6 +16,7 @@ export function brokenBounds(settings: Settings): readonly Violation[] {
   return [
     ...issuerBound(settings),
     ...keyStoreBound(settings),
+    ...redisBound(settings),
     ...sealBound(settings),
     ...refreshBound(settings),
     ...ringBounds(settings),
@@ -147,6 +148,20 @@ function keyStoreBound({ keyStore, environment }: Settings): readonly Violation[
   const message = 'keyStore.type is module, but no module is named'
   const fix = `set ${path} to the path of an ES module that exports createKeyStore`
   return [{ path, value: null, rule: 'key-store-module', message, fix }]
+}
+
+/** One address of Redis, with or without nodes to find it by. */
+function redisBound({ redis: { url, cluster, sentinels } }: Settings): readonly Violation[] {
+  const path = 'redis.url'
+  if (url === null && cluster.length + sentinels.length > 0) {
+    const message = 'redis.cluster or redis.sentinels names nodes, but Redis is not turned on'
+    const fix = 'set redis.url to redis://default, with USER:PASSWORD@ if they need it'
+    return [{ path, value: null, rule: 'redis-url', message, fix }]
+  }
+  if (cluster.length === 0 || sentinels.length === 0) return []
+  const message = 'redis.cluster and redis.sentinels are both set, and Redis is one or the other'
+  const fix = 'remove redis.cluster or redis.sentinels'
+  return [{ path: 'redis.sentinels', value: sentinels, rule: 'redis-nodes', message, fix }]
 }
 
 /** Without a key-encryption key nothing can be sealed or opened. */

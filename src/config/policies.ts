@@ -53,7 +53,7 @@ export function ringSetting(
  * The longest lifetime, in seconds, of anything signed that RPs verify with the JWKS, and the
  * setting that says so.
  */
-export function longestToken({ tokens, resources }: Settings): {
+export function longestToken({ tokens, resources, outgoing }: Settings): {
   readonly name: string
   readonly lifetime: number
 } {
@@ -61,7 +61,7 @@ export function longestToken({ tokens, resources }: Settings): {
     { name: 'tokens.idToken', lifetime: tokens.idToken },
     { name: 'tokens.accessToken', lifetime: tokens.accessToken },
     { name: 'tokens.clientCredentials', lifetime: tokens.clientCredentials },
-    { name: 'logout tokens', lifetime: LOGOUT_TOKEN },
+    ...(outgoing.backchannelLogout ? [{ name: 'logout tokens', lifetime: LOGOUT_TOKEN }] : []),
     ...resources.flatMap(({ tokenFormat, tokenLifetime: lifetime }, index) =>
       tokenFormat === 'jwt' && lifetime !== undefined
         ? [{ name: `resources.${index}.tokenLifetime`, lifetime }]

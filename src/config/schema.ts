@@ -27,12 +27,18 @@ const issuer = z.string().refine(isIssuer, {
     '127.0.0.1 and [::1])',
 })
 
-const databaseUrl = z.string().refine((url) => /^sqlite:./.test(url), {
-  error: ({ input }) =>
-    /^(postgres(ql)?|mysql|mariadb|cockroachdb):\/\//.test(String(input))
-      ? 'sqlite:PATH, because other database engines are not yet in this version'
-      : 'sqlite:PATH, such as sqlite:./data/keyturn.db',
-  params: { rule: 'database-engine' },
+const databaseUrl = z.string().refine(isDatabaseUrl, {
+  error:
+    'sqlite:PATH, or postgres://, mysql://, mariadb:// or cockroachdb:// with ' +
+    'USER:PASSWORD@HOST:PORT/DATABASE',
+})
+
+const redisUrl = z.string().refine((url) => /^rediss?:$/.test(URL.parse(url)?.protocol ?? ''), {
+  error: 'redis://HOST:PORT, or rediss:// for TLS, with USER:PASSWORD@ before and /DB behind it',
+})
+
+const hostPort = z.string().refine((text) => /^(\[[^\]]+\]|[^:\s]+):\d{1,5}$/.test(text), {
+  error: 'HOST:PORT',
 })
 
 const http = z.strictObject({
@@ -42,10 +48,21 @@ const http = z.strictObject({
     .int()
     .min(0)
     .describe('Reverse proxies in front, whose X-Forwarded-For is believed.'),
+  shutdownDelay: duration({ min: 0, max: 600 }).describe(
+    'Time between "not ready" and the end of listening at shutdown.',
+  ),
   shutdownTimeout: duration({ max: 600 }).describe('Time for open requests to end at shutdown.'),
+  workers: z
+    .union([z.literal('auto'), z.int().min(1).max(256)], {
+      error: 'a number from 1 to 256, or auto',
+    })
+    .describe('Processes that answer on the port; auto is one for each processor core.'),
 })
 
 const outgoing = z.strictObject({
+  backchannelLogout: z
+    .boolean()
+    .describe('Are clients told of a sign-out (Back-Channel Logout 1.0)?'),
   privateNetworks: z
     .boolean()
     .describe('May requests to clients (jwks_uri, back-channel logout) go to private addresses?'),
@@ -57,7 +74,18 @@ const management = z.strictObject({
 })
 
 const database = z.strictObject({
-  url: databaseUrl.describe('Database: sqlite:PATH, relative to the working directory.'),
+  url: databaseUrl.describe('sqlite:PATH, relative to the working directory, or a server.'),
+  connections: z.int().min(2).max(1000).describe('Most connections of one process to a server.'),
+  timeout: duration({ max: 60 }).describe('Longest wait for a database server to answer.'),
+})
+
+const redis = z.strictObject({
+  url: redisUrl.nullable().describe('Keeps what expires; null leaves it in the database.'),
+  cluster: z.array(hostPort).describe('Some nodes of a Redis Cluster, instead of the host of url.'),
+  sentinels: z.array(hostPort).describe('Redis Sentinels, instead of the host of url.'),
+  master: text().describe('Name of the master that the Sentinels watch.'),
+  prefix: text().describe('Begins every key and channel, so that deployments can share a server.'),
+  timeout: duration({ max: 60 }).describe('Longest wait for Redis to answer.'),
 })
 
 const keyStore = z.strictObject({
@@ -186,6 +214,7 @@ export const settingsSchema = z.strictObject({
   outgoing: outgoing.describe('Requests that Keyturn makes to clients.'),
   management: management.describe('The listener for operators.'),
   database: database.describe('Where everything but keys is kept, and keys unless told.'),
+  redis: redis.describe('Where sessions, codes and tokens are kept, and wake-ups are sent.'),
   keyStore: keyStore.describe('Where signing keys are kept.'),
   seal: seal.describe('How signing keys are sealed at rest.'),
   rotation: rotation.describe('How keys turn.'),
@@ -232,6 +261,13 @@ export type Config = Settings & {
   readonly warnings: readonly string[]
   /** By dotted path. */
   readonly origins: Readonly<Record<string, Origin>>
+}
+
+function isDatabaseUrl(value: string): boolean {
+  if (value.startsWith('sqlite:')) return value.length > 'sqlite:'.length
+  const url = URL.parse(value)
+  const isServer = /^(postgres(ql)?|mysql|mariadb|cockroachdb):$/.test(url?.protocol ?? '')
+  return isServer && url?.hostname !== '' && (url?.pathname.length ?? 0) > 1
 }
 
 function isIssuer(value: string): boolean {

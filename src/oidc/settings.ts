@@ -17,7 +17,7 @@ export function providerSettings(config: Config): Configuration {
     fetchResponseBodyLimits: { jwks_uri: CLIENT_JWKS_BYTES },
     ...(mayReachPrivateNetworks(config) ? { fetch: fetchAnywhere } : {}),
     features: {
-      backchannelLogout: { enabled: true },
+      backchannelLogout: { enabled: config.outgoing.backchannelLogout },
       claimsParameter: { enabled: true },
       clientCredentials: { enabled: true },
       deviceFlow: { enabled: true },

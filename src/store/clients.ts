@@ -1,7 +1,7 @@
 import { type DataSource, In, Not } from 'typeorm'
 import type { Clock } from '../clock.ts'
+import type { ArtifactStore } from './artifact-store.ts'
 import { attempt } from './failures.ts'
-import { forgetArtifacts } from './forget-artifacts.ts'
 import { type ClientRow, clientSchema, consentSchema } from './schema.ts'
 
 /** OAuth client metadata (RFC 7591, section 2). */
@@ -32,8 +32,20 @@ export interface ClientStore {
   idTokenAlgorithms(): Promise<readonly { readonly algorithm: string; readonly client: string }[]>
 }
 
-export function createClientStore(dataSource: DataSource, clock: Clock): ClientStore {
+export interface ClientStoreOptions {
+  readonly dataSource: DataSource
+  readonly artifacts: Pick<ArtifactStore, 'forget'>
+  readonly clock: Clock
+}
+
+export function createClientStore(options: ClientStoreOptions): ClientStore {
+  const { dataSource, artifacts, clock } = options
   const clients = dataSource.getRepository(clientSchema)
+  /** What people agreed to and what was handed out: an id that is used again is another client. */
+  const forget = async (clientId: string) => {
+    await dataSource.getRepository(consentSchema).delete({ clientId })
+    await artifacts.forget('clientId', clientId)
+  }
   const toRow = (metadata: ClientMetadata, source: ClientRow['source']): ClientRow => ({
     id: metadata.client_id,
     metadata: JSON.stringify(metadata),
@@ -61,7 +73,7 @@ export function createClientStore(dataSource: DataSource, clock: Clock): ClientS
     remove: (id) =>
       attempt('remove a client', async () => {
         // The client last: what is done again because the database was busy then ends the same.
-        await forgetClient(dataSource, id)
+        await forget(id)
         return (await clients.delete({ id })).affected === 1
       }),
     replaceConfigured: (configured) =>
@@ -70,7 +82,7 @@ export function createClientStore(dataSource: DataSource, clock: Clock): ClientS
         const ids = rows.map((row) => row.id)
         const gone = await clients.findBy({ source: 'config', id: Not(In(ids)) })
         for (const { id } of gone) {
-          await forgetClient(dataSource, id)
+          await forget(id)
           await clients.delete({ id })
         }
         for (const row of rows) {
@@ -94,12 +106,6 @@ export function createClientStore(dataSource: DataSource, clock: Clock): ClientS
 
 function idTokenAlgorithm({ id_token_signed_response_alg: algorithm }: ClientMetadata): string {
   return typeof algorithm === 'string' ? algorithm : DEFAULT_ID_TOKEN_ALGORITHM
-}
-
-/** What people agreed to and what was handed out: an id that is used again is another client. */
-async function forgetClient(dataSource: DataSource, clientId: string): Promise<void> {
-  await dataSource.getRepository(consentSchema).delete({ clientId })
-  await forgetArtifacts(dataSource, 'clientId', clientId)
 }
 
 function toClient({ id, metadata, source, updatedAt }: ClientRow): Client {

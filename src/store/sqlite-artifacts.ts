@@ -2,22 +2,10 @@ import { hash } from 'node:crypto'
 import Sqlite from 'better-sqlite3'
 import { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
 import type { Clock } from '../clock.ts'
+import { type ArtifactStore, ownerPattern } from './artifact-store.ts'
 import { sqlitePath } from './database.ts'
 import { BUSY_TIMEOUT, storeUnavailable } from './failures.ts'
 import { createWriter, type Writer } from './shared-commits.ts'
-
-/**
- * What oidc-provider stores and what expires - sessions, codes, tokens, grants, interactions - in
- * the table `artifact`, and its look-ups of clients. On the path of every request, hence prepared
- * statements instead of a repository.
- */
-export interface ArtifactStore {
-  /** For the `adapter` setting of oidc-provider. @param model name of one of its models */
-  adapter(model: string): Adapter
-  /** Deletes at most `limit` records that have expired. @returns how many it deleted */
-  sweep(limit: number): Promise<number>
-  close(): void
-}
 
 /**
  * Ids are bearer credentials - a token is its id - so they are stored as hashes: who can read the
@@ -60,7 +48,10 @@ export function openSqliteArtifacts(url: string, clock: Clock): ArtifactStore {
       return made
     },
     sweep: (limit) => writer.write(() => statements.sweep.run(clock.now() - GRACE, limit).changes),
-    close: () => {
+    forget: async (owner, id) => {
+      await writer.write(() => statements.forget.run(ownerPattern(owner, id)))
+    },
+    close: async () => {
       writer.flush()
       database.close()
     },
@@ -135,6 +126,7 @@ function prepare(database: Sqlite.Database) {
     ),
     destroy: database.prepare<[string, string]>('DELETE FROM artifact WHERE model = ? AND id = ?'),
     revoke: database.prepare<[string]>('DELETE FROM artifact WHERE grant_id = ?'),
+    forget: database.prepare<[string]>("DELETE FROM artifact WHERE payload LIKE ? ESCAPE '!'"),
     sweep: database.prepare<[number, number]>(
       `DELETE FROM artifact WHERE (model, id) IN
          (SELECT model, id FROM artifact WHERE expires_at < ? LIMIT ?)`,

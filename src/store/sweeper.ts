@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { ArtifactStore } from './sqlite-artifacts.ts'
+import type { ArtifactStore } from './artifact-store.ts'
 
 export interface Sweeper {
   start(): void

@@ -57,7 +57,7 @@ describe('accounts', () => {
       assert.equal(await adapter.find('hers'), undefined)
       assert.ok(await adapter.find('his'))
     } finally {
-      artifacts.close()
+      await artifacts.close()
     }
     const [row] = await cli.json<Shown[]>(['accounts', 'list'])
     assert.equal(row?.isDisabled, true)

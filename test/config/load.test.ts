@@ -203,14 +203,26 @@ for (const [issuer, accepted] of Object.entries(ISSUERS)) {
   })
 }
 
-test('database engines to come are refused with a word about it, and others without', (t) => {
-  for (const url of ['postgres://k@db/k', 'mysql://db/k', 'mariadb://db/k', 'cockroachdb://db/k']) {
-    const [violation] = violationsOf(t, `database: { url: "${url}" }`)
-    assert.equal(violation?.rule, 'database-engine')
-    assert.match(violation.message, /not yet in this version/)
+test('a database is a SQLite file or a server with a database', (t) => {
+  const cases: readonly (readonly [string, boolean])[] = [
+    ['sqlite:./k.db', true],
+    ['postgres://k:p@db:5432/k', true],
+    ['postgresql://db/k', true],
+    ['mysql://db/k', true],
+    ['mariadb://db/k', true],
+    ['cockroachdb://db/k', true],
+    ['sqlite:', false],
+    ['postgres://db', false],
+    ['postgres:///k', false],
+    ['oracle://db/k', false],
+  ]
+  for (const [url, accepted] of cases) {
+    assert.deepEqual(
+      broken(violationsOf(t, `database: { url: "${url}" }`)),
+      accepted ? [] : ['database.url: format'],
+      url,
+    )
   }
-  const [other] = violationsOf(t, 'database: { url: "oracle://db/k" }')
-  assert.doesNotMatch(other?.message ?? '', /not yet/)
 })
 
 test('no secret is in a message or a value, wherever it was written', (t) => {

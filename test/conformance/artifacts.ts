@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe } from 'node:test'
-import type { ArtifactStore } from '../../src/store/sqlite-artifacts.ts'
+import type { ArtifactStore } from '../../src/store/artifact-store.ts'
 import { testsWith } from '../support/with-opened.ts'
 
 /** What a test needs: a fresh store, opened twice as two nodes would, and a way to move time. */

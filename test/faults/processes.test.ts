@@ -90,7 +90,7 @@ describe('two servers on one SQLite file', () => {
       ...settings,
       issuer: config.issuer,
       http: { port, host: 'localhost' },
-      database: config.database,
+      database: { url: config.database.url },
       seal: { file: config.seal.file },
     })
     const two = spawnServer(join(folder2.path, 'keyturn.yaml'))

@@ -39,8 +39,8 @@ testArtifacts('SQLite', async () => {
     pass: clock.pass,
     dump: async () => JSON.stringify(await dataSource.query('SELECT * FROM artifact')),
     close: async () => {
-      artifacts.close()
-      other.close()
+      await artifacts.close()
+      await other.close()
       await close()
     },
   }
@@ -99,12 +99,19 @@ describe('the migrations', () => {
   })
 })
 
+/** Where nothing was handed out. */
+const FORGETFUL = { forget: async () => {} }
+
 describe('the clients of the configuration', () => {
   const metadata = { client_id: 'a', redirect_uris: ['https://a.example/'] }
 
   it('are written, changed and removed as it says, and others stay', async () => {
     const { dataSource, close } = await openTestDatabase()
-    const clients = createClientStore(dataSource, createFakeClock())
+    const clients = createClientStore({
+      dataSource,
+      artifacts: FORGETFUL,
+      clock: createFakeClock(),
+    })
     assert.ok(await clients.add({ client_id: 'by hand', id_token_signed_response_alg: 'ES256' }))
     assert.equal(await clients.add({ client_id: 'by hand' }), false)
     await clients.replaceConfigured([metadata, { client_id: 'b' }])
@@ -128,9 +135,9 @@ describe('the clients of the configuration', () => {
   it('that go take everything with them that they were given, and nothing of others', async () => {
     const { dataSource, url, close } = await openTestDatabase()
     const clock = createFakeClock()
-    const clients = createClientStore(dataSource, clock)
-    const consents = createSqlConsents(dataSource)
     const artifacts = openSqliteArtifacts(url, clock)
+    const clients = createClientStore({ dataSource, artifacts, clock })
+    const consents = createSqlConsents(dataSource)
     const tokens = artifacts.adapter('RefreshToken')
     for (const clientId of ['my_app', 'my-app']) {
       await clients.add({ client_id: clientId })
@@ -143,14 +150,14 @@ describe('the clients of the configuration', () => {
     assert.equal(await consents.find('ada', 'my_app'), undefined)
     assert.ok(await tokens.find('my-app'))
     assert.ok(await consents.find('ada', 'my-app'))
-    artifacts.close()
+    await artifacts.close()
     await close()
   })
 
   it('that stay the same are not written again', async () => {
     const { dataSource, close } = await openTestDatabase()
     const clock = createFakeClock()
-    const clients = createClientStore(dataSource, clock)
+    const clients = createClientStore({ dataSource, artifacts: FORGETFUL, clock })
     await clients.replaceConfigured([metadata])
     const before = await clients.find('a')
     await clock.pass(100)

@@ -1,0 +1,33 @@
+import type { Adapter } from 'oidc-provider'
+
+/**
+ * What oidc-provider stores and what expires: sessions, codes, tokens, grants, interactions; and
+ * its look-ups of clients. On the path of every request. Every implementation passes
+ * `test/conformance/artifacts.ts`.
+ */
+export interface ArtifactStore {
+  /** For the `adapter` setting of oidc-provider. @param model name of one of its models */
+  adapter(model: string): Adapter
+  /** Deletes at most `limit` records that have expired. @returns how many it deleted */
+  sweep(limit: number): Promise<number>
+  /**
+   * Deletes the sessions, grants and tokens of a person or a client. JWT access tokens that were
+   * handed out stay valid until they expire, as no store is asked about them.
+   * @throws StoreUnavailable
+   */
+  forget(owner: 'accountId' | 'clientId', id: string): Promise<void>
+  close(): Promise<void>
+}
+
+/** Whose artifacts are asked for. */
+export type Owner = Parameters<ArtifactStore['forget']>[0]
+
+/** The text in a stored payload that names its owner, for a search. */
+export function ownerText(owner: Owner, id: string): string {
+  return `"${owner}":${JSON.stringify(id)}`
+}
+
+/** The same as a pattern of LIKE, with ! to escape. */
+export function ownerPattern(owner: Owner, id: string): string {
+  return `%${ownerText(owner, id).replace(/[!%_]/g, '!$&')}%`
+}
