@@ -7,6 +7,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 export interface Clock {
   /** Wall-clock time, in whole seconds since the epoch. May jump when somebody sets the clock. */
   now(): number
+  /** The same with fraction, to compare two clocks with each other. */
+  exact(): number
   /** Seconds since an arbitrary start, with fraction. Never jumps; only differences mean anything. */
   elapsed(): number
   /** Resolves after `seconds`, or as soon as `signal` is aborted. Never rejects. */
@@ -18,6 +20,7 @@ const LONGEST_SLEEP = Math.floor((2 ** 31 - 1) / 1000)
 
 export const systemClock: Clock = {
   now: () => Math.floor(Date.now() / 1000),
+  exact: () => Date.now() / 1000,
   elapsed: () => performance.now() / 1000,
   sleep: (seconds, signal) =>
     delay(Math.min(seconds, LONGEST_SLEEP) * 1000, undefined, { signal }).catch(() => {}),

@@ -46,6 +46,19 @@ export class RingStale extends KeyturnError {
   }
 }
 
+/** This node's clock differs from the database's by more than `rotation.clockSkew`. */
+export class ClockWrong extends KeyturnError {
+  /** @param offset seconds that this node's clock is ahead */
+  constructor(offset: number) {
+    const seconds = Math.abs(offset).toFixed(1)
+    super(
+      'clock_wrong',
+      `The clock of this node is ${seconds} s ${offset > 0 ? 'ahead of' : 'behind'} that of the ` +
+        'database, more than rotation.clockSkew. It signs nothing until the clock is set right.',
+    )
+  }
+}
+
 export class NoActiveKey extends KeyturnError {
   constructor(ring: string) {
     super('no_active_key', `Ring ${ring} has no active key to sign with. See: keyturn keys list`)

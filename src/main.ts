@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
 import type { Configuration } from 'oidc-provider'
 import type { Logger } from 'pino'
 import { addFirstAdministrator, type NewAccount } from './accounts/new-account.ts'
@@ -14,6 +16,9 @@ import { type Check, createManagementApp } from './http/management.ts'
 import { providerPages } from './http/pages.ts'
 import { createPublishedDocuments } from './http/published.ts'
 import { createViews, type Views } from './http/views.ts'
+import { createDatabaseClock, type DatabaseClock } from './keys/database-clock.ts'
+import { createHeartbeat, type Heartbeat } from './keys/heartbeat.ts'
+import { countNodes } from './keys/node.ts'
 import { JWKS_BYTES_MAX } from './keys/policy.ts'
 import { createScheduler, type Scheduler } from './keys/scheduler.ts'
 import { createMetrics } from './metrics.ts'
@@ -22,6 +27,7 @@ import { checkClientAlgorithms } from './oidc/client-algorithms.ts'
 import { createCurrentProvider } from './oidc/current-provider.ts'
 import { observeProvider } from './oidc/events.ts'
 import { providerSettings } from './oidc/settings.ts'
+import { packageVersion } from './package-files.ts'
 import { createSweeper } from './store/sweeper.ts'
 import { openStores, type Stores } from './stores.ts'
 
@@ -63,15 +69,28 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     const sealer = await stores.openSealer()
 
     const policies = rotationPolicies(config)
+    const { refreshInterval, maxRingAge, clockSkew } = rotation
+    const databaseClock = createDatabaseClock({ store: stores.nodes, clock, clockSkew })
+    const heartbeat = createHeartbeat({
+      store: stores.nodes,
+      databaseClock,
+      policies,
+      refreshInterval,
+      node: { id: nodeId(), version: packageVersion(), startedAt: clock.now() },
+      log,
+    })
+    cleanups.push(heartbeat.stop)
     const scheduler = createScheduler({
       store: stores.keys,
       sealer,
       policies,
       clock,
-      refreshInterval: rotation.refreshInterval,
-      maxRingAge: rotation.maxRingAge,
-      clockSkew: rotation.clockSkew,
+      databaseClock,
+      refreshInterval,
+      maxRingAge,
+      clockSkew,
       log,
+      afterTurn: () => heartbeat.beat(scheduler.status),
       onView: async (view) => {
         // Published first, then used.
         documents.publishJwks(view.jwks, view.nextPublishedChangeAt)
@@ -84,16 +103,23 @@ export async function startServer(config: Config, options: ServerOptions): Promi
         }
       },
     })
-    const { isFresh, maySign } = scheduler.status
-    const metrics = createMetrics(scheduler.status)
-    const documents = createPublishedDocuments({ issuer, clock, isFresh, ...rotation })
+    const { obstacle } = scheduler.status
+    const countStates = () => countNodes(heartbeat.nodes, refreshInterval, databaseClock.now())
+    const metrics = createMetrics({
+      ring: scheduler.status,
+      clockOffset: databaseClock.offset,
+      nodes: countStates,
+      unseenKeys: () => heartbeat.unseen.length,
+    })
+    const mayServe = () => obstacle() === undefined
+    const documents = createPublishedDocuments({ issuer, clock, mayServe, ...rotation })
 
     const views = createViews({ mountPath: mountPathOf(issuer) })
     const current = createCurrentProvider({
       issuer,
       adapter: artifacts.adapter,
       policies,
-      maySign,
+      authorize: scheduler.authorize,
       onBuilt: (provider) => observeProvider(provider, metrics, log),
       settings: providerConfiguration(config, stores, { views, log }),
     })
@@ -134,7 +160,8 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       }),
       provider: current.middleware,
       cookieKeys: current.cookieKeys,
-      isFresh,
+      obstacle,
+      lookFor: scheduler.lookFor,
       log,
     })
     const respond = app.callback()
@@ -157,6 +184,8 @@ export async function startServer(config: Config, options: ServerOptions): Promi
         checks: {
           server: () => ({ ok: !isStopping, detail: isStopping ? 'stopping' : 'running' }),
           ring: () => ringCheck(scheduler),
+          clock: () => clockCheck(databaseClock),
+          nodes: () => nodesCheck(heartbeat, countStates()),
         },
       }).callback(),
       config.management,
@@ -220,8 +249,36 @@ function mountPathOf(issuer: string): string {
 /** Is the key ring as it should be, and if not, since when and why? */
 function ringCheck({ status }: Scheduler): Check {
   const age = `loaded ${Math.round(status.ringAge())} s ago`
-  if (!status.isFresh()) return { ok: false, detail: `too old to sign with: ${age}` }
+  const obstacle = status.obstacle()
+  if (obstacle !== undefined) return { ok: false, detail: obstacle }
   if (status.failure)
     return { ok: true, detail: `${age}; last turn failed: ${status.failure.message}` }
   return { ok: true, detail: [age, ...status.warnings].join('; ') }
+}
+
+function clockCheck(databaseClock: DatabaseClock): Check {
+  const offset = databaseClock.offset()
+  const detail =
+    offset === undefined
+      ? 'nothing to compare with'
+      : `${Math.abs(offset).toFixed(2)} s ${offset < 0 ? 'behind' : 'ahead of'} the database`
+  return { ok: databaseClock.isRight(), detail }
+}
+
+/** Other nodes are no reason to take this one away. */
+function nodesCheck(
+  { unseen }: Heartbeat,
+  { live, stopped, silent }: ReturnType<typeof countNodes>,
+): Check {
+  const lacking = unseen.map(
+    ({ node, key: { key } }) =>
+      `node ${node.id} has not loaded generation ${key.generation} of ring ${key.ring}`,
+  )
+  const counts = `${live} live, ${stopped} stopped, ${silent} silent`
+  return { ok: true, detail: [counts, ...lacking].join('; ') }
+}
+
+/** Its host, which people know, and an end that tells processes and restarts apart. */
+function nodeId(): string {
+  return `${hostname()}-${randomBytes(3).toString('hex')}`
 }

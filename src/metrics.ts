@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import type { NodeStateName } from './keys/node.ts'
 import type { SchedulerStatus } from './keys/scheduler.ts'
 
 /** What Prometheus can ask for. Names start with `keyturn_`; durations are seconds. */
@@ -10,7 +11,18 @@ export interface Metrics {
   readonly swaps: Counter
 }
 
-export function createMetrics(ring: SchedulerStatus): Metrics {
+/** What gauges read when they are asked for. */
+export interface MetricSources {
+  readonly ring: SchedulerStatus
+  /** Seconds that this node's clock is ahead of the database's. */
+  readonly clockOffset: () => number | undefined
+  /** Nodes by state. */
+  readonly nodes: () => Readonly<Record<NodeStateName, number>>
+  /** Pairs of a live node and a key that it should have loaded and has not. */
+  readonly unseenKeys: () => number
+}
+
+export function createMetrics({ ring, ...sources }: MetricSources): Metrics {
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry, prefix: 'keyturn_' })
@@ -22,9 +34,30 @@ export function createMetrics(ring: SchedulerStatus): Metrics {
     'Turns of the key ring that failed since the last success',
     () => ring.failures,
   )
-  gauge('keyturn_ring_fresh', '1 while this node may sign, 0 once its ring is too old', () =>
-    Number(ring.isFresh()),
+  gauge(
+    'keyturn_ring_fresh',
+    '1 while this node may sign, 0 once its ring is too old or its clock wrong',
+    () => Number(ring.obstacle() === undefined),
   )
+  gauge(
+    'keyturn_clock_offset_seconds',
+    'How far the clock of this node is ahead of the database',
+    () => sources.clockOffset() ?? NaN,
+  )
+  gauge(
+    'keyturn_unseen_keys',
+    'Pairs of a live node and a key that it should have loaded and has not',
+    sources.unseenKeys,
+  )
+  new Gauge({
+    name: 'keyturn_nodes',
+    help: 'Nodes by state: live, stopped (neither signs nor serves) or silent',
+    labelNames: ['state'] as const,
+    registers,
+    collect() {
+      for (const [state, count] of Object.entries(sources.nodes())) this.set({ state }, count)
+    },
+  })
   gauge(
     'keyturn_next_change_timestamp_seconds',
     'When the key ring next changes',

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 /**
@@ -11,4 +11,9 @@ export function packageFile(name: string): string {
     if (existsSync(path)) return path
     if (folder === dirname(folder)) throw new TypeError(`the package has no ${name}`)
   }
+}
+
+/** As in package.json. */
+export function packageVersion(): string {
+  return JSON.parse(readFileSync(packageFile('package.json'), 'utf8')).version
 }

@@ -3,6 +3,7 @@ import type { AccountStore, ConsentStore } from './accounts/account-store.ts'
 import type { Clock } from './clock.ts'
 import type { Config } from './config/schema.ts'
 import type { KeyStore } from './keys/key-store.ts'
+import type { NodeStore } from './keys/node-store.ts'
 import { environmentProtector, fileProtector, openSealer } from './keys/protector.ts'
 import type { Sealer } from './keys/seal.ts'
 import type { ArtifactStore } from './store/artifact-store.ts'
@@ -11,6 +12,7 @@ import { migrate, openDatabase } from './store/database.ts'
 import { openArtifacts } from './store/open-artifacts.ts'
 import { openKeyStore } from './store/open-key-store.ts'
 import { createSqlAccounts, createSqlConsents } from './store/sql-accounts.ts'
+import { createSqlNodes } from './store/sql-nodes.ts'
 
 /** Everything a configuration keeps, opened; what the server and the CLI have in common. */
 export interface Stores {
@@ -20,6 +22,7 @@ export interface Stores {
   readonly accounts: AccountStore
   readonly consents: ConsentStore
   readonly artifacts: ArtifactStore
+  readonly nodes: NodeStore
   /** Opens the key-encryption keys; on a first start, makes one. @throws KekMissing and its like */
   openSealer(): Promise<Sealer>
   close(): Promise<void>
@@ -43,6 +46,7 @@ export async function openStores(config: Config, clock: Clock): Promise<Stores> 
       accounts: createSqlAccounts(dataSource),
       consents: createSqlConsents(dataSource),
       artifacts,
+      nodes: createSqlNodes(dataSource),
       openSealer: () =>
         openSealer(
           protector === 'file' ? fileProtector(file) : environmentProtector(secret ?? undefined),

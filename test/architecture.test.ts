@@ -17,7 +17,7 @@ const files = (await Array.fromAsync(glob('**/*.ts', { cwd: SRC }))).map((name) 
   return { name, text, imports }
 })
 
-const PURE = ['key', 'policy', 'lifecycle', 'plan', 'operate', 'forecast', 'price'].map(
+const PURE = ['key', 'policy', 'lifecycle', 'plan', 'operate', 'forecast', 'price', 'node'].map(
   (n) => `keys/${n}.ts`,
 )
 

@@ -73,7 +73,7 @@ async function timeSwaps(count: number): Promise<readonly number[]> {
     issuer: config.issuer,
     adapter: artifacts.adapter,
     policies: rotationPolicies(config),
-    maySign: () => true,
+    authorize: () => undefined,
     settings: {
       ...settings,
       findAccount: createFindAccount(stores.accounts),

@@ -29,7 +29,7 @@ import {
   revocationText,
 } from './key-prices.ts'
 import { keyRow } from './key-words.ts'
-import { isSealFailure, openRings, recordedRings, turnRings } from './rings.ts'
+import { isSealFailure, openRings, recordedRings, turnStoredRings } from './rings.ts'
 import { type Session, withSession } from './session.ts'
 import { instant, instantArgument, span } from './words.ts'
 
@@ -157,7 +157,7 @@ async function revoke(
   } else session.warn(revocationText(action, revoked, before, session))
   if (action) await stores.keys.addEvents([action.event])
 
-  const facts = await turnRings(session).catch((error: unknown) => {
+  const facts = await turnStoredRings(session).catch((error: unknown) => {
     if (!isSealFailure(error)) throw error
     const done = revoked.length > 0 ? `Revoked: ${revoked.join(', ')}. ` : ''
     throw new KeyturnError(error.code, `${done}The ring does not turn yet: ${error.message}`, error)
@@ -179,7 +179,7 @@ async function perform(
   const { stores } = session
   const sealer = await stores.openSealer()
   await applyAction(action, { keys: [], events: [] }, { store: stores.keys, sealer })
-  return turnRings(session)
+  return turnStoredRings(session)
 }
 
 /** What an order has come to, in JSON. */

@@ -81,6 +81,7 @@ export function eventRow(event: KeyEvent) {
     ...(event.type === 'promote' ? { activatesAt: toRfc3339(event.activatesAt) } : {}),
     ...(event.type === 'revoke-before' ? { createdBefore: toRfc3339(event.createdBefore) } : {}),
     ...(event.type === 'extend' ? { retention: event.retention } : {}),
+    ...(event.type === 'valid-until' ? { validUntil: toRfc3339(event.validUntil) } : {}),
     reason,
     actor,
     id,
@@ -97,5 +98,7 @@ export function eventWords(event: KeyEvent): string {
       return `all created before ${toRfc3339(event.createdBefore)} revoked`
     case 'extend':
       return `kept for ${span(event.retention)} once retired`
+    case 'valid-until':
+      return `kept until what it signed has expired, ${toRfc3339(event.validUntil)}`
   }
 }

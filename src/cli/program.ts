@@ -1,13 +1,13 @@
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { KeyturnError } from '../errors.ts'
-import { packageFile } from '../package-files.ts'
+import { packageVersion } from '../package-files.ts'
 import { addAccounts } from './accounts.ts'
 import { addClients } from './clients.ts'
 import { addConfig } from './config.ts'
 import type { Context } from './context.ts'
 import { addDb } from './db.ts'
 import { addKeys } from './keys.ts'
+import { addNodes } from './nodes.ts'
 import { addServe } from './serve.ts'
 
 const DONE = 0
@@ -36,6 +36,7 @@ export async function runCommand(argv: readonly string[], context: Context): Pro
   addConfig(program, context)
   addClients(program, context)
   addAccounts(program, context)
+  addNodes(program, context)
   addDb(program, context)
   try {
     await program.parseAsync(withKidsLast(argv), { from: 'user' })
@@ -45,10 +46,6 @@ export async function runCommand(argv: readonly string[], context: Context): Pro
     context.warn(reasonOf(error, context))
     return FAILED
   }
-}
-
-function packageVersion(): string {
-  return JSON.parse(readFileSync(packageFile('package.json'), 'utf8')).version
 }
 
 /**

@@ -1,8 +1,7 @@
 import { KekEmpty, KekMissing, KekUnreadable, type KeyturnError, SealBroken } from '../errors.ts'
 import type { StoredRings } from '../keys/key-store.ts'
 import { allStates, type RingFacts } from '../keys/lifecycle.ts'
-import { plan } from '../keys/plan.ts'
-import { applyAction, loadRings } from '../keys/rotate.ts'
+import { loadRings, turnRings } from '../keys/rotate.ts'
 import { closedKey, type RingKey } from '../keys/seal.ts'
 import type { Session } from './session.ts'
 
@@ -21,7 +20,7 @@ export async function openRings({ stores }: Pick<Session, 'stores'>): Promise<Ri
  * Does what the plan says now, as a running server would at its next turn, and loads the rings
  * again. Both may do it at once: every action is safe to do twice.
  */
-export async function turnRings({
+export async function turnStoredRings({
   stores,
   policies,
   now,
@@ -29,16 +28,19 @@ export async function turnRings({
   const store = stores.keys
   const sealer = await stores.openSealer()
   const facts = await loadRings(store, sealer)
-  const { actions } = plan(facts, policies, now)
   // A server knows how its clock has behaved; a command does not, and one that is wrong by months
   // would delete keys that live. What can wait is left to the server.
   const revoked = allStates(facts, policies, now).filter(({ phase }) => phase === 'revoked')
   const isRevoked = (kid: string) => revoked.some(({ key }) => key.kid === kid)
-  const urgent = actions.filter(
-    (action) => action.type !== 'delete' && (action.type !== 'erase' || isRevoked(action.kid)),
-  )
-  for (const action of urgent) await applyAction(action, facts, { store, sealer })
-  return loadRings(store, sealer)
+  const turn = await turnRings(facts, {
+    store,
+    sealer,
+    policies,
+    now,
+    mayDo: (action) =>
+      action.type !== 'delete' && (action.type !== 'erase' || isRevoked(action.kid)),
+  })
+  return turn.facts
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { rotationPolicies } from '../config/policies.ts'
 import type { Config } from '../config/schema.ts'
 import { NotFound } from '../errors.ts'
+import { createDatabaseClock } from '../keys/database-clock.ts'
 import type { RotationPolicies } from '../keys/policy.ts'
 import type { Stores } from '../stores.ts'
 import { type Context, loadCommandConfig } from './context.ts'
@@ -12,7 +13,7 @@ export interface Session extends Context {
   readonly config: Config
   readonly policies: RotationPolicies
   readonly stores: Stores
-  /** One instant for all that the command does. */
+  /** One instant for all that the command does, by the clock of the database. */
   readonly now: number
 }
 
@@ -32,7 +33,11 @@ export async function withSession<T>(
   await assertDatabase(config)
   const stores = await openStores(config, context.clock)
   try {
-    const now = context.clock.now()
+    // A machine whose clock is wrong must not date what it records.
+    const { clockSkew } = config.rotation
+    const databaseClock = createDatabaseClock({ ...context, store: stores.nodes, clockSkew })
+    await databaseClock.compare()
+    const now = databaseClock.now()
     return await work({ ...context, config, policies: rotationPolicies(config), stores, now })
   } finally {
     await stores.close()

@@ -1,3 +1,4 @@
+import { decodeProtectedHeader } from 'jose'
 import Koa, { type Middleware } from 'koa'
 import mount from 'koa-mount'
 import { pinOrigin } from '../oidc/origin.ts'
@@ -12,8 +13,10 @@ export interface AppOptions {
   readonly interactions: Middleware
   readonly provider: Middleware
   readonly cookieKeys: NonNullable<Koa['keys']>
-  /** Younger than maxRingAge? */
-  readonly isFresh: () => boolean
+  /** Why this node may not serve; undefined while it may. */
+  readonly obstacle: () => string | undefined
+  /** Loads the ring if a token of ours names a key that this node does not know. */
+  readonly lookFor: (kid: string) => Promise<void>
   readonly log: Log
 }
 
@@ -28,7 +31,8 @@ export function createApp(options: AppOptions): Koa {
 
   const path = new URL(issuer).pathname
   app.use(errorPages({ views, log }))
-  app.use(refuseWhileStale(options.isFresh))
+  app.use(refuseWhileUnfit(options.obstacle))
+  app.use(knowHintedKey(options.lookFor))
   const pages = new Koa().use(staticFiles()).use(options.interactions).use(home(views))
   app.use(mount(path, pagesOnly(mount(pages))))
   app.use(providerHeaders())
@@ -59,14 +63,37 @@ function home(views: Views): Middleware {
  * A node that has not loaded the ring for `maxRingAge` may lack keys that others sign with: it
  * steps aside until it has, and a load balancer sends the request elsewhere.
  */
-function refuseWhileStale(isFresh: () => boolean): Middleware {
+function refuseWhileUnfit(obstacle: () => string | undefined): Middleware {
   return async (ctx, next) => {
-    if (isFresh()) return next()
+    if (obstacle() === undefined) return next()
     ctx.status = 503
     ctx.set('Retry-After', '5')
     ctx.body = {
       error: 'temporarily_unavailable',
-      error_description: 'the signing keys of this node are out of date',
+      error_description: 'the signing keys or the clock of this node are out of date',
     }
+  }
+}
+
+/**
+ * A person who signs out may come with an ID token that another node has just signed with a key that
+ * this one has not loaded (OIDC Core 1.0, section 10.1.1, asks RPs to look again; so do we).
+ */
+function knowHintedKey(lookFor: (kid: string) => Promise<void>): Middleware {
+  return async (ctx, next) => {
+    const { id_token_hint: hint } = ctx.query
+    const kid = typeof hint === 'string' ? kidOf(hint) : undefined
+    if (kid !== undefined) await lookFor(kid)
+    return next()
+  }
+}
+
+/** `kid` in the header of what may be a JWT. */
+function kidOf(token: string): string | undefined {
+  try {
+    const { kid } = decodeProtectedHeader(token)
+    return kid
+  } catch {
+    return undefined
   }
 }

@@ -27,8 +27,8 @@ export interface PublishedOptions {
   readonly staleIfError: number
   readonly discoveryMaxAge: number
   readonly clock: Pick<Clock, 'now'>
-  /** Younger than maxRingAge? An older JWKS may lack a key that other nodes sign with. */
-  readonly isFresh: () => boolean
+  /** May this node serve? An old JWKS may lack a key that other nodes sign with. */
+  readonly mayServe: () => boolean
 }
 
 interface Document {
@@ -79,7 +79,7 @@ export function createPublishedDocuments(options: PublishedOptions): PublishedDo
       const found = documents.get(asked)
       // A preflight is oidc-provider's to answer.
       if (!found || request.method === 'OPTIONS') return false
-      respond(found, request, response, options.isFresh())
+      respond(found, request, response, options.mayServe())
       return true
     },
     get jwksBytes() {
@@ -98,13 +98,13 @@ function respond(
   { body, etag, type, cacheControl }: Document,
   request: IncomingMessage,
   response: ServerResponse,
-  isFresh: boolean,
+  mayServe: boolean,
 ): void {
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     response.writeHead(405, { allow: 'GET, HEAD, OPTIONS' }).end()
     return
   }
-  if (!isFresh) {
+  if (!mayServe) {
     response.writeHead(503, { 'retry-after': '5', 'cache-control': 'no-store' }).end()
     return
   }

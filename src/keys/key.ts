@@ -64,7 +64,23 @@ export interface ExtendEvent extends EventBase {
   readonly retention: number
 }
 
-export type KeyEvent = PromoteEvent | RevokeEvent | RevokeBeforeEvent | ExtendEvent
+/**
+ * A key signed something that lives longer than its retention covers: by a fault of a clock, or a
+ * lifetime that only one node was told of.
+ */
+export interface ValidUntilEvent extends EventBase {
+  readonly type: 'valid-until'
+  readonly kid: string
+  /** Nothing that the key signed so far expires later. */
+  readonly validUntil: number
+}
+
+export type KeyEvent =
+  | PromoteEvent
+  | RevokeEvent
+  | RevokeBeforeEvent
+  | ExtendEvent
+  | ValidUntilEvent
 
 type WithoutId<E> = E extends KeyEvent ? Omit<E, 'id'> : never
 
@@ -79,5 +95,7 @@ export function keyEvent(event: WithoutId<KeyEvent>): KeyEvent {
       return { ...event, id: `revoke-before/${event.ring}/${event.createdBefore}` }
     case 'extend':
       return { ...event, id: `extend/${event.kid}/${event.retention}` }
+    case 'valid-until':
+      return { ...event, id: `valid-until/${event.kid}/${event.validUntil}` }
   }
 }

@@ -32,6 +32,8 @@ export interface KeyState<K extends KeyFacts = KeyFacts> {
   readonly revokedAt: number | null
   /** Seconds it stays published after it signs, as recorded so far; the policy may say more. */
   readonly recordedRetention: number
+  /** Latest recorded expiry of what it signed; null while its retention covers everything. */
+  readonly validUntil: number | null
 }
 
 /** All rings in one value, as loaded from a store. */
@@ -136,6 +138,20 @@ export function eraseAt(state: KeyState, policy: RingPolicy): number | null {
   return state.retiresAt === null ? null : state.retiresAt + 2 * policy.clockSkew
 }
 
+/**
+ * Could the key leave the JWKS before a token that it signs at `now` has expired? Not if lifetimes
+ * are as the policy says and the clock is right; where they are not, the expiry must be recorded.
+ */
+export function wouldOutlive(
+  state: KeyState,
+  { clockSkew }: RingPolicy,
+  { expiresAt, now }: { expiresAt: number; now: number },
+): boolean {
+  const retiresAt = Math.min(now, state.retiresAt ?? now)
+  const unpublishAt = retiresAt + state.recordedRetention
+  return expiresAt > Math.max(unpublishAt - clockSkew, state.validUntil ?? 0)
+}
+
 /** When a ring without standby makes the successor of its active key. */
 export function successorDueAt(active: KeyState, policy: RingPolicy): number {
   return active.activatesAt + policy.cryptoperiod - policy.propagation
@@ -158,11 +174,13 @@ interface Life<K extends KeyFacts = KeyFacts> {
   readonly knownAt: number
   readonly revokedAt: number | null
   readonly recordedRetention: number
+  readonly validUntil: number | null
 }
 
 function lifeOf<K extends KeyFacts>(key: K, events: readonly KeyEvent[]): Life<K> {
   let { activatesAt, createdAt: knownAt, retention: recordedRetention } = key
   let revokedAt: number | null = null
+  let validUntil: number | null = null
   for (const event of events) {
     if (isRevocationOf(event, key)) revokedAt = Math.min(event.at, revokedAt ?? event.at)
     if (!('kid' in event) || event.kid !== key.kid) continue
@@ -171,18 +189,19 @@ function lifeOf<K extends KeyFacts>(key: K, events: readonly KeyEvent[]): Life<K
       knownAt = event.at
     }
     if (event.type === 'extend') recordedRetention = Math.max(recordedRetention, event.retention)
+    if (event.type === 'valid-until') validUntil = Math.max(event.validUntil, validUntil ?? 0)
   }
-  return { key, activatesAt, knownAt, revokedAt, recordedRetention }
+  return { key, activatesAt, knownAt, revokedAt, recordedRetention, validUntil }
 }
 
 function instantsOf<K extends KeyFacts>(
-  { key, activatesAt, revokedAt, recordedRetention }: Life<K>,
+  { key, activatesAt, revokedAt, recordedRetention, validUntil }: Life<K>,
   successor: Life | undefined,
   policy: RingPolicy,
 ): Omit<KeyState<K>, 'phase'> {
   const retention = Math.max(recordedRetention, policy.retention)
   const retiresAt = successor?.activatesAt ?? null
-  const base = { key, activatesAt, revokedAt, recordedRetention, retiresAt }
+  const base = { key, activatesAt, revokedAt, recordedRetention, retiresAt, validUntil }
   if (revokedAt !== null) {
     return { ...base, unpublishAt: null, deleteAt: revokedAt + retention + policy.archive }
   }
@@ -191,7 +210,8 @@ function instantsOf<K extends KeyFacts>(
   // A retirement that was planned long ago is known to every node when it comes. One decided at
   // short notice is not: until maxRingAge after the decision, a node may sign with the old key.
   const lastSignatureAt = Math.max(successor.activatesAt, successor.knownAt + policy.maxRingAge)
-  const unpublishAt = lastSignatureAt + retention
+  const covered = lastSignatureAt + retention
+  const unpublishAt = Math.max(covered, (validUntil ?? 0) + policy.clockSkew)
   return { ...base, unpublishAt, deleteAt: unpublishAt + policy.archive }
 }
 

@@ -2,7 +2,8 @@ import { isDeepStrictEqual } from 'node:util'
 import { generateKey } from './generate.ts'
 import type { KeyStore, SerializedKey } from './key-store.ts'
 import { isRevocationOf, type RingFacts } from './lifecycle.ts'
-import type { Action } from './plan.ts'
+import { type Action, plan } from './plan.ts'
+import type { RotationPolicies } from './policy.ts'
 import { closedKey, type RingKey, type Sealer } from './seal.ts'
 
 /**
@@ -43,6 +44,43 @@ export async function loadRings(
   const live = new Set(records.map((record) => record.id))
   for (const id of opened.keys()) if (!live.has(id)) opened.delete(id)
   return { keys, events }
+}
+
+export interface Turn {
+  readonly facts: RingFacts<RingKey>
+  /** What could not be planned and why. */
+  readonly warnings: readonly string[]
+}
+
+/**
+ * Does what the plan says at `now`, as far as `mayDo` allows, and loads the rings again where it did
+ * anything. Nodes and commands may do it at once: every action is safe to do twice.
+ * @throws what `loadRings` throws
+ */
+export async function turnRings(
+  facts: RingFacts<RingKey>,
+  { store, sealer, policies, opened, now, mayDo, onDone }: TurnOptions,
+): Promise<Turn> {
+  const { actions, warnings } = plan(facts, policies, now)
+  const allowed = actions.filter(mayDo)
+  for (const action of allowed) {
+    await applyAction(action, facts, { store, sealer })
+    onDone?.(action)
+  }
+  return {
+    facts: allowed.length === 0 ? facts : await loadRings(store, sealer, opened),
+    warnings,
+  }
+}
+
+export interface TurnOptions {
+  readonly store: KeyStore
+  readonly sealer: Sealer
+  readonly policies: RotationPolicies
+  readonly opened?: OpenedKeys
+  readonly now: number
+  readonly mayDo: (action: Action) => boolean
+  readonly onDone?: (action: Action) => void
 }
 
 /**

@@ -1,11 +1,20 @@
 import type { Clock } from '../clock.ts'
-import { KekMissing, KeyturnError, SealBroken, StoreUnreadable } from '../errors.ts'
+import {
+  ClockWrong,
+  KekMissing,
+  KeyturnError,
+  RingStale,
+  SealBroken,
+  StoreUnreadable,
+} from '../errors.ts'
+import type { DatabaseClock } from './database-clock.ts'
 import { type RingView, ringView } from './jwks.ts'
+import { keyEvent } from './key.ts'
 import type { KeyStore } from './key-store.ts'
-import { eraseAt, type RingFacts } from './lifecycle.ts'
-import { type Action, plan } from './plan.ts'
+import { eraseAt, type RingFacts, wouldOutlive } from './lifecycle.ts'
+import type { Action } from './plan.ts'
 import type { RotationPolicies } from './policy.ts'
-import { applyAction, loadRings, type OpenedKeys } from './rotate.ts'
+import { loadRings, type OpenedKeys, turnRings } from './rotate.ts'
 import type { RingKey, Sealer } from './seal.ts'
 
 /**
@@ -19,6 +28,19 @@ export interface Scheduler {
   start(): void
   /** Cuts the sleep short: something happened that the ring should see now. */
   wake(): void
+  /**
+   * A token of ours names a key that this node does not know: another node may have loaded it
+   * already. Turns once, at most once a second. Never rejects.
+   */
+  lookFor(kid: string): Promise<void>
+  /**
+   * Asked at the very signature: a request that began long ago must not sign with a key that was
+   * revoked, or has been retired for longer than twice the skew, since. A token that would outlive
+   * the publication of its key is recorded first, so that the key stays.
+   * @param expiresAt `exp` of what is signed; undefined where it has none
+   * @throws RingStale; what the store throws
+   */
+  authorize(kid: string, expiresAt: number | undefined): Promise<void> | undefined
   stop(): Promise<void>
   readonly status: SchedulerStatus
 }
@@ -26,12 +48,9 @@ export interface Scheduler {
 export interface SchedulerStatus {
   /** Seconds since the ring was last loaded; Infinity before the first time. */
   ringAge(): number
-  /** Younger than maxRingAge: may this node sign and serve the JWKS? */
-  isFresh(): boolean
-  /**
-   * May this key still sign, now? Asked at the very signature: a request that began long ago must
-   * not sign with a key that was revoked, or retired for longer than twice the skew, since.
-   */
+  /** Why this node may neither sign nor serve the JWKS, in words; undefined while it may. */
+  obstacle(): string | undefined
+  /** Neither revoked nor retired for longer than twice the skew, on a node that may sign? */
   maySign(kid: string): boolean
   readonly view: RingView | undefined
   /** Why the last turn failed; undefined after one that succeeded. */
@@ -46,6 +65,7 @@ export interface SchedulerOptions {
   readonly sealer: Sealer
   readonly policies: RotationPolicies
   readonly clock: Clock
+  readonly databaseClock: DatabaseClock
   /** Seconds between loads while nothing is due; shortened at random by up to 20 %. */
   readonly refreshInterval: number
   /** Seconds after which a ring that could not be loaded is too old to sign with. */
@@ -54,6 +74,8 @@ export interface SchedulerOptions {
   readonly clockSkew: number
   /** Called with every view that differs from the one before, before the turn ends. */
   readonly onView: (view: RingView) => void | Promise<void>
+  /** Called after every turn, be it done or failed. Never throws. */
+  readonly afterTurn?: () => void
   readonly log: SchedulerLog
 }
 
@@ -66,8 +88,14 @@ export interface SchedulerLog {
 /** First wait after a failure, in seconds; doubles up to the refresh interval. */
 const FIRST_RETRY = 1
 
+/** Seconds between two turns that requests cause: anybody can invent a kid. */
+const LOOK_PAUSE = 1
+
+/** An expiry is recorded for so many seconds more, so that the tokens that follow need no record. */
+const EXPIRY_STEP = 600
+
 export function createScheduler(options: SchedulerOptions): Scheduler {
-  const { store, sealer, policies, clock, log } = options
+  const { store, sealer, policies, clock, databaseClock, log } = options
   const opened: OpenedKeys = new Map()
   const turns = clockWatch(options)
 
@@ -79,6 +107,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   let warnings: readonly string[] = []
   let running: Promise<RingView> | undefined
   let loop: Promise<void> | undefined
+  let lookedAt = -Infinity
+  /** Until when keys are recorded to be needed, by kid. */
+  const recorded = new Map<string, number>()
   const stopping = new AbortController()
   let sleeping = new AbortController()
 
@@ -86,15 +117,19 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     const { now, mayDestroy } = turns.begin()
     // Read before the load: a ring is as old as the moment the store was asked for it.
     const startedAt = clock.elapsed()
-    let facts = await load(now)
-    const planned = plan(facts, policies, now)
-    const actions = planned.actions.filter((action) => mayDestroy || !isDestructive(action))
-    for (const action of actions) {
-      await applyAction(action, facts, { store, sealer })
-      log.info(describe(action), `ring ${action.ring}: ${action.type}, as ${action.reason}`)
-    }
-    if (actions.length > 0) facts = await loadRings(store, sealer, opened)
-    report(planned.warnings)
+    const [loaded] = await Promise.all([load(now), databaseClock.compare()])
+    if (!databaseClock.isRight()) throw new ClockWrong(databaseClock.offset() ?? 0)
+    const { facts, warnings } = await turnRings(loaded, {
+      store,
+      sealer,
+      policies,
+      opened,
+      now,
+      mayDo: (action) => mayDestroy || !isDestructive(action),
+      onDone: (action) =>
+        log.info(describe(action), `ring ${action.ring}: ${action.type}, as ${action.reason}`),
+    })
+    report(warnings)
 
     const next = ringView(facts, policies, now)
     await show(next)
@@ -145,6 +180,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     // Two turns at once would plan the same thing twice.
     running ??= turn().finally(() => {
       running = undefined
+      options.afterTurn?.()
     })
     return running
   }
@@ -179,11 +215,17 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
 
   const status: SchedulerStatus = {
     ringAge: () => clock.elapsed() - loadedAt,
-    // By both clocks: one stands still while the machine sleeps, the other can be set.
-    isFresh: () => Math.max(status.ringAge(), clock.now() - loadedAtWall) <= options.maxRingAge,
+    obstacle: () => {
+      if (!databaseClock.isRight()) return new ClockWrong(databaseClock.offset() ?? 0).message
+      // By both clocks: one stands still while the machine sleeps, the other can be set.
+      const age = Math.max(status.ringAge(), clock.now() - loadedAtWall)
+      if (age <= options.maxRingAge) return undefined
+      if (!Number.isFinite(age)) return 'The key ring was never loaded.'
+      return `The key ring was loaded ${Math.round(age)} s ago, longer than maxRingAge.`
+    },
     maySign: (kid) => {
       const state = view?.states.find((candidate) => candidate.key.kid === kid)
-      if (!state || !status.isFresh()) return false
+      if (!state || status.obstacle() !== undefined) return false
       const endsAt = eraseAt(state, policies.policyFor(state.key.ring))
       return state.revokedAt === null && (endsAt === null || clock.now() < endsAt)
     },
@@ -201,8 +243,47 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     },
   }
 
+  function authorize(kid: string, expiresAt: number | undefined): Promise<void> | undefined {
+    if (!status.maySign(kid)) {
+      // A clock that was set, or a ring that should have turned: the sooner it does, the better.
+      if (mayLook()) sleeping.abort()
+      const why = status.obstacle() ?? 'It was revoked or has retired.'
+      throw new RingStale(`Key ${kid} may not sign: ${why}`)
+    }
+    const state = view?.states.find((candidate) => candidate.key.kid === kid)
+    if (!state || expiresAt === undefined) return undefined
+    const { ring } = state.key
+    const now = databaseClock.now()
+    if (!wouldOutlive(state, policies.policyFor(ring), { expiresAt, now })) return undefined
+    return recordExpiry(ring, kid, expiresAt)
+  }
+
+  async function recordExpiry(ring: string, kid: string, expiresAt: number): Promise<void> {
+    if ((recorded.get(kid) ?? 0) >= expiresAt) return
+    const validUntil = Math.ceil(expiresAt / EXPIRY_STEP) * EXPIRY_STEP
+    const reason = 'it signed a token that outlives its retention'
+    const event = { type: 'valid-until', ring, kid, validUntil, reason } as const
+    await store.addEvents([keyEvent({ ...event, at: databaseClock.now(), actor: 'keyturn' })])
+    log.warn({ ring, kid, validUntil }, `ring ${ring}: a key stays published longer, as ${reason}`)
+    recorded.set(kid, validUntil)
+    sleeping.abort()
+  }
+
+  function mayLook(): boolean {
+    if (clock.elapsed() - lookedAt < LOOK_PAUSE) return false
+    lookedAt = clock.elapsed()
+    return true
+  }
+
+  async function lookFor(kid: string): Promise<void> {
+    if (view?.states.some((state) => state.key.kid === kid)) return
+    if (mayLook()) await runOnce().catch(() => {})
+  }
+
   return {
     runOnce,
+    lookFor,
+    authorize,
     start: () => {
       loop ??= runUntilStopped()
     },

@@ -4,7 +4,7 @@ import type { KeyState, Phase } from '../keys/lifecycle.ts'
 import type { RotationPolicies } from '../keys/policy.ts'
 import type { RingKey } from '../keys/seal.ts'
 import type { CookieKeys } from './cookie-keys.ts'
-import { RingSigningKey } from './ring-signing-key.ts'
+import { type Authorize, RingSigningKey } from './ring-signing-key.ts'
 
 export interface ProviderOptions {
   readonly issuer: string
@@ -12,8 +12,7 @@ export interface ProviderOptions {
   readonly settings: Configuration
   readonly adapter: AdapterFactory
   readonly policies: RotationPolicies
-  /** Asked at each signature: is the ring fresh, and the key neither revoked nor spent? */
-  readonly maySign: (kid: string) => boolean
+  readonly authorize: Authorize
 }
 
 /**
@@ -28,13 +27,13 @@ export function buildProvider(
   cookieKeys: CookieKeys,
   options: ProviderOptions,
 ): Provider {
-  const { issuer, settings, adapter, policies, maySign } = options
+  const { issuer, settings, adapter, policies, authorize } = options
   const states = view.states.filter((state) => state.key.publicJwk && state.phase !== 'revoked')
   const phaseOf = ({ key, phase }: KeyState<RingKey>): Phase =>
     // A ring that is not configured any more verifies what it signed and signs no more.
     phase === 'active' && !policies.policyFor(key.ring).configured ? 'retired' : phase
   const keys = states
-    .map((state) => new RingSigningKey(state.key, phaseOf(state), maySign))
+    .map((state) => new RingSigningKey(state.key, phaseOf(state), authorize))
     .sort((a, b) => Number(b.isActive) - Number(a.isActive))
 
   // Only what a key can sign today is offered; a client that needs more is told so.

@@ -1,6 +1,6 @@
 import { type KeyObject, subtle, type webcrypto } from 'node:crypto'
 import { ExternalSigningKey } from 'oidc-provider'
-import { NoActiveKey, RingStale } from '../errors.ts'
+import { NoActiveKey } from '../errors.ts'
 import type { Phase } from '../keys/lifecycle.ts'
 import type { SignatureAlgorithm } from '../keys/policy.ts'
 import type { RingKey } from '../keys/seal.ts'
@@ -23,6 +23,9 @@ const SIGN = {
   'ML-DSA-87': { name: 'ML-DSA-87' },
 } as const satisfies Record<SignatureAlgorithm, object>
 
+/** `Scheduler.authorize`: asked at each signature. */
+export type Authorize = (kid: string, expiresAt: number | undefined) => Promise<void> | undefined
+
 /**
  * A key of a ring as oidc-provider sees it. Only the active key offers to sign; all others, those
  * without a private half included, say `key_ops: ["verify"]` and are passed over. The private half
@@ -31,17 +34,14 @@ const SIGN = {
 export class RingSigningKey extends ExternalSigningKey {
   readonly isActive: boolean
   readonly #key: RingKey
-  readonly #maySign: (kid: string) => boolean
+  readonly #authorize: Authorize
   #signingKey: webcrypto.CryptoKey | undefined
 
-  /**
-   * @param maySign asked at each signature: is the ring fresh, and the key neither revoked nor spent?
-   */
-  constructor(key: RingKey, phase: Phase, maySign: (kid: string) => boolean) {
+  constructor(key: RingKey, phase: Phase, authorize: Authorize) {
     super()
     this.#key = key
     this.isActive = phase === 'active'
-    this.#maySign = maySign
+    this.#authorize = authorize
   }
 
   override get kid(): string {
@@ -62,19 +62,28 @@ export class RingSigningKey extends ExternalSigningKey {
     return publicKey
   }
 
-  /** @throws RingStale, NoActiveKey */
+  /** @param data signing input of a compact JWS (RFC 7515, section 5.1) @throws RingStale, NoActiveKey */
   override async sign(data: Uint8Array): Promise<Uint8Array> {
     const { kid, ring, algorithm, privateKey } = this.#key
     if (!this.isActive || !privateKey) throw new NoActiveKey(ring)
-    if (!this.#maySign(kid)) {
-      throw new RingStale(
-        `Key ${kid} of ring ${ring} may not sign any more: revoked, spent or stale.`,
-      )
-    }
+    const recording = this.#authorize(kid, expiryOf(data))
+    if (recording) await recording
     // Opening the key has shown that it is one: nothing else is sealed for a signing ring.
     const scheme = SIGN[algorithm as SignatureAlgorithm]
     // WebCrypto costs the main thread half of what node:crypto's sign does with a KeyObject.
     this.#signingKey ??= privateKey.toCryptoKey(scheme, false, ['sign'])
     return new Uint8Array(await subtle.sign(scheme, this.#signingKey, data))
+  }
+}
+
+/** `exp` of what is signed, if that is a JWT and has one. */
+function expiryOf(data: Uint8Array): number | undefined {
+  const text = Buffer.from(data.buffer, data.byteOffset, data.byteLength)
+  const payload = text.subarray(text.indexOf('.') + 1).toString('latin1')
+  try {
+    const { exp } = JSON.parse(Buffer.from(payload, 'base64url').toString())
+    return typeof exp === 'number' ? exp : undefined
+  } catch {
+    return undefined
   }
 }

@@ -4,9 +4,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { DataSource } from 'typeorm'
 import { attempt, BUSY_TIMEOUT } from './failures.ts'
 import { Initial0001 } from './migrations/0001-initial.ts'
+import { Nodes0002 } from './migrations/0002-nodes.ts'
 import { schemas } from './schema.ts'
 
-export const migrations = [Initial0001]
+export const migrations = [Initial0001, Nodes0002]
 
 /** How often, and after how many milliseconds, a migration is tried again while another process migrates. */
 const MIGRATION_RETRIES = 20

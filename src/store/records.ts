@@ -34,6 +34,12 @@ const keyEvent = z.discriminatedUnion('type', [
   z.strictObject({ ...event, type: z.literal('revoke'), kid: z.string() }),
   z.strictObject({ ...event, type: z.literal('revoke-before'), createdBefore: instant }),
   z.strictObject({ ...event, type: z.literal('extend'), kid: z.string(), retention: z.int() }),
+  z.strictObject({
+    ...event,
+    type: z.literal('valid-until'),
+    kid: z.string(),
+    validUntil: instant,
+  }),
 ]) satisfies z.ZodType<KeyEvent>
 
 /** @param source where the text came from, for the error */

@@ -144,6 +144,22 @@ export const artifactSchema = new EntitySchema<ArtifactRow>({
   ],
 })
 
+/** A node, as it last told; `body` is the whole report. */
+export interface NodeRow {
+  readonly id: string
+  readonly seenAt: number
+  readonly body: string
+}
+
+export const nodeSchema = new EntitySchema<NodeRow>({
+  name: 'node',
+  columns: {
+    id: { type: 'varchar', length: 160, primary: true },
+    seenAt: { name: 'seen_at', type: 'bigint', transformer: seconds },
+    body: { type: 'text' },
+  },
+})
+
 export const schemas = [
   keySchema,
   keyEventSchema,
@@ -151,4 +167,5 @@ export const schemas = [
   accountSchema,
   consentSchema,
   artifactSchema,
+  nodeSchema,
 ]

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { turnRings } from '../../src/cli/rings.ts'
+import { turnStoredRings } from '../../src/cli/rings.ts'
 import { keyEvent } from '../../src/keys/key.ts'
 import { plan } from '../../src/keys/plan.ts'
 import { loadRings } from '../../src/keys/rotate.ts'
@@ -88,7 +88,7 @@ describe('what an attacker or an accident can do', () => {
     assert.ok(due.some(({ type }) => type === 'delete' || type === 'erase'))
     // A command uses of its stores only these two.
     const stores = { keys: memory, openSealer: async () => SEALER } as unknown as Stores
-    await turnRings({ stores, policies, now })
+    await turnStoredRings({ stores, policies, now })
     const after = (await memory.load()).keys
     for (const key of before)
       assert.deepEqual(
@@ -138,8 +138,8 @@ describe('what an attacker or an accident can do', () => {
     const { scheduler, clock } = setUp()
     await scheduler.runOnce()
     clock.jump(2 * 3600)
-    assert.equal(scheduler.status.isFresh(), false)
+    assert.ok(scheduler.status.obstacle())
     await scheduler.runOnce()
-    assert.ok(scheduler.status.isFresh())
+    assert.equal(scheduler.status.obstacle(), undefined)
   })
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { KeyEvent, KeyFacts } from '../../src/keys/key.ts'
+import { type KeyEvent, type KeyFacts, keyEvent } from '../../src/keys/key.ts'
 import {
   nextChangeAt,
   nextPublishedChangeAt,
@@ -183,6 +183,22 @@ describe('the instants of a key', () => {
     } as const
     const extension = { ...event, reason: '', actor: '' }
     assert.equal(stateOf([extension], { ...POLICY, retention: 1 }).unpublishAt, 1700)
+  })
+
+  it('a token that outlives the retention keeps its key published until it has expired', () => {
+    const validUntil = (at: number) =>
+      keyEvent({
+        type: 'valid-until',
+        kid: 'k1',
+        validUntil: at,
+        ring: POLICY.ring,
+        at: 1,
+        reason: '',
+        actor: '',
+      })
+    assert.equal(stateOf([validUntil(1500), validUntil(1400)]).unpublishAt, 1500 + POLICY.clockSkew)
+    assert.equal(stateOf([validUntil(1100)]).unpublishAt, 1200)
+    assert.equal(stateOf([validUntil(1500), revoked('k1', 900)]).unpublishAt, null)
   })
 
   it('a retirement decided at short notice leaves time for nodes that have not heard of it', () => {

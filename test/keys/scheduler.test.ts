@@ -5,7 +5,7 @@ import { keyEvent } from '../../src/keys/key.ts'
 import type { KeyStore } from '../../src/keys/key-store.ts'
 import { createMemoryKeyStore } from '../../src/store/memory-key-store.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
-import { DAY, SEALER, setUp } from '../support/scheduler.ts'
+import { DAY, POLICY_90_DAYS, SEALER, setUp } from '../support/scheduler.ts'
 
 /** A store that fails while `down` is set. */
 function flaky(store = createMemoryKeyStore()) {
@@ -115,19 +115,19 @@ describe('the scheduler', () => {
   it('is too old to sign with once the store was away for longer than maxRingAge', async () => {
     const { store, state } = flaky()
     const { scheduler, clock } = setUp(store)
-    assert.equal(scheduler.status.isFresh(), false, 'fresh before the first load')
+    assert.ok(scheduler.status.obstacle(), 'fresh before the first load')
     await scheduler.runOnce()
     scheduler.start()
     await clock.pass(30)
-    assert.ok(scheduler.status.isFresh())
+    assert.equal(scheduler.status.obstacle(), undefined)
     state.down = true
     await clock.pass(3500)
-    assert.ok(scheduler.status.isFresh())
+    assert.equal(scheduler.status.obstacle(), undefined)
     await clock.pass(200)
-    assert.equal(scheduler.status.isFresh(), false)
+    assert.ok(scheduler.status.obstacle())
     state.down = false
     await clock.pass(60)
-    assert.ok(scheduler.status.isFresh())
+    assert.equal(scheduler.status.obstacle(), undefined)
     await scheduler.stop()
   })
 
@@ -256,4 +256,73 @@ it('a promotion to a later instant is a new view, as no cache may outlive that i
   await scheduler.runOnce()
   assert.equal(views.length, 2)
   assert.equal(views[1]?.nextPublishedChangeAt, at + 600)
+
+  it('does not make, show or sign with keys while its clock is wrong, and goes on once it is set', async () => {
+    const clock = createFakeClock()
+    const ahead = 3600
+    let isSet = false
+    const time = async () => clock.exact() - (isSet ? 0 : ahead)
+    const { scheduler, store, views } = setUp(createMemoryKeyStore(), clock, 30, time)
+    await assert.rejects(scheduler.runOnce(), { code: 'clock_wrong', message: /3600.0 s ahead/ })
+    assert.deepEqual(await store.load(), { keys: [], events: [] })
+    assert.equal(views.length, 0)
+    isSet = true
+    await scheduler.runOnce()
+    const kid = views[0]?.states[0]?.key.kid ?? ''
+    assert.equal(scheduler.authorize(kid, undefined), undefined)
+
+    // Somebody sets it under the running server: the very next signature is refused.
+    clock.jump(-120)
+    assert.throws(() => scheduler.authorize(kid, undefined), { code: 'ring_stale' })
+    assert.match(scheduler.status.obstacle() ?? '', /120.0 s behind/)
+    clock.jump(120)
+    assert.equal(scheduler.authorize(kid, undefined), undefined)
+  })
+
+  it('records the expiry of a token that outlives its key, before it is signed, and once', async () => {
+    const { scheduler, store, active, clock } = setUp()
+    await scheduler.runOnce()
+    const { kid } = active()
+    const covered = clock.now() + POLICY_90_DAYS.retention - POLICY_90_DAYS.clockSkew
+    assert.equal(scheduler.authorize(kid, covered), undefined, 'an ordinary token costs a write')
+    await scheduler.authorize(kid, covered + 1)
+    await scheduler.authorize(kid, covered + 2)
+    const { events } = await store.load()
+    assert.deepEqual(
+      events.map((event) => event.type),
+      ['valid-until'],
+    )
+    await scheduler.runOnce()
+    assert.ok((scheduler.status.view?.states[0]?.validUntil ?? 0) >= covered + 2)
+  })
+
+  it('does not sign what it cannot record', async () => {
+    const { store, state } = flaky()
+    const { scheduler, active, clock } = setUp(store)
+    await scheduler.runOnce()
+    const { kid } = active()
+    state.down = true
+    assert.equal(scheduler.authorize(kid, clock.now() + 3600), undefined)
+    await assert.rejects(async () => scheduler.authorize(kid, clock.now() + 100 * DAY), {
+      code: 'store_unavailable',
+    })
+  })
+
+  it('looks for a key that it does not know, once a second at most', async () => {
+    const { store, state } = flaky()
+    const { scheduler, active, clock } = setUp(store)
+    await scheduler.runOnce()
+    const loads = () => state.loads
+    const before = loads()
+    await scheduler.lookFor(active().kid)
+    assert.equal(loads(), before, 'it looked for a key that it knows')
+    for (let i = 0; i < 10; i++) await scheduler.lookFor(`invented ${i}`)
+    assert.equal(loads(), before + 1)
+    await clock.pass(1)
+    await scheduler.lookFor('invented')
+    assert.equal(loads(), before + 2)
+    state.down = true
+    await clock.pass(1)
+    await scheduler.lookFor('invented')
+  })
 })

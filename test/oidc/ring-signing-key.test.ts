@@ -2,11 +2,12 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { compactVerify } from 'jose'
+import { RingStale } from '../../src/errors.ts'
 import { generateKey } from '../../src/keys/generate.ts'
 import type { Phase } from '../../src/keys/lifecycle.ts'
 import { SIGNATURE_ALGORITHMS } from '../../src/keys/policy.ts'
 import { createSealer } from '../../src/keys/seal.ts'
-import { RingSigningKey } from '../../src/oidc/ring-signing-key.ts'
+import { type Authorize, RingSigningKey } from '../../src/oidc/ring-signing-key.ts'
 
 const sealer = createSealer([{ kid: 'kek', secret: randomBytes(32) }])
 
@@ -17,13 +18,18 @@ async function ringKey(algorithm = 'ES256') {
   return sealer.open(await sealer.seal(facts, jwk))
 }
 
-const signingKey = async (phase: Phase, isFresh = true, algorithm = 'ES256') =>
-  new RingSigningKey(await ringKey(algorithm), phase, () => isFresh)
+const willingly: Authorize = () => undefined
+
+const signingKey = async (phase: Phase, authorize = willingly, algorithm = 'ES256') =>
+  new RingSigningKey(await ringKey(algorithm), phase, authorize)
+
+const jwt = (payload: object) =>
+  Buffer.from(`e30.${Buffer.from(JSON.stringify(payload)).toString('base64url')}`)
 
 describe('a key of a ring, as oidc-provider sees it', () => {
   for (const algorithm of Object.keys(SIGNATURE_ALGORITHMS)) {
     it(`signs with ${algorithm} what jose verifies`, async () => {
-      const key = await signingKey('active', true, algorithm)
+      const key = await signingKey('active', willingly, algorithm)
       const header = Buffer.from(JSON.stringify({ alg: algorithm })).toString('base64url')
       const data = `${header}.${Buffer.from('payload').toString('base64url')}`
       const signature = Buffer.from(await key.sign(Buffer.from(data))).toString('base64url')
@@ -41,14 +47,38 @@ describe('a key of a ring, as oidc-provider sees it', () => {
     }
   })
 
-  it('refuses to sign once the ring is too old, or the key was revoked since', async () => {
-    const key = await signingKey('active', false)
-    await assert.rejects(key.sign(Buffer.from('x')), { code: 'ring_stale' })
+  it('does not sign where the scheduler forbids it', async () => {
+    const key = await signingKey('active', () => {
+      throw new RingStale('the test says so')
+    })
+    await assert.rejects(key.sign(jwt({})), { code: 'ring_stale' })
+  })
+
+  it('says until when what it signs is valid, and waits while that is recorded', async () => {
+    const asked: unknown[] = []
+    let isRecorded = false
+    const key = await signingKey('active', (kid, expiresAt) => {
+      asked.push([kid, expiresAt])
+      if (expiresAt !== 5) return undefined
+      return new Promise((resolve) =>
+        setImmediate(() => {
+          isRecorded = true
+          resolve()
+        }),
+      )
+    })
+    await key.sign(jwt({ exp: 5, nested: { exp: 7 } }))
+    assert.ok(isRecorded, 'it signed before the expiry was recorded')
+    for (const data of [jwt({}), jwt({ exp: 'soon' }), Buffer.from('x'), Buffer.from('a.b')]) {
+      await key.sign(data)
+    }
+    const without = [key.kid, undefined]
+    assert.deepEqual(asked, [[key.kid, 5], without, without, without, without])
   })
 
   it('without its private half still shows and verifies', async () => {
     const erased = await sealer.open(await sealer.erase(await ringKey()))
-    const key = new RingSigningKey(erased, 'retired', () => true)
+    const key = new RingSigningKey(erased, 'retired', willingly)
     assert.equal(key.kty, 'EC')
     assert.equal(key.kid, erased.kid)
     assert.ok(key.x && key.y)

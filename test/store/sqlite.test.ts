@@ -4,12 +4,14 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { createClientStore } from '../../src/store/clients.ts'
-import { migrate, migrationStatus, openDatabase } from '../../src/store/database.ts'
+import { migrate, migrationStatus, migrations, openDatabase } from '../../src/store/database.ts'
 import { createSqlAccounts, createSqlConsents } from '../../src/store/sql-accounts.ts'
+import { createSqlNodes } from '../../src/store/sql-nodes.ts'
 import { openSqliteArtifacts } from '../../src/store/sqlite-artifacts.ts'
 import { testAccountStore } from '../conformance/account-store.ts'
 import { testArtifacts } from '../conformance/artifacts.ts'
 import { testConsentStore } from '../conformance/consent-store.ts'
+import { testNodeStore } from '../conformance/node-store.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { temporaryFolder } from '../support/temporary.ts'
 
@@ -50,6 +52,22 @@ const openAccounts = async () => {
   const { dataSource, close } = await openTestDatabase()
   return { accounts: createSqlAccounts(dataSource), consents: createSqlConsents(dataSource), close }
 }
+testNodeStore(
+  'SQLite',
+  async () => {
+    const { url, dataSource, close } = await openTestDatabase()
+    const other = await openDatabase(url)
+    return {
+      store: createSqlNodes(dataSource),
+      other: createSqlNodes(other),
+      close: async () => {
+        await other.destroy()
+        await close()
+      },
+    }
+  },
+  { hasClock: false },
+)
 testAccountStore('SQLite', openAccounts)
 testConsentStore('SQLite', openAccounts)
 
@@ -68,7 +86,7 @@ describe('the migrations', () => {
     const folder = await temporaryFolder()
     const dataSource = await openDatabase(`sqlite:${join(folder.path, 'test.db')}`)
     assert.ok((await migrationStatus(dataSource)).every((migration) => !migration.applied))
-    assert.equal((await migrate(dataSource)).length, 1)
+    assert.equal((await migrate(dataSource)).length, migrations.length)
     assert.deepEqual(await migrate(dataSource), [])
     assert.ok((await migrationStatus(dataSource)).every((migration) => migration.applied))
     await dataSource.destroy()
@@ -95,7 +113,7 @@ describe('the migrations', () => {
       assert.equal(status, 0)
       return output
     })
-    assert.deepEqual((await Promise.all(runs)).sort(), ['0', '0', '0', '1'])
+    assert.deepEqual((await Promise.all(runs)).sort(), ['0', '0', '0', `${migrations.length}`])
   })
 })
 

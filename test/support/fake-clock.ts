@@ -17,6 +17,7 @@ export function createFakeClock(start = 1_800_000_000) {
 
   const clock: Clock = {
     now: () => Math.floor(wall),
+    exact: () => wall,
     elapsed: () => elapsed,
     sleep: (seconds, signal) =>
       new Promise<void>((resolve) => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { createDatabaseClock } from '../../src/keys/database-clock.ts'
 import type { RingView } from '../../src/keys/jwks.ts'
 import type { KeyStore } from '../../src/keys/key-store.ts'
 import { createScheduler } from '../../src/keys/scheduler.ts'
@@ -18,6 +19,8 @@ export const POLICY_90_DAYS = {
   maxRingAge: 3600,
   clockSkew: 60,
 }
+/** A store on the same machine: there is no other clock. */
+export const NO_CLOCK = { time: async () => undefined }
 export const SEALER = createSealer([{ kid: 'kek', secret: randomBytes(32) }])
 
 /** A scheduler on a fake clock, with what it published and logged. */
@@ -25,6 +28,7 @@ export function setUp(
   store: KeyStore = createMemoryKeyStore(),
   clock = createFakeClock(),
   refreshInterval = 30,
+  time: () => Promise<number | undefined> = NO_CLOCK.time,
 ) {
   const views: RingView[] = []
   const lines: string[] = []
@@ -34,6 +38,7 @@ export function setUp(
     sealer: SEALER,
     policies: policiesOf(POLICY_90_DAYS),
     clock,
+    databaseClock: createDatabaseClock({ store: { time }, clock, clockSkew: 60 }),
     refreshInterval,
     maxRingAge: 3600,
     clockSkew: 60,

@@ -1,0 +1,68 @@
+import type { Command } from 'commander'
+import { toRfc3339 } from '../clock.ts'
+import { allStates } from '../keys/lifecycle.ts'
+import { type NodeReport, nodeState, unseenKeys } from '../keys/node.ts'
+import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
+import { recordedRings } from './rings.ts'
+import { type Session, withSession } from './session.ts'
+import { table } from './table.ts'
+import { fromNow, span } from './words.ts'
+
+export function addNodes(program: Command, context: Context): void {
+  const nodes = program.command('nodes').description('see the processes that serve')
+  nodes
+    .command('list')
+    .description('every node of the last day: its version, its ring, its clock')
+    .addHelpText(
+      'after',
+      '\nNodes with the same ring see the same keys in the same phases. A node is silent once it has\n' +
+        'missed three refresh intervals: killed, or cut off from the database.',
+    )
+    .option(...JSON_OPTION)
+    .action((options: JsonOption) =>
+      withSession(program, context, (session) => listNodes(session, options)),
+    )
+}
+
+async function listNodes(session: Session, { json }: JsonOption): Promise<void> {
+  const { config, policies, stores, now } = session
+  const { refreshInterval } = config.rotation
+  const reports = await stores.nodes.list()
+  const states = allStates(recordedRings(await stores.keys.load()), policies, now)
+  const unseen = unseenKeys(reports, states, { policies, refreshInterval, now })
+  const lacks = (node: NodeReport) =>
+    unseen.filter((each) => each.node === node).map(({ key: { key } }) => key)
+  const stateOf = (node: NodeReport) => nodeState(node, refreshInterval, now)
+
+  if (json) {
+    const rows = reports.map((node) => ({
+      ...node,
+      state: stateOf(node),
+      startedAt: toRfc3339(node.startedAt),
+      seenAt: toRfc3339(node.seenAt),
+      lacks: lacks(node).map((key) => key.kid),
+    }))
+    return printJson(session, rows)
+  }
+  if (reports.length === 0) return session.print('No node has told of itself in the last day.')
+  const rows = reports.map((node) => [
+    node.id,
+    stateOf(node),
+    node.version,
+    span(now - node.startedAt),
+    fromNow(node.seenAt, now),
+    `${node.ringHash.slice(0, 8)}, ${span(node.ringAge)} old`,
+    clockWords(node),
+    node.obstacle ??
+      lacks(node)
+        .map(({ ring, generation }) => `lacks ${ring} ${generation}`)
+        .join(', '),
+  ])
+  const head = ['NODE', 'STATE', 'VERSION', 'UP', 'SEEN', 'RING', 'CLOCK', '']
+  session.print(table(head, rows, session))
+}
+
+function clockWords({ clockOffset }: NodeReport): string {
+  if (clockOffset === null) return '-'
+  return `${clockOffset < 0 ? '' : '+'}${clockOffset.toFixed(2)} s`
+}

@@ -1,0 +1,53 @@
+import type { Clock } from '../clock.ts'
+import type { NodeStore } from './node-store.ts'
+
+/**
+ * This node's clock beside the database's, which all nodes share: a token that is dated by a wrong
+ * clock is refused by whoever has a right one, and a key must not sign before its time.
+ */
+export interface DatabaseClock {
+  /** Compares. Without an answer the last comparison stands: the database may be down for a while. */
+  compare(): Promise<void>
+  /**
+   * Seconds that this node's clock is ahead, now: as compared, and by how much it was set since.
+   * Undefined where there is nothing to compare with, or no answer yet.
+   */
+  offset(): number | undefined
+  /** Within the skew that is allowed, as far as can be known? */
+  isRight(): boolean
+  /** Seconds since the epoch by the database's clock; by this node's where there is none to compare. */
+  now(): number
+}
+
+export interface DatabaseClockOptions {
+  readonly store: Pick<NodeStore, 'time'>
+  readonly clock: Clock
+  /** Largest difference allowed, in seconds. */
+  readonly clockSkew: number
+}
+
+export function createDatabaseClock({
+  store,
+  clock,
+  clockSkew,
+}: DatabaseClockOptions): DatabaseClock {
+  /** `ahead`: our clock less theirs. `drift`: our clock less the time that cannot be set. */
+  let compared: { ahead: number; uncertainty: number; drift: number } | undefined
+  const drift = () => clock.exact() - clock.elapsed()
+
+  const offset = () => compared && compared.ahead + drift() - compared.drift
+  return {
+    compare: async () => {
+      const askedAt = clock.elapsed()
+      const theirs = await store.time().catch(() => undefined)
+      if (theirs === undefined) return
+      // They answered at some moment in between, most likely in the middle.
+      const uncertainty = (clock.elapsed() - askedAt) / 2
+      const ours = clock.exact() - uncertainty
+      compared = { ahead: ours - theirs, uncertainty, drift: drift() }
+    },
+    offset,
+    isRight: () => Math.abs(offset() ?? 0) - (compared?.uncertainty ?? 0) <= clockSkew,
+    now: () => Math.floor(clock.exact() - (offset() ?? 0)),
+  }
+}

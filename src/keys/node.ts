@@ -1,0 +1,87 @@
+import { isPublished, type KeyState } from './lifecycle.ts'
+import type { RotationPolicies } from './policy.ts'
+
+/**
+ * What nodes tell of themselves, and what follows from it. Activation is a matter of the clock, made
+ * safe by `maxRingAge`; the reports prove that it held, and name the node for which it will not.
+ * Pure.
+ */
+
+/** One process that serves, as it last told. */
+export interface NodeReport {
+  /** Unique among processes; its host and a random end. */
+  readonly id: string
+  readonly version: string
+  readonly startedAt: number
+  /** When it told, by the clock of the database. */
+  readonly seenAt: number
+  /** Equal for nodes that see the same keys in the same phases. */
+  readonly ringHash: string
+  /** Seconds, at `seenAt`, since it loaded the ring. */
+  readonly ringAge: number
+  /** Seconds that its clock is ahead of the database's; null where there is nothing to compare with. */
+  readonly clockOffset: number | null
+  /** The published keys that it knows. */
+  readonly kids: readonly string[]
+  /** Why it neither signs nor serves; null while it does. */
+  readonly obstacle: string | null
+}
+
+/**
+ * - `live`: told within the last three refresh intervals
+ * - `stopped`: tells that it neither signs nor serves
+ * - `silent`: was killed, or cannot reach the database; beyond `maxRingAge` it does not sign either
+ */
+export type NodeStateName = 'live' | 'stopped' | 'silent'
+
+/** How many refresh intervals a node may miss before it counts as silent. */
+const MISSED = 3
+
+export function nodeState(node: NodeReport, refreshInterval: number, now: number): NodeStateName {
+  if (now - node.seenAt > MISSED * refreshInterval) return 'silent'
+  return node.obstacle === null ? 'live' : 'stopped'
+}
+
+/** A key that will sign, and a live node that has not loaded it although it had the time to. */
+export interface UnseenKey {
+  readonly node: NodeReport
+  readonly key: KeyState
+}
+
+/**
+ * Live nodes that have not loaded a key `maxRingAge` after it was made: well before its activation,
+ * as the propagation is longer by at least the time that caches keep a JWKS.
+ */
+export function unseenKeys(
+  nodes: readonly NodeReport[],
+  states: readonly KeyState[],
+  { policies, refreshInterval, now }: UnseenKeysOptions,
+): readonly UnseenKey[] {
+  const due = states.filter((state) => {
+    const { published, maxRingAge } = policies.policyFor(state.key.ring)
+    return published && isPublished(state) && now >= state.key.createdAt + maxRingAge
+  })
+  return nodes
+    .filter((node) => nodeState(node, refreshInterval, now) === 'live')
+    .flatMap((node) =>
+      due.filter(({ key }) => !node.kids.includes(key.kid)).map((key) => ({ node, key })),
+    )
+}
+
+export interface UnseenKeysOptions {
+  readonly policies: RotationPolicies
+  /** Seconds. */
+  readonly refreshInterval: number
+  readonly now: number
+}
+
+/** How many nodes are in which state. */
+export function countNodes(
+  nodes: readonly NodeReport[],
+  refreshInterval: number,
+  now: number,
+): Readonly<Record<NodeStateName, number>> {
+  const counts = { live: 0, stopped: 0, silent: 0 }
+  for (const node of nodes) counts[nodeState(node, refreshInterval, now)] += 1
+  return counts
+}

@@ -1,0 +1,45 @@
+import { type DataSource, LessThan } from 'typeorm'
+import type { NodeReport } from '../keys/node.ts'
+import type { NodeStore } from '../keys/node-store.ts'
+import { attempt } from './failures.ts'
+import { nodeSchema } from './schema.ts'
+
+/** The clock of a server, in seconds with fraction. SQLite's is the clock of this machine. */
+const TIME: Readonly<Record<string, string>> = {
+  postgres: 'SELECT extract(epoch FROM clock_timestamp())::float8 AS now',
+  cockroachdb: 'SELECT extract(epoch FROM clock_timestamp())::float8 AS now',
+  mysql: 'SELECT UNIX_TIMESTAMP(SYSDATE(6)) AS now',
+  mariadb: 'SELECT UNIX_TIMESTAMP(SYSDATE(6)) AS now',
+}
+
+/** A NodeStore in the table `node`. */
+export function createSqlNodes(dataSource: DataSource): NodeStore {
+  const nodes = dataSource.getRepository(nodeSchema)
+  const time = TIME[dataSource.options.type]
+  return {
+    time: () =>
+      attempt('read the clock of the database', async () => {
+        if (time === undefined) return undefined
+        const [row]: { now: number | string }[] = await dataSource.query(time)
+        return Number(row?.now)
+      }),
+    report: (node) =>
+      attempt('tell of this node', async () => {
+        const { id, seenAt } = node
+        await nodes.upsert({ id, seenAt, body: JSON.stringify(node) }, ['id'])
+      }),
+    list: () =>
+      attempt('read the nodes', async () => {
+        const rows = await nodes.find({ order: { id: 'ASC' } })
+        return rows.map(({ body }): NodeReport => JSON.parse(body))
+      }),
+    remove: (id) =>
+      attempt('forget this node', async () => {
+        await nodes.delete({ id })
+      }),
+    forget: (before) =>
+      attempt('forget nodes that are gone', async () => {
+        await nodes.delete({ seenAt: LessThan(before) })
+      }),
+  }
+}

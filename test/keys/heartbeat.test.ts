@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { createDatabaseClock } from '../../src/keys/database-clock.ts'
+import { createHeartbeat } from '../../src/keys/heartbeat.ts'
+import type { NodeReport } from '../../src/keys/node.ts'
+import type { NodeStore } from '../../src/keys/node-store.ts'
+import { policiesOf } from '../support/rings.ts'
+import { NO_CLOCK, POLICY_90_DAYS, setUp as setUpScheduler } from '../support/scheduler.ts'
+
+const REFRESH = 30
+
+/** Two nodes that meet in one list; the second is only told of. */
+async function setUp() {
+  const { scheduler, clock } = setUpScheduler()
+  const stored = new Map<string, NodeReport>()
+  const state = { down: false }
+  const guard = () => {
+    if (state.down) throw new Error('the test took the database away')
+  }
+  const store: NodeStore = {
+    ...NO_CLOCK,
+    report: async (node) => {
+      guard()
+      stored.set(node.id, node)
+    },
+    list: async () => [...stored.values()],
+    remove: async (id) => {
+      guard()
+      stored.delete(id)
+    },
+    forget: async (before) => {
+      for (const { id, seenAt } of stored.values()) if (seenAt < before) stored.delete(id)
+    },
+  }
+  const lines: string[] = []
+  const note = (_data: object, message: string) => void lines.push(message)
+  const heartbeat = createHeartbeat({
+    store,
+    databaseClock: createDatabaseClock({ store, clock, clockSkew: 60 }),
+    policies: policiesOf(POLICY_90_DAYS),
+    refreshInterval: REFRESH,
+    node: { id: 'this', version: '1', startedAt: clock.now() },
+    log: { info: note, warn: note, error: note },
+  })
+  const beat = async () => {
+    heartbeat.beat(scheduler.status)
+    await clock.settle()
+  }
+  await scheduler.runOnce()
+  return { scheduler, clock, stored, state, heartbeat, beat, lines }
+}
+
+describe('the heartbeat', () => {
+  it('tells what this node knows, and forgets it when it stops', async () => {
+    const { scheduler, stored, beat, heartbeat } = await setUp()
+    await beat()
+    const view = scheduler.status.view
+    const told = stored.get('this')
+    assert.equal(told?.ringHash, view?.hash)
+    assert.deepEqual(
+      told?.kids,
+      view?.states.map((state) => state.key.kid),
+    )
+    assert.equal(told?.obstacle, null)
+    await heartbeat.stop()
+    assert.deepEqual([...stored.keys()], [])
+  })
+
+  it('names a live node that has not loaded a key, once in the log, until it has', async () => {
+    const { clock, stored, beat, heartbeat, lines, scheduler } = await setUp()
+    const other = async (kids: readonly string[]) => {
+      const mine = stored.get('this')
+      assert.ok(mine)
+      stored.set('other', { ...mine, id: 'other', seenAt: clock.now(), kids })
+      await beat()
+    }
+    const [first, second] = scheduler.status.view?.states.map((state) => state.key.kid) ?? []
+    assert.ok(first && second)
+    await beat()
+    await other([first])
+    const unseen = () => heartbeat.unseen.map(({ node, key }) => [node.id, key.key.kid])
+    assert.deepEqual(unseen(), [], 'it still has time')
+    await clock.pass(3600)
+    await scheduler.runOnce()
+    await other([first])
+    await other([first])
+    assert.deepEqual(unseen(), [['other', second]])
+    const told = lines.filter((line) => line.includes('node other has not loaded generation 2'))
+    assert.equal(told.length, 1)
+    await other([first, second])
+    assert.deepEqual(unseen(), [])
+  })
+
+  it('goes on without a database, says so once, and forgets nodes after a day', async () => {
+    const { clock, stored, state, beat, lines, heartbeat, scheduler } = await setUp()
+    await beat()
+    state.down = true
+    await beat()
+    await beat()
+    assert.equal(lines.filter((line) => line.includes('cannot hear')).length, 1)
+    assert.equal(heartbeat.nodes.length, 1)
+    await heartbeat.stop()
+    state.down = false
+    const mine = stored.get('this')
+    assert.ok(mine)
+    stored.set('gone', { ...mine, id: 'gone' })
+    await clock.pass(86_401)
+    await scheduler.runOnce()
+    await beat()
+    assert.deepEqual([...stored.keys()], ['this'])
+  })
+})
