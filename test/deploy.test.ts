@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { parse, parseAllDocuments } from 'yaml'
+import { loadConfig } from '../src/config/load.ts'
+import { temporaryFolder } from './support/temporary.ts'
+
+/** No engine runs these files in the tests; what they say of Keyturn's settings can be held all the same. */
+
+const read = (name: string) => readFileSync(join(import.meta.dirname, '..', name), 'utf8')
+const KEK = 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY'
+const FILLED: Readonly<Record<string, string>> = {
+  KEYTURN_SEAL__KEYS: KEK,
+  KEYTURN_DATABASE__URL: 'postgres://keyturn:secret@postgres:5432/keyturn',
+  KEYTURN_REDIS__URL: 'redis://redis:6379',
+}
+
+interface Container {
+  readonly env: readonly { readonly name: string; readonly value?: string }[]
+}
+
+function containersOf(file: string): { podSpec: Record<string, unknown>; container: Container } {
+  const { spec } = parse(read(`deploy/kubernetes/${file}`))
+  const podSpec = spec.template.spec
+  return { podSpec, container: podSpec.containers[0] }
+}
+
+describe('docker-compose.yml', () => {
+  it('gives the replicas a configuration that Keyturn takes, and the time to stop', () => {
+    const { services } = parse(read('docker-compose.yml'), { merge: true })
+    const settings: Record<string, unknown> = services.keyturn.environment
+    const env = Object.fromEntries(
+      Object.entries(settings).map(([name, value]) => [
+        name,
+        `${value}`.includes('${') ? FILLED[name] : `${value}`,
+      ]),
+    )
+    const config = loadConfig({ env })
+    const { shutdownDelay, shutdownTimeout } = config.http
+    assert.ok(
+      Number.parseInt(services.keyturn.stop_grace_period, 10) > shutdownDelay + shutdownTimeout,
+    )
+    assert.equal(services.keyturn.deploy.replicas, 2)
+    assert.deepEqual(services.migrate.environment, settings)
+  })
+})
+
+describe('the Kubernetes manifests', () => {
+  it('give pods and the migration a configuration that Keyturn takes, and the time to stop', async () => {
+    await using folder = await temporaryFolder()
+    const file = join(folder.path, 'keyturn.yaml')
+    await writeFile(file, parse(read('deploy/kubernetes/configmap.yaml')).data['keyturn.yaml'])
+    for (const name of ['deployment.yaml', 'migrate.yaml']) {
+      const { container, podSpec } = containersOf(name)
+      const env = Object.fromEntries(
+        container.env.map(({ name, value }) => [
+          name,
+          name === 'KEYTURN_CONFIG' ? file : (value ?? FILLED[name]),
+        ]),
+      )
+      const config = loadConfig({ env })
+      assert.deepEqual(config.warnings, [])
+      const { shutdownDelay, shutdownTimeout } = config.http
+      const grace = podSpec.terminationGracePeriodSeconds
+      if (grace !== undefined) assert.ok(Number(grace) > shutdownDelay + shutdownTimeout)
+    }
+  })
+
+  it('are all named in the kustomization, and are valid YAML', () => {
+    const { resources } = parse(read('deploy/kubernetes/kustomization.yaml'))
+    for (const name of resources) {
+      for (const document of parseAllDocuments(read(`deploy/kubernetes/${name}`))) {
+        assert.deepEqual(document.errors, [], name)
+        assert.ok(document.get('kind'), name)
+      }
+    }
+  })
+})
