@@ -11,6 +11,7 @@ export function configWarnings(settings: Settings): readonly string[] {
   return [
     ...fastRotation(settings),
     ...forgottenKeys(settings),
+    ...ownKeys(settings),
     ...unknownKeyTypes(settings),
     ...manyKeys(settings),
     ...unseenProxy(settings),
@@ -32,6 +33,27 @@ function fastRotation(settings: Settings): readonly string[] {
 function forgottenKeys({ keyStore }: Settings): readonly string[] {
   if (keyStore.type !== 'memory') return []
   return ['keyStore.type is memory: no token outlives this process. For development only.']
+}
+
+/** A database server is there for several nodes, which must be able to open each other's keys. */
+function ownKeys({ database, keyStore, seal }: Settings): readonly string[] {
+  if (database.url.startsWith('sqlite:')) return []
+  return [
+    ...(seal.protector === 'file'
+      ? [
+          `Several nodes can share the database, but key-encryption keys are in a file of this one ` +
+            `(seal.file ${seal.file}). Every node needs the same: copy it, or set seal.protector to ` +
+            'environment.',
+        ]
+      : []),
+    ...(keyStore.type === 'file'
+      ? [
+          `Several nodes can share the database, but signing keys are in a directory of this one ` +
+            `(keyStore.path ${keyStore.path}). Unless every node mounts the same, set keyStore.type ` +
+            'to database.',
+        ]
+      : []),
+  ]
 }
 
 function unknownKeyTypes({ rotation }: Settings): readonly string[] {
