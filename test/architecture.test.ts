@@ -17,9 +17,17 @@ const files = (await Array.fromAsync(glob('**/*.ts', { cwd: SRC }))).map((name) 
   return { name, text, imports }
 })
 
-const PURE = ['key', 'policy', 'lifecycle', 'plan', 'operate', 'forecast', 'price', 'node'].map(
-  (n) => `keys/${n}.ts`,
-)
+const PURE = [
+  'key',
+  'policy',
+  'lifecycle',
+  'plan',
+  'operate',
+  'forecast',
+  'price',
+  'node',
+  'lost',
+].map((n) => `keys/${n}.ts`)
 
 function importsOf(select: (name: string) => boolean) {
   return files

@@ -1,21 +1,15 @@
 import type { Clock } from '../clock.ts'
-import {
-  ClockWrong,
-  KekMissing,
-  KeyturnError,
-  RingStale,
-  SealBroken,
-  StoreUnreadable,
-} from '../errors.ts'
+import { ClockWrong, KekMissing, KeyturnError, SealBroken } from '../errors.ts'
+import { type Authorize, createAuthorize } from './authorize.ts'
 import type { DatabaseClock } from './database-clock.ts'
 import { type RingView, ringView } from './jwks.ts'
-import { keyEvent } from './key.ts'
 import type { KeyStore } from './key-store.ts'
-import { eraseAt, type RingFacts, wouldOutlive } from './lifecycle.ts'
+import { eraseAt, type RingFacts } from './lifecycle.ts'
 import type { Action } from './plan.ts'
 import type { RotationPolicies } from './policy.ts'
-import { loadRings, type OpenedKeys, turnRings } from './rotate.ts'
+import { type OpenedKeys, turnRings } from './rotate.ts'
 import type { RingKey, Sealer } from './seal.ts'
+import { createWatchfulLoad } from './watchful-load.ts'
 
 /**
  * The loop that turns the rings: load, plan, apply, publish, sleep until the next change. Requests
@@ -33,14 +27,8 @@ export interface Scheduler {
    * already. Turns once, at most once a second. Never rejects.
    */
   lookFor(kid: string): Promise<void>
-  /**
-   * Asked at the very signature: a request that began long ago must not sign with a key that was
-   * revoked, or has been retired for longer than twice the skew, since. A token that would outlive
-   * the publication of its key is recorded first, so that the key stays.
-   * @param expiresAt `exp` of what is signed; undefined where it has none
-   * @throws RingStale; what the store throws
-   */
-  authorize(kid: string, expiresAt: number | undefined): Promise<void> | undefined
+  /** Asked at each signature. */
+  readonly authorize: Authorize
   stop(): Promise<void>
   readonly status: SchedulerStatus
 }
@@ -91,12 +79,10 @@ const FIRST_RETRY = 1
 /** Seconds between two turns that requests cause: anybody can invent a kid. */
 const LOOK_PAUSE = 1
 
-/** An expiry is recorded for so many seconds more, so that the tokens that follow need no record. */
-const EXPIRY_STEP = 600
-
 export function createScheduler(options: SchedulerOptions): Scheduler {
   const { store, sealer, policies, clock, databaseClock, log } = options
   const opened: OpenedKeys = new Map()
+  const loadWatchfully = createWatchfulLoad({ ...options, opened })
   const turns = clockWatch(options)
 
   let view: RingView | undefined
@@ -108,8 +94,6 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   let running: Promise<RingView> | undefined
   let loop: Promise<void> | undefined
   let lookedAt = -Infinity
-  /** Until when keys are recorded to be needed, by kid. */
-  const recorded = new Map<string, number>()
   const stopping = new AbortController()
   let sleeping = new AbortController()
 
@@ -117,9 +101,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     const { now, mayDestroy } = turns.begin()
     // Read before the load: a ring is as old as the moment the store was asked for it.
     const startedAt = clock.elapsed()
-    const [loaded] = await Promise.all([load(now), databaseClock.compare()])
+    await databaseClock.compare()
     if (!databaseClock.isRight()) throw new ClockWrong(databaseClock.offset() ?? 0)
-    const { facts, warnings } = await turnRings(loaded, {
+    const { facts, warnings } = await turnRings(await load(now), {
       store,
       sealer,
       policies,
@@ -139,19 +123,12 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   }
 
   /**
-   * Loads the rings. A key that does not open, or a store that was emptied, must not hide the news
-   * of a revocation: the keys at hand follow the events that can be read, and the turn fails.
+   * Loads the rings. A key that does not open must not hide the news of a revocation: the keys at
+   * hand follow the events that can be read, and the turn fails.
    */
   async function load(now: number): Promise<RingFacts<RingKey>> {
     try {
-      const facts = await loadRings(store, sealer, opened)
-      if (view && view.states.length > 0 && facts.keys.length === 0) {
-        throw new StoreUnreadable(
-          'The key store was emptied while the server ran: is its directory or database still ' +
-            'there? Nothing is made in its place, and the keys in use stay in use.',
-        )
-      }
-      return facts
+      return await loadWatchfully(now, view)
     } catch (error) {
       if (view && (error instanceof SealBroken || error instanceof KekMissing)) {
         const { events } = await store.load()
@@ -243,32 +220,6 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     },
   }
 
-  function authorize(kid: string, expiresAt: number | undefined): Promise<void> | undefined {
-    if (!status.maySign(kid)) {
-      // A clock that was set, or a ring that should have turned: the sooner it does, the better.
-      if (mayLook()) sleeping.abort()
-      const why = status.obstacle() ?? 'It was revoked or has retired.'
-      throw new RingStale(`Key ${kid} may not sign: ${why}`)
-    }
-    const state = view?.states.find((candidate) => candidate.key.kid === kid)
-    if (!state || expiresAt === undefined) return undefined
-    const { ring } = state.key
-    const now = databaseClock.now()
-    if (!wouldOutlive(state, policies.policyFor(ring), { expiresAt, now })) return undefined
-    return recordExpiry(ring, kid, expiresAt)
-  }
-
-  async function recordExpiry(ring: string, kid: string, expiresAt: number): Promise<void> {
-    if ((recorded.get(kid) ?? 0) >= expiresAt) return
-    const validUntil = Math.ceil(expiresAt / EXPIRY_STEP) * EXPIRY_STEP
-    const reason = 'it signed a token that outlives its retention'
-    const event = { type: 'valid-until', ring, kid, validUntil, reason } as const
-    await store.addEvents([keyEvent({ ...event, at: databaseClock.now(), actor: 'keyturn' })])
-    log.warn({ ring, kid, validUntil }, `ring ${ring}: a key stays published longer, as ${reason}`)
-    recorded.set(kid, validUntil)
-    sleeping.abort()
-  }
-
   function mayLook(): boolean {
     if (clock.elapsed() - lookedAt < LOOK_PAUSE) return false
     lookedAt = clock.elapsed()
@@ -283,7 +234,13 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   return {
     runOnce,
     lookFor,
-    authorize,
+    authorize: createAuthorize({
+      ...options,
+      status,
+      onOutdated: () => {
+        if (mayLook()) sleeping.abort()
+      },
+    }),
     start: () => {
       loop ??= runUntilStopped()
     },

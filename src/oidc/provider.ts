@@ -1,10 +1,11 @@
 import { type AdapterFactory, type Configuration, Provider } from 'oidc-provider'
+import type { Authorize } from '../keys/authorize.ts'
 import type { RingView } from '../keys/jwks.ts'
 import type { KeyState, Phase } from '../keys/lifecycle.ts'
 import type { RotationPolicies } from '../keys/policy.ts'
 import type { RingKey } from '../keys/seal.ts'
 import type { CookieKeys } from './cookie-keys.ts'
-import { type Authorize, RingSigningKey } from './ring-signing-key.ts'
+import { RingSigningKey } from './ring-signing-key.ts'
 
 export interface ProviderOptions {
   readonly issuer: string

@@ -1,6 +1,7 @@
 import { type KeyObject, subtle, type webcrypto } from 'node:crypto'
 import { ExternalSigningKey } from 'oidc-provider'
 import { NoActiveKey } from '../errors.ts'
+import type { Authorize } from '../keys/authorize.ts'
 import type { Phase } from '../keys/lifecycle.ts'
 import type { SignatureAlgorithm } from '../keys/policy.ts'
 import type { RingKey } from '../keys/seal.ts'
@@ -22,9 +23,6 @@ const SIGN = {
   'ML-DSA-65': { name: 'ML-DSA-65' },
   'ML-DSA-87': { name: 'ML-DSA-87' },
 } as const satisfies Record<SignatureAlgorithm, object>
-
-/** `Scheduler.authorize`: asked at each signature. */
-export type Authorize = (kid: string, expiresAt: number | undefined) => Promise<void> | undefined
 
 /**
  * A key of a ring as oidc-provider sees it. Only the active key offers to sign; all others, those

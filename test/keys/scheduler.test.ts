@@ -7,6 +7,8 @@ import { createMemoryKeyStore } from '../../src/store/memory-key-store.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { DAY, POLICY_90_DAYS, SEALER, setUp } from '../support/scheduler.ts'
 
+const RECORD = { ring: 'sig/ES256', reason: 'test', actor: 'test' } as const
+
 /** A store that fails while `down` is set. */
 function flaky(store = createMemoryKeyStore()) {
   const state = { down: false, loads: 0 }
@@ -324,5 +326,38 @@ it('a promotion to a later instant is a new view, as no cache may outlive that i
     state.down = true
     await clock.pass(1)
     await scheduler.lookFor('invented')
+  })
+
+  it('gives back to a store what it has lost of its keys and events, and nothing that was deleted', async () => {
+    const memory = createMemoryKeyStore()
+    const { scheduler, clock, lines } = setUp(memory)
+    await scheduler.runOnce()
+    await clock.pass(80 * DAY)
+    const early = await memory.load()
+    const [, standby] = early.keys
+    assert.ok(standby)
+    await clock.pass(11 * DAY)
+    await scheduler.runOnce()
+    const revoke = keyEvent({ ...RECORD, type: 'revoke', kid: standby.id, at: clock.now() })
+    await memory.addEvents([revoke])
+    await scheduler.runOnce()
+    const late = await memory.load()
+    assert.ok(late.keys.length > early.keys.length && late.events.length > 0)
+
+    // The database fails over to a replica that has not heard of the last days.
+    const replica = createMemoryKeyStore()
+    for (const key of early.keys) await replica.addKey(key)
+    Object.assign(memory, replica)
+    await scheduler.runOnce()
+    const healed = await memory.load()
+    assert.deepEqual(
+      healed.keys.map((key) => [key.generation, key.id]),
+      late.keys.map((key) => [key.generation, key.id]),
+    )
+    assert.deepEqual(healed.events, late.events)
+    assert.ok(lines.some((line) => line.includes('has lost keys or events')))
+    const before = lines.length
+    await scheduler.runOnce()
+    assert.equal(lines.length, before, 'it goes on about it')
   })
 })

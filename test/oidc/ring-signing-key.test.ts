@@ -3,11 +3,12 @@ import { randomBytes } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { compactVerify } from 'jose'
 import { RingStale } from '../../src/errors.ts'
+import type { Authorize } from '../../src/keys/authorize.ts'
 import { generateKey } from '../../src/keys/generate.ts'
 import type { Phase } from '../../src/keys/lifecycle.ts'
 import { SIGNATURE_ALGORITHMS } from '../../src/keys/policy.ts'
 import { createSealer } from '../../src/keys/seal.ts'
-import { type Authorize, RingSigningKey } from '../../src/oidc/ring-signing-key.ts'
+import { RingSigningKey } from '../../src/oidc/ring-signing-key.ts'
 
 const sealer = createSealer([{ kid: 'kek', secret: randomBytes(32) }])
 

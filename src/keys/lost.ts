@@ -1,0 +1,42 @@
+import type { KeyEvent } from './key.ts'
+import type { KeyState } from './lifecycle.ts'
+import type { RotationPolicies } from './policy.ts'
+
+/**
+ * What a store has lost: a database that failed over to a replica which lagged behind, or was set
+ * back to a backup, while nodes ran that know better. Facts are never rewritten, so whoever still
+ * has one may add it again. Pure.
+ */
+
+/** @template R a stored key, whatever else it is */
+export interface StoredFacts<R> {
+  readonly keys: readonly R[]
+  readonly events: readonly KeyEvent[]
+}
+
+/**
+ * @param known as this node last loaded them
+ * @param states of the keys known, now
+ * @param loaded as the store has them now
+ * @returns keys that RPs may still need, and all events, as nobody ever deletes one
+ */
+export function lostFacts<R extends { readonly id: string }>(
+  known: StoredFacts<R> & { readonly states: readonly KeyState[] },
+  loaded: { readonly kids: readonly string[]; readonly events: readonly KeyEvent[] },
+  { policies, now }: { policies: RotationPolicies; now: number },
+): StoredFacts<R> {
+  const kids = new Set(loaded.kids)
+  const events = new Set(loaded.events.map((event) => event.id))
+  const isNeeded = (kid: string) => {
+    const state = known.states.find((candidate) => candidate.key.kid === kid)
+    if (!state || state.revokedAt !== null) return false
+    // A node with another policy, or a clock that is ahead, may have deleted it in good order.
+    const { clockSkew } = policies.policyFor(state.key.ring)
+    const { retiresAt, recordedRetention } = state
+    return retiresAt === null || now < retiresAt + recordedRetention - 2 * clockSkew
+  }
+  return {
+    keys: known.keys.filter(({ id }) => !kids.has(id) && isNeeded(id)),
+    events: known.events.filter((event) => !events.has(event.id)),
+  }
+}
