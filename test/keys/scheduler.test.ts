@@ -258,7 +258,9 @@ it('a promotion to a later instant is a new view, as no cache may outlive that i
   await scheduler.runOnce()
   assert.equal(views.length, 2)
   assert.equal(views[1]?.nextPublishedChangeAt, at + 600)
+})
 
+describe('the scheduler of a node among others', () => {
   it('does not make, show or sign with keys while its clock is wrong, and goes on once it is set', async () => {
     const clock = createFakeClock()
     const ahead = 3600
@@ -355,7 +357,7 @@ it('a promotion to a later instant is a new view, as no cache may outlive that i
       late.keys.map((key) => [key.generation, key.id]),
     )
     assert.deepEqual(healed.events, late.events)
-    assert.ok(lines.some((line) => line.includes('has lost keys or events')))
+    assert.ok(lines.some((line) => line.includes('has lost what this node knows')))
     const before = lines.length
     await scheduler.runOnce()
     assert.equal(lines.length, before, 'it goes on about it')
