@@ -93,6 +93,19 @@ export function testArtifacts(name: string, open: () => Promise<ArtifactsUnderTe
       assert.equal(await artifacts.adapter('AccessToken').find('a'), undefined)
     })
 
+    test('consumed by two at once take their grant down, so that tokens saved later are useless', async ({
+      artifacts,
+    }) => {
+      for (const id of ['g', 'h']) {
+        await artifacts.adapter('Grant').upsert(id, { jti: id, accountId: 'ada' }, 60)
+      }
+      await artifacts.adapter('RefreshToken').upsert('r', { jti: 'r', grantId: 'g' }, 60)
+      await artifacts.adapter('RefreshToken').consume('r')
+      await assert.rejects(artifacts.adapter('RefreshToken').consume('r'))
+      assert.equal(await artifacts.adapter('Grant').find('g'), undefined)
+      assert.ok(await artifacts.adapter('Grant').find('h'))
+    })
+
     test('are gone when they are destroyed', async ({ artifacts, other }) => {
       await artifacts.adapter('AccessToken').upsert('id', { jti: 'id' }, 60)
       await other.adapter('AccessToken').destroy('id')
