@@ -8,7 +8,8 @@ import { environmentProtector, fileProtector, openSealer } from './keys/protecto
 import type { Sealer } from './keys/seal.ts'
 import type { ArtifactStore } from './store/artifact-store.ts'
 import { type ClientStore, createClientStore } from './store/clients.ts'
-import { migrate, openDatabase } from './store/database.ts'
+import { openDatabase } from './store/database.ts'
+import { migrate } from './store/migrate.ts'
 import { openArtifacts } from './store/open-artifacts.ts'
 import { openKeyStore } from './store/open-key-store.ts'
 import { createSqlAccounts, createSqlConsents } from './store/sql-accounts.ts'
@@ -32,7 +33,7 @@ export interface Stores {
 export async function openStores(config: Config, clock: Clock): Promise<Stores> {
   const opened = new AsyncDisposableStack()
   try {
-    const dataSource = await openDatabase(config.database.url)
+    const dataSource = await openDatabase(config.database)
     opened.defer(() => dataSource.destroy())
     await migrate(dataSource)
     const keys = await openKeyStore(config.keyStore, dataSource)

@@ -47,23 +47,22 @@ export function addDb(program: Command, context: Context): void {
     )
 }
 
-type DatabaseModule = typeof import('../store/database.ts')
-type Database = Awaited<ReturnType<DatabaseModule['openDatabase']>>
+type MigrateModule = typeof import('../store/migrate.ts')
+type Database = Parameters<MigrateModule['migrate']>[0]
 
 /** The database as it is; a session (`session.ts`) would migrate it first. */
 async function withDatabase(
   program: Command,
   context: Context,
-  work: (database: Database, module: DatabaseModule) => Promise<void>,
+  work: (database: Database, module: MigrateModule) => Promise<void>,
   { mayCreate = false } = {},
 ): Promise<void> {
   const config = loadCommandConfig(program, context)
   if (!mayCreate) await assertDatabase(config)
-  const { url } = config.database
-  const module = await import('../store/database.ts')
-  const database = await module.openDatabase(url)
+  const { openDatabase } = await import('../store/database.ts')
+  const database = await openDatabase(config.database)
   try {
-    await work(database, module)
+    await work(database, await import('../store/migrate.ts'))
   } finally {
     await database.destroy()
   }

@@ -49,12 +49,28 @@ export async function withSession<T>(
  * would look like lost keys.
  * @throws NotFound
  */
-export async function assertDatabase({ database: { url } }: Config): Promise<void> {
-  const { sqlitePath } = await import('../store/database.ts')
-  const path = sqlitePath(url)
-  if (existsSync(path)) return
+export async function assertDatabase({ database }: Config): Promise<void> {
+  const place = await placeWithoutDatabase(database)
+  if (place === undefined) return
   throw new NotFound(
-    `There is no database at ${path} (database.url). The first start of the server makes it, or ` +
+    `There is no database at ${place} (database.url). The first start of the server makes it, or ` +
       'keyturn db migrate. If there should be one: is this its directory, and its configuration?',
   )
+}
+
+/** Where there should be a database and is none: no file, or a server without Keyturn's tables. */
+async function placeWithoutDatabase(settings: Config['database']): Promise<string | undefined> {
+  const { engineOf, shownUrl } = await import('../store/server-url.ts')
+  const { openDatabase, sqlitePath } = await import('../store/database.ts')
+  if (engineOf(settings.url) === 'better-sqlite3') {
+    const path = sqlitePath(settings.url)
+    return existsSync(path) ? undefined : path
+  }
+  const { hasTables } = await import('../store/migrate.ts')
+  const dataSource = await openDatabase(settings)
+  try {
+    return (await hasTables(dataSource)) ? undefined : shownUrl(settings.url)
+  } finally {
+    await dataSource.destroy()
+  }
 }

@@ -16,6 +16,11 @@ export interface ArtifactStore {
    * @throws StoreUnavailable
    */
   forget(owner: 'accountId' | 'clientId', id: string): Promise<void>
+  /**
+   * A client was added, changed or removed: the next look-up asks the database. Where nobody says
+   * so, a node knows it within CLIENT_CACHE seconds (`sql-artifacts.ts`).
+   */
+  forgetClients(): void
   close(): Promise<void>
 }
 

@@ -2,6 +2,7 @@ import { type DataSource, In, Not } from 'typeorm'
 import type { Clock } from '../clock.ts'
 import type { ArtifactStore } from './artifact-store.ts'
 import { attempt } from './failures.ts'
+import { insertNew } from './insert-new.ts'
 import { type ClientRow, clientSchema, consentSchema } from './schema.ts'
 
 /** OAuth client metadata (RFC 7591, section 2). */
@@ -34,7 +35,7 @@ export interface ClientStore {
 
 export interface ClientStoreOptions {
   readonly dataSource: DataSource
-  readonly artifacts: Pick<ArtifactStore, 'forget'>
+  readonly artifacts: Pick<ArtifactStore, 'forget' | 'forgetClients'>
   readonly clock: Clock
 }
 
@@ -67,14 +68,18 @@ export function createClientStore(options: ClientStoreOptions): ClientStore {
       attempt('add a client', async () => {
         const row = toRow(metadata, 'operator')
         const known = await clients.existsBy({ id: row.id })
-        if (!known) await clients.createQueryBuilder().insert().values(row).orIgnore().execute()
-        return !known
+        if (known) return false
+        await insertNew(dataSource, clientSchema, row)
+        artifacts.forgetClients()
+        return clients.existsBy({ id: row.id, metadata: row.metadata })
       }),
     remove: (id) =>
       attempt('remove a client', async () => {
         // The client last: what is done again because the database was busy then ends the same.
         await forget(id)
-        return (await clients.delete({ id })).affected === 1
+        const { affected } = await clients.delete({ id })
+        artifacts.forgetClients()
+        return affected === 1
       }),
     replaceConfigured: (configured) =>
       attempt('write the configured clients', async () => {
@@ -91,6 +96,7 @@ export function createClientStore(options: ClientStoreOptions): ClientStore {
           if (known?.source === row.source && known.metadata === row.metadata) continue
           await clients.upsert(row, ['id'])
         }
+        artifacts.forgetClients()
       }),
     idTokenAlgorithms: () =>
       attempt('read the algorithms of clients', () =>

@@ -19,6 +19,7 @@ export function createLookUp<T extends ObjectLiteral>(
   const sql = `SELECT ${names} FROM ${driver.escape(tableName)} WHERE ${where.join(' AND ')}`
 
   return async (...values) => {
+    if (!values.every(isStorable)) return undefined
     const rows: Record<string, unknown>[] = await dataSource.query(sql, [...values])
     const row = rows[0]
     if (!row) return undefined
@@ -28,4 +29,9 @@ export function createLookUp<T extends ObjectLiteral>(
     ])
     return Object.fromEntries(properties)
   }
+}
+
+/** PostgreSQL stores no NUL and rejects a query with one, which anybody can type. */
+export function isStorable(text: string): boolean {
+  return !text.includes('\0')
 }

@@ -1,9 +1,9 @@
 import type { Clock } from '../clock.ts'
 import type { ArtifactStore } from './artifact-store.ts'
-import { openSqliteArtifacts } from './sqlite-artifacts.ts'
+import { engineOf, type ServerSettings, shareConnections } from './server-url.ts'
 
 export interface ArtifactSettings {
-  readonly database: { readonly url: string }
+  readonly database: ServerSettings
 }
 
 /**
@@ -14,5 +14,18 @@ export async function openArtifacts(
   { database }: ArtifactSettings,
   clock: Clock,
 ): Promise<ArtifactStore> {
-  return openSqliteArtifacts(database.url, clock)
+  const engine = engineOf(database.url)
+  if (engine === 'better-sqlite3') {
+    const { openSqliteArtifacts } = await import('./sqlite-artifacts.ts')
+    return openSqliteArtifacts(database.url, clock)
+  }
+  const connections = shareConnections(database.connections).artifacts
+  const settings = { ...database, connections }
+  const { createSqlArtifacts } = await import('./sql-artifacts.ts')
+  if (engine === 'mysql') {
+    const { openMysqlArtifacts } = await import('./mysql-artifacts.ts')
+    return createSqlArtifacts(openMysqlArtifacts(settings), clock)
+  }
+  const { openPostgresArtifacts } = await import('./postgres-artifacts.ts')
+  return createSqlArtifacts(openPostgresArtifacts(settings), clock)
 }

@@ -1,14 +1,20 @@
-import { EntitySchema, type ValueTransformer } from 'typeorm'
+import {
+  type DataSource,
+  EntitySchema,
+  type EntitySchemaColumnOptions,
+  type ValueTransformer,
+} from 'typeorm'
 import type { Account, Consent } from '../accounts/account-store.ts'
 import type { SerializedKey } from '../keys/key-store.ts'
+import { isText, textCollation, textType } from './migrations/portable.ts'
 
 /**
  * The tables, as TypeORM sees them. What really creates them are the migrations; a test holds the
- * two together. Types are those that SQLite, PostgreSQL and MariaDB share.
+ * two together. `schemasFor` says how each engine differs.
  */
 
-/** 64-bit columns come back as text from some drivers. */
-const seconds: ValueTransformer = { to: (value: number) => value, from: Number }
+/** 64-bit columns, as every integer of CockroachDB, come back as text from some drivers. */
+const integer: ValueTransformer = { to: (value: number) => value, from: Number }
 
 const json: ValueTransformer = {
   to: (value: unknown) => JSON.stringify(value),
@@ -19,13 +25,13 @@ export const keySchema = new EntitySchema<SerializedKey>({
   name: 'ring_key',
   columns: {
     id: { type: 'varchar', length: 64, primary: true },
-    version: { type: 'integer' },
+    version: { type: 'integer', transformer: integer },
     ring: { type: 'varchar', length: 40 },
-    generation: { type: 'integer' },
+    generation: { type: 'integer', transformer: integer },
     algorithm: { type: 'varchar', length: 20 },
-    created: { type: 'bigint', transformer: seconds },
-    activatesAt: { name: 'activates_at', type: 'bigint', transformer: seconds },
-    retention: { type: 'bigint', transformer: seconds },
+    created: { type: 'bigint', transformer: integer },
+    activatesAt: { name: 'activates_at', type: 'bigint', transformer: integer },
+    retention: { type: 'bigint', transformer: integer },
     isX509Certificate: { name: 'is_x509_certificate', type: 'boolean' },
     data: { type: 'text' },
     dataProtected: { name: 'data_protected', type: 'boolean' },
@@ -49,7 +55,7 @@ export const keyEventSchema = new EntitySchema<KeyEventRow>({
     id: { type: 'varchar', length: 160, primary: true },
     ring: { type: 'varchar', length: 40 },
     type: { type: 'varchar', length: 20 },
-    at: { name: 'recorded_at', type: 'bigint', transformer: seconds },
+    at: { name: 'recorded_at', type: 'bigint', transformer: integer },
     body: { type: 'text' },
   },
 })
@@ -72,7 +78,7 @@ export const clientSchema = new EntitySchema<ClientRow>({
     metadata: { type: 'text' },
     idTokenAlgorithm: { name: 'id_token_algorithm', type: 'varchar', length: 20 },
     source: { type: 'varchar', length: 10 },
-    updatedAt: { name: 'updated_at', type: 'bigint', transformer: seconds },
+    updatedAt: { name: 'updated_at', type: 'bigint', transformer: integer },
   },
   indices: [{ name: 'client_id_token_algorithm', columns: ['idTokenAlgorithm'] }],
 })
@@ -89,8 +95,8 @@ export const accountSchema = new EntitySchema<Account>({
     isAdministrator: { name: 'is_administrator', type: 'boolean' },
     isDisabled: { name: 'is_disabled', type: 'boolean' },
     mustChangePassword: { name: 'must_change_password', type: 'boolean' },
-    createdAt: { name: 'created_at', type: 'bigint', transformer: seconds },
-    updatedAt: { name: 'updated_at', type: 'bigint', transformer: seconds },
+    createdAt: { name: 'created_at', type: 'bigint', transformer: integer },
+    updatedAt: { name: 'updated_at', type: 'bigint', transformer: integer },
   },
   uniques: [{ name: 'account_username', columns: ['username'] }],
 })
@@ -103,13 +109,13 @@ export const consentSchema = new EntitySchema<Consent>({
     oidcScopes: { name: 'oidc_scopes', type: 'text', transformer: json },
     oidcClaims: { name: 'oidc_claims', type: 'text', transformer: json },
     resourceScopes: { name: 'resource_scopes', type: 'text', transformer: json },
-    updatedAt: { name: 'updated_at', type: 'bigint', transformer: seconds },
+    updatedAt: { name: 'updated_at', type: 'bigint', transformer: integer },
   },
 })
 
 /**
  * What oidc-provider stores and what expires: sessions, codes, tokens, grants, interactions. Read
- * and written with SQL of its own (`sqlite-artifacts.ts`), as it is on the path of every request.
+ * and written with SQL of its own (`sqlite-artifacts.ts`, `sql-artifacts.ts`), as it is on the path of every request.
  */
 export interface ArtifactRow {
   readonly model: string
@@ -131,8 +137,8 @@ export const artifactSchema = new EntitySchema<ArtifactRow>({
     grantId: { name: 'grant_id', type: 'varchar', length: 64, nullable: true },
     uid: { type: 'varchar', length: 64, nullable: true },
     userCode: { name: 'user_code', type: 'varchar', length: 64, nullable: true },
-    consumedAt: { name: 'consumed_at', type: 'bigint', nullable: true, transformer: seconds },
-    expiresAt: { name: 'expires_at', type: 'bigint', nullable: true, transformer: seconds },
+    consumedAt: { name: 'consumed_at', type: 'bigint', nullable: true, transformer: integer },
+    expiresAt: { name: 'expires_at', type: 'bigint', nullable: true, transformer: integer },
   },
   // Each index costs every token a write, so those few records use hold only those.
   withoutRowid: true,
@@ -155,12 +161,12 @@ export const nodeSchema = new EntitySchema<NodeRow>({
   name: 'node',
   columns: {
     id: { type: 'varchar', length: 160, primary: true },
-    seenAt: { name: 'seen_at', type: 'bigint', transformer: seconds },
+    seenAt: { name: 'seen_at', type: 'bigint', transformer: integer },
     body: { type: 'text' },
   },
 })
 
-export const schemas = [
+const SCHEMAS = [
   keySchema,
   keyEventSchema,
   clientSchema,
@@ -169,3 +175,28 @@ export const schemas = [
   artifactSchema,
   nodeSchema,
 ]
+
+/**
+ * The schemas as a database of this type has them. Those above name them to a repository.
+ * @param type of TypeORM
+ */
+export function schemasFor(type: DataSource['options']['type']): readonly EntitySchema[] {
+  const collation = textCollation(type)
+  return SCHEMAS.map(({ options }) => {
+    const columns = Object.entries<EntitySchemaColumnOptions | undefined>(options.columns)
+    return new EntitySchema<unknown>({
+      ...options,
+      columns: Object.fromEntries(
+        columns.map(([name, column]) => {
+          // They are the names and columns of one schema; none of them is missing.
+          const { type: of, ...more } = column as EntitySchemaColumnOptions
+          const isTextual = isText(of) && collation
+          return [
+            name,
+            { ...more, type: textType(type, of as string), ...(isTextual && { collation }) },
+          ]
+        }),
+      ),
+    } as never)
+  })
+}

@@ -1,6 +1,7 @@
 import type { DataSource } from 'typeorm'
 import type { AccountStore, ConsentStore } from '../accounts/account-store.ts'
 import { attempt } from './failures.ts'
+import { insertNew } from './insert-new.ts'
 import { createLookUp } from './look-up.ts'
 import { accountSchema, consentSchema } from './schema.ts'
 
@@ -16,7 +17,7 @@ export function createSqlAccounts(dataSource: DataSource): AccountStore {
     add: (account) =>
       attempt('add an account', async () => {
         const row = { ...account, username: account.username.toLowerCase() }
-        await accounts.createQueryBuilder().insert().values(row).orIgnore().execute()
+        await insertNew(dataSource, accountSchema, row)
         return accounts.existsBy({ id: row.id, username: row.username })
       }),
     update: (account) =>

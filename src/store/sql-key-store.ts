@@ -2,10 +2,18 @@ import type { DataSource } from 'typeorm'
 import { Refused } from '../errors.ts'
 import type { KeyStore } from '../keys/key-store.ts'
 import { attempt } from './failures.ts'
+import { insertNew } from './insert-new.ts'
 import { parseKeyEvent } from './records.ts'
 import { keyEventSchema, keySchema } from './schema.ts'
 
-/** A KeyStore in the tables `ring_key` and `key_event`. */
+/**
+ * A KeyStore in the tables `ring_key` and `key_event`.
+ *
+ * An erased or deleted key is gone from SQLite's file at once. PostgreSQL keeps the old version of a
+ * row until autovacuum has passed and its pages are written again, InnoDB until purge has, and
+ * backups and logs for replicas keep it longer. What lingers there is sealed under the
+ * key-encryption key like the row itself was.
+ */
 export function createSqlKeyStore(dataSource: DataSource): KeyStore {
   const keys = dataSource.getRepository(keySchema)
   const events = dataSource.getRepository(keyEventSchema)
@@ -20,7 +28,8 @@ export function createSqlKeyStore(dataSource: DataSource): KeyStore {
     addKey: (key) =>
       attempt(`add a key to ring ${key.ring}`, async () => {
         const { ring, generation } = key
-        await keys.createQueryBuilder().insert().values(key).orIgnore().execute()
+        await insertNew(dataSource, keySchema, key)
+        // A statement of its own, so it sees whoever was first in any isolation.
         const row = await keys.findOneBy({ ring, generation })
         if (!row) throw new Refused(`Key ${key.id} is stored already.`)
         return row
@@ -41,7 +50,7 @@ export function createSqlKeyStore(dataSource: DataSource): KeyStore {
           const { id, ring, type, at } = event
           return { id, ring, type, at, body: JSON.stringify(event) }
         })
-        await events.createQueryBuilder().insert().values(rows).orIgnore().execute()
+        await insertNew(dataSource, keyEventSchema, rows)
       }),
   }
 }

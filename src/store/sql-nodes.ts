@@ -9,7 +9,6 @@ const TIME: Readonly<Record<string, string>> = {
   postgres: 'SELECT extract(epoch FROM clock_timestamp())::float8 AS now',
   cockroachdb: 'SELECT extract(epoch FROM clock_timestamp())::float8 AS now',
   mysql: 'SELECT UNIX_TIMESTAMP(SYSDATE(6)) AS now',
-  mariadb: 'SELECT UNIX_TIMESTAMP(SYSDATE(6)) AS now',
 }
 
 /** A NodeStore in the table `node`. */

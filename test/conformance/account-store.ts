@@ -70,6 +70,23 @@ export function testAccountStore(
       assert.equal(await accounts.isEmpty(), true)
     })
 
+    it('compares user names byte for byte otherwise', async () => {
+      const usernames = ['ada', 'ada ', 'adá', 'ada\u0301', ' ada']
+      for (const username of usernames) {
+        assert.equal(
+          await accounts.add(createAccount({ username })),
+          true,
+          JSON.stringify(username),
+        )
+      }
+      for (const username of usernames) {
+        assert.equal((await accounts.findByUsername(username))?.username, username)
+      }
+      for (const username of ['ada  ', 'àda', 'ada\0', '\0']) {
+        assert.equal(await accounts.findByUsername(username), undefined)
+      }
+    })
+
     it('treats a user name as text, not as a pattern or a query', async () => {
       await accounts.add(createAccount({ username: 'ada' }))
       for (const username of ['a%', 'a_a', '%', "ada' OR '1'='1"])

@@ -93,6 +93,62 @@ export function testArtifacts(name: string, open: () => Promise<ArtifactsUnderTe
       assert.equal(await artifacts.adapter('AccessToken').find('a'), undefined)
     })
 
+    test('consumed by two at once take their grant down, so that tokens saved later are useless', async ({
+      artifacts,
+    }) => {
+      for (const id of ['g', 'h']) {
+        await artifacts.adapter('Grant').upsert(id, { jti: id, accountId: 'ada' }, 60)
+      }
+      await artifacts.adapter('RefreshToken').upsert('r', { jti: 'r', grantId: 'g' }, 60)
+      await artifacts.adapter('RefreshToken').consume('r')
+      await assert.rejects(artifacts.adapter('RefreshToken').consume('r'))
+      assert.equal(await artifacts.adapter('Grant').find('g'), undefined)
+      assert.ok(await artifacts.adapter('Grant').find('h'))
+    })
+
+    test('saved twice at once are one, and consumed if one of them was', async ({ artifacts }) => {
+      const codes = artifacts.adapter('AuthorizationCode')
+      await Promise.all([
+        codes.upsert('c', { jti: 'c', consumed: 1, accountId: 'first' }, 60),
+        codes.upsert('c', { jti: 'c', accountId: 'second' }, 60),
+      ])
+      const found = await codes.find('c')
+      assert.ok(found?.consumed)
+      assert.equal(found.accountId, 'second')
+    })
+
+    test('of many requests at once are each what was asked for', async ({ artifacts, other }) => {
+      const ids = Array.from({ length: 300 }, (_, i) => `${i}`)
+      const models = ['AccessToken', 'RefreshToken', 'Session']
+      const modelOf = (id: string) => models[Number(id) % models.length] ?? ''
+      await Promise.all(
+        ids.map((id, i) =>
+          (i % 2 ? artifacts : other).adapter(modelOf(id)).upsert(id, { jti: id, uid: id }, 60),
+        ),
+      )
+      const asked = [...ids, ...ids, 'unknown']
+      const found = await Promise.all(asked.map((id) => artifacts.adapter(modelOf(id)).find(id)))
+      assert.deepEqual(
+        found.map((payload) => payload?.jti),
+        [...ids, ...ids, undefined],
+      )
+    })
+
+    test('can be long and hold any character', async ({ artifacts, other }) => {
+      const payload = { jti: 'id', request: '\0 \ud83d\udd11 \\ " \' '.repeat(10_000) }
+      await artifacts.adapter('PushedAuthorizationRequest').upsert('id', payload, 60)
+      assert.deepEqual(await other.adapter('PushedAuthorizationRequest').find('id'), payload)
+    })
+
+    test('are not found by what nobody could have saved', async ({ artifacts }) => {
+      await artifacts.adapter('DeviceCode').upsert('d', { jti: 'd', userCode: 'ABCD' }, 60)
+      for (const userCode of ['abcd', 'ABCD ', 'ABCD\0', '', '%']) {
+        assert.equal(await artifacts.adapter('DeviceCode').findByUserCode(userCode), undefined)
+      }
+      assert.equal(await artifacts.adapter('Session').findByUid('\0'), undefined)
+      assert.equal(await artifacts.adapter('AccessToken').find('\0'), undefined)
+    })
+
     test('are gone when they are destroyed', async ({ artifacts, other }) => {
       await artifacts.adapter('AccessToken').upsert('id', { jti: 'id' }, 60)
       await other.adapter('AccessToken').destroy('id')
@@ -111,6 +167,21 @@ export function testArtifacts(name: string, open: () => Promise<ArtifactsUnderTe
       assert.equal(await artifacts.adapter('RefreshToken').find('r'), undefined)
       assert.equal(await artifacts.adapter('AccessToken').find('a'), undefined)
       assert.ok(await artifacts.adapter('RefreshToken').find('other'))
+    })
+
+    test('of a person or a client that is removed are gone, and others stay', async ({
+      artifacts,
+    }) => {
+      const tokens = artifacts.adapter('AccessToken')
+      await tokens.upsert('one', { jti: 'one', accountId: 'ada_1', clientId: 'shop' }, 60)
+      await tokens.upsert('two', { jti: 'two', accountId: 'ada-1', clientId: 'shop' }, 60)
+      await tokens.upsert('three', { jti: 'three', accountId: 'ada-1', clientId: 'other' }, 60)
+      await artifacts.forget('accountId', 'ada_1')
+      assert.equal(await tokens.find('one'), undefined)
+      assert.ok(await tokens.find('two'))
+      await artifacts.forget('clientId', 'shop')
+      assert.equal(await tokens.find('two'), undefined)
+      assert.ok(await tokens.find('three'))
     })
 
     test('that may be seen once are saved by one of many requests, and again after they expired', async ({

@@ -144,8 +144,21 @@ export function testKeyStore(name: string, open: () => Promise<KeyStoreUnderTest
       assert.equal((await store.load()).events.length, 1)
     })
 
+    test('tells kids and rings apart byte for byte', async ({ store, other }) => {
+      const keys = ['a', 'A', 'a ', 'á'].flatMap((id, i) => [
+        serializedKey(1, { id, ring: `ring ${id}` }),
+        serializedKey(i + 1, { id: `${id}-${i}` }),
+      ])
+      for (const key of keys) assert.deepEqual(await store.addKey(key), key)
+      await other.eraseKey({ ...serializedKey(1), id: 'a', data: 'public' })
+      await other.removeKey('A')
+      const ids = (await store.load()).keys.map(({ id, data }) => (data === 'public' ? '!' : id))
+      const rest = ['!', 'a ', 'á', 'a-0', 'A-1', 'a -2', 'á-3']
+      assert.deepEqual(ids.toSorted(), rest.toSorted())
+    })
+
     test('takes a sealed key of any size a JWK can have', async ({ store }) => {
-      const key = serializedKey(1, { data: 'x'.repeat(20_000) })
+      const key = serializedKey(1, { data: 'x'.repeat(100_000) })
       await store.addKey(key)
       assert.deepEqual((await store.load()).keys, [key])
     })

@@ -1,20 +1,17 @@
-import { type MigrationInterface, type QueryRunner, Table } from 'typeorm'
+import type { MigrationInterface, QueryRunner } from 'typeorm'
+import { column, createTables, primary, varchar } from './portable.ts'
 
 /** Nodes tell of themselves. */
 export class Nodes0002 implements MigrationInterface {
   readonly name = 'Nodes1700000000002'
 
   async up(runner: QueryRunner): Promise<void> {
-    await runner.createTable(
-      new Table({
-        name: 'node',
-        columns: [
-          { name: 'id', type: 'varchar', length: '160', isPrimary: true },
-          { name: 'seen_at', type: 'bigint' },
-          { name: 'body', type: 'text' },
-        ],
-      }),
-    )
+    const columns = [
+      varchar('id', 160, primary),
+      column('seen_at', 'bigint'),
+      column('body', 'text'),
+    ]
+    await createTables(runner, [{ name: 'node', columns }])
   }
 
   async down(): Promise<void> {

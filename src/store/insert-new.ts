@@ -1,0 +1,28 @@
+import type { DataSource, EntitySchema, ObjectLiteral } from 'typeorm'
+
+/**
+ * Inserts rows in one statement, each unless one with the same key is there: that, and no other
+ * error, is let pass. TypeORM's `orIgnore` is INSERT IGNORE in MySQL, which also cuts off what is
+ * too long and drops what violates another rule.
+ */
+export async function insertNew<T extends ObjectLiteral>(
+  dataSource: DataSource,
+  schema: EntitySchema<T>,
+  rows: T | readonly T[],
+): Promise<void> {
+  if (Array.isArray(rows) && rows.length === 0) return
+  // TypeORM only reads them.
+  const insert = dataSource
+    .createQueryBuilder()
+    .insert()
+    .into(schema)
+    .values(rows as T | T[])
+  if (dataSource.options.type !== 'mysql') {
+    await insert.orIgnore().execute()
+    return
+  }
+  const [primary] = dataSource.getMetadata(schema).primaryColumns
+  const column = dataSource.driver.escape(primary?.databaseName ?? 'id')
+  const [sql, parameters] = insert.getQueryAndParameters()
+  await dataSource.query(`${sql} ON DUPLICATE KEY UPDATE ${column} = ${column}`, parameters)
+}

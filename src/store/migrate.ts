@@ -1,0 +1,130 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { type DataSource, MigrationExecutor, type QueryRunner } from 'typeorm'
+import { MIGRATIONS_TABLE } from './database.ts'
+import { attempt } from './failures.ts'
+import { waitForever } from './impatience.ts'
+
+/** How often, and after how many milliseconds, a migration is tried again while another process migrates. */
+const MIGRATION_RETRIES = 20
+const MIGRATION_PAUSE = 100
+
+/** Names the lock of PostgreSQL under which migrations run: the letters of "keyt". */
+const POSTGRES_LOCK = 0x6b657974
+
+/**
+ * Brings the schema up to date. Any number of processes may try at once, each migration is applied
+ * once, and one that is killed half-way leaves nothing that the next one cannot go on from:
+ *
+ * - SQLite, CockroachDB: each migration is a transaction; one process wins, the others try again
+ *   and find it done.
+ * - PostgreSQL: all in one transaction, which holds a lock; the others wait for it.
+ * - MariaDB, MySQL: they commit each statement that changes the schema at once, so migrations are
+ *   made of steps that can be done again, under a lock that ends with its connection.
+ * @returns the names of the migrations that this process applied
+ * @throws StoreUnavailable
+ */
+export async function migrate(dataSource: DataSource): Promise<readonly string[]> {
+  const status = await migrationStatus(dataSource)
+  if (status.every((migration) => migration.applied)) return []
+  return attempt('migrate the database', async () => {
+    for (let left = MIGRATION_RETRIES; ; left--) {
+      try {
+        return await migrateOnce(dataSource)
+      } catch (error) {
+        if (left === 0) throw error
+        await delay(MIGRATION_PAUSE)
+      }
+    }
+  })
+}
+
+async function migrateOnce(dataSource: DataSource): Promise<readonly string[]> {
+  const runner = dataSource.createQueryRunner()
+  try {
+    switch (dataSource.options.type) {
+      case 'postgres':
+        return await migratePostgres(runner)
+      case 'mysql':
+        return await migrateMysql(runner)
+      default:
+        return await applyPending(runner, 'each')
+    }
+  } finally {
+    await runner.release()
+  }
+}
+
+async function migratePostgres(runner: QueryRunner): Promise<readonly string[]> {
+  // A large table may take its time, and so may another process that has the lock.
+  waitForever(await runner.connect())
+  await runner.startTransaction()
+  try {
+    await runner.query('SET LOCAL statement_timeout = 0')
+    await runner.query(`SELECT pg_advisory_xact_lock(${POSTGRES_LOCK})`)
+    const applied = await applyPending(runner, 'all')
+    await runner.commitTransaction()
+    return applied
+  } catch (error) {
+    // What went wrong first says more; without its connection, the transaction is gone anyway.
+    await runner.rollbackTransaction().catch(() => {})
+    throw error
+  }
+}
+
+async function migrateMysql(runner: QueryRunner): Promise<readonly string[]> {
+  const connection = await runner.connect()
+  try {
+    waitForever(connection)
+    await runner.query(
+      'SET SESSION innodb_lock_wait_timeout = DEFAULT /*M! , max_statement_time = 0 */',
+    )
+    // Its name is the server's, not the database's.
+    const sql = "SELECT GET_LOCK(SHA1(CONCAT('keyturn/', DATABASE())), 1) AS locked"
+    while (Number((await runner.query(sql))[0].locked) !== 1);
+    return await applyPending(runner, 'none')
+  } finally {
+    // Ends the lock and the session without limits.
+    connection.destroy()
+  }
+}
+async function applyPending(
+  runner: QueryRunner,
+  transaction: MigrationExecutor['transaction'],
+): Promise<readonly string[]> {
+  const executor = new MigrationExecutor(runner.dataSource, runner)
+  executor.transaction = transaction
+  const applied = await executor.executePendingMigrations()
+  return applied.map((migration) => migration.name)
+}
+
+/** Does the database have Keyturn's tables, or is it empty or somebody else's? */
+export async function hasTables(dataSource: DataSource): Promise<boolean> {
+  return attempt('look for the tables of Keyturn', async () => {
+    const runner = dataSource.createQueryRunner()
+    try {
+      return await runner.hasTable(MIGRATIONS_TABLE)
+    } finally {
+      await runner.release()
+    }
+  })
+}
+
+export interface MigrationStatus {
+  readonly name: string
+  readonly applied: boolean
+}
+
+/**
+ * Every migration this version knows and whether the database has it. What a newer version did to
+ * the database is none of ours: migrations only add what older versions can do without.
+ */
+export async function migrationStatus(dataSource: DataSource): Promise<readonly MigrationStatus[]> {
+  const isKnown = await hasTables(dataSource)
+  return attempt('read the migrations of the database', async () => {
+    const rows: { name: string }[] = isKnown
+      ? await dataSource.query(`SELECT name FROM ${MIGRATIONS_TABLE}`)
+      : []
+    const done = new Set(rows.map((row) => row.name))
+    return dataSource.migrations.map(({ name = '' }) => ({ name, applied: done.has(name) }))
+  })
+}

@@ -1,0 +1,95 @@
+import { type QueryRunner, Table, type TableColumnOptions, type TableIndexOptions } from 'typeorm'
+
+/**
+ * Tables that are the same in every engine, for migrations. Text compares byte for byte: 'a', 'A'
+ * and 'a ' are three ids. SQLite and CockroachDB do so by themselves.
+ */
+
+export interface PortableTable {
+  readonly name: string
+  readonly columns: readonly TableColumnOptions[]
+  readonly uniques?: readonly { readonly name: string; readonly columnNames: string[] }[]
+  readonly indices?: readonly TableIndexOptions[]
+  readonly withoutRowid?: boolean
+}
+
+export function varchar(
+  name: string,
+  length: number,
+  more: Partial<TableColumnOptions> = {},
+): TableColumnOptions {
+  return { name, type: 'varchar', length: String(length), ...more }
+}
+
+export function column(
+  name: string,
+  type: 'integer' | 'bigint' | 'boolean' | 'text',
+  more: Partial<TableColumnOptions> = {},
+): TableColumnOptions {
+  return { name, type, ...more }
+}
+
+export const primary = { isPrimary: true }
+export const nullable = { isNullable: true }
+
+/**
+ * Makes tables. Where statements that change the schema take part in no transaction (MySQL,
+ * MariaDB) a table that is there already was made by an attempt that was cut off: each is made by
+ * one statement, whole or not at all.
+ */
+export async function createTables(
+  runner: QueryRunner,
+  tables: readonly PortableTable[],
+): Promise<void> {
+  const { type } = runner.dataSource.options
+  const isMysql = type === 'mysql'
+  const collation = isMysql ? await mysqlCollation(runner) : textCollation(type)
+  for (const { columns, uniques = [], indices = [], ...table } of tables) {
+    await runner.createTable(
+      new Table({
+        ...table,
+        columns: columns.map((options) => ({
+          ...options,
+          type: textType(type, options.type),
+          ...(isText(options.type) && collation && { collation }),
+        })),
+        // MySQL has no constraints that are not indices, and no indices of some rows only.
+        uniques: isMysql ? [] : [...uniques],
+        indices: isMysql
+          ? [
+              ...uniques.map((unique) => ({ ...unique, isUnique: true })),
+              ...indices.map(({ where: _, ...index }) => index),
+            ]
+          : [...indices],
+      }),
+      isMysql,
+    )
+  }
+}
+
+/** How the engine calls text of any length; MySQL's `text` ends at 64 KiB, `mediumtext` at 16 MiB. */
+export function textType(engine: string, type: string): string {
+  return engine === 'mysql' && type === 'text' ? 'mediumtext' : type
+}
+
+/** The collation of text columns that must be named, apart from MySQL's (`mysqlCollation`). */
+export function textCollation(engine: string): string | undefined {
+  // That of the database sorts by the words of some language, differently on each machine.
+  return engine === 'postgres' ? 'C' : undefined
+}
+
+export function isText(type: unknown): boolean {
+  return type === 'varchar' || type === 'text'
+}
+
+/** Default collations ignore case and spaces at the end; MariaDB and MySQL call theirs differently. */
+async function mysqlCollation(runner: QueryRunner): Promise<string> {
+  const rows: { name: string }[] = await runner.query(
+    `SELECT collation_name AS name FROM information_schema.collations
+     WHERE collation_name IN ('utf8mb4_nopad_bin', 'utf8mb4_0900_bin')
+     ORDER BY collation_name DESC`,
+  )
+  const [found] = rows
+  if (!found) throw new Error('MariaDB 10.6 or MySQL 8.0.17, or later, is needed')
+  return found.name
+}

@@ -1,0 +1,118 @@
+import type { ResultSetHeader, RowDataPacket } from 'mysql2'
+import type { ArtifactTable } from './artifact-table.ts'
+import { isDuplicate } from './failures.ts'
+import { createMysqlPool, mysqlOptions } from './mysql-pool.ts'
+import type { ServerSettings } from './server-url.ts'
+
+/** Most records in one statement. */
+const BATCH = 64
+
+const COLUMNS = '(model, id, payload, grant_id, uid, user_code, consumed_at, expires_at)'
+
+/**
+ * The table `artifact` in MariaDB and MySQL. How durable a commit is cannot be chosen for a session:
+ * with innodb_flush_log_at_trx_commit=1, which keys need, each statement waits for a flush of the
+ * log, so the batches matter here most.
+ */
+export function openMysqlArtifacts(settings: ServerSettings): ArtifactTable {
+  const pool = createMysqlPool(mysqlOptions(settings)).promise()
+  const read = async <Row>(sql: string, values: Value[]) =>
+    (await pool.execute<(Row & RowDataPacket)[]>(sql, values))[0]
+  const write = async (sql: string, values: Value[]) =>
+    (await pool.execute<ResultSetHeader>(sql, values))[0].affectedRows
+  const findBy = (where: string, values: Value[]) =>
+    read<Row>(
+      `SELECT model, id, payload, consumed_at AS consumedAt FROM artifact WHERE ${where}`,
+      values,
+    )
+
+  return {
+    // A statement is prepared for a number of records, so their numbers are few: powers of two.
+    batch: (waiting) => Math.min(BATCH, 2 ** Math.floor(Math.log2(waiting))),
+    find: (keys) =>
+      findBy(
+        `(model, id) IN (${repeat('(?, ?)', keys.length)})`,
+        keys.flatMap(({ model, id }) => [model, id]),
+      ),
+    findBy: async (column, model, value) =>
+      (await findBy(`${column} = ? AND model = ?`, [value, model]))[0],
+    upsert: async (records) => {
+      await write(
+        `INSERT INTO artifact ${COLUMNS} VALUES ${repeat('(?, ?, ?, ?, ?, ?, ?, ?)', records.length)}
+         ON DUPLICATE KEY UPDATE
+           payload = VALUES(payload), grant_id = VALUES(grant_id), uid = VALUES(uid),
+           user_code = VALUES(user_code), expires_at = VALUES(expires_at),
+           consumed_at = COALESCE(consumed_at, VALUES(consumed_at))`,
+        records.flatMap((record) => [
+          record.model,
+          record.id,
+          record.payload,
+          record.grantId,
+          record.uid,
+          record.userCode,
+          record.consumedAt,
+          record.expiresAt,
+        ]),
+      )
+    },
+    // Two statements: ON DUPLICATE KEY UPDATE does not say which of the two it did.
+    insertOnce: async ({ model, id, payload, expiresAt }, now) => {
+      try {
+        await write('INSERT INTO artifact (model, id, payload, expires_at) VALUES (?, ?, ?, ?)', [
+          model,
+          id,
+          payload,
+          expiresAt,
+        ])
+        return true
+      } catch (error) {
+        if (!isDuplicate(error)) throw error
+      }
+      const sql = `UPDATE artifact SET payload = ?, expires_at = ?
+        WHERE model = ? AND id = ? AND expires_at < ?`
+      return (await write(sql, [payload, expiresAt, model, id, now])) === 1
+    },
+    consume: async ({ model, id }, now) => {
+      const sql = `UPDATE artifact SET consumed_at = ?
+        WHERE model = ? AND id = ? AND consumed_at IS NULL`
+      return (await write(sql, [now, model, id])) === 1
+    },
+    grantOf: async ({ model, id }) => {
+      const sql = 'SELECT grant_id AS grantId FROM artifact WHERE model = ? AND id = ?'
+      return (await read<{ grantId: string | null }>(sql, [model, id]))[0]?.grantId ?? undefined
+    },
+    destroy: async ({ model, id }) => {
+      await write('DELETE FROM artifact WHERE model = ? AND id = ?', [model, id])
+    },
+    revoke: async (grantIds) => {
+      const marks = repeat('?', grantIds.length)
+      await write(`DELETE FROM artifact WHERE grant_id IN (${marks})`, [...grantIds])
+    },
+    forget: async (pattern) => {
+      await write("DELETE FROM artifact WHERE payload LIKE ? ESCAPE '!'", [pattern])
+    },
+    // In one order, so that two nodes that sweep wait for each other and do not deadlock.
+    sweep: (before, limit) =>
+      write('DELETE FROM artifact WHERE expires_at < ? ORDER BY expires_at LIMIT ?', [
+        before,
+        limit,
+      ]),
+    client: async (id) =>
+      (await read<{ metadata: string }>('SELECT metadata FROM client WHERE id = ?', [id]))[0]
+        ?.metadata,
+    close: () => pool.end(),
+  }
+}
+
+type Value = string | number | null
+
+interface Row {
+  readonly model: string
+  readonly id: string
+  readonly payload: string
+  readonly consumedAt: number | null
+}
+
+function repeat(text: string, count: number): string {
+  return Array.from({ length: count }, () => text).join(', ')
+}

@@ -1,0 +1,119 @@
+import type { ArtifactTable } from './artifact-table.ts'
+import { PostgresPool, postgresOptions } from './postgres-pool.ts'
+import { engineOf, type ServerSettings } from './server-url.ts'
+
+/** Most records in one statement: a request waits for all of those it goes with. */
+const BATCH = 200
+
+/**
+ * Settings of each connection to PostgreSQL:
+ *
+ * - synchronous_commit=off: a token waits for no disk flush. After a crash of the server the last
+ *   moments (three times wal_writer_delay, 0.6 s) of sessions and tokens may be gone, and nothing is
+ *   damaged; people sign in again. Keys, clients and people are written durably (`database.ts`).
+ * - Every statement finds its rows by an index. Plans are made once per connection, maybe while
+ *   the table is empty, when reading all of it would look cheaper and soon be ruinous.
+ */
+const SESSION = `SET synchronous_commit = off; SET plan_cache_mode = force_generic_plan;
+  SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off`
+
+const KEYS = 'unnest($1::text[], $2::text[]) AS wanted (model, id)'
+
+/** Statements that each connection prepares once. */
+const SQL = {
+  client: 'SELECT metadata FROM client WHERE id = $1',
+  find: `SELECT artifact.model, artifact.id, payload, consumed_at FROM ${KEYS}
+    JOIN artifact ON artifact.model = wanted.model AND artifact.id = wanted.id`,
+  uid: 'SELECT payload, consumed_at FROM artifact WHERE uid = $2 AND model = $1',
+  user_code: 'SELECT payload, consumed_at FROM artifact WHERE user_code = $2 AND model = $1',
+  upsert: `INSERT INTO artifact
+      (model, id, payload, grant_id, uid, user_code, consumed_at, expires_at)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
+      $7::bigint[], $8::bigint[])
+    ON CONFLICT (model, id) DO UPDATE SET
+      payload = excluded.payload, grant_id = excluded.grant_id, uid = excluded.uid,
+      user_code = excluded.user_code, expires_at = excluded.expires_at,
+      consumed_at = coalesce(artifact.consumed_at, excluded.consumed_at)`,
+  // A proof that was seen is not seen again for the first time until it has expired.
+  insertOnce: `INSERT INTO artifact (model, id, payload, expires_at) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (model, id) DO UPDATE SET
+      payload = excluded.payload, expires_at = excluded.expires_at
+    WHERE artifact.expires_at < $5`,
+  consume: `UPDATE artifact SET consumed_at = $3
+    WHERE model = $1 AND id = $2 AND consumed_at IS NULL`,
+  grantOf: 'SELECT grant_id FROM artifact WHERE model = $1 AND id = $2',
+  destroy: 'DELETE FROM artifact WHERE model = $1 AND id = $2',
+  revoke: 'DELETE FROM artifact WHERE grant_id = ANY ($1::text[])',
+  forget: "DELETE FROM artifact WHERE payload LIKE $1 ESCAPE '!'",
+  // What another node sweeps, and what a request is changing, is left to the next time.
+  sweep: `DELETE FROM artifact WHERE (model, id) IN
+    (SELECT model, id FROM artifact WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)`,
+} as const
+
+/** The table `artifact` in PostgreSQL, and in CockroachDB, which has no such settings and plans by itself. */
+export function openPostgresArtifacts(settings: ServerSettings): ArtifactTable {
+  const isPostgres = engineOf(settings.url) === 'postgres'
+  const pool = new PostgresPool(
+    postgresOptions({ ...settings, ...(isPostgres && { onConnect: SESSION }) }),
+  )
+  const run = <Row extends object = never>(name: keyof typeof SQL, values: unknown[]) =>
+    pool.query<Row>({ name, text: SQL[name], values })
+
+  return {
+    batch: (waiting) => Math.min(waiting, BATCH),
+    find: async (keys) => {
+      const values = [keys.map((key) => key.model), keys.map((key) => key.id)]
+      const { rows } = await run<Row>('find', values)
+      return rows.map(({ model, id, ...row }) => ({ model, id, ...toFound(row) }))
+    },
+    findBy: async (column, model, value) => {
+      const { rows } = await run<Row>(column, [model, value])
+      return rows[0] && toFound(rows[0])
+    },
+    upsert: async (records) => {
+      await run('upsert', [
+        records.map((record) => record.model),
+        records.map((record) => record.id),
+        records.map((record) => record.payload),
+        records.map((record) => record.grantId),
+        records.map((record) => record.uid),
+        records.map((record) => record.userCode),
+        records.map((record) => record.consumedAt),
+        records.map((record) => record.expiresAt),
+      ])
+    },
+    insertOnce: async ({ model, id, payload, expiresAt }, now) => {
+      const { rowCount } = await run('insertOnce', [model, id, payload, expiresAt, now])
+      return rowCount === 1
+    },
+    consume: async ({ model, id }, now) => (await run('consume', [model, id, now])).rowCount === 1,
+    grantOf: async ({ model, id }) => {
+      const { rows } = await run<{ grant_id: string | null }>('grantOf', [model, id])
+      return rows[0]?.grant_id ?? undefined
+    },
+    destroy: async ({ model, id }) => {
+      await run('destroy', [model, id])
+    },
+    revoke: async (grantIds) => {
+      await run('revoke', [grantIds])
+    },
+    forget: async (pattern) => {
+      await run('forget', [pattern])
+    },
+    sweep: async (before, limit) => (await run('sweep', [before, limit])).rowCount ?? 0,
+    client: async (id) => (await run<{ metadata: string }>('client', [id])).rows[0]?.metadata,
+    close: () => pool.end(),
+  }
+}
+
+interface Row {
+  readonly model: string
+  readonly id: string
+  readonly payload: string
+  /** pg gives 64-bit numbers as text. */
+  readonly consumed_at: string | null
+}
+
+function toFound({ payload, consumed_at }: Omit<Row, 'model' | 'id'>) {
+  return { payload, consumedAt: consumed_at === null ? null : Number(consumed_at) }
+}

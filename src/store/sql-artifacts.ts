@@ -1,0 +1,195 @@
+import type { Adapter, AdapterPayload } from 'oidc-provider'
+import type { Clock } from '../clock.ts'
+import {
+  type ArtifactRecord,
+  clientAdapter,
+  digest,
+  GRACE,
+  GRANT,
+  KNOWN_CLIENTS,
+  REPLAY,
+  toPayload,
+  toRecord,
+  usedMeanwhile,
+} from './artifact-record.ts'
+import { type ArtifactStore, ownerPattern } from './artifact-store.ts'
+import type { ArtifactKey, ArtifactTable, FoundArtifact } from './artifact-table.ts'
+import { attempt } from './failures.ts'
+import { isStorable } from './look-up.ts'
+import { shareStatements } from './shared-statements.ts'
+
+/**
+ * Seconds that a client which was read is believed. It is asked for with every request; one that
+ * was changed or removed is seen by all nodes this much later, or at once where they are told.
+ */
+export const CLIENT_CACHE = 5
+
+/** Reads, and writes, that are under way at once; more would only make batches smaller. */
+const LANES = 2
+
+/** What expires, in the table of a database server. */
+export function createSqlArtifacts(table: ArtifactTable, clock: Clock): ArtifactStore {
+  const adapters = new Map<string, Adapter>()
+  const clients = createClientCache(table, clock)
+  const shared = shareTable(table)
+  const make = (model: string) =>
+    model === 'Client' ? clients.adapter : artifactAdapter(model, table, { ...shared, clock })
+  return {
+    adapter: (model) => {
+      const adapter = adapters.get(model) ?? make(model)
+      adapters.set(model, adapter)
+      return adapter
+    },
+    sweep: (limit) =>
+      attempt('delete what has expired', () => table.sweep(clock.now() - GRACE, limit)),
+    forget: (owner, id) =>
+      attempt('delete sessions and tokens', () => table.forget(ownerPattern(owner, id))),
+    forgetClients: clients.forget,
+    close: () => table.close(),
+  }
+}
+
+type Shared = ReturnType<typeof shareTable>
+
+/** The statements that requests share. */
+function shareTable(table: ArtifactTable) {
+  const { batch: take } = table
+  return {
+    find: shareStatements<ArtifactKey, FoundArtifact | undefined>({
+      lanes: LANES,
+      take,
+      run: async (keys) => {
+        const rows = await attempt('read sessions and tokens', () => table.find(unique(keys)))
+        const found = new Map(rows.map((row) => [nameOf(row), row]))
+        return keys.map((key) => found.get(nameOf(key)))
+      },
+    }),
+    upsert: shareStatements<ArtifactRecord, void>({
+      lanes: LANES,
+      take,
+      run: async (records) => {
+        await attempt('save sessions and tokens', () => table.upsert(merge(records)))
+        return records.map(() => undefined)
+      },
+    }),
+    // oidc-provider revokes a grant once for each of its models, all at once.
+    revoke: shareStatements<string, void>({
+      lanes: LANES,
+      take,
+      run: async (grantIds) => {
+        await attempt('revoke a grant', () => table.revoke([...new Set(grantIds)]))
+        return grantIds.map(() => undefined)
+      },
+    }),
+  }
+}
+
+function artifactAdapter(
+  model: string,
+  table: ArtifactTable,
+  { find, upsert, revoke, clock }: Shared & { readonly clock: Clock },
+): Adapter {
+  const keyOf = (id: string): ArtifactKey => ({ model, id: digest(id) })
+  const findBy = async (column: 'uid' | 'user_code', value: string) => {
+    if (!isStorable(value)) return undefined
+    return toPayload(
+      await attempt('read sessions and tokens', () => table.findBy(column, model, value)),
+    )
+  }
+  return {
+    async upsert(id, payload, expiresIn) {
+      const now = clock.now()
+      const record = toRecord(model, id, payload, { expiresIn, now })
+      if (model !== REPLAY) return upsert(record)
+      // oidc-provider looks first and saves then: of two uses at the same instant, one gets in.
+      const isFirst = await attempt('remember a proof', () => table.insertOnce(record, now))
+      if (!isFirst) throw usedMeanwhile(model)
+    },
+    find: async (id) => toPayload(await find(keyOf(id)), id),
+    findByUid: (uid) => findBy('uid', uid),
+    findByUserCode: (userCode) => findBy('user_code', userCode),
+    async consume(id) {
+      const key = keyOf(id)
+      const grantId = await attempt('consume a code or a token', async () => {
+        if (await table.consume(key, clock.now())) return undefined
+        return (await table.grantOf(key)) ?? null
+      })
+      if (grantId === undefined) return
+      if (grantId !== null) {
+        // The grant first: from then on all that came of it is useless.
+        await attempt('revoke a grant', () => table.destroy({ model: GRANT, id: digest(grantId) }))
+        await revoke(grantId)
+      }
+      throw usedMeanwhile(model)
+    },
+    destroy: (id) => attempt('delete a session or a token', () => table.destroy(keyOf(id))),
+    revokeByGrantId: revoke,
+  }
+}
+
+/** Each key once. */
+function unique<T extends ArtifactKey>(keys: readonly T[]): readonly T[] {
+  return [...new Map(keys.map((key) => [nameOf(key), key])).values()]
+}
+
+/**
+ * Each record once, the last one that was saved, and consumed if one of them was. In the order of
+ * their keys, so that two statements with the same records wait for each other and do not deadlock.
+ */
+function merge(records: readonly ArtifactRecord[]): readonly ArtifactRecord[] {
+  const merged = new Map<string, ArtifactRecord>()
+  for (const record of records) {
+    const name = nameOf(record)
+    const before = merged.get(name)
+    const consumedAt = before?.consumedAt ?? record.consumedAt
+    merged.set(name, before ? { ...record, consumedAt } : record)
+  }
+  if (merged.size === 1) return [...merged.values()]
+  return [...merged].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, record]) => record)
+}
+
+function nameOf({ model, id }: ArtifactKey): string {
+  return `${model} ${id}`
+}
+
+/** Clients in memory, for CLIENT_CACHE seconds. */
+function createClientCache(table: ArtifactTable, clock: Clock) {
+  interface Known {
+    readonly metadata: Promise<AdapterPayload | undefined>
+    readonly until: number
+  }
+  let known = new Map<string, Known>()
+
+  async function read(id: string): Promise<AdapterPayload | undefined> {
+    if (!isStorable(id)) return undefined
+    const text = await attempt('read a client', () => table.client(id))
+    return text === undefined ? undefined : JSON.parse(text)
+  }
+
+  async function find(id: string): Promise<AdapterPayload | undefined> {
+    const { elapsed } = clock
+    const kept = known.get(id)
+    if (kept && kept.until > elapsed()) return kept.metadata
+    // Requests that come meanwhile wait for the same answer, none that come after `forget`.
+    const asked = known
+    if (asked.size >= KNOWN_CLIENTS) asked.clear()
+    const metadata = read(id)
+    asked.set(id, { metadata, until: elapsed() + CLIENT_CACHE })
+    try {
+      const found = await metadata
+      // One that is unknown may be added at any moment.
+      if (!found) asked.delete(id)
+      return found
+    } catch (error) {
+      asked.delete(id)
+      throw error
+    }
+  }
+
+  return {
+    adapter: clientAdapter(find),
+    forget: () => {
+      known = new Map()
+    },
+  }
+}

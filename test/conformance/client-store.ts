@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict'
+import { describe } from 'node:test'
+import type { ConsentStore } from '../../src/accounts/account-store.ts'
+import type { ArtifactStore } from '../../src/store/artifact-store.ts'
+import type { ClientStore } from '../../src/store/clients.ts'
+import { testsWith } from '../support/with-opened.ts'
+
+export interface ClientsUnderTest {
+  readonly clients: ClientStore
+  readonly consents: ConsentStore
+  readonly artifacts: ArtifactStore
+  /** The same artifacts as another node sees them. */
+  readonly other: ArtifactStore
+  /** Lets seconds go by. */
+  readonly pass: (seconds: number) => Promise<void>
+  readonly close: () => Promise<void>
+}
+
+/** What every ClientStore does, together with the artifacts and consents beside it. */
+export function testClientStore(name: string, open: () => Promise<ClientsUnderTest>): void {
+  const test = testsWith(open)
+  const metadata = { client_id: 'a', redirect_uris: ['https://a.example/'] }
+
+  describe(`ClientStore: ${name}`, () => {
+    test('writes, changes and removes clients as the configuration says, and leaves others', async ({
+      clients,
+    }) => {
+      assert.ok(await clients.add({ client_id: 'by hand', id_token_signed_response_alg: 'ES256' }))
+      assert.equal(await clients.add({ client_id: 'by hand' }), false)
+      await clients.replaceConfigured([metadata, { client_id: 'b' }])
+      await clients.replaceConfigured([{ ...metadata, client_name: 'A' }])
+      const found = await clients.list()
+      assert.deepEqual(
+        found.map(({ id, source }) => [id, source]),
+        [
+          ['a', 'config'],
+          ['by hand', 'operator'],
+        ],
+      )
+      assert.equal(found[0]?.metadata.client_name, 'A')
+      assert.deepEqual(
+        (await clients.idTokenAlgorithms()).toSorted((x, y) => (x.client < y.client ? -1 : 1)),
+        [
+          { algorithm: 'RS256', client: 'a' },
+          { algorithm: 'ES256', client: 'by hand' },
+        ],
+      )
+    })
+
+    test('takes everything with a client that goes that it was given, and nothing of others', async ({
+      clients,
+      consents,
+      artifacts,
+    }) => {
+      const tokens = artifacts.adapter('RefreshToken')
+      for (const clientId of ['my_app', 'my-app']) {
+        await clients.add({ client_id: clientId })
+        await tokens.upsert(clientId, { jti: clientId, clientId }, 60)
+        const wishes = { oidcScopes: ['openid'], oidcClaims: [], resourceScopes: {} }
+        await consents.save({ accountId: 'ada', clientId, ...wishes, updatedAt: 1 })
+      }
+      assert.ok(await clients.remove('my_app'))
+      assert.equal(await clients.remove('my_app'), false)
+      assert.equal(await tokens.find('my_app'), undefined)
+      assert.equal(await consents.find('ada', 'my_app'), undefined)
+      assert.ok(await tokens.find('my-app'))
+      assert.ok(await consents.find('ada', 'my-app'))
+    })
+
+    test('does not write again what stayed the same', async ({ clients, pass }) => {
+      await clients.replaceConfigured([metadata])
+      const before = await clients.find('a')
+      await pass(100)
+      await clients.replaceConfigured([metadata])
+      assert.deepEqual(await clients.find('a'), before)
+    })
+
+    test('tells ids apart byte for byte', async ({ clients, artifacts }) => {
+      const ids = ['a', 'A', 'a ', 'á', 'a\u0301', ' a']
+      for (const id of ids) assert.ok(await clients.add({ client_id: id }), JSON.stringify(id))
+      for (const id of ids) {
+        assert.equal((await clients.find(id))?.id, id)
+        assert.equal((await artifacts.adapter('Client').find(id))?.client_id, id)
+      }
+      assert.equal(await clients.find('a  '), undefined)
+      assert.equal(await artifacts.adapter('Client').find('Á'), undefined)
+      assert.equal(await artifacts.adapter('Client').find('a\0'), undefined)
+    })
+
+    test('keeps metadata of 100,000 characters', async ({ clients }) => {
+      const long = { client_id: 'long', jwks: { keys: ['ü'.repeat(100_000)] } }
+      assert.ok(await clients.add(long))
+      assert.deepEqual((await clients.find('long'))?.metadata, long)
+    })
+
+    test('lets every node know of a change within 5 seconds, and this one at once', async ({
+      clients,
+      artifacts,
+      other,
+      pass,
+    }) => {
+      const here = artifacts.adapter('Client')
+      const there = other.adapter('Client')
+      await clients.replaceConfigured([metadata])
+      assert.equal((await here.find('a'))?.client_name, undefined)
+      assert.equal((await there.find('a'))?.client_name, undefined)
+      await clients.replaceConfigured([{ ...metadata, client_name: 'A' }])
+      assert.equal((await here.find('a'))?.client_name, 'A')
+      await pass(5)
+      assert.equal((await there.find('a'))?.client_name, 'A')
+      await clients.remove('a')
+      assert.equal(await here.find('a'), undefined)
+      other.forgetClients()
+      assert.equal(await there.find('a'), undefined)
+      await clients.add(metadata)
+      assert.ok(await there.find('a'), 'that a client is unknown is not remembered')
+    })
+  })
+}
