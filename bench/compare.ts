@@ -1,5 +1,5 @@
 import type { Child } from './child.ts'
-import type { Aim, Bench, Figure } from './figure.ts'
+import type { Aim, Bench, Figure, Stores } from './figure.ts'
 import { isMet } from './figure.ts'
 import { type LoadResult, type Prepare, runLoad } from './load.ts'
 import type { ProfileSummary } from './profile.ts'
@@ -12,6 +12,8 @@ export interface Comparison {
   readonly aim?: Aim
   readonly other: 'plain' | 'koa'
   readonly prepare: Prepare
+  /** Of Keyturn; SQLite unless told. The other side keeps everything in memory. */
+  readonly stores?: Stores
   /**
    * `rate`: operations per second. `main-thread`: operations per second of processor time of the
    * thread that answers, where what other threads do is not to count.
@@ -33,9 +35,10 @@ const ROUNDS = { full: 5, quick: 3 }
  * the median of the ratios of neighbouring rounds. The first round warms up and is not counted.
  */
 export async function compare(bench: Bench, comparison: Comparison): Promise<Figure> {
-  const { name, note, aim, by = 'rate' } = comparison
+  const { note, aim, by = 'rate', stores = 'SQLite' } = comparison
+  const name = stores === 'SQLite' ? comparison.name : `${comparison.name}, ${stores}`
   const mode = bench.isQuick ? 'quick' : 'full'
-  const ours = await bench.server('keyturn')
+  const ours = await bench.server('keyturn', stores)
   const theirs = await bench.server(comparison.other)
   const run = (child: Child) => runRound(child, comparison.prepare, ROUND[mode])
 

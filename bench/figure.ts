@@ -33,11 +33,14 @@ export function isMet({ value, aim }: Figure): boolean | undefined {
   return aim.bound === 'least' ? value >= aim.value : value <= aim.value
 }
 
+/** Where Keyturn keeps what it keeps; SQLite unless told. */
+export type Stores = 'SQLite' | 'PostgreSQL' | 'Redis'
+
 /** What a figure is measured with. */
 export interface Bench {
   readonly isQuick: boolean
   /** Starts each server once, when it is first asked for. */
-  server(kind: 'keyturn' | 'plain' | 'koa'): Promise<Child>
+  server(kind: 'keyturn' | 'plain' | 'koa', stores?: Stores): Promise<Child>
   /** Starts Keyturn in a folder of its own; stopped when the figure is done. */
   freshKeyturn(options: { clients: number }): Promise<Child & AsyncDisposable>
   /** A new folder, removed at the end. */

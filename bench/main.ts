@@ -5,10 +5,12 @@ import { Command } from 'commander'
 import { type Child, startChild } from './child.ts'
 import { type Comparison, compare } from './compare.ts'
 import { measureDocument } from './documents.ts'
-import type { Bench, Figure, Measure } from './figure.ts'
+import type { Bench, Figure, Measure, Stores } from './figure.ts'
 import { renderTable, toJson } from './report.ts'
 import { writeConfig } from './setting.ts'
+import { rawSigning } from './signing.ts'
 import { starts } from './start.ts'
+import { createStores } from './stores.ts'
 import { latencyDuringSwaps, swapTime } from './swaps.ts'
 import {
   clientCredentialsEs256,
@@ -33,11 +35,12 @@ const measures: Readonly<Record<string, Measure>> = {
     measureDocument(bench, { name: 'discovery', path: '/.well-known/openid-configuration' }),
   rs256: comparing(clientCredentialsRs256),
   es256: comparing(clientCredentialsEs256),
-  opaque: comparing(clientCredentialsOpaque),
-  introspection: comparing(introspection),
-  refresh: comparing(refresh),
+  opaque: onStores(clientCredentialsOpaque, { SQLite: 0.7, PostgreSQL: 0.8, Redis: 0.9 }),
+  introspection: onStores(introspection, { SQLite: 0.7, PostgreSQL: 0.6, Redis: 0.9 }),
+  refresh: onStores(refresh, { SQLite: 0.7, Redis: 1.1 }),
   session: comparing(signInWithSession),
-  'sign-in': comparing(signInComplete),
+  'sign-in': onStores(signInComplete, { SQLite: 0.7, Redis: 1 }),
+  signing: (bench) => rawSigning(bench, ['SQLite', 'PostgreSQL', 'Redis']),
   password: passwordCheck,
   'swap-latency': latencyDuringSwaps,
   'swap-time': swapTime,
@@ -70,6 +73,21 @@ async function main(argv: readonly string[]): Promise<void> {
   process.stdout.write(`${json ? toJson(figures) : renderTable(figures)}\n`)
 }
 
+/** The same on several stores, each with the least ratio that is aimed at. */
+function onStores(
+  comparison: Comparison,
+  aims: Readonly<Partial<Record<Stores, number>>>,
+): Measure {
+  return async (bench) => {
+    const figures: Figure[] = []
+    for (const [stores, value] of Object.entries(aims) as [Stores, number][]) {
+      const aim = { bound: 'least', value } as const
+      figures.push(await compare(bench, { ...comparison, stores, aim }))
+    }
+    return figures
+  }
+}
+
 function comparing(comparison: Comparison): Measure {
   return async (bench) => [await compare(bench, comparison)]
 }
@@ -77,6 +95,7 @@ function comparing(comparison: Comparison): Measure {
 function createBench(isQuick: boolean): Bench & AsyncDisposable {
   const folders: string[] = []
   const servers = new Map<string, Promise<Child>>()
+  const drops: (() => Promise<void>)[] = []
 
   const folder = () => {
     const path = mkdtempSync(join(tmpdir(), 'keyturn-bench-'))
@@ -88,13 +107,19 @@ function createBench(isQuick: boolean): Bench & AsyncDisposable {
   }
   process.once('exit', removeFolders)
 
-  const start = async (kind: 'keyturn' | 'plain' | 'koa', options: { clients?: number } = {}) => {
+  const start = async (
+    kind: 'keyturn' | 'plain' | 'koa',
+    options: { clients?: number; stores?: Stores } = {},
+  ) => {
     const path = folder()
     const keyStore = { type: 'module', module: join(import.meta.dirname, 'servers/key-store.ts') }
-    const { clients } = options
+    const { clients, stores = 'SQLite' } = options
+    const own = await createStores(stores)
+    drops.push(own.drop)
     const config = writeConfig(path, {
       ...(kind === 'keyturn' ? { keyStore } : {}),
       ...(clients === undefined ? {} : { clients: [] }),
+      ...own.settings,
     })
     return startChild(`${kind}.ts`, { folder: path, args: [config, String(clients ?? 0)] })
   }
@@ -103,9 +128,10 @@ function createBench(isQuick: boolean): Bench & AsyncDisposable {
     isQuick,
     folder,
     say: (text) => process.stderr.write(`${text}\n`),
-    server: (kind) => {
-      const known = servers.get(kind) ?? start(kind)
-      servers.set(kind, known)
+    server: (kind, stores = 'SQLite') => {
+      const name = `${kind} ${stores}`
+      const known = servers.get(name) ?? start(kind, { stores })
+      servers.set(name, known)
       return known
     },
     freshKeyturn: async (options) => {
@@ -117,6 +143,7 @@ function createBench(isQuick: boolean): Bench & AsyncDisposable {
       for (const result of started) {
         if (result.status === 'fulfilled') await result.value.stop()
       }
+      for (const drop of drops) await drop()
       removeFolders()
     },
   }

@@ -43,6 +43,8 @@ export interface ConfigOptions {
   readonly clients?: readonly object[]
   readonly ports?: { readonly http: number; readonly management: number }
   readonly keyStore?: object
+  readonly database?: object
+  readonly redis?: object
 }
 
 /** Writes a config file for a server that keeps everything in `folder`. @returns its path */
