@@ -32,8 +32,6 @@ export type FromWorker =
 
 /** What the primary has to know of a worker that has started. */
 export interface Started {
-  /** Where it listens. */
-  readonly url: string
   /** Of the first administrator; only on a first start. Shown once, never logged. */
   readonly oneTimePassword: string | undefined
 }

@@ -159,9 +159,8 @@ export function createWorkers({ config, wanted, clock, log }: WorkersOptions): W
       const first = launch(config)
       const started = await first.started
       if (!started) throw new WorkersFailed((await first.ended).reason)
-      // What is worth saying was said; a free port that was taken is everybody's.
-      const port = Number(new URL(started.url).port)
-      const settings = { ...config, warnings: [], http: { ...config.http, port } }
+      // What is worth saying was said.
+      const settings = { ...config, warnings: [] }
       void keepRunning(first, settings)
       for (let index = 1; index < wanted && !stopping.signal.aborted; index += 1) {
         void keepRunning(launch(settings), settings)

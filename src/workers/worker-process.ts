@@ -1,4 +1,4 @@
-import cluster from 'node:cluster'
+import cluster, { type Worker } from 'node:cluster'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config/schema.ts'
 import type { Answer, Answers, FromPrimary, FromWorker, Started } from './messages.ts'
@@ -33,6 +33,7 @@ const ANSWER_LIMIT = 0.8
 /** Starts a worker, which gets its configuration as soon as it asks for it. */
 export function launchWorker(config: Config, clock: Clock): WorkerProcess {
   const worker = cluster.fork()
+  closeLostConnection(worker)
   const started = Promise.withResolvers<Started | undefined>()
   const ended = Promise.withResolvers<WorkerEnd>()
   const questions = new Map<number, (answer: Answer | undefined) => void>()
@@ -105,4 +106,22 @@ export function launchWorker(config: Config, clock: Clock): WorkerProcess {
     },
     kill: () => worker.process.kill('SIGKILL'),
   }
+}
+
+/**
+ * Closes the connection that was on its way to a worker when it died. node:cluster keeps it open
+ * and forgets it, so that its client would wait for ever. There is at most one: a worker gets the
+ * next when it has taken the last, which closes the handle of the primary.
+ */
+function closeLostConnection(worker: Worker): void {
+  const { process: child } = worker
+  // Its overloads differ in what may be left out.
+  const send = child.send.bind(child) as (...sent: unknown[]) => boolean
+  let handed: { close(): void } | undefined
+  child.send = (...sent: unknown[]) => {
+    // Behind the message: a handle of the system, which may be closed twice, a callback or nothing.
+    if (typeof sent[1] === 'object') handed = sent[1] as typeof handed
+    return send(...sent)
+  }
+  worker.on('exit', () => handed?.close())
 }

@@ -57,8 +57,8 @@ export function thisWorker(): Worker {
       await send({ type: 'hello' })
       const server = await start(await configured.promise)
       started.resolve(server)
-      const { url, oneTimePassword } = server
-      await send({ type: 'ready', started: { url, oneTimePassword } })
+      const { oneTimePassword } = server
+      await send({ type: 'ready', started: { oneTimePassword } })
       await stopped.promise
       await server.close()
       worker.disconnect()
