@@ -47,7 +47,12 @@ export function launchWorker(config: Config, clock: Clock): WorkerProcess {
   const send = (message: FromPrimary) => {
     if (worker.isConnected()) worker.send(message, () => {})
   }
-  worker.on('error', () => {})
+  const end = (why: string) => {
+    hasEnded = true
+    const lived = readyAt === undefined ? 0 : clock.elapsed() - readyAt
+    ended.resolve({ reason: reason ?? why, lived })
+    started.resolve(undefined)
+  }
   worker.on('message', (message: FromWorker) => {
     if (message.type === 'hello') {
       // It has nothing open yet, and would not have heard that it is to stop.
@@ -65,15 +70,16 @@ export function launchWorker(config: Config, clock: Clock): WorkerProcess {
     questions.get(message.id)?.(message.answer)
   })
   worker.on('exit', (status, signal) => {
-    hasEnded = true
-    reason ??= signal ? `it was ended by ${signal}` : `it ended with exit status ${status}`
-    ended.resolve({ reason, lived: readyAt === undefined ? 0 : clock.elapsed() - readyAt })
-    started.resolve(undefined)
+    end(signal ? `it was ended by ${signal}` : `it ended with exit status ${status}`)
+  })
+  worker.on('error', (error) => {
+    // A process that could not be made does not exit.
+    if (worker.process.pid === undefined) end(`its process could not be made: ${error.message}`)
   })
 
   return {
     id: worker.id,
-    // A process that could not be made has none; its end is reported like any other.
+    // A process that could not be made has none.
     pid: worker.process.pid ?? 0,
     get isRunning() {
       return readyAt !== undefined && !hasEnded
@@ -120,7 +126,8 @@ function closeLostConnection(worker: Worker): void {
   let handed: { close(): void } | undefined
   child.send = (...sent: unknown[]) => {
     // Behind the message: a handle of the system, which may be closed twice, a callback or nothing.
-    if (typeof sent[1] === 'object') handed = sent[1] as typeof handed
+    const [, handle] = sent
+    if (handle && typeof handle === 'object') handed = handle as typeof handed
     return send(...sent)
   }
   worker.on('exit', () => handed?.close())
