@@ -22,6 +22,7 @@ import {
   signInComplete,
   signInWithSession,
 } from './tokens.ts'
+import { workers } from './workers.ts'
 
 /**
  * `npm run bench`: how fast Keyturn is, each figure beside bare koa or plain oidc-provider in the
@@ -45,6 +46,7 @@ const measures: Readonly<Record<string, Measure>> = {
   'swap-latency': latencyDuringSwaps,
   'swap-time': swapTime,
   start: starts,
+  workers,
 }
 
 interface Options {

@@ -45,17 +45,24 @@ export interface ConfigOptions {
   readonly keyStore?: object
   readonly database?: object
   readonly redis?: object
+  /** Processes; one unless told. */
+  readonly workers?: number
 }
 
 /** Writes a config file for a server that keeps everything in `folder`. @returns its path */
 export function writeConfig(
   folder: string,
-  { clients = [CLIENT], ports = { http: 0, management: 0 }, ...more }: ConfigOptions = {},
+  {
+    clients = [CLIENT],
+    ports = { http: 0, management: 0 },
+    workers = 1,
+    ...more
+  }: ConfigOptions = {},
 ): string {
   const limit = 1_000_000
   const config = {
     issuer: ISSUER,
-    http: { port: ports.http },
+    http: { port: ports.http, workers },
     management: { port: ports.management },
     database: { url: `sqlite:${join(folder, 'keyturn.db')}` },
     seal: { file: join(folder, 'kek.jwks') },

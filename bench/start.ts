@@ -116,7 +116,8 @@ async function firstToken(port: number): Promise<void> {
   throw new Error(`no token within ${START_LIMIT / 1000} s of the start`)
 }
 
-async function freePort(): Promise<number> {
+/** A port nobody listens on. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   // A server that listens on TCP has an AddressInfo; only pipes have a string.

@@ -128,3 +128,10 @@ export class Refused extends KeyturnError {
     super('refused', message)
   }
 }
+
+/** The processes that answer requests do not start, or die again and again; with the reason. */
+export class WorkersFailed extends KeyturnError {
+  constructor(message: string) {
+    super('workers_failed', message)
+  }
+}

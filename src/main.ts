@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Configuration } from 'oidc-provider'
 import type { Logger } from 'pino'
+import type { Registry } from 'prom-client'
 import { addFirstAdministrator, type NewAccount } from './accounts/new-account.ts'
 import { createPasswords } from './accounts/password.ts'
 import { createSignIn } from './accounts/sign-in.ts'
@@ -12,7 +13,7 @@ import { createApp } from './http/app.ts'
 import { createLoadExistingGrant } from './http/consent.ts'
 import { interactionRoutes } from './http/interactions.ts'
 import { type Listener, listen } from './http/listener.ts'
-import { type Check, createManagementApp } from './http/management.ts'
+import { askChecks, type Check, createManagementApp, type Readiness } from './http/management.ts'
 import { providerPages } from './http/pages.ts'
 import { createPublishedDocuments } from './http/published.ts'
 import { createViews, type Views } from './http/views.ts'
@@ -35,17 +36,26 @@ import { openStores, type Stores } from './stores.ts'
 export interface KeyturnServer {
   /** Where the public listener listens; browsers and RPs use the issuer. */
   readonly url: string
-  readonly managementUrl: string
+  /** Undefined in a worker. */
+  readonly managementUrl: string | undefined
   readonly scheduler: Scheduler
   /** Only on a first start. */
   readonly administrator: NewAccount | undefined
-  /** Not ready first, then open requests finish, then everything is closed. */
+  readonly registry: Registry
+  /** What `/health/ready` answers. */
+  readiness(): Promise<Readiness>
+  /** Not ready first; after `http.shutdownDelay` open requests finish, then everything is closed. */
   close(): Promise<void>
 }
 
 export interface ServerOptions {
   readonly log: Logger
   readonly clock?: Clock
+  /**
+   * The id of this process, where it is one of several on this machine. Their primary has the
+   * management listener, and this process none.
+   */
+  readonly worker?: number
 }
 
 /**
@@ -53,7 +63,7 @@ export interface ServerOptions {
  * @throws KeyturnError with what has to be mended before the server can start
  */
 export async function startServer(config: Config, options: ServerOptions): Promise<KeyturnServer> {
-  const { log, clock = systemClock } = options
+  const { log, clock = systemClock, worker } = options
   const { issuer, http, rotation } = config
   for (const warning of config.warnings) log.warn(warning)
 
@@ -178,19 +188,18 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     cleanups.push(sweeper.stop)
 
     let isStopping = false
-    const management = await listen(
-      createManagementApp({
-        registry: metrics.registry,
-        checks: {
-          server: () => ({ ok: !isStopping, detail: isStopping ? 'stopping' : 'running' }),
-          ring: () => ringCheck(scheduler),
-          clock: () => clockCheck(databaseClock),
-          nodes: () => nodesCheck(heartbeat, countStates()),
-        },
-      }).callback(),
-      config.management,
-    )
-    cleanups.push(() => management.close(1))
+    const readiness = () =>
+      askChecks({
+        server: () => ({ ok: !isStopping, detail: isStopping ? 'stopping' : 'running' }),
+        ring: () => ringCheck(scheduler),
+        clock: () => clockCheck(databaseClock),
+        nodes: () => nodesCheck(heartbeat, countStates()),
+      })
+    const { registry } = metrics
+    const managementApp = createManagementApp({ readiness, registry: () => registry })
+    const management =
+      worker === undefined ? await listen(managementApp.callback(), config.management) : undefined
+    cleanups.push(() => management?.close(1))
     const listener: Listener = await listen((request, response) => {
       if (!documents.answer(request, response)) void respond(request, response)
     }, http)
@@ -198,11 +207,18 @@ export async function startServer(config: Config, options: ServerOptions): Promi
 
     return {
       url: listener.url,
-      managementUrl: management.url,
+      managementUrl: management?.url,
       scheduler,
       administrator,
+      registry,
+      readiness,
       close: async () => {
         isStopping = true
+        listener.sendAway()
+        if (http.shutdownDelay > 0) {
+          await clock.sleep(http.shutdownDelay, new AbortController().signal)
+        }
+        // Requests first: those that finish still need the rest, and the stores most of all.
         await closeAll()
       },
     }

@@ -1,8 +1,11 @@
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { type Aggregator, Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { NodeStateName } from './keys/node.ts'
 import type { SchedulerStatus } from './keys/scheduler.ts'
 
-/** What Prometheus can ask for. Names start with `keyturn_`; durations are seconds. */
+/**
+ * What Prometheus can ask for. Names start with `keyturn_`; durations are seconds. Each gauge names
+ * its aggregator, which makes one number of those of several workers; counters are summed.
+ */
 export interface Metrics {
   readonly registry: Registry
   readonly tokens: Counter<'kind'>
@@ -26,25 +29,30 @@ export function createMetrics({ ring, ...sources }: MetricSources): Metrics {
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry, prefix: 'keyturn_' })
-  gauge('keyturn_ring_age_seconds', 'Time since this node last loaded the key ring', () =>
+  gauge('max', 'keyturn_ring_age_seconds', 'Time since this node last loaded the key ring', () =>
     ring.ringAge(),
   )
   gauge(
+    'max',
     'keyturn_ring_failures',
     'Turns of the key ring that failed since the last success',
     () => ring.failures,
   )
   gauge(
+    'min',
     'keyturn_ring_fresh',
     '1 while this node may sign, 0 once its ring is too old or its clock wrong',
     () => Number(ring.obstacle() === undefined),
   )
   gauge(
+    // Workers have one clock and ask the database at different times.
+    'average',
     'keyturn_clock_offset_seconds',
     'How far the clock of this node is ahead of the database',
     () => sources.clockOffset() ?? NaN,
   )
   gauge(
+    'max',
     'keyturn_unseen_keys',
     'Pairs of a live node and a key that it should have loaded and has not',
     sources.unseenKeys,
@@ -52,6 +60,7 @@ export function createMetrics({ ring, ...sources }: MetricSources): Metrics {
   new Gauge({
     name: 'keyturn_nodes',
     help: 'Nodes by state: live, stopped (neither signs nor serves) or silent',
+    aggregator: 'max',
     labelNames: ['state'] as const,
     registers,
     collect() {
@@ -59,6 +68,7 @@ export function createMetrics({ ring, ...sources }: MetricSources): Metrics {
     },
   })
   gauge(
+    'min',
     'keyturn_next_change_timestamp_seconds',
     'When the key ring next changes',
     () => ring.view?.nextChangeAt ?? NaN,
@@ -66,6 +76,7 @@ export function createMetrics({ ring, ...sources }: MetricSources): Metrics {
   new Gauge({
     name: 'keyturn_keys',
     help: 'Keys by ring and phase',
+    aggregator: 'max',
     labelNames: ['ring', 'phase'] as const,
     registers,
     collect() {
@@ -74,10 +85,11 @@ export function createMetrics({ ring, ...sources }: MetricSources): Metrics {
     },
   })
 
-  function gauge(name: string, help: string, read: () => number): void {
+  function gauge(aggregator: Aggregator, name: string, help: string, read: () => number): void {
     new Gauge({
       name,
       help,
+      aggregator,
       registers,
       collect() {
         this.set(read())

@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import type { Clock } from '../clock.ts'
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
+import { KeyturnError } from '../errors.ts'
 
 /** What commands have from outside. */
 export interface Context {
@@ -36,4 +37,12 @@ export function loadCommandConfig(program: Command, { env }: Context): Config {
 
 export function printJson({ print }: Pick<Context, 'print'>, value: unknown): void {
   print(JSON.stringify(value, null, 2))
+}
+
+/** Why a command failed. Expected errors say all there is to say; of others, the way to more. */
+export function reasonOf(error: unknown, { env }: Context): string {
+  if (error instanceof KeyturnError) return error.message
+  if (!(error instanceof Error)) return String(error)
+  if (env.KEYTURN_LOG__LEVEL === 'debug') return error.stack ?? error.message
+  return `${error.message}\nNobody expected this error. With KEYTURN_LOG__LEVEL=debug it says more.`
 }

@@ -1,14 +1,13 @@
 import { Command, CommanderError } from 'commander'
-import { KeyturnError } from '../errors.ts'
 import { packageVersion } from '../package-files.ts'
 import { addAccounts } from './accounts.ts'
 import { addClients } from './clients.ts'
 import { addConfig } from './config.ts'
-import type { Context } from './context.ts'
+import { type Context, reasonOf } from './context.ts'
 import { addDb } from './db.ts'
 import { addKeys } from './keys.ts'
 import { addNodes } from './nodes.ts'
-import { addServe } from './serve.ts'
+import { addServe, addWorker } from './serve.ts'
 
 const DONE = 0
 const FAILED = 1
@@ -32,6 +31,7 @@ export async function runCommand(argv: readonly string[], context: Context): Pro
     })
     .exitOverride()
   addServe(program, context)
+  addWorker(program, context)
   addKeys(program, context)
   addConfig(program, context)
   addClients(program, context)
@@ -57,12 +57,4 @@ function withKidsLast(argv: readonly string[]): readonly string[] {
   const kids = argv.filter(isDashedKid)
   if (kids.length === 0 || argv.includes('--')) return argv
   return [...argv.filter((argument) => !isDashedKid(argument)), '--', ...kids]
-}
-
-/** Expected errors say all there is to say; of others, the way to more. */
-function reasonOf(error: unknown, { env }: Context): string {
-  if (error instanceof KeyturnError) return error.message
-  if (!(error instanceof Error)) return String(error)
-  if (env.KEYTURN_LOG__LEVEL === 'debug') return error.stack ?? error.message
-  return `${error.message}\nNobody expected this error. With KEYTURN_LOG__LEVEL=debug it says more.`
 }

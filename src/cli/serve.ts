@@ -1,8 +1,9 @@
+import { availableParallelism } from 'node:os'
 import type { Command } from 'commander'
+import type { Logger } from 'pino'
 import type { Config } from '../config/schema.ts'
 import { Refused } from '../errors.ts'
-import type { KeyturnServer } from '../main.ts'
-import { type Context, loadCommandConfig } from './context.ts'
+import { type Context, loadCommandConfig, reasonOf } from './context.ts'
 
 export function addServe(program: Command, context: Context): void {
   program
@@ -15,29 +16,111 @@ export function addServe(program: Command, context: Context): void {
     .action(() => serve(program, context))
 }
 
+/** What `serve` starts several of; nobody else has a use for it. */
+export function addWorker(program: Command, context: Context): void {
+  program
+    .command('worker', { hidden: true })
+    .description('one of several processes of the token server')
+    .action(() => serveAsWorker(context))
+}
+
+/** What the banner tells. */
+interface Serving {
+  readonly managementUrl: string | undefined
+  /** Of the first administrator; only on a first start. */
+  readonly oneTimePassword: string | undefined
+}
+
 async function serve(program: Command, context: Context): Promise<void> {
   const config = loadCommandConfig(program, context)
-  const [{ createLog }, { startServer }] = await Promise.all([
-    import('../log.ts'),
-    import('../main.ts'),
-  ])
+  const { createLog } = await import('../log.ts')
   const log = createLog(config.log)
-  for (const event of ['unhandledRejection', 'uncaughtException'] as const) {
-    process.on(event, (error: unknown) => {
-      log.fatal({ err: error }, 'an error that nothing expected; the server exits')
-      process.exit(1)
-    })
-  }
+  exitOnSurprise(log)
+  const { workers } = config.http
+  const count = workers === 'auto' ? availableParallelism() : workers
+  if (count === 1) return serveAlone(config, log, context)
+  return serveWithWorkers(config, count, log, context)
+}
+
+async function serveAlone(config: Config, log: Logger, context: Context): Promise<void> {
+  const { startServer } = await import('../main.ts')
   const stopped = stopSignal(context)
   const server = await startServer(config, { log }).catch((error: unknown) => {
     throw listenFailure(error, config) ?? error
   })
-  context.print(banner(config, server))
+  const { managementUrl, administrator } = server
+  const oneTimePassword = administrator?.oneTimePassword
+  context.print(banner(config, { managementUrl, oneTimePassword }))
   await stopped
   log.info('stopping: open requests finish first')
   await server.close()
   log.info('stopped')
 }
+
+async function serveWithWorkers(
+  config: Config,
+  wanted: number,
+  log: Logger,
+  context: Context,
+): Promise<void> {
+  const [{ createWorkers }, { createManagementApp }, { listen }] = await Promise.all([
+    import('../workers/primary.ts'),
+    import('../http/management.ts'),
+    import('../http/listener.ts'),
+  ])
+  const stopped = stopSignal(context)
+  const workers = createWorkers({ config, wanted, clock: context.clock, log })
+  const app = createManagementApp(workers)
+  const management = await listen(app.callback(), config.management).catch((error: unknown) => {
+    throw listenFailure(error, config) ?? error
+  })
+  try {
+    const { oneTimePassword } = await workers.start()
+    context.print(banner(config, { managementUrl: management.url, oneTimePassword }))
+    await Promise.race([stopped, workers.failed])
+  } finally {
+    log.info('stopping: open requests finish first')
+    await workers.stop()
+    await management.close(1)
+  }
+  log.info('stopped')
+}
+
+async function serveAsWorker(context: Context): Promise<void> {
+  const [{ createLog }, { startServer }, { thisWorker }] = await Promise.all([
+    import('../log.ts'),
+    import('../main.ts'),
+    import('../workers/worker.ts'),
+  ])
+  const worker = thisWorker()
+  // Its primary gets them as well, as Ctrl-C goes to every process of a terminal, and says stop.
+  for (const signal of STOP_SIGNALS) process.on(signal, () => {})
+  const start = async (config: Config) => {
+    const log = createLog(config.log).child({ worker: worker.id })
+    exitOnSurprise(log, worker.fail)
+    const server = await startServer(config, { log, worker: worker.id }).catch((error: unknown) => {
+      throw listenFailure(error, config) ?? error
+    })
+    return { ...server, oneTimePassword: server.administrator?.oneTimePassword }
+  }
+  await worker.run(start).catch(async (error: unknown) => {
+    await worker.fail(reasonOf(error, context))
+    process.exit(1)
+  })
+}
+
+/** Ends this process at an error that nothing expected, once somebody was told. */
+function exitOnSurprise(log: Logger, tell?: (reason: string) => Promise<void>): void {
+  for (const event of ['unhandledRejection', 'uncaughtException'] as const) {
+    process.on(event, async (error: unknown) => {
+      log.fatal({ err: error }, 'an error that nothing expected; the server exits')
+      await tell?.(String(error))
+      process.exit(1)
+    })
+  }
+}
+
+const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const
 
 /**
  * npm passes on a Ctrl-C that the terminal has sent to the server as well: two signals within this
@@ -49,7 +132,7 @@ const SAME_WISH = 1
 function stopSignal({ clock }: Context): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
   let stoppedAt: number | undefined
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  for (const signal of STOP_SIGNALS) {
     process.on(signal, () => {
       if (stoppedAt !== undefined && clock.elapsed() - stoppedAt > SAME_WISH) process.exit(1)
       stoppedAt ??= clock.elapsed()
@@ -66,12 +149,15 @@ const LISTEN_FAILURES: Readonly<Record<string, string>> = {
   ENOTFOUND: 'that host name is not known',
 }
 
+/** What fails of listening: a worker, whose primary listens for it, says that it cannot bind. */
+const LISTEN_CALLS: readonly unknown[] = ['listen', 'bind', 'getaddrinfo']
+
 /** Which of the two listeners cannot listen, and what to do. */
 function listenFailure(error: unknown, { http, management }: Config): Refused | undefined {
   // Any error may be read for fields that it does not have.
   const { code = '', syscall, port, address, hostname } = error as ListenError
   const reason = LISTEN_FAILURES[code]
-  if (reason === undefined || (syscall !== 'listen' && syscall !== 'getaddrinfo')) return undefined
+  if (reason === undefined || !LISTEN_CALLS.includes(syscall)) return undefined
   const isManagement = port === undefined ? hostname === management.host : port === management.port
   const [section, { host, port: wanted }] = isManagement
     ? ['management', management]
@@ -91,10 +177,7 @@ interface ListenError extends NodeJS.ErrnoException {
 }
 
 /** What a person who has just started Keyturn wants to know. */
-function banner(
-  { issuer, admin }: Config,
-  { administrator, managementUrl }: KeyturnServer,
-): string {
+function banner({ issuer, admin }: Config, { managementUrl, oneTimePassword }: Serving): string {
   const lines = [
     '',
     '  Keyturn is running.',
@@ -106,13 +189,13 @@ function banner(
     '           npm run demo        (a relying party in the browser)',
     '',
   ]
-  if (administrator) {
+  if (oneTimePassword !== undefined) {
     lines.push(
       '  This is the first start. The administrator, whose password is shown this once and must be',
       '  changed at the first sign-in:',
       '',
       `  User name   ${admin.username}`,
-      `  Password    ${administrator.oneTimePassword}`,
+      `  Password    ${oneTimePassword}`,
       '',
     )
   }

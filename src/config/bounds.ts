@@ -136,12 +136,18 @@ function issuerBound({ environment, issuer }: Settings): readonly Violation[] {
   return [{ path: 'issuer', value: issuer, rule: 'production-issuer', message, fix }]
 }
 
-function keyStoreBound({ keyStore, environment }: Settings): readonly Violation[] {
+function keyStoreBound({ keyStore, environment, http }: Settings): readonly Violation[] {
   if (keyStore.type === 'memory' && environment === 'production') {
     const path = 'keyStore.type'
     const message = 'keys in memory are gone after a restart, and every token with them'
     const fix = `set ${path} to database`
     return [{ path, value: 'memory', rule: 'production-key-store', message, fix }]
+  }
+  if (keyStore.type === 'memory' && http.workers !== 1) {
+    const path = 'http.workers'
+    const message = 'keys in memory belong to one process: no worker would know those of the others'
+    const fix = `set ${path} to 1, or keyStore.type to database`
+    return [{ path, value: http.workers, rule: 'workers-key-store', message, fix }]
   }
   if (keyStore.type !== 'module' || keyStore.module !== null) return []
   const path = 'keyStore.module'

@@ -1,9 +1,14 @@
-import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 /** An HTTP server that is listening. */
 export interface Listener {
   readonly url: string
+  /**
+   * From now on every answer says `Connection: close`, so that clients and load balancers with
+   * connections kept alive go elsewhere before this listener is closed.
+   */
+  sendAway(): void
   /**
    * Takes no new connections, lets requests that have begun finish, closes each connection as soon
    * as it is idle, and after `timeout` seconds those that are left.
@@ -22,14 +27,29 @@ export async function listen(
   handler: RequestListener,
   { host, port }: { host: string; port: number },
 ): Promise<Listener> {
-  const server = createServer(LIMITS, handler)
+  const open = new Set<ServerResponse>()
+  let isSendingAway = false
+  const server = createServer(LIMITS, (request, response) => {
+    if (isSendingAway) response.shouldKeepAlive = false
+    open.add(response)
+    response.once('close', () => open.delete(response))
+    handler(request, response)
+  })
+  const sendAway = () => {
+    isSendingAway = true
+    for (const response of open) response.shouldKeepAlive = false
+  }
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, host, resolve)
   })
   return {
     url: urlOf(server),
-    close: (timeout) => drain(server, timeout),
+    sendAway,
+    close: (timeout) => {
+      sendAway()
+      return drain(server, timeout)
+    },
   }
 }
 

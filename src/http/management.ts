@@ -4,19 +4,51 @@ import type { Registry } from 'prom-client'
 
 /** The answer of one readiness check. */
 export interface Check {
+  /** May this node get requests? */
   readonly ok: boolean
+  /**
+   * Something is amiss that does not put requests elsewhere: where all nodes have lost the same
+   * Redis, taking all of them out would turn a part of an outage into a whole one.
+   */
+  readonly degraded?: boolean
   /** In words an operator understands, with numbers. */
   readonly detail: string
 }
 
+/** The answer of `/health/ready`. */
+export interface Readiness {
+  /** Are all checks ok? */
+  readonly ok: boolean
+  /** Is any of them degraded? */
+  readonly degraded?: boolean
+  readonly checks: Readonly<Record<string, Check>>
+  /** Of each worker that runs, where there are several. */
+  readonly workers?: readonly (Readiness & { readonly id: number; readonly pid: number })[]
+}
+
+export type Checks = Readonly<Record<string, () => Check | Promise<Check>>>
+
+/** Asks all checks at once. */
+export async function askChecks(checks: Checks): Promise<Readiness> {
+  const results = await Promise.all(
+    Object.entries(checks).map(async ([name, check]) => [name, await check()] as const),
+  )
+  return {
+    ok: results.every(([, { ok }]) => ok),
+    degraded: results.some(([, { degraded }]) => degraded),
+    checks: Object.fromEntries(results),
+  }
+}
+
 export interface ManagementOptions {
-  readonly registry: Registry
-  /** Each is asked on every request of `/health/ready`. */
-  readonly checks: Readonly<Record<string, () => Check | Promise<Check>>>
+  /** Asked on every request of `/health/ready`. */
+  readonly readiness: () => Promise<Readiness>
+  /** The same for `/metrics`. */
+  readonly registry: () => Registry | Promise<Registry>
 }
 
 /** The management listener: `/health/live`, `/health/ready` and `/metrics`. */
-export function createManagementApp({ registry, checks }: ManagementOptions): Koa {
+export function createManagementApp({ readiness, registry }: ManagementOptions): Koa {
   const app = new Koa()
   const router = new Router()
 
@@ -26,17 +58,15 @@ export function createManagementApp({ registry, checks }: ManagementOptions): Ko
   })
 
   router.get('/health/ready', async (ctx) => {
-    const results = await Promise.all(
-      Object.entries(checks).map(async ([name, check]) => [name, await check()] as const),
-    )
-    const ok = results.every(([, result]) => result.ok)
-    ctx.status = ok ? 200 : 503
-    ctx.body = { ok, checks: Object.fromEntries(results) }
+    const answer = await readiness()
+    ctx.status = answer.ok ? 200 : 503
+    ctx.body = answer
   })
 
   router.get('/metrics', async (ctx) => {
-    ctx.type = registry.contentType
-    ctx.body = await registry.metrics()
+    const metrics = await registry()
+    ctx.type = metrics.contentType
+    ctx.body = await metrics.metrics()
   })
 
   app.use(router.routes())

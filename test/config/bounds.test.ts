@@ -208,6 +208,13 @@ test('keys in memory are for development, with a warning', (t) => {
   assert.deepEqual(broken(violationsOf(t, production)), ['keyStore.type: production-key-store'])
 })
 
+test('keys in memory are for one process: each worker would have its own', (t) => {
+  for (const workers of ['2', 'auto']) {
+    const text = `http: { workers: ${workers} }\nkeyStore: { type: memory }`
+    assert.deepEqual(broken(violationsOf(t, text)), ['http.workers: workers-key-store'])
+  }
+})
+
 test('a fast profile, an ML-DSA ring and more than 5 keys are worth a warning', (t) => {
   assert.deepEqual(load(t, '').warnings, [], 'the defaults warn')
   const text =

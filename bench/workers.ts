@@ -1,0 +1,162 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { requestTokens, tokenRequest } from './browser.ts'
+import { within } from './child.ts'
+import { openConnection } from './connection.ts'
+import type { Aim, Figure, Measure } from './figure.ts'
+import { type Prepare, runLoad } from './load.ts'
+import { RESOURCES, writeConfig } from './setting.ts'
+import { freePort } from './start.ts'
+import { median } from './statistics.ts'
+import { clientCredentials } from './tokens.ts'
+
+/** Milliseconds of load. */
+const ROUND = { full: 4000, quick: 1500 }
+const ROUNDS = { full: 6, quick: 4 }
+const START_LIMIT = 30_000
+/** Milliseconds from one try to the next. */
+const POLL = 50
+
+interface Load {
+  readonly name: string
+  readonly note: string
+  readonly aim?: Aim
+  prepare(port: number): Prepare
+}
+
+const LOADS: readonly Load[] = [
+  {
+    name: '2 workers, RS256 JWT',
+    note: 'processor time of a client-credentials request, beside one process',
+    aim: { bound: 'most', value: 1.1 },
+    prepare: () => clientCredentials({ resource: RESOURCES.RS256 }),
+  },
+  {
+    name: '2 workers, opaque',
+    note: 'the same with a token stored in SQLite, which two processes write',
+    prepare: () => clientCredentials({}),
+  },
+  {
+    name: '2 workers, RS256 JWT, new connections',
+    note: 'the same with a connection for each request, which the primary hands over',
+    prepare: (port) => async () => async () => {
+      const connection = await openConnection(port)
+      await requestTokens(connection, REQUEST)
+      connection.close()
+    },
+  },
+]
+
+const REQUEST = tokenRequest({ grant_type: 'client_credentials', resource: RESOURCES.RS256 })
+
+/**
+ * Processor time of one request with two workers, their primary included, and with one process, by
+ * turns. How many requests a second there are says little on a small machine, where one process
+ * signs on every core already.
+ */
+export const workers: Measure = async (bench) => {
+  const mode = bench.isQuick ? 'quick' : 'full'
+  await using one = await serve(bench.folder(), 1)
+  await using two = await serve(bench.folder(), 2)
+  const figures: Figure[] = []
+  for (const load of LOADS) {
+    bench.say(`${load.name} ...`)
+    const run = (server: Serving) => costOf(server, load, ROUND[mode])
+    await run(one)
+    await run(two)
+    const pairs: { one: number; two: number }[] = []
+    for (let round = 0; round < ROUNDS[mode]; round += 1) {
+      // ABBA: who comes second is not always the same.
+      const isOneFirst = round % 2 === 0
+      const first = await run(isOneFirst ? one : two)
+      const second = await run(isOneFirst ? two : one)
+      pairs.push(isOneFirst ? { one: first, two: second } : { one: second, two: first })
+    }
+    figures.push({
+      name: load.name,
+      note: load.note,
+      keyturn: `${median(pairs.map((pair) => pair.two)).toFixed(3)} ms`,
+      beside: `${median(pairs.map((pair) => pair.one)).toFixed(3)} ms`,
+      value: median(pairs.map((pair) => pair.two / pair.one)),
+      unit: 'ratio',
+      ...(load.aim ? { aim: load.aim } : {}),
+    })
+  }
+  return figures
+}
+
+/** @returns milliseconds of processor time per operation */
+async function costOf({ port, pids }: Serving, load: Load, duration: number): Promise<number> {
+  let before = 0
+  let after = 0
+  const around = {
+    begin: async () => {
+      before = processorTime(pids)
+    },
+    end: async () => {
+      after = processorTime(pids)
+    },
+  }
+  const { operations } = await runLoad({ port, prepare: load.prepare(port), duration, around })
+  return (after - before) / operations
+}
+
+interface Serving extends AsyncDisposable {
+  readonly port: number
+  /** Of every process of the server. */
+  readonly pids: readonly number[]
+}
+
+/** The real server, `node src/cli.ts serve`, when all of its workers answer. */
+async function serve(folder: string, count: number): Promise<Serving> {
+  const ports = { http: await freePort(), management: await freePort() }
+  const config = writeConfig(folder, { ports, workers: count })
+  const cli = join(import.meta.dirname, '..', 'src', 'cli.ts')
+  const child = spawn(process.execPath, [cli, '--config', config, 'serve'], { stdio: 'ignore' })
+  const kill = () => child.kill('SIGKILL')
+  process.once('exit', kill)
+  const exited = once(child, 'exit')
+  const stop = async () => {
+    child.kill('SIGTERM')
+    await within(START_LIMIT, 'the server to stop', exited).catch(kill)
+    process.removeListener('exit', kill)
+  }
+  try {
+    const ids = await within(START_LIMIT, 'the workers', untilReady(ports.management, count))
+    return { port: ports.http, pids: [child.pid ?? NaN, ...ids], [Symbol.asyncDispose]: stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+/** @returns the process ids of its workers; none where there is one process */
+async function untilReady(port: number, count: number): Promise<readonly number[]> {
+  for (;;) {
+    const answer = await fetch(`http://127.0.0.1:${port}/health/ready`).catch(() => undefined)
+    if (answer?.ok) {
+      // What the management listener says it answers.
+      const { workers = [] } = (await answer.json()) as { workers?: { pid: number }[] }
+      if (workers.length === (count === 1 ? 0 : count)) return workers.map(({ pid }) => pid)
+    }
+    await delay(POLL)
+  }
+}
+
+/** Milliseconds that the processes have used so far, all threads, as Linux counts them. */
+function processorTime(pids: readonly number[]): number {
+  ticks ??= Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }))
+  const used = pids.map((pid) => {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    // Behind the name, which may hold anything: the 14th and 15th field of proc(5).
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+    return Number(fields[11]) + Number(fields[12])
+  })
+  return (used.reduce((sum, each) => sum + each, 0) / ticks) * 1000
+}
+
+/** In a second. */
+let ticks: number | undefined
