@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import type { RedisConnection } from '../redis/connection.ts'
 import type { ArtifactStore } from './artifact-store.ts'
 import { engineOf, type ServerSettings, shareConnections } from './server-url.ts'
 
@@ -7,13 +8,22 @@ export interface ArtifactSettings {
 }
 
 /**
- * Opens the store of what expires that the configuration names.
+ * Opens the store of what expires that the configuration names: Redis, with the clients in the
+ * database, or the database alone.
  * @throws StoreUnavailable
  */
 export async function openArtifacts(
   { database }: ArtifactSettings,
   clock: Clock,
+  redis?: RedisConnection,
 ): Promise<ArtifactStore> {
+  const inDatabase = await openInDatabase(database, clock)
+  if (!redis) return inDatabase
+  const { openRedisArtifacts } = await import('./redis-artifacts.ts')
+  return openRedisArtifacts({ redis, clock, database: inDatabase })
+}
+
+async function openInDatabase(database: ServerSettings, clock: Clock): Promise<ArtifactStore> {
   const engine = engineOf(database.url)
   if (engine === 'better-sqlite3') {
     const { openSqliteArtifacts } = await import('./sqlite-artifacts.ts')

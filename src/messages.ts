@@ -1,0 +1,70 @@
+import type { KeyStore } from './keys/key-store.ts'
+import type { ClientStore } from './store/clients.ts'
+
+/** What a message is about: keys and events of the rings, or registered clients. */
+export type Topic = 'ring' | 'clients'
+
+/**
+ * Word from node to node that something changed. It saves waiting; nothing depends on it, as every
+ * node also looks by itself (`rotation.refreshInterval`).
+ */
+export interface Messages {
+  /**
+   * Tells the other nodes. Never rejects.
+   * @returns false where the message could not be sent: they find out by themselves
+   */
+  publish(topic: Topic): Promise<boolean>
+  /** Calls the listener with every message of another process, and where some may have been missed. */
+  subscribe(topic: Topic, listener: () => void): void
+  close(): void
+}
+
+/** Where nodes have nothing to talk over. */
+export const noMessages: Messages = {
+  publish: async () => false,
+  subscribe: () => {},
+  close: () => {},
+}
+
+/** The same store, which tells the other nodes of what it wrote: server and CLI alike. */
+export function announceKeys(store: KeyStore, messages: Pick<Messages, 'publish'>): KeyStore {
+  const announce = () => messages.publish('ring')
+  return {
+    load: () => store.load(),
+    addKey: async (key) => {
+      const winner = await store.addKey(key)
+      if (winner.data === key.data) await announce()
+      return winner
+    },
+    eraseKey: async (key) => {
+      await store.eraseKey(key)
+      await announce()
+    },
+    removeKey: async (id) => {
+      await store.removeKey(id)
+      await announce()
+    },
+    addEvents: async (events) => {
+      await store.addEvents(events)
+      await announce()
+    },
+  }
+}
+
+/** The same store, which tells the other nodes that clients changed. */
+export function announceClients(
+  store: ClientStore,
+  messages: Pick<Messages, 'publish'>,
+): ClientStore {
+  const announced = async <T>(change: Promise<T>): Promise<T> => {
+    const result = await change
+    await messages.publish('clients')
+    return result
+  }
+  return {
+    ...store,
+    add: (metadata) => announced(store.add(metadata)),
+    remove: (id) => announced(store.remove(id)),
+    replaceConfigured: (clients) => announced(store.replaceConfigured(clients)),
+  }
+}

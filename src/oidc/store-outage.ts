@@ -1,0 +1,50 @@
+import { type Adapter, type AdapterFactory, errors } from 'oidc-provider'
+import { StoreUnavailable } from '../errors.ts'
+
+/**
+ * What a client is told while a store cannot be reached: 503 and `temporarily_unavailable`, a code
+ * that RFC 6749, section 4.1.2.1 has for redirects, where there is no status. oidc-provider would
+ * answer 500 and `server_error`, as for a fault that goes on.
+ */
+export class StoreOutage extends errors.CustomOIDCProviderError {
+  override readonly cause: StoreUnavailable
+
+  constructor(cause: StoreUnavailable) {
+    super('temporarily_unavailable', 'a store of this server cannot be reached; try again shortly')
+    this.cause = cause
+    this.error_detail = cause.message
+    // Its class is for refusals and says 400.
+    this.status = 503
+    this.statusCode = 503
+  }
+}
+
+/** The same adapters, whose StoreUnavailable oidc-provider understands as an outage. */
+export function tellOutages(adapterOf: AdapterFactory): AdapterFactory {
+  const adapters = new Map<string, Adapter>()
+  return (model) => {
+    const known = adapters.get(model)
+    if (known) return known
+    const made = tellOutagesOf(adapterOf(model))
+    adapters.set(model, made)
+    return made
+  }
+}
+
+function tellOutagesOf(adapter: Adapter): Adapter {
+  return {
+    upsert: (id, payload, expiresIn) => told(adapter.upsert(id, payload, expiresIn)),
+    find: (id) => told(adapter.find(id)),
+    findByUid: (uid) => told(adapter.findByUid(uid)),
+    findByUserCode: (userCode) => told(adapter.findByUserCode(userCode)),
+    consume: (id) => told(adapter.consume(id)),
+    destroy: (id) => told(adapter.destroy(id)),
+    revokeByGrantId: (grantId) => told(adapter.revokeByGrantId(grantId)),
+  }
+}
+
+function told<T>(work: Promise<T>): Promise<T> {
+  return work.catch((error: unknown) => {
+    throw error instanceof StoreUnavailable ? new StoreOutage(error) : error
+  })
+}

@@ -1,0 +1,233 @@
+import { Cluster, Redis, type RedisOptions, ReplyError } from 'ioredis'
+import type { Clock } from '../clock.ts'
+import { StoreUnavailable } from '../errors.ts'
+import { createOutageWatch, type RedisStatus } from './outage.ts'
+
+/** As in the configuration; `timeout` in seconds. */
+export interface RedisSettings {
+  readonly url: string
+  readonly cluster: readonly string[]
+  readonly sentinels: readonly string[]
+  readonly master: string
+  readonly prefix: string
+  readonly timeout: number
+}
+
+export interface RedisConnection {
+  /** Standalone, Sentinel or Cluster. Whoever calls it past `run` bounds and retries by himself. */
+  readonly client: Redis | Cluster
+  /** Begins every key and channel. */
+  readonly prefix: string
+  readonly status: RedisStatus
+  /**
+   * Sends commands, again where the connection broke or a failover is under way: what `send` does
+   * twice must end as done once. Never takes longer than the timeout; fails at once where Redis has
+   * been unreachable for longer than that.
+   * @param what completes "Cannot ..."
+   * @throws StoreUnavailable
+   */
+  run<T>(what: string, send: () => Promise<T>): Promise<T>
+  /** A connection that hears messages, to any node of a Cluster: all of them hear all messages. */
+  openListener(): Redis
+  close(): void
+}
+
+/** Milliseconds between attempts to connect, and of one call to get through: fast, with a limit. */
+const RETRY_PAUSE = { first: 20, most: 500 }
+
+/** How Redis says that another node, or the same in a moment, will do what was asked. */
+const PASSING = ['LOADING', 'READONLY', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN', 'MOVED', 'ASK']
+
+const HINTS: Readonly<Record<string, string>> = {
+  NOAUTH: 'it asks for a password; put it into redis.url',
+  WRONGPASS: 'it refuses the user or password of redis.url',
+  NOPERM: 'the user of redis.url may not do this; check its ACL',
+  OOM: 'it is full; give it more memory (maxmemory)',
+  MISCONF: 'it cannot write to its disk and refuses writes',
+}
+
+/** Connects with the first command, or when `client.connect()` is called. */
+export function openRedis(settings: RedisSettings, clock: Clock): RedisConnection {
+  const { prefix } = settings
+  const timeout = settings.timeout * 1000
+  const options = connectionOptions(settings)
+  const client = connect(settings, options)
+  const outage = createOutageWatch({ where: describe(settings), clock })
+  const waiting = new Set<() => void>()
+  let isClosed = false
+
+  client.on('ready', () => {
+    outage.end()
+    for (const wake of [...waiting]) wake()
+  })
+  client.on('close', () => isClosed || outage.begin('the connection was closed'))
+  client.on('error', (error) => outage.begin(explain(error)))
+  // ioredis gives up where a Sentinel or a name server answered nonsense; Keyturn does not.
+  client.on('end', () => {
+    if (!isClosed) setTimeout(open, RETRY_PAUSE.most)
+  })
+
+  function open(): void {
+    if (isClosed || (client.status !== 'wait' && client.status !== 'end')) return
+    // What goes wrong is told by the events above.
+    client.connect().catch(() => {})
+  }
+
+  function run<T>(what: string, send: () => Promise<T>): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>()
+    let lastError: unknown
+    let pause = RETRY_PAUSE.first
+    let retry: NodeJS.Timeout | undefined
+    const deadline = setTimeout(() => {
+      outage.begin(lastError === undefined ? 'it does not answer' : explain(lastError))
+      fail()
+    }, timeout)
+
+    const settle = () => {
+      clearTimeout(deadline)
+      clearTimeout(retry)
+      waiting.delete(attempt)
+    }
+    const fail = () => {
+      settle()
+      reject(new StoreUnavailable(`Cannot ${what}: ${outage.detail}`, lastError))
+    }
+    const succeed = (result: T) => {
+      settle()
+      outage.end()
+      resolve(result)
+    }
+    const tryAgain = (error: unknown) => {
+      lastError = error
+      if (isPassing(error)) {
+        pause = Math.min(pause * 2, RETRY_PAUSE.most)
+        retry = setTimeout(attempt, pause)
+        return
+      }
+      outage.begin(explain(error))
+      fail()
+    }
+    const attempt = () => {
+      waiting.delete(attempt)
+      if (client.status === 'ready') {
+        send().then(succeed, tryAgain)
+        return
+      }
+      if (isClosed || outage.age() > settings.timeout) {
+        fail()
+        return
+      }
+      waiting.add(attempt)
+      open()
+    }
+    attempt()
+    return promise
+  }
+
+  return {
+    client,
+    prefix,
+    status: outage,
+    run,
+    openListener: () => {
+      const listener = { ...options, autoResubscribe: false, lazyConnect: true }
+      if (client instanceof Redis) return client.duplicate(listener)
+      const known = client.nodes().map(({ options: { host, port } }) => ({ host, port }))
+      const nodes = known.length > 0 ? known : settings.cluster.map(parseNode)
+      const node = nodes[Math.floor(Math.random() * nodes.length)]
+      // Its node may never come back: at the end another one is asked.
+      return new Redis({ ...listener, ...node, retryStrategy: null })
+    },
+    close: () => {
+      isClosed = true
+      client.disconnect()
+      for (const wake of [...waiting]) wake()
+    },
+  }
+}
+
+function connectionOptions({ url: text, timeout }: RedisSettings) {
+  const url = new URL(text)
+  const decode = (name: 'username' | 'password', part: string) =>
+    part === '' ? {} : { [name]: decodeURIComponent(part) }
+  return {
+    host: url.hostname.replace(/^\[|\]$/g, '') || 'localhost',
+    port: Number(url.port || 6379),
+    ...decode('username', url.username),
+    ...decode('password', url.password),
+    db: Number(url.pathname.slice(1) || 0),
+    ...(url.protocol === 'rediss:' ? { tls: {} } : {}),
+    connectTimeout: timeout * 1000,
+    // A server that went away without a word: the connection is closed and opened again.
+    socketTimeout: timeout * 1000,
+    // `run` waits, bounds and repeats, so nothing is sent later than its caller waits for it.
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    retryStrategy: retryPause,
+    // After a failover of Sentinels, the old master is a replica.
+    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+    lazyConnect: true,
+  } satisfies RedisOptions
+}
+
+function connect(
+  { cluster, sentinels, master }: RedisSettings,
+  options: ReturnType<typeof connectionOptions>,
+): Redis | Cluster {
+  const isSecure = 'tls' in options
+  if (sentinels.length > 0) {
+    return new Redis({
+      ...options,
+      sentinels: sentinels.map(parseNode),
+      name: master,
+      sentinelRetryStrategy: retryPause,
+      ...(isSecure ? { enableTLSForSentinelMode: true, sentinelTLS: {} } : {}),
+    })
+  }
+  if (cluster.length === 0) return new Redis(options)
+  const { host, port, db, retryStrategy, enableOfflineQueue, lazyConnect, ...redisOptions } =
+    options
+  return new Cluster(cluster.map(parseNode), {
+    redisOptions,
+    // Each node is connected with the first command for it; others wait for that connection.
+    enableOfflineQueue: true,
+    lazyConnect: true,
+    clusterRetryStrategy: retryPause,
+    // A certificate is for the name of a node, not for its address.
+    ...(isSecure ? { dnsLookup: (name, callback) => callback(null, name) } : {}),
+  })
+}
+
+function retryPause(times: number): number {
+  return Math.min(RETRY_PAUSE.first * 2 ** Math.min(times - 1, 10), RETRY_PAUSE.most)
+}
+
+function parseNode(text: string): { host: string; port: number } {
+  const colon = text.lastIndexOf(':')
+  const host = text.slice(0, colon).replace(/^\[|\]$/g, '')
+  return { host, port: Number(text.slice(colon + 1)) }
+}
+
+/** Which Redis, without user or password. */
+function describe({ url, cluster, sentinels, master }: RedisSettings): string {
+  if (cluster.length > 0) return `Redis Cluster ${cluster.join(', ')} (redis.cluster)`
+  if (sentinels.length > 0) {
+    return `Redis master ${master} of the Sentinels ${sentinels.join(', ')} (redis.sentinels)`
+  }
+  return `Redis at ${new URL(url).host} (redis.url)`
+}
+
+function isPassing(error: unknown): boolean {
+  if (!(error instanceof ReplyError)) return true
+  return PASSING.some((word) => (error as Error).message.startsWith(word))
+}
+
+/** The reason, in words that carry no arguments of a command. */
+function explain(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const [word = ''] = error.message.split(' ', 1)
+  // A Cluster says what happened to the last of its nodes.
+  const { lastNodeError } = error as { lastNodeError?: unknown }
+  if (lastNodeError instanceof Error) return explain(lastNodeError)
+  return HINTS[word] ?? error.message
+}
