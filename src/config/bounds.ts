@@ -164,6 +164,11 @@ function redisBound({ redis: { url, cluster, sentinels } }: Settings): readonly 
     const fix = 'set redis.url to redis://default, with USER:PASSWORD@ if they need it'
     return [{ path, value: null, rule: 'redis-url', message, fix }]
   }
+  if (cluster.length > 0 && url !== null && !/^\/?0*$/.test(new URL(url).pathname)) {
+    const message = 'redis.url names a database, and a Redis Cluster has only database 0'
+    const fix = 'remove the path of redis.url'
+    return [{ path, value: '***', rule: 'redis-database', message, fix }]
+  }
   if (cluster.length === 0 || sentinels.length === 0) return []
   const message = 'redis.cluster and redis.sentinels are both set, and Redis is one or the other'
   const fix = 'remove redis.cluster or redis.sentinels'

@@ -33,7 +33,7 @@ const databaseUrl = z.string().refine(isDatabaseUrl, {
     'USER:PASSWORD@HOST:PORT/DATABASE',
 })
 
-const redisUrl = z.string().refine((url) => /^rediss?:$/.test(URL.parse(url)?.protocol ?? ''), {
+const redisUrl = z.string().refine(isRedisUrl, {
   error: 'redis://HOST:PORT, or rediss:// for TLS, with USER:PASSWORD@ before and /DB behind it',
 })
 
@@ -268,6 +268,11 @@ function isDatabaseUrl(value: string): boolean {
   const url = URL.parse(value)
   const isServer = /^(postgres(ql)?|mysql|mariadb|cockroachdb):$/.test(url?.protocol ?? '')
   return isServer && url?.hostname !== '' && (url?.pathname.length ?? 0) > 1
+}
+
+function isRedisUrl(value: string): boolean {
+  const url = URL.parse(value)
+  return /^rediss?:$/.test(url?.protocol ?? '') && /^\/?\d*$/.test(url?.pathname ?? '')
 }
 
 function isIssuer(value: string): boolean {

@@ -242,3 +242,31 @@ test('keys that only one node has are worth a word where several nodes can share
   const files = load(t, `${shared}\nkeyStore: { type: file }`).warnings
   assert.match(files.join(), /in a directory of this one/)
 })
+
+test('nodes of Redis need redis.url, which turns it on', (t) => {
+  for (const nodes of ['cluster: ["a:6379"]', 'sentinels: ["a:26379"]']) {
+    assert.deepEqual(violationsOf(t, `redis: { url: "redis://default", ${nodes} }`), [])
+    const violations = violationsOf(t, `redis: { ${nodes} }`)
+    assert.deepEqual(broken(violations), ['redis.url: redis-url'])
+    assert.match(violations[0]?.fix ?? '', /set redis.url to redis:\/\/default/)
+  }
+})
+
+test('Redis is a Cluster or watched by Sentinels, not both', (t) => {
+  const nodes = 'cluster: ["a:6379"], sentinels: ["a:26379"]'
+  const violations = violationsOf(t, `redis: { url: "redis://default", ${nodes} }`)
+  assert.deepEqual(broken(violations), ['redis.sentinels: redis-nodes'])
+  assert.equal(violations[0]?.fix, 'remove redis.cluster or redis.sentinels')
+})
+
+test('a Redis Cluster has one database', (t) => {
+  const cluster = (url: string) => violationsOf(t, `redis: { url: "${url}", cluster: ["a:6379"] }`)
+  assert.deepEqual(cluster('rediss://user:secret@default/0'), [])
+  const [violation] = cluster('redis://user:secret@default/3')
+  assert.equal(violation?.rule, 'redis-database')
+  assert.ok(!JSON.stringify(violation).includes('secret'))
+  assert.deepEqual(violationsOf(t, 'redis: { url: "redis://a/3" }'), [])
+  assert.deepEqual(broken(violationsOf(t, 'redis: { url: "redis://a/three" }')), [
+    'redis.url: format',
+  ])
+})
