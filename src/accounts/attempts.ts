@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { isIPv4, isIPv6 } from 'node:net'
-import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
+import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
 
 /** How many failed sign-ins are borne within `window` seconds before more are turned away. */
 export interface AttemptLimits {
@@ -29,7 +29,14 @@ export interface Attempt {
   readonly address: string
 }
 
-/** Counts attempts in memory: each process counts its own. */
+/** Where all processes count together. */
+export interface SharedCounts {
+  /** Of ioredis. */
+  readonly client: unknown
+  /** Begins every key. */
+  readonly prefix: string
+}
+
 export interface Attempts {
   /** Counts one attempt. @returns seconds to wait, or undefined where it may go ahead */
   begin(attempt: Attempt): Promise<number | undefined>
@@ -42,12 +49,26 @@ export interface Attempts {
 /**
  * Counts by what was typed, not by what exists, so that a limit says nothing about accounts. An
  * attempt is counted before the password is looked at: parallel guesses cannot outrun the count.
+ *
+ * Without `shared` each process counts its own. So it does while Redis is down: neither shuts
+ * everybody out nor lets everything through.
  */
-export function createAttempts(limits: AttemptLimits = DEFAULT_ATTEMPT_LIMITS): Attempts {
-  const limiter = (points: number) => new RateLimiterMemory({ points, duration: limits.window })
-  const pairs = limiter(limits.perAccountAndAddress)
-  const addresses = limiter(limits.perAddress)
-  const names = limiter(limits.perAccount)
+export function createAttempts(
+  limits: AttemptLimits = DEFAULT_ATTEMPT_LIMITS,
+  shared?: SharedCounts,
+): Attempts {
+  const limiter = (kind: string, points: number) => {
+    const options = { points, duration: limits.window }
+    const own = new RateLimiterMemory(options)
+    if (!shared) return own
+    const { client: storeClient, prefix } = shared
+    const keyPrefix = `${prefix}attempts:${kind}`
+    const atOnce = { rejectIfRedisNotReady: true, insuranceLimiter: own }
+    return new RateLimiterRedis({ ...options, ...atOnce, storeClient, keyPrefix })
+  }
+  const pairs = limiter('pair', limits.perAccountAndAddress)
+  const addresses = limiter('address', limits.perAddress)
+  const names = limiter('name', limits.perAccount)
 
   // From the narrowest to the widest, stopping at the first refusal: one address that goes on
   // guessing one name uses up five points of that name, not a hundred.

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Account, AccountStore } from './account-store.ts'
-import { type AttemptLimits, createAttempts } from './attempts.ts'
+import { type AttemptLimits, createAttempts, type SharedCounts } from './attempts.ts'
 import { createGate } from './gate.ts'
 import type { Passwords } from './password.ts'
 
@@ -42,6 +42,8 @@ export interface SignInOptions {
   readonly accounts: Pick<AccountStore, 'findById' | 'findByUsername' | 'update'>
   readonly password: Passwords
   readonly limits: AttemptLimits
+  /** Where several processes count attempts together. */
+  readonly redis?: SharedCounts | undefined
   readonly clock: Pick<Clock, 'now'>
   /** Argon2 runs at once; others wait in line, up to `waiting`, and are then turned away. */
   readonly work?: { readonly atOnce: number; readonly waiting: number }
@@ -64,11 +66,12 @@ export function createSignIn({
   accounts,
   password: passwords,
   limits,
+  redis,
   clock,
   work = DEFAULT_WORK,
   minimumLength = 15,
 }: SignInOptions): SignIn {
-  const attempts = createAttempts(limits)
+  const attempts = createAttempts(limits, redis)
   const gate = createGate(work)
   const decoy = passwords.decoy()
   const busy = { outcome: 'limited', retryAfter: BUSY_RETRY_AFTER } as const

@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it, type TestContext } from 'node:test'
+import { createAttempts } from '../../src/accounts/attempts.ts'
+import { systemClock } from '../../src/clock.ts'
+import { openRedis, type RedisSettings } from '../../src/redis/connection.ts'
+import {
+  type RedisClusterProcesses,
+  type RedisProcess,
+  redisSettings,
+  skipRedis,
+  startRedis,
+  startRedisCluster,
+} from '../support/redis.ts'
+
+const LIMITS = { perAccountAndAddress: 5, perAddress: 8, perAccount: 100, window: 900 }
+const guess = { username: 'ada', address: '192.0.2.1' }
+
+async function openNode(t: TestContext, settings: RedisSettings) {
+  const redis = openRedis(settings, systemClock)
+  t.after(redis.close)
+  await redis.run('connect', async () => redis.client.ping())
+  return { redis, attempts: createAttempts(LIMITS, redis) }
+}
+
+describe('attempts counted in Redis', { skip: skipRedis }, () => {
+  let server: RedisProcess
+  let cluster: RedisClusterProcesses
+  before(async () => {
+    server = await startRedis()
+    cluster = await startRedisCluster()
+  })
+  after(async () => {
+    await server?.[Symbol.asyncDispose]()
+    await cluster?.[Symbol.asyncDispose]()
+  })
+  const places: Readonly<Record<string, () => Partial<RedisSettings>>> = {
+    Redis: () => ({ url: server.url }),
+    'a Redis Cluster': () => ({ cluster: cluster.nodes.map(({ port }) => `127.0.0.1:${port}`) }),
+  }
+
+  for (const [name, place] of Object.entries(places)) {
+    it(`on ${name} are those of all nodes together, also where they come at once`, async (t) => {
+      const settings = redisSettings(place())
+      const nodes = [await openNode(t, settings), await openNode(t, settings)]
+      const answers = await Promise.all(
+        Array.from({ length: 20 }, (_, i) => nodes[i % 2]?.attempts.begin(guess)),
+      )
+      assert.equal(answers.filter((wait) => wait === undefined).length, 5)
+      const wait = Math.max(...answers.filter((answer) => answer !== undefined))
+      assert.ok(wait > 890 && wait <= 900, String(wait))
+    })
+
+    it(`on ${name} are forgotten by every node once the right password came`, async (t) => {
+      const settings = redisSettings(place())
+      const [one, two] = [await openNode(t, settings), await openNode(t, settings)]
+      for (let i = 0; i < 4; i++) await one.attempts.begin(guess)
+      assert.equal(await two.attempts.begin(guess), undefined)
+      await two.attempts.succeed(guess)
+      for (let i = 0; i < 4; i++) assert.equal(await one.attempts.begin(guess), undefined)
+      assert.notEqual(await one.attempts.begin(guess), undefined, 'perAddress was forgotten too')
+    })
+  }
+
+  it('are counted by each node while Redis is away: neither are all refused nor none', async (t) => {
+    const server = await startRedis()
+    t.after(() => server[Symbol.asyncDispose]())
+    const { attempts } = await openNode(t, redisSettings({ url: server.url, timeout: 0.5 }))
+    assert.equal(await attempts.begin(guess), undefined)
+    await server.stop()
+    const answers: (number | undefined)[] = []
+    for (let i = 0; i < 10; i++) answers.push(await attempts.begin(guess))
+    assert.equal(answers.filter((wait) => wait === undefined).length, 5)
+  })
+})
