@@ -28,7 +28,9 @@ import { checkClientAlgorithms } from './oidc/client-algorithms.ts'
 import { createCurrentProvider } from './oidc/current-provider.ts'
 import { observeProvider } from './oidc/events.ts'
 import { providerSettings } from './oidc/settings.ts'
+import { tellOutages } from './oidc/store-outage.ts'
 import { packageVersion } from './package-files.ts'
+import type { RedisStatus } from './redis/outage.ts'
 import { createSweeper } from './store/sweeper.ts'
 import { openStores, type Stores } from './stores.ts'
 
@@ -75,7 +77,10 @@ export async function startServer(config: Config, options: ServerOptions): Promi
   try {
     const stores = await openStores(config, clock)
     cleanups.push(stores.close)
-    const { clients, accounts, consents, artifacts } = stores
+    const { clients, accounts, consents, artifacts, messages, redis } = stores
+    redis?.status.watch(({ isReachable, detail }) =>
+      isReachable ? log.info(detail) : log.error(detail),
+    )
     const sealer = await stores.openSealer()
 
     const policies = rotationPolicies(config)
@@ -120,6 +125,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       clockOffset: databaseClock.offset,
       nodes: countStates,
       unseenKeys: () => heartbeat.unseen.length,
+      redis: redis?.status,
     })
     const mayServe = () => obstacle() === undefined
     const documents = createPublishedDocuments({ issuer, clock, mayServe, ...rotation })
@@ -127,7 +133,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     const views = createViews({ mountPath: mountPathOf(issuer) })
     const current = createCurrentProvider({
       issuer,
-      adapter: artifacts.adapter,
+      adapter: tellOutages(artifacts.adapter),
       policies,
       authorize: scheduler.authorize,
       onBuilt: (provider) => observeProvider(provider, metrics, log),
@@ -150,6 +156,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       accounts,
       password: passwords,
       limits: config.signIn,
+      redis,
       clock,
       minimumLength: config.password.minLength,
     })
@@ -177,6 +184,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     const respond = app.callback()
 
     scheduler.start()
+    messages.subscribe('ring', scheduler.wake)
     cleanups.push(scheduler.stop)
     const sweeper = createSweeper({
       artifacts,
@@ -194,6 +202,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
         ring: () => ringCheck(scheduler),
         clock: () => clockCheck(databaseClock),
         nodes: () => nodesCheck(heartbeat, countStates()),
+        ...(redis ? { redis: () => redisCheck(redis.status) } : {}),
       })
     const { registry } = metrics
     const managementApp = createManagementApp({ readiness, registry: () => registry })
@@ -297,4 +306,12 @@ function nodesCheck(
 /** Its host, which people know, and an end that tells processes and restarts apart. */
 function nodeId(): string {
   return `${hostname()}-${randomBytes(3).toString('hex')}`
+}
+
+/**
+ * Ready even so: what needs no Redis goes on, the JWKS first of all, and a load balancer that took
+ * away every node would take that away too.
+ */
+function redisCheck({ detail }: RedisStatus): Check {
+  return { ok: true, detail }
 }

@@ -23,6 +23,8 @@ export interface MetricSources {
   readonly nodes: () => Readonly<Record<NodeStateName, number>>
   /** Pairs of a live node and a key that it should have loaded and has not. */
   readonly unseenKeys: () => number
+  /** Where Redis is used. */
+  readonly redis?: { readonly isReachable: boolean } | undefined
 }
 
 export function createMetrics({ ring, ...sources }: MetricSources): Metrics {
@@ -57,6 +59,12 @@ export function createMetrics({ ring, ...sources }: MetricSources): Metrics {
     'Pairs of a live node and a key that it should have loaded and has not',
     sources.unseenKeys,
   )
+  const { redis } = sources
+  if (redis) {
+    gauge('keyturn_redis_reachable', '1 while Redis answers this node', () =>
+      Number(redis.isReachable),
+    )
+  }
   new Gauge({
     name: 'keyturn_nodes',
     help: 'Nodes by state: live, stopped (neither signs nor serves) or silent',

@@ -6,6 +6,8 @@ import type { KeyStore } from './keys/key-store.ts'
 import type { NodeStore } from './keys/node-store.ts'
 import { environmentProtector, fileProtector, openSealer } from './keys/protector.ts'
 import type { Sealer } from './keys/seal.ts'
+import { announceClients, announceKeys, type Messages, noMessages } from './messages.ts'
+import type { RedisConnection } from './redis/connection.ts'
 import type { ArtifactStore } from './store/artifact-store.ts'
 import { type ClientStore, createClientStore } from './store/clients.ts'
 import { openDatabase } from './store/database.ts'
@@ -24,6 +26,10 @@ export interface Stores {
   readonly consents: ConsentStore
   readonly artifacts: ArtifactStore
   readonly nodes: NodeStore
+  /** Where the configuration names one. It connects when it is first needed. */
+  readonly redis: RedisConnection | undefined
+  /** What is written to `keys` and `clients` is announced here. */
+  readonly messages: Messages
   /** Opens the key-encryption keys; on a first start, makes one. @throws KekMissing and its like */
   openSealer(): Promise<Sealer>
   close(): Promise<void>
@@ -36,18 +42,23 @@ export async function openStores(config: Config, clock: Clock): Promise<Stores> 
     const dataSource = await openDatabase(config.database)
     opened.defer(() => dataSource.destroy())
     await migrate(dataSource)
-    const keys = await openKeyStore(config.keyStore, dataSource)
-    const artifacts = await openArtifacts(config, clock)
+    const { redis, messages } = await openConfiguredRedis(config, clock)
+    opened.defer(() => redis?.close())
+    opened.defer(() => messages.close())
+    const keys = announceKeys(await openKeyStore(config.keyStore, dataSource), messages)
+    const artifacts = await openArtifacts(config, clock, redis)
     opened.defer(() => artifacts.close())
     const { protector, file, keys: secret } = config.seal
     return {
       dataSource,
       keys,
-      clients: createClientStore({ dataSource, artifacts, clock }),
+      clients: announceClients(createClientStore({ dataSource, artifacts, clock }), messages),
       accounts: createSqlAccounts(dataSource),
       consents: createSqlConsents(dataSource),
       artifacts,
       nodes: createSqlNodes(dataSource),
+      redis,
+      messages,
       openSealer: () =>
         openSealer(
           protector === 'file' ? fileProtector(file) : environmentProtector(secret ?? undefined),
@@ -59,4 +70,13 @@ export async function openStores(config: Config, clock: Clock): Promise<Stores> 
     await opened.disposeAsync()
     throw error
   }
+}
+
+/** Its driver is loaded where it is used only: commands start sooner without. */
+async function openConfiguredRedis({ redis: { url, ...where } }: Config, clock: Clock) {
+  if (url === null) return { redis: undefined, messages: noMessages }
+  const { openRedis } = await import('./redis/connection.ts')
+  const { createRedisMessages } = await import('./redis/messages.ts')
+  const redis = openRedis({ url, ...where }, clock)
+  return { redis, messages: createRedisMessages(redis) }
 }

@@ -30,6 +30,7 @@ export function createApp(options: AppOptions): Koa {
   app.on('error', (error) => log.error({ err: error }, 'an answer could not be sent'))
 
   const path = new URL(issuer).pathname
+  app.use(sayWhenToRetry())
   app.use(errorPages({ views, log }))
   app.use(refuseWhileUnfit(options.obstacle))
   app.use(knowHintedKey(options.lookFor))
@@ -59,6 +60,17 @@ function home(views: Views): Middleware {
   }
 }
 
+/** Whatever is unavailable here - the keys of this node, a store - is so for a while, not for good. */
+function sayWhenToRetry(): Middleware {
+  return async (ctx, next) => {
+    await next()
+    if (ctx.status === 503) ctx.set('Retry-After', RETRY_AFTER)
+  }
+}
+
+/** Seconds. */
+const RETRY_AFTER = '5'
+
 /**
  * A node that has not loaded the ring for `maxRingAge` may lack keys that others sign with: it
  * steps aside until it has, and a load balancer sends the request elsewhere.
@@ -67,7 +79,6 @@ function refuseWhileUnfit(obstacle: () => string | undefined): Middleware {
   return async (ctx, next) => {
     if (obstacle() === undefined) return next()
     ctx.status = 503
-    ctx.set('Retry-After', '5')
     ctx.body = {
       error: 'temporarily_unavailable',
       error_description: 'the signing keys or the clock of this node are out of date',

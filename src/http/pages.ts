@@ -2,6 +2,8 @@ import { randomBytes } from 'node:crypto'
 import type { Context, Middleware } from 'koa'
 import { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { Logger } from 'pino'
+import { StoreUnavailable } from '../errors.ts'
+import { StoreOutage } from '../oidc/store-outage.ts'
 import type { Pages, Views } from './views.ts'
 
 export type Log = Pick<Logger, 'info' | 'warn' | 'error'>
@@ -48,6 +50,9 @@ const BY_STATUS: Readonly<Record<number, Words>> = {
   415: { title: 'This is not a form', message: 'Only ordinary forms are accepted here.' },
 }
 
+/** What programs are told, where the status says more than whose fault it is. */
+const CODES: Readonly<Record<number, string>> = { 503: 'temporarily_unavailable' }
+
 /** Device flow: what oidc-provider reports when it shows the code form again, by name. */
 const DEVICE_PROBLEMS: Readonly<Record<string, string>> = {
   NoCodeError: 'Enter the code that your device shows.',
@@ -63,7 +68,7 @@ export function providerPages({ views, log }: PageOptions) {
       if (error instanceof errors.SessionNotFound) return views.render(ctx, 'error', EXPIRED)
       if (ctx.status === 404) return views.render(ctx, 'error', NOT_FOUND)
       const errorId = createErrorId()
-      const isOurs = out.error === 'server_error'
+      const isOurs = out.error === 'server_error' || error instanceof StoreOutage
       logProviderError(log, { errorId, ctx, error, isOurs })
       if (isOurs) return views.render(ctx, 'error', { ...OUR_FAULT, errorId })
       views.render(ctx, 'error', {
@@ -107,7 +112,7 @@ export function providerPages({ views, log }: PageOptions) {
             })
           }
           if (error && !(error.name in DEVICE_PROBLEMS)) {
-            const isOurs = out?.error === 'server_error'
+            const isOurs = out?.error === 'server_error' || error instanceof StoreOutage
             logProviderError(log, { errorId: createErrorId(), ctx, error, isOurs })
           }
           const { session } = ctx.oidc
@@ -170,7 +175,7 @@ export function errorPages({ views, log }: PageOptions): Middleware {
   function showError(ctx: Context, { status, errorId }: { status: number; errorId?: string }) {
     ctx.status = status
     if (ctx.accepts('html', 'json') === 'json') {
-      const error = status < 500 ? 'invalid_request' : 'server_error'
+      const error = CODES[status] ?? (status < 500 ? 'invalid_request' : 'server_error')
       ctx.body = { error, ...(errorId ? { error_id: errorId } : {}) }
       return
     }
@@ -212,6 +217,7 @@ function logProviderError(
 }
 
 function statusOf(error: unknown): number {
+  if (error instanceof StoreUnavailable) return 503
   if (typeof error !== 'object' || error === null || !('status' in error)) return 500
   const { status } = error
   return typeof status === 'number' && status >= 400 && status < 600 ? status : 500

@@ -1,6 +1,7 @@
 import type { KoaContextWithOIDC, Provider } from 'oidc-provider'
 import type { Logger } from 'pino'
 import type { Metrics } from '../metrics.ts'
+import { StoreOutage } from './store-outage.ts'
 
 /** Counts and logs what a provider instance does; never a token, a code or a cookie. */
 export function observeProvider(provider: Provider, metrics: Metrics, log: Logger): void {
@@ -12,7 +13,12 @@ export function observeProvider(provider: Provider, metrics: Metrics, log: Logge
   provider.on('refresh_token.saved', issued('refresh_token'))
   provider.on('authorization_code.saved', issued('authorization_code'))
 
+  const failed = (ctx: KoaContextWithOIDC, error: Error) => {
+    metrics.serverErrors.inc()
+    log.error({ ...where(ctx), err: error }, 'a request failed by a fault of this server')
+  }
   const refused = (ctx: KoaContextWithOIDC, error: Error & { error?: string }) => {
+    if (error instanceof StoreOutage) return failed(ctx, error)
     const code = error.error ?? 'unknown'
     metrics.refusals.inc({ error: code })
     log.debug({ ...where(ctx), error: code, reason: error.message }, 'request refused')
@@ -24,11 +30,17 @@ export function observeProvider(provider: Provider, metrics: Metrics, log: Logge
   provider.on('userinfo.error', refused)
   provider.on('pushed_authorization_request.error', refused)
   provider.on('device_authorization.error', refused)
+  // Pages. What is wrong there is mostly a typing error, which nobody counts.
+  const failedIfOut = (ctx: KoaContextWithOIDC, error: Error) => {
+    if (error instanceof StoreOutage) failed(ctx, error)
+  }
+  provider.on('code_verification.error', failedIfOut)
+  provider.on('device_resume.error', failedIfOut)
+  provider.on('end_session.error', failedIfOut)
+  provider.on('end_session_confirm.error', failedIfOut)
+  provider.on('end_session_success.error', failedIfOut)
 
-  provider.on('server_error', (ctx, error) => {
-    metrics.serverErrors.inc()
-    log.error({ ...where(ctx), err: error }, 'a request failed by a fault of this server')
-  })
+  provider.on('server_error', failed)
   provider.on('grant.revoked', (ctx) => log.info(where(ctx), 'a grant was revoked'))
   provider.on('backchannel.error', (_ctx, error, client) => {
     const data = { client: client.clientId, reason: error.message }

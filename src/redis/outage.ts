@@ -10,8 +10,11 @@ export interface RedisStatus {
 }
 
 export interface OutageWatch extends RedisStatus {
-  /** Notes that something did not work; the first of a row counts as the beginning. */
-  begin(reason: string): void
+  /**
+   * Notes that something did not work; the first of a row counts as the beginning.
+   * @param reason where it is known; what was known before stays otherwise
+   */
+  begin(reason?: string): void
   end(): void
   /** Seconds since the beginning; 0 where there is no outage. */
   age(): number
@@ -41,10 +44,11 @@ export function createOutageWatch({
     },
     begin: (reason) => {
       if (outage) {
-        outage.reason = reason
+        outage.reason = reason ?? outage.reason
         return
       }
-      outage = { since: clock.now(), began: clock.elapsed(), reason }
+      const began = clock.elapsed()
+      outage = { since: clock.now(), began, reason: reason ?? 'it does not answer' }
       for (const listener of listeners) listener(watch)
     },
     end: () => {

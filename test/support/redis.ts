@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import type { RedisSettings } from '../../src/redis/connection.ts'
@@ -182,15 +183,12 @@ export async function until(what: string, condition: () => Promise<boolean>): Pr
   throw new Error(`waited in vain: ${what}`)
 }
 
+/** Also where it asks for a password first. */
 async function untilAnswering(port: number): Promise<void> {
   await until('redis-server answers', async () => {
-    const client = new Redis(port, '127.0.0.1', { retryStrategy: null, lazyConnect: true })
-    client.on('error', () => {})
-    const isThere = await client.connect().then(
-      () => true,
-      () => false,
-    )
-    client.disconnect()
-    return isThere
+    const socket = connect(port, '127.0.0.1', () => socket.write('PING\r\n'))
+    const [answer] = await once(socket, 'data').catch(() => [''])
+    socket.destroy()
+    return /PONG|NOAUTH/.test(String(answer))
   })
 }
