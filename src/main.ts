@@ -185,6 +185,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
 
     scheduler.start()
     messages.subscribe('ring', scheduler.wake)
+    messages.subscribe('clients', () => artifacts.forgetClients())
     cleanups.push(scheduler.stop)
     const sweeper = createSweeper({
       artifacts,

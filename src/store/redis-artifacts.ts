@@ -76,8 +76,12 @@ interface Commands {
   unlink(key: string): Promise<unknown>
   zrange(key: string, from: number, to: number): Promise<string[]>
   zrem(key: string, ...members: string[]): Promise<unknown>
-  /** What was consumed stays so. @returns what was there before */
-  keyturnSave(key: string, payload: string, ttl: number): Promise<string | null>
+  /**
+   * What was consumed stays so.
+   * @param mark of what is saved as consumed, or empty
+   * @returns what was there before
+   */
+  keyturnSave(key: string, payload: string, ttl: number, mark: string): Promise<string | null>
   /** @returns 1 where nobody saved the key before, or this caller did */
   keyturnSaveOnce(key: string, payload: string, ttl: number): Promise<number>
   /** @returns 1 where it was consumed with this mark; otherwise what is there */
@@ -98,6 +102,7 @@ const SCRIPTS = {
   keyturnSave: `
     local old = redis.call('get', KEYS[1])
     local mark = old and string.match(old, '^[^{]*') or ''
+    if mark == '' then mark = ARGV[3] end
     if ARGV[2] == '0' then redis.call('set', KEYS[1], mark .. ARGV[1])
     else redis.call('set', KEYS[1], mark .. ARGV[1], 'EX', ARGV[2]) end
     return old`,
@@ -152,8 +157,10 @@ function artifactAdapter(
 
   const set = (key: string, text: string, ttl: number) =>
     ttl ? commands.set(key, text, 'EX', ttl) : commands.set(key, text)
-  const save = (key: string, text: string, ttl: number): Promise<unknown> =>
-    isConsumable || foundBy ? commands.keyturnSave(key, text, ttl) : set(key, text, ttl)
+  const save = (key: string, text: string, ttl: number, consumed: unknown): Promise<unknown> => {
+    if (!isConsumable && !foundBy) return set(key, text, ttl)
+    return commands.keyturnSave(key, text, ttl, typeof consumed === 'number' ? `${consumed} ` : '')
+  }
   const dropCopy = (key: string, id: string) =>
     run('delete what is over', () => commands.keyturnDropCopy(key, id))
 
@@ -197,7 +204,7 @@ function artifactAdapter(
       const copy = copyKey(payload)
       const grantId = isGrantable ? payload.grantId : undefined
       const before = await run('save what a request made', async () => {
-        const saved = save(key, text, ttl)
+        const saved = save(key, text, ttl, payload.consumed)
         if (!copy && !grantId) return saved
         const now = clock.now()
         const expiresAt = ttl ? now + ttl : '+inf'
