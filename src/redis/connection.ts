@@ -55,8 +55,11 @@ export function openRedis(settings: RedisSettings, clock: Clock): RedisConnectio
   const outage = createOutageWatch({ where: describe(settings), clock })
   const waiting = new Set<() => void>()
   let isClosed = false
+  /** Did a call wait in vain since the connection was last there? Then the next need not wait too. */
+  let isLasting = false
 
   client.on('ready', () => {
+    isLasting = false
     outage.end()
     for (const wake of [...waiting]) wake()
   })
@@ -93,15 +96,18 @@ export function openRedis(settings: RedisSettings, clock: Clock): RedisConnectio
 
   function run<T>(what: string, send: () => Promise<T>): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>()
+    let isSettled = false
     let lastError: unknown
     let pause = RETRY_PAUSE.first
     let retry: NodeJS.Timeout | undefined
     const deadline = setTimeout(() => {
+      isLasting = client.status !== 'ready'
       outage.begin(lastError instanceof ReplyError ? explain(lastError) : undefined)
       fail()
     }, timeout)
 
     const settle = () => {
+      isSettled = true
       clearTimeout(deadline)
       clearTimeout(retry)
       waiting.delete(attempt)
@@ -116,6 +122,7 @@ export function openRedis(settings: RedisSettings, clock: Clock): RedisConnectio
       resolve(result)
     }
     const tryAgain = (error: unknown) => {
+      if (isSettled) return
       lastError = error
       if (isPassing(error)) {
         pause = Math.min(pause * 2, RETRY_PAUSE.most)
@@ -132,7 +139,7 @@ export function openRedis(settings: RedisSettings, clock: Clock): RedisConnectio
         send().then(succeed, tryAgain)
         return
       }
-      if (isClosed || outage.age() > settings.timeout) {
+      if (isClosed || isLasting || outage.age() > settings.timeout) {
         fail()
         return
       }

@@ -218,6 +218,25 @@ describe('a connection', { skip: skipRedis }, () => {
     assert.equal(await run('look', () => client.get(`${settings.prefix}a`)), null)
   })
 
+  it('does not repeat what its caller has given up on', async (t) => {
+    await using redis = await startRedis()
+    const settings = redisSettings({ url: redis.url, timeout: 0.3 })
+    const connection = openRedis(settings, systemClock)
+    t.after(connection.close)
+    const { client, run } = connection
+    await run('begin', () => client.set(`${settings.prefix}a`, '0'))
+    redis.signal('SIGSTOP')
+    await assert.rejects(run('count', () => client.incr(`${settings.prefix}a`)))
+    // The broken connection is noticed a moment later, with the command unanswered.
+    await until('it is reconnecting', async () => client.status !== 'ready')
+    redis.signal('SIGCONT')
+    const read = () => run('look', () => client.get(`${settings.prefix}a`)).catch(() => undefined)
+    await until('it is back', async () => (await read()) !== undefined)
+    // Once, as it had been sent; looked at for longer than a repetition would take.
+    const begun = performance.now()
+    while (performance.now() - begun < 500) assert.ok(Number(await read()) <= 1)
+  })
+
   it('fails at once while an outage lasts, rather than let requests pile up', async (t) => {
     const settings = redisSettings({ url: `redis://127.0.0.1:${await freePort()}`, timeout: 0.3 })
     const connection = openRedis(settings, systemClock)
