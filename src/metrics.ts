@@ -61,7 +61,7 @@ export function createMetrics({ ring, ...sources }: MetricSources): Metrics {
   )
   const { redis } = sources
   if (redis) {
-    gauge('keyturn_redis_reachable', '1 while Redis answers this node', () =>
+    gauge('min', 'keyturn_redis_reachable', '1 while Redis answers this node', () =>
       Number(redis.isReachable),
     )
   }
