@@ -3,6 +3,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import { describe, it } from 'node:test'
 import { systemClock } from '../../src/clock.ts'
 import { openDatabase } from '../../src/store/database.ts'
+import { migrate } from '../../src/store/migrate.ts'
 import { openArtifacts } from '../../src/store/open-artifacts.ts'
 import { createSqlKeyStore } from '../../src/store/sql-key-store.ts'
 import { serializedKey } from '../conformance/key-store.ts'
@@ -169,25 +170,41 @@ describe('a server that cannot be used', () => {
     await fails(url.href, /refuses the user or the password/)
   })
 
-  it('closes a connection in use on which it fell silent, and goes on with another', async (t) => {
-    const { skip, create } = await service('postgres')
-    if (skip) return t.skip(skip)
-    await using database = await create()
-    await using proxy = await createProxy(database.url)
-    const dataSource = await openDatabase({ url: proxy.url, connections: 2, timeout: 1 })
-    await dataSource.query('SELECT 1')
-    proxy.swallow()
-    await assert.rejects(dataSource.query('SELECT 1'))
-    const [row] = await dataSource.query('SELECT 2 AS two')
-    assert.equal(row.two, 2)
-    await dataSource.destroy()
-  })
+  for (const name of ['postgres', 'mariadb'] as const) {
+    it(`${name}: that fell silent loses the connections in use, and others take their place`, async (t) => {
+      const { skip, create } = await service(name)
+      if (skip) return t.skip(skip)
+      await using database = await create()
+      await using proxy = await createProxy(database.url)
+      const settings = { url: proxy.url, connections: 2, timeout: 1 }
+      const dataSource = await openDatabase(settings)
+      await migrate(dataSource)
+      const artifacts = await openArtifacts({ database: settings }, systemClock)
+      const tokens = artifacts.adapter('AccessToken')
+      await tokens.upsert('t', { jti: 't' }, 60)
+      await dataSource.query('SELECT 1')
+      proxy.swallow()
+      await assert.rejects(dataSource.query('SELECT 1'))
+      await assert.rejects(tokens.find('t'), {
+        code: 'store_unavailable',
+        message: /does not answer within database.timeout|closed the connection/,
+      })
+      const [row] = await dataSource.query('SELECT 2 AS two')
+      assert.equal(row.two, 2)
+      assert.ok(await tokens.find('t'))
+      await artifacts.close()
+      await dataSource.destroy()
+    })
+  }
 })
 
 /** Passes everything on, until the connections there are fall silent without being closed. */
 async function createProxy(target: string) {
   const url = new URL(target)
-  const address = { port: Number(url.port) || 5432, host: url.hostname }
+  const address = {
+    port: Number(url.port) || (url.protocol === 'mysql:' ? 3306 : 5432),
+    host: url.hostname,
+  }
   const sockets: Socket[] = []
   const server = createServer((near) => {
     const far = connect(address)
