@@ -91,7 +91,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       databaseClock,
       policies,
       refreshInterval,
-      node: { id: nodeId(), version: packageVersion(), startedAt: clock.now() },
+      node: { id: nodeId(worker), version: packageVersion(), startedAt: clock.now() },
       log,
     })
     cleanups.push(heartbeat.stop)
@@ -301,18 +301,19 @@ function nodesCheck(
       `node ${node.id} has not loaded generation ${key.generation} of ring ${key.ring}`,
   )
   const counts = `${live} live, ${stopped} stopped, ${silent} silent`
-  return { ok: true, detail: [counts, ...lacking].join('; ') }
+  return { ok: true, degraded: lacking.length > 0, detail: [counts, ...lacking].join('; ') }
 }
 
 /** Its host, which people know, and an end that tells processes and restarts apart. */
-function nodeId(): string {
-  return `${hostname()}-${randomBytes(3).toString('hex')}`
+function nodeId(worker: number | undefined): string {
+  const process = worker === undefined ? '' : `-w${worker}`
+  return `${hostname()}${process}-${randomBytes(3).toString('hex')}`
 }
 
 /**
  * Ready even so: what needs no Redis goes on, the JWKS first of all, and a load balancer that took
  * away every node would take that away too.
  */
-function redisCheck({ detail }: RedisStatus): Check {
-  return { ok: true, detail }
+function redisCheck({ isReachable, detail }: RedisStatus): Check {
+  return { ok: true, degraded: !isReachable, detail }
 }

@@ -38,13 +38,14 @@ export function createMysqlPool(options: PoolOptions): Pool {
 
 /**
  * - Strict: a value that does not fit is an error, never cut off.
+ * - UTC: functions that tell the time do not repeat an hour in autumn.
  * - READ COMMITTED: a row that another transaction inserted is seen at once, and DELETE locks what
  *   it found and not the gaps between, in which others insert.
  * - Limits: MariaDB and MySQL call theirs by different names and skip each other's comments.
  */
 function sessionStatements(seconds: number): readonly string[] {
   return [
-    `SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',
+    `SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00',
        innodb_lock_wait_timeout = ${Math.max(1, Math.round(seconds))}
        /*M! , max_statement_time = ${seconds} */
        /*!50708 , max_execution_time = ${seconds * 1000} */`,

@@ -24,9 +24,6 @@ import { shareStatements } from './shared-statements.ts'
  */
 export const CLIENT_CACHE = 5
 
-/** Reads, and writes, that are under way at once; more would only make batches smaller. */
-const LANES = 2
-
 /** What expires, in the table of a database server. */
 export function createSqlArtifacts(table: ArtifactTable, clock: Clock): ArtifactStore {
   const adapters = new Map<string, Adapter>()
@@ -56,7 +53,6 @@ function shareTable(table: ArtifactTable) {
   const { batch: take } = table
   return {
     find: shareStatements<ArtifactKey, FoundArtifact | undefined>({
-      lanes: LANES,
       take,
       run: async (keys) => {
         const rows = await attempt('read sessions and tokens', () => table.find(unique(keys)))
@@ -65,7 +61,6 @@ function shareTable(table: ArtifactTable) {
       },
     }),
     upsert: shareStatements<ArtifactRecord, void>({
-      lanes: LANES,
       take,
       run: async (records) => {
         await attempt('save sessions and tokens', () => table.upsert(merge(records)))
@@ -74,7 +69,6 @@ function shareTable(table: ArtifactTable) {
     }),
     // oidc-provider revokes a grant once for each of its models, all at once.
     revoke: shareStatements<string, void>({
-      lanes: LANES,
       take,
       run: async (grantIds) => {
         await attempt('revoke a grant', () => table.revoke([...new Set(grantIds)]))

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { DATABASES } from '../support/databases.ts'
 import { keyturnIn } from './keyturn.ts'
 
 describe('db', () => {
@@ -33,4 +34,27 @@ describe('db', () => {
     assert.match(answer.err, /^There is no database at \/dev\/null\/keyturn\.db/)
     assert.doesNotMatch(answer.err, /\.ts:\d/)
   })
+
+  for (const { name, skip, create } of DATABASES) {
+    if (name === 'SQLite') continue
+    it(`on ${name}: no command but migrate makes a database, and other tables are none`, {
+      skip,
+    }, async () => {
+      await using database = await create()
+      await using cli = await keyturnIn({ KEYTURN_DATABASE__URL: database.url })
+      for (const args of [
+        ['db', 'status'],
+        ['keys', 'list'],
+        ['clients', 'list'],
+      ]) {
+        const answer = await cli.run(args)
+        assert.equal(answer.status, 1)
+        assert.match(answer.err, /^There is no database at \w+:\/\/[^@]+\/keyturn_test_\w+ /)
+      }
+      const { applied } = await cli.json<{ applied: string[] }>(['db', 'migrate'])
+      assert.match(applied[0] ?? '', /^Initial/)
+      assert.equal((await cli.run(['db', 'status'])).status, 0)
+      assert.equal((await cli.run(['keys', 'list'])).status, 0)
+    })
+  }
 })

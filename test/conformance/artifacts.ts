@@ -141,6 +141,32 @@ export function testArtifacts(
       )
     })
 
+    test('of two nodes that save, revoke and sweep the same ones at once get in nobody’s way', async ({
+      artifacts,
+      other,
+    }) => {
+      const ids = Array.from({ length: 40 }, (_, i) => `${i}`)
+      const work = async (store: ArtifactStore, order: readonly string[]) => {
+        const [tokens, grants] = [store.adapter('AccessToken'), store.adapter('Grant')]
+        for (let round = 0; round < 5; round++) {
+          await Promise.all([
+            ...order.map((id) =>
+              tokens.upsert(id, { jti: id, grantId: `g${Number(id) % 5}` }, -1000),
+            ),
+            ...order.slice(0, 10).map((id) => tokens.destroy(id)),
+            ...order.slice(0, 10).map((id) => grants.upsert(id, { jti: id }, 60)),
+            tokens.revokeByGrantId(`g${round}`),
+            store.sweep(20),
+          ])
+        }
+      }
+      await Promise.all([
+        work(artifacts, ids),
+        work(other, ids.toReversed()),
+        work(artifacts, ids.toReversed()),
+      ])
+    })
+
     test('can be long and hold any character', async ({ artifacts, other }) => {
       const payload = { jti: 'id', request: '\0 \ud83d\udd11 \\ " \' '.repeat(10_000) }
       await artifacts.adapter('PushedAuthorizationRequest').upsert('id', payload, 60)

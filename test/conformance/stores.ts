@@ -1,0 +1,88 @@
+import type { DataSource } from 'typeorm'
+import { createClientStore } from '../../src/store/clients.ts'
+import { openDatabase } from '../../src/store/database.ts'
+import { openArtifacts } from '../../src/store/open-artifacts.ts'
+import { createSqlAccounts, createSqlConsents } from '../../src/store/sql-accounts.ts'
+import { createSqlKeyStore } from '../../src/store/sql-key-store.ts'
+import { createSqlNodes } from '../../src/store/sql-nodes.ts'
+import { empty, settingsOf } from '../support/databases.ts'
+import { createFakeClock } from '../support/fake-clock.ts'
+import { testAccountStore } from './account-store.ts'
+import { testArtifacts } from './artifacts.ts'
+import { testClientStore } from './client-store.ts'
+import { testConsentStore } from './consent-store.ts'
+import { testKeyStore } from './key-store.ts'
+import { testNodeStore } from './node-store.ts'
+
+/**
+ * Every contract on one database, which is emptied before each test.
+ * @param database a database with its tables, once the tests run
+ */
+export function testStores(
+  name: string,
+  database: () => { readonly url: string; readonly dataSource: DataSource },
+): void {
+  testKeyStore(name, async () => {
+    const { dataSource } = database()
+    await empty(dataSource)
+    const second = await openDatabase(settingsOf(database()))
+    return {
+      store: createSqlKeyStore(dataSource),
+      other: createSqlKeyStore(second),
+      close: () => second.destroy(),
+    }
+  })
+
+  const openAccounts = async () => {
+    const { dataSource } = database()
+    await empty(dataSource)
+    return { accounts: createSqlAccounts(dataSource), consents: createSqlConsents(dataSource) }
+  }
+  testAccountStore(name, openAccounts)
+  testConsentStore(name, openAccounts)
+
+  testNodeStore(
+    name,
+    async () => {
+      const { dataSource } = database()
+      await empty(dataSource)
+      const second = await openDatabase(settingsOf(database()))
+      return {
+        store: createSqlNodes(dataSource),
+        other: createSqlNodes(second),
+        close: () => second.destroy(),
+      }
+    },
+    { hasClock: name !== 'SQLite' },
+  )
+
+  const openTwice = async () => {
+    const { dataSource } = database()
+    await empty(dataSource)
+    const clock = createFakeClock()
+    const settings = { database: settingsOf(database()) }
+    const artifacts = await openArtifacts(settings, clock)
+    const other = await openArtifacts(settings, clock)
+    return {
+      artifacts,
+      other,
+      clock,
+      pass: clock.pass,
+      dump: async () => JSON.stringify(await dataSource.query('SELECT * FROM artifact')),
+      close: async () => {
+        await artifacts.close()
+        await other.close()
+      },
+    }
+  }
+  testArtifacts(name, openTwice)
+  testClientStore(name, async () => {
+    const opened = await openTwice()
+    const { dataSource } = database()
+    return {
+      ...opened,
+      clients: createClientStore({ dataSource, ...opened }),
+      consents: createSqlConsents(dataSource),
+    }
+  })
+}

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { createRemoteJWKSet, jwtVerify } from 'jose'
+import * as client from 'openid-client'
+import type { Config } from '../../src/config/schema.ts'
+import { DATABASES } from '../support/databases.ts'
+import { spawnServer, untilReady } from '../support/process.ts'
+import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
+import { API, addPerson, PERSON, testSettings } from '../support/server.ts'
+import { temporaryFolder } from '../support/temporary.ts'
+import { createUserAgent, signIn } from '../support/user-agent.ts'
+
+for (const database of DATABASES) {
+  if (database.name === 'SQLite') continue
+  const { name, skip } = database
+
+  describe(`two servers on ${name}`, { skip }, () => {
+    it('started at once on an empty database make the keys of one, and each goes on with what the other began', async () => {
+      await using fresh = await database.create()
+      await using folders = await twoFolders({ url: fresh.url, connections: 6 })
+      const [here, there] = folders.configs
+      const [one, two] = [spawnServer(folders.files[0]), spawnServer(folders.files[1])]
+      await Promise.all([untilReady(one, here), untilReady(two, there)])
+      await addPerson(here)
+
+      const published = await Promise.all(
+        folders.configs.map(async ({ issuer }) => (await fetch(`${issuer}/jwks`)).json()),
+      )
+      assert.deepEqual(kidsOf(published[0]), kidsOf(published[1]))
+      assert.equal(kidsOf(published[0]).length, 4, 'an active and a standby key for each ring')
+
+      const rp = await discoverAs(here.issuer, 'web')
+      const { url, redeem } = await authorizationRequest(rp, { scope: 'openid profile' })
+      const { callback, steps } = await signIn(createUserAgent(), url, PERSON)
+      assert.deepEqual(steps, ['sign-in', 'consent'])
+      const tokens = await redeem(callback)
+      const jwks = createRemoteJWKSet(new URL(`${there.issuer}/jwks`))
+      await jwtVerify(tokens.id_token ?? '', jwks, { issuer: here.issuer, audience: 'web' })
+      const person = await client.fetchUserInfo(rp, tokens.access_token, tokens.claims()?.sub ?? '')
+      assert.equal(person.name, 'Ada Lovelace')
+
+      const [machineHere, machineThere] = await Promise.all(
+        folders.configs.map(({ issuer }) => discoverAs(issuer, 'machine')),
+      )
+      assert.ok(machineHere && machineThere)
+      const opaque = await Promise.all(
+        Array.from({ length: 20 }, () =>
+          client.clientCredentialsGrant(machineHere, { resource: `${API}/opaque`, scope: 'read' }),
+        ),
+      )
+      const answers = await Promise.all(
+        opaque.map(({ access_token }) => client.tokenIntrospection(machineThere, access_token)),
+      )
+      assert.ok(answers.every(({ active }) => active))
+
+      for (const server of [one, two]) assert.equal(await server.stop(), 0, server.output())
+    })
+  })
+}
+
+function kidsOf(jwks: unknown): readonly string[] {
+  // The server's own answer.
+  return (jwks as { keys: { kid: string }[] }).keys.map(({ kid }) => kid)
+}
+
+/** Two configurations of one deployment that differ in their ports, and so in their issuers. */
+async function twoFolders(database: Partial<Config['database']>) {
+  const [one, two] = [await temporaryFolder(), await temporaryFolder()]
+  const seal = { file: join(one.path, 'kek.jwks') }
+  const settings = { database, seal }
+  const configs = [
+    await testSettings(one.path, settings),
+    await testSettings(two.path, settings),
+  ] as const
+  return {
+    configs,
+    files: [join(one.path, 'keyturn.yaml'), join(two.path, 'keyturn.yaml')] as const,
+    [Symbol.asyncDispose]: async () => {
+      await one.remove()
+      await two.remove()
+    },
+  }
+}
