@@ -8,7 +8,7 @@ import {
   type RingFacts,
 } from '../keys/lifecycle.ts'
 import type { RotationPolicies } from '../keys/policy.ts'
-import type { Version } from './history.ts'
+import type { Outage, Version } from './history.ts'
 
 /**
  * What each node signs with and serves, at every instant: a node knows the version of the store that
@@ -30,6 +30,7 @@ export interface ClusterOptions {
   readonly clockLimit: boolean
   /** Do phases follow the clock while the rings cannot be loaded, or stay as at the last load? */
   readonly turnsWithoutStore: boolean
+  readonly outages: readonly Outage[]
   readonly until: number
 }
 
@@ -97,15 +98,22 @@ export function nodesOf(versions: readonly Version[], options: ClusterOptions): 
     faults: [] as Fault[],
   }))
   const length = options.ringAgeLimit ? options.maxRingAge + 2 * refreshInterval : Infinity
-  for (const { at } of versions.slice(1)) {
-    const fault = { loadedAt: at - 1, until: at - 1 + length }
-    for (const offset of [-clockSkew, clockSkew]) {
-      const free = nodes.filter((node) => (node.faults.at(-1)?.until ?? -Infinity) < at - 1)
-      const node = free.filter((each) => each.offset === offset)[0]
+  const wholes = options.outages.map(({ from, until }) => ({ at: from, until, offsets: null }))
+  const changes = versions.slice(1).map(({ at }) => {
+    return { at, until: at - 1 + length, offsets: [-clockSkew, clockSkew] }
+  })
+  for (const { at, until, offsets } of [...wholes, ...changes].sort((a, b) => a.at - b.at)) {
+    const fault = { loadedAt: at - 1, until }
+    const free = nodes.filter((node) => (node.faults.at(-1)?.until ?? -Infinity) < at - 1)
+    if (!offsets) for (const node of free) node.faults.push(fault)
+    for (const offset of offsets ?? []) {
+      const node = free.find((each) => each.offset === offset)
+      if (!node) continue
       // Somebody has to go on.
-      if (free.length > 2) node?.faults.push(fault)
+      if (free.length > 2) node.faults.push(fault)
+      free.splice(free.indexOf(node), 1)
       // The node that has waited longest is the next one's.
-      if (node) nodes.push(...nodes.splice(nodes.indexOf(node), 1))
+      nodes.push(...nodes.splice(nodes.indexOf(node), 1))
     }
   }
   return nodes.sort((a, b) => a.number - b.number)

@@ -46,29 +46,19 @@ export interface Forward {
 export function meetUnknown(model: RpModel, key: Sightings, rules: FailureRules): Forward {
   const { kid, lacking, firstSigner } = key
   const signedFrom = firstSigner?.from ?? Infinity
-  const last = lacking[0]
   const refusals: Refusal[] = []
   let tried = 0
-  for (const delivery of DELIVERIES) {
-    for (const answer of lacking) {
-      const handedAt = lastHandedAt(delivery, answer, rules)
-      const known = { kids: answer.kids.union(new Set([kid])), maxAge: rules.jwksMaxAge }
-      const origin: Origin = (at) => {
-        if (at <= answer.at) return answer
-        if (delivery !== 'directly' && rules.staleIfError > 0 && at <= handedAt) return undefined
-        return last && at <= last.at ? last : { ...known, at }
-      }
-      const loads = [answer.at + rules.flight, handedAt + rules.flight]
-      for (const loadedAt of new Set(loads)) {
-        for (const at of instants(model, answer, [...loads, signedFrom], rules)) {
-          if (at < loadedAt || at === Infinity) continue
-          const way = openDelivery(delivery, origin, { ...rules, warmedAt: answer.at })
-          const rp = startRelyingParty(model, (end) => way(end - rules.flight))
-          tried += 1
-          rp.load(loadedAt)
-          keepBusy(rp, model, answer, { from: loadedAt, until: at, gap: rules.gap })
-          if (!rp.verify(kid, at)) refusals.push({ delivery, answer, loadedAt, refusedAt: at })
-        }
+  const later = (_: number, { kids }: NodeAnswer) => kids.union(new Set([kid]))
+  for (const { delivery, answer, handedAt, open } of arrangements(lacking, later, rules)) {
+    const loads = [answer.at + rules.flight, handedAt + rules.flight]
+    for (const loadedAt of new Set(loads)) {
+      for (const at of instants(model, answer, [...loads, signedFrom], rules)) {
+        if (at < loadedAt) continue
+        tried += 1
+        const rp = startRelyingParty(model, open())
+        rp.load(loadedAt)
+        keepBusy(rp, model, answer, { from: loadedAt, until: at, gap: rules.gap })
+        if (!rp.verify(kid, at)) refusals.push({ delivery, answer, loadedAt, refusedAt: at })
       }
     }
   }
@@ -94,32 +84,69 @@ export function believesUntil(
   fresh: { readonly kid: string; readonly signsAt: number } | undefined,
   { until, ...rules }: FailureRules & { readonly until: number },
 ): number {
+  const othersOf = ({ kids }: Copy) => kids.difference(new Set([key.kid]))
+  const later = (at: number, answer: NodeAnswer) =>
+    fresh && at >= fresh.signsAt ? othersOf(answer).union(new Set([fresh.kid])) : othersOf(answer)
   let last = -Infinity
-  for (const delivery of DELIVERIES) {
-    for (const answer of key.showing) {
-      const others = new Set([...answer.kids].filter((kid) => kid !== key.kid))
-      const origin: Origin = (at) => {
-        if (at <= answer.at) return answer
-        const kids = fresh && at >= fresh.signsAt ? others.union(new Set([fresh.kid])) : others
-        return { kids, maxAge: rules.jwksMaxAge, at }
+  for (const { answer, handedAt, open } of arrangements(key.showing, later, rules)) {
+    const loadedAt = handedAt + rules.flight
+    if (loadedAt > until) return Infinity
+    const flush = Math.max(loadedAt, fresh?.signsAt ?? Infinity)
+    const coolDown = coolDownOf(model, answer.maxAge)
+    for (const at of [...instants(model, answer, [loadedAt, flush], rules), until]) {
+      if (at < loadedAt || at > until || at <= last) continue
+      const rp = startRelyingParty(model, open())
+      rp.load(loadedAt)
+      rp.verify(key.kid, loadedAt)
+      const others = { kids: othersOf(answer) }
+      keepBusy(rp, model, others, { from: loadedAt, until: at, gap: rules.gap })
+      for (const due of [flush, flush + 1, flush + coolDown, flush + coolDown + 1]) {
+        if (fresh && due <= at) rp.verify(fresh.kid, due)
       }
-      const loadedAt = lastHandedAt(delivery, answer, rules) + rules.flight
-      const flush = fresh?.signsAt ?? Infinity
-      for (const at of [...instants(model, answer, [loadedAt, flush], rules), until]) {
-        if (at < loadedAt || at > until || at <= last) continue
-        const way = openDelivery(delivery, origin, { ...rules, warmedAt: answer.at })
-        const rp = startRelyingParty(model, (end) => way(end - rules.flight))
-        rp.load(loadedAt)
-        rp.verify(key.kid, loadedAt)
-        keepBusy(rp, model, { kids: others }, { from: loadedAt, until: at, gap: rules.gap })
-        for (const due of [flush, flush + rules.flight, flush + coolDownOf(model, answer.maxAge)]) {
-          if (fresh && due >= loadedAt && due <= at) rp.verify(fresh.kid, due)
-        }
-        if (rp.verify(key.kid, at)) last = at
-      }
+      if (rp.verify(key.kid, at)) last = at
     }
   }
   return last >= until ? Infinity : last
+}
+
+/** An answer on its way, by one delivery. */
+interface Arrangement {
+  readonly delivery: DeliveryName
+  readonly answer: NodeAnswer
+  /** The last instant at which a request gets it. */
+  readonly handedAt: number
+  /** The fetches of one RP, by the instants at which they end. */
+  readonly open: () => (end: number) => Copy
+}
+
+/**
+ * Every delivery of every answer. A load balancer may pick the worst node for each request: as long
+ * as one gives such an answer, requests get it.
+ * @param later what nodes show once none does
+ */
+function arrangements(
+  answers: readonly NodeAnswer[],
+  later: (at: number, answer: NodeAnswer) => ReadonlySet<string>,
+  rules: FailureRules,
+): readonly Arrangement[] {
+  const last = answers[0]
+  return DELIVERIES.flatMap((delivery) =>
+    answers.map((answer) => {
+      const handedAt = lastHandedAt(delivery, answer, rules)
+      const isCutOff = delivery !== 'directly' && rules.staleIfError > 0
+      const origin: Origin = (at) => {
+        if (at <= answer.at) return answer
+        if (isCutOff && at <= handedAt) return undefined
+        if (last && at <= last.at) return last
+        return { kids: later(at, answer), maxAge: rules.jwksMaxAge, at }
+      }
+      const open = () => {
+        const way = openDelivery(delivery, origin, { ...rules, warmedAt: answer.at })
+        return (end: number) => way(end - rules.flight)
+      }
+      return { delivery, answer, handedAt, open }
+    }),
+  )
 }
 
 /** Instants around which an RP behaves differently, if it fetched at one of the bases. */

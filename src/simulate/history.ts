@@ -38,6 +38,13 @@ export interface HistoryOptions {
   readonly makerOffset: number
   /** How far the clock that stamps orders is from true time. */
   readonly orderOffset: number
+  /** When nobody can reach the store: what is due waits. */
+  readonly outages: readonly Outage[]
+}
+
+export interface Outage {
+  readonly from: number
+  readonly until: number
 }
 
 const ORDER = { actor: 'operator', reason: 'simulated' }
@@ -74,10 +81,16 @@ export function historyOf(
     if (versions.at(-1)?.at === at) versions.pop()
     versions.push({ at, facts })
   }
+  const reachable = (at: number) =>
+    options.outages.reduce(
+      (t, outage) => (t >= outage.from && t < outage.until ? outage.until : t),
+      at,
+    )
   for (let at = start; at <= until; ) {
     write(at, plan(facts, policies, at + makerOffset).actions)
-    const changeAt = (nextChangeAt(facts, policies, at + makerOffset) ?? Infinity) - makerOffset
-    const next = nextOrder(orders, { facts, policies, at })
+    const dueAt = nextChangeAt(facts, policies, at + makerOffset) ?? Infinity
+    const changeAt = reachable(dueAt - makerOffset)
+    const next = nextOrder(orders, { facts, policies, at, reachable })
     if (next && next.at < changeAt) {
       orders = orders.filter((order) => order !== next.order)
       if (next.at > until) continue
@@ -92,13 +105,14 @@ interface Scene {
   readonly facts: RingFacts
   readonly policies: RotationPolicies
   readonly at: number
+  readonly reachable: (at: number) => number
 }
 
 /** The first order of each ring waits for those before it. */
 function nextOrder(orders: readonly Order[], scene: Scene) {
   const firsts = orders.filter((order, i) => orders.findIndex((o) => o.ring === order.ring) === i)
   return firsts
-    .map((order) => ({ order, at: possibleAt(order, scene) }))
+    .map((order) => ({ order, at: scene.reachable(possibleAt(order, scene)) }))
     .filter(({ at }) => Number.isFinite(at))
     .sort((a, b) => a.at - b.at)[0]
 }

@@ -45,157 +45,91 @@ export interface RpModel {
 
 const MINUTE = 60
 const HOUR = 3600
-const DAY = 24 * HOUR
 
-const SET = { keeps: 'set', refresh: 'before', coolDown: 0, proof: 'always' } as const
-const TIMED = { ...SET, unknownKid: 'refuse' } as const
-const ASKING = { ...SET, unknownKid: 'fetch' } as const
-const KEYS = { ...ASKING, keeps: 'keys', lifetime: 10 * MINUTE } as const
+/** Keeps the set for a time, whatever kids it meets. */
+function timed(name: string, standsFor: string, lifetime: Lifetime): RpModel {
+  return { ...asking(name, standsFor, lifetime, 0), unknownKid: 'refuse' }
+}
+
+/** Fetches for an unknown kid as well. */
+function asking(
+  name: string,
+  standsFor: string,
+  lifetime: Lifetime,
+  coolDown: RpModel['coolDown'],
+): RpModel {
+  return {
+    ...{ name, standsFor, lifetime, coolDown },
+    ...({ keeps: 'set', refresh: 'before', unknownKid: 'fetch', proof: 'always' } as const),
+  }
+}
+
+const LIMITED = { limit: 10, proof: 'if not flooded' } as const
+const PER_KID = {
+  ...asking('perkid-10m', 'node-jwks-rsa, get-jwks', 10 * MINUTE, 0),
+  keeps: 'keys',
+} as const
 
 export const RP_MODELS: readonly RpModel[] = [
   {
-    ...ASKING,
-    name: 'none',
-    standsFor: 'KrakenD, mozilla-django-oidc, google-auth for Python',
+    ...asking('none', 'KrakenD, mozilla-django-oidc, google-auth for Python', 0, 0),
     keeps: 'nothing',
-    lifetime: 0,
   },
+  timed('ttl-5m', 'Envoy Gateway, Apigee, ESP, okta-jwt-verifier for Go', 5 * MINUTE),
+  { ...timed('ttl-20m-timer', 'Istio, Envoy (10 min)', 20 * MINUTE), refresh: 'by timer' },
+  timed('ttl-2h', 'AWS HTTP API authorizer, google-auth for Java (1 h)', 2 * HOUR),
+  timed('ttl-12h', 'NGINX reference, firebase-admin for Node.js (6 h)', 12 * HOUR),
+  timed('maxage', 'go-jwt-middleware, google-auth for Node.js, Hasura', {
+    from: 'max-age',
+    least: 1,
+    slack: 0,
+  }),
   {
-    ...TIMED,
-    name: 'ttl-5m',
-    standsFor: 'Envoy Gateway, Apigee, ESP, okta-jwt-verifier for Go',
-    lifetime: 5 * MINUTE,
-  },
-  {
-    ...TIMED,
-    name: 'ttl-20m-timer',
-    standsFor: 'Istio, Envoy (10 min)',
-    lifetime: 20 * MINUTE,
+    ...timed('maxage-floor15m-slack15m', 'lestrrat-go/jwx', {
+      from: 'max-age',
+      least: 15 * MINUTE,
+      slack: 15 * MINUTE,
+    }),
     refresh: 'by timer',
   },
+  asking('ttl10m-kid30s', 'jose, Nimbus', 10 * MINUTE, 30),
+  asking('ttl5m-kid0', 'PyJWT, Spring Security, pac4j', 5 * MINUTE, 0),
+  asking('ttl1h-kid5m', 'jose4j, keyfunc, Azure APIM, openid-client (1 min)', HOUR, 5 * MINUTE),
+  asking('ttl1h-kid30m', 'SmallRye JWT', HOUR, 30 * MINUTE),
+  asking('ttl24h-kid0', 'lua-resty-openidc, APISIX, Keycloak', 24 * HOUR, 0),
+  asking('forever-kid0', 'go-oidc v3, Apache CXF, authlib, Spring reactive', Infinity, 0),
+  asking('forever-kid10m', 'Quarkus, Kong (5 min), aws-jwt-verify (10 s)', Infinity, 10 * MINUTE),
+  asking('maxage-then-kid', 'Kubernetes API server', Infinity, 'max-age'),
+  PER_KID,
+  { ...PER_KID, ...LIMITED, name: 'perkid-10m-limited', standsFor: 'node-jwks-rsa with rateLimit' },
   {
-    ...TIMED,
-    name: 'ttl-2h',
-    standsFor: 'AWS HTTP API authorizer, google-auth for Java (1 h)',
-    lifetime: 2 * HOUR,
-  },
-  {
-    ...TIMED,
-    name: 'ttl-12h',
-    standsFor: 'NGINX reference configuration, firebase-admin for Node.js (6 h)',
-    lifetime: 12 * HOUR,
-  },
-  {
-    ...TIMED,
-    name: 'maxage',
-    standsFor: 'go-jwt-middleware, google-auth for Node.js, Hasura',
-    lifetime: { from: 'max-age', least: 1, slack: 0 },
-  },
-  {
-    ...TIMED,
-    name: 'maxage-floor15m-slack15m',
-    standsFor: 'lestrrat-go/jwx',
-    lifetime: { from: 'max-age', least: 15 * MINUTE, slack: 15 * MINUTE },
-    refresh: 'by timer',
-  },
-  {
-    ...ASKING,
-    name: 'ttl10m-kid30s',
-    standsFor: 'jose, Nimbus',
-    lifetime: 10 * MINUTE,
-    coolDown: 30,
-  },
-  {
-    ...ASKING,
-    name: 'ttl5m-kid0',
-    standsFor: 'PyJWT, Spring Security, pac4j',
-    lifetime: 5 * MINUTE,
-  },
-  {
-    ...ASKING,
-    name: 'ttl1h-kid5m',
-    standsFor: 'jose4j, keyfunc, Azure API Management, openid-client and mod_auth_openidc (1 min)',
-    lifetime: HOUR,
-    coolDown: 5 * MINUTE,
-  },
-  {
-    ...ASKING,
-    name: 'ttl1h-kid30m',
-    standsFor: 'SmallRye JWT',
-    lifetime: HOUR,
-    coolDown: 30 * MINUTE,
-  },
-  {
-    ...ASKING,
-    name: 'ttl24h-kid0',
-    standsFor: 'lua-resty-openidc, APISIX, Keycloak',
-    lifetime: DAY,
-  },
-  {
-    ...ASKING,
-    name: 'forever-kid0',
-    standsFor: 'go-oidc v3, Apache CXF, authlib, Spring reactive',
-    lifetime: Infinity,
-  },
-  {
-    ...ASKING,
-    name: 'forever-kid10m',
-    standsFor: 'Quarkus, jwt-authorizer, Kong (5 min), aws-jwt-verify (10 s)',
-    lifetime: Infinity,
-    coolDown: 10 * MINUTE,
-  },
-  {
-    ...ASKING,
-    name: 'maxage-then-kid',
-    standsFor: 'Kubernetes API server',
-    lifetime: Infinity,
-    coolDown: 'max-age',
-  },
-  { ...KEYS, name: 'perkid-10m', standsFor: 'node-jwks-rsa, get-jwks' },
-  {
-    ...KEYS,
-    name: 'perkid-10m-limited',
-    standsFor: 'node-jwks-rsa with rateLimit',
-    limit: 10,
-    proof: 'if not flooded',
-  },
-  {
-    ...KEYS,
-    name: 'perkid-over-forever',
-    standsFor: 'jwks-rsa-java',
+    ...asking('perkid-over-forever', 'jwks-rsa-java', 10 * HOUR, 0),
+    ...LIMITED,
     keeps: 'keys of a set',
-    lifetime: 10 * HOUR,
-    limit: 10,
-    proof: 'if not flooded',
   },
   {
     // 12 h and a random 5 % at most. It goes on with the set before the last for an hour.
-    ...SET,
-    name: 'lazy-12h36m',
-    standsFor: 'Microsoft.IdentityModel (ASP.NET Core)',
-    lifetime: 12 * HOUR + 36 * MINUTE,
+    ...asking(
+      'lazy-12h36m',
+      'Microsoft.IdentityModel (ASP.NET Core)',
+      (12 * 60 + 36) * MINUTE,
+      5 * MINUTE,
+    ),
     refresh: 'behind',
     unknownKid: 'fetch behind',
-    coolDown: 5 * MINUTE,
     lastKnownGood: HOUR,
     proof: 'if busy',
   },
   {
-    ...SET,
-    name: 'flag-poll-60s',
-    standsFor: 'joken_jwks',
-    lifetime: Infinity,
+    ...asking('flag-poll-60s', 'joken_jwks', Infinity, 0),
     unknownKid: 'wait for poll',
     poll: MINUTE,
     proof: 'advisory',
-    advice: 'refuses every new key for up to 60 s from its first token, whatever the policy',
+    advice: 'refuses each new key for up to 60 s, whatever the policy',
   },
   {
-    ...TIMED,
-    name: 'static',
-    standsFor: 'PostgREST, Cloudflare API Shield, Kong jwt, uploaded keys',
-    lifetime: Infinity,
+    ...timed('static', 'PostgREST, Cloudflare API Shield, Kong jwt', Infinity),
     proof: 'advisory',
-    advice: 'its operator must add each new key by hand before it signs',
+    advice: 'its operator adds each new key by hand, before it signs',
   },
 ]

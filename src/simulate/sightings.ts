@@ -24,7 +24,10 @@ export interface Sightings extends BornKey {
   readonly kid: string
   /** The earliest span in which a node signs with it. */
   readonly firstSigner: Span | undefined
-  /** The last answers without it, before its node knew of it; not those that others exceed. */
+  /**
+   * The last answers without it, before its node knew of it; not those that others exceed. Where it
+   * signs already, the first such answer too.
+   */
   readonly lacking: readonly NodeAnswer[]
   /** The token that is valid longest. */
   readonly lastToken: LastToken | undefined
@@ -67,7 +70,10 @@ export function sightingsOf(
       ...born,
       kid,
       firstSigner,
-      lacking: utmost(unaware, options),
+      lacking: [
+        ...utmost(unaware, options),
+        ...(firstSigner ? answersAt(unaware, firstSigner.from, options.jwksMaxAge) : []),
+      ],
       lastToken: tokens.reduce<LastToken | undefined>(
         (last, token) => (last && last.expiresAt >= token.expiresAt ? last : token),
         undefined,
@@ -134,8 +140,14 @@ function utmost(
   return kept
 }
 
+/** One answer of an instant, if any of the spans covers it. */
+function answersAt(spans: readonly Span[], at: number, jwksMaxAge: number): readonly NodeAnswer[] {
+  const span = spans.find(({ from, until }) => at >= from && at < until)
+  return span ? [answerOf(span, at, jwksMaxAge)] : []
+}
+
 /** As `http/published.ts` answers: no cache may keep it beyond the next change that the node knows. */
-export function answerOf(span: Span, at: number, jwksMaxAge: number): NodeAnswer {
+function answerOf(span: Span, at: number, jwksMaxAge: number): NodeAnswer {
   const left = (span.view.nextPublishedChangeAt ?? Infinity) - (at + span.node.offset)
   return { at, kids: span.view.kids, maxAge: Math.max(1, Math.min(jwksMaxAge, left)), span }
 }

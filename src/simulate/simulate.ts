@@ -5,7 +5,7 @@ import { believesUntil, type FailureRules, meetUnknown, refusesAtStart } from '.
 import { type HistoryOptions, historyOf, usualOrders } from './history.ts'
 import { RP_MODELS, type RpModel } from './models.ts'
 import { type LastToken, type Sightings, sightingsOf } from './sightings.ts'
-import { goneTooSoon, type Story, shorter, tooEarly } from './story.ts'
+import { duration, goneTooSoon, type Story, shorter, tooEarly } from './story.ts'
 
 /**
  * Is a rotation policy safe for each kind of relying party (RP), by what margin, and if not, how
@@ -33,7 +33,11 @@ export interface SimulationOptions {
   readonly orders?: HistoryOptions['orders']
   /** Of the clock that stamps orders, in seconds. */
   readonly orderOffset?: number
+  /** When no node can reach the key store; single nodes fail at the worst times anyhow. */
+  readonly outages?: HistoryOptions['outages']
+  /** Longest time of a fetch; 60 s unless told. */
   readonly flight?: number
+  /** Longest time between two tokens at RPs that refresh behind their answers; 1 s unless told. */
   readonly gap?: number
   /** Rules of nodes, all in force unless told. */
   readonly nodeRules?: Partial<
@@ -78,13 +82,17 @@ export interface Simulation {
 }
 
 const YEAR = 365 * 86_400
+const LEAST_NODES = 10
 
 /** The longest time-out that was read in an RP library. */
 const FLIGHT = 60
 
-/** @throws Refused where no key changes within the horizon */
+/** @throws Refused where no key takes over within the horizon, or the nodes are too few */
 export function simulate(options: SimulationOptions): Simulation {
-  const { policies, leeway = 0, nodes = 50, start = 0, horizon = YEAR } = options
+  const { policies, leeway = 0, nodes = 50, start = 0, horizon = YEAR, outages = [] } = options
+  if (nodes < LEAST_NODES) {
+    throw new Refused(`Simulate at least ${LEAST_NODES} nodes: each of the worst cases takes one.`)
+  }
   // All rings have them in common.
   const { maxRingAge, clockSkew } = policies.policyFor(COOKIE_RING)
   const until = start + horizon
@@ -94,10 +102,11 @@ export function simulate(options: SimulationOptions): Simulation {
     orders: options.orders ?? usualOrders(policies, { start, until }),
     makerOffset: -clockSkew,
     orderOffset: options.orderOffset ?? 0,
+    outages,
   })
   const spans = spansOf(versions, policies, {
     ...{ ringAgeLimit: true, clockLimit: true, turnsWithoutStore: true, ...options.nodeRules },
-    ...{ nodes, maxRingAge, clockSkew, until, refreshInterval: options.refreshInterval },
+    ...{ nodes, maxRingAge, clockSkew, until, outages, refreshInterval: options.refreshInterval },
   })
   const tokenLifetime = options.tokenLifetime + leeway
   const sightings = sightingsOf(versions, spans, { ...options, tokenLifetime, until })
@@ -163,7 +172,7 @@ function reportOf(model: RpModel, scene: Scene): { report: ModelReport; tried: n
 }
 
 function conditionOf({ proof, limit }: RpModel, gap: number): string | null {
-  if (proof === 'if busy') return `if each verifies a token at least every ${gap} s`
+  if (proof === 'if busy') return `if each verifies a token at least every ${duration(gap)}`
   if (proof === 'if not flooded') return `unless invented kids use up its ${limit} fetches a minute`
   return null
 }

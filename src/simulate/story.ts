@@ -35,8 +35,8 @@ export function tooEarly(
   const isKept = model.keeps === 'set' && loadedAt < refusedAt
   const keeps = lifetimeOf(model, maxAge)
   const time = keeps === Infinity ? 'until a kid is unknown' : `for ${duration(keeps)}`
-  const why = isKept ? 'its JWKS lacks that kid' : 'the JWKS that it gets lacks that kid'
-  const got = isCached ? 'a copy from the HTTP cache' : 'that answer'
+  const got = isCached ? 'that copy from the HTTP cache' : 'that answer'
+  const why = isKept ? 'its JWKS lacks that kid' : `it gets ${got}`
   const events = [
     ...cutOff(span),
     { at: bornAt, text: `key ${kid} is made and published` },
@@ -50,7 +50,7 @@ export function tooEarly(
       ? [{ at: loadedAt, text: `the RP (${model.standsFor}) has ${got}, and keeps it ${time}` }]
       : []),
     { at: firstSigner.from, text: `${nodeWords(firstSigner.node)} signs with ${kid}` },
-    { at: refusedAt, text: `the RP (${model.name}) refuses the token: unknown kid, as ${why}` },
+    { at: refusedAt, text: `the RP (${model.name}) refuses the token: unknown kid; ${why}` },
   ]
   return {
     cause: causeOf(answer, maxRingAge, 'propagation'),
@@ -66,9 +66,11 @@ export function goneTooSoon(
   { token, removal }: { readonly token: LastToken; readonly removal: Span },
   maxRingAge: number,
 ): Story {
-  const { span, signedAt, expiresAt } = token
+  const { span } = token
+  // It may still sign when the key has left: then the first such token will do.
+  const signedAt = Math.min(token.signedAt, Math.max(span.from, removal.from))
   const refusedAt = Math.max(removal.from, signedAt)
-  const left = duration(expiresAt - refusedAt)
+  const left = duration(token.expiresAt - token.signedAt + signedAt - refusedAt)
   const events = [
     ...cutOff(span),
     { at: signedAt, text: `${nodeWords(span.node)} signs a last token with ${kid}` },
@@ -87,7 +89,8 @@ export function goneTooSoon(
 /** The shorter story, or the one that takes less time. */
 export function shorter(a: Story, b: Story): Story {
   const time = ({ events }: Story) => (events.at(-1)?.at ?? 0) - (events[0]?.at ?? 0)
-  return a.events.length - b.events.length || time(a) - time(b) ? a : b
+  const longer = a.events.length - b.events.length || time(a) - time(b)
+  return longer <= 0 ? a : b
 }
 
 function causeOf(
@@ -122,7 +125,7 @@ const UNITS = [
 ] as const
 
 /** Exact. @example duration(45_360) // '12 h 36 min' */
-function duration(seconds: number): string {
+export function duration(seconds: number): string {
   let left = seconds
   const parts = UNITS.flatMap(([unit, size]) => {
     const count = Math.floor(left / size)
