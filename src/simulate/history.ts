@@ -92,7 +92,7 @@ export function historyOf(
     const changeAt = reachable(dueAt - makerOffset)
     const next = nextOrder(orders, { facts, policies, at, reachable })
     if (next && next.at < changeAt) {
-      orders = orders.filter((order) => order !== next.order)
+      orders = orders.toSpliced(orders.indexOf(next.order), 1)
       if (next.at > until) continue
       write(next.at, give(next.order, facts, policies, next.at + orderOffset))
     }

@@ -1,5 +1,5 @@
 import { Refused } from '../errors.ts'
-import { COOKIE_RING, type RotationPolicies } from '../keys/policy.ts'
+import type { RotationPolicies } from '../keys/policy.ts'
 import { type ClusterOptions, type Span, spansOf } from './cluster.ts'
 import { believesUntil, type FailureRules, meetUnknown, refusesAtStart } from './failures.ts'
 import { type HistoryOptions, historyOf, usualOrders } from './history.ts'
@@ -93,8 +93,9 @@ export function simulate(options: SimulationOptions): Simulation {
   if (nodes < LEAST_NODES) {
     throw new Refused(`Simulate at least ${LEAST_NODES} nodes: each of the worst cases takes one.`)
   }
-  // All rings have them in common.
-  const { maxRingAge, clockSkew } = policies.policyFor(COOKIE_RING)
+  // Rings have them in common.
+  const maxRingAge = Math.max(...policies.rings.map((policy) => policy.maxRingAge))
+  const clockSkew = Math.max(...policies.rings.map((policy) => policy.clockSkew))
   const until = start + horizon
   const versions = historyOf(policies, {
     start,

@@ -47,7 +47,7 @@ export function tooEarly(
         `${kid}${isCached ? `; max-age is ${duration(maxAge)}` : ''}`,
     },
     ...(isKept
-      ? [{ at: loadedAt, text: `the RP (${model.standsFor}) has ${got}, and keeps it ${time}` }]
+      ? [{ at: loadedAt, text: `the RP (${model.name}) has ${got}, and keeps it ${time}` }]
       : []),
     { at: firstSigner.from, text: `${nodeWords(firstSigner.node)} signs with ${kid}` },
     { at: refusedAt, text: `the RP (${model.name}) refuses the token: unknown kid; ${why}` },
