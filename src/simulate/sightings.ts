@@ -45,7 +45,6 @@ export interface SightingOptions {
   readonly jwksMaxAge: number
   /** Longest lifetime of a token and the leeway that RPs grant, in seconds. */
   readonly tokenLifetime: number
-  readonly until: number
 }
 
 /** Of every key that is ever published. */
@@ -54,38 +53,68 @@ export function sightingsOf(
   spans: readonly Span[],
   options: SightingOptions,
 ): readonly Sightings[] {
-  const { policies } = options
+  const { policies, jwksMaxAge } = options
   const events = versions.at(-1)?.facts.events ?? []
   const published = keysOf(versions).filter(({ key }) => policies.policyFor(key.ring).published)
+  const find = spanIndex(spans)
   return published.map((born) => {
     const { kid } = born.key
-    const signers = spans.filter(({ view }) => view.signers.has(kid))
+    const signers = find.signing(kid)
     const firstSigner = earliest(signers)
-    const unaware = spans.filter(
-      ({ version, until }) => version < born.version && until >= born.bornAt - options.jwksMaxAge,
-    )
-    const showing = spans.filter(({ view }) => view.kids.has(kid))
+    const unaware = find.before(born.version, born.bornAt - jwksMaxAge)
     const tokens = signers.map((span) => lastTokenOf(span, options.tokenLifetime))
     return {
       ...born,
       kid,
       firstSigner,
       lacking: [
-        ...utmost(unaware, options),
-        ...(firstSigner ? answersAt(unaware, firstSigner.from, options.jwksMaxAge) : []),
+        ...utmost(unaware, jwksMaxAge),
+        ...(firstSigner ? answersAt(unaware, firstSigner.from, jwksMaxAge) : []),
       ],
       lastToken: tokens.reduce<LastToken | undefined>(
         (last, token) => (last && last.expiresAt >= token.expiresAt ? last : token),
         undefined,
       ),
-      removal: earliest(
-        spans.filter(({ version, view }) => version >= born.version && !view.kids.has(kid)),
-      ),
-      showing: utmost(showing, options),
+      removal: earliest(find.after(kid)),
+      showing: utmost(find.showing(kid), jwksMaxAge),
       revokedAt: events.find((event) => isRevocationOf(event, born.key))?.at,
       isExcused: born.version === 0 || isEmergency(born, firstSigner, versions, policies),
     }
   })
+}
+
+/** Spans by what they are asked for: going through all of them for each key takes far longer. */
+function spanIndex(spans: readonly Span[]) {
+  const signing = new Map<string, Span[]>()
+  const showing = new Map<string, Span[]>()
+  const after = new Map<string, Span[]>()
+  const add = (index: Map<string, Span[]>, kid: string, span: Span) => {
+    const found = index.get(kid)
+    if (found) found.push(span)
+    else index.set(kid, [span])
+  }
+  for (const [i, span] of spans.entries()) {
+    for (const kid of span.view.signers.keys()) add(signing, kid, span)
+    const next = spans[i + 1]
+    for (const kid of span.view.kids) {
+      add(showing, kid, span)
+      if (next?.node === span.node && !next.view.kids.has(kid)) add(after, kid, next)
+    }
+  }
+  const versions = [...Map.groupBy(spans, ({ version }) => version)].map(([version, group]) => {
+    return { version, group, until: group.reduce((last, span) => Math.max(last, span.until), 0) }
+  })
+  return {
+    signing: (kid: string) => signing.get(kid) ?? [],
+    showing: (kid: string) => showing.get(kid) ?? [],
+    /** The next of a node that showed it. */
+    after: (kid: string) => after.get(kid) ?? [],
+    /** Those of versions before one that go on beyond an instant. */
+    before: (version: number, at: number) =>
+      versions
+        .filter((each) => each.version < version && each.until >= at)
+        .flatMap(({ group }) => group.filter(({ until }) => until >= at)),
+  }
 }
 
 /** After a revocation a key may have to sign before its time. */
@@ -122,19 +151,15 @@ function earliest(spans: readonly Span[]): Span | undefined {
  * The answers of which no other is both later and may be kept as long: the last of each span, and
  * the last before max-age shrinks.
  */
-function utmost(
-  spans: readonly Span[],
-  options: Pick<SightingOptions, 'jwksMaxAge' | 'until'>,
-): readonly NodeAnswer[] {
+function utmost(spans: readonly Span[], jwksMaxAge: number): readonly NodeAnswer[] {
   const answers = spans.flatMap((span) => {
     const last = span.until - 1
     const change = (span.view.nextPublishedChangeAt ?? Infinity) - span.node.offset
-    const full = Math.min(last, change - options.jwksMaxAge)
-    return [last, Math.max(span.from, full)].map((at) => answerOf(span, at, options.jwksMaxAge))
+    const full = Math.max(span.from, Math.min(last, change - jwksMaxAge))
+    return [last, full].map((at) => answerOf(span, at, jwksMaxAge))
   })
-  const later = answers.sort((a, b) => b.at - a.at || b.maxAge - a.maxAge)
   const kept: NodeAnswer[] = []
-  for (const answer of later) {
+  for (const answer of answers.sort((a, b) => b.at - a.at || b.maxAge - a.maxAge)) {
     if (answer.maxAge > (kept.at(-1)?.maxAge ?? 0)) kept.push(answer)
   }
   return kept

@@ -110,7 +110,7 @@ export function simulate(options: SimulationOptions): Simulation {
     ...{ nodes, maxRingAge, clockSkew, until, outages, refreshInterval: options.refreshInterval },
   })
   const tokenLifetime = options.tokenLifetime + leeway
-  const sightings = sightingsOf(versions, spans, { ...options, tokenLifetime, until })
+  const sightings = sightingsOf(versions, spans, { ...options, tokenLifetime })
   const used = sightings.filter((key) => !key.isExcused && key.firstSigner)
   if (used.length === 0) {
     throw new Refused('No key takes over from another within that time. Simulate more days.')

@@ -375,7 +375,8 @@ describe('any policy', () => {
           // near one that is ordered.
           const apart = maxRingAge + 2 * clockSkew + period
           const cryptoperiod = propagation + Math.ceil(retention / 2) + apart
-          return run(turned(scale, { cryptoperiod, propagation, retention }), only(model)).models[0]
+          const times = { cryptoperiod, propagation, retention }
+          return run(turned(scale, times), { ...only(model), nodes: 24 }).models[0]
         }
         const safe = withTimes(least.propagation + extra, least.retention + extra)
         assert.ok(safe?.forward != null && safe.backward != null, 'nothing happened')
@@ -391,7 +392,7 @@ describe('any policy', () => {
         const soon = withTimes(least.propagation, least.retention - short - known)
         assert.equal(soon?.verdict, 'unsafe', `retention: ${JSON.stringify(soon)}`)
       }),
-      { numRuns: 100 },
+      { numRuns: 50 },
     )
   })
 })
