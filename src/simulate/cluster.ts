@@ -28,7 +28,11 @@ export interface ClusterOptions {
   readonly ringAgeLimit: boolean
   /** Does a node whose clock is off by more than `clockSkew` stop? */
   readonly clockLimit: boolean
-  /** Do phases follow the clock while the rings cannot be loaded, or stay as at the last load? */
+  /**
+   * Do phases follow the clock while the rings cannot be loaded, or stay as at the last load? The
+   * scheduler lets them stay, and `keys/authorize.ts` then signs nothing that outlives its key: for
+   * retention that comes to the same as following the clock.
+   */
   readonly turnsWithoutStore: boolean
   readonly outages: readonly Outage[]
   readonly until: number

@@ -11,6 +11,9 @@ import { duration, goneTooSoon, type Story, shorter, tooEarly } from './story.ts
  * Is a rotation policy safe for each kind of relying party (RP), by what margin, and if not, how
  * does it fail? The key store of a year, many nodes with the worst clocks and faults, HTTP caches
  * and RPs, all driven by the real core. Pure, and the same each time.
+ *
+ * The policy is judged by itself: what `keys/authorize.ts` records where a token would outlive its
+ * key is a second net and not counted.
  */
 
 export interface SimulationOptions {
@@ -31,7 +34,7 @@ export interface SimulationOptions {
   readonly horizon?: number
   readonly models?: readonly RpModel[]
   readonly orders?: HistoryOptions['orders']
-  /** Of the clock that stamps orders, in seconds. */
+  /** Of the clock that stamps orders, in seconds; 0 unless told, as it is the database's. */
   readonly orderOffset?: number
   /** When no node can reach the key store; single nodes fail at the worst times anyhow. */
   readonly outages?: HistoryOptions['outages']

@@ -304,17 +304,17 @@ describe('a broken policy is caught', () => {
   })
 })
 
-describe('what the bounds of the configuration do not cover', () => {
+describe('what the bounds of the configuration rely on', () => {
   const atBounds = turned(SCALE, { retention: needs('none', SCALE).retention })
   const more = turned(SCALE, { retention: needs('none', SCALE).retention + SCALE.policy.clockSkew })
 
-  it('is a node that keeps its view while the store is away: one more skew of retention', () => {
+  it('is that a cut-off node signs nothing that outlives its key, else one more skew of retention', () => {
     const nodeRules = { turnsWithoutStore: false }
     assert.deepEqual(unsafeModels(run(atBounds, { nodeRules })), PROVABLE)
     assert.deepEqual(unsafeModels(run(more, { nodeRules })), [])
   })
 
-  it('is an order stamped by a clock that is behind: one more skew of retention', () => {
+  it('is that orders are stamped by a clock that is right, else one more skew of retention', () => {
     const orderOffset = -SCALE.policy.clockSkew
     assert.deepEqual(unsafeModels(run(atBounds, { orderOffset })), PROVABLE)
     assert.deepEqual(unsafeModels(run(more, { orderOffset })), [])
