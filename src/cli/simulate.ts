@@ -159,7 +159,7 @@ function storyText(
   const first = events[0]?.at ?? start
   const rows = events.map(({ at, text }) => [`t+${duration(at - first)}`, text])
   return (
-    `Unsafe, as ${CAUSES[cause]} (${hit.length} models). Shortest story, from ` +
+    `Unsafe, as ${CAUSES[cause]} (${hit.length} of ${models.length} models). Shortest story, from ` +
     `${instant(first, start)}, for ${model}:\n\n${table(['WHEN', 'WHAT HAPPENS'], rows, context)}`
   )
 }
