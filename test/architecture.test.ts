@@ -46,6 +46,13 @@ describe('the source', () => {
     assert.deepEqual(foreign, [])
   })
 
+  it('keeps the simulator pure: it imports itself and the core', () => {
+    const foreign = importsOf((name) => name.startsWith('simulate/')).filter(
+      ({ from }) => ![...PURE, 'errors.ts'].includes(from) && !from.startsWith('simulate/'),
+    )
+    assert.deepEqual(foreign, [])
+  })
+
   it('keeps keys/ free of databases, HTTP and oidc-provider', () => {
     const foreign = importsOf((name) => name.startsWith('keys/')).filter(
       ({ from }) =>

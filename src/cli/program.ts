@@ -8,6 +8,7 @@ import { addDb } from './db.ts'
 import { addKeys } from './keys.ts'
 import { addNodes } from './nodes.ts'
 import { addServe, addWorker } from './serve.ts'
+import { addSimulate } from './simulate.ts'
 
 const DONE = 0
 const FAILED = 1
@@ -34,6 +35,7 @@ export async function runCommand(argv: readonly string[], context: Context): Pro
   addWorker(program, context)
   addKeys(program, context)
   addConfig(program, context)
+  addSimulate(program, context)
   addClients(program, context)
   addAccounts(program, context)
   addNodes(program, context)

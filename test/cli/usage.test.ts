@@ -13,6 +13,7 @@ describe('wrong usage', () => {
     ['an instant that is none', ['keys', 'revoke', '--ring', 'x', '--created-before', 'monday']],
     ['a revocation of nothing', ['keys', 'revoke']],
     ['a revocation by date without its ring', ['keys', 'revoke', '--created-before', 'now']],
+    ['a model that is none', ['simulate', '--model', 'jose']],
     ['a user name with a line break', ['accounts', 'add', 'a\nb']],
     ['two things from standard input', ['clients', 'add', '--secret-stdin', '--file', '-']],
   ] as const
@@ -47,7 +48,7 @@ describe('wrong usage', () => {
     await using cli = await keyturnIn()
     const [all, one] = await Promise.all([cli.run(['--help']), cli.run(['help', 'keys'])])
     assert.equal(all.status, 0)
-    for (const group of ['serve', 'keys', 'config', 'clients', 'accounts', 'db']) {
+    for (const group of ['serve', 'keys', 'config', 'simulate', 'clients', 'accounts', 'db']) {
       assert.match(all.out, new RegExp(`^  ${group} `, 'm'))
     }
     assert.equal(one.status, 0)

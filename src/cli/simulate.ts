@@ -1,0 +1,172 @@
+import { type Command, InvalidArgumentError } from 'commander'
+import { longestToken, rotationPolicies } from '../config/policies.ts'
+import type { Settings } from '../config/schema.ts'
+import { Refused } from '../errors.ts'
+import { RP_MODELS } from '../simulate/models.ts'
+import { type ModelReport, type Simulation, simulate } from '../simulate/simulate.ts'
+import { type Cause, duration, type Story } from '../simulate/story.ts'
+import {
+  type Context,
+  JSON_OPTION,
+  type JsonOption,
+  loadCommandConfig,
+  printJson,
+} from './context.ts'
+import { table } from './table.ts'
+import { countArgument, durationArgument, instant } from './words.ts'
+
+interface Options extends JsonOption {
+  readonly days: number
+  readonly nodes: number
+  readonly model?: readonly string[]
+  readonly propagation?: number
+  readonly retention?: number
+  readonly leeway: number
+  readonly fetchTime: number
+  readonly staleIfError?: true
+  readonly ringAgeLimit: boolean
+}
+
+const DAY = 86_400
+
+export function addSimulate(program: Command, context: Context): void {
+  program
+    .command('simulate')
+    .description('is the rotation policy safe for each kind of relying party, and by what margin?')
+    .option('--days <n>', 'days from a first start', countArgument, 365)
+    .option('--nodes <n>', 'nodes, with the worst clocks and faults allowed', countArgument, 50)
+    .option('--model <name...>', 'these models only', modelArgument)
+    .option(
+      '--propagation <duration>',
+      'instead of the configured one, safe or not',
+      durationArgument,
+    )
+    .option(
+      '--retention <duration>',
+      'instead of the configured one, safe or not',
+      durationArgument,
+    )
+    .option('--leeway <duration>', 'tokens are accepted for that much longer', durationArgument, 0)
+    .option('--fetch-time <duration>', 'longest time of a fetch (60s)', durationArgument, 60)
+    .option('--stale-if-error', 'count what HTTP caches serve while no node can be reached')
+    .option('--no-ring-age-limit', 'as if nodes went on with keys older than maxRingAge')
+    .option(...JSON_OPTION)
+    .addHelpText(
+      'after',
+      '\nIt reads the configuration and nothing else: no database, no server. MARGIN is how much ' +
+        'sooner keys could\nsign, or how much longer tokens could live, for the verdict to stand.',
+    )
+    .action((options: Options) => runSimulation(program, context, options))
+}
+
+/** @throws Refused where a model that can be proved is unsafe */
+function runSimulation(program: Command, context: Context, options: Options): void {
+  const start = context.clock.now()
+  const settings = withOverrides(loadCommandConfig(program, context), options)
+  const { rotation } = settings
+  const result = simulate({
+    policies: rotationPolicies(settings),
+    refreshInterval: rotation.refreshInterval,
+    jwksMaxAge: rotation.jwksMaxAge,
+    staleWhileRevalidate: rotation.staleWhileRevalidate,
+    staleIfError: options.staleIfError ? rotation.staleIfError : 0,
+    tokenLifetime: longestToken(settings).lifetime,
+    leeway: options.leeway,
+    flight: options.fetchTime,
+    nodes: options.nodes,
+    start,
+    horizon: options.days * DAY,
+    nodeRules: { ringAgeLimit: options.ringAgeLimit },
+    ...(options.model
+      ? { models: RP_MODELS.filter(({ name }) => options.model?.includes(name)) }
+      : {}),
+  })
+  if (options.json) printJson(context, result)
+  else
+    context.print(report(result, options, { start, staleIfError: rotation.staleIfError, context }))
+
+  const unsafe = result.models.filter(({ verdict }) => verdict === 'unsafe')
+  if (unsafe.length === 0) return
+  const causes = result.stories.map(({ cause }) => CAUSES[cause]).join('; ')
+  throw new Refused(
+    `The policy is unsafe for ${unsafe.length} of ${result.models.length} models: ${causes}.`,
+  )
+}
+
+/** What a ring overrides gives way as well. */
+function withOverrides(settings: Settings, { propagation, retention }: Options): Settings {
+  const changes = {
+    ...(propagation === undefined ? {} : { propagation }),
+    ...(retention === undefined ? {} : { retention }),
+  }
+  const rings = Object.fromEntries(
+    Object.entries(settings.rotation.rings).map(([ring, own]) => [ring, { ...own, ...changes }]),
+  )
+  return { ...settings, rotation: { ...settings.rotation, ...changes, rings } }
+}
+
+const CAUSES = {
+  propagation: 'propagation is too short',
+  retention: 'retention is too short',
+  'ring age': 'nodes sign with or serve keys older than maxRingAge',
+} as const satisfies Record<Cause, string>
+
+function report(
+  { models, stories, ...counts }: Simulation,
+  { days, staleIfError: isCounted }: Options,
+  scene: { readonly start: number; readonly staleIfError: number; readonly context: Context },
+): string {
+  const { nodes, activations, removals, revocations, tried } = counts
+  const rows = models.map(({ model, standsFor, verdict, margin }) => [
+    model,
+    standsFor,
+    verdict,
+    margin === null ? '-' : `${margin < 0 ? '-' : ''}${duration(Math.abs(margin))}`,
+  ])
+  const stale = duration(scene.staleIfError)
+  return [
+    table(['MODEL', 'STANDS FOR', 'VERDICT', 'MARGIN'], rows, scene.context),
+    conditions(models),
+    ...stories.map((story) => storyText(story, models, scene)),
+    `${days} days, ${nodes} nodes: keys took over ${activations} times and left ${removals} ` +
+      `times, ${revocations} were revoked; ${tried} arrangements of caches, fetches and tokens ` +
+      'were tried.',
+    isCounted
+      ? `stale-if-error (${stale}) is counted.`
+      : `stale-if-error (${stale}) is not counted: caches use it only while no node can be ` +
+        'reached. To count it: --stale-if-error',
+  ]
+    .filter((text) => text !== '')
+    .join('\n\n')
+}
+
+function conditions(models: readonly ModelReport[]): string {
+  return models
+    .flatMap(({ model, verdict, condition }) =>
+      condition === null
+        ? []
+        : `${model}${verdict === 'conditional' ? ' is safe' : ':'} ${condition}.`,
+    )
+    .join('\n')
+}
+
+function storyText(
+  { cause, model, events }: Story,
+  models: readonly ModelReport[],
+  { start, context }: { readonly start: number; readonly context: Context },
+): string {
+  const hit = models.filter(({ stories }) => stories.some((story) => story.cause === cause))
+  const first = events[0]?.at ?? start
+  const rows = events.map(({ at, text }) => [`t+${duration(at - first)}`, text])
+  return (
+    `Unsafe, as ${CAUSES[cause]} (${hit.length} of ${models.length} models). Shortest story, from ` +
+    `${instant(first, start)}, for ${model}:\n\n${table(['WHEN', 'WHAT HAPPENS'], rows, context)}`
+  )
+}
+
+/** For commander: the names given so far, and one more. */
+function modelArgument(name: string, before: readonly string[] = []): readonly string[] {
+  if (RP_MODELS.some((model) => model.name === name)) return [...before, name]
+  const names = RP_MODELS.map((model) => model.name).join(', ')
+  throw new InvalidArgumentError(`There is no such model. There are: ${names}.`)
+}

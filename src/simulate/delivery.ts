@@ -1,0 +1,74 @@
+import type { Copy } from './relying-party.ts'
+
+/** What stands between the nodes and an RP: a load balancer, and perhaps HTTP caches (RFC 9111). */
+
+export type DeliveryName = 'directly' | 'through a shared cache' | 'through caches at many places'
+
+/** Each fetch meets any node, so answers may go back in time. */
+export const DELIVERIES: readonly DeliveryName[] = [
+  'directly',
+  'through a shared cache',
+  'through caches at many places',
+]
+
+export interface CacheRules {
+  readonly staleWhileRevalidate: number
+  /** Seconds for which caches serve a stale answer while no node can be reached; 0: it never comes. */
+  readonly staleIfError: number
+}
+
+/** An answer of a node. */
+export interface Answer extends Copy {
+  readonly at: number
+}
+
+/** What a node answers at an instant; undefined where none can be reached. */
+export type Origin = (at: number) => Answer | undefined
+
+/** When an answer is handed out for the last time. */
+export function lastHandedAt(name: DeliveryName, answer: Answer, rules: CacheRules): number {
+  if (name === 'directly') return answer.at
+  return answer.at + answer.maxAge + staleTime(rules) - 1
+}
+
+/** RFC 5861: both count from the end of max-age. */
+function staleTime({ staleWhileRevalidate, staleIfError }: CacheRules): number {
+  return Math.max(staleWhileRevalidate, staleIfError)
+}
+
+/**
+ * The way of requests, with caches that somebody's request has filled at `warmedAt`.
+ * @returns the answer to a request at an instant
+ */
+export function openDelivery(
+  name: DeliveryName,
+  origin: Origin,
+  { warmedAt, ...rules }: CacheRules & { readonly warmedAt: number },
+): (at: number) => Copy {
+  const warmed = () => {
+    const cache = createCache(origin, rules)
+    cache(warmedAt)
+    return cache
+  }
+  const shared = warmed()
+  return (at) => {
+    const place = name === 'through a shared cache' ? shared : warmed()
+    const answer = name === 'directly' ? origin(at) : place(at)
+    if (!answer) throw new RangeError(`nothing answers at ${at}`)
+    return answer
+  }
+}
+
+/** One HTTP cache with `stale-while-revalidate` and `stale-if-error`. */
+export function createCache(origin: Origin, rules: CacheRules): Origin {
+  let kept: Answer | undefined
+  return (at) => {
+    const old = kept
+    const staleFor = old ? at - old.at - old.maxAge : Infinity
+    if (staleFor < 0) return old
+    const answer = origin(at)
+    kept = answer ?? kept
+    if (staleFor < rules.staleWhileRevalidate) return old
+    return answer ?? (staleFor < rules.staleIfError ? old : undefined)
+  }
+}

@@ -1,0 +1,136 @@
+import type { Node, Span } from './cluster.ts'
+import type { Refusal } from './failures.ts'
+import type { RpModel } from './models.ts'
+import { lifetimeOf } from './relying-party.ts'
+import type { LastToken, NodeAnswer, Sightings } from './sightings.ts'
+
+/** How a failure comes about, event by event, in words for operators. */
+
+export interface StoryEvent {
+  /** Seconds since the epoch, true time. */
+  readonly at: number
+  readonly text: string
+}
+
+/** What would have to be longer, or in force, for the failure not to come about. */
+export type Cause = 'propagation' | 'retention' | 'ring age'
+
+export interface Story {
+  readonly cause: Cause
+  readonly model: string
+  /** In order of time; the last is the refusal. */
+  readonly events: readonly StoryEvent[]
+}
+
+/** A token arrives before its key. */
+export function tooEarly(
+  model: RpModel,
+  key: Sightings & { readonly firstSigner: Span },
+  { delivery, answer, loadedAt, refusedAt }: Refusal,
+  maxRingAge: number,
+): Story {
+  const { kid, bornAt, firstSigner } = key
+  const { span, at, maxAge } = answer
+  const isCached = delivery !== 'directly'
+  const isKept = model.keeps === 'set' && loadedAt < refusedAt
+  const keeps = lifetimeOf(model, maxAge)
+  const time = keeps === Infinity ? 'until a kid is unknown' : `for ${duration(keeps)}`
+  const got = isCached ? 'that copy from the HTTP cache' : 'that answer'
+  const why = isKept ? 'its JWKS lacks that kid' : `it gets ${got}`
+  const events = [
+    ...cutOff(span),
+    { at: bornAt, text: `key ${kid} is made and published` },
+    {
+      at,
+      text:
+        `${nodeWords(span.node)} answers ${isCached ? 'an HTTP cache' : 'the RP'} without ` +
+        `${kid}${isCached ? `; max-age is ${duration(maxAge)}` : ''}`,
+    },
+    ...(isKept
+      ? [{ at: loadedAt, text: `the RP (${model.name}) has ${got}, and keeps it ${time}` }]
+      : []),
+    { at: firstSigner.from, text: `${nodeWords(firstSigner.node)} signs with ${kid}` },
+    { at: refusedAt, text: `the RP (${model.name}) refuses the token: unknown kid; ${why}` },
+  ]
+  return {
+    cause: causeOf(answer, maxRingAge, 'propagation'),
+    model: model.name,
+    events: sort(events),
+  }
+}
+
+/** A key leaves before its tokens have expired. */
+export function goneTooSoon(
+  model: RpModel,
+  { kid }: Sightings,
+  { token, removal }: { readonly token: LastToken; readonly removal: Span },
+  maxRingAge: number,
+): Story {
+  const { span } = token
+  // It may still sign when the key has left: then the first such token will do.
+  const signedAt = Math.min(token.signedAt, Math.max(span.from, removal.from))
+  const refusedAt = Math.max(removal.from, signedAt)
+  const left = duration(token.expiresAt - token.signedAt + signedAt - refusedAt)
+  const events = [
+    ...cutOff(span),
+    { at: signedAt, text: `${nodeWords(span.node)} signs a last token with ${kid}` },
+    { at: removal.from, text: `${nodeWords(removal.node)} takes ${kid} out of the JWKS` },
+    {
+      at: refusedAt,
+      text:
+        `an RP (${model.name}) that has just started fetches the JWKS and refuses the token, ` +
+        `valid for ${left} more: unknown kid`,
+    },
+  ]
+  const cause = causeOf({ span, at: signedAt }, maxRingAge, 'retention')
+  return { cause, model: model.name, events: sort(events) }
+}
+
+/** The shorter story, or the one that takes less time. */
+export function shorter(a: Story, b: Story): Story {
+  const time = ({ events }: Story) => (events.at(-1)?.at ?? 0) - (events[0]?.at ?? 0)
+  const longer = a.events.length - b.events.length || time(a) - time(b)
+  return longer <= 0 ? a : b
+}
+
+function causeOf(
+  { span, at }: Pick<NodeAnswer, 'span' | 'at'>,
+  maxRingAge: number,
+  otherwise: Cause,
+): Cause {
+  return span.fault && at - span.fault.loadedAt > maxRingAge ? 'ring age' : otherwise
+}
+
+function cutOff({ node, fault }: Span): readonly StoryEvent[] {
+  if (!fault) return []
+  const text = `${nodeWords(node)} loads the rings, and then cannot reach the key store`
+  return [{ at: fault.loadedAt, text }]
+}
+
+function nodeWords({ number, offset }: Node): string {
+  if (offset === 0) return `node ${number}`
+  const side = offset > 0 ? 'ahead' : 'behind'
+  return `node ${number}, whose clock is ${duration(Math.abs(offset))} ${side},`
+}
+
+function sort(events: readonly StoryEvent[]): readonly StoryEvent[] {
+  return events.toSorted((a, b) => a.at - b.at)
+}
+
+const UNITS = [
+  ['d', 86_400],
+  ['h', 3_600],
+  ['min', 60],
+  ['s', 1],
+] as const
+
+/** Exact. @example duration(45_360) // '12 h 36 min' */
+export function duration(seconds: number): string {
+  let left = seconds
+  const parts = UNITS.flatMap(([unit, size]) => {
+    const count = Math.floor(left / size)
+    left -= count * size
+    return count === 0 ? [] : [`${count} ${unit}`]
+  })
+  return parts.length === 0 ? '0 s' : parts.join(' ')
+}

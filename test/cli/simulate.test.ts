@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { Simulation } from '../../src/simulate/simulate.ts'
+import { keyturnIn } from './keyturn.ts'
+
+describe('simulate', () => {
+  it('finds the default configuration safe, without a database', async () => {
+    // Nobody listens there.
+    await using cli = await keyturnIn({ KEYTURN_DATABASE__URL: 'postgres://u:p@127.0.0.1:1/none' })
+    const { status, out, err } = await cli.spawned(['simulate'])
+    assert.deepEqual([status, err], [0, ''])
+    assert.match(out, /^MODEL +STANDS FOR +VERDICT +MARGIN\n/)
+    assert.match(out, /^ttl10m-kid30s +jose, Nimbus +safe +13 d 22 h /m)
+    assert.match(out, /^lazy-12h36m is safe if each verifies a token at least every 13 d /m)
+    assert.match(out, /^static: its operator adds each new key by hand/m)
+    assert.match(out, /^stale-if-error \(1 d\) is not counted/m)
+  })
+
+  it('counts stale-if-error where it is asked to', async () => {
+    await using cli = await keyturnIn()
+    const args = ['simulate', '--model', 'none', '--json']
+    const [without, counted] = await Promise.all([
+      cli.json<Simulation>(args),
+      cli.json<Simulation>([...args, '--stale-if-error']),
+    ])
+    const [most, least] = [without, counted].map(({ models }) => models[0]?.margin ?? Number.NaN)
+    // A day instead of the minute of stale-while-revalidate.
+    assert.equal((most ?? 0) - (least ?? 0), 86_400 - 60)
+  })
+
+  it('tells the story of values that the configuration would refuse, with status 1', async () => {
+    await using cli = await keyturnIn()
+    const args = ['simulate', '--model', 'none', 'ttl-2h', '--propagation', '77m']
+    const { status, out, err } = await cli.run([...args, '--retention', '1h'])
+    assert.equal(status, 1)
+    assert.match(err, /^The policy is unsafe for 2 of 2 models: .*retention is too short/)
+    assert.match(err, /propagation is too short/)
+    assert.match(out, /^none .* unsafe +-1 min 59 s$/m)
+    assert.match(out, /^t\+1 s +key sig\/RS256#\d+ is made and published$/m)
+    assert.match(out, /^t\+.* the RP \(none\) refuses the token: unknown kid/m)
+  })
+
+  it('shows what the limit on the age of rings is for', async () => {
+    await using cli = await keyturnIn()
+    const { status, out } = await cli.run(['simulate', '--no-ring-age-limit', '--json'])
+    assert.equal(status, 1)
+    const { models, stories }: Simulation = JSON.parse(out)
+    assert.deepEqual(new Set(models.map(({ verdict }) => verdict)), new Set(['unsafe', 'advisory']))
+    assert.deepEqual(
+      stories.map(({ cause }) => cause),
+      ['ring age'],
+    )
+  })
+
+  it('is refused where no key takes over in so few days', async () => {
+    await using cli = await keyturnIn()
+    const { status, err } = await cli.run(['simulate', '--days', '2'])
+    assert.equal(status, 1)
+    assert.match(err, /Simulate more days/)
+  })
+})
