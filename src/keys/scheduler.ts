@@ -85,6 +85,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   const loadWatchfully = createWatchfulLoad({ ...options, opened })
   const turns = clockWatch(options)
 
+  let known: RingFacts<RingKey> | undefined
   let view: RingView | undefined
   let loadedAt = -Infinity
   let loadedAtWall = -Infinity
@@ -117,24 +118,25 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
 
     const next = ringView(facts, policies, now)
     await show(next)
+    known = facts
     loadedAt = startedAt
     loadedAtWall = now
     return next
   }
 
   /**
-   * Loads the rings. A key that does not open must not hide the news of a revocation: the keys at
-   * hand follow the events that can be read, and the turn fails.
+   * Loads the rings. Where that fails the turn fails, and the keys at hand follow the clock: what is
+   * to activate or to leave was decided long ago. A key that does not open must not hide the news
+   * of a revocation: then they follow the events that can be read as well.
    */
   async function load(now: number): Promise<RingFacts<RingKey>> {
     try {
       return await loadWatchfully(now, view)
     } catch (error) {
-      if (view && (error instanceof SealBroken || error instanceof KekMissing)) {
-        const { events } = await store.load()
-        const keys = view.states.map((state) => state.key)
-        await show(ringView({ keys, events }, policies, now))
-      }
+      if (!known) throw error
+      const isReadable = error instanceof SealBroken || error instanceof KekMissing
+      if (isReadable) known = { ...known, events: (await store.load()).events }
+      await show(ringView(known, policies, now))
       throw error
     }
   }

@@ -261,6 +261,23 @@ it('a promotion to a later instant is a new view, as no cache may outlive that i
 })
 
 describe('the scheduler of a node among others', () => {
+  it('switches to the standby on time while the store is away, as all others do', async () => {
+    const { store, state } = flaky()
+    const { scheduler, clock, active } = setUp(store)
+    await scheduler.runOnce()
+    scheduler.start()
+    const [, standby] = scheduler.status.view?.states ?? []
+    assert.ok(standby)
+    await clock.pass(standby.activatesAt - clock.now() - 600)
+    state.down = true
+    await clock.pass(599)
+    assert.notEqual(active().kid, standby.key.kid)
+    await clock.pass(31)
+    assert.equal(active().kid, standby.key.kid)
+    assert.equal(scheduler.status.obstacle(), undefined)
+    await scheduler.stop()
+  })
+
   it('does not make, show or sign with keys while its clock is wrong, and goes on once it is set', async () => {
     const clock = createFakeClock()
     const ahead = 3600
