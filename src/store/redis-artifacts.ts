@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts'
 import type { RedisConnection } from '../redis/connection.ts'
 import { digest, GRACE, GRANT, REPLAY, usedMeanwhile } from './artifact-record.ts'
 import { type ArtifactStore, ownerText } from './artifact-store.ts'
+import { shareStatements } from './shared-statements.ts'
 
 /**
  * What expires, in Redis. One key for each artifact, of which the slot of a Cluster follows:
@@ -35,6 +36,9 @@ const CONSUMABLE: readonly string[] = [
 ]
 const GRANTABLE: readonly string[] = ['AccessToken', ...CONSUMABLE]
 
+/** Most keys read by one command: all of them wait for its answer. */
+const READ_BATCH = 200
+
 /** Keys looked at in one go while everything of a person or client is sought. */
 const SCAN_BATCH = 500
 
@@ -49,13 +53,16 @@ export interface RedisArtifactsOptions {
 export function openRedisArtifacts(options: RedisArtifactsOptions): ArtifactStore {
   const { redis, database } = options
   const commands = defineCommands(redis)
+  const read = createReader(redis, commands)
   const adapters = new Map<string, Adapter>()
   return {
     adapter: (model) => {
       const known = adapters.get(model)
       if (known) return known
       const made =
-        model === 'Client' ? database.adapter(model) : artifactAdapter(model, commands, options)
+        model === 'Client'
+          ? database.adapter(model)
+          : artifactAdapter(model, { ...options, commands, read })
       adapters.set(model, made)
       return made
     },
@@ -138,11 +145,25 @@ function defineCommands({ client }: RedisConnection): Commands {
   return client as unknown as Commands
 }
 
-function artifactAdapter(
-  model: string,
-  commands: Commands,
-  { redis, clock }: RedisArtifactsOptions,
-): Adapter {
+/**
+ * Reads a key. Keys that requests ask for in one turn of the event loop are read by one command, except in
+ * a Cluster, where a command has the keys of one slot.
+ */
+function createReader({ client, run }: RedisConnection, commands: Commands) {
+  const what = 'read what a request refers to'
+  if (client instanceof Cluster) return (key: string) => run(what, () => commands.get(key))
+  return shareStatements<string, string | null>({
+    take: (waiting) => Math.min(waiting, READ_BATCH),
+    run: (keys) => run(what, () => client.mget(...keys)),
+  })
+}
+
+interface AdapterOptions extends RedisArtifactsOptions {
+  readonly commands: Commands
+  readonly read: (key: string) => Promise<string | null>
+}
+
+function artifactAdapter(model: string, { redis, clock, commands, read }: AdapterOptions): Adapter {
   const { prefix, run } = redis
   const foundBy = FOUND_BY[model]
   const isConsumable = CONSUMABLE.includes(model)
@@ -175,8 +196,8 @@ function artifactAdapter(
   }
 
   async function find(key: string, id?: string): Promise<AdapterPayload | undefined> {
-    const stored = await run('read what a request refers to', () => commands.get(key))
-    return stored === null ? undefined : read(stored, id)
+    const stored = await read(key)
+    return stored === null ? undefined : toPayload(stored, id)
   }
 
   /**
@@ -216,7 +237,7 @@ function artifactAdapter(
         return saved
       })
       // What it was found by before and is not any more.
-      const former = foundBy && typeof before === 'string' ? copyKey(read(before)) : undefined
+      const former = foundBy && typeof before === 'string' ? copyKey(toPayload(before)) : undefined
       if (former && former !== copy) await dropCopy(former, id)
     },
     find: (id) => find(keyOf(id), id),
@@ -228,7 +249,7 @@ function artifactAdapter(
         commands.keyturnConsume(keyOf(id), mark),
       )
       if (result === 1) return
-      const grantId = result === null ? undefined : read(result).grantId
+      const grantId = result === null ? undefined : toPayload(result).grantId
       if (grantId) {
         const grant = `${prefix}a:{${GRANT}:${digest(grantId)}}`
         await run('revoke a grant', () => commands.unlink(grant))
@@ -249,7 +270,7 @@ function artifactAdapter(
 }
 
 /** @param id put back where it was left out */
-function read(stored: string, id?: string): AdapterPayload {
+function toPayload(stored: string, id?: string): AdapterPayload {
   const start = stored.indexOf('{')
   const payload: AdapterPayload = JSON.parse(start === 0 ? stored : stored.slice(start))
   if (id !== undefined) payload.jti = id

@@ -165,10 +165,18 @@ function artifactAdapter(
 function cachedClients({ client, version }: Statements): Adapter {
   const known = new Map<string, AdapterPayload>()
   let knownVersion: number | undefined
+  let isChecked = false
   return clientAdapter(async (id) => {
-    const current = version.get()
-    if (current !== knownVersion || known.size >= KNOWN_CLIENTS) known.clear()
-    knownVersion = current
+    // Once in each turn of the event loop, for all requests that are served in it.
+    if (!isChecked) {
+      isChecked = true
+      setImmediate(() => {
+        isChecked = false
+      })
+      const current = version.get()
+      if (current !== knownVersion || known.size >= KNOWN_CLIENTS) known.clear()
+      knownVersion = current
+    }
     const found = known.get(id)
     if (found) return found
     const row = client.get(id)
