@@ -1,0 +1,79 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import type { Random } from './random.ts'
+
+/** A TCP connection between a node and a service, with everything that may happen to one. */
+export interface ChaosProxy extends AsyncDisposable {
+  readonly port: number
+  /** Holds every packet back for up to this many milliseconds. 0 ends that. */
+  delay(most: number): void
+  /** Ends all connections. New ones are accepted. */
+  drop(): void
+  /** Ends all connections and every new one, until `mend`. */
+  cut(): void
+  mend(): void
+}
+
+/** @param target port on this machine */
+export async function startChaosProxy(target: number, random: Random): Promise<ChaosProxy> {
+  const sockets = new Set<Socket>()
+  let most = 0
+  let isCut = false
+
+  // Not by a reset: after `resetAndDestroy` some sockets never close, and Node 24 hangs at its exit.
+  const reset = () => {
+    for (const socket of sockets) socket.destroy()
+  }
+  const keep = (socket: Socket) => {
+    sockets.add(socket)
+    socket.setNoDelay(true)
+    socket.on('error', () => socket.destroy())
+    socket.on('close', () => sockets.delete(socket))
+    return socket
+  }
+  const pass = (from: Socket, to: Socket) => {
+    let due = 0
+    from.on('data', (packet) => {
+      // Bytes keep their order: none is sent before what came before it.
+      due = Math.max(due, Date.now() + random.between(most / 2, most))
+      const wait = due - Date.now()
+      const send = () => {
+        if (!to.destroyed) to.write(packet)
+      }
+      if (wait > 0) setTimeout(send, wait)
+      else send()
+    })
+    from.on('close', () => to.destroy())
+  }
+  const server = createServer((incoming) => {
+    keep(incoming)
+    if (isCut) {
+      incoming.destroy()
+      return
+    }
+    const outgoing = keep(connect(target, '127.0.0.1'))
+    pass(incoming, outgoing)
+    pass(outgoing, incoming)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    // A server that listens on TCP has an AddressInfo; only pipes have a string.
+    port: (server.address() as AddressInfo).port,
+    delay: (milliseconds) => {
+      most = milliseconds
+    },
+    drop: reset,
+    cut: () => {
+      isCut = true
+      reset()
+    },
+    mend: () => {
+      isCut = false
+    },
+    [Symbol.asyncDispose]: async () => {
+      reset()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}

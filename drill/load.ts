@@ -1,0 +1,171 @@
+import { decodeJwt, decodeProtectedHeader } from 'jose'
+import * as client from 'openid-client'
+import { authorizationRequest, discoverAs } from '../test/support/relying-party.ts'
+import { PERSON, SECRET } from '../test/support/server.ts'
+import { createUserAgent, signIn } from '../test/support/user-agent.ts'
+import { AVOID_HEADER, NODE_HEADER } from './balancer.ts'
+import type { IssuedToken } from './fleet.ts'
+import { count, type Journal } from './journal.ts'
+import type { Random } from './random.ts'
+import { LIMITS, RESOURCES, TOKEN_LIFETIME, WEB_CLIENTS } from './settings.ts'
+
+/** What clients do all the time, through the balancer. */
+export interface Load {
+  /** Starts operations at the rate, whether or not earlier ones have ended. */
+  start(): void
+  /** No more operations; resolves when those that have begun are over. */
+  stop(): Promise<void>
+  /** Tokens so far, by kind. */
+  readonly issued: ReadonlyMap<string, number>
+}
+
+export interface Issue extends IssuedToken {
+  readonly node: string
+  /** Milliseconds since the epoch: when it was asked for, and when it came. */
+  readonly askedAt: number
+  readonly issuedAt: number
+}
+
+export interface LoadOptions {
+  readonly issuer: string
+  /** Operations a second; one gives one token, a sign-in three. */
+  readonly rate: number
+  readonly random: Random
+  readonly journal: Journal
+  readonly onIssue: (issue: Issue) => void
+}
+
+/** Operations at once; beyond that, the rate falls. */
+const AT_ONCE = 150
+/** Of 100 operations. */
+const SHARES = { RS256: 38, ES256: 28, Ed25519: 22, opaque: 9, 'sign-in': 3 } as const
+type Operation = keyof typeof SHARES
+
+const BASIC = `Basic ${Buffer.from(`machine:${SECRET}`).toString('base64')}`
+
+export function createLoad({ issuer, rate, random, journal, onIssue }: LoadOptions): Load {
+  const issued = new Map<string, number>()
+  const running = new Set<Promise<void>>()
+  const bag = Object.entries(SHARES).flatMap(([name, share]) =>
+    // The keys of SHARES are operations.
+    Array.from({ length: share }, () => name as Operation),
+  )
+  let timer: NodeJS.Timeout | undefined
+
+  const post = (path: string, fields: Record<string, string>, headers = {}) =>
+    fetch(`${issuer}${path}`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/x-www-form-urlencoded',
+        authorization: BASIC,
+        ...headers,
+      },
+      body: new URLSearchParams(fields),
+    })
+  const keep = (token: string, kind: IssuedToken['kind'], node: string, askedAt: number) => {
+    const { kid = '', alg: algorithm = '' } = decodeProtectedHeader(token)
+    const { iat = 0, exp = 0 } = decodeJwt(token)
+    count(issued, `${kind} ${algorithm}`)
+    onIssue({ token, kid, algorithm, kind, iat, exp, node, askedAt, issuedAt: Date.now() })
+  }
+
+  const clientCredentials = async (resource: (typeof RESOURCES)[number]): Promise<void> => {
+    const askedAt = Date.now()
+    const answer = await post('/token', {
+      grant_type: 'client_credentials',
+      resource: resource.identifier,
+      scope: 'read',
+    })
+    const text = await answer.text()
+    // The balancer has told the journal.
+    if (answer.status >= 500) return
+    if (answer.status !== 200) {
+      journal.violation('refused request', `client credentials: ${answer.status} ${text}`)
+      return
+    }
+    const { access_token: token } = JSON.parse(text)
+    const node = answer.headers.get(NODE_HEADER) ?? ''
+    if ('algorithm' in resource) return keep(token, 'access token', node, askedAt)
+    count(issued, 'access token, opaque')
+    await introspect(token, node, askedAt)
+  }
+  /** At another node than the one that issued it. */
+  const introspect = async (token: string, node: string, askedAt: number): Promise<void> => {
+    const answer = await post('/token/introspection', { token }, { [AVOID_HEADER]: node })
+    const text = await answer.text()
+    if (answer.status >= 500) return
+    count(issued, 'introspections')
+    // One clock may be ahead as far as the other one is behind.
+    const isOver = Date.now() - askedAt > (TOKEN_LIFETIME - 2 * LIMITS.clockSkew) * 1000
+    if (answer.status === 200 && (JSON.parse(text).active || isOver)) return
+    const at = answer.headers.get(NODE_HEADER)
+    journal.violation(
+      'refused request',
+      `introspection at ${at} of a token of ${node}: ${answer.status} ${text}`,
+    )
+  }
+  const signInAndRefresh = async (): Promise<void> => {
+    const from = Date.now()
+    const { client_id: clientId } = random.pick(WEB_CLIENTS)
+    try {
+      const rp = await discoverAs(issuer, clientId)
+      let node = ''
+      rp[client.customFetch] = async (url, options) => {
+        // Its own type of the body is wider than what it gives here.
+        const answer = await fetch(url, options as RequestInit)
+        node = answer.headers.get(NODE_HEADER) ?? ''
+        return answer
+      }
+      const nonce = client.randomNonce()
+      const { url, redeem } = await authorizationRequest(rp, {
+        scope: 'openid offline_access',
+        prompt: 'consent',
+        nonce,
+      })
+      const { callback } = await signIn(createUserAgent(), url, PERSON)
+      let askedAt = Date.now()
+      let tokens = await redeem(callback, { expectedNonce: nonce })
+      keep(tokens.id_token ?? '', 'ID token', node, askedAt)
+      for (let refresh = 0; refresh < 2; refresh += 1) {
+        askedAt = Date.now()
+        tokens = await client.refreshTokenGrant(rp, tokens.refresh_token ?? '')
+        keep(tokens.id_token ?? '', 'ID token', node, askedAt)
+      }
+      count(issued, 'sign-ins')
+    } catch (error) {
+      const why = reasonOf(error)
+      // A step that was lost, of which the journal knows, ends the whole.
+      if (journal.wasLost({ from, to: Date.now() })) count(issued, 'sign-ins broken off')
+      else journal.violation('refused request', `sign-in of ${clientId}: ${why}`)
+    }
+  }
+  const operate = async (): Promise<void> => {
+    const name = random.pick(bag)
+    if (name === 'sign-in') return signInAndRefresh()
+    const resource = RESOURCES.find(({ identifier }) => identifier.endsWith(name.toLowerCase()))
+    if (resource) return clientCredentials(resource)
+  }
+  const launch = () => {
+    if (running.size >= AT_ONCE) return
+    const operation = operate()
+      .catch((error) => journal.violation('drill', `an operation failed: ${reasonOf(error)}`))
+      .finally(() => running.delete(operation))
+    running.add(operation)
+  }
+  return {
+    issued,
+    start: () => {
+      timer ??= setInterval(launch, 1000 / rate)
+    },
+    stop: async () => {
+      clearInterval(timer)
+      await Promise.all(running)
+    },
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const cause = error.cause === undefined ? '' : ` (${JSON.stringify(error.cause)})`
+  return `${error.message}${cause}`
+}

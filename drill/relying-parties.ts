@@ -1,0 +1,250 @@
+import { JwtVerifier } from 'aws-jwt-verify'
+import { SimpleJwksCache, SimplePenaltyBox } from 'aws-jwt-verify/jwk'
+import { createVerifier, type DecodedJwt } from 'fast-jwt'
+import getJwks from 'get-jwks'
+import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, importSPKI, jwtVerify } from 'jose'
+import jwksRsa from 'jwks-rsa'
+import * as client from 'openid-client'
+import { ExtractJwt, Strategy } from 'passport-jwt'
+import { createModel, type Verifier } from './cache-models.ts'
+import type { JwksSource } from './jwks-source.ts'
+import { RP_LAG } from './settings.ts'
+
+/**
+ * The relying parties of the drill. Each caches as it is documented to; times are scaled so that
+ * the time in which it may not know a published key is RP_LAG: what is a cool-down of 30 s and a
+ * cache of 10 minutes in jose is one of 2 s and of 40 s here.
+ */
+export interface RelyingParty extends Verifier {
+  readonly name: string
+  /** Its library or the model, in words. */
+  readonly about: string
+  /** Do the bounds promise that it verifies every token? */
+  readonly isCovered: boolean
+  readonly algorithms: readonly string[]
+  /** `id`: it verifies ID tokens only. */
+  readonly tokens: 'all' | 'id'
+}
+
+const LAG = RP_LAG * 1000
+const ALL = ['RS256', 'ES256', 'Ed25519']
+/** Libraries that know Ed25519 only by its older name EdDSA, or not at all. */
+const COMMON = ['RS256', 'ES256']
+
+export function createRelyingParties(source: JwksSource, issuer: string): readonly RelyingParty[] {
+  const real = (
+    name: string,
+    about: string,
+    create: (name: string) => Verifier,
+    algorithms = COMMON,
+  ): RelyingParty => ({
+    ...create(name),
+    ...{ name, about, algorithms, isCovered: true, tokens: 'all' },
+  })
+  const jose = (url: string): Verifier => {
+    const keys = createRemoteJWKSet(new URL(url), { cacheMaxAge: 20 * LAG, cooldownDuration: LAG })
+    return {
+      verify: async (token) => {
+        await jwtVerify(token, keys, { issuer })
+      },
+    }
+  }
+  return [
+    real('jose', '40 s, unknown kid after 2 s', (name) => jose(source.url(name)), ALL),
+    real(
+      'jose behind a cache',
+      'the same, by a shared HTTP cache',
+      (name) => jose(source.url(name, 'cache')),
+      ALL,
+    ),
+    real('jwks-rsa', 'each kid 40 s, 5 of them', (name) => viaJwksRsa(source.url(name)), ALL),
+    real('passport-jwt', 'with jwks-rsa: each kid 40 s', (name) =>
+      viaPassport(source.url(name), issuer),
+    ),
+    real('aws-jwt-verify', 'for ever, unknown kid after 2 s', (name) =>
+      viaAws(source.url(name), issuer),
+    ),
+    real('get-jwks + fast-jwt', 'each kid 4 s, 4 s more on errors', (name) =>
+      viaGetJwks(source.url(name), issuer),
+    ),
+    {
+      ...real(
+        'openid-client',
+        'ID tokens; 10 s, unknown kid after 2 s',
+        (name) => viaOpenidClient(source.url(name), issuer),
+        ALL,
+      ),
+      tokens: 'id',
+    },
+    ...modelled(source),
+  ]
+}
+
+interface ModelOptions {
+  readonly through?: 'origin' | 'cache'
+  readonly isCovered?: boolean
+}
+
+function modelled(source: JwksSource): readonly RelyingParty[] {
+  const model = (
+    name: string,
+    about: string,
+    parameters: Parameters<typeof createModel>[1],
+    { through = 'origin', isCovered = true }: ModelOptions = {},
+  ): RelyingParty => ({
+    ...createModel(source.url(name, through), parameters),
+    ...{ name, about, isCovered, algorithms: ALL, tokens: 'all' },
+  })
+  const never = { unknownKid: 'fail', coolDown: 0 } as const
+  return [
+    model('no cache', 'fetches for each token', {
+      ...never,
+      lifetime: 0,
+      refresh: 'blocking',
+    }),
+    model('fixed TTL', '2 s; Envoy, Apigee', { ...never, lifetime: LAG, refresh: 'blocking' }),
+    model('timer', 'every 2 s; Istio, Envoy asynchronous', {
+      ...never,
+      lifetime: LAG,
+      refresh: 'timer',
+    }),
+    model('max-age', 'as the headers say; go-jwt-middleware', {
+      ...never,
+      lifetime: 'max-age',
+      refresh: 'blocking',
+    }),
+    model(
+      'max-age behind a cache',
+      'the same, by a shared HTTP cache, Age ignored',
+      { ...never, lifetime: 'max-age', refresh: 'blocking' },
+      { through: 'cache' },
+    ),
+    model('TTL and kid', '20 s, unknown kid after 2 s; keyfunc', {
+      ...{ lifetime: 10 * LAG, refresh: 'blocking', unknownKid: 'fetch', coolDown: LAG },
+    }),
+    model('TTL and kid at once', '20 s, unknown kid at once; PyJWT, Spring', {
+      ...{ lifetime: 10 * LAG, refresh: 'blocking', unknownKid: 'fetch', coolDown: 0 },
+    }),
+    model('until unknown kid', 'for ever; go-oidc, authlib', {
+      ...{ lifetime: 'for ever', refresh: 'blocking', unknownKid: 'fetch', coolDown: 0 },
+    }),
+    model('per kid', 'each 40 s, over a set for ever; jwks-rsa-java', {
+      ...{ lifetime: 'for ever', refresh: 'blocking', unknownKid: 'fetch', coolDown: 0 },
+      perKid: { lifetime: 20 * LAG, most: 5 },
+    }),
+    model('lazy', '1 s, then behind the next request; .NET', {
+      ...{ lifetime: LAG / 2, refresh: 'behind', unknownKid: 'fetch behind', coolDown: 0 },
+    }),
+    model(
+      'flag and poll',
+      'never in time for a new kid; joken_jwks',
+      { lifetime: 'for ever', refresh: 'behind', unknownKid: 'fetch behind', coolDown: LAG },
+      { isCovered: false },
+    ),
+  ]
+}
+
+function viaJwksRsa(jwksUri: string): Verifier {
+  const keys = jwksRsa({ jwksUri, cache: true, cacheMaxAge: 20 * LAG })
+  return {
+    verify: async (token) => {
+      const { alg = '', kid } = decodeProtectedHeader(token)
+      const key = await keys.getSigningKey(kid)
+      await jwtVerify(token, await importSPKI(key.getPublicKey(), alg))
+    },
+  }
+}
+
+function viaPassport(jwksUri: string, issuer: string): Verifier {
+  const strategy = new Strategy(
+    {
+      jwtFromRequest: ExtractJwt.fromAuthHeaderAsBearerToken(),
+      secretOrKeyProvider: jwksRsa.passportJwtSecret({
+        ...{ jwksUri, cache: true, cacheMaxAge: 20 * LAG },
+      }),
+      issuer,
+      algorithms: COMMON as ('RS256' | 'ES256')[],
+    },
+    (_payload: unknown, done: (error: unknown, user: unknown) => void) => done(null, {}),
+  )
+  return {
+    verify: (token) =>
+      new Promise((resolve, reject) => {
+        // What passport does: a copy of the strategy for each request, with its outcomes.
+        const attempt = Object.assign(Object.create(strategy), {
+          success: () => resolve(),
+          fail: (why: unknown) => reject(why instanceof Error ? why : new Error(String(why))),
+          error: reject,
+        })
+        attempt.authenticate({ headers: { authorization: `Bearer ${token}` } })
+      }),
+  }
+}
+
+function viaAws(jwksUri: string, issuer: string): Verifier {
+  const jwksCache = new SimpleJwksCache({
+    // Its own fetcher speaks https only.
+    fetcher: {
+      fetch: async (uri) => {
+        const answer = await fetch(uri)
+        if (!answer.ok) throw new Error(`the JWKS answered ${answer.status}`)
+        return answer.arrayBuffer()
+      },
+    },
+    penaltyBox: new SimplePenaltyBox({ waitSeconds: RP_LAG }),
+  })
+  const verifier = JwtVerifier.create({ issuer, audience: null, jwksUri }, { jwksCache })
+  return {
+    verify: async (token) => {
+      await verifier.verify(token)
+    },
+  }
+}
+
+function viaGetJwks(jwksUri: string, issuer: string): Verifier {
+  const { origin, pathname } = new URL(jwksUri)
+  const keys = getJwks({ ttl: 2 * LAG, jwksPath: pathname })
+  const verify = createVerifier({
+    // Promises or callbacks: its overloads leave the parameter's type open.
+    key: async ({ header: { alg, kid } }: DecodedJwt) =>
+      keys.getPublicKey({ alg, kid, domain: origin }),
+    algorithms: COMMON as ('RS256' | 'ES256')[],
+    allowedIss: issuer,
+  })
+  return {
+    verify: async (token) => {
+      await verify(token)
+    },
+  }
+}
+
+/** Its times cannot be set: the age of what it has kept is told thirty times as large. */
+const OPENID_CLIENT_SCALE = 30
+
+function viaOpenidClient(jwksUri: string, issuer: string): Verifier {
+  let kept: { readonly jwks: client.JWKS; readonly at: number } | undefined
+  return {
+    verify: async (token) => {
+      const { aud, nonce } = decodeJwt(token)
+      const { alg = '' } = decodeProtectedHeader(token)
+      const metadata = { issuer, jwks_uri: jwksUri }
+      const configuration = new client.Configuration(metadata, String(aud), {
+        id_token_signed_response_alg: alg,
+      })
+      client.allowInsecureRequests(configuration)
+      client.useIdTokenResponseType(configuration)
+      const now = Date.now() / 1000
+      const told = kept && now - (now - kept.at) * OPENID_CLIENT_SCALE
+      if (kept && told) client.setJwksCache(configuration, { jwks: kept.jwks, uat: told })
+      const callback = new URL('http://localhost/callback')
+      callback.hash = new URLSearchParams({ id_token: token }).toString()
+      try {
+        await client.implicitAuthentication(configuration, callback, String(nonce))
+      } finally {
+        const after = client.getJwksCache(configuration)
+        // What it says was fetched at another time than it was told is what it has just fetched.
+        if (after && after.uat !== told) kept = { jwks: after.jwks, at: Date.now() / 1000 }
+      }
+    },
+  }
+}

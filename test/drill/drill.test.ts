@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { type DrillOptions, runDrill } from '../../drill/drill.ts'
+import { FAULTS } from '../../drill/faults.ts'
+import { renderMarkdown, renderTables } from '../../drill/report.ts'
+import { findServices } from '../../drill/services.ts'
+
+/** The short form of `npm run drill`: every fault once, and a sabotage that it must notice. */
+
+const found = await findServices()
+const missing = (['postgres', 'redis'] as const).filter((kind) => !found.has(kind))
+const reason = missing.length > 0 && `not installed: ${missing.join(', ')}`
+if (reason && process.env.CI) throw new Error(`the drill has to run here: ${reason}`)
+
+function shortDrill(seed: number, overrides: Partial<DrillOptions> = {}): DrillOptions {
+  return {
+    ...{ seed, nodes: 2, database: 'postgres', hasRedis: true },
+    ...{ rotations: 3, tokens: 200, faults: 1, rate: 15, minutes: 3, isShort: true },
+    ...{ sabotage: undefined, logs: undefined, say: () => {} },
+    signal: new AbortController().signal,
+    ...overrides,
+  }
+}
+
+describe('the drill', { skip: reason }, () => {
+  it('injects every fault, and no valid token is refused and no request lost', async (t) => {
+    const report = await runDrill(shortDrill(1))
+    t.diagnostic(renderTables(report))
+    assert.deepEqual(report.violations, [])
+    assert.deepEqual(Object.keys(report.faults).sort(), FAULTS.map(({ name }) => name).sort())
+    const covered = report.relyingParties.filter(({ isCovered }) => isCovered)
+    assert.ok(covered.length > 15)
+    for (const { name, verified } of covered) assert.ok(verified > 0, `${name} verified nothing`)
+    assert.match(renderMarkdown(report), /No violation\.$/)
+  })
+
+  it('notices that a node signs with a ring that is too old', async (t) => {
+    const report = await runDrill(shortDrill(2, { sabotage: 'ring-age' }))
+    const [first] = report.violations
+    t.diagnostic(`${first?.after.toFixed(1)} s: ${first?.rule}: ${first?.detail}`)
+    assert.match(first?.rule ?? '', /JWKS lacks a live key|refused token|two signers/)
+  })
+})
