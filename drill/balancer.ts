@@ -87,9 +87,9 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
       tried.add(node.name)
       last = node.name
       try {
-        const status = await forward(node, request, { body, response })
+        const failure = await forward(node, request, { body, response })
         served.set(node.name, (served.get(node.name) ?? 0) + 1)
-        if (status >= 500) options.onLost(failed(`answered ${status}`))
+        if (failure) options.onLost(failed(`answered ${failure}`))
         return
       } catch (error) {
         why = error instanceof Error ? error.message : String(error)
@@ -159,12 +159,15 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
   }
 }
 
-/** @returns the status, once the answer has been passed on */
+/** OAuth's way to say 5xx to a client through the browser (RFC 6749, section 4.1.2.1). */
+const FAILED_REDIRECT = /[?&]error=(server_error|temporarily_unavailable)\b/
+
+/** @returns in what way the answer that was passed on is a failure, if it is one */
 async function forward(
   node: Node,
   request: IncomingMessage,
   { body, response }: { body: Buffer; response: ServerResponse },
-): Promise<number> {
+): Promise<string | undefined> {
   const { method = 'GET', url, headers } = request
   const isIdempotent = method === 'GET' || method === 'HEAD'
   const { [AVOID_HEADER]: _, ...passed } = headers
@@ -200,5 +203,6 @@ async function forward(
   }
   response.writeHead(status, { ...answer.headers, [NODE_HEADER]: node.name })
   response.end(content)
-  return status
+  if (status >= 500) return String(status)
+  return FAILED_REDIRECT.exec(answer.headers.location ?? '')?.[1]
 }
