@@ -36,6 +36,8 @@ export interface Excuse extends Span {
   readonly cause: string
   /** The node whose requests it excuses; all of them if undefined. */
   readonly node?: string
+  /** Excuses requests that were lost in this way, and nothing else; all of them if undefined. */
+  readonly why?: string
 }
 
 export interface LostRequest extends Span {
@@ -68,9 +70,13 @@ export function createJournal({ onViolation, isOver }: JournalOptions): Journal 
   const losses: Span[] = []
   const excuses: (Omit<Excuse, 'to'> & { to: number })[] = []
 
-  const excuseFor = ({ from, to }: Span, node: string | undefined) =>
+  const excuseFor = ({ from, to }: Span, node: string | undefined, why?: string) =>
     excuses.find(
-      (excuse) => excuse.from <= to && from <= excuse.to && (!excuse.node || excuse.node === node),
+      (excuse) =>
+        excuse.from <= to &&
+        from <= excuse.to &&
+        (!excuse.node || excuse.node === node) &&
+        (!excuse.why || excuse.why === why),
     )
   const violation = (rule: string, detail: string) => {
     if (isOver()) return
@@ -106,7 +112,7 @@ export function createJournal({ onViolation, isOver }: JournalOptions): Journal 
     },
     lost: (request) => {
       losses.push({ from: request.from, to: request.to })
-      const cause = excuseFor(request, request.node)?.cause
+      const cause = excuseFor(request, request.node, request.why)?.cause
       count(lostTo, cause ?? 'nothing')
       if (cause) return
       const { request: name, node = 'no node', why, from, to } = request

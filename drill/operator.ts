@@ -96,7 +96,11 @@ export function createOperator(options: OperatorOptions): Operator {
       fleet.revoke(active.kid)
       const seen = watch.revoked(active.kid)
       const startedAt = Date.now()
+      // What is under way when the key is revoked has its name in it, and must not be signed with it.
+      const over = journal.excuse({ cause: 'key revoked meanwhile', why: 'answered 503' })
       const outcome = await order('keys', 'revoke', active.kid)
+      await delay(TOLERANCE)
+      over()
       if (!outcome) return
       const { answeredAt } = outcome
       // Once it has not been seen for a while, it was seen for the last time.

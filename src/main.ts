@@ -27,8 +27,8 @@ import { createFindAccount, createInteractionPolicy } from './oidc/account.ts'
 import { checkClientAlgorithms } from './oidc/client-algorithms.ts'
 import { createCurrentProvider } from './oidc/current-provider.ts'
 import { observeProvider } from './oidc/events.ts'
+import { tellOutages, told } from './oidc/outage.ts'
 import { providerSettings } from './oidc/settings.ts'
-import { tellOutages } from './oidc/store-outage.ts'
 import { packageVersion } from './package-files.ts'
 import type { RedisStatus } from './redis/outage.ts'
 import { createSweeper } from './store/sweeper.ts'
@@ -247,14 +247,16 @@ function providerConfiguration(
   const settings = providerSettings(config)
   const pages = providerPages(pageOptions)
   const mountPath = mountPathOf(config.issuer)
+  const findAccount = createFindAccount(accounts)
+  const loadExistingGrant = createLoadExistingGrant(consents)
   return {
     ...settings,
-    findAccount: createFindAccount(accounts),
+    findAccount: (...args) => told(Promise.resolve(findAccount(...args))),
     interactions: {
       policy: createInteractionPolicy(),
       url: (_ctx, { uid }) => `${mountPath}/interaction/${uid}`,
     },
-    loadExistingGrant: createLoadExistingGrant(consents),
+    loadExistingGrant: (ctx) => told(loadExistingGrant(ctx)),
     renderError: pages.renderError,
     features: {
       ...settings.features,

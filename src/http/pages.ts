@@ -3,7 +3,7 @@ import type { Context, Middleware } from 'koa'
 import { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { Logger } from 'pino'
 import { StoreUnavailable } from '../errors.ts'
-import { StoreOutage } from '../oidc/store-outage.ts'
+import { Outage } from '../oidc/outage.ts'
 import type { Pages, Views } from './views.ts'
 
 export type Log = Pick<Logger, 'info' | 'warn' | 'error'>
@@ -68,7 +68,7 @@ export function providerPages({ views, log }: PageOptions) {
       if (error instanceof errors.SessionNotFound) return views.render(ctx, 'error', EXPIRED)
       if (ctx.status === 404) return views.render(ctx, 'error', NOT_FOUND)
       const errorId = createErrorId()
-      const isOurs = out.error === 'server_error' || error instanceof StoreOutage
+      const isOurs = out.error === 'server_error' || error instanceof Outage
       logProviderError(log, { errorId, ctx, error, isOurs })
       if (isOurs) return views.render(ctx, 'error', { ...OUR_FAULT, errorId })
       views.render(ctx, 'error', {
@@ -112,7 +112,7 @@ export function providerPages({ views, log }: PageOptions) {
             })
           }
           if (error && !(error.name in DEVICE_PROBLEMS)) {
-            const isOurs = out?.error === 'server_error' || error instanceof StoreOutage
+            const isOurs = out?.error === 'server_error' || error instanceof Outage
             logProviderError(log, { errorId: createErrorId(), ctx, error, isOurs })
           }
           const { session } = ctx.oidc

@@ -93,7 +93,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   let failures = 0
   let warnings: readonly string[] = []
   let running: Promise<RingView> | undefined
-  let loop: Promise<void> | undefined
+  let showing: Promise<RingView | undefined> = Promise.resolve(undefined)
+  let loops: Promise<unknown> | undefined
   let lookedAt = -Infinity
   const stopping = new AbortController()
   let sleeping = new AbortController()
@@ -116,37 +117,61 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     })
     report(warnings)
 
-    const next = ringView(facts, policies, now)
-    await show(next)
     known = facts
+    const next = await show(facts)
     loadedAt = startedAt
     loadedAtWall = now
     return next
   }
 
   /**
-   * Loads the rings. Where that fails the turn fails, and the keys at hand follow the clock: what is
-   * to activate or to leave was decided long ago. A key that does not open must not hide the news
-   * of a revocation: then they follow the events that can be read as well.
+   * Loads the rings. A key that does not open must not hide the news of a revocation: the keys at
+   * hand follow the events that can be read, and the turn fails.
    */
   async function load(now: number): Promise<RingFacts<RingKey>> {
     try {
       return await loadWatchfully(now, view)
     } catch (error) {
-      if (!known) throw error
-      const isReadable = error instanceof SealBroken || error instanceof KekMissing
-      if (isReadable) known = { ...known, events: (await store.load()).events }
-      await show(ringView(known, policies, now))
+      if (known && (error instanceof SealBroken || error instanceof KekMissing)) {
+        known = { ...known, events: (await store.load()).events }
+        await show(known)
+      }
       throw error
     }
   }
 
-  async function show(next: RingView): Promise<void> {
-    if (next.hash !== view?.hash) {
-      await options.onView(next)
-      for (const turned of view ? turnsBetween(view, next) : []) log.info(...turned)
+  /** Publishes what the facts say at this instant, one after another. */
+  function show(facts: RingFacts<RingKey>): Promise<RingView> {
+    const publish = async () => {
+      const next = ringView(facts, policies, clock.now())
+      if (next.hash !== view?.hash) {
+        await options.onView(next)
+        for (const turned of view ? turnsBetween(view, next) : []) log.info(...turned)
+      }
+      view = next
+      return next
     }
-    view = next
+    const shown = showing.then(publish, publish)
+    showing = shown
+    return shown
+  }
+
+  /**
+   * Switches at the very instant that was planned, however long the store takes to answer, or
+   * whether it answers at all.
+   */
+  async function keepTime(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      const dueIn = (view?.nextChangeAt ?? Infinity) - clock.exact()
+      // What is overdue could not be published a moment ago.
+      const pause = dueIn > 0 ? Math.min(dueIn, options.refreshInterval) : FIRST_RETRY
+      await clock.sleep(pause, stopping.signal)
+      const isDue = (view?.nextChangeAt ?? Infinity) <= clock.now()
+      if (!known || !isDue || !databaseClock.isRight()) continue
+      await show(known).catch((error: unknown) => {
+        log.error({ err: error }, 'the keys that are due could not be published')
+      })
+    }
   }
 
   function report(found: readonly string[]): void {
@@ -244,12 +269,12 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       },
     }),
     start: () => {
-      loop ??= runUntilStopped()
+      loops ??= Promise.all([runUntilStopped(), keepTime()])
     },
     wake: () => sleeping.abort(),
     stop: async () => {
       stopping.abort()
-      await loop
+      await loops
     },
     status,
   }

@@ -1,7 +1,7 @@
 import type { KoaContextWithOIDC, Provider } from 'oidc-provider'
 import type { Logger } from 'pino'
 import type { Metrics } from '../metrics.ts'
-import { StoreOutage } from './store-outage.ts'
+import { Outage } from './outage.ts'
 
 /** Counts and logs what a provider instance does; never a token, a code or a cookie. */
 export function observeProvider(provider: Provider, metrics: Metrics, log: Logger): void {
@@ -18,7 +18,7 @@ export function observeProvider(provider: Provider, metrics: Metrics, log: Logge
     log.error({ ...where(ctx), err: error }, 'a request failed by a fault of this server')
   }
   const refused = (ctx: KoaContextWithOIDC, error: Error & { error?: string }) => {
-    if (error instanceof StoreOutage) return failed(ctx, error)
+    if (error instanceof Outage) return failed(ctx, error)
     const code = error.error ?? 'unknown'
     metrics.refusals.inc({ error: code })
     log.debug({ ...where(ctx), error: code, reason: error.message }, 'request refused')
@@ -32,7 +32,7 @@ export function observeProvider(provider: Provider, metrics: Metrics, log: Logge
   provider.on('device_authorization.error', refused)
   // Pages. What is wrong there is mostly a typing error, which nobody counts.
   const failedIfOut = (ctx: KoaContextWithOIDC, error: Error) => {
-    if (error instanceof StoreOutage) failed(ctx, error)
+    if (error instanceof Outage) failed(ctx, error)
   }
   provider.on('code_verification.error', failedIfOut)
   provider.on('device_resume.error', failedIfOut)

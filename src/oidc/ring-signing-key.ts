@@ -5,6 +5,7 @@ import type { Authorize } from '../keys/authorize.ts'
 import type { Phase } from '../keys/lifecycle.ts'
 import type { SignatureAlgorithm } from '../keys/policy.ts'
 import type { RingKey } from '../keys/seal.ts'
+import { asOutage } from './outage.ts'
 
 /** How WebCrypto spells a JWS algorithm (RFC 7518, section 3.1; RFC 8037; RFC 9964). */
 const SIGN = {
@@ -60,12 +61,16 @@ export class RingSigningKey extends ExternalSigningKey {
     return publicKey
   }
 
-  /** @param data signing input of a compact JWS (RFC 7515, section 5.1) @throws RingStale, NoActiveKey */
+  /** @param data signing input of a compact JWS (RFC 7515, section 5.1) @throws Outage, NoActiveKey */
   override async sign(data: Uint8Array): Promise<Uint8Array> {
     const { kid, ring, algorithm, privateKey } = this.#key
     if (!this.isActive || !privateKey) throw new NoActiveKey(ring)
-    const recording = this.#authorize(kid, expiryOf(data))
-    if (recording) await recording
+    try {
+      const recording = this.#authorize(kid, expiryOf(data))
+      if (recording) await recording
+    } catch (error) {
+      throw asOutage(error)
+    }
     // Opening the key has shown that it is one: nothing else is sealed for a signing ring.
     const scheme = SIGN[algorithm as SignatureAlgorithm]
     // WebCrypto costs the main thread half of what node:crypto's sign does with a KeyObject.

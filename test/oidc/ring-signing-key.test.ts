@@ -52,7 +52,7 @@ describe('a key of a ring, as oidc-provider sees it', () => {
     const key = await signingKey('active', () => {
       throw new RingStale('the test says so')
     })
-    await assert.rejects(key.sign(jwt({})), { code: 'ring_stale' })
+    await assert.rejects(key.sign(jwt({})), { error: 'temporarily_unavailable', statusCode: 503 })
   })
 
   it('says until when what it signs is valid, and waits while that is recorded', async () => {

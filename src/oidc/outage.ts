@@ -1,16 +1,16 @@
 import { type Adapter, type AdapterFactory, errors } from 'oidc-provider'
-import { StoreUnavailable } from '../errors.ts'
+import { RingStale, StoreUnavailable } from '../errors.ts'
 
 /**
- * What a client is told while a store cannot be reached: 503 and `temporarily_unavailable`, a code
- * that RFC 6749, section 4.1.2.1 has for redirects, where there is no status. oidc-provider would
- * answer 500 and `server_error`, as for a fault that goes on.
+ * What a client is told while a store cannot be reached, or this node may not sign: 503 and
+ * `temporarily_unavailable`, a code that RFC 6749, section 4.1.2.1 has for redirects, where there is
+ * no status. oidc-provider would answer 500 and `server_error`, as for a fault that goes on.
  */
-export class StoreOutage extends errors.CustomOIDCProviderError {
-  override readonly cause: StoreUnavailable
+export class Outage extends errors.CustomOIDCProviderError {
+  override readonly cause: StoreUnavailable | RingStale
 
-  constructor(cause: StoreUnavailable) {
-    super('temporarily_unavailable', 'a store of this server cannot be reached; try again shortly')
+  constructor(cause: StoreUnavailable | RingStale) {
+    super('temporarily_unavailable', 'this server cannot do it at the moment; try again shortly')
     this.cause = cause
     this.error_detail = cause.message
     // Its class is for refusals and says 400.
@@ -43,8 +43,13 @@ function tellOutagesOf(adapter: Adapter): Adapter {
   }
 }
 
-function told<T>(work: Promise<T>): Promise<T> {
+/** The same work, whose failures oidc-provider understands as an outage where they are one. */
+export function told<T>(work: Promise<T>): Promise<T> {
   return work.catch((error: unknown) => {
-    throw error instanceof StoreUnavailable ? new StoreOutage(error) : error
+    throw asOutage(error)
   })
+}
+
+export function asOutage(error: unknown): unknown {
+  return error instanceof StoreUnavailable || error instanceof RingStale ? new Outage(error) : error
 }
