@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Random } from './random.ts'
 
 /** A TCP connection between a node and a service, with everything that may happen to one. */
@@ -32,16 +33,21 @@ export async function startChaosProxy(target: number, random: Random): Promise<C
     return socket
   }
   const pass = (from: Socket, to: Socket) => {
-    let due = 0
+    let before = Promise.resolve()
+    let isHolding = 0
+    const send = (packet: Buffer) => {
+      if (!to.destroyed) to.write(packet)
+    }
     from.on('data', (packet) => {
-      // Bytes keep their order: none is sent before what came before it.
-      due = Math.max(due, Date.now() + random.between(most / 2, most))
-      const wait = due - Date.now()
-      const send = () => {
-        if (!to.destroyed) to.write(packet)
-      }
-      if (wait > 0) setTimeout(send, wait)
-      else send()
+      const wait = random.between(most / 2, most)
+      if (wait === 0 && isHolding === 0) return send(packet)
+      // Bytes keep their order, as those of TCP do: each waits for what came before it as well.
+      const held = Promise.all([before, delay(wait)])
+      isHolding += 1
+      before = held.then(() => {
+        isHolding -= 1
+        send(packet)
+      })
     })
     from.on('close', () => to.destroy())
   }
