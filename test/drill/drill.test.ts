@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { describe, it, type TestContext } from 'node:test'
 import { type DrillOptions, runDrill } from '../../drill/drill.ts'
 import { FAULTS } from '../../drill/faults.ts'
-import { renderMarkdown, renderTables } from '../../drill/report.ts'
+import { type Report, renderMarkdown, renderTables } from '../../drill/report.ts'
 import { findServices } from '../../drill/services.ts'
 
 /** The short form of `npm run drill`: every fault once, and a sabotage that it must notice. */
@@ -36,8 +36,20 @@ describe('the drill', { skip: reason }, () => {
 
   it('notices that a node signs with a ring that is too old', async (t) => {
     const report = await runDrill(shortDrill(2, { sabotage: 'ring-age' }))
-    const [first] = report.violations
-    t.diagnostic(`${first?.after.toFixed(1)} s: ${first?.rule}: ${first?.detail}`)
-    assert.match(first?.rule ?? '', /JWKS lacks a live key|refused token|two signers/)
+    assert.match(firstRule(report, t), /JWKS lacks a live key|refused token|two signers/)
   })
 })
+
+describe('the drill, on SQLite,', () => {
+  for (const sabotage of ['propagation', 'retention'] as const) {
+    it(`notices a ${sabotage} that is too short`, async (t) => {
+      const options = { sabotage, database: 'sqlite', hasRedis: false } as const
+      assert.match(firstRule(await runDrill(shortDrill(3, options)), t), /refused token|JWKS lacks/)
+    })
+  }
+})
+
+function firstRule({ violations: [first] }: Report, t: TestContext): string {
+  t.diagnostic(`${first?.after.toFixed(1)} s: ${first?.rule}: ${first?.detail}`)
+  return first?.rule ?? 'none'
+}
