@@ -86,6 +86,18 @@ export async function createNode(options: NodeOptions): Promise<Node> {
       }
       await delay(POLL)
     }
+    while (isUp && !options.halt.aborted && Date.now() < deadline && (await lacksRedis())) {
+      await delay(POLL)
+    }
+  }
+  /** Ready without Redis, which it looks for now and then. */
+  const lacksRedis = async () => {
+    const answer = await fetch(`http://127.0.0.1:${managementPort}/health/ready`).catch(() => null)
+    // What the management listener is documented to answer.
+    const body = (await answer?.json()) as
+      | { checks?: { redis?: { degraded?: boolean } } }
+      | undefined
+    return body?.checks?.redis?.degraded === true
   }
   const leave = async (signal: NodeJS.Signals) => {
     isUp = false

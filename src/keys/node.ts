@@ -1,4 +1,4 @@
-import { isPublished, type KeyState } from './lifecycle.ts'
+import type { KeyState } from './lifecycle.ts'
 import type { RotationPolicies } from './policy.ts'
 
 /**
@@ -42,7 +42,7 @@ export function nodeState(node: NodeReport, refreshInterval: number, now: number
   return node.obstacle === null ? 'live' : 'stopped'
 }
 
-/** A key that will sign, and a live node that has not loaded it although it had the time to. */
+/** A key that signs or will, and a live node that has not loaded it although it had the time to. */
 export interface UnseenKey {
   readonly node: NodeReport
   readonly key: KeyState
@@ -50,7 +50,8 @@ export interface UnseenKey {
 
 /**
  * Live nodes that have not loaded a key `maxRingAge` after it was made: well before its activation,
- * as the propagation is longer by at least the time that caches keep a JWKS.
+ * as the propagation is longer by at least the time that caches keep a JWKS. One that has retired may
+ * have left a node whose clock is ahead.
  */
 export function unseenKeys(
   nodes: readonly NodeReport[],
@@ -59,7 +60,8 @@ export function unseenKeys(
 ): readonly UnseenKey[] {
   const due = states.filter((state) => {
     const { published, maxRingAge } = policies.policyFor(state.key.ring)
-    return published && isPublished(state) && now >= state.key.createdAt + maxRingAge
+    const isNeeded = state.phase === 'pre-active' || state.phase === 'active'
+    return published && isNeeded && now >= state.key.createdAt + maxRingAge
   })
   return nodes
     .filter((node) => nodeState(node, refreshInterval, now) === 'live')
