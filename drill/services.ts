@@ -101,8 +101,9 @@ const PROGRAMS: Readonly<Record<ServiceKind, ServiceProgram>> = {
     prepare: () => {},
     args: (folder, port) => [
       ...['--port', String(port), '--bind', '127.0.0.1', '--dir', folder],
-      // What was answered survives a crash of the server, as with the others.
-      ...['--appendonly', 'yes', '--save', ''],
+      // What was answered survives a crash of the server, as with the others: by default the file may be
+      // two seconds behind.
+      ...['--appendonly', 'yes', '--appendfsync', 'always', '--save', ''],
     ],
     signals: { fast: 'SIGTERM', immediate: 'SIGKILL' },
     ask: async (port) => {

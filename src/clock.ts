@@ -2,12 +2,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 /**
  * The only reader of time. Instants are whole seconds since the epoch, like `iat` and `exp`
- * (RFC 7519, section 2); milliseconds live in this file alone.
+ * (RFC 7519, section 2); no instant elsewhere is in milliseconds.
  */
 export interface Clock {
   /** Wall-clock time, in whole seconds since the epoch. May jump when somebody sets the clock. */
   now(): number
-  /** The same with fraction, to compare two clocks with each other. */
+  /** The same with fraction, to compare clocks and to sleep until an instant. */
   exact(): number
   /** Seconds since an arbitrary start, with fraction. Never jumps; only differences mean anything. */
   elapsed(): number

@@ -39,7 +39,10 @@ export class ConfigInvalid extends KeyturnError {
   }
 }
 
-/** The node last loaded its ring longer than `maxRingAge` ago: it neither signs nor serves the JWKS. */
+/**
+ * This node may not sign with a key: its ring is older than `maxRingAge`, its clock is wrong, or the key
+ * was revoked or has retired meanwhile.
+ */
 export class RingStale extends KeyturnError {
   constructor(message: string) {
     super('ring_stale', message)
@@ -54,7 +57,7 @@ export class ClockWrong extends KeyturnError {
     super(
       'clock_wrong',
       `The clock of this node is ${seconds} s ${offset > 0 ? 'ahead of' : 'behind'} that of the ` +
-        'database, more than rotation.clockSkew. It signs nothing until the clock is set right.',
+        'database, more than rotation.clockSkew. It signs nothing until the one that is wrong is set.',
     )
   }
 }

@@ -9,7 +9,11 @@ export function createLog({ level, format }: Config['log']): Logger {
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
     // Belt and braces: nothing logs these on purpose.
-    redact: ['password', '*.password', 'jwk', '*.jwk', 'req.headers.cookie'],
+    // Errors of drivers carry what was asked, values included.
+    redact: [
+      ...['password', '*.password', 'jwk', '*.jwk', 'req.headers.cookie'],
+      ...['err.parameters', 'err.query', 'err.driverError', 'err.command'],
+    ],
   }
   if (!isPretty) return pino(options, pino.destination(2))
   const target = { target: 'pino-pretty', options: { destination: 2, translateTime: 'HH:MM:ss' } }

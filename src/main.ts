@@ -13,12 +13,12 @@ import { createApp } from './http/app.ts'
 import { createLoadExistingGrant } from './http/consent.ts'
 import { interactionRoutes } from './http/interactions.ts'
 import { type Listener, listen } from './http/listener.ts'
-import { askChecks, type Check, createManagementApp, type Readiness } from './http/management.ts'
+import { createManagementApp } from './http/management.ts'
 import { providerPages } from './http/pages.ts'
 import { createPublishedDocuments } from './http/published.ts'
 import { createViews, type Views } from './http/views.ts'
-import { createDatabaseClock, type DatabaseClock } from './keys/database-clock.ts'
-import { createHeartbeat, type Heartbeat } from './keys/heartbeat.ts'
+import { createDatabaseClock } from './keys/database-clock.ts'
+import { createHeartbeat } from './keys/heartbeat.ts'
 import { countNodes } from './keys/node.ts'
 import { JWKS_BYTES_MAX } from './keys/policy.ts'
 import { createScheduler, type Scheduler } from './keys/scheduler.ts'
@@ -27,10 +27,17 @@ import { createFindAccount, createInteractionPolicy } from './oidc/account.ts'
 import { checkClientAlgorithms } from './oidc/client-algorithms.ts'
 import { createCurrentProvider } from './oidc/current-provider.ts'
 import { observeProvider } from './oidc/events.ts'
-import { tellOutages, told } from './oidc/outage.ts'
+import { tellOutage, tellOutages } from './oidc/outage.ts'
 import { providerSettings } from './oidc/settings.ts'
 import { packageVersion } from './package-files.ts'
-import type { RedisStatus } from './redis/outage.ts'
+import {
+  askChecks,
+  clockCheck,
+  nodesCheck,
+  type Readiness,
+  redisCheck,
+  ringCheck,
+} from './readiness.ts'
 import { createSweeper } from './store/sweeper.ts'
 import { openStores, type Stores } from './stores.ts'
 
@@ -70,13 +77,10 @@ export async function startServer(config: Config, options: ServerOptions): Promi
   for (const warning of config.warnings) log.warn(warning)
 
   // Everything opened so far, to be closed in reverse order at the end or when a start fails.
-  const cleanups: (() => unknown)[] = []
-  const closeAll = async () => {
-    for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
-  }
+  const opened = new AsyncDisposableStack()
   try {
     const stores = await openStores(config, clock)
-    cleanups.push(stores.close)
+    opened.defer(stores.close)
     const { clients, accounts, consents, artifacts, messages, redis } = stores
     redis?.status.watch(({ isReachable, detail }) =>
       isReachable ? log.info(detail) : log.error(detail),
@@ -94,7 +98,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       node: { id: nodeId(worker), version: packageVersion(), startedAt: clock.now() },
       log,
     })
-    cleanups.push(heartbeat.stop)
+    opened.defer(heartbeat.stop)
     const scheduler = createScheduler({
       store: stores.keys,
       sealer,
@@ -140,7 +144,12 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       settings: providerConfiguration(config, stores, { views, log }),
     })
 
-    await clients.replaceConfigured(config.clients)
+    if (isShared(config)) {
+      const others = await clients.writeConfigured(config.clients)
+      if (others.length > 0) log.warn({ clients: others }, OTHER_CLIENTS)
+    } else {
+      await clients.replaceConfigured(config.clients)
+    }
     const view = await scheduler.runOnce()
     for (const warning of await checkClientAlgorithms(clients, policies, view)) {
       log.warn(warning)
@@ -186,7 +195,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     scheduler.start()
     messages.subscribe('ring', scheduler.wake)
     messages.subscribe('clients', () => artifacts.forgetClients())
-    cleanups.push(scheduler.stop)
+    opened.defer(scheduler.stop)
     const sweeper = createSweeper({
       artifacts,
       clock,
@@ -194,7 +203,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       onFailure: (error) => log.error({ err: error }, 'expired records could not be deleted'),
     })
     sweeper.start()
-    cleanups.push(sweeper.stop)
+    opened.defer(sweeper.stop)
 
     let isStopping = false
     const readiness = () =>
@@ -206,14 +215,18 @@ export async function startServer(config: Config, options: ServerOptions): Promi
         ...(redis ? { redis: () => redisCheck(redis.status) } : {}),
       })
     const { registry } = metrics
-    const managementApp = createManagementApp({ readiness, registry: () => registry })
     const management =
-      worker === undefined ? await listen(managementApp.callback(), config.management) : undefined
-    cleanups.push(() => management?.close(1))
+      worker === undefined
+        ? await listen(
+            createManagementApp({ readiness, registry: () => registry }).callback(),
+            config.management,
+          )
+        : undefined
+    opened.defer(async () => management?.close(1))
     const listener: Listener = await listen((request, response) => {
       if (!documents.answer(request, response)) void respond(request, response)
     }, http)
-    cleanups.push(() => listener.close(http.shutdownTimeout))
+    opened.defer(async () => listener.close(http.shutdownTimeout))
 
     return {
       url: listener.url,
@@ -229,14 +242,23 @@ export async function startServer(config: Config, options: ServerOptions): Promi
           await clock.sleep(http.shutdownDelay, new AbortController().signal)
         }
         // Requests first: those that finish still need the rest, and the stores most of all.
-        await closeAll()
+        await opened.disposeAsync()
       },
     }
   } catch (error) {
-    await closeAll()
+    await opened.disposeAsync()
     throw error
   }
 }
+
+/** Can other nodes, with other configurations, be on the same database? */
+function isShared({ database, http }: Config): boolean {
+  return !database.url.startsWith('sqlite:') || http.workers !== 1
+}
+
+const OTHER_CLIENTS =
+  'some clients were written by a configuration other than this one; if none has them any more: ' +
+  'keyturn clients remove ID'
 
 /** oidc-provider's configuration, apart from keys: settings, people and pages. */
 function providerConfiguration(
@@ -251,12 +273,12 @@ function providerConfiguration(
   const loadExistingGrant = createLoadExistingGrant(consents)
   return {
     ...settings,
-    findAccount: (...args) => told(Promise.resolve(findAccount(...args))),
+    findAccount: (...args) => tellOutage(Promise.resolve(findAccount(...args))),
     interactions: {
       policy: createInteractionPolicy(),
       url: (_ctx, { uid }) => `${mountPath}/interaction/${uid}`,
     },
-    loadExistingGrant: (ctx) => told(loadExistingGrant(ctx)),
+    loadExistingGrant: (ctx) => tellOutage(loadExistingGrant(ctx)),
     renderError: pages.renderError,
     features: {
       ...settings.features,
@@ -274,48 +296,8 @@ function mountPathOf(issuer: string): string {
   return new URL(issuer).pathname.replace(/\/$/, '')
 }
 
-/** Is the key ring as it should be, and if not, since when and why? */
-function ringCheck({ status }: Scheduler): Check {
-  const age = `loaded ${Math.round(status.ringAge())} s ago`
-  const obstacle = status.obstacle()
-  if (obstacle !== undefined) return { ok: false, detail: obstacle }
-  if (status.failure)
-    return { ok: true, detail: `${age}; last turn failed: ${status.failure.message}` }
-  return { ok: true, detail: [age, ...status.warnings].join('; ') }
-}
-
-function clockCheck(databaseClock: DatabaseClock): Check {
-  const offset = databaseClock.offset()
-  const detail =
-    offset === undefined
-      ? 'nothing to compare with'
-      : `${Math.abs(offset).toFixed(2)} s ${offset < 0 ? 'behind' : 'ahead of'} the database`
-  return { ok: databaseClock.isRight(), detail }
-}
-
-/** Other nodes are no reason to take this one away. */
-function nodesCheck(
-  { unseen }: Heartbeat,
-  { live, stopped, silent }: ReturnType<typeof countNodes>,
-): Check {
-  const lacking = unseen.map(
-    ({ node, key: { key } }) =>
-      `node ${node.id} has not loaded generation ${key.generation} of ring ${key.ring}`,
-  )
-  const counts = `${live} live, ${stopped} stopped, ${silent} silent`
-  return { ok: true, degraded: lacking.length > 0, detail: [counts, ...lacking].join('; ') }
-}
-
 /** Its host, which people know, and an end that tells processes and restarts apart. */
 function nodeId(worker: number | undefined): string {
   const process = worker === undefined ? '' : `-w${worker}`
   return `${hostname()}${process}-${randomBytes(3).toString('hex')}`
-}
-
-/**
- * Ready even so: what needs no Redis goes on, the JWKS first of all, and a load balancer that took
- * away every node would take that away too.
- */
-function redisCheck({ isReachable, detail }: RedisStatus): Check {
-  return { ok: true, degraded: !isReachable, detail }
 }

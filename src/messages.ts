@@ -66,5 +66,6 @@ export function announceClients(
     add: (metadata) => announced(store.add(metadata)),
     remove: (id) => announced(store.remove(id)),
     replaceConfigured: (clients) => announced(store.replaceConfigured(clients)),
+    writeConfigured: (clients) => announced(store.writeConfigured(clients)),
   }
 }

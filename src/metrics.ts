@@ -42,7 +42,7 @@ export function createMetrics({ ring, ...sources }: MetricSources): Metrics {
   )
   gauge(
     'min',
-    'keyturn_ring_fresh',
+    'keyturn_may_sign',
     '1 while this node may sign, 0 once its ring is too old or its clock wrong',
     () => Number(ring.obstacle() === undefined),
   )

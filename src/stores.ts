@@ -1,4 +1,3 @@
-import type { DataSource } from 'typeorm'
 import type { AccountStore, ConsentStore } from './accounts/account-store.ts'
 import type { Clock } from './clock.ts'
 import type { Config } from './config/schema.ts'
@@ -19,7 +18,6 @@ import { createSqlNodes } from './store/sql-nodes.ts'
 
 /** Everything a configuration keeps, opened; what the server and the CLI have in common. */
 export interface Stores {
-  readonly dataSource: DataSource
   readonly keys: KeyStore
   readonly clients: ClientStore
   readonly accounts: AccountStore
@@ -50,7 +48,6 @@ export async function openStores(config: Config, clock: Clock): Promise<Stores> 
     opened.defer(() => artifacts.close())
     const { protector, file, keys: secret } = config.seal
     return {
-      dataSource,
       keys,
       clients: announceClients(createClientStore({ dataSource, artifacts, clock }), messages),
       accounts: createSqlAccounts(dataSource),

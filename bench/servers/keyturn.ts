@@ -10,7 +10,9 @@ import { createLog } from '../../src/log.ts'
 import { startServer } from '../../src/main.ts'
 import { createFindAccount, createInteractionPolicy } from '../../src/oidc/account.ts'
 import { createCurrentProvider } from '../../src/oidc/current-provider.ts'
+import { tellOutages } from '../../src/oidc/outage.ts'
 import { providerSettings } from '../../src/oidc/settings.ts'
+import { openDatabase } from '../../src/store/database.ts'
 import { clientSchema } from '../../src/store/schema.ts'
 import { openSqliteArtifacts } from '../../src/store/sqlite-artifacts.ts'
 import { openStores } from '../../src/stores.ts'
@@ -71,7 +73,7 @@ async function timeSwaps(count: number): Promise<readonly number[]> {
   const settings = providerSettings(config)
   const current = createCurrentProvider({
     issuer: config.issuer,
-    adapter: artifacts.adapter,
+    adapter: tellOutages(artifacts.adapter),
     policies: rotationPolicies(config),
     authorize: () => undefined,
     settings: {
@@ -120,11 +122,13 @@ async function addClients(count: number): Promise<void> {
     source: 'operator' as const,
     updatedAt: 0,
   }))
-  await stores.dataSource.transaction(async (manager) => {
+  const dataSource = await openDatabase(config.database)
+  await dataSource.transaction(async (manager) => {
     for (let from = 0; from < rows.length; from += 500) {
       await manager.insert(clientSchema, rows.slice(from, from + 500))
     }
   })
+  await dataSource.destroy()
 }
 
 async function addExtraKey(): Promise<void> {

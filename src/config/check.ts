@@ -89,12 +89,11 @@ function violationsOf(issue: Issue, value: unknown, tree: SettingNode): readonly
   const shown = masked(path.reduce(childValue, value), node)
   const name = path.join('.')
   const state = shown === undefined ? 'is missing' : `is ${inWords(shown)}`
-  const ownRule = issue.code === 'custom' ? issue.params?.rule : undefined
   return [
     {
       path: name,
       value: shown ?? null,
-      rule: typeof ownRule === 'string' ? ownRule : (RULES[issue.code] ?? 'format'),
+      rule: RULES[issue.code] ?? 'format',
       message: `it ${state}, but must be ${issue.message}`,
       fix: `set ${name} to ${issue.message}`,
     },

@@ -1,44 +1,7 @@
 import Router from '@koa/router'
 import Koa from 'koa'
 import type { Registry } from 'prom-client'
-
-/** The answer of one readiness check. */
-export interface Check {
-  /** May this node get requests? */
-  readonly ok: boolean
-  /**
-   * Something is amiss that does not put requests elsewhere: where all nodes have lost the same
-   * Redis, taking all of them out would turn a part of an outage into a whole one.
-   */
-  readonly degraded?: boolean
-  /** In words an operator understands, with numbers. */
-  readonly detail: string
-}
-
-/** The answer of `/health/ready`. */
-export interface Readiness {
-  /** Are all checks ok? */
-  readonly ok: boolean
-  /** Is any of them degraded? */
-  readonly degraded?: boolean
-  readonly checks: Readonly<Record<string, Check>>
-  /** Of each worker that runs, where there are several. */
-  readonly workers?: readonly (Readiness & { readonly id: number; readonly pid: number })[]
-}
-
-export type Checks = Readonly<Record<string, () => Check | Promise<Check>>>
-
-/** Asks all checks at once. */
-export async function askChecks(checks: Checks): Promise<Readiness> {
-  const results = await Promise.all(
-    Object.entries(checks).map(async ([name, check]) => [name, await check()] as const),
-  )
-  return {
-    ok: results.every(([, { ok }]) => ok),
-    degraded: results.some(([, { degraded }]) => degraded),
-    checks: Object.fromEntries(results),
-  }
-}
+import type { Readiness } from '../readiness.ts'
 
 export interface ManagementOptions {
   /** Asked on every request of `/health/ready`. */

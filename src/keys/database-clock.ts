@@ -44,6 +44,8 @@ export function createDatabaseClock({
       // They answered at some moment in between, most likely in the middle.
       const uncertainty = (clock.elapsed() - askedAt) / 2
       const ours = clock.exact() - uncertainty
+      // A slow answer says less than a quick one before it, as how the clock went since is known.
+      if (compared && uncertainty > Math.max(compared.uncertainty, clockSkew / 4)) return
       compared = { ahead: ours - theirs, uncertainty, drift: drift() }
     },
     offset,

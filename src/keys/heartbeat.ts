@@ -1,6 +1,6 @@
 import type { DatabaseClock } from './database-clock.ts'
 import { isPublished } from './lifecycle.ts'
-import { type NodeReport, type UnseenKey, unseenKeys } from './node.ts'
+import { type NodeReport, type UnseenKey, unseenKeys, unseenWords } from './node.ts'
 import type { NodeStore } from './node-store.ts'
 import type { RotationPolicies } from './policy.ts'
 import type { SchedulerLog, SchedulerStatus } from './scheduler.ts'
@@ -63,10 +63,8 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
         continue
       }
       const { ring, generation, kid } = key.key
-      log.error(
-        { node: node.id, ring, generation, kid, activatesAt: key.activatesAt },
-        `node ${node.id} has not loaded generation ${generation} of ring ${ring}`,
-      )
+      const data = { node: node.id, ring, generation, kid, activatesAt: key.activatesAt }
+      log.error(data, unseenWords({ node, key }))
     }
     unseen = found
   }

@@ -32,8 +32,10 @@ export function lostFacts<R extends { readonly id: string }>(
     if (!state || state.revokedAt !== null) return false
     // A node with another policy, or a clock that is ahead, may have deleted it in good order.
     const { clockSkew } = policies.policyFor(state.key.ring)
-    const { retiresAt, recordedRetention } = state
-    return retiresAt === null || now < retiresAt + recordedRetention - 2 * clockSkew
+    const { retiresAt, recordedRetention, validUntil } = state
+    if (retiresAt === null) return true
+    const until = Math.max(retiresAt + recordedRetention, validUntil ?? 0)
+    return now < until - 2 * clockSkew
   }
   return {
     keys: known.keys.filter(({ id }) => !kids.has(id) && isNeeded(id)),

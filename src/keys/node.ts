@@ -70,6 +70,11 @@ export function unseenKeys(
     )
 }
 
+/** For the log and for readiness. */
+export function unseenWords({ node, key: { key } }: UnseenKey): string {
+  return `node ${node.id} has not loaded generation ${key.generation} of ring ${key.ring}`
+}
+
 export interface UnseenKeysOptions {
   readonly policies: RotationPolicies
   /** Seconds. */

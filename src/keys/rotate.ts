@@ -7,8 +7,8 @@ import type { RotationPolicies } from './policy.ts'
 import { closedKey, type RingKey, type Sealer } from './seal.ts'
 
 /**
- * Loading the rings from a store and doing what a plan says: all that is done to keys is done here.
- * Deciding is in `plan.ts`.
+ * Loading the rings from a store and doing what a plan says. Deciding is in `plan.ts`; what a store has
+ * lost is added again in `watchful-load.ts`, and expiries are recorded in `authorize.ts`.
  */
 
 /** Keys that are open, by kid, with the record that each was opened from. */

@@ -9,11 +9,11 @@ import type { Action } from './plan.ts'
 import type { RotationPolicies } from './policy.ts'
 import { type OpenedKeys, turnRings } from './rotate.ts'
 import type { RingKey, Sealer } from './seal.ts'
-import { createWatchfulLoad } from './watchful-load.ts'
+import { createWatchfulLoad, together } from './watchful-load.ts'
 
 /**
- * The loop that turns the rings: load, plan, apply, publish, sleep until the next change. Requests
- * never make keys.
+ * The loop that turns the rings: load, plan, apply, publish, sleep until the next change. A second one
+ * publishes, from the keys at hand, what is due by the clock. Requests never make keys.
  */
 export interface Scheduler {
   /** Loads, plans, applies and publishes once. @throws what the store or a seal throws */
@@ -82,8 +82,8 @@ const LOOK_PAUSE = 1
 export function createScheduler(options: SchedulerOptions): Scheduler {
   const { store, sealer, policies, clock, databaseClock, log } = options
   const opened: OpenedKeys = new Map()
-  const loadWatchfully = createWatchfulLoad({ ...options, opened })
-  const turns = clockWatch(options)
+  const watchful = createWatchfulLoad({ ...options, opened })
+  const clockJumps = clockWatch(options)
 
   let known: RingFacts<RingKey> | undefined
   let view: RingView | undefined
@@ -93,19 +93,23 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   let failures = 0
   let warnings: readonly string[] = []
   let running: Promise<RingView> | undefined
-  let showing: Promise<RingView | undefined> = Promise.resolve(undefined)
+  let showing: Promise<unknown> = Promise.resolve()
   let loops: Promise<unknown> | undefined
   let lookedAt = -Infinity
   const stopping = new AbortController()
   let sleeping = new AbortController()
 
   async function turn(): Promise<RingView> {
-    const { now, mayDestroy } = turns.begin()
+    const { now, mayDestroy } = clockJumps.begin()
     // Read before the load: a ring is as old as the moment the store was asked for it.
     const startedAt = clock.elapsed()
     await databaseClock.compare()
     if (!databaseClock.isRight()) throw new ClockWrong(databaseClock.offset() ?? 0)
-    const { facts, warnings } = await turnRings(await load(now), {
+    const loaded = await load(now)
+    // From here on the ring is as young as this load, whatever becomes of the plan.
+    loadedAt = startedAt
+    loadedAtWall = now
+    const turned = await turnRings(loaded, {
       store,
       sealer,
       policies,
@@ -114,14 +118,19 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       mayDo: (action) => mayDestroy || !isDestructive(action),
       onDone: (action) =>
         log.info(describe(action), `ring ${action.ring}: ${action.type}, as ${action.reason}`),
+    }).catch(async (error: unknown) => {
+      // A store that takes nothing must not hide what it says, a revocation above all.
+      if (loaded.keys.length > 0) {
+        known = loaded
+        await show(known)
+      }
+      throw error
     })
-    report(warnings)
+    report(turned.warnings)
 
-    known = facts
-    const next = await show(facts)
-    loadedAt = startedAt
-    loadedAtWall = now
-    return next
+    watchful.note(turned.facts)
+    known = turned.facts
+    return show(known)
   }
 
   /**
@@ -130,10 +139,12 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
    */
   async function load(now: number): Promise<RingFacts<RingKey>> {
     try {
-      return await loadWatchfully(now, view)
+      return await watchful.load(now, view)
     } catch (error) {
       if (known && (error instanceof SealBroken || error instanceof KekMissing)) {
-        known = { ...known, events: (await store.load()).events }
+        // Together: a store that has lost some must not make a revoked key good again.
+        const { events } = await store.load()
+        known = { ...known, events: together(known.events, events) }
         await show(known)
       }
       throw error
@@ -146,7 +157,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       const next = ringView(facts, policies, clock.now())
       if (next.hash !== view?.hash) {
         await options.onView(next)
-        for (const turned of view ? turnsBetween(view, next) : []) log.info(...turned)
+        for (const turned of view ? phaseChanges(view, next) : []) log.info(...turned)
       }
       view = next
       return next
@@ -193,6 +204,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     while (!stopping.signal.aborted) {
       // Made before the turn, so that a wake-up that comes during it is not lost.
       sleeping = new AbortController()
+      // One that a request has caused may have loaded before that for which this loop was woken.
+      await running?.catch(() => {})
       try {
         await runOnce()
         if (failures > 0) log.info({ failures }, 'the key ring can be loaded again')
@@ -223,8 +236,8 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       if (!databaseClock.isRight()) return new ClockWrong(databaseClock.offset() ?? 0).message
       // By both clocks: one stands still while the machine sleeps, the other can be set.
       const age = Math.max(status.ringAge(), clock.now() - loadedAtWall)
+      if (!view) return 'The key ring was never loaded.'
       if (age <= options.maxRingAge) return undefined
-      if (!Number.isFinite(age)) return 'The key ring was never loaded.'
       return `The key ring was loaded ${Math.round(age)} s ago, longer than maxRingAge.`
     },
     maySign: (kid) => {
@@ -307,7 +320,7 @@ function clockWatch({ clock, clockSkew, maxRingAge, log }: SchedulerOptions) {
 }
 
 /** What became of keys since the view before, for the log: the one place that tells of a switch. */
-function turnsBetween(before: RingView, after: RingView): readonly [object, string][] {
+function phaseChanges(before: RingView, after: RingView): readonly [object, string][] {
   const phases = new Map(before.states.map(({ key, phase }) => [key.kid, phase]))
   return after.states
     .filter(({ key, phase }) => phases.has(key.kid) && phases.get(key.kid) !== phase)

@@ -1,6 +1,5 @@
 import { StoreUnreadable } from '../errors.ts'
 import type { RingView } from './jwks.ts'
-import type { KeyEvent } from './key.ts'
 import type { KeyStore, StoredRings } from './key-store.ts'
 import type { RingFacts } from './lifecycle.ts'
 import { lostFacts } from './lost.ts'
@@ -14,18 +13,18 @@ export interface WatchfulLoadOptions {
   readonly sealer: Sealer
   readonly policies: RotationPolicies
   readonly log: Pick<SchedulerLog, 'error'>
-  /** Keys that are open, brought up to date by each load. */
+  /** Keys that are open, brought up to date by each load: no more than a cache. */
   readonly opened: OpenedKeys
 }
 
 /**
  * Loads the rings as `loadRings` does, for a server that has loaded them before: a store that was
  * emptied is an error, and what it has lost of its facts is added again.
- * @returns a function of `now` and of the view before
  */
 export function createWatchfulLoad(options: WatchfulLoadOptions) {
   const { store, sealer, policies, log, opened } = options
-  let knownEvents: readonly KeyEvent[] = []
+  /** As they were when a load was last complete. What could not be added again is tried once more. */
+  let known: StoredRings = { keys: [], events: [] }
 
   async function restore({ keys, events }: StoredRings): Promise<RingFacts<RingKey>> {
     const lost = { kids: keys.map((key) => key.id), events: events.map((event) => event.id) }
@@ -44,24 +43,40 @@ export function createWatchfulLoad(options: WatchfulLoadOptions) {
     return loadRings(store, sealer, opened)
   }
 
-  return async (now: number, view: RingView | undefined): Promise<RingFacts<RingKey>> => {
-    const known = {
-      keys: [...opened.values()].map(({ record }) => record),
-      events: knownEvents,
-      states: view?.states ?? [],
-    }
+  const opensNow = () => [...opened.values()].map(({ record }) => record)
+
+  async function load(now: number, view: RingView | undefined): Promise<RingFacts<RingKey>> {
+    const states = view?.states ?? []
     const facts = await loadRings(store, sealer, opened)
-    if (known.states.length > 0 && facts.keys.length === 0) {
+    if (states.length > 0 && facts.keys.length === 0) {
       throw new StoreUnreadable(
         'The key store was emptied while the server ran: is its directory or database still ' +
           'there? Nothing is made in its place, and the keys in use stay in use.',
       )
     }
     const kids = facts.keys.map((key) => key.kid)
-    const lost = lostFacts(known, { kids, events: facts.events }, { policies, now })
+    const loaded = { kids, events: facts.events }
+    const lost = lostFacts({ ...known, states }, loaded, { policies, now })
     const isComplete = lost.keys.length + lost.events.length === 0
     const complete = isComplete ? facts : await restore(lost)
-    knownEvents = complete.events
+    known = { keys: opensNow(), events: complete.events }
     return complete
   }
+
+  return {
+    load,
+    /** A turn has added what was not there at its load. */
+    note: ({ events }: RingFacts<RingKey>): void => {
+      known = { keys: together(known.keys, opensNow()), events: together(known.events, events) }
+    },
+  }
+}
+
+/** All of both, each once. */
+export function together<T extends { readonly id: string }>(
+  known: readonly T[],
+  added: readonly T[],
+): readonly T[] {
+  const ids = new Set(known.map(({ id }) => id))
+  return [...known, ...added.filter(({ id }) => !ids.has(id))]
 }

@@ -19,7 +19,10 @@ export class Outage extends errors.CustomOIDCProviderError {
   }
 }
 
-/** The same adapters, whose StoreUnavailable oidc-provider understands as an outage. */
+/**
+ * The same adapters, made once for all instances of the provider, whose StoreUnavailable it
+ * understands as an outage.
+ */
 export function tellOutages(adapterOf: AdapterFactory): AdapterFactory {
   const adapters = new Map<string, Adapter>()
   return (model) => {
@@ -33,18 +36,18 @@ export function tellOutages(adapterOf: AdapterFactory): AdapterFactory {
 
 function tellOutagesOf(adapter: Adapter): Adapter {
   return {
-    upsert: (id, payload, expiresIn) => told(adapter.upsert(id, payload, expiresIn)),
-    find: (id) => told(adapter.find(id)),
-    findByUid: (uid) => told(adapter.findByUid(uid)),
-    findByUserCode: (userCode) => told(adapter.findByUserCode(userCode)),
-    consume: (id) => told(adapter.consume(id)),
-    destroy: (id) => told(adapter.destroy(id)),
-    revokeByGrantId: (grantId) => told(adapter.revokeByGrantId(grantId)),
+    upsert: (id, payload, expiresIn) => tellOutage(adapter.upsert(id, payload, expiresIn)),
+    find: (id) => tellOutage(adapter.find(id)),
+    findByUid: (uid) => tellOutage(adapter.findByUid(uid)),
+    findByUserCode: (userCode) => tellOutage(adapter.findByUserCode(userCode)),
+    consume: (id) => tellOutage(adapter.consume(id)),
+    destroy: (id) => tellOutage(adapter.destroy(id)),
+    revokeByGrantId: (grantId) => tellOutage(adapter.revokeByGrantId(grantId)),
   }
 }
 
 /** The same work, whose failures oidc-provider understands as an outage where they are one. */
-export function told<T>(work: Promise<T>): Promise<T> {
+export function tellOutage<T>(work: Promise<T>): Promise<T> {
   return work.catch((error: unknown) => {
     throw asOutage(error)
   })

@@ -191,7 +191,7 @@ function connectionOptions({ url: text, timeout }: RedisSettings) {
     maxRetriesPerRequest: 0,
     retryStrategy: retryPause,
     // After a failover of Sentinels, the old master is a replica.
-    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+    reconnectOnError: (error) => says(error, 'READONLY'),
     lazyConnect: true,
   } satisfies RedisOptions
 }
@@ -245,7 +245,13 @@ function describe({ url, cluster, sentinels, master }: RedisSettings): string {
 
 function isPassing(error: unknown): boolean {
   if (!(error instanceof ReplyError)) return true
-  return PASSING.some((word) => (error as Error).message.startsWith(word))
+  // A ReplyError is an Error, which its type does not say.
+  return PASSING.some((word) => says(error as Error, word))
+}
+
+/** Scripts of Redis 6 wrap what a command in them answered. */
+function says({ message }: Error, word: string): boolean {
+  return message.startsWith(word) || message.includes(`-${word} `)
 }
 
 /** The reason, in words that carry no arguments of a command. */

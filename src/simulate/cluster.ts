@@ -28,12 +28,6 @@ export interface ClusterOptions {
   readonly ringAgeLimit: boolean
   /** Does a node whose clock is off by more than `clockSkew` stop? */
   readonly clockLimit: boolean
-  /**
-   * Do phases follow the clock while the rings cannot be loaded, or stay as at the last load? The
-   * scheduler lets them stay, and `keys/authorize.ts` then signs nothing that outlives its key: for
-   * retention that comes to the same as following the clock.
-   */
-  readonly turnsWithoutStore: boolean
   readonly outages: readonly Outage[]
   readonly until: number
 }
@@ -165,7 +159,7 @@ function spansOfNode(
   node: Node,
   versions: readonly Version[],
   look: Look,
-  { ringAgeLimit, turnsWithoutStore, ...options }: ClusterOptions,
+  { ringAgeLimit, ...options }: ClusterOptions,
 ): readonly Span[] {
   const { offset, faults } = node
   const loads = loadsOf(node, versions, options)
@@ -176,22 +170,14 @@ function spansOfNode(
     const end = Math.min(loads[i + 1] ?? options.until, stopsAt, options.until)
     const spans: Span[] = []
     for (let from = loadedAt; from < end; ) {
-      const stands = fault && !turnsWithoutStore
-      const now = stands
-        ? standingView(look(version, loadedAt + offset).view, from + offset)
-        : look(version, from + offset)
+      // Without a store too: phases follow the clock (`keepTime` in keys/scheduler.ts).
+      const now = look(version, from + offset)
       const until = Math.min(end, now.until - offset)
       spans.push({ node, from, until, version, fault, view: now.view })
       from = until
     }
     return spans
   })
-}
-
-/** A view that is not renewed: its keys sign until they are spent (`scheduler.ts`, `maySign`). */
-function standingView(view: View, clock: number) {
-  const signers = new Map([...view.signers].filter(([, spentAt]) => clock < spentAt))
-  return { view: { ...view, signers }, until: Math.min(Infinity, ...signers.values()) }
 }
 
 /** The loads that tell a node something new, and those next to a fault. */

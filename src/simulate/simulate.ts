@@ -43,9 +43,7 @@ export interface SimulationOptions {
   /** Longest time between two tokens at RPs that refresh behind their answers; 1 s unless told. */
   readonly gap?: number
   /** Rules of nodes, all in force unless told. */
-  readonly nodeRules?: Partial<
-    Pick<ClusterOptions, 'ringAgeLimit' | 'clockLimit' | 'turnsWithoutStore'>
-  >
+  readonly nodeRules?: Partial<Pick<ClusterOptions, 'ringAgeLimit' | 'clockLimit'>>
 }
 
 /** `conditional`: safe as long as the condition holds, which no policy can ensure. */
@@ -109,7 +107,7 @@ export function simulate(options: SimulationOptions): Simulation {
     outages,
   })
   const spans = spansOf(versions, policies, {
-    ...{ ringAgeLimit: true, clockLimit: true, turnsWithoutStore: true, ...options.nodeRules },
+    ...{ ringAgeLimit: true, clockLimit: true, ...options.nodeRules },
     ...{ nodes, maxRingAge, clockSkew, until, outages, refreshInterval: options.refreshInterval },
   })
   const tokenLifetime = options.tokenLifetime + leeway

@@ -6,7 +6,7 @@ import type { Adapter } from 'oidc-provider'
  * `test/conformance/artifacts.ts`.
  */
 export interface ArtifactStore {
-  /** For the `adapter` setting of oidc-provider. @param model name of one of its models */
+  /** For the `adapter` setting of oidc-provider, made anew. @param model name of one of its models */
   adapter(model: string): Adapter
   /** Deletes at most `limit` records that have expired. @returns how many it deleted */
   sweep(limit: number): Promise<number>

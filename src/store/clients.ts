@@ -29,6 +29,12 @@ export interface ClientStore {
   remove(id: string): Promise<boolean>
   /** Makes the clients that came from the configuration be exactly these. */
   replaceConfigured(clients: readonly ClientMetadata[]): Promise<void>
+  /**
+   * Writes the clients of this node's configuration and leaves those of another's alone: nodes are
+   * not configured all at once, and one whose file is old must not remove what is new.
+   * @returns the ids of clients that another configuration, or an earlier one, has written
+   */
+  writeConfigured(clients: readonly ClientMetadata[]): Promise<readonly string[]>
   /** The ID-token algorithms that clients use, each with one of its clients. */
   idTokenAlgorithms(): Promise<readonly { readonly algorithm: string; readonly client: string }[]>
 }
@@ -54,6 +60,17 @@ export function createClientStore(options: ClientStoreOptions): ClientStore {
     source,
     updatedAt: clock.now(),
   })
+  const notAmong = (ids: readonly string[]) =>
+    clients.findBy({ source: 'config', id: Not(In([...ids])) })
+  const write = async (rows: readonly ClientRow[]) => {
+    for (const row of rows) {
+      const known = await clients.findOneBy({ id: row.id })
+      // A second start changes nothing.
+      if (known?.source === row.source && known.metadata === row.metadata) continue
+      await clients.upsert(row, ['id'])
+    }
+    artifacts.forgetClients()
+  }
   return {
     list: () =>
       attempt('read the clients', async () =>
@@ -85,18 +102,17 @@ export function createClientStore(options: ClientStoreOptions): ClientStore {
       attempt('write the configured clients', async () => {
         const rows = configured.map((metadata) => toRow(metadata, 'config'))
         const ids = rows.map((row) => row.id)
-        const gone = await clients.findBy({ source: 'config', id: Not(In(ids)) })
-        for (const { id } of gone) {
+        for (const { id } of await notAmong(ids)) {
           await forget(id)
           await clients.delete({ id })
         }
-        for (const row of rows) {
-          const known = await clients.findOneBy({ id: row.id })
-          // A second start changes nothing.
-          if (known?.source === row.source && known.metadata === row.metadata) continue
-          await clients.upsert(row, ['id'])
-        }
-        artifacts.forgetClients()
+        await write(rows)
+      }),
+    writeConfigured: (configured) =>
+      attempt('write the configured clients', async () => {
+        const rows = configured.map((metadata) => toRow(metadata, 'config'))
+        await write(rows)
+        return (await notAmong(rows.map((row) => row.id))).map(({ id }) => id)
       }),
     idTokenAlgorithms: () =>
       attempt('read the algorithms of clients', () =>

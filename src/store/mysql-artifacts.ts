@@ -93,9 +93,9 @@ export function openMysqlArtifacts(settings: ServerSettings): ArtifactTable {
     },
     // In one order, so that two nodes that sweep wait for each other and do not deadlock.
     sweep: (before, limit) =>
-      write('DELETE FROM artifact WHERE expires_at < ? ORDER BY expires_at LIMIT ?', [
+      // MySQL takes no parameter for a limit as the driver sends numbers; this one is a setting.
+      write(`DELETE FROM artifact WHERE expires_at < ? ORDER BY expires_at LIMIT ${limit}`, [
         before,
-        limit,
       ]),
     client: async (id) =>
       (await read<{ metadata: string }>('SELECT metadata FROM client WHERE id = ?', [id]))[0]

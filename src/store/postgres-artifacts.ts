@@ -1,3 +1,4 @@
+import { GRANT } from './artifact-record.ts'
 import type { ArtifactTable } from './artifact-table.ts'
 import { PostgresPool, postgresOptions } from './postgres-pool.ts'
 import { engineOf, type ServerSettings } from './server-url.ts'
@@ -10,7 +11,8 @@ const BATCH = 200
  *
  * - synchronous_commit=off: a token waits for no disk flush. After a crash of the server the last
  *   moments (three times wal_writer_delay, 0.6 s) of sessions and tokens may be gone, and nothing is
- *   damaged; people sign in again. Keys, clients and people are written durably (`database.ts`).
+ *   damaged: people sign in again, and a code or a proof that was used in these moments could be used once
+ *   more. What is revoked waits (DURABLY). Keys, clients and people are written durably (`database.ts`).
  * - Every statement finds its rows by an index. Plans are made once per connection, maybe while
  *   the table is empty, when reading all of it would look cheaper and soon be ruinous.
  */
@@ -18,6 +20,12 @@ const SESSION = `SET synchronous_commit = off; SET plan_cache_mode = force_gener
   SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off`
 
 const KEYS = 'unnest($1::text[], $2::text[]) AS wanted (model, id)'
+
+/**
+ * Waits for the disk after all, as its transaction is told to: what was taken away must not come back
+ * after a crash, when somebody has said that it is gone.
+ */
+const DURABLY = "(SELECT set_config('synchronous_commit', 'on', true)) = 'on'"
 
 /** Statements that each connection prepares once. */
 const SQL = {
@@ -43,8 +51,9 @@ const SQL = {
     WHERE model = $1 AND id = $2 AND consumed_at IS NULL`,
   grantOf: 'SELECT grant_id FROM artifact WHERE model = $1 AND id = $2',
   destroy: 'DELETE FROM artifact WHERE model = $1 AND id = $2',
-  revoke: 'DELETE FROM artifact WHERE grant_id = ANY ($1::text[])',
-  forget: "DELETE FROM artifact WHERE payload LIKE $1 ESCAPE '!'",
+  destroyGrant: `DELETE FROM artifact WHERE model = $1 AND id = $2 AND ${DURABLY}`,
+  revoke: `DELETE FROM artifact WHERE grant_id = ANY ($1::text[]) AND ${DURABLY}`,
+  forget: `DELETE FROM artifact WHERE payload LIKE $1 ESCAPE '!' AND ${DURABLY}`,
   // What another node sweeps, and what a request is changing, is left to the next time.
   sweep: `DELETE FROM artifact WHERE (model, id) IN
     (SELECT model, id FROM artifact WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)`,
@@ -56,8 +65,11 @@ export function openPostgresArtifacts(settings: ServerSettings): ArtifactTable {
   const pool = new PostgresPool(
     postgresOptions({ ...settings, ...(isPostgres && { onConnect: SESSION }) }),
   )
+  // CockroachDB waits for its disks always, and knows no such setting.
+  const textOf = (name: keyof typeof SQL) =>
+    isPostgres ? SQL[name] : SQL[name].replace(` AND ${DURABLY}`, '')
   const run = <Row extends object = never>(name: keyof typeof SQL, values: unknown[]) =>
-    pool.query<Row>({ name, text: SQL[name], values })
+    pool.query<Row>({ name, text: textOf(name), values })
 
   return {
     batch: (waiting) => Math.min(waiting, BATCH),
@@ -92,7 +104,7 @@ export function openPostgresArtifacts(settings: ServerSettings): ArtifactTable {
       return rows[0]?.grant_id ?? undefined
     },
     destroy: async ({ model, id }) => {
-      await run('destroy', [model, id])
+      await run(model === GRANT ? 'destroyGrant' : 'destroy', [model, id])
     },
     revoke: async (grantIds) => {
       await run('revoke', [grantIds])

@@ -54,18 +54,11 @@ export function openRedisArtifacts(options: RedisArtifactsOptions): ArtifactStor
   const { redis, database } = options
   const commands = defineCommands(redis)
   const read = createReader(redis, commands)
-  const adapters = new Map<string, Adapter>()
   return {
-    adapter: (model) => {
-      const known = adapters.get(model)
-      if (known) return known
-      const made =
-        model === 'Client'
-          ? database.adapter(model)
-          : artifactAdapter(model, { ...options, commands, read })
-      adapters.set(model, made)
-      return made
-    },
+    adapter: (model) =>
+      model === 'Client'
+        ? database.adapter(model)
+        : artifactAdapter(model, { ...options, commands, read }),
     // Redis lets things expire by itself.
     sweep: (limit) => database.sweep(limit),
     forget: async (owner, id) => {

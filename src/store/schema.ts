@@ -6,6 +6,7 @@ import {
 } from 'typeorm'
 import type { Account, Consent } from '../accounts/account-store.ts'
 import type { SerializedKey } from '../keys/key-store.ts'
+import type { ArtifactRecord } from './artifact-record.ts'
 import { isText, textCollation, textType } from './migrations/portable.ts'
 
 /**
@@ -115,20 +116,10 @@ export const consentSchema = new EntitySchema<Consent>({
 
 /**
  * What oidc-provider stores and what expires: sessions, codes, tokens, grants, interactions. Read
- * and written with SQL of its own (`sqlite-artifacts.ts`, `sql-artifacts.ts`), as it is on the path of every request.
+ * and written with SQL of its own (`sqlite-artifacts.ts`, `sql-artifacts.ts`), as it is on the path of
+ * every request.
  */
-export interface ArtifactRow {
-  readonly model: string
-  readonly id: string
-  readonly payload: string
-  readonly grantId: string | null
-  readonly uid: string | null
-  readonly userCode: string | null
-  readonly consumedAt: number | null
-  readonly expiresAt: number | null
-}
-
-export const artifactSchema = new EntitySchema<ArtifactRow>({
+const artifactSchema = new EntitySchema<ArtifactRecord>({
   name: 'artifact',
   columns: {
     model: { type: 'varchar', length: 40, primary: true },

@@ -2,6 +2,12 @@
 export interface SharedStatement<Job, Result> {
   /** How many of `waiting` jobs go together next; at least 1. */
   readonly take: (waiting: number) => number
+  /** How long a job may wait for its turn: where a server is silent, the line would grow for ever. */
+  readonly limit?: {
+    readonly seconds: number
+    readonly elapsed: () => number
+    readonly late: () => Error
+  }
   /** @returns the results, in the order of the jobs */
   readonly run: (jobs: readonly Job[]) => Promise<readonly Result[]>
 }
@@ -20,10 +26,12 @@ const LANES = 3
  */
 export function shareStatements<Job, Result>({
   take,
+  limit,
   run,
 }: SharedStatement<Job, Result>): (job: Job) => Promise<Result> {
   interface Waiting {
     readonly job: Job
+    readonly since: number
     readonly resolve: (result: Result) => void
     readonly reject: (error: unknown) => void
   }
@@ -37,11 +45,21 @@ export function shareStatements<Job, Result>({
 
   function depart(): void {
     isPlanned = false
+    dismissLate()
     if (waiting.length === 0 || !mayDepart()) return
     const count = take(waiting.length)
     const batch = waiting.slice(0, count)
     waiting = waiting.slice(count)
     void deliver(batch)
+  }
+
+  function dismissLate(): void {
+    if (!limit) return
+    const latest = limit.elapsed() - limit.seconds
+    const late = waiting.filter(({ since }) => since < latest)
+    if (late.length === 0) return
+    waiting = waiting.filter(({ since }) => since >= latest)
+    for (const { reject } of late) reject(limit.late())
   }
 
   async function deliver(batch: readonly Waiting[]): Promise<void> {
@@ -68,7 +86,7 @@ export function shareStatements<Job, Result>({
 
   return (job) =>
     new Promise((resolve, reject) => {
-      waiting.push({ job, resolve, reject })
+      waiting.push({ job, since: limit?.elapsed() ?? 0, resolve, reject })
       if (isPlanned || !mayDepart()) return
       isPlanned = true
       setImmediate(depart)

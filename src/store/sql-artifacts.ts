@@ -1,5 +1,6 @@
 import type { Adapter, AdapterPayload } from 'oidc-provider'
 import type { Clock } from '../clock.ts'
+import { StoreUnavailable } from '../errors.ts'
 import {
   type ArtifactRecord,
   clientAdapter,
@@ -24,19 +25,16 @@ import { shareStatements } from './shared-statements.ts'
  */
 export const CLIENT_CACHE = 5
 
+/** Seconds that a request waits for its turn to be asked about. */
+const LINE_LIMIT = 5
+
 /** What expires, in the table of a database server. */
 export function createSqlArtifacts(table: ArtifactTable, clock: Clock): ArtifactStore {
-  const adapters = new Map<string, Adapter>()
   const clients = createClientCache(table, clock)
-  const shared = shareTable(table)
-  const make = (model: string) =>
-    model === 'Client' ? clients.adapter : artifactAdapter(model, table, { ...shared, clock })
+  const shared = shareTable(table, clock)
   return {
-    adapter: (model) => {
-      const adapter = adapters.get(model) ?? make(model)
-      adapters.set(model, adapter)
-      return adapter
-    },
+    adapter: (model) =>
+      model === 'Client' ? clients.adapter : artifactAdapter(model, table, { ...shared, clock }),
     sweep: (limit) =>
       attempt('delete what has expired', () => table.sweep(clock.now() - GRACE, limit)),
     forget: (owner, id) =>
@@ -49,11 +47,15 @@ export function createSqlArtifacts(table: ArtifactTable, clock: Clock): Artifact
 type Shared = ReturnType<typeof shareTable>
 
 /** The statements that requests share. */
-function shareTable(table: ArtifactTable) {
+function shareTable(table: ArtifactTable, { elapsed }: Clock) {
   const { batch: take } = table
+  const late = () =>
+    new StoreUnavailable(`Cannot ask the database: too much waits for it, for ${LINE_LIMIT} s now.`)
+  const limit = { seconds: LINE_LIMIT, elapsed, late }
   return {
     find: shareStatements<ArtifactKey, FoundArtifact | undefined>({
       take,
+      limit,
       run: async (keys) => {
         const rows = await attempt('read sessions and tokens', () => table.find(unique(keys)))
         const found = new Map(rows.map((row) => [nameOf(row), row]))
@@ -62,6 +64,7 @@ function shareTable(table: ArtifactTable) {
     }),
     upsert: shareStatements<ArtifactRecord, void>({
       take,
+      limit,
       run: async (records) => {
         await attempt('save sessions and tokens', () => table.upsert(merge(records)))
         return records.map(() => undefined)
@@ -70,6 +73,7 @@ function shareTable(table: ArtifactTable) {
     // oidc-provider revokes a grant once for each of its models, all at once.
     revoke: shareStatements<string, void>({
       take,
+      limit,
       run: async (grantIds) => {
         await attempt('revoke a grant', () => table.revoke([...new Set(grantIds)]))
         return grantIds.map(() => undefined)

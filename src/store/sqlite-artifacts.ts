@@ -28,25 +28,17 @@ export function openSqliteArtifacts(url: string, clock: Clock): ArtifactStore {
   const database = open(url)
   const statements = prepare(database)
   const writer = createWriter(database)
-  const adapters = new Map<string, Adapter>()
+  const clients = cachedClients(statements)
 
   return {
-    adapter: (model) => {
-      const known = adapters.get(model)
-      if (known) return known
-      const made =
-        model === 'Client'
-          ? cachedClients(statements)
-          : artifactAdapter(model, statements, writer, clock)
-      adapters.set(model, made)
-      return made
-    },
+    adapter: (model) =>
+      model === 'Client' ? clients.adapter : artifactAdapter(model, statements, writer, clock),
     sweep: (limit) => writer.write(() => statements.sweep.run(clock.now() - GRACE, limit).changes),
     forget: async (owner, id) => {
       await writer.write(() => statements.forget.run(ownerPattern(owner, id)))
     },
     // The database itself says when something changed.
-    forgetClients: () => {},
+    forgetClients: clients.forget,
     close: async () => {
       writer.flush()
       database.close()
@@ -162,11 +154,11 @@ function artifactAdapter(
 }
 
 /** Clients in memory while nothing in the database changes. */
-function cachedClients({ client, version }: Statements): Adapter {
+function cachedClients({ client, version }: Statements) {
   const known = new Map<string, AdapterPayload>()
   let knownVersion: number | undefined
   let isChecked = false
-  return clientAdapter(async (id) => {
+  const adapter = clientAdapter(async (id) => {
     // Once in each turn of the event loop, for all requests that are served in it.
     if (!isChecked) {
       isChecked = true
@@ -185,4 +177,8 @@ function cachedClients({ client, version }: Statements): Adapter {
     known.set(id, metadata)
     return metadata
   })
+  const forget = () => {
+    isChecked = false
+  }
+  return { adapter, forget }
 }

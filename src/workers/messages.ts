@@ -1,6 +1,6 @@
 import type { Registry } from 'prom-client'
 import type { Config } from '../config/schema.ts'
-import type { Readiness } from '../http/management.ts'
+import type { Readiness } from '../readiness.ts'
 
 /** What the primary and its workers say to each other over their IPC channel. */
 

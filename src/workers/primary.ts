@@ -4,7 +4,7 @@ import { Counter, Gauge, Registry } from 'prom-client'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config/schema.ts'
 import { WorkersFailed } from '../errors.ts'
-import type { Check, Readiness } from '../http/management.ts'
+import type { Check, Readiness } from '../readiness.ts'
 import type { Started } from './messages.ts'
 import { createSummedMetrics } from './summed-metrics.ts'
 import { launchWorker, type WorkerEnd, type WorkerProcess } from './worker-process.ts'
@@ -41,10 +41,14 @@ export interface WorkersOptions {
 
 /** Seconds: a worker that answered for less long has died young. */
 const YOUNG = 10
-/** So many that died young within so many seconds are a loop, which a further start will not mend. */
+/**
+ * So many that died young within so many seconds, while no other answers, are a loop which a further
+ * start will not mend.
+ */
 const LOOP = { deaths: 5, window: 60 }
 /** Seconds from the first young death to its replacement; doubles with each within the window. */
 const FIRST_PAUSE = 0.1
+const LONGEST_PAUSE = 15
 /** Seconds beyond shutdownDelay and shutdownTimeout that a worker has for closing its stores. */
 const CLOSING_LIMIT = 5
 
@@ -100,12 +104,13 @@ export function createWorkers({ config, wanted, clock, log }: WorkersOptions): W
     youngDeaths = youngDeaths.filter((at) => now - at < LOOP.window)
     if (lived < YOUNG) youngDeaths.push(now)
     const deaths = youngDeaths.length
-    if (deaths >= LOOP.deaths) {
+    // While others answer, the JWKS above all, there is time to mend what ails the one.
+    if (deaths >= LOOP.deaths && running().length === 0) {
       const message = `${deaths} workers died within ${LOOP.window} s. The last one: ${reason}`
       failed.reject(new WorkersFailed(message))
       return undefined
     }
-    const pause = lived < YOUNG ? FIRST_PAUSE * 2 ** (deaths - 1) : 0
+    const pause = lived < YOUNG ? Math.min(FIRST_PAUSE * 2 ** (deaths - 1), LONGEST_PAUSE) : 0
     log.error(
       { worker: id, pid, reason, lived: Math.round(lived) },
       'a worker died; it is replaced',

@@ -2,7 +2,7 @@ import cluster from 'node:cluster'
 import type { Registry } from 'prom-client'
 import type { Config } from '../config/schema.ts'
 import { Refused } from '../errors.ts'
-import type { Readiness } from '../http/management.ts'
+import type { Readiness } from '../readiness.ts'
 import type { Answers, FromPrimary, FromWorker, Started } from './messages.ts'
 
 /** The server that a worker runs. */

@@ -9,6 +9,7 @@ import { rotationPolicies } from '../../src/config/policies.ts'
 import type { SerializedKey } from '../../src/keys/key-store.ts'
 import { plan } from '../../src/keys/plan.ts'
 import { applyAction } from '../../src/keys/rotate.ts'
+import { openDatabase } from '../../src/store/database.ts'
 import { keySchema } from '../../src/store/schema.ts'
 import { openStores, type Stores } from '../../src/stores.ts'
 import { temporaryFolder } from '../support/temporary.ts'
@@ -107,10 +108,11 @@ export async function keyturnIn(settings: Readonly<Record<string, string>> = {})
         }
       }),
     /** Edits the record of a key, as somebody with access to the database might. */
-    editKey: (kid: string, changes: Partial<SerializedKey>) =>
-      withStores(async ({ dataSource }) => {
-        await dataSource.getRepository(keySchema).update({ id: kid }, changes)
-      }),
+    editKey: async (kid: string, changes: Partial<SerializedKey>) => {
+      const dataSource = await openDatabase(config.database)
+      await dataSource.getRepository(keySchema).update({ id: kid }, changes)
+      await dataSource.destroy()
+    },
     [Symbol.asyncDispose]: folder.remove,
   }
 }

@@ -28,6 +28,8 @@ export function testClientStore(name: string, open: () => Promise<ClientsUnderTe
       assert.ok(await clients.add({ client_id: 'by hand', id_token_signed_response_alg: 'ES256' }))
       assert.equal(await clients.add({ client_id: 'by hand' }), false)
       await clients.replaceConfigured([metadata, { client_id: 'b' }])
+      assert.deepEqual(await clients.writeConfigured([metadata]), ['b'])
+      assert.ok(await clients.find('b'), 'a node without it has removed it')
       await clients.replaceConfigured([{ ...metadata, client_name: 'A' }])
       const found = await clients.list()
       assert.deepEqual(

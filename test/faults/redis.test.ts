@@ -84,7 +84,7 @@ describe('a server whose Redis', { skip: skipRedis }, () => {
     for (const { status, body, retryAfter } of refused) {
       assert.equal(status, 503)
       assert.equal(body.error, 'temporarily_unavailable')
-      assert.match(String(body.error_description), /store of this server cannot be reached/)
+      assert.match(String(body.error_description), /cannot do it at the moment/)
       assert.equal(retryAfter, '5')
     }
     assert.equal(await metric(keyturn, 'keyturn_server_errors_total'), failures + 2)

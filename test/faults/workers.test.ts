@@ -5,7 +5,7 @@ import { Agent, get, type IncomingMessage } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import type { Readiness } from '../../src/http/management.ts'
+import type { Readiness } from '../../src/readiness.ts'
 import { spawnServer, untilReady } from '../support/process.ts'
 import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
 import { API, addPerson, freePort, PERSON, SECRET, testSettings } from '../support/server.ts'
@@ -186,7 +186,7 @@ describe('two workers', () => {
     for (let i = 0; i < 10; i++) await takeToken(keyturn.config.issuer)
     assert.equal(await counted(), 10)
     assert.equal(await keyturn.metric('keyturn_keys{ring="sig/RS256",phase="active"}'), 1)
-    assert.equal(await keyturn.metric('keyturn_ring_fresh'), 1)
+    assert.equal(await keyturn.metric('keyturn_may_sign'), 1)
     const [first = 0] = await keyturn.pids()
     process.kill(first, 'SIGKILL')
     await keyturn.until(async () => !(await keyturn.pids()).includes(first))
@@ -258,13 +258,13 @@ describe('workers that fail', () => {
     const output = keyturn.server.output()
     assert.match(
       output,
-      /\n5 workers died within 60 s. The last one: it ended with exit status 3\n/,
+      /\n\d+ workers died within 60 s. The last one: it ended with exit status 3\n/,
     )
-    assert.equal(output.match(/a worker died; it is replaced/g)?.length, 4)
+    assert.ok((output.match(/a worker died; it is replaced/g)?.length ?? 0) >= 4)
     await assert.rejects(fetch(`${keyturn.config.issuer}/jwks`), 'it still listens')
   })
 
-  it('to start say why, and the others go on until it has happened five times', async () => {
+  it('to start say why, and the others go on; the server stops when none is left', async () => {
     await using keyturn = await serveFailing()
     await keyturn.order('refuse')
     const [first = 0, second = 0] = await keyturn.pids()
@@ -274,9 +274,13 @@ describe('workers that fail', () => {
       return checks.workers?.detail === '1 of 2 run' && ok && degraded === true
     })
     assert.ok(isAlive(second))
+    const deaths = () =>
+      keyturn.server.output().match(/a worker died; it is replaced/g)?.length ?? 0
+    await keyturn.until(async () => deaths() >= 6)
     assert.equal((await fetch(`${keyturn.config.issuer}/jwks`)).status, 200)
+    process.kill(second, 'SIGKILL')
     assert.equal(await keyturn.server.ended, 1)
-    assert.match(keyturn.server.output(), /\n5 workers died .* the keys are on another machine/)
+    assert.match(keyturn.server.output(), /\n\d+ workers died .* the keys are on another machine/)
     assert.ok(!isAlive(second))
   })
 

@@ -379,4 +379,107 @@ describe('the scheduler of a node among others', () => {
     await scheduler.runOnce()
     assert.equal(lines.length, before, 'it goes on about it')
   })
+
+  it('tries again to give back what a store has lost, while that takes nothing', async () => {
+    const memory = createMemoryKeyStore()
+    const { store, state } = readOnly(memory)
+    const { scheduler, clock } = setUp(store)
+    await scheduler.runOnce()
+    await clock.pass(10)
+    const before = await memory.load()
+    const [first] = before.keys
+    assert.ok(first)
+    const replica = createMemoryKeyStore()
+    await replica.addKey(first)
+    Object.assign(memory, replica)
+    state.isReadOnly = true
+    await assert.rejects(scheduler.runOnce(), { code: 'store_unavailable' })
+    state.isReadOnly = false
+    await scheduler.runOnce()
+    assert.deepEqual((await memory.load()).keys, before.keys)
+  })
+
+  it('of a store that can only be read hears of a revocation, and stays young', async () => {
+    const memory = createMemoryKeyStore()
+    const { store, state } = readOnly(memory)
+    const { scheduler, clock, active } = setUp(store)
+    await scheduler.runOnce()
+    const { kid, ring } = active()
+    const revoke = keyEvent({ ...RECORD, ring, type: 'revoke', kid, at: clock.now() })
+    await memory.addEvents([revoke])
+    state.isReadOnly = true
+    await assert.rejects(scheduler.runOnce(), { code: 'store_unavailable' })
+    assert.equal(scheduler.status.maySign(kid), false, 'a revoked key signs')
+    await clock.pass(3000)
+    await assert.rejects(scheduler.runOnce())
+    await clock.pass(3000)
+    assert.equal(scheduler.status.obstacle(), undefined, 'it can load the ring, and calls it old')
+  })
+
+  it('keeps the revocations it knows while a key does not open and the store has lost them', async () => {
+    const memory = createMemoryKeyStore()
+    const { scheduler, clock, active } = setUp(memory)
+    await scheduler.runOnce()
+    const { kid, ring } = active()
+    await memory.addEvents([keyEvent({ ...RECORD, ring, type: 'revoke', kid, at: clock.now() })])
+    await scheduler.runOnce()
+    const { keys } = await memory.load()
+    const damaged = createMemoryKeyStore()
+    for (const key of keys) {
+      const data = key.id === active().kid ? 'damaged' : key.data
+      await damaged.addKey({ ...key, data })
+    }
+    Object.assign(memory, damaged)
+    await assert.rejects(scheduler.runOnce(), { code: 'seal_broken' })
+    assert.equal(scheduler.status.maySign(kid), false, 'a revoked key signs again')
+  })
+
+  it('does not take a turn that began before it was woken for the one it was woken for', async () => {
+    const memory = createMemoryKeyStore()
+    let release: (() => void) | undefined
+    let isSlow = false
+    const slow: KeyStore = {
+      ...memory,
+      load: async () => {
+        const stored = await memory.load()
+        if (isSlow) await new Promise<void>((resolve) => (release = resolve))
+        return stored
+      },
+    }
+    const { scheduler, clock, active } = setUp(slow)
+    await scheduler.runOnce()
+    scheduler.start()
+    await clock.pass(5)
+    const { kid, ring } = active()
+    isSlow = true
+    const looking = scheduler.lookFor('somebody else')
+    await clock.settle()
+    isSlow = false
+    await memory.addEvents([keyEvent({ ...RECORD, ring, type: 'revoke', kid, at: clock.now() })])
+    scheduler.wake()
+    await clock.settle()
+    release?.()
+    await looking
+    // Making a key takes a moment; no time passes for the scheduler.
+    for (let i = 0; i < 500 && scheduler.status.maySign(kid); i++) await clock.settle()
+    assert.equal(scheduler.status.maySign(kid), false, 'the wake-up was lost')
+    await scheduler.stop()
+  })
 })
+
+/** A store that can be read, and takes nothing while `isReadOnly` is set. */
+function readOnly(memory: KeyStore) {
+  const state = { isReadOnly: false }
+  const guard = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (state.isReadOnly) throw new StoreUnavailable('the test made the store read-only')
+    return work()
+  }
+  const store: KeyStore = {
+    load: () => memory.load(),
+    addKey: (key) => guard(() => memory.addKey(key)),
+    eraseKey: (key) => guard(() => memory.eraseKey(key)),
+    removeKey: (id) => guard(() => memory.removeKey(id)),
+    addEvents: (events) => guard(() => memory.addEvents(events)),
+  }
+  return { store, state }
+}

@@ -17,7 +17,6 @@ const CLUSTER: ClusterOptions = {
   clockSkew,
   ringAgeLimit: true,
   clockLimit: true,
-  turnsWithoutStore: true,
   outages: [],
   until: TIMES.until,
 }

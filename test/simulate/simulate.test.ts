@@ -308,12 +308,6 @@ describe('what the bounds of the configuration rely on', () => {
   const atBounds = turned(SCALE, { retention: needs('none', SCALE).retention })
   const more = turned(SCALE, { retention: needs('none', SCALE).retention + SCALE.policy.clockSkew })
 
-  it('is that a cut-off node signs nothing that outlives its key, else one more skew of retention', () => {
-    const nodeRules = { turnsWithoutStore: false }
-    assert.deepEqual(unsafeModels(run(atBounds, { nodeRules })), PROVABLE)
-    assert.deepEqual(unsafeModels(run(more, { nodeRules })), [])
-  })
-
   it('is that orders are stamped by a clock that is right, else one more skew of retention', () => {
     const orderOffset = -SCALE.policy.clockSkew
     assert.deepEqual(unsafeModels(run(atBounds, { orderOffset })), PROVABLE)

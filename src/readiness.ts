@@ -1,0 +1,89 @@
+import type { DatabaseClock } from './keys/database-clock.ts'
+import type { Heartbeat } from './keys/heartbeat.ts'
+import { type NodeStateName, unseenWords } from './keys/node.ts'
+import type { Scheduler } from './keys/scheduler.ts'
+import type { RedisStatus } from './redis/outage.ts'
+
+/** May this node get requests, and if not, or not quite, why? In words an operator understands. */
+
+/** The answer of one readiness check. */
+export interface Check {
+  /** May this node get requests? */
+  readonly ok: boolean
+  /**
+   * Something is amiss that does not put requests elsewhere: where all nodes have lost the same
+   * Redis, taking all of them out would turn a part of an outage into a whole one.
+   */
+  readonly degraded?: boolean
+  /** In words an operator understands, with numbers. */
+  readonly detail: string
+}
+
+/** The answer of `/health/ready`. */
+export interface Readiness {
+  /** Are all checks ok? */
+  readonly ok: boolean
+  /** Is any of them degraded? */
+  readonly degraded?: boolean
+  readonly checks: Readonly<Record<string, Check>>
+  /** Of each worker that runs, where there are several. */
+  readonly workers?: readonly (Readiness & { readonly id: number; readonly pid: number })[]
+}
+
+export type Checks = Readonly<Record<string, () => Check | Promise<Check>>>
+
+/** Asks all checks at once. */
+export async function askChecks(checks: Checks): Promise<Readiness> {
+  const results = await Promise.all(
+    Object.entries(checks).map(async ([name, check]) => [name, await check()] as const),
+  )
+  return {
+    ok: results.every(([, { ok }]) => ok),
+    degraded: results.some(([, { degraded }]) => degraded),
+    checks: Object.fromEntries(results),
+  }
+}
+
+/** Is the key ring as it should be, and if not, since when and why? */
+export function ringCheck({ status }: Scheduler): Check {
+  const age = `loaded ${Math.round(status.ringAge())} s ago`
+  const obstacle = status.obstacle()
+  if (obstacle !== undefined) return { ok: false, detail: obstacle }
+  if (status.failure) {
+    return {
+      ok: true,
+      degraded: true,
+      detail: `${age}; last turn failed: ${status.failure.message}`,
+    }
+  }
+  const degraded = status.warnings.length > 0
+  return { ok: true, degraded, detail: [age, ...status.warnings].join('; ') }
+}
+
+/** Is this node's clock right, as far as can be known? */
+export function clockCheck(databaseClock: DatabaseClock): Check {
+  const offset = databaseClock.offset()
+  const detail =
+    offset === undefined
+      ? 'nothing to compare with'
+      : `${Math.abs(offset).toFixed(2)} s ${offset < 0 ? 'behind' : 'ahead of'} the database`
+  return { ok: databaseClock.isRight(), detail }
+}
+
+/** Other nodes are no reason to take this one away. */
+export function nodesCheck(
+  { unseen }: Heartbeat,
+  { live, stopped, silent }: Readonly<Record<NodeStateName, number>>,
+): Check {
+  const lacking = unseen.map(unseenWords)
+  const counts = `${live} live, ${stopped} stopped, ${silent} silent`
+  return { ok: true, degraded: lacking.length > 0, detail: [counts, ...lacking].join('; ') }
+}
+
+/**
+ * Ready even so: what needs no Redis goes on, the JWKS first of all, and a load balancer that took
+ * away every node would take that away too.
+ */
+export function redisCheck({ isReachable, detail }: RedisStatus): Check {
+  return { ok: true, degraded: !isReachable, detail }
+}
