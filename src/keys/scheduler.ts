@@ -109,6 +109,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     // From here on the ring is as young as this load, whatever becomes of the plan.
     loadedAt = startedAt
     loadedAtWall = now
+    let doneAt: { elapsed: number; wall: number } | undefined
     const turned = await turnRings(loaded, {
       store,
       sealer,
@@ -116,8 +117,10 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       opened,
       now,
       mayDo: (action) => mayDestroy || !isDestructive(action),
-      onDone: (action) =>
-        log.info(describe(action), `ring ${action.ring}: ${action.type}, as ${action.reason}`),
+      onDone: (action) => {
+        doneAt = { elapsed: clock.elapsed(), wall: clock.now() }
+        log.info(describe(action), `ring ${action.ring}: ${action.type}, as ${action.reason}`)
+      },
     }).catch(async (error: unknown) => {
       // A store that takes nothing must not hide what it says, a revocation above all.
       if (loaded.keys.length > 0) {
@@ -126,6 +129,11 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       }
       throw error
     })
+    // What was done took its time, and was followed by another load.
+    if (doneAt) {
+      loadedAt = doneAt.elapsed
+      loadedAtWall = doneAt.wall
+    }
     report(turned.warnings)
 
     watchful.note(turned.facts)
