@@ -2,6 +2,12 @@
 import module from 'node:module'
 import { join } from 'node:path'
 
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+if (major < 24 || (major === 24 && minor < 11)) {
+  process.stderr.write(`Keyturn needs Node 24.11 or later; this is ${process.version}.\n`)
+  process.exit(1)
+}
+
 // Before anything else is loaded, as it halves the time to load it. In the package's own folder, not
 // in a shared one: whoever can write the cache can run code here. No effect where that is read-only.
 module.enableCompileCache?.(join(import.meta.dirname, '../node_modules/.cache/keyturn'))

@@ -67,7 +67,7 @@ export function createMetrics({ ring, ...sources }: MetricSources): Metrics {
   }
   new Gauge({
     name: 'keyturn_nodes',
-    help: 'Nodes by state: live, stopped (neither signs nor serves) or silent',
+    help: 'Nodes by state: live, halted (neither signs nor serves) or silent',
     aggregator: 'max',
     labelNames: ['state'] as const,
     registers,

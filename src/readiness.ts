@@ -73,10 +73,10 @@ export function clockCheck(databaseClock: DatabaseClock): Check {
 /** Other nodes are no reason to take this one away. */
 export function nodesCheck(
   { unseen }: Heartbeat,
-  { live, stopped, silent }: Readonly<Record<NodeStateName, number>>,
+  { live, halted, silent }: Readonly<Record<NodeStateName, number>>,
 ): Check {
   const lacking = unseen.map(unseenWords)
-  const counts = `${live} live, ${stopped} stopped, ${silent} silent`
+  const counts = `${live} live, ${halted} halted, ${silent} silent`
   return { ok: true, degraded: lacking.length > 0, detail: [counts, ...lacking].join('; ') }
 }
 

@@ -46,7 +46,7 @@ export function addAccounts(program: Command, context: Context): void {
     .argument('<username>', 'case does not matter', usernameArgument)
     .option('--name <name>', 'as clients see it')
     .option('--email <address>', 'as clients see it; not verified')
-    .option('--administrator', 'may use the admin pages')
+    .option('--administrator', 'marks an administrator; nothing depends on it yet')
     .option(...JSON_OPTION)
     .action((username: string, options: AddOptions) =>
       session(async (open) => {

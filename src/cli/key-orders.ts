@@ -200,7 +200,7 @@ function situation(states: readonly KeyState<RingKey>[], { now, config }: Sessio
   return [
     active ? `Signs    ${name(active)}` : 'Signs    no key',
     ...waiting.map((state) => `Next     ${name(state)} from ${instant(state.activatesAt, now)}`),
-    `A running server follows within ${span(config.rotation.refreshInterval)}.`,
+    `${config.redis.url === null ? 'Running nodes follow' : 'Running nodes follow at once; those that Redis does not reach,'} within ${span(config.rotation.refreshInterval)}.`,
   ].join('\n')
 }
 

@@ -12,11 +12,12 @@ export function addNodes(program: Command, context: Context): void {
   const nodes = program.command('nodes').description('see the processes that serve')
   nodes
     .command('list')
-    .description('every node of the last day: its version, its ring, its clock')
+    .description('every node that runs, or fell silent in the last day: version, ring, clock')
     .addHelpText(
       'after',
-      '\nNodes with the same ring see the same keys in the same phases. A node is silent once it has\n' +
-        'missed three refresh intervals: killed, or cut off from the database.',
+      '\nNodes with the same ring see the same keys in the same phases. A node is halted while it neither\n' +
+        'signs nor serves, and says why; it is silent once it has missed three refresh intervals:\n' +
+        'killed, or cut off from the database.',
     )
     .option(...JSON_OPTION)
     .action((options: JsonOption) =>
@@ -44,7 +45,8 @@ async function listNodes(session: Session, { json }: JsonOption): Promise<void> 
     }))
     return printJson(session, rows)
   }
-  if (reports.length === 0) return session.print('No node has told of itself in the last day.')
+  if (reports.length === 0)
+    return session.print('No node runs, and none fell silent in the last day.')
   const rows = reports.map((node) => [
     node.id,
     stateOf(node),

@@ -52,6 +52,12 @@ export async function withSession<T>(
 export async function assertDatabase({ database }: Config): Promise<void> {
   const place = await placeWithoutDatabase(database)
   if (place === undefined) return
+  if (!database.url.startsWith('sqlite:')) {
+    throw new NotFound(
+      `The database ${place} (database.url) has no tables of Keyturn. The first start of the server ` +
+        'makes them, or keyturn db migrate. If it should have them: is database.url the right one?',
+    )
+  }
   throw new NotFound(
     `There is no database at ${place} (database.url). The first start of the server makes it, or ` +
       'keyturn db migrate. If there should be one: is this its directory, and its configuration?',

@@ -161,7 +161,9 @@ function redisBound({ redis: { url, cluster, sentinels } }: Settings): readonly 
   const path = 'redis.url'
   if (url === null && cluster.length + sentinels.length > 0) {
     const message = 'redis.cluster or redis.sentinels names nodes, but Redis is not turned on'
-    const fix = 'set redis.url to redis://default, with USER:PASSWORD@ if they need it'
+    const fix =
+      'set redis.url too, such as redis://USER:PASSWORD@nodes: it gives user, password, TLS and ' +
+      'database; its host is not used'
     return [{ path, value: null, rule: 'redis-url', message, fix }]
   }
   if (cluster.length > 0 && url !== null && !/^\/?0*$/.test(new URL(url).pathname)) {

@@ -49,7 +49,7 @@ const TYPES: Readonly<Record<string, string>> = {
   number: 'a number',
   int: 'a whole number',
   boolean: 'true or false',
-  array: 'a list',
+  array: 'a list, such as [a, b]',
   object: 'a map',
   record: 'a map',
 }

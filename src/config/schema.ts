@@ -27,15 +27,27 @@ const issuer = z.string().refine(isIssuer, {
     '127.0.0.1 and [::1])',
 })
 
-const databaseUrl = z.string().refine(isDatabaseUrl, {
-  error:
-    'sqlite:PATH, or postgres://, mysql://, mariadb:// or cockroachdb:// with ' +
-    'USER:PASSWORD@HOST:PORT/DATABASE',
-})
+/** Shown without its password (`secret.ts`). */
+const uri = { format: 'uri' } as const
+const ENCODED = '(in a user or password write # as %23, / as %2F, @ as %40)'
 
-const redisUrl = z.string().refine(isRedisUrl, {
-  error: 'redis://HOST:PORT, or rediss:// for TLS, with USER:PASSWORD@ before and /DB behind it',
-})
+const databaseUrl = z
+  .string()
+  .refine(isDatabaseUrl, {
+    error:
+      'sqlite:PATH, or postgres://, mysql://, mariadb:// or cockroachdb:// with ' +
+      `USER:PASSWORD@HOST:PORT/DATABASE ${ENCODED}`,
+  })
+  .meta(uri)
+
+const redisUrl = z
+  .string()
+  .refine(isRedisUrl, {
+    error:
+      'redis://HOST:PORT, or rediss:// for TLS, with USER:PASSWORD@ before and /DB behind it ' +
+      ENCODED,
+  })
+  .meta(uri)
 
 const hostPort = z.string().refine((text) => /^(\[[^\]]+\]|[^:\s]+):\d{1,5}$/.test(text), {
   error: 'HOST:PORT',

@@ -18,7 +18,11 @@ export function masked(value: unknown, node: SettingNode | undefined): unknown {
     return Object.fromEntries(entries)
   }
   if (holdsSecret(node)) return MASK
-  return typeof value === 'string' ? value.replace(URL_PASSWORD, `$1${MASK}@`) : value
+  if (typeof value !== 'string') return value
+  // Where a URL belongs, what is none may be the password alone.
+  const isUrl = [node, ...(node.anyOf ?? [])].some(({ format }) => format === 'uri')
+  if (isUrl && !/^sqlite:|:\/\//.test(value)) return MASK
+  return value.replace(URL_PASSWORD, `$1${MASK}@`)
 }
 
 /** Client metadata is open: what the schema does not name may be a secret all the same. */
@@ -27,8 +31,11 @@ function isSecretMetadata({ properties }: SettingNode, name: string): boolean {
   return !isNamed && /secret|passw|private|(access|refresh)_token$/i.test(name)
 }
 
-/** As in postgres://keyturn:PASSWORD@db.example/keyturn. */
-const URL_PASSWORD = /(:\/\/[^/?#\s:@]*:)[^/?#\s]*@/
+/**
+ * As in postgres://keyturn:PASSWORD@db.example/keyturn, up to the last @: a password with a character
+ * that a URL does not take is one all the same.
+ */
+const URL_PASSWORD = /(:\/\/[^/?#\s:@]*:).*@/s
 
 /** A scalar that stands where a section with secrets belongs may be one of them. */
 function holdsSecret(node: SettingNode): boolean {

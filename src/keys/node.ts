@@ -29,17 +29,17 @@ export interface NodeReport {
 
 /**
  * - `live`: told within the last three refresh intervals
- * - `stopped`: tells that it neither signs nor serves
+ * - `halted`: tells that it neither signs nor serves
  * - `silent`: was killed, or cannot reach the database; beyond `maxRingAge` it does not sign either
  */
-export type NodeStateName = 'live' | 'stopped' | 'silent'
+export type NodeStateName = 'live' | 'halted' | 'silent'
 
 /** How many refresh intervals a node may miss before it counts as silent. */
 const MISSED = 3
 
 export function nodeState(node: NodeReport, refreshInterval: number, now: number): NodeStateName {
   if (now - node.seenAt > MISSED * refreshInterval) return 'silent'
-  return node.obstacle === null ? 'live' : 'stopped'
+  return node.obstacle === null ? 'live' : 'halted'
 }
 
 /** A key that signs or will, and a live node that has not loaded it although it had the time to. */
@@ -88,7 +88,7 @@ export function countNodes(
   refreshInterval: number,
   now: number,
 ): Readonly<Record<NodeStateName, number>> {
-  const counts = { live: 0, stopped: 0, silent: 0 }
+  const counts = { live: 0, halted: 0, silent: 0 }
   for (const node of nodes) counts[nodeState(node, refreshInterval, now)] += 1
   return counts
 }

@@ -64,8 +64,8 @@ export async function turnRings(
   const { actions, warnings } = plan(facts, policies, now)
   const allowed = actions.filter(mayDo)
   for (const action of allowed) {
-    await applyAction(action, facts, { store, sealer })
-    onDone?.(action)
+    const isOurs = await applyAction(action, facts, { store, sealer })
+    onDone?.(action, isOurs)
   }
   return {
     facts: allowed.length === 0 ? facts : await loadRings(store, sealer, opened),
@@ -80,33 +80,37 @@ export interface TurnOptions {
   readonly opened?: OpenedKeys
   readonly now: number
   readonly mayDo: (action: Action) => boolean
-  readonly onDone?: (action: Action) => void
+  readonly onDone?: (action: Action, isOurs: boolean) => void
 }
 
 /**
  * Does one action of a plan. Safe to do twice and on several nodes at once: (ring, generation) is
  * unique, an erasure only takes away, events have names.
+ * @returns false where another node had made the key
  */
 export async function applyAction(
   action: Action,
   facts: RingFacts<RingKey>,
   { store, sealer }: { store: KeyStore; sealer: Sealer },
-): Promise<void> {
+): Promise<boolean> {
   switch (action.type) {
     case 'create': {
       const { type, reason, ...planned } = action
       const { kid, jwk } = await generateKey(planned.algorithm)
       // Another node may have made this generation first; its key is as good as ours.
-      await store.addKey(await sealer.seal({ ...planned, kid }, jwk))
-      return
+      const stored = await store.addKey(await sealer.seal({ ...planned, kid }, jwk))
+      return stored.id === kid
     }
     case 'record':
-      return store.addEvents([action.event])
+      await store.addEvents([action.event])
+      return true
     case 'erase': {
       const key = facts.keys.find((candidate) => candidate.kid === action.kid)
-      return key && store.eraseKey(await sealer.erase(key))
+      if (key) await store.eraseKey(await sealer.erase(key))
+      return true
     }
     case 'delete':
-      return store.removeKey(action.kid)
+      await store.removeKey(action.kid)
+      return true
   }
 }

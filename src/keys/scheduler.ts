@@ -117,8 +117,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       opened,
       now,
       mayDo: (action) => mayDestroy || !isDestructive(action),
-      onDone: (action) => {
+      onDone: (action, isOurs) => {
         doneAt = { elapsed: clock.elapsed(), wall: clock.now() }
+        if (!isOurs) return
         log.info(describe(action), `ring ${action.ring}: ${action.type}, as ${action.reason}`)
       },
     }).catch(async (error: unknown) => {

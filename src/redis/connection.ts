@@ -57,14 +57,24 @@ export function openRedis(settings: RedisSettings, clock: Clock): RedisConnectio
   let isClosed = false
   /** Did a call wait in vain since the connection was last there? Then the next need not wait too. */
   let isLasting = false
+  /** Is it connected to another database than the one that redis.url names? */
+  let isMisplaced = false
 
   client.on('ready', () => {
+    if (isMisplaced) return
     isLasting = false
     outage.end()
     for (const wake of [...waiting]) wake()
   })
-  client.on('close', () => isClosed || outage.begin())
-  client.on('error', (error) => outage.begin(explain(error)))
+  client.on('close', () => {
+    isMisplaced = false
+    if (!isClosed) outage.begin()
+  })
+  client.on('error', (error) => {
+    // ioredis would go on in database 0.
+    if (/DB index is out of range/.test(error.message)) isMisplaced = true
+    outage.begin(explain(error))
+  })
   // ioredis gives up where a Sentinel or a name server answered nonsense; Keyturn does not.
   client.on('end', () => {
     if (!isClosed) setTimeout(open, RETRY_PAUSE.most)
@@ -134,6 +144,7 @@ export function openRedis(settings: RedisSettings, clock: Clock): RedisConnectio
     }
     const attempt = () => {
       waiting.delete(attempt)
+      if (isMisplaced) return fail()
       if (client.status === 'ready') {
         gather()
         send().then(succeed, tryAgain)
@@ -261,5 +272,8 @@ function explain(error: unknown): string {
   // A Cluster says what happened to the last of its nodes.
   const { lastNodeError } = error as { lastNodeError?: unknown }
   if (lastNodeError instanceof Error) return explain(lastNodeError)
+  if (/DB index is out of range/.test(error.message)) {
+    return 'it has no database of the number that redis.url names'
+  }
   return HINTS[word] ?? error.message
 }

@@ -49,7 +49,7 @@ describe('db', () => {
       ]) {
         const answer = await cli.run(args)
         assert.equal(answer.status, 1)
-        assert.match(answer.err, /^There is no database at \w+:\/\/[^@]+\/keyturn_test_\w+ /)
+        assert.match(answer.err, /^The database \w+:\/\/[^@]+\/keyturn_test_\w+ .* has no tables/)
       }
       const { applied } = await cli.json<{ applied: string[] }>(['db', 'migrate'])
       assert.match(applied[0] ?? '', /^Initial/)

@@ -14,7 +14,7 @@ describe('keyturn nodes list', () => {
   it('says that there are none', async () => {
     await using cli = await keyturnIn()
     const { out } = await cli.run(['nodes', 'list'])
-    assert.match(out, /No node has told of itself/)
+    assert.match(out, /No node runs/)
     assert.deepEqual(await cli.json(['nodes', 'list']), [])
   })
 
@@ -34,7 +34,7 @@ describe('keyturn nodes list', () => {
     assert.equal(node.kids.length, 6)
     assert.deepEqual(node.lacks, [])
     const health = await fetch(`${keyturn.server.managementUrl}/health/ready`)
-    assert.match(await health.text(), /1 live, 0 stopped, 0 silent/)
+    assert.match(await health.text(), /1 live, 0 halted, 0 silent/)
     const metrics = await fetch(`${keyturn.server.managementUrl}/metrics`)
     assert.match(await metrics.text(), /^keyturn_nodes\{state="live"\} 1$/m)
     await keyturn.server.close()
@@ -60,7 +60,7 @@ describe('keyturn nodes list', () => {
       [
         ['a-good', 'live', 0],
         ['b-late', 'live', 1],
-        ['c-old', 'stopped', 0],
+        ['c-old', 'halted', 0],
         ['d-gone', 'silent', 0],
       ],
     )

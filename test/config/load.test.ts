@@ -246,3 +246,18 @@ resources: { client_secret: topsecret8 }
   assert.doesNotMatch(JSON.stringify(violations), /topsecret/)
   assert.doesNotMatch(new ConfigInvalid(violations).message, /topsecret/)
 })
+
+test('a password in a URL that is none is not shown either', (t) => {
+  const cases = [
+    'database: { url: "postgres://k:s3cr#et@db/k" }',
+    'database: { url: "postgres://k:s3/cr?et@p@db/k x" }',
+    'database: { url: "s3cret/alone" }',
+    'redis: { url: "redis://:s3cr#et@r:6379" }',
+    'redis: { url: "s3cret" }',
+  ]
+  for (const text of cases) {
+    const violations = violationsOf(t, text)
+    assert.equal(violations.length, 1, text)
+    assert.doesNotMatch(JSON.stringify(violations), /s3/, text)
+  }
+})

@@ -23,10 +23,10 @@ describe('a node', () => {
   it('is silent after three missed refresh intervals, and stopped when it says so', () => {
     assert.equal(nodeState(node('a'), REFRESH, 1030), 'live')
     assert.equal(nodeState(node('a'), REFRESH, 1031), 'silent')
-    assert.equal(nodeState(node('a', { obstacle: 'clock' }), REFRESH, 1000), 'stopped')
+    assert.equal(nodeState(node('a', { obstacle: 'clock' }), REFRESH, 1000), 'halted')
     assert.deepEqual(countNodes([node('a'), node('b', { seenAt: 0 }), node('c')], REFRESH, 1000), {
       live: 2,
-      stopped: 0,
+      halted: 0,
       silent: 1,
     })
   })
@@ -51,7 +51,7 @@ describe('a key that a live node has not loaded', () => {
 
   it('is no matter on a node that is silent or has stopped: it does not sign either', () => {
     const silent = node('silent', { seenAt: 1000, kids: [] })
-    const stopped = node('stopped', { seenAt: 1100, kids: [], obstacle: 'old' })
+    const stopped = node('halted', { seenAt: 1100, kids: [], obstacle: 'old' })
     assert.deepEqual(unseen([silent, stopped], 1100), [])
   })
 
