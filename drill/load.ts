@@ -98,11 +98,13 @@ export function createLoad({ issuer, rate, random, journal, onIssue }: LoadOptio
     // One clock may be ahead as far as the other one is behind.
     const isOver = Date.now() - askedAt > (TOKEN_LIFETIME - 2 * LIMITS.clockSkew) * 1000
     if (answer.status === 200 && (JSON.parse(text).active || isOver)) return
-    const at = answer.headers.get(NODE_HEADER)
-    journal.violation(
-      'refused request',
-      `introspection at ${at} of a token of ${node}: ${answer.status} ${text}`,
-    )
+    const at = answer.headers.get(NODE_HEADER) ?? ''
+    const why = `introspection at ${at} of a token of ${node}: ${answer.status} ${text}`
+    const span = { from: askedAt, to: Date.now() }
+    // A node whose clock is set while it looks at a token takes that for expired, or not yet valid.
+    if (journal.excuseFor(span, at))
+      journal.lost({ ...span, request: 'introspection', node: at, why })
+    else journal.violation('refused request', why)
   }
   const signInAndRefresh = async (): Promise<void> => {
     const from = Date.now()

@@ -280,7 +280,10 @@ describe('workers that fail', () => {
     assert.equal((await fetch(`${keyturn.config.issuer}/jwks`)).status, 200)
     process.kill(second, 'SIGKILL')
     assert.equal(await keyturn.server.ended, 1)
-    assert.match(keyturn.server.output(), /\n\d+ workers died within 60 s. The last one: it was ended by SIGKILL/)
+    assert.match(
+      keyturn.server.output(),
+      /\n\d+ workers died within 60 s. The last one: it was ended by SIGKILL/,
+    )
     assert.ok(!isAlive(second))
   })
 
