@@ -1,6 +1,7 @@
 import { userInfo } from 'node:os'
 import type { Command } from 'commander'
 import { toRfc3339 } from '../clock.ts'
+import type { Config } from '../config/schema.ts'
 import { KeyturnError } from '../errors.ts'
 import {
   activeKey,
@@ -200,8 +201,15 @@ function situation(states: readonly KeyState<RingKey>[], { now, config }: Sessio
   return [
     active ? `Signs    ${name(active)}` : 'Signs    no key',
     ...waiting.map((state) => `Next     ${name(state)} from ${instant(state.activatesAt, now)}`),
-    `${config.redis.url === null ? 'Running nodes follow' : 'Running nodes follow at once; those that Redis does not reach,'} within ${span(config.rotation.refreshInterval)}.`,
+    whenNodesFollow(config),
   ].join('\n')
+}
+
+function whenNodesFollow({ redis, rotation }: Config): string {
+  const latest = span(rotation.refreshInterval)
+  return redis.url === null
+    ? `Running nodes follow within ${latest}.`
+    : `Running nodes follow at once; those that Redis does not reach, within ${latest}.`
 }
 
 /** The keys that an order revokes and that were not revoked before. */
