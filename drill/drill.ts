@@ -16,7 +16,7 @@ import { createOperator } from './operator.ts'
 import { createRandom } from './random.ts'
 import type { RefusalCount, Report } from './report.ts'
 import { startService } from './services.ts'
-import { nodeSettings, type Sabotage, TOKEN_LIFETIME } from './settings.ts'
+import { nodeSettings, RP_LAG, type Sabotage, TOKEN_LIFETIME } from './settings.ts'
 import { watchStalls } from './stalls.ts'
 import { createWatch } from './watch.ts'
 
@@ -256,7 +256,9 @@ function noteRefusal(
   refusals: Map<string, RefusalCount>,
 ): void {
   const { rp, isCovered, why, couldFetch, kid, kind, exp, from, to } = refusal
-  const found = journal.excuseFor({ from, to }, undefined)
+  // One whose fetch has failed does not try again before its cool-down is over.
+  const since = couldFetch ? from : from - RP_LAG * 1000
+  const found = journal.excuseFor({ from: since, to }, undefined)
   const excuse = !couldFetch || found?.cause === STALLED ? found : undefined
   const key = `${rp} ${why} ${excuse?.cause}`
   const known = refusals.get(key)
