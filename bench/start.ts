@@ -83,7 +83,8 @@ interface Serving extends AsyncDisposable {
   stop(): Promise<void>
 }
 
-function serve(config: string): Serving {
+/** The real server, `node src/cli.ts serve`. */
+export function serve(config: string): Serving {
   const cli = join(import.meta.dirname, '..', 'src', 'cli.ts')
   const child = spawn(process.execPath, [cli, '--config', config, 'serve'], { stdio: 'ignore' })
   const kill = () => child.kill('SIGKILL')

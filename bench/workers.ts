@@ -1,7 +1,5 @@
-import { execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { requestTokens, tokenRequest } from './browser.ts'
 import { within } from './child.ts'
@@ -9,7 +7,7 @@ import { openConnection } from './connection.ts'
 import type { Aim, Figure, Measure } from './figure.ts'
 import { type Prepare, runLoad } from './load.ts'
 import { RESOURCES, writeConfig } from './setting.ts'
-import { freePort } from './start.ts'
+import { freePort, serve } from './start.ts'
 import { median } from './statistics.ts'
 import { clientCredentials } from './tokens.ts'
 
@@ -59,8 +57,8 @@ const REQUEST = tokenRequest({ grant_type: 'client_credentials', resource: RESOU
  */
 export const workers: Measure = async (bench) => {
   const mode = bench.isQuick ? 'quick' : 'full'
-  await using one = await serve(bench.folder(), 1)
-  await using two = await serve(bench.folder(), 2)
+  await using one = await serveWorkers(bench.folder(), 1)
+  await using two = await serveWorkers(bench.folder(), 2)
   const figures: Figure[] = []
   for (const load of LOADS) {
     bench.say(`${load.name} ...`)
@@ -110,20 +108,11 @@ interface Serving extends AsyncDisposable {
   readonly pids: readonly number[]
 }
 
-/** The real server, `node src/cli.ts serve`, when all of its workers answer. */
-async function serve(folder: string, count: number): Promise<Serving> {
+/** The real server when all of its workers answer. */
+async function serveWorkers(folder: string, count: number): Promise<Serving> {
   const ports = { http: await freePort(), management: await freePort() }
   const config = writeConfig(folder, { ports, workers: count })
-  const cli = join(import.meta.dirname, '..', 'src', 'cli.ts')
-  const child = spawn(process.execPath, [cli, '--config', config, 'serve'], { stdio: 'ignore' })
-  const kill = () => child.kill('SIGKILL')
-  process.once('exit', kill)
-  const exited = once(child, 'exit')
-  const stop = async () => {
-    child.kill('SIGTERM')
-    await within(START_LIMIT, 'the server to stop', exited).catch(kill)
-    process.removeListener('exit', kill)
-  }
+  const { child, stop } = serve(config)
   try {
     const ids = await within(START_LIMIT, 'the workers', untilReady(ports.management, count))
     return { port: ports.http, pids: [child.pid ?? NaN, ...ids], [Symbol.asyncDispose]: stop }

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { ClockWrong, KekMissing, KeyturnError, SealBroken } from '../errors.ts'
 import { type Authorize, createAuthorize } from './authorize.ts'
+import { watchClock } from './clock-jumps.ts'
 import type { DatabaseClock } from './database-clock.ts'
 import { type RingView, ringView } from './jwks.ts'
 import type { KeyStore } from './key-store.ts'
@@ -79,16 +80,21 @@ const FIRST_RETRY = 1
 /** Seconds between two turns that requests cause: anybody can invent a kid. */
 const LOOK_PAUSE = 1
 
+/** An instant by both clocks, in seconds: one stands still while the machine sleeps, the other can be set. */
+interface Moment {
+  readonly elapsed: number
+  readonly wall: number
+}
+
 export function createScheduler(options: SchedulerOptions): Scheduler {
   const { store, sealer, policies, clock, databaseClock, log } = options
   const opened: OpenedKeys = new Map()
   const watchful = createWatchfulLoad({ ...options, opened })
-  const clockJumps = clockWatch(options)
+  const clockJumps = watchClock(options)
 
   let known: RingFacts<RingKey> | undefined
   let view: RingView | undefined
-  let loadedAt = -Infinity
-  let loadedAtWall = -Infinity
+  let loadedAt: Moment = { elapsed: -Infinity, wall: -Infinity }
   let failure: Error | undefined
   let failures = 0
   let warnings: readonly string[] = []
@@ -102,14 +108,13 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   async function turn(): Promise<RingView> {
     const { now, mayDestroy } = clockJumps.begin()
     // Read before the load: a ring is as old as the moment the store was asked for it.
-    const startedAt = clock.elapsed()
+    const startedAt = { elapsed: clock.elapsed(), wall: now }
     await databaseClock.compare()
     if (!databaseClock.isRight()) throw new ClockWrong(databaseClock.offset() ?? 0)
     const loaded = await load(now)
     // From here on the ring is as young as this load, whatever becomes of the plan.
     loadedAt = startedAt
-    loadedAtWall = now
-    let doneAt: { elapsed: number; wall: number } | undefined
+    let doneAt: Moment | undefined
     const turned = await turnRings(loaded, {
       store,
       sealer,
@@ -131,10 +136,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       throw error
     })
     // What was done took its time, and was followed by another load.
-    if (doneAt) {
-      loadedAt = doneAt.elapsed
-      loadedAtWall = doneAt.wall
-    }
+    loadedAt = doneAt ?? startedAt
     report(turned.warnings)
 
     watchful.note(turned.facts)
@@ -240,11 +242,11 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   }
 
   const status: SchedulerStatus = {
-    ringAge: () => clock.elapsed() - loadedAt,
+    ringAge: () => clock.elapsed() - loadedAt.elapsed,
     obstacle: () => {
       if (!databaseClock.isRight()) return new ClockWrong(databaseClock.offset() ?? 0).message
-      // By both clocks: one stands still while the machine sleeps, the other can be set.
-      const age = Math.max(status.ringAge(), clock.now() - loadedAtWall)
+      // By whichever clock says more.
+      const age = Math.max(status.ringAge(), clock.now() - loadedAt.wall)
       if (!view) return 'The key ring was never loaded.'
       if (age <= options.maxRingAge) return undefined
       return `The key ring was loaded ${Math.round(age)} s ago, longer than maxRingAge.`
@@ -299,32 +301,6 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       await loops
     },
     status,
-  }
-}
-
-/**
- * Compares wall-clock time with time that cannot be set. A clock set back needs no care: phases
- * follow it, and a key whose private half is gone is not asked to sign again (`lifecycle.ts`).
- * After a jump forward, and after a start, which may be under a wrong clock as well, nothing is
- * destroyed until `maxRingAge` has passed, in case somebody sets the clock right again.
- */
-function clockWatch({ clock, clockSkew, maxRingAge, log }: SchedulerOptions) {
-  let last: { now: number; elapsed: number } | undefined
-  let mayDestroyFrom = clock.elapsed() + maxRingAge
-
-  return {
-    begin(): { now: number; mayDestroy: boolean } {
-      const now = clock.now()
-      const elapsed = clock.elapsed()
-      const jump = last ? now - last.now - (elapsed - last.elapsed) : 0
-      last = { now, elapsed }
-      if (Math.abs(jump) > clockSkew) {
-        const seconds = Math.round(jump)
-        log.warn({ jump: seconds }, `the system clock was moved by ${seconds} s`)
-        if (jump > 0) mayDestroyFrom = elapsed + maxRingAge
-      }
-      return { now, mayDestroy: elapsed >= mayDestroyFrom }
-    },
   }
 }
 

@@ -1,16 +1,9 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, it, type TestContext } from 'node:test'
+import { describe, it, type TestContext } from 'node:test'
 import { createAttempts } from '../../src/accounts/attempts.ts'
 import { systemClock } from '../../src/clock.ts'
 import { openRedis, type RedisSettings } from '../../src/redis/connection.ts'
-import {
-  type RedisClusterProcesses,
-  type RedisProcess,
-  redisSettings,
-  skipRedis,
-  startRedis,
-  startRedisCluster,
-} from '../support/redis.ts'
+import { redisPlaces, redisSettings, skipRedis, startRedis } from '../support/redis.ts'
 
 const LIMITS = { perAccountAndAddress: 5, perAddress: 8, perAccount: 100, window: 900 }
 const guess = { username: 'ada', address: '192.0.2.1' }
@@ -23,20 +16,7 @@ async function openNode(t: TestContext, settings: RedisSettings) {
 }
 
 describe('attempts counted in Redis', { skip: skipRedis }, () => {
-  let server: RedisProcess
-  let cluster: RedisClusterProcesses
-  before(async () => {
-    server = await startRedis()
-    cluster = await startRedisCluster()
-  })
-  after(async () => {
-    await server?.[Symbol.asyncDispose]()
-    await cluster?.[Symbol.asyncDispose]()
-  })
-  const places: Readonly<Record<string, () => Partial<RedisSettings>>> = {
-    Redis: () => ({ url: server.url }),
-    'a Redis Cluster': () => ({ cluster: cluster.nodes.map(({ port }) => `127.0.0.1:${port}`) }),
-  }
+  const { places } = redisPlaces()
 
   for (const [name, place] of Object.entries(places)) {
     it(`on ${name} are those of all nodes together, also where they come at once`, async (t) => {

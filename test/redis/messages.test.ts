@@ -1,17 +1,9 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, it, type TestContext } from 'node:test'
+import { describe, it, type TestContext } from 'node:test'
 import { systemClock } from '../../src/clock.ts'
 import { openRedis, type RedisSettings } from '../../src/redis/connection.ts'
 import { createRedisMessages } from '../../src/redis/messages.ts'
-import {
-  type RedisClusterProcesses,
-  type RedisProcess,
-  redisSettings,
-  skipRedis,
-  startRedis,
-  startRedisCluster,
-  until,
-} from '../support/redis.ts'
+import { redisPlaces, redisSettings, skipRedis, startRedis, until } from '../support/redis.ts'
 
 /** What one process of a deployment has. */
 function openMessages(t: TestContext, settings: RedisSettings) {
@@ -35,20 +27,7 @@ function openMessages(t: TestContext, settings: RedisSettings) {
 }
 
 describe('messages', { skip: skipRedis }, () => {
-  let server: RedisProcess
-  let cluster: RedisClusterProcesses
-  before(async () => {
-    server = await startRedis()
-    cluster = await startRedisCluster()
-  })
-  after(async () => {
-    await server?.[Symbol.asyncDispose]()
-    await cluster?.[Symbol.asyncDispose]()
-  })
-  const places: Readonly<Record<string, () => Partial<RedisSettings>>> = {
-    Redis: () => ({ url: server.url }),
-    'a Redis Cluster': () => ({ cluster: cluster.nodes.map(({ port }) => `127.0.0.1:${port}`) }),
-  }
+  const { places, processes } = redisPlaces()
 
   for (const [name, place] of Object.entries(places)) {
     it(`on ${name} reach every other process that listens to the topic, and not the sender`, async (t) => {
@@ -68,7 +47,7 @@ describe('messages', { skip: skipRedis }, () => {
       const listener = openMessages(t, redisSettings(place()))
       await listener.listen()
       const { ring } = listener.heard
-      for (const node of [server, ...cluster.nodes]) {
+      for (const node of processes()) {
         await node.client().call('CLIENT', 'KILL', 'TYPE', 'pubsub')
       }
       await until('it looked again', async () => listener.heard.ring > ring)

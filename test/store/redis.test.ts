@@ -7,13 +7,10 @@ import { openRedisArtifacts } from '../../src/store/redis-artifacts.ts'
 import { testArtifacts } from '../conformance/artifacts.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import {
-  type RedisClusterProcesses,
-  type RedisProcess,
+  redisPlaces,
   redisSettings,
   type SentinelProcesses,
   skipRedis,
-  startRedis,
-  startRedisCluster,
   startSentinel,
 } from '../support/redis.ts'
 
@@ -77,18 +74,8 @@ async function valuesOf(redis: RedisConnection): Promise<readonly string[]> {
 }
 
 describe('on Redis', { skip: skipRedis }, () => {
-  let server: RedisProcess
-  let cluster: RedisClusterProcesses
-  before(async () => {
-    server = await startRedis()
-    cluster = await startRedisCluster()
-  })
-  after(async () => {
-    await server?.[Symbol.asyncDispose]()
-    await cluster?.[Symbol.asyncDispose]()
-  })
-  const standalone = () => ({ url: server.url })
-  const clustered = () => ({ cluster: cluster.nodes.map(({ port }) => `127.0.0.1:${port}`) })
+  const { places } = redisPlaces()
+  const { Redis: standalone, 'a Redis Cluster': clustered } = places
 
   testArtifacts('Redis', async () => openArtifacts(standalone()), { expiresByItself: true })
   testArtifacts('a Redis Cluster', async () => openArtifacts(clustered()), {

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import { after, before } from 'node:test'
 import { Redis } from 'ioredis'
 import type { RedisSettings } from '../../src/redis/connection.ts'
 import { freePort } from './server.ts'
@@ -79,6 +80,30 @@ export async function startRedis(
 
 export interface RedisClusterProcesses extends AsyncDisposable {
   readonly nodes: readonly RedisProcess[]
+}
+
+/**
+ * One server and one Cluster for all tests of the `describe` that calls this.
+ * @returns what to connect to, by name, and every server there is
+ */
+export function redisPlaces() {
+  let server: RedisProcess
+  let cluster: RedisClusterProcesses
+  before(async () => {
+    server = await startRedis()
+    cluster = await startRedisCluster()
+  })
+  after(async () => {
+    await server?.[Symbol.asyncDispose]()
+    await cluster?.[Symbol.asyncDispose]()
+  })
+  return {
+    places: {
+      Redis: () => ({ url: server.url }),
+      'a Redis Cluster': () => ({ cluster: cluster.nodes.map(({ port }) => `127.0.0.1:${port}`) }),
+    } satisfies Record<string, () => Partial<RedisSettings>>,
+    processes: () => [server, ...cluster.nodes],
+  }
 }
 
 const SLOTS = 16_384

@@ -1,0 +1,37 @@
+import type { Clock } from '../clock.ts'
+import type { SchedulerLog } from './scheduler.ts'
+
+export interface WatchClockOptions {
+  readonly clock: Clock
+  /** Largest believable step of the wall clock between two turns, in seconds. */
+  readonly clockSkew: number
+  /** Seconds. */
+  readonly maxRingAge: number
+  readonly log: Pick<SchedulerLog, 'warn'>
+}
+
+/**
+ * Compares wall-clock time with time that cannot be set. A clock set back needs no care: phases
+ * follow it, and a key whose private half is gone is not asked to sign again (`lifecycle.ts`).
+ * After a jump forward, and after a start, which may be under a wrong clock as well, nothing is
+ * destroyed until `maxRingAge` has passed, in case somebody sets the clock right again.
+ */
+export function watchClock({ clock, clockSkew, maxRingAge, log }: WatchClockOptions) {
+  let last: { now: number; elapsed: number } | undefined
+  let mayDestroyFrom = clock.elapsed() + maxRingAge
+
+  return {
+    begin(): { now: number; mayDestroy: boolean } {
+      const now = clock.now()
+      const elapsed = clock.elapsed()
+      const jump = last ? now - last.now - (elapsed - last.elapsed) : 0
+      last = { now, elapsed }
+      if (Math.abs(jump) > clockSkew) {
+        const seconds = Math.round(jump)
+        log.warn({ jump: seconds }, `the system clock was moved by ${seconds} s`)
+        if (jump > 0) mayDestroyFrom = elapsed + maxRingAge
+      }
+      return { now, mayDestroy: elapsed >= mayDestroyFrom }
+    },
+  }
+}
