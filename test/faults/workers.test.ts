@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { rm, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { Agent, get, type IncomingMessage } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
@@ -221,12 +221,12 @@ describe('two workers', () => {
   })
 })
 
-/** Keys in files, until a file says that this machine's processes are to fail, and how. */
+/** Keys in files; a file, never absent, says whether this machine's processes are to fail, and how. */
 const FAILING_STORE = (folder: string) => `
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createFileKeyStore } from ${JSON.stringify(new URL('../../src/store/file-key-store.ts', import.meta.url).href)}
 const order = ${JSON.stringify(join(folder, 'order'))}
-const read = () => existsSync(order) ? readFileSync(order, 'utf8') : ''
+const read = () => readFileSync(order, 'utf8')
 setInterval(() => { if (read() === 'die') process.exit(3) }, 20).unref()
 export function createKeyStore() {
   if (read() === 'refuse') throw new Error('the keys are on another machine')
@@ -239,11 +239,12 @@ describe('workers that fail', () => {
     const folder = await temporaryFolder()
     const module = join(folder.path, 'store.mjs')
     await writeFile(module, FAILING_STORE(folder.path))
+    const order = (text: string) => writeFile(join(folder.path, 'order'), text)
+    await order('none')
     const keyturn = await serve({ settings: { keyStore: { type: 'module', module } } })
     return {
       ...keyturn,
-      order: (text: string) => writeFile(join(folder.path, 'order'), text),
-      forget: () => rm(join(folder.path, 'order')),
+      order,
       [Symbol.asyncDispose]: async () => {
         await keyturn[Symbol.asyncDispose]()
         await folder.remove()
@@ -293,7 +294,7 @@ describe('workers that fail', () => {
     await keyturn.order('refuse')
     process.kill(before[0] ?? 0, 'SIGKILL')
     await keyturn.until(async () => keyturn.server.output().includes('on another machine'))
-    await keyturn.forget()
+    await keyturn.order('none')
     await keyturn.untilAllRun()
     assert.ok((await keyturn.pids()).includes(before[1] ?? 0))
     assert.equal(await keyturn.server.stop(), 0)
