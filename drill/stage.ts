@@ -1,0 +1,155 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { systemClock } from '../src/clock.ts'
+import { loadConfig } from '../src/config/load.ts'
+import { openStores } from '../src/stores.ts'
+import { addPerson, freePort } from '../test/support/server.ts'
+import { type Balancer, startBalancer } from './balancer.ts'
+import type { DrillOptions } from './drill.ts'
+import { type Fleet, type Refusal, startFleet } from './fleet.ts'
+import { type Journal, STALLED } from './journal.ts'
+import { createLoad, type Load } from './load.ts'
+import { createNode, type Node } from './nodes.ts'
+import { createOperator, type Operator } from './operator.ts'
+import { createRandom } from './random.ts'
+import type { RefusalCount } from './report.ts'
+import { type Service, startService } from './services.ts'
+import { nodeSettings, RP_LAG, type Sabotage } from './settings.ts'
+import { createWatch, type Watch } from './watch.ts'
+
+/** Everything that takes part in a drill, started and ready. */
+export interface Stage {
+  readonly database: Service | undefined
+  readonly redis: Service | undefined
+  readonly balancer: Balancer
+  readonly nodes: readonly Node[]
+  readonly fleet: Fleet
+  readonly watch: Watch
+  readonly operator: Operator
+  readonly load: Load
+  /** Valid tokens that relying parties refused. */
+  readonly refusals: ReadonlyMap<string, RefusalCount>
+}
+
+export interface StageOptions {
+  readonly drill: DrillOptions
+  readonly journal: Journal
+  /** For the log of the drill. */
+  readonly note: (line: string) => void
+  /** There is no more to find out. */
+  readonly halt: AbortSignal
+}
+
+/** @param stack takes down what was started, in reverse order, if the start fails too */
+export async function setStage(
+  stack: AsyncDisposableStack,
+  { drill, journal, note, halt }: StageOptions,
+): Promise<Stage> {
+  const { seed, sabotage, hasRedis } = drill
+  const folder = temporaryFolder(stack)
+  const database =
+    drill.database === 'sqlite' ? undefined : stack.use(await startService(drill.database))
+  const redis = hasRedis ? stack.use(await startService('redis')) : undefined
+  const balancer = stack.use(
+    await startBalancer({
+      port: await freePort(),
+      onLost: journal.lost,
+      onRetry: journal.retried,
+    }),
+  )
+  const writeConfig = (name: string, broken: Sabotage | undefined) => {
+    const file = join(folder, name)
+    const settings = nodeSettings({
+      issuer: balancer.url,
+      folder,
+      databaseUrl: database?.url() ?? `sqlite:${join(folder, 'keyturn.db')}`,
+      sabotage: broken,
+      logLevel: drill.logs ? 'info' : 'warn',
+    })
+    writeFileSync(file, JSON.stringify(settings, null, 2))
+    return file
+  }
+  const config = writeConfig('keyturn.yaml', sabotage)
+  // The drill's own eyes keep to the bounds.
+  const resolved = loadConfig({ file: writeConfig('sound.yaml', undefined), env: {} })
+  await addPerson(resolved)
+  const stores = await openStores(resolved, systemClock)
+  stack.defer(() => stores.close().catch(() => {}))
+
+  const nodes: Node[] = []
+  for (let place = 1; place <= drill.nodes; place += 1) {
+    const random = createRandom(seed, `connections of node ${place}`)
+    const node = await createNode({
+      ...{ place, config, folder: drill.logs ?? folder, balancer, journal, random },
+      ...{ database, redis, sabotage, halt },
+    })
+    nodes.push(stack.use(node))
+  }
+  await Promise.all(nodes.map((node) => node.start()))
+  if (!nodes.some((node) => node.isUp)) throw new Error('no node starts')
+
+  const refusals = new Map<string, RefusalCount>()
+  const fleet = stack.use(
+    await startFleet({
+      issuer: balancer.url,
+      seed,
+      onRefusal: (refusal) => noteRefusal(refusal, journal, refusals),
+      onStall: journal.stalled,
+    }),
+  )
+  const watch = stack.use(createWatch({ nodes: () => nodes, store: stores.keys, journal, note }))
+  const redisUrl = redis?.url()
+  const environment = redisUrl ? { KEYTURN_REDIS__URL: redisUrl } : {}
+  const operator = createOperator({
+    ...{ config, environment, sabotage, journal, fleet, watch, halt, hasRedis },
+  })
+  const load = createLoad({
+    issuer: balancer.url,
+    rate: drill.rate,
+    random: createRandom(seed, 'load'),
+    journal,
+    onIssue: (issue) => {
+      watch.issued(issue)
+      fleet.verify(issue)
+    },
+  })
+  stack.defer(load.stop)
+  return { database, redis, balancer, nodes, fleet, watch, operator, load, refusals }
+}
+
+function noteRefusal(
+  refusal: Refusal,
+  journal: Journal,
+  refusals: Map<string, RefusalCount>,
+): void {
+  const { rp, isCovered, why, couldFetch, kid, kind, exp, from, to } = refusal
+  // One whose fetch has failed does not try again before its cool-down is over.
+  const since = couldFetch ? from : from - RP_LAG * 1000
+  const found = journal.excuseFor({ from: since, to }, undefined)
+  const excuse = !couldFetch || found?.cause === STALLED ? found : undefined
+  const key = `${rp} ${why} ${excuse?.cause}`
+  const known = refusals.get(key)
+  refusals.set(key, {
+    ...{ rp, why, isCovered },
+    excuse: excuse?.cause ?? null,
+    count: (known?.count ?? 0) + 1,
+  })
+  if (!isCovered || excuse) return
+  const left = (exp - to / 1000).toFixed(1)
+  journal.violation(
+    'refused token',
+    `${rp} refused a valid ${kind} of ${kid}, ${left} s before its end: ${why}`,
+  )
+}
+
+function temporaryFolder(stack: AsyncDisposableStack): string {
+  const folder = mkdtempSync(join(tmpdir(), 'keyturn-drill-'))
+  const remove = () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+  process.once('exit', remove)
+  stack.defer(() => {
+    process.removeListener('exit', remove)
+    remove()
+  })
+  return folder
+}
