@@ -1,9 +1,8 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { freePort } from '../test/support/server.ts'
 import { requestTokens, tokenRequest } from './browser.ts'
 import { within } from './child.ts'
 import { openConnection } from './connection.ts'
@@ -115,17 +114,6 @@ async function firstToken(port: number): Promise<void> {
     }
   }
   throw new Error(`no token within ${START_LIMIT / 1000} s of the start`)
-}
-
-/** A port nobody listens on. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  // A server that listens on TCP has an AddressInfo; only pipes have a string.
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** Resident set in megabytes (10^6 bytes). */

@@ -15,6 +15,7 @@ import type { Settings } from './schema.ts'
 export function brokenBounds(settings: Settings): readonly Violation[] {
   return [
     ...issuerBound(settings),
+    ...portBound(settings),
     ...keyStoreBound(settings),
     ...redisBound(settings),
     ...sealBound(settings),
@@ -136,6 +137,15 @@ function issuerBound({ environment, issuer }: Settings): readonly Violation[] {
   return [{ path: 'issuer', value: issuer, rule: 'production-issuer', message, fix }]
 }
 
+/** Port 0 is a free one, another for each. */
+function portBound({ http, management }: Settings): readonly Violation[] {
+  if (http.port !== management.port || http.port === 0) return []
+  const path = 'management.port'
+  const message = 'http.port is the same, and two listeners cannot share a port'
+  const fix = `set ${path} or http.port to another port`
+  return [{ path, value: management.port, rule: 'ports', message, fix }]
+}
+
 function keyStoreBound({ keyStore, environment, http }: Settings): readonly Violation[] {
   if (keyStore.type === 'memory' && environment === 'production') {
     const path = 'keyStore.type'
@@ -182,7 +192,9 @@ function sealBound({ seal }: Settings): readonly Violation[] {
   if (seal.protector !== 'environment' || seal.keys !== null) return []
   const path = 'seal.keys'
   const message = 'seal.protector is environment, but no key-encryption key is given'
-  const fix = 'set KEYTURN_SEAL__KEYS, or KEYTURN_SEAL__KEYS_FILE to a file that holds it'
+  const fix =
+    'set KEYTURN_SEAL__KEYS, or KEYTURN_SEAL__KEYS_FILE to a file that holds it; make one with: ' +
+    'openssl rand 32 | basenc --base64url --wrap=0 | tr -d ='
   return [{ path, value: null, rule: 'seal-keys', message, fix }]
 }
 

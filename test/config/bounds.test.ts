@@ -259,6 +259,13 @@ test('Redis is a Cluster or watched by Sentinels, not both', (t) => {
   assert.equal(violations[0]?.fix, 'remove redis.cluster or redis.sentinels')
 })
 
+test('two listeners need two ports, unless they take any', (t) => {
+  const ports = (http: number, management: number) =>
+    violationsOf(t, `http: { port: ${http} }\nmanagement: { port: ${management} }`)
+  assert.deepEqual(broken(ports(9090, 9090)), ['management.port: ports'])
+  assert.deepEqual(ports(0, 0), [])
+})
+
 test('a Redis Cluster has one database', (t) => {
   const cluster = (url: string) => violationsOf(t, `redis: { url: "${url}", cluster: ["a:6379"] }`)
   assert.deepEqual(cluster('rediss://user:secret@default/0'), [])
