@@ -9,6 +9,7 @@ import { createSignIn } from './accounts/sign-in.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { rotationPolicies } from './config/policies.ts'
 import type { Config } from './config/schema.ts'
+import { isEmbedded } from './database-url.ts'
 import { createApp } from './http/app.ts'
 import { createLoadExistingGrant } from './http/consent.ts'
 import { interactionRoutes } from './http/interactions.ts'
@@ -27,7 +28,9 @@ import { createFindAccount, createInteractionPolicy } from './oidc/account.ts'
 import { checkClientAlgorithms } from './oidc/client-algorithms.ts'
 import { createCurrentProvider } from './oidc/current-provider.ts'
 import { observeProvider } from './oidc/events.ts'
+import { issuerPath } from './oidc/origin.ts'
 import { tellOutage, tellOutages } from './oidc/outage.ts'
+import { createOutageLog } from './oidc/outage-log.ts'
 import { providerSettings } from './oidc/settings.ts'
 import { packageVersion } from './package-files.ts'
 import {
@@ -134,13 +137,14 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     const mayServe = () => obstacle() === undefined
     const documents = createPublishedDocuments({ issuer, clock, mayServe, ...rotation })
 
-    const views = createViews({ mountPath: mountPathOf(issuer) })
+    const outageLog = createOutageLog(log, clock)
+    const views = createViews({ mountPath: issuerPath(issuer) })
     const current = createCurrentProvider({
       issuer,
       adapter: tellOutages(artifacts.adapter),
       policies,
       authorize: scheduler.authorize,
-      onBuilt: (provider) => observeProvider(provider, metrics, log),
+      onBuilt: (provider) => observeProvider(provider, { metrics, log, onOutage: outageLog }),
       settings: providerConfiguration(config, stores, { views, log }),
     })
 
@@ -155,12 +159,6 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       log.warn(warning)
     }
     const passwords = createPasswords(config.password.argon2)
-    const administrator = await addFirstAdministrator(config.admin.username, {
-      accounts,
-      passwords,
-      clock,
-    })
-
     const signIn = createSignIn({
       accounts,
       password: passwords,
@@ -227,6 +225,12 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       if (!documents.answer(request, response)) void respond(request, response)
     }, http)
     opened.defer(async () => listener.close(http.shutdownTimeout))
+    // At last: its password is shown once, by a start that succeeds.
+    const administrator = await addFirstAdministrator(config.admin.username, {
+      accounts,
+      passwords,
+      clock,
+    })
 
     return {
       url: listener.url,
@@ -253,7 +257,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
 
 /** Can other nodes, with other configurations, be on the same database? */
 function isShared({ database, http }: Config): boolean {
-  return !database.url.startsWith('sqlite:') || http.workers !== 1
+  return !isEmbedded(database.url) || http.workers !== 1
 }
 
 const OTHER_CLIENTS =
@@ -268,7 +272,7 @@ function providerConfiguration(
 ): Configuration {
   const settings = providerSettings(config)
   const pages = providerPages(pageOptions)
-  const mountPath = mountPathOf(config.issuer)
+  const mountPath = issuerPath(config.issuer)
   const findAccount = createFindAccount(accounts)
   const loadExistingGrant = createLoadExistingGrant(consents)
   return {
@@ -289,11 +293,6 @@ function providerConfiguration(
       deviceFlow: { ...settings.features?.deviceFlow, ...pages.features.deviceFlow },
     },
   }
-}
-
-/** Path of the issuer without a slash at its end: empty, or such as `/op`. */
-function mountPathOf(issuer: string): string {
-  return new URL(issuer).pathname.replace(/\/$/, '')
 }
 
 /** Its host, which people know, and an end that tells processes and restarts apart. */

@@ -99,13 +99,16 @@ export function createAttempts(
     },
 
     async succeed(attempt) {
-      await this.withdraw(attempt)
-      const [[counter, key]] = counters(attempt)
-      await counter.delete(key)
+      const [[pair, pairKey], ...wider] = counters(attempt)
+      await Promise.all([
+        // Not `delete`, which would wait for a Redis Cluster that is not there.
+        pair.set(pairKey, 0, limits.window),
+        ...wider.map(([each, key]) => each.reward(key)),
+      ])
     },
 
     async withdraw(attempt) {
-      for (const [counter, key] of counters(attempt)) await counter.reward(key)
+      await Promise.all(counters(attempt).map(([counter, key]) => counter.reward(key)))
     },
   }
 }

@@ -3,7 +3,7 @@ import type { Account } from '../accounts/account-store.ts'
 import { newAccount } from '../accounts/new-account.ts'
 import { createPasswords } from '../accounts/password.ts'
 import { toRfc3339 } from '../clock.ts'
-import { NotFound, Refused } from '../errors.ts'
+import { NotFound, Refused, StoreUnavailable } from '../errors.ts'
 import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
 import { type Session, withSession } from './session.ts'
 import { table } from './table.ts'
@@ -31,6 +31,7 @@ export function addAccounts(program: Command, context: Context): void {
         session(async (open) => {
           const answer = await work(await findAccount(username, open), open)
           printAnswer(answer, options, open)
+          await answer.afterwards?.()
           await warnWithoutAdministrator(open)
         }),
       )
@@ -70,6 +71,8 @@ interface Answer {
   readonly words: string
   readonly account: Account
   readonly oneTimePassword?: string
+  /** Done once it is printed. */
+  readonly afterwards?: () => Promise<void>
 }
 
 interface AddOptions extends JsonOption {
@@ -127,8 +130,9 @@ async function renewPassword(account: Account, session: Session): Promise<Answer
   })
   const { passwordHash } = fresh
   const changed = await change(account, { passwordHash, mustChangePassword: true }, session)
-  await endSessions(account, session)
-  return { words: 'New password for', account: changed, oneTimePassword }
+  // Shown before anything can fail: the old one is gone.
+  const afterwards = () => endSessions(account, session)
+  return { words: 'New password for', account: changed, oneTimePassword, afterwards }
 }
 
 async function disableAccount(account: Account, session: Session): Promise<Answer> {
@@ -142,8 +146,10 @@ async function enableAccount(account: Account, session: Session): Promise<Answer
 }
 
 async function removeAccount(account: Account, session: Session): Promise<Answer> {
-  await session.stores.accounts.remove(account.id)
+  // Still there if the sessions cannot be ended, so that the command can be given again.
+  await change(account, { isDisabled: true }, session)
   await endSessions(account, session)
+  await session.stores.accounts.remove(account.id)
   return { words: 'Removed and signed out', account }
 }
 
@@ -157,8 +163,15 @@ async function change(
   throw new NotFound(`Account ${account.username} was removed meanwhile.`)
 }
 
-async function endSessions({ id }: Account, { stores }: Session): Promise<void> {
-  await stores.artifacts.forget('accountId', id)
+/** @throws StoreUnavailable, after which the command is to be given again */
+async function endSessions({ id, username }: Account, { stores }: Session): Promise<void> {
+  try {
+    await stores.artifacts.forget('accountId', id)
+  } catch (error) {
+    if (!(error instanceof StoreUnavailable)) throw error
+    const left = `not all sessions and tokens of ${username} were ended: give this command again`
+    throw new StoreUnavailable(`${error.message}; ${left}`, error)
+  }
 }
 
 async function findAccount(username: string, { stores }: Session): Promise<Account> {

@@ -2,7 +2,9 @@ import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { toRfc3339 } from '../clock.ts'
+import { isEmbedded } from '../database-url.ts'
 import { NotFound, Refused } from '../errors.ts'
+import { CLIENT_CACHE } from '../store/client-adapter.ts'
 import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
 import { type Session, withSession } from './session.ts'
 import { table } from './table.ts'
@@ -54,7 +56,7 @@ export function addClients(program: Command, context: Context): void {
     })
   clients
     .command('remove')
-    .description('forget a client; what it was given stops working')
+    .description('forget a client; what it was given stops working (takes some seconds)')
     .argument('<id>')
     .option(...JSON_OPTION)
     .action((id: string, options: JsonOption) => session((open) => removeClient(id, open, options)))
@@ -116,12 +118,21 @@ async function addClient(given: Metadata, session: Session, { json }: JsonOption
   }
 }
 
+/** Seconds for which a request that has begun may still issue tokens. */
+const UNDER_WAY = 1
+
 async function removeClient(id: string, session: Session, { json }: JsonOption): Promise<void> {
   const { source } = await findClient(id, session.stores.clients)
   if (source === 'config' || session.config.clients.some((client) => client.client_id === id)) {
     throw configured(id)
   }
-  await session.stores.clients.remove(id)
+  const { config, stores, clock } = session
+  await stores.clients.remove(id)
+  // What servers that had not heard of it gave it meanwhile.
+  const isHeard = config.redis.url !== null || isEmbedded(config.database.url)
+  const pause = (isHeard ? 0 : CLIENT_CACHE) + UNDER_WAY
+  await clock.sleep(pause, new AbortController().signal)
+  await stores.artifacts.forget('clientId', id)
   if (json) return printJson(session, { client_id: id, removed: true })
   session.print(`Removed client ${id}.`)
 }

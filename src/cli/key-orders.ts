@@ -1,7 +1,6 @@
 import { userInfo } from 'node:os'
 import type { Command } from 'commander'
 import { toRfc3339 } from '../clock.ts'
-import type { Config } from '../config/schema.ts'
 import { KeyturnError } from '../errors.ts'
 import {
   activeKey,
@@ -194,22 +193,26 @@ function outcome(next: KeyState<RingKey> | undefined, states: readonly KeyState<
 }
 
 /** Who signs, who is next, and when a running server knows. */
-function situation(states: readonly KeyState<RingKey>[], { now, config }: Session): string {
+function situation(states: readonly KeyState<RingKey>[], session: Session): string {
+  const { now } = session
   const name = ({ key }: KeyState) => `${key.kid} (generation ${key.generation})`
   const active = activeKey(states)
   const waiting = states.filter((state) => state.phase === 'pre-active')
   return [
     active ? `Signs    ${name(active)}` : 'Signs    no key',
     ...waiting.map((state) => `Next     ${name(state)} from ${instant(state.activatesAt, now)}`),
-    whenNodesFollow(config),
+    whenNodesFollow(session),
   ].join('\n')
 }
 
-function whenNodesFollow({ redis, rotation }: Config): string {
-  const latest = span(rotation.refreshInterval)
-  return redis.url === null
-    ? `Running nodes follow within ${latest}.`
-    : `Running nodes follow at once; those that Redis does not reach, within ${latest}.`
+/** What was written has been announced by now, or not. */
+function whenNodesFollow({ config, stores: { redis } }: Session): string {
+  const latest = span(config.rotation.refreshInterval)
+  if (!redis) return `Running nodes follow within ${latest}.`
+  const { isReachable, detail } = redis.status
+  return isReachable
+    ? `Running nodes follow at once; those that Redis does not reach, within ${latest}.`
+    : `${detail}. Running nodes follow within ${latest}.`
 }
 
 /** The keys that an order revokes and that were not revoked before. */

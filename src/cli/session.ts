@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import { rotationPolicies } from '../config/policies.ts'
 import type { Config } from '../config/schema.ts'
+import { isEmbedded, shownUrl } from '../database-url.ts'
 import { NotFound } from '../errors.ts'
 import { createDatabaseClock } from '../keys/database-clock.ts'
 import type { RotationPolicies } from '../keys/policy.ts'
@@ -52,7 +53,7 @@ export async function withSession<T>(
 export async function assertDatabase({ database }: Config): Promise<void> {
   const place = await placeWithoutDatabase(database)
   if (place === undefined) return
-  if (!database.url.startsWith('sqlite:')) {
+  if (!isEmbedded(database.url)) {
     throw new NotFound(
       `The database ${place} (database.url) has no tables of Keyturn. The first start of the server ` +
         'makes them, or keyturn db migrate. If it should have them: is database.url the right one?',
@@ -66,9 +67,8 @@ export async function assertDatabase({ database }: Config): Promise<void> {
 
 /** Where there should be a database and is none: no file, or a server without Keyturn's tables. */
 async function placeWithoutDatabase(settings: Config['database']): Promise<string | undefined> {
-  const { engineOf, shownUrl } = await import('../store/server-url.ts')
   const { openDatabase, sqlitePath } = await import('../store/database.ts')
-  if (engineOf(settings.url) === 'better-sqlite3') {
+  if (isEmbedded(settings.url)) {
     const path = sqlitePath(settings.url)
     return existsSync(path) ? undefined : path
   }

@@ -1,3 +1,4 @@
+import { isEmbedded } from '../database-url.ts'
 import { PUBLISHED_KEYS_WARN, SIGNATURE_ALGORITHMS } from '../keys/policy.ts'
 import { formatDuration } from './duration.ts'
 import { rotationPolicies } from './policies.ts'
@@ -37,7 +38,7 @@ function forgottenKeys({ keyStore }: Settings): readonly string[] {
 
 /** A database server is there for several nodes, which must be able to open each other's keys. */
 function ownKeys({ database, keyStore, seal }: Settings): readonly string[] {
-  if (database.url.startsWith('sqlite:')) return []
+  if (isEmbedded(database.url)) return []
   return [
     ...(seal.protector === 'file'
       ? [

@@ -1,7 +1,7 @@
 import { decodeProtectedHeader } from 'jose'
 import Koa, { type Middleware } from 'koa'
 import mount from 'koa-mount'
-import { pinOrigin } from '../oidc/origin.ts'
+import { issuerPath, pinOrigin } from '../oidc/origin.ts'
 import { errorPages, type Log } from './pages.ts'
 import { providerHeaders, staticFiles, type Views } from './views.ts'
 
@@ -20,7 +20,10 @@ export interface AppOptions {
   readonly log: Log
 }
 
-/** The public listener: an ordered list of middleware. JWKS and discovery answer before it. */
+/**
+ * The public listener: an ordered list of middleware. JWKS and discovery answer before it. What every
+ * request passes is not async where it need not be: each promise costs a request some microseconds.
+ */
 export function createApp(options: AppOptions): Koa {
   const { issuer, trustedProxies, views, log } = options
   const app = pinOrigin(new Koa(), issuer)
@@ -29,8 +32,7 @@ export function createApp(options: AppOptions): Koa {
   app.maxIpsCount = trustedProxies
   app.on('error', (error) => log.error({ err: error }, 'an answer could not be sent'))
 
-  const path = new URL(issuer).pathname
-  app.use(sayWhenToRetry())
+  const path = issuerPath(issuer) || '/'
   app.use(errorPages({ views, log }))
   app.use(refuseWhileUnfit(options.obstacle))
   app.use(knowHintedKey(options.lookFor))
@@ -60,23 +62,12 @@ function home(views: Views): Middleware {
   }
 }
 
-/** Whatever is unavailable here - the keys of this node, a store - is so for a while, not for good. */
-function sayWhenToRetry(): Middleware {
-  return async (ctx, next) => {
-    await next()
-    if (ctx.status === 503) ctx.set('Retry-After', RETRY_AFTER)
-  }
-}
-
-/** Seconds. */
-const RETRY_AFTER = '5'
-
 /**
  * A node that has not loaded the ring for `maxRingAge` may lack keys that others sign with: it
  * steps aside until it has, and a load balancer sends the request elsewhere.
  */
 function refuseWhileUnfit(obstacle: () => string | undefined): Middleware {
-  return async (ctx, next) => {
+  return (ctx, next) => {
     if (obstacle() === undefined) return next()
     ctx.status = 503
     ctx.body = {
@@ -91,11 +82,11 @@ function refuseWhileUnfit(obstacle: () => string | undefined): Middleware {
  * this one has not loaded (OIDC Core 1.0, section 10.1.1, asks RPs to look again; so do we).
  */
 function knowHintedKey(lookFor: (kid: string) => Promise<void>): Middleware {
-  return async (ctx, next) => {
+  return (ctx, next) => {
+    if (!ctx.querystring.includes('id_token_hint')) return next()
     const { id_token_hint: hint } = ctx.query
     const kid = typeof hint === 'string' ? kidOf(hint) : undefined
-    if (kid !== undefined) await lookFor(kid)
-    return next()
+    return kid === undefined ? next() : lookFor(kid).then(next)
   }
 }
 

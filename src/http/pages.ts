@@ -50,6 +50,9 @@ const BY_STATUS: Readonly<Record<number, Words>> = {
   415: { title: 'This is not a form', message: 'Only ordinary forms are accepted here.' },
 }
 
+/** Seconds, for the header field, where this node or a store is out for a while. */
+export const RETRY_AFTER = '5'
+
 /** What programs are told, where the status says more than whose fault it is. */
 const CODES: Readonly<Record<number, string>> = { 503: 'temporarily_unavailable' }
 
@@ -167,8 +170,13 @@ export function errorPages({ views, log }: PageOptions): Middleware {
       const status = statusOf(error)
       if (status < 500) return showError(ctx, { status })
       const errorId = createErrorId()
-      log.error({ err: error, errorId, method: ctx.method, path: ctx.path }, 'request failed')
+      // A stack of every request would fill the disk while a store is away.
+      const reason = error instanceof StoreUnavailable ? { reason: error.message } : { err: error }
+      log.error({ ...reason, errorId, method: ctx.method, path: ctx.path }, 'request failed')
       showError(ctx, { status, errorId })
+    } finally {
+      // What is unavailable here - the keys of this node, a store - is so for a while, not for good.
+      if (ctx.status === 503) ctx.set('Retry-After', RETRY_AFTER)
     }
   }
 
@@ -208,7 +216,8 @@ function logProviderError(
 ): void {
   const where = { errorId, route: ctx.oidc.route, client: ctx.oidc.client?.clientId }
   if (isOurs) {
-    log.error({ ...where, err: error }, 'oidc request failed')
+    const reason = error instanceof Outage ? { reason: error.cause.message } : { err: error }
+    log.error({ ...where, ...reason }, 'oidc request failed')
     return
   }
   const detail = 'error_detail' in error ? error.error_detail : undefined

@@ -3,6 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import fresh from 'fresh'
 import type { JWK } from 'jose'
 import type { Clock } from '../clock.ts'
+import { issuerPath } from '../oidc/origin.ts'
+import { RETRY_AFTER } from './pages.ts'
 
 /**
  * The JWKS and the discovery documents, from bytes that are prepared once per ring view. They
@@ -40,7 +42,7 @@ interface Document {
 
 export function createPublishedDocuments(options: PublishedOptions): PublishedDocuments {
   const { clock, jwksMaxAge, staleWhileRevalidate, staleIfError, discoveryMaxAge } = options
-  const path = new URL(options.issuer).pathname.replace(/\/$/, '').toLowerCase()
+  const path = issuerPath(options.issuer).toLowerCase()
   const stale = `stale-while-revalidate=${staleWhileRevalidate}, stale-if-error=${staleIfError}`
   const documents = new Map<string, Document>()
   let jwksBytes = 0
@@ -105,7 +107,7 @@ function respond(
     return
   }
   if (!mayServe) {
-    response.writeHead(503, { 'retry-after': '5', 'cache-control': 'no-store' }).end()
+    response.writeHead(503, { 'retry-after': RETRY_AFTER, 'cache-control': 'no-store' }).end()
     return
   }
   const headers = {

@@ -128,13 +128,13 @@ export function setPageHeaders(ctx: Pick<PageContext, 'set'>, leadsTo?: string):
  * all this.
  */
 export function providerHeaders(): Middleware {
-  return async (ctx, next) => {
+  return (ctx, next) => {
     ctx.set({
       'Content-Security-Policy': "default-src 'none'; script-src; base-uri 'none'",
       'X-Content-Type-Options': 'nosniff',
       'Referrer-Policy': 'strict-origin-when-cross-origin',
     })
-    await next()
+    return next()
   }
 }
 

@@ -80,7 +80,8 @@ async function parseKeks(text: string, source: string): Promise<readonly Kek[]> 
     return await Promise.all(keys.map(toKek))
   } catch (cause) {
     throw new KekUnreadable(
-      `The ${source} is not a JWK Set of 256-bit symmetric keys. Restore it from a backup.`,
+      `The ${source} is neither a JWK Set of 256-bit symmetric keys nor, in a setting, such keys in ` +
+        'base64url with commas between. If it was good before, restore it from a backup.',
       cause,
     )
   }

@@ -4,7 +4,7 @@ import { type DispatchFunc, inject } from 'light-my-request'
 import type { Provider } from 'oidc-provider'
 import type { RingView } from '../keys/jwks.ts'
 import { type CookieKeys, createCookieKeys } from './cookie-keys.ts'
-import { pinOrigin } from './origin.ts'
+import { issuerPath, pinOrigin } from './origin.ts'
 import { buildProvider, type ProviderOptions } from './provider.ts'
 
 /**
@@ -27,7 +27,7 @@ export interface CurrentProvider {
 export function createCurrentProvider(
   options: ProviderOptions & { readonly onBuilt?: (provider: Provider) => void },
 ): CurrentProvider {
-  const mountPath = new URL(options.issuer).pathname
+  const path = issuerPath(options.issuer)
   let current: { provider: Provider; cookieKeys: CookieKeys; handle: Middleware } | undefined
 
   const inUse = () => {
@@ -39,7 +39,7 @@ export function createCurrentProvider(
       const cookieKeys = createCookieKeys(view)
       const provider = buildProvider(view, cookieKeys, options)
       options.onBuilt?.(provider)
-      current = { provider, cookieKeys, handle: mount(mountPath, provider) }
+      current = { provider, cookieKeys, handle: mount(path || '/', provider) }
     },
     get provider() {
       return inUse().provider
@@ -55,7 +55,7 @@ export function createCurrentProvider(
       app.use(inUse().handle)
       // koa's callback takes HTTP/2 requests as well, which its type says and the other does not.
       const answer = await inject(app.callback() as DispatchFunc, {
-        url: `${mountPath === '/' ? '' : mountPath}/.well-known/openid-configuration`,
+        url: `${path}/.well-known/openid-configuration`,
       })
       if (answer.statusCode !== 200) {
         throw new TypeError(`discovery answered ${answer.statusCode}: ${answer.body}`)

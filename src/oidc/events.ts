@@ -3,8 +3,17 @@ import type { Logger } from 'pino'
 import type { Metrics } from '../metrics.ts'
 import { Outage } from './outage.ts'
 
+export interface ObserveOptions {
+  readonly metrics: Metrics
+  readonly log: Logger
+  readonly onOutage: (request: object, outage: Outage) => void
+}
+
 /** Counts and logs what a provider instance does; never a token, a code or a cookie. */
-export function observeProvider(provider: Provider, metrics: Metrics, log: Logger): void {
+export function observeProvider(
+  provider: Provider,
+  { metrics, log, onOutage }: ObserveOptions,
+): void {
   const issued = (kind: string) => () => metrics.tokens.inc({ kind })
   provider.on('access_token.issued', issued('access_token_jwt'))
   provider.on('access_token.saved', issued('access_token_opaque'))
@@ -15,6 +24,7 @@ export function observeProvider(provider: Provider, metrics: Metrics, log: Logge
 
   const failed = (ctx: KoaContextWithOIDC, error: Error) => {
     metrics.serverErrors.inc()
+    if (error instanceof Outage) return onOutage(where(ctx), error)
     log.error({ ...where(ctx), err: error }, 'a request failed by a fault of this server')
   }
   const refused = (ctx: KoaContextWithOIDC, error: Error & { error?: string }) => {

@@ -14,3 +14,8 @@ export function pinOrigin(app: Koa, issuer: string): Koa {
   })
   return app
 }
+
+/** Path of the issuer without a slash at its end: empty, or such as `/op`. */
+export function issuerPath(issuer: string): string {
+  return new URL(issuer).pathname.replace(/\/$/, '')
+}

@@ -64,11 +64,14 @@ const clientBasedCORS: NonNullable<Configuration['clientBasedCORS']> = (ctx, ori
 
 /** Confidential clients are resource servers and may ask about any token, public ones about theirs. */
 async function mayIntrospect(
-  _ctx: KoaContextWithOIDC,
+  { oidc: { provider } }: KoaContextWithOIDC,
   client: { clientId: string; clientAuthMethod?: string | undefined },
   token: { clientId?: string | undefined },
 ): Promise<boolean> {
-  return client.clientAuthMethod !== 'none' || token.clientId === client.clientId
+  if (token.clientId === client.clientId) return true
+  if (client.clientAuthMethod === 'none') return false
+  // The client of a token may have been removed, which oidc-provider does not expect.
+  return token.clientId === undefined || (await provider.Client.find(token.clientId)) !== undefined
 }
 
 /** A client revokes its own tokens. RFC 7009, section 2.1: to a public client, others do not exist. */

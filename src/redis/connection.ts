@@ -27,6 +27,10 @@ export interface RedisConnection {
    * @throws StoreUnavailable
    */
   run<T>(what: string, send: () => Promise<T>): Promise<T>
+  /** For who calls past `run`: Redis answered that it will not. */
+  refused(error: unknown): void
+  /** Runs a job when this turn of the event loop is over, just before what was sent in it goes out. */
+  atEndOfTurn(job: () => void): void
   /** A connection that hears messages, to any node of a Cluster: all of them hear all messages. */
   openListener(): Redis
   close(): void
@@ -41,7 +45,6 @@ const PASSING = ['LOADING', 'READONLY', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN',
 const HINTS: Readonly<Record<string, string>> = {
   NOAUTH: 'it asks for a password; put it into redis.url',
   WRONGPASS: 'it refuses the user or password of redis.url',
-  NOPERM: 'the user of redis.url may not do this; check its ACL',
   OOM: 'it is full; give it more memory (maxmemory)',
   MISCONF: 'it cannot write to its disk and refuses writes',
 }
@@ -57,22 +60,28 @@ export function openRedis(settings: RedisSettings, clock: Clock): RedisConnectio
   let isClosed = false
   /** Did a call wait in vain since the connection was last there? Then the next need not wait too. */
   let isLasting = false
+  /** Since when there is no connection, by a clock that cannot be set. */
+  let lostAt: number | undefined
   /** Is it connected to another database than the one that redis.url names? */
   let isMisplaced = false
 
   client.on('ready', () => {
     if (isMisplaced) return
     isLasting = false
+    lostAt = undefined
     outage.end()
     for (const wake of [...waiting]) wake()
   })
   client.on('close', () => {
     isMisplaced = false
-    if (!isClosed) outage.begin()
+    if (isClosed) return
+    lostAt ??= clock.elapsed()
+    outage.begin()
   })
   client.on('error', (error) => {
     // ioredis would go on in database 0.
     if (/DB index is out of range/.test(error.message)) isMisplaced = true
+    lostAt ??= clock.elapsed()
     outage.begin(explain(error))
   })
   // ioredis gives up where a Sentinel or a name server answered nonsense; Keyturn does not.
@@ -87,6 +96,7 @@ export function openRedis(settings: RedisSettings, clock: Clock): RedisConnectio
   }
 
   let isGathering = false
+  let atLast: (() => void)[] = []
   /**
    * What is sent in one turn of the event loop goes out in one write. ioredis's own
    * `enableAutoPipelining` costs twice the processor time, lets a batch wait for the one before, and
@@ -99,9 +109,22 @@ export function openRedis(settings: RedisSettings, clock: Clock): RedisConnectio
     const streams = nodes.map((node) => node.stream)
     for (const stream of streams) stream?.cork()
     setImmediate(() => {
-      isGathering = false
-      for (const stream of streams) stream?.uncork()
+      const jobs = atLast
+      atLast = []
+      try {
+        for (const job of jobs) job()
+      } finally {
+        isGathering = false
+        for (const stream of streams) stream?.uncork()
+      }
     })
+  }
+
+  // What anybody sends through `client`, libraries too. Only that of a Cluster takes a node.
+  const sendCommand: Cluster['sendCommand'] = client.sendCommand.bind(client)
+  client.sendCommand = (...command: Parameters<typeof sendCommand>) => {
+    gather()
+    return sendCommand(...command)
   }
 
   function run<T>(what: string, send: () => Promise<T>): Promise<T> {
@@ -139,18 +162,18 @@ export function openRedis(settings: RedisSettings, clock: Clock): RedisConnectio
         retry = setTimeout(attempt, pause)
         return
       }
-      outage.begin(explain(error))
+      outage.refuse(explain(error))
       fail()
     }
     const attempt = () => {
       waiting.delete(attempt)
       if (isMisplaced) return fail()
       if (client.status === 'ready') {
-        gather()
         send().then(succeed, tryAgain)
         return
       }
-      if (isClosed || isLasting || outage.age() > settings.timeout) {
+      const isLong = lostAt !== undefined && clock.elapsed() - lostAt > settings.timeout
+      if (isClosed || isLasting || isLong) {
         fail()
         return
       }
@@ -166,6 +189,11 @@ export function openRedis(settings: RedisSettings, clock: Clock): RedisConnectio
     prefix,
     status: outage,
     run,
+    refused: (error) => outage.refuse(explain(error)),
+    atEndOfTurn: (job) => {
+      atLast.push(job)
+      gather()
+    },
     openListener: () => {
       const listener = { ...options, autoResubscribe: false, lazyConnect: true }
       if (client instanceof Redis) return client.duplicate(listener)
@@ -275,5 +303,10 @@ function explain(error: unknown): string {
   if (/DB index is out of range/.test(error.message)) {
     return 'it has no database of the number that redis.url names'
   }
+  if (error.message.startsWith('All sentinels are unreachable')) {
+    return 'none of the Sentinels answers, or none knows the master'
+  }
+  // Redis names the command or the kind of key, and never an argument.
+  if (word === 'NOPERM') return `the ACL of the user of redis.url forbids it: ${error.message}`
   return HINTS[word] ?? error.message
 }

@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import type { Redis } from 'ioredis'
+import { type Redis, ReplyError } from 'ioredis'
 import type { Messages, Topic } from '../messages.ts'
 import type { RedisConnection } from './connection.ts'
 
 /** Milliseconds before another connection is tried, in a Cluster on another node. */
 const RETRY_PAUSE = 500
+
+/** Milliseconds until it is asked once more whether this user may listen. */
+const FORBIDDEN_PAUSE = 5000
 
 /** Milliseconds between signs of life: one that went away without a word is noticed and replaced. */
 const PING_INTERVAL = 5000
@@ -49,8 +52,13 @@ export function createRedisMessages(redis: RedisConnection): Messages {
     try {
       await connection.subscribe(...channels)
       for (const channel of channels) tell(channel)
-    } catch {
-      connection.disconnect(true)
+    } catch (error) {
+      if (!(error instanceof ReplyError)) return connection.disconnect(true)
+      // What is forbidden stays so until somebody changes it.
+      redis.refused(error)
+      setTimeout(() => {
+        if (connection.status === 'ready') void subscribe(connection)
+      }, FORBIDDEN_PAUSE).unref()
     }
   }
 

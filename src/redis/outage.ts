@@ -15,10 +15,14 @@ export interface OutageWatch extends RedisStatus {
    * @param reason where it is known; what was known before stays otherwise
    */
   begin(reason?: string): void
+  /** It answered that it will not: other commands may work, as reading does where it is full. */
+  refuse(reason: string): void
+  /** Something worked. After a refusal that says little before REFUSAL_MEMORY is over. */
   end(): void
-  /** Seconds since the beginning; 0 where there is no outage. */
-  age(): number
 }
+
+/** Seconds without another refusal, after which what works counts: it is not told at each command. */
+export const REFUSAL_MEMORY = 10
 
 /** Remembers since when Redis does not do what it should, and why. */
 export function createOutageWatch({
@@ -29,13 +33,32 @@ export function createOutageWatch({
   readonly clock: Pick<Clock, 'now' | 'elapsed'>
 }): OutageWatch {
   const listeners: ((status: RedisStatus) => void)[] = []
-  let outage: { since: number; began: number; reason: string } | undefined
+  /** `isRefusal`: the connection is there. */
+  let outage: { since: number; reason: string; isRefusal: boolean } | undefined
+  let refusedAt = -Infinity
+  const wasRefused = () => clock.elapsed() - refusedAt < REFUSAL_MEMORY
+
+  /** Where nobody sends commands any more, none succeeds either. */
+  function forgive(): void {
+    if (outage?.isRefusal && !wasRefused()) watch.end()
+  }
+  function start(reason: string | undefined, isRefusal: boolean): void {
+    if (outage) {
+      outage.reason = reason ?? outage.reason
+      outage.isRefusal = isRefusal
+      return
+    }
+    outage = { since: clock.now(), reason: reason ?? 'it does not answer', isRefusal }
+    for (const listener of listeners) listener(watch)
+  }
 
   const watch: OutageWatch = {
     get isReachable() {
+      forgive()
       return outage === undefined
     },
     get detail() {
+      forgive()
       if (!outage) return `${where} answers`
       return `${where} has not been usable since ${toRfc3339(outage.since)}: ${outage.reason}`
     },
@@ -43,20 +66,19 @@ export function createOutageWatch({
       listeners.push(listener)
     },
     begin: (reason) => {
-      if (outage) {
-        outage.reason = reason ?? outage.reason
-        return
-      }
-      const began = clock.elapsed()
-      outage = { since: clock.now(), began, reason: reason ?? 'it does not answer' }
-      for (const listener of listeners) listener(watch)
+      // What another connection was refused says little about the next one.
+      refusedAt = -Infinity
+      start(reason, false)
+    },
+    refuse: (reason) => {
+      refusedAt = clock.elapsed()
+      start(reason, true)
     },
     end: () => {
-      if (!outage) return
+      if (!outage || wasRefused()) return
       outage = undefined
       for (const listener of listeners) listener(watch)
     },
-    age: () => (outage ? clock.elapsed() - outage.began : 0),
   }
   return watch
 }

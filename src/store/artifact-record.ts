@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
+import { type AdapterPayload, errors } from 'oidc-provider'
 
 /** What oidc-provider saves, as a database keeps it; the stores differ only in how they do. */
 
@@ -34,9 +34,6 @@ export const REPLAY = 'ReplayDetection'
  * where it is gone, what is saved for the grant a moment later is worth nothing.
  */
 export const GRANT = 'Grant'
-
-/** Most clients a node keeps in memory. */
-export const KNOWN_CLIENTS = 1000
 
 /** Records stay this many seconds past their end, so that "expired" can be told from "unknown". */
 export const GRACE = 60
@@ -89,20 +86,4 @@ export function toPayload(
 export function usedMeanwhile(model: string): Error {
   const text = 'it was used by another request at the same time'
   return model === REPLAY ? new errors.InvalidRequest(text) : new errors.InvalidGrant(text)
-}
-
-/** Clients are registered through `clients.ts`; oidc-provider only looks them up, with each request. */
-export function clientAdapter(find: Adapter['find']): Adapter {
-  const readOnly = async () => {
-    throw new TypeError('clients are not registered through oidc-provider')
-  }
-  return {
-    find,
-    findByUid: async () => undefined,
-    findByUserCode: async () => undefined,
-    upsert: readOnly,
-    consume: readOnly,
-    destroy: readOnly,
-    revokeByGrantId: readOnly,
-  }
 }

@@ -18,7 +18,7 @@ export interface ArtifactStore {
   forget(owner: 'accountId' | 'clientId', id: string): Promise<void>
   /**
    * A client was added, changed or removed: the next look-up asks the database. Where nobody says
-   * so, a node knows it within CLIENT_CACHE seconds (`sql-artifacts.ts`).
+   * so, a node knows it within CLIENT_CACHE seconds (`client-adapter.ts`).
    */
   forgetClients(): void
   close(): Promise<void>

@@ -6,8 +6,8 @@ export type ArtifactKey = Pick<ArtifactRecord, 'model' | 'id'>
 export type FoundArtifact = Pick<ArtifactRecord, 'model' | 'id' | 'payload' | 'consumedAt'>
 
 /**
- * The table `artifact` of a server, as the statements of one engine: each method is one statement,
- * or says why not. They reject with errors of the driver.
+ * The table `artifact` of a server, as the statements of one engine: each method is one statement
+ * where the engine allows it. They reject with errors of the driver.
  */
 export interface ArtifactTable {
   /** Most records that go into one statement, of so many that wait. */
@@ -29,8 +29,12 @@ export interface ArtifactTable {
   destroy(key: ArtifactKey): Promise<void>
   /** All with these grants. */
   revoke(grantIds: readonly string[]): Promise<void>
-  /** @param pattern of LIKE, with ! to escape */
-  forget(pattern: string): Promise<void>
+  /**
+   * Deletes what has a pattern of LIKE, with ! to escape, from the FORGET_BATCH records (`forget.ts`)
+   * that follow a key.
+   * @returns the last of them; undefined where no more follow
+   */
+  forget(pattern: string, after: ArtifactKey): Promise<ArtifactKey | undefined>
   /** Deletes at most `limit` that expired before an instant. @returns how many */
   sweep(before: number, limit: number): Promise<number>
   /** JSON text of a client. */

@@ -25,7 +25,11 @@ export interface ClientStore {
   find(id: string): Promise<Client | undefined>
   /** Inserts a client. @returns false where the client_id is taken */
   add(metadata: ClientMetadata): Promise<boolean>
-  /** With all that it was given and allowed. @returns false where there is none */
+  /**
+   * With all that it was given and allowed until now. Servers that know it may go on for a while
+   * (`ArtifactStore.forgetClients`).
+   * @returns false where there is none
+   */
   remove(id: string): Promise<boolean>
   /** Makes the clients that came from the configuration be exactly these. */
   replaceConfigured(clients: readonly ClientMetadata[]): Promise<void>

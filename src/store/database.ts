@@ -1,11 +1,11 @@
 import { mkdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { DataSource, type DataSourceOptions } from 'typeorm'
+import { engineOf, type ServerSettings, shareConnections, shownUrl } from '../database-url.ts'
 import { attempt, BUSY_TIMEOUT } from './failures.ts'
 import { Initial0001 } from './migrations/0001-initial.ts'
 import { Nodes0002 } from './migrations/0002-nodes.ts'
 import { schemasFor } from './schema.ts'
-import { engineOf, type ServerSettings, shareConnections, shownUrl } from './server-url.ts'
 
 export const migrations = [Initial0001, Nodes0002]
 

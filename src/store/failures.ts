@@ -90,17 +90,50 @@ export function isDuplicate(error: unknown): boolean {
   return codeOf(error).code === 'ER_DUP_ENTRY'
 }
 
+/** Did the connection break while the database worked? It may have done what was asked, or not. */
+function isBroken(error: unknown): boolean {
+  const { code = '' } = codeOf(error)
+  return BROKEN.some((prefix) => code.startsWith(prefix))
+}
+
+const BROKEN = [
+  ...['ECONNRESET', 'EPIPE'],
+  ...['57P01', '57P02', '08'],
+  ...['PROTOCOL_CONNECTION_LOST', 'ER_CONNECTION_KILLED', 'ER_SERVER_SHUTDOWN'],
+]
+
+/** How often something is tried again whose connection broke: the next one may have broken too. */
+const BROKEN_RETRIES = 3
+
 /**
- * Runs `work`, again while others are in its way, so doing it twice must end as doing it once; an error of a
+ * Runs `work`, again while others are in its way, of which nothing was done then; an error of a
  * driver becomes StoreUnavailable with what was attempted and a hint.
  */
-export async function attempt<T>(what: string, work: () => Promise<T>): Promise<T> {
-  for (let left = BUSY_RETRIES; ; left--) {
+export function attempt<T>(what: string, work: () => Promise<T>): Promise<T> {
+  return attemptFor({ busy: BUSY_RETRIES, broken: 0 }, what, work)
+}
+
+/**
+ * The same for what ends as done once when it is done twice: again where its connection broke, too,
+ * so that a connection which breaks costs a request some time and not its answer.
+ */
+export function attemptTwice<T>(what: string, work: () => Promise<T>): Promise<T> {
+  return attemptFor({ busy: BUSY_RETRIES, broken: BROKEN_RETRIES }, what, work)
+}
+
+async function attemptFor<T>(
+  retries: { readonly busy: number; readonly broken: number },
+  what: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  let { busy, broken } = retries
+  for (;;) {
     try {
       return await work()
     } catch (error) {
       if (error instanceof KeyturnError) throw error
-      if (!isBusy(error) || left === 0) throw storeUnavailable(what, error)
+      const mayRetry = isBusy(error) ? busy-- > 0 : isBroken(error) && broken-- > 0
+      if (!mayRetry) throw storeUnavailable(what, error)
       await delay(BUSY_PAUSE)
     }
   }

@@ -15,8 +15,8 @@ const POSTGRES_LOCK = 0x6b657974
  * Brings the schema up to date. Any number of processes may try at once, each migration is applied
  * once, and one that is killed half-way leaves nothing that the next one cannot go on from:
  *
- * - SQLite, CockroachDB: each migration is a transaction; one process wins, the others try again
- *   and find it done.
+ * - SQLite: all in one transaction; CockroachDB: each migration is one. One process wins, the others
+ *   try again and find it done.
  * - PostgreSQL: all in one transaction, which holds a lock; the others wait for it.
  * - MariaDB, MySQL: they commit each statement that changes the schema at once, so migrations are
  *   made of steps that can be done again, under a lock that ends with its connection.
@@ -46,6 +46,8 @@ async function migrateOnce(dataSource: DataSource): Promise<readonly string[]> {
         return await migratePostgres(runner)
       case 'mysql':
         return await migrateMysql(runner)
+      case 'better-sqlite3':
+        return await applyPending(runner, 'all')
       default:
         return await applyPending(runner, 'each')
     }
@@ -87,6 +89,7 @@ async function migrateMysql(runner: QueryRunner): Promise<readonly string[]> {
     connection.destroy()
   }
 }
+
 async function applyPending(
   runner: QueryRunner,
   transaction: MigrationExecutor['transaction'],

@@ -1,13 +1,18 @@
 import type { ResultSetHeader, RowDataPacket } from 'mysql2'
-import type { ArtifactTable } from './artifact-table.ts'
+import type { ServerSettings } from '../database-url.ts'
+import type { ArtifactKey, ArtifactTable } from './artifact-table.ts'
 import { isDuplicate } from './failures.ts'
+import { FORGET_BATCH } from './forget.ts'
 import { createMysqlPool, mysqlOptions } from './mysql-pool.ts'
-import type { ServerSettings } from './server-url.ts'
 
 /** Most records in one statement. */
 const BATCH = 64
 
 const COLUMNS = '(model, id, payload, grant_id, uid, user_code, consumed_at, expires_at)'
+
+// Comparisons of (model, id), spelled so that they are read from the index.
+const AFTER = '(model > ? OR (model = ? AND id > ?))'
+const UP_TO = '(model < ? OR (model = ? AND id <= ?))'
 
 /**
  * The table `artifact` in MariaDB and MySQL. How durable a commit is cannot be chosen for a session:
@@ -88,8 +93,19 @@ export function openMysqlArtifacts(settings: ServerSettings): ArtifactTable {
       const marks = repeat('?', grantIds.length)
       await write(`DELETE FROM artifact WHERE grant_id IN (${marks})`, [...grantIds])
     },
-    forget: async (pattern) => {
-      await write("DELETE FROM artifact WHERE payload LIKE ? ESCAPE '!'", [pattern])
+    forget: async (pattern, { model, id }) => {
+      const [last] = await read<ArtifactKey>(
+        `SELECT model, id FROM artifact WHERE ${AFTER}
+         ORDER BY model, id LIMIT 1 OFFSET ${FORGET_BATCH - 1}`,
+        [model, model, id],
+      )
+      const upTo = last ? [last.model, last.model, last.id] : []
+      await write(
+        `DELETE FROM artifact WHERE ${AFTER} ${last ? `AND ${UP_TO}` : ''}
+           AND payload LIKE ? ESCAPE '!'`,
+        [model, model, id, ...upTo, pattern],
+      )
+      return last
     },
     // In one order, so that two nodes that sweep wait for each other and do not deadlock.
     sweep: (before, limit) =>

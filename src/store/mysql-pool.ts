@@ -1,6 +1,6 @@
 import { createPool, type Pool, type PoolOptions } from 'mysql2'
+import type { ServerSettings } from '../database-url.ts'
 import { limitSilence } from './impatience.ts'
-import type { ServerSettings } from './server-url.ts'
 
 /** Milliseconds until an idle connection is probed, so that firewalls do not forget it. */
 const KEEP_ALIVE = 10_000

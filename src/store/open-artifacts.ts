@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
+import { engineOf, type ServerSettings, shareConnections } from '../database-url.ts'
 import type { RedisConnection } from '../redis/connection.ts'
 import type { ArtifactStore } from './artifact-store.ts'
-import { engineOf, type ServerSettings, shareConnections } from './server-url.ts'
 
 export interface ArtifactSettings {
   readonly database: ServerSettings

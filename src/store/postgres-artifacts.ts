@@ -1,7 +1,8 @@
+import { engineOf, type ServerSettings } from '../database-url.ts'
 import { GRANT } from './artifact-record.ts'
-import type { ArtifactTable } from './artifact-table.ts'
+import type { ArtifactKey, ArtifactTable } from './artifact-table.ts'
+import { FORGET_BATCH } from './forget.ts'
 import { PostgresPool, postgresOptions } from './postgres-pool.ts'
-import { engineOf, type ServerSettings } from './server-url.ts'
 
 /** Most records in one statement: a request waits for all of those it goes with. */
 const BATCH = 200
@@ -53,7 +54,13 @@ const SQL = {
   destroy: 'DELETE FROM artifact WHERE model = $1 AND id = $2',
   destroyGrant: `DELETE FROM artifact WHERE model = $1 AND id = $2 AND ${DURABLY}`,
   revoke: `DELETE FROM artifact WHERE grant_id = ANY ($1::text[]) AND ${DURABLY}`,
-  forget: `DELETE FROM artifact WHERE payload LIKE $1 ESCAPE '!' AND ${DURABLY}`,
+  forget: `WITH batch AS MATERIALIZED (
+      SELECT model, id FROM artifact WHERE (model, id) > ($2, $3)
+      ORDER BY model, id LIMIT ${FORGET_BATCH}),
+    gone AS (
+      DELETE FROM artifact WHERE (model, id) IN (SELECT model, id FROM batch)
+        AND payload LIKE $1 ESCAPE '!' AND ${DURABLY})
+    SELECT model, id FROM batch ORDER BY model DESC, id DESC LIMIT 1`,
   // What another node sweeps, and what a request is changing, is left to the next time.
   sweep: `DELETE FROM artifact WHERE (model, id) IN
     (SELECT model, id FROM artifact WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)`,
@@ -109,9 +116,8 @@ export function openPostgresArtifacts(settings: ServerSettings): ArtifactTable {
     revoke: async (grantIds) => {
       await run('revoke', [grantIds])
     },
-    forget: async (pattern) => {
-      await run('forget', [pattern])
-    },
+    forget: async (pattern, { model, id }) =>
+      (await run<ArtifactKey>('forget', [pattern, model, id])).rows[0],
     sweep: async (before, limit) => (await run('sweep', [before, limit])).rowCount ?? 0,
     client: async (id) => (await run<{ metadata: string }>('client', [id])).rows[0]?.metadata,
     close: () => pool.end(),

@@ -1,6 +1,6 @@
 import pg from 'pg'
+import type { ServerSettings } from '../database-url.ts'
 import { limitSilence } from './impatience.ts'
-import type { ServerSettings } from './server-url.ts'
 
 export interface PostgresSettings extends ServerSettings {
   /** Run once on each new connection. */
@@ -40,6 +40,8 @@ export class PostgresPool extends pg.Pool {
     // An idle connection that ends is replaced when one is needed; without a listener the process
     // would end with it.
     this.on('error', () => {})
+    // From the pool to who uses it, a connection goes through a moment without one, too.
+    this.on('connect', (client) => client.on('error', () => {}))
     limitSilence(this, (options.connectionTimeoutMillis ?? 0) / 1000)
   }
 }

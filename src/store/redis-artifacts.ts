@@ -5,7 +5,7 @@ import type { Clock } from '../clock.ts'
 import type { RedisConnection } from '../redis/connection.ts'
 import { digest, GRACE, GRANT, REPLAY, usedMeanwhile } from './artifact-record.ts'
 import { type ArtifactStore, ownerText } from './artifact-store.ts'
-import { shareStatements } from './shared-statements.ts'
+import { type Commands, defineCommands, type InGrant } from './redis-commands.ts'
 
 /**
  * What expires, in Redis. One key for each artifact, of which the slot of a Cluster follows:
@@ -15,8 +15,8 @@ import { shareStatements } from './shared-statements.ts'
  *     <prefix>u:{<uid>}, c:{<user code>}     a copy for those that are found by another field
  *     <prefix>g:{<hash of the grant's id>}   sorted set: artifacts of a grant by their expiry
  *
- * Commands touch one key each, so that they work in a Cluster, and those of one call go out
- * together. As any of them may be sent twice (`connection.ts`), each does the same a second time.
+ * In a Cluster commands touch one key each, and those of one call go out together. As any of them
+ * may be sent twice (`connection.ts`), each does the same a second time.
  */
 
 /** Found by another field too: its name, and that of the key with the copy. */
@@ -35,9 +35,6 @@ const CONSUMABLE: readonly string[] = [
   'PushedAuthorizationRequest',
 ]
 const GRANTABLE: readonly string[] = ['AccessToken', ...CONSUMABLE]
-
-/** Most keys read by one command: all of them wait for its answer. */
-const READ_BATCH = 200
 
 /** Keys looked at in one go while everything of a person or client is sought. */
 const SCAN_BATCH = 500
@@ -70,85 +67,45 @@ export function openRedisArtifacts(options: RedisArtifactsOptions): ArtifactStor
   }
 }
 
-interface Commands {
-  get(key: string): Promise<string | null>
-  set(key: string, value: string, ...expiry: (string | number)[]): Promise<unknown>
-  unlink(key: string): Promise<unknown>
-  zrange(key: string, from: number, to: number): Promise<string[]>
-  zrem(key: string, ...members: string[]): Promise<unknown>
-  /**
-   * What was consumed stays so.
-   * @param mark of what is saved as consumed, or empty
-   * @returns what was there before
-   */
-  keyturnSave(key: string, payload: string, ttl: number, mark: string): Promise<string | null>
-  /** @returns 1 where nobody saved the key before, or this caller did */
-  keyturnSaveOnce(key: string, payload: string, ttl: number): Promise<number>
-  /** @returns 1 where it was consumed with this mark; otherwise what is there */
-  keyturnConsume(key: string, mark: string): Promise<1 | string | null>
-  /** Deletes a copy if it is that of this id. */
-  keyturnDropCopy(key: string, id: string): Promise<unknown>
-  /** @param expiresAt or +inf; what has expired by `now` is taken out */
-  keyturnAddToGrant(
-    key: string,
-    member: string,
-    expiresAt: number | string,
-    now: number,
-  ): Promise<unknown>
-}
-
-/** Each with one key. */
-const SCRIPTS = {
-  keyturnSave: `
-    local old = redis.call('get', KEYS[1])
-    local mark = old and string.match(old, '^[^{]*') or ''
-    if mark == '' then mark = ARGV[3] end
-    if ARGV[2] == '0' then redis.call('set', KEYS[1], mark .. ARGV[1])
-    else redis.call('set', KEYS[1], mark .. ARGV[1], 'EX', ARGV[2]) end
-    return old`,
-  keyturnSaveOnce: `
-    local old = redis.call('get', KEYS[1])
-    if old then return old == ARGV[1] and 1 or 0 end
-    redis.call('set', KEYS[1], ARGV[1], 'EX', ARGV[2])
-    return 1`,
-  keyturnConsume: `
-    local old = redis.call('get', KEYS[1])
-    if not old then return false end
-    local mark = string.match(old, '^[^{]*')
-    if mark == ARGV[1] then return 1 end
-    if mark ~= '' then return old end
-    redis.call('set', KEYS[1], ARGV[1] .. old, 'KEEPTTL')
-    return 1`,
-  keyturnDropCopy: `
-    local copy = redis.call('get', KEYS[1])
-    if copy and cjson.decode(copy).jti == ARGV[1] then redis.call('unlink', KEYS[1]) end`,
-  keyturnAddToGrant: `
-    redis.call('zremrangebyscore', KEYS[1], '-inf', '(' .. ARGV[3])
-    redis.call('zadd', KEYS[1], ARGV[2], ARGV[1])
-    local last = redis.call('zrange', KEYS[1], -1, -1, 'withscores')[2]
-    if last == 'inf' then redis.call('persist', KEYS[1])
-    else redis.call('expire', KEYS[1], math.max(1, last - ARGV[3])) end`,
-}
-
-function defineCommands({ client }: RedisConnection): Commands {
-  for (const [name, lua] of Object.entries(SCRIPTS)) {
-    client.defineCommand(name, { numberOfKeys: 1, lua })
-  }
-  // The commands of SCRIPTS were just added; the others are its own, with fewer overloads.
-  return client as unknown as Commands
-}
-
 /**
  * Reads a key. Keys that requests ask for in one turn of the event loop are read by one command, except in
  * a Cluster, where a command has the keys of one slot.
  */
-function createReader({ client, run }: RedisConnection, commands: Commands) {
+function createReader({ client, run, atEndOfTurn }: RedisConnection, commands: Commands) {
   const what = 'read what a request refers to'
   if (client instanceof Cluster) return (key: string) => run(what, () => commands.get(key))
-  return shareStatements<string, string | null>({
-    take: (waiting) => Math.min(waiting, READ_BATCH),
-    run: (keys) => run(what, () => client.mget(...keys)),
-  })
+  let asked: { key: string; answer: PromiseWithResolvers<string | null> }[] = []
+
+  async function ask(): Promise<void> {
+    const batch = asked
+    asked = []
+    try {
+      const values = await run(what, () => client.mget(batch.map(({ key }) => key)))
+      for (const [index, { answer }] of batch.entries()) answer.resolve(values[index] ?? null)
+    } catch (error) {
+      for (const { answer } of batch) answer.reject(error)
+    }
+  }
+
+  return (key: string) => {
+    const answer = Promise.withResolvers<string | null>()
+    if (asked.push({ key, answer }) === 1) atEndOfTurn(ask)
+    return answer.promise
+  }
+}
+
+/** What one call of `upsert` writes. */
+interface Saved {
+  readonly key: string
+  readonly text: string
+  /** Seconds; 0 where it does not expire. */
+  readonly ttl: number
+  /** Of what is saved as consumed; empty otherwise. */
+  readonly mark: string
+  /** Key of the copy under another field. */
+  readonly copy: string | undefined
+  /** The sorted set of its grant, and what it gets. */
+  readonly grant: { readonly key: string; readonly entry: InGrant } | undefined
 }
 
 interface AdapterOptions extends RedisArtifactsOptions {
@@ -158,11 +115,13 @@ interface AdapterOptions extends RedisArtifactsOptions {
 
 function artifactAdapter(model: string, { redis, clock, commands, read }: AdapterOptions): Adapter {
   const { prefix, run } = redis
+  const isCluster = redis.client instanceof Cluster
   const foundBy = FOUND_BY[model]
   const isConsumable = CONSUMABLE.includes(model)
   const isGrantable = GRANTABLE.includes(model)
   const memberOf = (id: string) => `{${model}:${digest(id)}}`
-  const keyOf = (id: string) => `${prefix}a:${memberOf(id)}`
+  const keyOfMember = (member: string) => `${prefix}a:${member}`
+  const keyOf = (id: string) => keyOfMember(memberOf(id))
   const grantKey = (grantId: string) => `${prefix}g:{${digest(grantId)}}`
   const copyKey = (payload: AdapterPayload | undefined): string | undefined => {
     const value = foundBy && payload?.[foundBy.field]
@@ -171,9 +130,20 @@ function artifactAdapter(model: string, { redis, clock, commands, read }: Adapte
 
   const set = (key: string, text: string, ttl: number) =>
     ttl ? commands.set(key, text, 'EX', ttl) : commands.set(key, text)
-  const save = (key: string, text: string, ttl: number, consumed: unknown): Promise<unknown> => {
-    if (!isConsumable && !foundBy) return set(key, text, ttl)
-    return commands.keyturnSave(key, text, ttl, typeof consumed === 'number' ? `${consumed} ` : '')
+  /** @returns what was there before, where it matters */
+  async function save(saved: Saved): Promise<unknown> {
+    const { key, text, ttl, mark, copy, grant } = saved
+    const saves =
+      grant && !isCluster
+        ? [commands.keyturnSaveInGrant(key, grant.key, text, ttl, mark, ...grant.entry)]
+        : [
+            isConsumable || foundBy
+              ? commands.keyturnSave(key, text, ttl, mark)
+              : set(key, text, ttl),
+            grant && commands.keyturnAddToGrant(grant.key, ...grant.entry),
+          ]
+    const [before] = await Promise.all([...saves, copy && set(copy, text, ttl)])
+    return before
   }
   const dropCopy = (key: string, id: string) =>
     run('delete what is over', () => commands.keyturnDropCopy(key, id))
@@ -204,7 +174,7 @@ function artifactAdapter(model: string, { redis, clock, commands, read }: Adapte
     const members = await run('look up a grant', () => commands.zrange(index, 0, -1))
     if (members.length === 0) return
     await run('revoke a grant', async () => {
-      await Promise.all(members.map((member) => commands.unlink(`${prefix}a:${member}`)))
+      await Promise.all(members.map((member) => commands.unlink(keyOfMember(member))))
       await commands.zrem(index, ...members)
     })
   }
@@ -214,21 +184,17 @@ function artifactAdapter(model: string, { redis, clock, commands, read }: Adapte
       if (model === REPLAY) return saveOnce(id, payload, expiresIn)
       const text = JSON.stringify(foundBy ? payload : { ...payload, jti: undefined })
       const ttl = expiresIn ? Math.max(1, expiresIn + GRACE) : 0
-      const key = keyOf(id)
+      const member = memberOf(id)
+      const key = keyOfMember(member)
       const copy = copyKey(payload)
       const grantId = isGrantable ? payload.grantId : undefined
-      const before = await run('save what a request made', async () => {
-        const saved = save(key, text, ttl, payload.consumed)
-        if (!copy && !grantId) return saved
-        const now = clock.now()
-        const expiresAt = ttl ? now + ttl : '+inf'
-        const alongside = [
-          copy && set(copy, text, ttl),
-          grantId && commands.keyturnAddToGrant(grantKey(grantId), memberOf(id), expiresAt, now),
-        ]
-        await Promise.all([saved, ...alongside])
-        return saved
-      })
+      const mark = typeof payload.consumed === 'number' ? `${payload.consumed} ` : ''
+      const now = clock.now()
+      const entry = [member, ttl ? now + ttl : '+inf', now] as const
+      const grant = grantId ? { key: grantKey(grantId), entry } : undefined
+      const before = await run('save what a request made', () =>
+        save({ key, text, ttl, mark, copy, grant }),
+      )
       // What it was found by before and is not any more.
       const former = foundBy && typeof before === 'string' ? copyKey(toPayload(before)) : undefined
       if (former && former !== copy) await dropCopy(former, id)
@@ -244,7 +210,7 @@ function artifactAdapter(model: string, { redis, clock, commands, read }: Adapte
       if (result === 1) return
       const grantId = result === null ? undefined : toPayload(result).grantId
       if (grantId) {
-        const grant = `${prefix}a:{${GRANT}:${digest(grantId)}}`
+        const grant = keyOfMember(`{${GRANT}:${digest(grantId)}}`)
         await run('revoke a grant', () => commands.unlink(grant))
         await revoke(grantId)
       }
@@ -272,8 +238,18 @@ function toPayload(stored: string, id?: string): AdapterPayload {
 }
 
 /** Deletes every artifact, and every copy, whose payload has this text. */
-async function forget({ client, prefix, run }: RedisConnection, text: string): Promise<void> {
-  const pattern = `${prefix.replace(/[\\*?[\]]/g, '\\$&')}[auc]:*`
+async function forget(redis: RedisConnection, text: string): Promise<void> {
+  const prefix = redis.prefix.replace(/[\\*?[\]]/g, '\\$&')
+  // As in `forget.ts`: where the sessions are gone, the second walk finds what they gave out meanwhile.
+  await forgetAmong(`${prefix}a:{Session:*`, redis, text)
+  await forgetAmong(`${prefix}[auc]:*`, redis, text)
+}
+
+async function forgetAmong(
+  pattern: string,
+  { client, run }: RedisConnection,
+  text: string,
+): Promise<void> {
   const what = 'look through the sessions and tokens'
   await run(what, async () => client.ping())
   const nodes = client instanceof Cluster ? client.nodes('master') : [client]
@@ -295,7 +271,11 @@ async function forget({ client, prefix, run }: RedisConnection, text: string): P
   }
 }
 
-/** Tells the same attempt, sent twice, from two attempts. */
+const PROCESS = randomBytes(9).toString('base64url')
+let nonces = 0
+
+/** Tells the same attempt, sent twice, from two attempts of any process. */
 function createNonce(): string {
-  return randomBytes(9).toString('base64url')
+  nonces += 1
+  return `${PROCESS}${nonces.toString(36)}`
 }

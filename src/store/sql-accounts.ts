@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm'
 import type { AccountStore, ConsentStore } from '../accounts/account-store.ts'
-import { attempt } from './failures.ts'
+import { attempt, attemptTwice } from './failures.ts'
 import { insertNew } from './insert-new.ts'
 import { createLookUp } from './look-up.ts'
 import { accountSchema, consentSchema } from './schema.ts'
@@ -12,8 +12,8 @@ export function createSqlAccounts(dataSource: DataSource): AccountStore {
   const byId = createLookUp(dataSource, accountSchema, 'id')
   const byUsername = createLookUp(dataSource, accountSchema, 'username')
   return {
-    findById: (id) => attempt('read an account', () => byId(id)),
-    findByUsername: (name) => attempt('read an account', () => byUsername(name.toLowerCase())),
+    findById: (id) => attemptTwice('read an account', () => byId(id)),
+    findByUsername: (name) => attemptTwice('read an account', () => byUsername(name.toLowerCase())),
     add: (account) =>
       attempt('add an account', async () => {
         const row = { ...account, username: account.username.toLowerCase() }
@@ -40,7 +40,7 @@ export function createSqlConsents(dataSource: DataSource): ConsentStore {
   const consents = dataSource.getRepository(consentSchema)
   const find = createLookUp(dataSource, consentSchema, 'accountId', 'clientId')
   return {
-    find: (accountId, clientId) => attempt('read a consent', () => find(accountId, clientId)),
+    find: (accountId, clientId) => attemptTwice('read a consent', () => find(accountId, clientId)),
     save: (consent) =>
       attempt('remember a consent', async () => {
         await consents.upsert(consent, ['accountId', 'clientId'])

@@ -3,11 +3,9 @@ import type { Clock } from '../clock.ts'
 import { StoreUnavailable } from '../errors.ts'
 import {
   type ArtifactRecord,
-  clientAdapter,
   digest,
   GRACE,
   GRANT,
-  KNOWN_CLIENTS,
   REPLAY,
   toPayload,
   toRecord,
@@ -15,15 +13,11 @@ import {
 } from './artifact-record.ts'
 import { type ArtifactStore, ownerPattern } from './artifact-store.ts'
 import type { ArtifactKey, ArtifactTable, FoundArtifact } from './artifact-table.ts'
-import { attempt } from './failures.ts'
+import { CLIENT_CACHE, clientAdapter, KNOWN_CLIENTS } from './client-adapter.ts'
+import { attempt, attemptTwice } from './failures.ts'
+import { forgetInBatches } from './forget.ts'
 import { isStorable } from './look-up.ts'
 import { shareStatements } from './shared-statements.ts'
-
-/**
- * Seconds that a client which was read is believed. It is asked for with every request; one that
- * was changed or removed is seen by all nodes this much later, or at once where they are told.
- */
-export const CLIENT_CACHE = 5
 
 /** Seconds that a request waits for its turn to be asked about. */
 const LINE_LIMIT = 5
@@ -37,8 +31,12 @@ export function createSqlArtifacts(table: ArtifactTable, clock: Clock): Artifact
       model === 'Client' ? clients.adapter : artifactAdapter(model, table, { ...shared, clock }),
     sweep: (limit) =>
       attempt('delete what has expired', () => table.sweep(clock.now() - GRACE, limit)),
-    forget: (owner, id) =>
-      attempt('delete sessions and tokens', () => table.forget(ownerPattern(owner, id))),
+    forget: (owner, id) => {
+      const pattern = ownerPattern(owner, id)
+      return forgetInBatches((after) =>
+        attemptTwice('delete sessions and tokens', () => table.forget(pattern, after)),
+      )
+    },
     forgetClients: clients.forget,
     close: () => table.close(),
   }
@@ -57,7 +55,7 @@ function shareTable(table: ArtifactTable, { elapsed }: Clock) {
       take,
       limit,
       run: async (keys) => {
-        const rows = await attempt('read sessions and tokens', () => table.find(unique(keys)))
+        const rows = await attemptTwice('read sessions and tokens', () => table.find(unique(keys)))
         const found = new Map(rows.map((row) => [nameOf(row), row]))
         return keys.map((key) => found.get(nameOf(key)))
       },
@@ -66,7 +64,7 @@ function shareTable(table: ArtifactTable, { elapsed }: Clock) {
       take,
       limit,
       run: async (records) => {
-        await attempt('save sessions and tokens', () => table.upsert(merge(records)))
+        await attemptTwice('save sessions and tokens', () => table.upsert(merge(records)))
         return records.map(() => undefined)
       },
     }),
@@ -75,7 +73,7 @@ function shareTable(table: ArtifactTable, { elapsed }: Clock) {
       take,
       limit,
       run: async (grantIds) => {
-        await attempt('revoke a grant', () => table.revoke([...new Set(grantIds)]))
+        await attemptTwice('revoke a grant', () => table.revoke([...new Set(grantIds)]))
         return grantIds.map(() => undefined)
       },
     }),
@@ -91,7 +89,7 @@ function artifactAdapter(
   const findBy = async (column: 'uid' | 'user_code', value: string) => {
     if (!isStorable(value)) return undefined
     return toPayload(
-      await attempt('read sessions and tokens', () => table.findBy(column, model, value)),
+      await attemptTwice('read sessions and tokens', () => table.findBy(column, model, value)),
     )
   }
   return {
@@ -115,12 +113,14 @@ function artifactAdapter(
       if (grantId === undefined) return
       if (grantId !== null) {
         // The grant first: from then on all that came of it is useless.
-        await attempt('revoke a grant', () => table.destroy({ model: GRANT, id: digest(grantId) }))
+        await attemptTwice('revoke a grant', () =>
+          table.destroy({ model: GRANT, id: digest(grantId) }),
+        )
         await revoke(grantId)
       }
       throw usedMeanwhile(model)
     },
-    destroy: (id) => attempt('delete a session or a token', () => table.destroy(keyOf(id))),
+    destroy: (id) => attemptTwice('delete a session or a token', () => table.destroy(keyOf(id))),
     revokeByGrantId: revoke,
   }
 }
@@ -160,7 +160,7 @@ function createClientCache(table: ArtifactTable, clock: Clock) {
 
   async function read(id: string): Promise<AdapterPayload | undefined> {
     if (!isStorable(id)) return undefined
-    const text = await attempt('read a client', () => table.client(id))
+    const text = await attemptTwice('read a client', () => table.client(id))
     return text === undefined ? undefined : JSON.parse(text)
   }
 

@@ -3,19 +3,20 @@ import type { Adapter, AdapterPayload } from 'oidc-provider'
 import type { Clock } from '../clock.ts'
 import {
   type ArtifactRecord,
-  clientAdapter,
   digest,
   GRACE,
   GRANT,
-  KNOWN_CLIENTS,
   REPLAY,
   toPayload,
   toRecord,
   usedMeanwhile,
 } from './artifact-record.ts'
 import { type ArtifactStore, ownerPattern } from './artifact-store.ts'
+import type { ArtifactKey } from './artifact-table.ts'
+import { clientAdapter, KNOWN_CLIENTS } from './client-adapter.ts'
 import { sqlitePath } from './database.ts'
 import { BUSY_TIMEOUT, storeUnavailable } from './failures.ts'
+import { FORGET_BATCH, forgetInBatches } from './forget.ts'
 import { createWriter, type Writer } from './shared-commits.ts'
 
 /**
@@ -28,14 +29,21 @@ export function openSqliteArtifacts(url: string, clock: Clock): ArtifactStore {
   const database = open(url)
   const statements = prepare(database)
   const writer = createWriter(database)
-  const clients = cachedClients(statements)
+  const clients = cachedClients(statements, clock)
 
   return {
     adapter: (model) =>
       model === 'Client' ? clients.adapter : artifactAdapter(model, statements, writer, clock),
     sweep: (limit) => writer.write(() => statements.sweep.run(clock.now() - GRACE, limit).changes),
-    forget: async (owner, id) => {
-      await writer.write(() => statements.forget.run(ownerPattern(owner, id)))
+    forget: (owner, id) => {
+      const pattern = ownerPattern(owner, id)
+      return forgetInBatches((after) =>
+        writer.write(() => {
+          const last = statements.lastOfBatch.get(after)
+          statements.forget.run({ ...after, pattern })
+          return last
+        }),
+      )
     },
     // The database itself says when something changed.
     forgetClients: clients.forget,
@@ -99,7 +107,15 @@ function prepare(database: Sqlite.Database) {
     ),
     destroy: database.prepare<[string, string]>('DELETE FROM artifact WHERE model = ? AND id = ?'),
     revoke: database.prepare<[string]>('DELETE FROM artifact WHERE grant_id = ?'),
-    forget: database.prepare<[string]>("DELETE FROM artifact WHERE payload LIKE ? ESCAPE '!'"),
+    lastOfBatch: database.prepare<[ArtifactKey], ArtifactKey>(
+      `SELECT model, id FROM artifact WHERE (model, id) > (@model, @id)
+       ORDER BY model, id LIMIT 1 OFFSET ${FORGET_BATCH - 1}`,
+    ),
+    forget: database.prepare<[ArtifactKey & { readonly pattern: string }]>(
+      `DELETE FROM artifact WHERE payload LIKE @pattern ESCAPE '!' AND (model, id) IN
+         (SELECT model, id FROM artifact WHERE (model, id) > (@model, @id)
+          ORDER BY model, id LIMIT ${FORGET_BATCH})`,
+    ),
     sweep: database.prepare<[number, number]>(
       `DELETE FROM artifact WHERE (model, id) IN
          (SELECT model, id FROM artifact WHERE expires_at < ? LIMIT ?)`,
@@ -153,18 +169,18 @@ function artifactAdapter(
   }
 }
 
+/** Seconds from one look whether others have changed the database to the next. */
+const CLIENT_CHECK = 0.02
+
 /** Clients in memory while nothing in the database changes. */
-function cachedClients({ client, version }: Statements) {
+function cachedClients({ client, version }: Statements, clock: Pick<Clock, 'elapsed'>) {
   const known = new Map<string, AdapterPayload>()
   let knownVersion: number | undefined
-  let isChecked = false
+  let checkedAt = -Infinity
   const adapter = clientAdapter(async (id) => {
-    // Once in each turn of the event loop, for all requests that are served in it.
-    if (!isChecked) {
-      isChecked = true
-      setImmediate(() => {
-        isChecked = false
-      })
+    const now = clock.elapsed()
+    if (now - checkedAt >= CLIENT_CHECK) {
+      checkedAt = now
       const current = version.get()
       if (current !== knownVersion || known.size >= KNOWN_CLIENTS) known.clear()
       knownVersion = current
@@ -178,7 +194,7 @@ function cachedClients({ client, version }: Statements) {
     return metadata
   })
   const forget = () => {
-    isChecked = false
+    checkedAt = -Infinity
   }
   return { adapter, forget }
 }

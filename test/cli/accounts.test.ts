@@ -65,4 +65,19 @@ describe('accounts', () => {
     await cli.json(['accounts', 'remove', 'ada'])
     assert.deepEqual(await cli.json(['accounts', 'list']), [])
   })
+
+  it('remove and passwd lose nothing where Redis, which has the sessions, cannot be reached', async () => {
+    // Nobody listens on port 1.
+    await using cli = await keyturnIn({ KEYTURN_REDIS__URL: 'redis://127.0.0.1:1' })
+    await cli.json(['accounts', 'add', 'ada'])
+    const removed = await cli.run(['accounts', 'remove', 'ada'])
+    assert.equal(removed.status, 1)
+    assert.match(removed.err, /not all sessions and tokens of ada were ended/)
+    // The password is another one by then, so somebody must know it.
+    const renewed = await cli.run(['accounts', 'passwd', 'ada'])
+    assert.equal(renewed.status, 1)
+    assert.match(renewed.out, /^Password (\w{5}-){3}\w{5}$/m)
+    const [row] = await cli.json<Shown[]>(['accounts', 'list'])
+    assert.equal(row?.isDisabled, true)
+  })
 })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe } from 'node:test'
 import type { ArtifactStore } from '../../src/store/artifact-store.ts'
+import { FORGET_BATCH } from '../../src/store/forget.ts'
 import { testsWith } from '../support/with-opened.ts'
 
 /** What a test needs: a fresh store, opened twice as two nodes would, and a way to move time. */
@@ -215,6 +216,23 @@ export function testArtifacts(
       await artifacts.forget('clientId', 'shop')
       assert.equal(await tokens.find('two'), undefined)
       assert.ok(await tokens.find('three'))
+    })
+
+    test('of a person are found among very many, of several models', async ({ artifacts }) => {
+      const save = (model: string, id: string, accountId: string) =>
+        artifacts.adapter(model).upsert(id, { jti: id, accountId }, 60)
+      const ids = Array.from({ length: FORGET_BATCH + 2 }, (_, index) => `id ${index}`)
+      await Promise.all(ids.map((id) => save('RefreshToken', id, id.endsWith('7') ? 'ada' : 'bob')))
+      await save('AccessToken', 'hers', 'ada')
+      await save('Session', 'hers', 'ada')
+      await artifacts.forget('accountId', 'ada')
+      const left = await Promise.all(ids.map((id) => artifacts.adapter('RefreshToken').find(id)))
+      assert.deepEqual(
+        left.map((payload) => payload !== undefined),
+        ids.map((id) => !id.endsWith('7')),
+      )
+      assert.equal(await artifacts.adapter('AccessToken').find('hers'), undefined)
+      assert.equal(await artifacts.adapter('Session').find('hers'), undefined)
     })
 
     test('that may be seen once are saved by one of many requests, and again after they expired', async ({

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { chmod, chown, mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import Sqlite from 'better-sqlite3'
@@ -56,6 +58,19 @@ describe('a start', () => {
     ])
     assert.ok(server.administrator?.account.mustChangePassword)
     assert.ok(server.administrator.oneTimePassword.length >= 16)
+    await server.close()
+  })
+
+  it('that finds its port taken leaves the first administrator to the next, which shows the password', async () => {
+    await using folder = await temporaryFolder()
+    const config = await testSettings(folder.path)
+    const other = createServer().listen(config.http.port, config.http.host)
+    await once(other, 'listening')
+    await assert.rejects(startServer(config, { log }), /EADDRINUSE/)
+    other.close()
+    await once(other, 'close')
+    const server = await startServer(config, { log })
+    assert.ok(server.administrator)
     await server.close()
   })
 

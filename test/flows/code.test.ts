@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import Sqlite from 'better-sqlite3'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import * as client from 'openid-client'
+import { systemClock } from '../../src/clock.ts'
+import { openStores } from '../../src/stores.ts'
+import { until } from '../support/redis.ts'
 import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
 import {
   API,
@@ -182,6 +188,31 @@ describe('client credentials', () => {
     assert.deepEqual([answer.active, answer.client_id, answer.scope], [true, 'machine', 'read'])
     await client.tokenRevocation(rp, token)
     assert.equal((await client.tokenIntrospection(rp, token)).active, false)
+  })
+
+  it('are unknown to introspection once their client is gone', async () => {
+    const secret = randomUUID()
+    const stores = await openStores(keyturn.config, systemClock)
+    await stores.clients.add({
+      client_id: 'gone',
+      client_secret: secret,
+      grant_types: ['client_credentials'],
+      response_types: [],
+      redirect_uris: [],
+    })
+    const config = await discover('gone', secret)
+    const { access_token: token } = await client.clientCredentialsGrant(config, {
+      resource: `${API}/opaque`,
+      scope: 'read',
+    })
+    const rp = await discover('machine')
+    assert.equal((await client.tokenIntrospection(rp, token)).active, true)
+    await stores.close()
+    // The token stays: it may have been issued while the client was removed.
+    const database = new Sqlite(join(keyturn.folder, 'keyturn.db'))
+    database.exec("DELETE FROM client WHERE id = 'gone'")
+    database.close()
+    await until('it is seen', async () => !(await client.tokenIntrospection(rp, token)).active)
   })
 
   it('bind a token to a DPoP key', async () => {

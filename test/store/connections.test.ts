@@ -5,6 +5,7 @@ import { systemClock } from '../../src/clock.ts'
 import { openDatabase } from '../../src/store/database.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import { openArtifacts } from '../../src/store/open-artifacts.ts'
+import { PostgresPool, postgresOptions } from '../../src/store/postgres-pool.ts'
 import { createSqlKeyStore } from '../../src/store/sql-key-store.ts'
 import { serializedKey } from '../conformance/key-store.ts'
 import { createMigrated, DATABASES, settingsOf } from '../support/databases.ts'
@@ -46,11 +47,14 @@ for (const database of DATABASES) {
       await tokens.upsert('t', { jti: 't' }, 60)
 
       for (let round = 0; round < 3; round++) {
-        const atWork = Promise.allSettled([
+        const requests = Promise.all([
           ...Array.from({ length: 20 }, () => tokens.find('t')),
-          ...Array.from({ length: 20 }, () => store.load()),
+          ...Array.from({ length: 20 }, (_, i) => tokens.upsert(`t${i}`, { jti: `t${i}` }, 60)),
         ])
+        const atWork = Promise.allSettled(Array.from({ length: 20 }, () => store.load()))
         await endSessions((sql) => dataSource.query(sql))
+        // What may be done twice is, and no request knows of it.
+        await requests
         for (const result of await atWork) {
           if (result.status === 'rejected') assert.equal(result.reason.code, 'store_unavailable')
         }
@@ -101,6 +105,21 @@ async function untilItWorks(work: () => Promise<void>): Promise<void> {
     }
   }
 }
+
+describe('a connection to PostgreSQL', { skip: (await service('postgres')).skip }, () => {
+  it('that ends just when it is handed out does not end the process', async () => {
+    const postgres = await service('postgres')
+    assert.ok(postgres.skip === undefined)
+    const { url, drop } = await postgres.create()
+    const pool = new PostgresPool(postgresOptions({ url, connections: 1, timeout: 5 }))
+    const client = await pool.connect()
+    // As the library does, before whoever asked for the connection could listen.
+    client.emit('error', new Error('terminating connection due to administrator command'))
+    client.release(true)
+    await pool.end()
+    await drop()
+  })
+})
 
 describe('a server that cannot be used', () => {
   const open = async (url: string, timeout = 1) => {

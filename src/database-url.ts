@@ -27,9 +27,14 @@ export function engineOf(url: string): Engine {
   return engine
 }
 
+/** Is it a file of this machine, which other machines cannot share? */
+export function isEmbedded(url: string): boolean {
+  return engineOf(url) === 'better-sqlite3'
+}
+
 /** A URL as messages may show it: a password can stand before the host and in the query. */
 export function shownUrl(url: string): string {
-  if (engineOf(url) === 'better-sqlite3') return url
+  if (isEmbedded(url)) return url
   const { protocol, host, pathname } = new URL(url)
   return `${protocol}//${host}${pathname}`
 }
