@@ -93,12 +93,13 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     const policies = rotationPolicies(config)
     const { refreshInterval, maxRingAge, clockSkew } = rotation
     const databaseClock = createDatabaseClock({ store: stores.nodes, clock, clockSkew })
+    const node = nodeId(worker)
     const heartbeat = createHeartbeat({
       store: stores.nodes,
       databaseClock,
       policies,
       refreshInterval,
-      node: { id: nodeId(worker), version: packageVersion(), startedAt: clock.now() },
+      node: { id: node, version: packageVersion(), issuer, startedAt: clock.now() },
       log,
     })
     opened.defer(heartbeat.stop)
@@ -231,6 +232,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       passwords,
       clock,
     })
+    log.info({ node, url: listener.url }, 'answers requests')
 
     return {
       url: listener.url,

@@ -1,6 +1,6 @@
 import type { DatabaseClock } from './keys/database-clock.ts'
 import type { Heartbeat } from './keys/heartbeat.ts'
-import { type NodeStateName, unseenWords } from './keys/node.ts'
+import { type NodeStateName, strangerWords, unseenWords } from './keys/node.ts'
 import type { Scheduler } from './keys/scheduler.ts'
 import type { RedisStatus } from './redis/outage.ts'
 
@@ -72,12 +72,12 @@ export function clockCheck(databaseClock: DatabaseClock): Check {
 
 /** Other nodes are no reason to take this one away. */
 export function nodesCheck(
-  { unseen }: Heartbeat,
+  { unseen, strangers }: Heartbeat,
   { live, halted, silent }: Readonly<Record<NodeStateName, number>>,
 ): Check {
-  const lacking = unseen.map(unseenWords)
+  const alarms = [...unseen.map(unseenWords), ...strangers.map(strangerWords)]
   const counts = `${live} live, ${halted} halted, ${silent} silent`
-  return { ok: true, degraded: lacking.length > 0, detail: [counts, ...lacking].join('; ') }
+  return { ok: true, degraded: alarms.length > 0, detail: [counts, ...alarms].join('; ') }
 }
 
 /**

@@ -129,7 +129,7 @@ async function removeClient(id: string, session: Session, { json }: JsonOption):
   const { config, stores, clock } = session
   await stores.clients.remove(id)
   // What servers that had not heard of it gave it meanwhile.
-  const isHeard = config.redis.url !== null || isEmbedded(config.database.url)
+  const isHeard = isEmbedded(config.database.url) || stores.redis?.status.isReachable === true
   const pause = (isHeard ? 0 : CLIENT_CACHE) + UNDER_WAY
   await clock.sleep(pause, new AbortController().signal)
   await stores.artifacts.forget('clientId', id)

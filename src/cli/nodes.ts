@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { toRfc3339 } from '../clock.ts'
 import { allStates } from '../keys/lifecycle.ts'
-import { type NodeReport, nodeState, unseenKeys } from '../keys/node.ts'
+import { type NodeReport, nodeState, strangers, unseenKeys } from '../keys/node.ts'
 import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
 import { recordedRings } from './rings.ts'
 import { type Session, withSession } from './session.ts'
@@ -17,7 +17,8 @@ export function addNodes(program: Command, context: Context): void {
       'after',
       '\nNodes with the same ring see the same keys in the same phases. A node is halted while it neither\n' +
         'signs nor serves, and says why; it is silent once it has missed three refresh intervals:\n' +
-        'killed, or cut off from the database.',
+        'killed, or cut off from the database. One that serves another issuer than this configuration names\n' +
+        'has the wrong database, or this command has.',
     )
     .option(...JSON_OPTION)
     .action((options: JsonOption) =>
@@ -33,6 +34,7 @@ async function listNodes(session: Session, { json }: JsonOption): Promise<void> 
   const unseen = unseenKeys(reports, states, { policies, refreshInterval, now })
   const lacks = (node: NodeReport) =>
     unseen.filter((each) => each.node === node).map(({ key: { key } }) => key)
+  const foreign = strangers(reports, { issuer: config.issuer, refreshInterval, now })
   const stateOf = (node: NodeReport) => nodeState(node, refreshInterval, now)
 
   if (json) {
@@ -56,9 +58,10 @@ async function listNodes(session: Session, { json }: JsonOption): Promise<void> 
     `${node.ringHash.slice(0, 8)}, ${span(node.ringAge)} old`,
     clockWords(node),
     node.obstacle ??
-      lacks(node)
-        .map(({ ring, generation }) => `lacks ${ring} ${generation}`)
-        .join(', '),
+      [
+        ...lacks(node).map(({ ring, generation }) => `lacks ${ring} ${generation}`),
+        ...(foreign.includes(node) ? [`serves ${node.issuer}`] : []),
+      ].join(', '),
   ])
   const head = ['NODE', 'STATE', 'VERSION', 'UP', 'SEEN', 'RING', 'CLOCK', '']
   session.print(table(head, rows, session))

@@ -1,5 +1,6 @@
-import type { Violation } from '../errors.ts'
+import { KekEmpty, KekUnreadable, type Violation } from '../errors.ts'
 import { COOKIE_RING, type RingPolicy } from '../keys/policy.ts'
+import { environmentSecrets } from '../keys/protector.ts'
 import { formatDuration as text } from './duration.ts'
 import { longestToken, ringOverrides, ringSetting, rotationPolicies } from './policies.ts'
 import { publishedKeysBound } from './published-keys.ts'
@@ -189,13 +190,25 @@ function redisBound({ redis: { url, cluster, sentinels } }: Settings): readonly 
 
 /** Without a key-encryption key nothing can be sealed or opened. */
 function sealBound({ seal }: Settings): readonly Violation[] {
-  if (seal.protector !== 'environment' || seal.keys !== null) return []
+  if (seal.protector !== 'environment') return []
   const path = 'seal.keys'
-  const message = 'seal.protector is environment, but no key-encryption key is given'
+  const message = sealProblem(seal.keys)
+  if (message === undefined) return []
   const fix =
     'set KEYTURN_SEAL__KEYS, or KEYTURN_SEAL__KEYS_FILE to a file that holds it; make one with: ' +
     'openssl rand 32 | basenc --base64url --wrap=0 | tr -d ='
-  return [{ path, value: null, rule: 'seal-keys', message, fix }]
+  return [{ path, value: seal.keys === null ? null : '***', rule: 'seal-keys', message, fix }]
+}
+
+function sealProblem(keys: string | null): string | undefined {
+  if (keys === null) return 'seal.protector is environment, but no key-encryption key is given'
+  try {
+    environmentSecrets(keys)
+    return undefined
+  } catch (error) {
+    if (error instanceof KekEmpty || error instanceof KekUnreadable) return error.message
+    throw error
+  }
 }
 
 /** A refresh token is of no use after its grant. */

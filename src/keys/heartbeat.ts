@@ -1,6 +1,13 @@
 import type { DatabaseClock } from './database-clock.ts'
 import { isPublished } from './lifecycle.ts'
-import { type NodeReport, type UnseenKey, unseenKeys, unseenWords } from './node.ts'
+import {
+  type NodeReport,
+  strangers,
+  strangerWords,
+  type UnseenKey,
+  unseenKeys,
+  unseenWords,
+} from './node.ts'
 import type { NodeStore } from './node-store.ts'
 import type { RotationPolicies } from './policy.ts'
 import type { SchedulerLog, SchedulerStatus } from './scheduler.ts'
@@ -21,6 +28,8 @@ export interface Heartbeat {
   readonly nodes: readonly NodeReport[]
   /** Live nodes that lack a key which will sign. */
   readonly unseen: readonly UnseenKey[]
+  /** Nodes that share this database and serve another issuer. */
+  readonly strangers: readonly NodeReport[]
 }
 
 export interface HeartbeatOptions {
@@ -29,7 +38,7 @@ export interface HeartbeatOptions {
   readonly policies: RotationPolicies
   /** Seconds between two turns of the scheduler. */
   readonly refreshInterval: number
-  readonly node: Pick<NodeReport, 'id' | 'version' | 'startedAt'>
+  readonly node: Pick<NodeReport, 'id' | 'version' | 'issuer' | 'startedAt'>
   readonly log: SchedulerLog
 }
 
@@ -40,6 +49,9 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
   const { store, databaseClock, policies, refreshInterval, log } = options
   let nodes: readonly NodeReport[] = []
   let unseen: readonly UnseenKey[] = []
+  let foreign: readonly NodeReport[] = []
+  /** What was logged and has not gone since. */
+  let told = new Set<string>()
   let isFailing = false
   let beating: Promise<void> | undefined
 
@@ -57,16 +69,18 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
     })
     await store.forget(now - MEMORY)
     nodes = await store.list()
-    const found = unseenKeys(nodes, states, { policies, refreshInterval, now })
-    for (const { node, key } of found) {
-      if (unseen.some((known) => known.node.id === node.id && known.key.key.kid === key.key.kid)) {
-        continue
-      }
-      const { ring, generation, kid } = key.key
-      const data = { node: node.id, ring, generation, kid, activatesAt: key.activatesAt }
-      log.error(data, unseenWords({ node, key }))
-    }
-    unseen = found
+    const { issuer } = options.node
+    unseen = unseenKeys(nodes, states, { policies, refreshInterval, now })
+    foreign = strangers(nodes, { issuer, refreshInterval, now })
+    tell([
+      ...unseen.map((each) => [unseenWords(each), dataOf(each)] as const),
+      ...foreign.map((node) => [strangerWords(node), { node: node.id }] as const),
+    ])
+  }
+
+  function tell(alarms: readonly (readonly [words: string, data: object])[]): void {
+    for (const [words, data] of alarms) if (!told.has(words)) log.error(data, words)
+    told = new Set(alarms.map(([words]) => words))
   }
 
   return {
@@ -93,5 +107,13 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
     get unseen() {
       return unseen
     },
+    get strangers() {
+      return foreign
+    },
   }
+}
+
+function dataOf({ node, key: { key, activatesAt } }: UnseenKey) {
+  const { ring, generation, kid } = key
+  return { node: node.id, ring, generation, kid, activatesAt }
 }

@@ -12,6 +12,8 @@ export interface NodeReport {
   /** Unique among processes; its host and a random end. */
   readonly id: string
   readonly version: string
+  /** In whose name it issues tokens: the same for all, as they share keys, clients and people. */
+  readonly issuer: string
   readonly startedAt: number
   /** When it told, by the clock of the database. */
   readonly seenAt: number
@@ -73,6 +75,28 @@ export function unseenKeys(
 /** For the log and for readiness. */
 export function unseenWords({ node, key: { key } }: UnseenKey): string {
   return `node ${node.id} has not loaded generation ${key.generation} of ring ${key.ring}`
+}
+
+/** Live nodes that issue in another name: their configuration, or this one's, has the wrong database. */
+export function strangers(
+  nodes: readonly NodeReport[],
+  { issuer, refreshInterval, now }: StrangersOptions,
+): readonly NodeReport[] {
+  return nodes.filter(
+    (node) => node.issuer !== issuer && nodeState(node, refreshInterval, now) !== 'silent',
+  )
+}
+
+/** For the log, readiness and `nodes list`. */
+export function strangerWords({ id, issuer }: NodeReport): string {
+  return `node ${id} is on the same database and serves another issuer, ${issuer}`
+}
+
+export interface StrangersOptions {
+  readonly issuer: string
+  /** Seconds. */
+  readonly refreshInterval: number
+  readonly now: number
 }
 
 export interface UnseenKeysOptions {

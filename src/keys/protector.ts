@@ -21,9 +21,12 @@ export interface Protector {
 
 const KEK_BYTES = 32
 
-const kekSet = z.object({
-  keys: z.array(z.object({ kty: z.literal('oct'), k: z.string() })).min(1),
-})
+/** A JWK's `k` (RFC 7518, section 6.4.1): base64url of the secret. */
+const k = z
+  .string()
+  .refine((text) => base64url.decode(text).length === KEK_BYTES, `must be ${KEK_BYTES} bytes`)
+
+const kekSet = z.object({ keys: z.array(z.object({ kty: z.literal('oct'), k })).min(1) })
 
 /** A JWK Set file (RFC 7517) of symmetric keys, newest first; made with mode 0600. */
 export function fileProtector(path: string): Protector {
@@ -37,7 +40,7 @@ export function fileProtector(path: string): Protector {
           cause,
         )
       })
-      return parseKeks(text, `key-encryption key file ${path}`)
+      return toKeks(parseSecrets(text, `key-encryption key file ${path}`))
     },
     create: async () => {
       const k = base64url.encode(randomBytes(KEK_BYTES))
@@ -65,19 +68,26 @@ export function environmentProtector(text: string | undefined): Protector {
       if (text === undefined) {
         throw new KekMissing('seal.protector is "environment", but KEYTURN_SEAL__KEYS is not set.')
       }
-      const source = 'key-encryption key setting seal.keys'
-      if (text.trim().startsWith('{')) return parseKeks(text, source)
-      const keys = text.split(',').map((k) => ({ kty: 'oct', k: k.trim() }))
-      return parseKeks(text.trim() === '' ? '' : JSON.stringify({ keys }), source)
+      return toKeks(environmentSecrets(text))
     },
   }
 }
 
-async function parseKeks(text: string, source: string): Promise<readonly Kek[]> {
+/**
+ * The secrets in the setting `seal.keys`, newest first, each as a JWK's `k`.
+ * @throws KekEmpty, KekUnreadable
+ */
+export function environmentSecrets(text: string): readonly string[] {
+  const source = 'key-encryption key setting seal.keys'
+  if (text.trim() === '' || text.trim().startsWith('{')) return parseSecrets(text, source)
+  const keys = text.split(',').map((k) => ({ kty: 'oct', k: k.trim() }))
+  return parseSecrets(JSON.stringify({ keys }), source)
+}
+
+function parseSecrets(text: string, source: string): readonly string[] {
   if (text.trim() === '') throw new KekEmpty(`The ${source} is empty. Restore it from a backup.`)
   try {
-    const { keys } = kekSet.parse(JSON.parse(text))
-    return await Promise.all(keys.map(toKek))
+    return kekSet.parse(JSON.parse(text)).keys.map((jwk) => jwk.k)
   } catch (cause) {
     throw new KekUnreadable(
       `The ${source} is neither a JWK Set of 256-bit symmetric keys nor, in a setting, such keys in ` +
@@ -87,11 +97,13 @@ async function parseKeks(text: string, source: string): Promise<readonly Kek[]> 
   }
 }
 
-async function toKek({ k }: { k: string }): Promise<Kek> {
-  const secret = base64url.decode(k)
-  if (secret.length !== KEK_BYTES)
-    throw new Error(`a key has ${secret.length} bytes, not ${KEK_BYTES}`)
-  return { kid: await calculateJwkThumbprint({ kty: 'oct', k }, 'sha256'), secret }
+function toKeks(secrets: readonly string[]): Promise<readonly Kek[]> {
+  return Promise.all(
+    secrets.map(async (k) => ({
+      kid: await calculateJwkThumbprint({ kty: 'oct', k }, 'sha256'),
+      secret: base64url.decode(k),
+    })),
+  )
 }
 
 /**

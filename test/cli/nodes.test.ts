@@ -41,18 +41,22 @@ describe('keyturn nodes list', () => {
     assert.deepEqual(await list(), [])
   })
 
-  it('tells apart what is silent, what has stopped and what lacks a key', async () => {
+  it('tells apart what is silent, has stopped, lacks a key or serves another issuer', async () => {
     await using cli = await keyturnIn()
     await cli.makeRings(7200)
     const kids = (await cli.json(['keys', 'list'])).map((row) => row.kid)
     const now = systemClock.now()
-    const node = { version: '0.9', startedAt: now - 90_000, seenAt: now, ringHash: 'abcdefghijk' }
-    const report = { ...node, ringAge: 4, clockOffset: 0.126, kids, obstacle: null }
+    const { issuer } = cli.config
+    const report = {
+      ...{ version: '0.9', issuer, startedAt: now - 90_000, seenAt: now, ringHash: 'abcdefghijk' },
+      ...{ ringAge: 4, clockOffset: 0.126, kids, obstacle: null },
+    }
     await cli.withStores(async ({ nodes }) => {
       await nodes.report({ ...report, id: 'a-good' })
       await nodes.report({ ...report, id: 'b-late', kids: kids.slice(1) })
       await nodes.report({ ...report, id: 'c-old', obstacle: 'Its clock is wrong.' })
       await nodes.report({ ...report, id: 'd-gone', seenAt: now - 1000, clockOffset: null })
+      await nodes.report({ ...report, id: 'e-other', issuer: 'https://staging.example' })
     })
     const rows = await cli.json<Row[]>(['nodes', 'list'])
     assert.deepEqual(
@@ -62,6 +66,7 @@ describe('keyturn nodes list', () => {
         ['b-late', 'live', 1],
         ['c-old', 'halted', 0],
         ['d-gone', 'silent', 0],
+        ['e-other', 'live', 0],
       ],
     )
     const { out } = await cli.run(['nodes', 'list'])
@@ -70,5 +75,6 @@ describe('keyturn nodes list', () => {
       /b-late +live +0\.9 +1 d 1 h +.*abcdefgh, 4 s old +\+0\.13 s +lacks sig\/RS256 1/,
     )
     assert.match(out, /c-old .*Its clock is wrong/)
+    assert.match(out, /e-other .*serves https:\/\/staging\.example/)
   })
 })

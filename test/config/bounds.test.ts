@@ -243,6 +243,22 @@ test('keys that only one node has are worth a word where several nodes can share
   assert.match(files.join(), /in a directory of this one/)
 })
 
+test('a key-encryption key that could open nothing is said by config check already', (t) => {
+  const keys = (text: string) =>
+    violationsOf(t, `seal: { protector: environment, keys: '${text}' }`)
+  assert.deepEqual(keys(`${'A'.repeat(43)}, ${'B'.repeat(43)}`), [])
+  for (const text of [
+    '',
+    'a-secret-too-short',
+    `{"keys":[{"kty":"oct","k":"${'A'.repeat(42)}"}]}`,
+  ]) {
+    const violations = keys(text)
+    assert.deepEqual(broken(violations), ['seal.keys: seal-keys'])
+    assert.match(violations[0]?.fix ?? '', /openssl rand 32/)
+    assert.ok(!JSON.stringify(violations).includes('a-secret'))
+  }
+})
+
 test('nodes of Redis need redis.url, which turns it on', (t) => {
   for (const nodes of ['cluster: ["a:6379"]', 'sentinels: ["a:26379"]']) {
     assert.deepEqual(violationsOf(t, `redis: { url: "redis://default", ${nodes} }`), [])

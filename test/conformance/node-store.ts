@@ -14,6 +14,7 @@ function report(id: string, seenAt: number, more: Partial<NodeReport> = {}): Nod
   return {
     id,
     version: '1.2.3',
+    issuer: 'https://id.example',
     startedAt: 1_700_000_000,
     seenAt,
     ringHash: 'hash',

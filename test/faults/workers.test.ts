@@ -148,6 +148,10 @@ describe('two workers', () => {
     const after = await keyturn.pids()
     assert.ok(after.includes(other) && !after.includes(killed) && after.length === 2)
     assert.match(keyturn.server.output(), /"pid":\d+,"reason":"it was ended by SIGKILL"/)
+    // As `keyturn nodes list` names them.
+    for (const worker of [1, 2, 3]) {
+      assert.match(keyturn.server.output(), new RegExp(`"node":"[^"]+-w${worker}-[0-9a-f]{6}"`))
+    }
     assert.equal(await keyturn.metric('keyturn_worker_deaths_total'), 1)
     assert.equal(await keyturn.server.stop(), 0, keyturn.server.output())
   })

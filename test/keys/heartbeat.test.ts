@@ -4,6 +4,7 @@ import { createDatabaseClock } from '../../src/keys/database-clock.ts'
 import { createHeartbeat } from '../../src/keys/heartbeat.ts'
 import type { NodeReport } from '../../src/keys/node.ts'
 import type { NodeStore } from '../../src/keys/node-store.ts'
+import { nodesCheck } from '../../src/readiness.ts'
 import { policiesOf } from '../support/rings.ts'
 import { NO_CLOCK, POLICY_90_DAYS, setUp as setUpScheduler } from '../support/scheduler.ts'
 
@@ -39,7 +40,7 @@ async function setUp() {
     databaseClock: createDatabaseClock({ store, clock, clockSkew: 60 }),
     policies: policiesOf(POLICY_90_DAYS),
     refreshInterval: REFRESH,
-    node: { id: 'this', version: '1', startedAt: clock.now() },
+    node: { id: 'this', version: '1', issuer: 'https://id.example', startedAt: clock.now() },
     log: { info: note, warn: note, error: note },
   })
   const beat = async () => {
@@ -89,6 +90,26 @@ describe('the heartbeat', () => {
     assert.equal(told.length, 1)
     await other([first, second])
     assert.deepEqual(unseen(), [])
+  })
+
+  it('names a node that serves another issuer, once in the log, while it is there', async () => {
+    const { stored, beat, heartbeat, lines } = await setUp()
+    await beat()
+    const mine = stored.get('this')
+    assert.ok(mine)
+    stored.set('other', { ...mine, id: 'other', issuer: 'https://staging.example' })
+    const others = () => heartbeat.strangers.map(({ id }) => id)
+    await beat()
+    await beat()
+    assert.deepEqual(others(), ['other'])
+    const told = lines.filter((line) => line.includes('node other is on the same database'))
+    assert.equal(told.length, 1)
+    assert.match(told[0] ?? '', /https:\/\/staging\.example/)
+    assert.match(nodesCheck(heartbeat, { live: 2, halted: 0, silent: 0 }).detail, /node other/)
+    assert.equal(nodesCheck(heartbeat, { live: 2, halted: 0, silent: 0 }).degraded, true)
+    stored.delete('other')
+    await beat()
+    assert.deepEqual(others(), [])
   })
 
   it('goes on without a database, says so once, and forgets nodes after a day', async () => {

@@ -2,13 +2,20 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { KeyEvent } from '../../src/keys/key.ts'
 import { ringStates } from '../../src/keys/lifecycle.ts'
-import { countNodes, type NodeReport, nodeState, unseenKeys } from '../../src/keys/node.ts'
+import {
+  countNodes,
+  type NodeReport,
+  nodeState,
+  strangers,
+  unseenKeys,
+} from '../../src/keys/node.ts'
 import { facts, key, POLICY, policiesOf, revoked } from '../support/rings.ts'
 
 const REFRESH = 10
 const node = (id: string, more: Partial<NodeReport> = {}): NodeReport => ({
   id,
   version: '1',
+  issuer: 'https://id.example',
   startedAt: 0,
   seenAt: 1000,
   ringHash: 'h',
@@ -29,6 +36,24 @@ describe('a node', () => {
       halted: 0,
       silent: 1,
     })
+  })
+})
+
+describe('a node that serves another issuer', () => {
+  it('is a stranger while it lives, signing or not', () => {
+    const other = (id: string, more: Partial<NodeReport> = {}) =>
+      node(id, { issuer: 'https://staging.example', ...more })
+    const all = [
+      node('mine'),
+      other('a'),
+      other('b', { obstacle: 'clock' }),
+      other('c', { seenAt: 0 }),
+    ]
+    const options = { issuer: 'https://id.example', refreshInterval: REFRESH, now: 1000 }
+    assert.deepEqual(
+      strangers(all, options).map(({ id }) => id),
+      ['a', 'b'],
+    )
   })
 })
 
