@@ -29,9 +29,10 @@ import { checkClientAlgorithms } from './oidc/client-algorithms.ts'
 import { createCurrentProvider } from './oidc/current-provider.ts'
 import { observeProvider } from './oidc/events.ts'
 import { issuerPath } from './oidc/origin.ts'
-import { tellOutage, tellOutages } from './oidc/outage.ts'
+import { providerAdapters, tellOutage } from './oidc/outage.ts'
 import { createOutageLog } from './oidc/outage-log.ts'
 import { providerSettings } from './oidc/settings.ts'
+import { createUsedUp } from './oidc/used-up.ts'
 import { packageVersion } from './package-files.ts'
 import {
   askChecks,
@@ -138,14 +139,17 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     const mayServe = () => obstacle() === undefined
     const documents = createPublishedDocuments({ issuer, clock, mayServe, ...rotation })
 
-    const outageLog = createOutageLog(log, clock)
+    const onOutage = createOutageLog(log, clock)
+    const usedUp = createUsedUp(clock)
+    opened.defer(usedUp.stop)
     const views = createViews({ mountPath: issuerPath(issuer) })
     const current = createCurrentProvider({
       issuer,
-      adapter: tellOutages(artifacts.adapter),
+      adapter: providerAdapters(artifacts.adapter, usedUp),
       policies,
       authorize: scheduler.authorize,
-      onBuilt: (provider) => observeProvider(provider, { metrics, log, onOutage: outageLog }),
+      onBuilt: (provider) =>
+        observeProvider(provider, { metrics, log, onOutage, onFault: usedUp.giveBack }),
       settings: providerConfiguration(config, stores, { views, log }),
     })
 

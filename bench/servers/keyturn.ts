@@ -10,8 +10,9 @@ import { createLog } from '../../src/log.ts'
 import { startServer } from '../../src/main.ts'
 import { createFindAccount, createInteractionPolicy } from '../../src/oidc/account.ts'
 import { createCurrentProvider } from '../../src/oidc/current-provider.ts'
-import { tellOutages } from '../../src/oidc/outage.ts'
+import { providerAdapters } from '../../src/oidc/outage.ts'
 import { providerSettings } from '../../src/oidc/settings.ts'
+import { createUsedUp } from '../../src/oidc/used-up.ts'
 import { openDatabase } from '../../src/store/database.ts'
 import { clientSchema } from '../../src/store/schema.ts'
 import { openSqliteArtifacts } from '../../src/store/sqlite-artifacts.ts'
@@ -73,7 +74,7 @@ async function timeSwaps(count: number): Promise<readonly number[]> {
   const settings = providerSettings(config)
   const current = createCurrentProvider({
     issuer: config.issuer,
-    adapter: tellOutages(artifacts.adapter),
+    adapter: providerAdapters(artifacts.adapter, createUsedUp(systemClock)),
     policies: rotationPolicies(config),
     authorize: () => undefined,
     settings: {

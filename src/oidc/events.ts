@@ -7,12 +7,14 @@ export interface ObserveOptions {
   readonly metrics: Metrics
   readonly log: Logger
   readonly onOutage: (request: object, outage: Outage) => void
+  /** With each request that failed by a fault of this server. */
+  readonly onFault: (request: KoaContextWithOIDC) => void
 }
 
 /** Counts and logs what a provider instance does; never a token, a code or a cookie. */
 export function observeProvider(
   provider: Provider,
-  { metrics, log, onOutage }: ObserveOptions,
+  { metrics, log, onOutage, onFault }: ObserveOptions,
 ): void {
   const issued = (kind: string) => () => metrics.tokens.inc({ kind })
   provider.on('access_token.issued', issued('access_token_jwt'))
@@ -24,6 +26,7 @@ export function observeProvider(
 
   const failed = (ctx: KoaContextWithOIDC, error: Error) => {
     metrics.serverErrors.inc()
+    onFault(ctx)
     if (error instanceof Outage) return onOutage(where(ctx), error)
     log.error({ ...where(ctx), err: error }, 'a request failed by a fault of this server')
   }

@@ -1,5 +1,7 @@
-import { type Adapter, type AdapterFactory, errors } from 'oidc-provider'
+import { type Adapter, type AdapterFactory, errors, Provider } from 'oidc-provider'
 import { RingStale, StoreUnavailable } from '../errors.ts'
+import type { ArtifactAdapter } from '../store/artifact-store.ts'
+import type { UsedUp } from './used-up.ts'
 
 /**
  * What a client is told while a store cannot be reached, or this node may not sign: 503 and
@@ -21,26 +23,32 @@ export class Outage extends errors.CustomOIDCProviderError {
 
 /**
  * The same adapters, made once for all instances of the provider, whose StoreUnavailable it
- * understands as an outage.
+ * understands as an outage, and which note what a request uses up.
  */
-export function tellOutages(adapterOf: AdapterFactory): AdapterFactory {
+export function providerAdapters(
+  adapterOf: (model: string) => ArtifactAdapter,
+  usedUp: Pick<UsedUp, 'note'>,
+): AdapterFactory {
   const adapters = new Map<string, Adapter>()
   return (model) => {
     const known = adapters.get(model)
     if (known) return known
-    const made = tellOutagesOf(adapterOf(model))
+    const made = providerAdapter(adapterOf(model), usedUp)
     adapters.set(model, made)
     return made
   }
 }
 
-function tellOutagesOf(adapter: Adapter): Adapter {
+function providerAdapter(adapter: ArtifactAdapter, usedUp: Pick<UsedUp, 'note'>): Adapter {
   return {
     upsert: (id, payload, expiresIn) => tellOutage(adapter.upsert(id, payload, expiresIn)),
     find: (id) => tellOutage(adapter.find(id)),
     findByUid: (uid) => tellOutage(adapter.findByUid(uid)),
     findByUserCode: (userCode) => tellOutage(adapter.findByUserCode(userCode)),
-    consume: (id) => tellOutage(adapter.consume(id)),
+    consume: async (id) => {
+      const undo = await tellOutage(adapter.consume(id))
+      if (Provider.ctx) usedUp.note(Provider.ctx, undo)
+    },
     destroy: (id) => tellOutage(adapter.destroy(id)),
     revokeByGrantId: (grantId) => tellOutage(adapter.revokeByGrantId(grantId)),
   }

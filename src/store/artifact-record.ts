@@ -35,6 +35,9 @@ export const REPLAY = 'ReplayDetection'
  */
 export const GRANT = 'Grant'
 
+/** What `Undo` does, after "Cannot". */
+export const GIVE_BACK = 'give back what a request used up'
+
 /** Records stay this many seconds past their end, so that "expired" can be told from "unknown". */
 export const GRACE = 60
 

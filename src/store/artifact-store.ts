@@ -7,7 +7,7 @@ import type { Adapter } from 'oidc-provider'
  */
 export interface ArtifactStore {
   /** For the `adapter` setting of oidc-provider, made anew. @param model name of one of its models */
-  adapter(model: string): Adapter
+  adapter(model: string): ArtifactAdapter
   /** Deletes at most `limit` records that have expired. @returns how many it deleted */
   sweep(limit: number): Promise<number>
   /**
@@ -23,6 +23,21 @@ export interface ArtifactStore {
   forgetClients(): void
   close(): Promise<void>
 }
+
+/** An adapter whose `consume` can be undone. */
+export interface ArtifactAdapter extends Omit<Adapter, 'consume'> {
+  /**
+   * Of several requests at once one gets through; the others take all down that came of the grant.
+   * @throws StoreUnavailable, where nobody knows whether it was consumed
+   */
+  consume(id: string): Promise<Undo>
+}
+
+/**
+ * Lets what was consumed be consumed again, unless it is gone or was meanwhile. May be tried again.
+ * @throws StoreUnavailable
+ */
+export type Undo = () => Promise<void>
 
 /** Whose artifacts are asked for. */
 export type Owner = Parameters<ArtifactStore['forget']>[0]

@@ -25,6 +25,8 @@ export interface ArtifactTable {
   insertOnce(record: ArtifactRecord, now: number): Promise<boolean>
   /** @returns false where it was consumed before, or is not there */
   consume(key: ArtifactKey, now: number): Promise<boolean>
+  /** Where it was consumed at this instant. */
+  unconsume(key: ArtifactKey, consumedAt: number): Promise<void>
   grantOf(key: ArtifactKey): Promise<string | undefined>
   destroy(key: ArtifactKey): Promise<void>
   /** All with these grants. */

@@ -82,6 +82,11 @@ export function openMysqlArtifacts(settings: ServerSettings): ArtifactTable {
         WHERE model = ? AND id = ? AND consumed_at IS NULL`
       return (await write(sql, [now, model, id])) === 1
     },
+    unconsume: async ({ model, id }, consumedAt) => {
+      const sql = `UPDATE artifact SET consumed_at = NULL
+        WHERE model = ? AND id = ? AND consumed_at = ?`
+      await write(sql, [model, id, consumedAt])
+    },
     grantOf: async ({ model, id }) => {
       const sql = 'SELECT grant_id AS grantId FROM artifact WHERE model = ? AND id = ?'
       return (await read<{ grantId: string | null }>(sql, [model, id]))[0]?.grantId ?? undefined

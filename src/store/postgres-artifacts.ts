@@ -50,6 +50,8 @@ const SQL = {
     WHERE artifact.expires_at < $5`,
   consume: `UPDATE artifact SET consumed_at = $3
     WHERE model = $1 AND id = $2 AND consumed_at IS NULL`,
+  unconsume: `UPDATE artifact SET consumed_at = NULL
+    WHERE model = $1 AND id = $2 AND consumed_at = $3`,
   grantOf: 'SELECT grant_id FROM artifact WHERE model = $1 AND id = $2',
   destroy: 'DELETE FROM artifact WHERE model = $1 AND id = $2',
   destroyGrant: `DELETE FROM artifact WHERE model = $1 AND id = $2 AND ${DURABLY}`,
@@ -106,6 +108,9 @@ export function openPostgresArtifacts(settings: ServerSettings): ArtifactTable {
       return rowCount === 1
     },
     consume: async ({ model, id }, now) => (await run('consume', [model, id, now])).rowCount === 1,
+    unconsume: async ({ model, id }, consumedAt) => {
+      await run('unconsume', [model, id, consumedAt])
+    },
     grantOf: async ({ model, id }) => {
       const { rows } = await run<{ grant_id: string | null }>('grantOf', [model, id])
       return rows[0]?.grant_id ?? undefined

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { Cluster } from 'ioredis'
-import type { Adapter, AdapterPayload } from 'oidc-provider'
+import type { AdapterPayload } from 'oidc-provider'
 import type { Clock } from '../clock.ts'
 import type { RedisConnection } from '../redis/connection.ts'
-import { digest, GRACE, GRANT, REPLAY, usedMeanwhile } from './artifact-record.ts'
-import { type ArtifactStore, ownerText } from './artifact-store.ts'
+import { digest, GIVE_BACK, GRACE, GRANT, REPLAY, usedMeanwhile } from './artifact-record.ts'
+import { type ArtifactAdapter, type ArtifactStore, ownerText } from './artifact-store.ts'
 import { type Commands, defineCommands, type InGrant } from './redis-commands.ts'
 
 /**
@@ -113,7 +113,10 @@ interface AdapterOptions extends RedisArtifactsOptions {
   readonly read: (key: string) => Promise<string | null>
 }
 
-function artifactAdapter(model: string, { redis, clock, commands, read }: AdapterOptions): Adapter {
+function artifactAdapter(
+  model: string,
+  { redis, clock, commands, read }: AdapterOptions,
+): ArtifactAdapter {
   const { prefix, run } = redis
   const isCluster = redis.client instanceof Cluster
   const foundBy = FOUND_BY[model]
@@ -203,11 +206,16 @@ function artifactAdapter(model: string, { redis, clock, commands, read }: Adapte
     findByUid: (uid) => find(copyKey({ uid }) ?? ''),
     findByUserCode: (userCode) => find(copyKey({ userCode }) ?? ''),
     async consume(id) {
+      const key = keyOf(id)
       const mark = `${clock.now()} ${createNonce()}`
       const result = await run('consume what a request used up', () =>
-        commands.keyturnConsume(keyOf(id), mark),
+        commands.keyturnConsume(key, mark),
       )
-      if (result === 1) return
+      if (result === 1) {
+        return async () => {
+          await run(GIVE_BACK, () => commands.keyturnUnconsume(key, mark))
+        }
+      }
       const grantId = result === null ? undefined : toPayload(result).grantId
       if (grantId) {
         const grant = keyOfMember(`{${GRANT}:${digest(grantId)}}`)

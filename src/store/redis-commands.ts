@@ -17,6 +17,8 @@ export interface Commands {
   keyturnSaveOnce(key: string, payload: string, ttl: number): Promise<number>
   /** @returns 1 where it was consumed with this mark; otherwise what is there */
   keyturnConsume(key: string, mark: string): Promise<1 | string | null>
+  /** Where it was consumed with this mark. */
+  keyturnUnconsume(key: string, mark: string): Promise<unknown>
   keyturnAddToGrant(key: string, ...inGrant: InGrant): Promise<unknown>
   /**
    * `keyturnSave` and `keyturnAddToGrant` at once; not for a Cluster, which may have the two keys on
@@ -69,6 +71,11 @@ const SCRIPTS = {
     if mark ~= '' then return old end
     redis.call('set', KEYS[1], ARGV[1] .. old, 'KEEPTTL')
     return 1`,
+  keyturnUnconsume: `
+    local old = redis.call('get', KEYS[1])
+    if old and string.match(old, '^[^{]*') == ARGV[1] then
+      redis.call('set', KEYS[1], string.sub(old, #ARGV[1] + 1), 'KEEPTTL')
+    end`,
   keyturnDropCopy: `
     local copy = redis.call('get', KEYS[1])
     if copy and cjson.decode(copy).jti == ARGV[1] then redis.call('unlink', KEYS[1]) end`,

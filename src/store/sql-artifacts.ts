@@ -1,9 +1,10 @@
-import type { Adapter, AdapterPayload } from 'oidc-provider'
+import type { AdapterPayload } from 'oidc-provider'
 import type { Clock } from '../clock.ts'
 import { StoreUnavailable } from '../errors.ts'
 import {
   type ArtifactRecord,
   digest,
+  GIVE_BACK,
   GRACE,
   GRANT,
   REPLAY,
@@ -11,7 +12,7 @@ import {
   toRecord,
   usedMeanwhile,
 } from './artifact-record.ts'
-import { type ArtifactStore, ownerPattern } from './artifact-store.ts'
+import { type ArtifactAdapter, type ArtifactStore, ownerPattern } from './artifact-store.ts'
 import type { ArtifactKey, ArtifactTable, FoundArtifact } from './artifact-table.ts'
 import { CLIENT_CACHE, clientAdapter, KNOWN_CLIENTS } from './client-adapter.ts'
 import { attempt, attemptTwice } from './failures.ts'
@@ -84,7 +85,7 @@ function artifactAdapter(
   model: string,
   table: ArtifactTable,
   { find, upsert, revoke, clock }: Shared & { readonly clock: Clock },
-): Adapter {
+): ArtifactAdapter {
   const keyOf = (id: string): ArtifactKey => ({ model, id: digest(id) })
   const findBy = async (column: 'uid' | 'user_code', value: string) => {
     if (!isStorable(value)) return undefined
@@ -106,11 +107,14 @@ function artifactAdapter(
     findByUserCode: (userCode) => findBy('user_code', userCode),
     async consume(id) {
       const key = keyOf(id)
+      const now = clock.now()
       const grantId = await attempt('consume a code or a token', async () => {
-        if (await table.consume(key, clock.now())) return undefined
+        if (await table.consume(key, now)) return undefined
         return (await table.grantOf(key)) ?? null
       })
-      if (grantId === undefined) return
+      if (grantId === undefined) {
+        return () => attemptTwice(GIVE_BACK, () => table.unconsume(key, now))
+      }
       if (grantId !== null) {
         // The grant first: from then on all that came of it is useless.
         await attemptTwice('revoke a grant', () =>

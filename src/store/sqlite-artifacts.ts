@@ -1,5 +1,5 @@
 import Sqlite from 'better-sqlite3'
-import type { Adapter, AdapterPayload } from 'oidc-provider'
+import type { AdapterPayload } from 'oidc-provider'
 import type { Clock } from '../clock.ts'
 import {
   type ArtifactRecord,
@@ -11,7 +11,7 @@ import {
   toRecord,
   usedMeanwhile,
 } from './artifact-record.ts'
-import { type ArtifactStore, ownerPattern } from './artifact-store.ts'
+import { type ArtifactAdapter, type ArtifactStore, ownerPattern } from './artifact-store.ts'
 import type { ArtifactKey } from './artifact-table.ts'
 import { clientAdapter, KNOWN_CLIENTS } from './client-adapter.ts'
 import { sqlitePath } from './database.ts'
@@ -102,6 +102,9 @@ function prepare(database: Sqlite.Database) {
       `UPDATE artifact SET consumed_at = ? WHERE model = ? AND id = ? AND consumed_at IS NULL
        RETURNING grant_id`,
     ),
+    unconsume: database.prepare<[string, string, number]>(
+      'UPDATE artifact SET consumed_at = NULL WHERE model = ? AND id = ? AND consumed_at = ?',
+    ),
     grantOf: database.prepare<[string, string], { grant_id: string | null }>(
       'SELECT grant_id FROM artifact WHERE model = ? AND id = ?',
     ),
@@ -130,7 +133,7 @@ function artifactAdapter(
   statements: Statements,
   { write }: Writer,
   clock: Clock,
-): Adapter {
+): ArtifactAdapter {
   const revoke = (grantId: string) => {
     statements.destroy.run(GRANT, digest(grantId))
     statements.revoke.run(grantId)
@@ -152,13 +155,17 @@ function artifactAdapter(
     findByUserCode: async (userCode) => toPayload(statements.findByUserCode.get(model, userCode)),
     async consume(id) {
       const key = digest(id)
+      const now = clock.now()
       const isFirst = await write(() => {
-        if (statements.consume.get(clock.now(), model, key)) return true
+        if (statements.consume.get(now, model, key)) return true
         const grantId = statements.grantOf.get(model, key)?.grant_id
         if (grantId) revoke(grantId)
         return false
       })
       if (!isFirst) throw usedMeanwhile(model)
+      return async () => {
+        await write(() => statements.unconsume.run(model, key, now))
+      }
     },
     async destroy(id) {
       await write(() => statements.destroy.run(model, digest(id)))

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe } from 'node:test'
+import { GRACE } from '../../src/store/artifact-record.ts'
 import type { ArtifactStore } from '../../src/store/artifact-store.ts'
 import { FORGET_BATCH } from '../../src/store/forget.ts'
 import { testsWith } from '../support/with-opened.ts'
@@ -112,6 +113,38 @@ export function testArtifacts(
       await assert.rejects(artifacts.adapter('RefreshToken').consume('r'))
       assert.equal(await artifacts.adapter('Grant').find('g'), undefined)
       assert.ok(await artifacts.adapter('Grant').find('h'))
+    })
+
+    test('that were consumed for nothing are given back as they were, to be used once', async ({
+      artifacts,
+      other,
+      pass,
+    }) => {
+      const payload = { jti: 'r', accountId: 'ada', grantId: 'g' }
+      const tokens = artifacts.adapter('RefreshToken')
+      await tokens.upsert('r', payload, 60)
+      const undo = await tokens.consume('r')
+      await undo()
+      assert.deepEqual(await other.adapter('RefreshToken').find('r'), payload)
+      await pass(1)
+      await other.adapter('RefreshToken').consume('r')
+      // Sent twice, it does not give back what somebody else has used.
+      await undo()
+      assert.ok((await tokens.find('r'))?.consumed)
+      await pass(60 + GRACE)
+      await artifacts.sweep(10)
+      assert.equal(await tokens.find('r'), undefined, 'it lives for longer')
+    })
+
+    test('that were consumed for nothing and revoked meanwhile stay gone', async ({
+      artifacts,
+    }) => {
+      const tokens = artifacts.adapter('RefreshToken')
+      await tokens.upsert('r', { jti: 'r', grantId: 'g' }, 60)
+      const undo = await tokens.consume('r')
+      await tokens.revokeByGrantId('g')
+      await undo()
+      assert.equal(await tokens.find('r'), undefined)
     })
 
     test('saved twice at once are one, and consumed if one of them was', async ({ artifacts }) => {

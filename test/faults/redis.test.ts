@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { decodeJwt } from 'jose'
+import * as client from 'openid-client'
 import { pino } from 'pino'
 import { systemClock } from '../../src/clock.ts'
 import { orderRevocation } from '../../src/keys/operate.ts'
@@ -145,6 +146,38 @@ describe('a server whose Redis', { skip: skipRedis }, () => {
       (await Promise.all(waiting)).map(({ status }) => status),
       [200, 200, 200],
     )
+  })
+
+  it('fails after a code or a refresh token was used lets it be used again', async (t) => {
+    await answers()
+    const { config, issuer } = keyturn
+    const connection = openRedis(redisSettings({ url: config.redis.url ?? '' }), systemClock)
+    t.after(connection.close)
+    const allow = (...keys: string[]) =>
+      connection.run('change the rights', async () =>
+        connection.client.call('ACL', 'SETUSER', 'default', 'resetkeys', ...keys),
+      )
+    // Whatever but access tokens, which are saved last.
+    const models = ['AuthorizationCode', 'Grant', 'RefreshToken', 'Session']
+    const all = models.map((model) => `~${config.redis.prefix}a:{${model}*`)
+    const fail = () => allow(...all, `~${config.redis.prefix}[gu]:*`)
+
+    const rp = await discoverAs(issuer, 'web')
+    const wishes = { scope: 'openid offline_access', prompt: 'consent' }
+    const { url, redeem } = await authorizationRequest(rp, wishes)
+    const { callback } = await signIn(createUserAgent(), url, PERSON)
+    const unavailable = ({ cause }: Error) => cause instanceof Response && cause.status === 503
+    await fail()
+    await assert.rejects(redeem(callback), unavailable).finally(() => allow('allkeys'))
+    const { refresh_token: refreshToken = '' } = await redeem(callback)
+
+    await fail()
+    const refresh = () => client.refreshTokenGrant(rp, refreshToken)
+    await assert.rejects(refresh(), unavailable).finally(() => allow('allkeys'))
+    const tokens = await refresh()
+    assert.ok(tokens.access_token && tokens.refresh_token)
+    // Those that were answered are used up as ever.
+    await assert.rejects(refresh(), { error: 'invalid_grant' })
   })
 
   it('forgot everything lets a person who was signing in start again, with a clear page', async () => {

@@ -1,6 +1,7 @@
+import { randomInt } from 'node:crypto'
+import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { stringify } from 'yaml'
@@ -133,11 +134,24 @@ export async function addPerson(config: Config, clock: Clock = systemClock): Pro
   await stores.close()
 }
 
-/** A port nobody listens on; taken at once, so the chance of losing it is small. */
+/** Below those that systems give to outgoing connections (Linux: from 32,768). */
+const PORTS = { first: 10_000, end: 32_000 }
+
+/**
+ * A port nobody listens on, and which no connection of another test gets by chance: so a server can be
+ * stopped and started again on it.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
+  for (;;) {
+    const port = randomInt(PORTS.first, PORTS.end)
+    const server = createServer().listen(port, 'localhost')
+    try {
+      await once(server, 'listening')
+    } catch {
+      continue
+    }
+    server.close()
+    await once(server, 'close')
+    return port
+  }
 }
