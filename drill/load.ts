@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import * as client from 'openid-client'
 import { authorizationRequest, discoverAs } from '../test/support/relying-party.ts'
@@ -40,6 +41,9 @@ const AT_ONCE = 150
 /** Of 100 operations. */
 const SHARES = { RS256: 38, ES256: 28, Ed25519: 22, opaque: 9, 'sign-in': 3 } as const
 type Operation = keyof typeof SHARES
+
+/** How often, and after how many milliseconds each time, a client asks again where it was told 503. */
+const REPEATS = { most: 20, pause: 500 }
 
 const BASIC = `Basic ${Buffer.from(`machine:${SECRET}`).toString('base64')}`
 
@@ -125,12 +129,17 @@ export function createLoad({ issuer, rate, random, journal, onIssue }: LoadOptio
         nonce,
       })
       const { callback } = await signIn(createUserAgent(), url, PERSON)
-      let askedAt = Date.now()
-      let tokens = await redeem(callback, { expectedNonce: nonce })
+      let askedAt = 0
+      const ask = (grant: () => ReturnType<typeof redeem>) =>
+        askAgain(() => {
+          askedAt = Date.now()
+          return grant()
+        })
+      let tokens = await ask(() => redeem(callback, { expectedNonce: nonce }))
       keep(tokens.id_token ?? '', 'ID token', node, askedAt)
       for (let refresh = 0; refresh < 2; refresh += 1) {
-        askedAt = Date.now()
-        tokens = await client.refreshTokenGrant(rp, tokens.refresh_token ?? '')
+        const { refresh_token: refreshToken = '' } = tokens
+        tokens = await ask(() => client.refreshTokenGrant(rp, refreshToken))
         keep(tokens.id_token ?? '', 'ID token', node, askedAt)
       }
       count(issued, 'sign-ins')
@@ -139,6 +148,22 @@ export function createLoad({ issuer, rate, random, journal, onIssue }: LoadOptio
       // A step that was lost, of which the journal knows, ends the whole.
       if (journal.wasLost({ from, to: Date.now() })) count(issued, 'sign-ins broken off')
       else journal.violation('refused request', `sign-in of ${clientId}: ${why}`)
+    }
+  }
+  /** The same code or refresh token: what it was used up for came to nothing. */
+  const askAgain = async <T>(ask: () => Promise<T>): Promise<T> => {
+    for (let repeats = 0; ; repeats += 1) {
+      try {
+        const answer = await ask()
+        if (repeats > 0) count(issued, 'grants asked for again after 503')
+        return answer
+      } catch (error) {
+        if (!isUnavailable(error) || repeats === REPEATS.most) {
+          if (repeats > 0) count(issued, 'grants lost after 503')
+          throw error
+        }
+        await delay(REPEATS.pause)
+      }
     }
   }
   const operate = async (): Promise<void> => {
@@ -164,6 +189,10 @@ export function createLoad({ issuer, rate, random, journal, onIssue }: LoadOptio
       await Promise.all(running)
     },
   }
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof Error && error.cause instanceof Response && error.cause.status === 503
 }
 
 function reasonOf(error: unknown): string {

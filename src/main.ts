@@ -140,7 +140,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     const documents = createPublishedDocuments({ issuer, clock, mayServe, ...rotation })
 
     const onOutage = createOutageLog(log, clock)
-    const usedUp = createUsedUp(clock)
+    const usedUp = createUsedUp(clock, log)
     opened.defer(usedUp.stop)
     const views = createViews({ mountPath: issuerPath(issuer) })
     const current = createCurrentProvider({

@@ -41,7 +41,8 @@ await addClients(Number(clients))
 await addExtraKey()
 setStore(stores.keys)
 
-const server = await startServer(config, { log: createLog(config.log) })
+const log = createLog(config.log)
+const server = await startServer(config, { log })
 let isShown = false
 
 serveCommands(Number(new URL(server.url).port), {
@@ -74,7 +75,7 @@ async function timeSwaps(count: number): Promise<readonly number[]> {
   const settings = providerSettings(config)
   const current = createCurrentProvider({
     issuer: config.issuer,
-    adapter: providerAdapters(artifacts.adapter, createUsedUp(systemClock)),
+    adapter: providerAdapters(artifacts.adapter, createUsedUp(systemClock, log)),
     policies: rotationPolicies(config),
     authorize: () => undefined,
     settings: {

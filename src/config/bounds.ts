@@ -141,11 +141,15 @@ function issuerBound({ environment, issuer }: Settings): readonly Violation[] {
 /** Port 0 is a free one, another for each. */
 function portBound({ http, management }: Settings): readonly Violation[] {
   if (http.port !== management.port || http.port === 0) return []
+  const hosts = [http.host, management.host]
+  if (hosts[0] !== hosts[1] && !hosts.some((host) => ALL_ADDRESSES.includes(host))) return []
   const path = 'management.port'
   const message = 'http.port is the same, and two listeners cannot share a port'
   const fix = `set ${path} or http.port to another port`
   return [{ path, value: management.port, rule: 'ports', message, fix }]
 }
+
+const ALL_ADDRESSES: readonly string[] = ['0.0.0.0', '::']
 
 function keyStoreBound({ keyStore, environment, http }: Settings): readonly Violation[] {
   if (keyStore.type === 'memory' && environment === 'production') {

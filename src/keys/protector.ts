@@ -92,7 +92,8 @@ function parseSecrets(text: string, source: string): readonly string[] {
     throw new KekUnreadable(
       `The ${source} is neither a JWK Set of 256-bit symmetric keys nor, in a setting, such keys in ` +
         'base64url with commas between. If it was good before, restore it from a backup.',
-      cause,
+      // What JSON.parse says quotes the text.
+      cause instanceof SyntaxError ? undefined : cause,
     )
   }
 }

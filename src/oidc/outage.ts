@@ -45,9 +45,9 @@ function providerAdapter(adapter: ArtifactAdapter, usedUp: Pick<UsedUp, 'note'>)
     find: (id) => tellOutage(adapter.find(id)),
     findByUid: (uid) => tellOutage(adapter.findByUid(uid)),
     findByUserCode: (userCode) => tellOutage(adapter.findByUserCode(userCode)),
-    consume: async (id) => {
-      const undo = await tellOutage(adapter.consume(id))
-      if (Provider.ctx) usedUp.note(Provider.ctx, undo)
+    consume: (id) => {
+      const { ctx } = Provider
+      return tellOutage(adapter.consume(id, (undo) => ctx && usedUp.note(ctx, undo)))
     },
     destroy: (id) => tellOutage(adapter.destroy(id)),
     revokeByGrantId: (grantId) => tellOutage(adapter.revokeByGrantId(grantId)),

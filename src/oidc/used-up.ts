@@ -1,4 +1,6 @@
+import type { Logger } from 'pino'
 import type { Clock } from '../clock.ts'
+import { StoreUnavailable } from '../errors.ts'
 import type { Undo } from '../store/artifact-store.ts'
 
 /**
@@ -8,7 +10,7 @@ import type { Undo } from '../store/artifact-store.ts'
  * (RFC 9700, section 4.14.2). So the use is undone, as soon as the store lets it.
  */
 export interface UsedUp {
-  /** A request has used something up. */
+  /** A request uses something up. */
   note(request: object, undo: Undo): void
   /** The request failed by a fault of this server: what it used up can be used again. */
   giveBack(request: object): void
@@ -22,26 +24,52 @@ const PAUSE = 0.25
 /** Seconds after which an outage ends these grants after all. */
 export const LIMIT = 3600
 
-export function createUsedUp(clock: Pick<Clock, 'elapsed' | 'sleep'>): UsedUp {
+interface Use {
+  readonly undo: Undo
+  readonly until: number
+}
+
+export function createUsedUp(
+  clock: Pick<Clock, 'elapsed' | 'sleep'>,
+  log: Pick<Logger, 'warn' | 'error'>,
+): UsedUp {
   const used = new WeakMap<object, readonly Undo[]>()
   const stopping = new AbortController()
-  let waiting: readonly { readonly undo: Undo; readonly until: number }[] = []
+  const firstAttempts = new Set<Promise<void>>()
+  let waiting: readonly Use[] = []
   let working: Promise<void> | undefined
 
+  /** @returns must it wait for the store? */
+  async function attempt({ undo, until }: Use): Promise<boolean> {
+    try {
+      await undo()
+      return false
+    } catch (error) {
+      if (error instanceof StoreUnavailable && clock.elapsed() < until) return true
+      log.error({ err: error }, LOST)
+      return false
+    }
+  }
+
+  async function attemptFirst(use: Use): Promise<void> {
+    if (!(await attempt(use))) return
+    waiting = [...waiting, use]
+    working ??= attemptAll()
+  }
+
   /** One at a time: a store that comes back has enough to do. */
-  async function undoAll(): Promise<void> {
+  async function attemptAll(): Promise<void> {
+    await clock.sleep(PAUSE, stopping.signal)
     for (;;) {
       const [first, ...rest] = waiting
-      if (!first || stopping.signal.aborted) return
+      if (!first || stopping.signal.aborted) break
       waiting = rest
-      try {
-        await first.undo()
-      } catch {
-        // To the end, as part of a Cluster may be away and the rest not.
-        if (clock.elapsed() < first.until) waiting = [...waiting, first]
-        await clock.sleep(PAUSE, stopping.signal)
-      }
+      if (!(await attempt(first))) continue
+      // To the end, as part of a Cluster may be away and the rest not.
+      waiting = [...waiting, first]
+      await clock.sleep(PAUSE, stopping.signal)
     }
+    working = undefined
   }
 
   return {
@@ -50,15 +78,20 @@ export function createUsedUp(clock: Pick<Clock, 'elapsed' | 'sleep'>): UsedUp {
       const until = clock.elapsed() + LIMIT
       const undos = used.get(request) ?? []
       used.delete(request)
-      if (undos.length === 0) return
-      waiting = [...waiting, ...undos.map((undo) => ({ undo, until }))]
-      working ??= undoAll().finally(() => {
-        working = undefined
-      })
+      for (const undo of undos) {
+        const attempted = attemptFirst({ undo, until })
+        firstAttempts.add(attempted)
+        void attempted.then(() => firstAttempts.delete(attempted))
+      }
     },
     stop: async () => {
       stopping.abort()
+      await Promise.all(firstAttempts)
       await working
+      if (waiting.length > 0) log.warn({ uses: waiting.length }, LOST)
     },
   }
 }
+
+const LOST =
+  'what a failed request had used up could not be given back; its retry counts as a second use'

@@ -1,9 +1,9 @@
-import { hash } from 'node:crypto'
+import { hash, randomInt } from 'node:crypto'
 import { type AdapterPayload, errors } from 'oidc-provider'
 
 /** What oidc-provider saves, as a database keeps it; the stores differ only in how they do. */
 
-/** One saved thing. Instants are seconds since the epoch. */
+/** One saved thing. Instants are seconds since the epoch; `consumedAt` is a `Use`. */
 export interface ArtifactRecord {
   readonly model: string
   /** `digest` of its id. */
@@ -13,7 +13,7 @@ export interface ArtifactRecord {
   readonly grantId: string | null
   readonly uid: string | null
   readonly userCode: string | null
-  readonly consumedAt: number | null
+  readonly consumedAt: Use | null
   readonly expiresAt: number | null
 }
 
@@ -41,6 +41,15 @@ export const GIVE_BACK = 'give back what a request used up'
 /** Records stay this many seconds past their end, so that "expired" can be told from "unknown". */
 export const GRACE = 60
 
+/** When something was consumed, in seconds, times `USE`, and a random rest that tells one use from another. */
+export type Use = number
+
+const USE = 1_000_000
+
+export function createUse(now: number): Use {
+  return now * USE + randomInt(USE)
+}
+
 /** The id under which a record is stored. */
 export function digest(id: string): string {
   return hash('sha256', id, 'base64url')
@@ -64,20 +73,20 @@ export function toRecord(
     grantId,
     uid,
     userCode,
-    consumedAt: typeof consumed === 'number' ? consumed : null,
+    consumedAt: typeof consumed === 'number' ? consumed * USE : null,
     expiresAt: expiresIn ? now + expiresIn : null,
   }
 }
 
 /** @param id the one it was found by, where it was found by its id */
 export function toPayload(
-  record: { readonly payload: string; readonly consumedAt: number | null } | undefined,
+  record: Pick<ArtifactRecord, 'payload' | 'consumedAt'> | undefined,
   id?: string,
 ): AdapterPayload | undefined {
   if (!record) return undefined
   const payload: AdapterPayload = JSON.parse(record.payload)
   if (id !== undefined) payload.jti = id
-  if (record.consumedAt !== null) payload.consumed = record.consumedAt
+  if (record.consumedAt !== null) payload.consumed = Math.floor(record.consumedAt / USE)
   return payload
 }
 

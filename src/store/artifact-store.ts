@@ -25,16 +25,17 @@ export interface ArtifactStore {
 }
 
 /** An adapter whose `consume` can be undone. */
-export interface ArtifactAdapter extends Omit<Adapter, 'consume'> {
+export interface ArtifactAdapter extends Adapter {
   /**
    * Of several requests at once one gets through; the others take all down that came of the grant.
-   * @throws StoreUnavailable, where nobody knows whether it was consumed
+   * @param noteUndo is told beforehand how to undo it, as nobody may know in the end whether it was done
+   * @throws StoreUnavailable
    */
-  consume(id: string): Promise<Undo>
+  consume(id: string, noteUndo?: (undo: Undo) => void): Promise<void>
 }
 
 /**
- * Lets what was consumed be consumed again, unless it is gone or was meanwhile. May be tried again.
+ * Lets what was consumed be consumed again, if it was consumed by this very call. May be tried again.
  * @throws StoreUnavailable
  */
 export type Undo = () => Promise<void>

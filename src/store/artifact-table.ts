@@ -1,4 +1,4 @@
-import type { ArtifactRecord } from './artifact-record.ts'
+import type { ArtifactRecord, Use } from './artifact-record.ts'
 
 /** Names a record. */
 export type ArtifactKey = Pick<ArtifactRecord, 'model' | 'id'>
@@ -23,10 +23,10 @@ export interface ArtifactTable {
   upsert(records: readonly ArtifactRecord[]): Promise<void>
   /** Inserts, or replaces what expired before `now`. @returns false where neither */
   insertOnce(record: ArtifactRecord, now: number): Promise<boolean>
-  /** @returns false where it was consumed before, or is not there */
-  consume(key: ArtifactKey, now: number): Promise<boolean>
-  /** Where it was consumed at this instant. */
-  unconsume(key: ArtifactKey, consumedAt: number): Promise<void>
+  /** @returns false where it was consumed before by another use, or is not there */
+  consume(key: ArtifactKey, use: Use): Promise<boolean>
+  /** Where it was consumed by this use. */
+  unconsume(key: ArtifactKey, use: Use): Promise<void>
   grantOf(key: ArtifactKey): Promise<string | undefined>
   destroy(key: ArtifactKey): Promise<void>
   /** All with these grants. */

@@ -1,4 +1,4 @@
-import type { ArtifactAdapter } from './artifact-store.ts'
+import type { Adapter } from 'oidc-provider'
 
 /**
  * Seconds that a client which was read from a server is believed. It is asked for with every request; one
@@ -10,7 +10,7 @@ export const CLIENT_CACHE = 5
 export const KNOWN_CLIENTS = 1000
 
 /** Clients are registered through `clients.ts`; oidc-provider only looks them up, with each request. */
-export function clientAdapter(find: ArtifactAdapter['find']): ArtifactAdapter {
+export function clientAdapter(find: Adapter['find']): Adapter {
   const readOnly = async () => {
     throw new TypeError('clients are not registered through oidc-provider')
   }

@@ -77,15 +77,15 @@ export function openMysqlArtifacts(settings: ServerSettings): ArtifactTable {
         WHERE model = ? AND id = ? AND expires_at < ?`
       return (await write(sql, [payload, expiresAt, model, id, now])) === 1
     },
-    consume: async ({ model, id }, now) => {
+    consume: async ({ model, id }, use) => {
       const sql = `UPDATE artifact SET consumed_at = ?
-        WHERE model = ? AND id = ? AND consumed_at IS NULL`
-      return (await write(sql, [now, model, id])) === 1
+        WHERE model = ? AND id = ? AND (consumed_at IS NULL OR consumed_at = ?)`
+      return (await write(sql, [use, model, id, use])) === 1
     },
-    unconsume: async ({ model, id }, consumedAt) => {
+    unconsume: async ({ model, id }, use) => {
       const sql = `UPDATE artifact SET consumed_at = NULL
         WHERE model = ? AND id = ? AND consumed_at = ?`
-      await write(sql, [model, id, consumedAt])
+      await write(sql, [model, id, use])
     },
     grantOf: async ({ model, id }) => {
       const sql = 'SELECT grant_id AS grantId FROM artifact WHERE model = ? AND id = ?'

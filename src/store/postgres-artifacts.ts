@@ -49,7 +49,7 @@ const SQL = {
       payload = excluded.payload, expires_at = excluded.expires_at
     WHERE artifact.expires_at < $5`,
   consume: `UPDATE artifact SET consumed_at = $3
-    WHERE model = $1 AND id = $2 AND consumed_at IS NULL`,
+    WHERE model = $1 AND id = $2 AND (consumed_at IS NULL OR consumed_at = $3)`,
   unconsume: `UPDATE artifact SET consumed_at = NULL
     WHERE model = $1 AND id = $2 AND consumed_at = $3`,
   grantOf: 'SELECT grant_id FROM artifact WHERE model = $1 AND id = $2',
@@ -107,9 +107,9 @@ export function openPostgresArtifacts(settings: ServerSettings): ArtifactTable {
       const { rowCount } = await run('insertOnce', [model, id, payload, expiresAt, now])
       return rowCount === 1
     },
-    consume: async ({ model, id }, now) => (await run('consume', [model, id, now])).rowCount === 1,
-    unconsume: async ({ model, id }, consumedAt) => {
-      await run('unconsume', [model, id, consumedAt])
+    consume: async ({ model, id }, use) => (await run('consume', [model, id, use])).rowCount === 1,
+    unconsume: async ({ model, id }, use) => {
+      await run('unconsume', [model, id, use])
     },
     grantOf: async ({ model, id }) => {
       const { rows } = await run<{ grant_id: string | null }>('grantOf', [model, id])

@@ -205,17 +205,16 @@ function artifactAdapter(
     find: (id) => find(keyOf(id), id),
     findByUid: (uid) => find(copyKey({ uid }) ?? ''),
     findByUserCode: (userCode) => find(copyKey({ userCode }) ?? ''),
-    async consume(id) {
+    async consume(id, noteUndo) {
       const key = keyOf(id)
       const mark = `${clock.now()} ${createNonce()}`
+      noteUndo?.(async () => {
+        await run(GIVE_BACK, () => commands.keyturnUnconsume(key, mark))
+      })
       const result = await run('consume what a request used up', () =>
         commands.keyturnConsume(key, mark),
       )
-      if (result === 1) {
-        return async () => {
-          await run(GIVE_BACK, () => commands.keyturnUnconsume(key, mark))
-        }
-      }
+      if (result === 1) return
       const grantId = result === null ? undefined : toPayload(result).grantId
       if (grantId) {
         const grant = keyOfMember(`{${GRANT}:${digest(grantId)}}`)

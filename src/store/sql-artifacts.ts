@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts'
 import { StoreUnavailable } from '../errors.ts'
 import {
   type ArtifactRecord,
+  createUse,
   digest,
   GIVE_BACK,
   GRACE,
@@ -105,16 +106,15 @@ function artifactAdapter(
     find: async (id) => toPayload(await find(keyOf(id)), id),
     findByUid: (uid) => findBy('uid', uid),
     findByUserCode: (userCode) => findBy('user_code', userCode),
-    async consume(id) {
+    async consume(id, noteUndo) {
       const key = keyOf(id)
-      const now = clock.now()
-      const grantId = await attempt('consume a code or a token', async () => {
-        if (await table.consume(key, now)) return undefined
+      const use = createUse(clock.now())
+      noteUndo?.(() => attemptTwice(GIVE_BACK, () => table.unconsume(key, use)))
+      const grantId = await attemptTwice('consume a code or a token', async () => {
+        if (await table.consume(key, use)) return undefined
         return (await table.grantOf(key)) ?? null
       })
-      if (grantId === undefined) {
-        return () => attemptTwice(GIVE_BACK, () => table.unconsume(key, now))
-      }
+      if (grantId === undefined) return
       if (grantId !== null) {
         // The grant first: from then on all that came of it is useless.
         await attemptTwice('revoke a grant', () =>

@@ -3,6 +3,7 @@ import type { AdapterPayload } from 'oidc-provider'
 import type { Clock } from '../clock.ts'
 import {
   type ArtifactRecord,
+  createUse,
   digest,
   GRACE,
   GRANT,
@@ -153,19 +154,19 @@ function artifactAdapter(
     find: async (id) => toPayload(statements.find.get(model, digest(id)), id),
     findByUid: async (uid) => toPayload(statements.findByUid.get(model, uid)),
     findByUserCode: async (userCode) => toPayload(statements.findByUserCode.get(model, userCode)),
-    async consume(id) {
+    async consume(id, noteUndo) {
       const key = digest(id)
-      const now = clock.now()
+      const use = createUse(clock.now())
+      noteUndo?.(async () => {
+        await write(() => statements.unconsume.run(model, key, use))
+      })
       const isFirst = await write(() => {
-        if (statements.consume.get(now, model, key)) return true
+        if (statements.consume.get(use, model, key)) return true
         const grantId = statements.grantOf.get(model, key)?.grant_id
         if (grantId) revoke(grantId)
         return false
       })
       if (!isFirst) throw usedMeanwhile(model)
-      return async () => {
-        await write(() => statements.unconsume.run(model, key, now))
-      }
     },
     async destroy(id) {
       await write(() => statements.destroy.run(model, digest(id)))

@@ -276,10 +276,12 @@ test('Redis is a Cluster or watched by Sentinels, not both', (t) => {
 })
 
 test('two listeners need two ports, unless they take any', (t) => {
-  const ports = (http: number, management: number) =>
-    violationsOf(t, `http: { port: ${http} }\nmanagement: { port: ${management} }`)
-  assert.deepEqual(broken(ports(9090, 9090)), ['management.port: ports'])
-  assert.deepEqual(ports(0, 0), [])
+  const ports = (http: string, management: string) =>
+    broken(violationsOf(t, `http: { ${http} }\nmanagement: { ${management} }`))
+  assert.deepEqual(ports('port: 9090', 'port: 9090'), ['management.port: ports'])
+  assert.deepEqual(ports("port: 9090, host: '::'", 'port: 9090'), ['management.port: ports'])
+  assert.deepEqual(ports('port: 9090, host: 127.0.0.2', 'port: 9090'), [])
+  assert.deepEqual(ports('port: 0', 'port: 0'), [])
 })
 
 test('a Redis Cluster has one database', (t) => {

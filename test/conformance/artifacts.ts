@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe } from 'node:test'
 import { GRACE } from '../../src/store/artifact-record.ts'
-import type { ArtifactStore } from '../../src/store/artifact-store.ts'
+import type { ArtifactStore, Undo } from '../../src/store/artifact-store.ts'
 import { FORGET_BATCH } from '../../src/store/forget.ts'
 import { testsWith } from '../support/with-opened.ts'
 
@@ -115,6 +115,14 @@ export function testArtifacts(
       assert.ok(await artifacts.adapter('Grant').find('h'))
     })
 
+    /** @returns how to undo it */
+    const consume = async (store: ArtifactStore, id: string): Promise<Undo> => {
+      const undos: Undo[] = []
+      await store.adapter('RefreshToken').consume(id, (undo) => undos.push(undo))
+      assert.ok(undos[0])
+      return undos[0]
+    }
+
     test('that were consumed for nothing are given back as they were, to be used once', async ({
       artifacts,
       other,
@@ -123,17 +131,28 @@ export function testArtifacts(
       const payload = { jti: 'r', accountId: 'ada', grantId: 'g' }
       const tokens = artifacts.adapter('RefreshToken')
       await tokens.upsert('r', payload, 60)
-      const undo = await tokens.consume('r')
+      const undo = await consume(artifacts, 'r')
       await undo()
       assert.deepEqual(await other.adapter('RefreshToken').find('r'), payload)
-      await pass(1)
-      await other.adapter('RefreshToken').consume('r')
+      await consume(other, 'r')
       // Sent twice, it does not give back what somebody else has used.
       await undo()
       assert.ok((await tokens.find('r'))?.consumed)
-      await pass(60 + GRACE)
+      await pass(61 + GRACE)
       await artifacts.sweep(10)
       assert.equal(await tokens.find('r'), undefined, 'it lives for longer')
+    })
+
+    test('are given back by nobody but who consumed them', async ({ artifacts, other }) => {
+      await artifacts.adapter('RefreshToken').upsert('r', { jti: 'r', grantId: 'g' }, 60)
+      await consume(artifacts, 'r')
+      const undos: Undo[] = []
+      const loses = other.adapter('RefreshToken').consume('r', (undo) => undos.push(undo))
+      await assert.rejects(loses, { error: 'invalid_grant' })
+      await artifacts.adapter('RefreshToken').upsert('r', { jti: 'r', consumed: 1 }, 60)
+      for (const undo of undos) await undo()
+      assert.equal(undos.length, 1)
+      assert.equal((await artifacts.adapter('RefreshToken').find('r'))?.consumed, 1)
     })
 
     test('that were consumed for nothing and revoked meanwhile stay gone', async ({
@@ -141,7 +160,7 @@ export function testArtifacts(
     }) => {
       const tokens = artifacts.adapter('RefreshToken')
       await tokens.upsert('r', { jti: 'r', grantId: 'g' }, 60)
-      const undo = await tokens.consume('r')
+      const undo = await consume(artifacts, 'r')
       await tokens.revokeByGrantId('g')
       await undo()
       assert.equal(await tokens.find('r'), undefined)

@@ -10,7 +10,10 @@ function setUp() {
     elapsed += seconds
     await new Promise((resolve) => setImmediate(resolve))
   }
-  const usedUp = createUsedUp({ elapsed: () => elapsed, sleep })
+  const logged: string[] = []
+  const note = (_data: object, message: string) => void logged.push(message)
+  const log = { warn: note, error: note }
+  const usedUp = createUsedUp({ elapsed: () => elapsed, sleep }, log as never)
   const undone: string[] = []
   /** Uses something up that can be given back from an instant on. */
   const use = (request: object, name: string, backAt = 0) =>
@@ -21,7 +24,7 @@ function setUp() {
   const until = async (isTrue: (now: number) => boolean) => {
     for (let i = 0; i < 20_000 && !isTrue(elapsed); i++) await sleep(0)
   }
-  return { usedUp, undone, use, until }
+  return { usedUp, undone, use, until, logged }
 }
 
 describe('what a request used up', () => {
@@ -40,7 +43,7 @@ describe('what a request used up', () => {
   })
 
   it('is given back when the store is there again, and holds up nothing meanwhile', async () => {
-    const { usedUp, undone, use, until } = setUp()
+    const { usedUp, undone, use, until, logged } = setUp()
     const [one, other] = [{}, {}]
     use(one, 'a', 60)
     use(one, 'b')
@@ -49,19 +52,35 @@ describe('what a request used up', () => {
     usedUp.giveBack(other)
     await until(() => undone.length === 3)
     await usedUp.stop()
-    assert.deepEqual(undone, ['b at 0.25', 'c at 0.25', 'a at 60'])
+    assert.deepEqual(undone, ['b at 0', 'c at 0', 'a at 60'])
+    assert.deepEqual(logged, [])
   })
 
-  it('is lost after an hour, and when this node stops', async () => {
-    const { usedUp, undone, use, until } = setUp()
+  it('is lost after an hour, and when this node stops, and somebody is told', async () => {
+    const { usedUp, undone, use, until, logged } = setUp()
     const [one, other] = [{}, {}]
     use(one, 'a', LIMIT + 1)
     usedUp.giveBack(one)
-    await until((now) => now > LIMIT)
+    await until(() => logged.length === 1)
     use(other, 'b', 2 * LIMIT)
     usedUp.giveBack(other)
     await usedUp.stop()
+    assert.equal(logged.length, 2)
     await until((now) => now > 2 * LIMIT)
     assert.deepEqual(undone, [])
+  })
+
+  it('is not tried again where something else than the store fails', async () => {
+    const { usedUp, logged } = setUp()
+    const request = {}
+    let attempts = 0
+    usedUp.note(request, async () => {
+      attempts += 1
+      throw new TypeError('a mistake')
+    })
+    usedUp.giveBack(request)
+    await usedUp.stop()
+    assert.equal(attempts, 1)
+    assert.equal(logged.length, 1)
   })
 })

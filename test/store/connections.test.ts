@@ -46,8 +46,13 @@ for (const database of DATABASES) {
       await store.addKey(serializedKey(1))
       await tokens.upsert('t', { jti: 't' }, 60)
 
+      const codes = artifacts.adapter('AuthorizationCode')
+
       for (let round = 0; round < 3; round++) {
+        const used = Array.from({ length: 20 }, (_, i) => `code ${i} of round ${round}`)
+        for (const id of used) await codes.upsert(id, { jti: id, grantId: id }, 60)
         const requests = Promise.all([
+          ...used.map((id) => codes.consume(id)),
           ...Array.from({ length: 20 }, () => tokens.find('t')),
           ...Array.from({ length: 20 }, (_, i) => tokens.upsert(`t${i}`, { jti: `t${i}` }, 60)),
         ])
@@ -55,6 +60,7 @@ for (const database of DATABASES) {
         await endSessions((sql) => dataSource.query(sql))
         // What may be done twice is, and no request knows of it.
         await requests
+        for (const id of used) assert.ok((await codes.find(id))?.consumed)
         for (const result of await atWork) {
           if (result.status === 'rejected') assert.equal(result.reason.code, 'store_unavailable')
         }
