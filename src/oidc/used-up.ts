@@ -24,7 +24,7 @@ const PAUSE = 0.25
 /** Seconds after which an outage ends these grants after all. */
 export const LIMIT = 3600
 
-interface Use {
+interface Pending {
   readonly undo: Undo
   readonly until: number
 }
@@ -36,11 +36,11 @@ export function createUsedUp(
   const used = new WeakMap<object, readonly Undo[]>()
   const stopping = new AbortController()
   const firstAttempts = new Set<Promise<void>>()
-  let waiting: readonly Use[] = []
+  let waiting: readonly Pending[] = []
   let working: Promise<void> | undefined
 
   /** @returns must it wait for the store? */
-  async function attempt({ undo, until }: Use): Promise<boolean> {
+  async function attempt({ undo, until }: Pending): Promise<boolean> {
     try {
       await undo()
       return false
@@ -51,9 +51,9 @@ export function createUsedUp(
     }
   }
 
-  async function attemptFirst(use: Use): Promise<void> {
-    if (!(await attempt(use))) return
-    waiting = [...waiting, use]
+  async function attemptFirst(pending: Pending): Promise<void> {
+    if (!(await attempt(pending))) return
+    waiting = [...waiting, pending]
     working ??= attemptAll()
   }
 
