@@ -36,7 +36,7 @@ export function createUsedUp(
   const used = new WeakMap<object, readonly Undo[]>()
   const stopping = new AbortController()
   const firstAttempts = new Set<Promise<void>>()
-  let waiting: readonly Pending[] = []
+  const waiting: Pending[] = []
   let working: Promise<void> | undefined
 
   /** @returns must it wait for the store? */
@@ -53,20 +53,19 @@ export function createUsedUp(
 
   async function attemptFirst(pending: Pending): Promise<void> {
     if (!(await attempt(pending))) return
-    waiting = [...waiting, pending]
+    waiting.push(pending)
     working ??= attemptAll()
   }
 
   /** One at a time: a store that comes back has enough to do. */
   async function attemptAll(): Promise<void> {
     await clock.sleep(PAUSE, stopping.signal)
-    for (;;) {
-      const [first, ...rest] = waiting
-      if (!first || stopping.signal.aborted) break
-      waiting = rest
+    while (!stopping.signal.aborted) {
+      const first = waiting.shift()
+      if (!first) break
       if (!(await attempt(first))) continue
       // To the end, as part of a Cluster may be away and the rest not.
-      waiting = [...waiting, first]
+      waiting.push(first)
       await clock.sleep(PAUSE, stopping.signal)
     }
     working = undefined
