@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Command } from 'commander'
+import { endWithNpm } from '../src/npm-parent.ts'
 import { type Child, startChild } from './child.ts'
 import { type Comparison, compare } from './compare.ts'
 import { measureDocument } from './documents.ts'
@@ -152,4 +153,5 @@ function createBench(isQuick: boolean): Bench & AsyncDisposable {
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+endWithNpm(process.env)
 await main(process.argv.slice(2))

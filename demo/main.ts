@@ -1,5 +1,6 @@
 import { KeyturnError } from '../src/errors.ts'
 import { createLog } from '../src/log.ts'
+import { endWithNpm } from '../src/npm-parent.ts'
 import { type Demo, demoConfig, startDemo } from './demo.ts'
 
 /** `npm run demo`: Keyturn and an application that trusts it, until Ctrl-C. */
@@ -7,6 +8,7 @@ import { type Demo, demoConfig, startDemo } from './demo.ts'
 const { DEMO_PORT, DEMO_SERVER_PORT, ...env } = process.env
 
 async function main(): Promise<void> {
+  endWithNpm(process.env)
   const stopped = Promise.withResolvers<void>()
   // Not once: npm passes on the Ctrl-C that the terminal has sent already.
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stopped.resolve())

@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { endWithNpm } from '../src/npm-parent.ts'
 import { type Database, runDrill } from './drill.ts'
 import { renderMarkdown, renderTables } from './report.ts'
 import type { Sabotage } from './settings.ts'
@@ -32,6 +33,7 @@ const LONG = { rotations: 500, tokens: 100_000, faults: 10, rate: 60, minutes: 6
 const SHORT = { rotations: 4, tokens: 300, faults: 1, rate: 25, minutes: 3 }
 
 async function main(argv: readonly string[]): Promise<void> {
+  endWithNpm(process.env)
   const program = new Command('drill')
     .description('Nodes, services, relying parties and everything that can go wrong with them')
     .option('--seed <n>', 'of the faults and their order', wholeNumber, randomInt(1_000_000))

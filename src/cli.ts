@@ -11,10 +11,12 @@ if (major < 24 || (major === 24 && minor < 11)) {
 // Before anything else is loaded, as it halves the time to load it. In the package's own folder, not
 // in a shared one: whoever can write the cache can run code here. No effect where that is read-only.
 module.enableCompileCache?.(join(import.meta.dirname, '../node_modules/.cache/keyturn'))
-const [{ runCommand }, { systemClock }] = await Promise.all([
+const [{ runCommand }, { systemClock }, { endWithNpm }] = await Promise.all([
   import('./cli/program.ts'),
   import('./clock.ts'),
+  import('./npm-parent.ts'),
 ])
+endWithNpm(process.env)
 
 // The reader of a pipe may stop early, as head does.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
