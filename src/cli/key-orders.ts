@@ -29,6 +29,7 @@ import {
   revocationText,
 } from './key-prices.ts'
 import { keyRow } from './key-words.ts'
+import { KID_HELP, kidArgument } from './kid-argument.ts'
 import { isSealFailure, openRings, recordedRings, turnStoredRings } from './rings.ts'
 import { type Session, withSession } from './session.ts'
 import { instant, instantArgument, span } from './words.ts'
@@ -51,13 +52,13 @@ export function addKeyOrders(keys: Command, program: Command, context: Context):
     .argument('<ring>', 'such as sig/RS256')
     .action((ring: string, options: OrderOptions) => session((open) => rotate(ring, options, open)))
   order('promote', 'let a pre-active key sign now')
-    .argument('<kid>')
+    .argument('<kid>', KID_HELP, kidArgument)
     .option('--force', 'even though relying parties may not know it; prints the price first')
     .action((kid: string, options: OrderOptions & { force?: true }) =>
       session((open) => promote(kid, options, open)),
     )
   order('revoke', 'never trust a key again; a standby takes over at once')
-    .argument('[kid]')
+    .argument('[kid]', KID_HELP, kidArgument)
     .option('--ring <ring>', 'with --created-before: every older key of this ring')
     .option(
       '--created-before <instant>',
@@ -94,13 +95,14 @@ async function rotate(
 }
 
 async function promote(
-  kid: string,
+  named: string,
   { actor, reason, json, force = false }: OrderOptions & { force?: boolean },
   session: Session,
 ): Promise<void> {
   const { policies, now } = session
   const before = await openRings(session)
-  const state = findState(before, policies, kid, now)
+  const state = findState(before, policies, named, now)
+  const { kid } = state.key
   const isEarly = state.phase === 'pre-active' && isUnseen(state.key, session)
   if (isEarly) session.warn(earlyKeyText(`Key ${kid}`, state.key, session))
   const action = orderPromotion(before, policies, { kid, force, now, actor, reason })

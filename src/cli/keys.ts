@@ -1,8 +1,9 @@
 import type { Command } from 'commander'
 import { type Change, forecast, futureOf } from '../keys/forecast.ts'
 import type { KeyEvent } from '../keys/key.ts'
+import type { StoredRings } from '../keys/key-store.ts'
 import { allStates, isRevocationOf, ringNames } from '../keys/lifecycle.ts'
-import { findState } from '../keys/operate.ts'
+import { assertRing, findKid, findState } from '../keys/operate.ts'
 import type { RotationPolicies } from '../keys/policy.ts'
 import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
 import { addKeyOrders } from './key-orders.ts'
@@ -15,7 +16,8 @@ import {
   keyWords,
   nextWords,
 } from './key-words.ts'
-import { openRings } from './rings.ts'
+import { KID_HELP, kidArgument } from './kid-argument.ts'
+import { openRings, recordedRings } from './rings.ts'
 import { type Session, withSession } from './session.ts'
 import { pairs, table } from './table.ts'
 import { countArgument, durationArgument, fromNow, instant, instantOrNull, span } from './words.ts'
@@ -32,7 +34,7 @@ export function addKeys(program: Command, context: Context): void {
   keys
     .command('show')
     .description('everything about one key: its public half, its events and its future')
-    .argument('<kid>')
+    .argument('<kid>', KID_HELP, kidArgument)
     .option(...JSON_OPTION)
     .action((kid: string, options: JsonOption) => session((open) => showKey(kid, open, options)))
   keys
@@ -46,8 +48,13 @@ export function addKeys(program: Command, context: Context): void {
   keys
     .command('events')
     .description('every promotion, revocation and extension, oldest first')
+    .argument('[kid]', `those of one key: ${KID_HELP}`, kidArgument)
+    .option('--ring <ring>', 'those of one ring')
+    .option('--last <n>', 'the newest only', countArgument)
     .option(...JSON_OPTION)
-    .action((options: JsonOption) => session((open) => listEvents(open, options)))
+    .action((kid: string | undefined, options: EventOptions) =>
+      session((open) => listEvents(kid, open, options)),
+    )
 }
 
 async function listKeys(session: Session, { json }: JsonOption): Promise<void> {
@@ -64,11 +71,12 @@ async function listKeys(session: Session, { json }: JsonOption): Promise<void> {
   session.print(table(['RING', 'GEN', 'PHASE', 'KID', 'NEXT'], rows, session))
 }
 
-async function showKey(kid: string, session: Session, { json }: JsonOption): Promise<void> {
+async function showKey(named: string, session: Session, { json }: JsonOption): Promise<void> {
   const { policies, now } = session
   const facts = await openRings(session)
-  const state = findState(facts, policies, kid, now)
+  const state = findState(facts, policies, named, now)
   const { key } = state
+  const { kid } = key
   const events = facts.events.filter(
     (event) => ('kid' in event && event.kid === kid) || isRevocationOf(event, key),
   )
@@ -173,14 +181,43 @@ function ringPlan(
   return [ring, ...lines].join('\n')
 }
 
-async function listEvents(session: Session, { json }: JsonOption): Promise<void> {
-  const { events } = await session.stores.keys.load()
+interface EventOptions extends JsonOption {
+  readonly ring?: string
+  readonly last?: number
+}
+
+async function listEvents(
+  named: string | undefined,
+  session: Session,
+  { json, ring, last }: EventOptions,
+): Promise<void> {
+  const stored = await session.stores.keys.load()
+  if (ring !== undefined) assertRing(ring, recordedRings(stored), session.policies)
+  const found = named === undefined ? stored.events : eventsOf(named, stored)
   // At one instant the cause comes first: a revocation, then what it led to.
   const isCause = ({ type }: KeyEvent) => type.startsWith('revoke')
-  const ordered = [...events].sort((a, b) => a.at - b.at || Number(isCause(b)) - Number(isCause(a)))
+  const ordered = found
+    .filter((event) => ring === undefined || event.ring === ring)
+    .toSorted((a, b) => a.at - b.at || Number(isCause(b)) - Number(isCause(a)))
+    .slice(-(last ?? Infinity))
   if (json) return printJson(session, ordered.map(eventRow))
-  if (ordered.length === 0) return session.print('Nothing has been recorded yet.')
+  if (ordered.length === 0) {
+    const what = named === undefined && ring === undefined ? 'Nothing' : 'Nothing of that kind'
+    return session.print(`${what} has been recorded yet.`)
+  }
   session.print(eventTable(ordered, session, session.now))
+}
+
+/** Events outlive their keys, so a key whose record was deleted is found by its events. */
+function eventsOf(named: string, { keys, events }: StoredRings): readonly KeyEvent[] {
+  const kids = [...keys.map(({ id }) => id), ...events.flatMap((e) => ('kid' in e ? [e.kid] : []))]
+  const kid = findKid(named, kids)
+  const record = keys.find(({ id }) => id === kid)
+  return events.filter(
+    (event) =>
+      ('kid' in event && event.kid === kid) ||
+      (record && isRevocationOf(event, { ...record, kid, createdAt: record.created })),
+  )
 }
 
 function eventTable(

@@ -6,6 +6,7 @@ import { addConfig } from './config.ts'
 import { type Context, reasonOf } from './context.ts'
 import { addDb } from './db.ts'
 import { addKeys } from './keys.ts'
+import { withKidsLast } from './kid-argument.ts'
 import { addNodes } from './nodes.ts'
 import { addServe, addWorker } from './serve.ts'
 import { addSimulate } from './simulate.ts'
@@ -41,22 +42,11 @@ export async function runCommand(argv: readonly string[], context: Context): Pro
   addNodes(program, context)
   addDb(program, context)
   try {
-    await program.parseAsync(withKidsLast(argv), { from: 'user' })
+    await program.parseAsync(withKidsLast(argv, program), { from: 'user' })
     return DONE
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? DONE : WRONG_USAGE
     context.warn(reasonOf(error, context))
     return FAILED
   }
-}
-
-/**
- * A kid is 43 characters of base64url, and one in 64 begins with a dash. Behind `--` it is not
- * taken for an option, so that the one command of an emergency takes any of them.
- */
-function withKidsLast(argv: readonly string[]): readonly string[] {
-  const isDashedKid = (argument: string) => /^-[\w-]{42}$/.test(argument)
-  const kids = argv.filter(isDashedKid)
-  if (kids.length === 0 || argv.includes('--')) return argv
-  return [...argv.filter((argument) => !isDashedKid(argument)), '--', ...kids]
 }

@@ -7,6 +7,7 @@ import {
   type KeyState,
   publishedCount,
   type RingFacts,
+  ringNames,
   ringStates,
 } from './lifecycle.ts'
 import { type CreateAction, createAction, type EventAction } from './plan.ts'
@@ -75,13 +76,15 @@ export function orderPromotion(
 ): EventAction {
   const state = findState(facts, policies, kid, now)
   if (state.phase !== 'pre-active') {
-    throw new Refused(`Key ${kid} is ${state.phase}; only a pre-active key can be promoted.`)
+    throw new Refused(
+      `Key ${state.key.kid} is ${state.phase}; only a pre-active key can be promoted.`,
+    )
   }
   const { propagation } = policies.policyFor(state.key.ring)
   const safeAt = state.key.createdAt + propagation
   if (now < safeAt && !force) {
     throw new Refused(
-      `Key ${kid} is published only since ${toRfc3339(state.key.createdAt)}; RPs are sure to know ` +
+      `Key ${state.key.kid} is published only since ${toRfc3339(state.key.createdAt)}; RPs are sure to know ` +
         `it from ${toRfc3339(safeAt)}. Wait, or take the price with --force.`,
     )
   }
@@ -126,7 +129,7 @@ export function orderRevocationBefore(
 
 /**
  * @param kid or the beginning of one that no other key shares, as `keys plan` shows it
- * @throws NotFound
+ * @throws NotFound, with the candidates where several keys begin so
  */
 export function findState<K extends KeyFacts>(
   facts: RingFacts<K>,
@@ -135,14 +138,52 @@ export function findState<K extends KeyFacts>(
   now: number,
 ): KeyState<K> {
   const states = allStates(facts, policies, now)
-  const alike = states.filter((state) => kid !== '' && state.key.kid.startsWith(kid))
-  const [state] = states.filter((candidate) => candidate.key.kid === kid)
-  const found = state ?? (alike.length === 1 ? alike[0] : undefined)
-  if (found) return found
-  const why =
-    alike.length > 1 ? `${alike.length} keys begin with ${kid}.` : `There is no key ${kid}.`
-  throw new NotFound(`${why} See: keyturn keys list`)
+  const stateOf = (found: string) => states.find(({ key }) => key.kid === found)
+  const kids = states.map(({ key }) => key.kid)
+  const state = stateOf(
+    findKid(kid, kids, (candidate) => {
+      const { key, phase } = stateOf(candidate) ?? {}
+      return key ? `${key.ring}, generation ${key.generation}, ${phase}` : ''
+    }),
+  )
+  if (!state) throw new TypeError('the kid that was found is one of those given')
+  return state
 }
+
+/**
+ * The one kid that is `named`, or begins with it.
+ * @param describe what a message says of a candidate besides its kid
+ * @throws NotFound, with the candidates where several begin so
+ */
+export function findKid(
+  named: string,
+  kids: readonly string[],
+  describe: (kid: string) => string = () => '',
+): string {
+  if (named === '') throw new NotFound('No key is named. See: keyturn keys list')
+  if (kids.includes(named)) return named
+  const alike = [...new Set(kids)].filter((kid) => kid.startsWith(named))
+  const [only, ...others] = alike
+  if (only === undefined) throw new NotFound(`There is no key ${named}. See: keyturn keys list`)
+  if (others.length === 0) return only
+  const shown = alike
+    .slice(0, MOST_CANDIDATES)
+    .map((kid) => `\n  ${kid}  ${describe(kid)}`.trimEnd())
+  const more = alike.length > shown.length ? `\n  and ${alike.length - shown.length} more` : ''
+  throw new NotFound(
+    `${alike.length} keys begin with ${named}; name one of them by more of its kid:` +
+      `${shown.join('')}${more}`,
+  )
+}
+
+/** @throws NotFound where neither the configuration nor the store knows the ring */
+export function assertRing(ring: RingName, facts: RingFacts, policies: RotationPolicies): void {
+  if (ringNames(facts, policies).includes(ring)) return
+  throw new NotFound(unknownRing(ring, policies))
+}
+
+/** Lines of a message, so that the beginning that all keys share does not fill a screen. */
+const MOST_CANDIDATES = 20
 
 function promotion(state: KeyState, activatesAt: number, now: number, order: Order): EventAction {
   const { kid, ring } = state.key

@@ -75,6 +75,87 @@ describe('keys list, show, plan and events', () => {
   })
 })
 
+describe('the beginning of a kid', () => {
+  /** As much of a kid as no other key shares, and what all share: nothing. */
+  const beginning = (kid: string) => kid.slice(0, 8)
+
+  it('shows everything about its key, as the whole kid does', async () => {
+    await using cli = await keyturnIn()
+    await cli.makeRings(15 * DAY)
+    await cli.json(['keys', 'rotate', 'sig/ES256'])
+    for (const { kid } of await cli.json(['keys', 'list'])) {
+      const whole = ['keys', 'show', kid]
+      const [inWords, asJson, shortWords, shortJson] = await Promise.all([
+        cli.run(whole),
+        cli.run([...whole, '--json']),
+        cli.run(['keys', 'show', beginning(kid)]),
+        // As `keys plan` prints it.
+        cli.run(['keys', 'show', `${beginning(kid)}...`, '--json']),
+      ])
+      const next = (text: string) => text.replace(/\(in .*?\)|now/g, '')
+      assert.equal(next(shortWords.out), next(inWords.out))
+      assert.deepEqual(JSON.parse(shortJson.out), JSON.parse(asJson.out))
+      assert.doesNotMatch(shortWords.out, /Next\n {2}nothing/)
+    }
+    const promoted = kidOf(await cli.json(['keys', 'list']), 2)
+    const shown = await cli.json<{ events: object[] }>(['keys', 'show', beginning(promoted)])
+    assert.equal(shown.events.length, 1)
+  })
+
+  it('names the key to promote, to revoke and to see events of, in full in every answer', async () => {
+    await using cli = await keyturnIn()
+    await cli.makeRings(DAY)
+    const rows = await cli.json(['keys', 'list'])
+    const [first, standby] = [kidOf(rows, 1), kidOf(rows, 2)]
+    const early = await cli.run(['keys', 'promote', beginning(standby)])
+    assert.match(early.err, new RegExp(`^Key ${standby} has been published`))
+    assert.match(early.err, new RegExp(`Key ${standby} is published only since`))
+    const promoted = await cli.json<Row>(['keys', 'promote', beginning(standby), '--force'])
+    assert.equal(promoted.kid, standby)
+    const { revoked } = await cli.json<Row>(['keys', 'revoke', beginning(first)])
+    assert.deepEqual(revoked, [first])
+    const events = await cli.json(['keys', 'events', beginning(first)])
+    assert.deepEqual(
+      events.map(({ type, kid }) => [type, kid]),
+      [['revoke', first]],
+    )
+    const ofRing = await cli.json(['keys', 'events', '--ring', 'sig/ES256', '--last', '1'])
+    assert.equal(ofRing.length, 1)
+    const unknown = await cli.run(['keys', 'events', '--ring', 'sig/ES255'])
+    assert.match(unknown.err, /There is no ring sig\/ES255/)
+  })
+
+  it('that several keys share is refused with all of them, and so is none', async () => {
+    await using cli = await keyturnIn()
+    await cli.makeRings(DAY)
+    const kids = [`-A-${'b'.repeat(40)}`, `-A-${'c'.repeat(40)}`]
+    const rows = await cli.json(['keys', 'list'])
+    await cli.editKey(kidOf(rows, 1), { id: kids[0] ?? '' })
+    await cli.editKey(kidOf(rows, 2), { id: kids[1] ?? '' })
+    for (const order of ['revoke', 'events']) {
+      const shared = await cli.run(['keys', order, '-A-'])
+      assert.notEqual(shared.status, 0)
+      const several = await cli.run(['keys', order, '--', '-A-'])
+      assert.equal(several.status, 1)
+      for (const kid of kids) assert.ok(several.err.includes(kid), several.err)
+    }
+    const one = await cli.run(['keys', 'revoke', '-A-cccc', '--reason', '-A-bbbb'])
+    assert.match(one.err, /Key -A-c{40}/, 'it is no option, and a reason is no kid')
+    const events = await cli.json(['keys', 'events', '-A-cccc'])
+    assert.deepEqual(
+      events.map(({ reason }) => reason),
+      ['-A-bbbb'],
+    )
+    for (const name of ['', ' ', '...', 'a b']) {
+      for (const order of ['show', 'promote', 'revoke', 'events']) {
+        const { status, err } = await cli.run(['keys', order, name])
+        assert.equal(status, 2, `${order} "${name}": ${err}`)
+      }
+    }
+    assert.equal((await cli.run(['keys', 'promote', 'x', '--forse'])).status, 2)
+  })
+})
+
 describe('keys rotate, promote and revoke', () => {
   it('rotate lets a standby that RPs know sign at once and makes a fresh one', async () => {
     await using cli = await keyturnIn()
