@@ -30,14 +30,3 @@ export const systemClock: Clock = {
 export function toRfc3339(at: number): string {
   return new Date(at * 1000).toISOString().replace('.000Z', 'Z')
 }
-
-/**
- * Reads RFC 3339 text such as `2026-11-22T10:00:00Z`.
- * @returns seconds since the epoch, rounded down, or undefined where the text is no instant
- */
-export function fromRfc3339(text: string): number | undefined {
-  if (!/^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/.test(text))
-    return undefined
-  const milliseconds = Date.parse(text)
-  return Number.isNaN(milliseconds) ? undefined : Math.floor(milliseconds / 1000)
-}

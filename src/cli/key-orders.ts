@@ -32,7 +32,7 @@ import { keyRow } from './key-words.ts'
 import { KID_HELP, kidArgument } from './kid-argument.ts'
 import { isSealFailure, openRings, recordedRings, turnStoredRings } from './rings.ts'
 import { type Session, withSession } from './session.ts'
-import { instant, instantArgument, span } from './words.ts'
+import { instant, instantArgument, type NamedInstant, span } from './words.ts'
 
 /** What an operator may ask of the rings. Deciding is in `operate.ts`; here it is told and done. */
 
@@ -63,7 +63,7 @@ export function addKeyOrders(keys: Command, program: Command, context: Context):
     .option(
       '--created-before <instant>',
       'an instant such as 2026-11-22T10:00:00Z, a duration ago such as 12h, or now',
-      instantArgument(context.clock.now()),
+      instantArgument,
     )
     .addHelpText('after', '\nIt asks no questions: an emergency is one command.')
     .action(async (kid: string | undefined, options: RevokeOptions, command: Command) => {
@@ -115,11 +115,14 @@ async function promote(
   session.print(situation(states, session))
 }
 
-type RevokeOptions = OrderOptions & { readonly ring?: string; readonly createdBefore?: number }
+type RevokeOptions = OrderOptions & {
+  readonly ring?: string
+  readonly createdBefore?: NamedInstant
+}
 
 type RevokeTarget =
   | { readonly kid: string }
-  | { readonly ring: string; readonly createdBefore: number }
+  | { readonly ring: string; readonly createdBefore: NamedInstant }
 
 function targetOf(
   kid: string | undefined,
@@ -149,7 +152,11 @@ async function revoke(
   const action =
     'kid' in target
       ? orderRevocation(before, policies, { ...target, ...order })
-      : orderRevocationBefore(before, policies, { ...target, ...order })
+      : orderRevocationBefore(before, policies, {
+          ...order,
+          ring: target.ring,
+          createdBefore: target.createdBefore(now),
+        })
   const ring = 'kid' in target ? findState(before, policies, target.kid, now).key.ring : target.ring
 
   const revoked = revokedBy(action, before, session)

@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from 'commander'
-import { fromRfc3339, toRfc3339 } from '../clock.ts'
-import { parseDuration } from '../config/duration.ts'
+import { toRfc3339 } from '../clock.ts'
+import { durationProblem, parseDuration } from '../config/duration.ts'
+import { readRfc3339 } from '../rfc3339.ts'
 
 /** Instants and durations as people read and write them. */
 
@@ -45,21 +46,24 @@ export function span(seconds: number): string {
 
 /** For commander: seconds from `90d`. */
 export function durationArgument(text: string): number {
-  const seconds = parseDuration(text)
-  if (Number.isNaN(seconds)) throw new InvalidArgumentError('It must be a duration such as 12h.')
-  return seconds
+  const expected = durationProblem(text, { min: 0 })
+  if (expected !== undefined) throw new InvalidArgumentError(`It must be ${expected}.`)
+  return parseDuration(text)
 }
 
+/** An instant that an operator named; where it was told from now, by the clock of the database. */
+export type NamedInstant = (now: number) => number
+
 /** For commander: an instant, or a duration before now. */
-export function instantArgument(now: number) {
-  return (text: string): number => {
-    if (text === 'now') return now
-    const at = fromRfc3339(text) ?? now - parseDuration(text)
-    if (!Number.isNaN(at)) return at
-    throw new InvalidArgumentError(
-      'It must be an instant such as 2026-11-22T10:00:00Z, a duration ago such as 12h, or now.',
-    )
-  }
+export function instantArgument(text: string): NamedInstant {
+  if (text === 'now') return (now) => now
+  if (durationProblem(text, { min: 0 }) === undefined) return (now) => now - parseDuration(text)
+  const read = readRfc3339(text)
+  if ('at' in read) return () => read.at
+  throw new InvalidArgumentError(
+    'It must be an instant such as 2026-11-22T10:00:00Z (RFC 3339), a duration ago such as 12h, ' +
+      `or now; as an instant, ${read.problem}.`,
+  )
 }
 
 /** For commander: a whole number from 1. */

@@ -31,6 +31,12 @@ export function formatDuration(seconds: number): string {
   return `${seconds / size}${unit}`
 }
 
+/** What a duration on the command line must be; undefined where the text is one. */
+export function durationProblem(text: string, limits: DurationLimits = {}): string | undefined {
+  const { isValid, expected } = rule(limits)
+  return isValid(text) ? undefined : expected
+}
+
 export interface DurationLimits {
   /** Seconds; 1 unless told. */
   readonly min?: number

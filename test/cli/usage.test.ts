@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { keyturnIn } from './keyturn.ts'
 
+const BEFORE = ['keys', 'revoke', '--ring', 'sig/ES256', '--created-before']
+
 describe('wrong usage', () => {
-  const wrong = [
+  const wrong: readonly [string, readonly string[], RegExp?][] = [
     ['an unknown command', ['turn']],
     ['an unknown command of a group', ['keys', 'turn']],
     ['a missing argument', ['keys', 'rotate']],
@@ -11,21 +13,27 @@ describe('wrong usage', () => {
     ['an unknown option', ['keys', 'list', '--yaml']],
     ['a duration that is none', ['keys', 'plan', '--until', 'soon']],
     ['an instant that is none', ['keys', 'revoke', '--ring', 'x', '--created-before', 'monday']],
+    ['a day that no month has', [...BEFORE, '2026-02-30T00:00:00Z'], /February 2026 has 28 days/],
+    ['an hour that no day has', [...BEFORE, '2026-11-22T24:00:00Z'], /there is no hour 24/],
+    ['an instant without offset', [...BEFORE, '2026-11-22T10:00:00'], /its offset from UTC/],
+    ['a time beyond every calendar', [...BEFORE, '999999999w'], /It must be an instant/],
+    ['a duration beyond every calendar', ['keys', 'plan', '--until', '999999999w'], /to 36500d/],
     ['a revocation of nothing', ['keys', 'revoke']],
     ['a revocation by date without its ring', ['keys', 'revoke', '--created-before', 'now']],
     ['a model that is none', ['simulate', '--model', 'jose']],
     ['a user name with a line break', ['accounts', 'add', 'a\nb']],
     ['two things from standard input', ['clients', 'add', '--secret-stdin', '--file', '-']],
-  ] as const
+  ]
 
   it('ends with status 2, says so on standard error and answers nothing', async () => {
     await using cli = await keyturnIn()
     const answers = await Promise.all(wrong.map(([, args]) => cli.run(args)))
     for (const [index, { status, out, err }] of answers.entries()) {
-      const [situation] = wrong[index] ?? []
+      const [situation, , reason = /error: |Usage: /] = wrong[index] ?? []
       assert.equal(status, 2, `${situation}: ${err}`)
       assert.equal(out, '', situation)
       assert.match(err, /error: |Usage: /, situation)
+      assert.match(err, reason, situation)
       assert.doesNotMatch(err, /\.ts:\d/, `${situation}: a stack trace`)
     }
   })
