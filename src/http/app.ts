@@ -2,6 +2,7 @@ import { decodeProtectedHeader } from 'jose'
 import Koa, { type Middleware } from 'koa'
 import mount from 'koa-mount'
 import { issuerPath, pinOrigin } from '../oidc/origin.ts'
+import { knowClients } from './client-address.ts'
 import { errorPages, type Log } from './pages.ts'
 import { providerHeaders, staticFiles, type Views } from './views.ts'
 
@@ -26,10 +27,8 @@ export interface AppOptions {
  */
 export function createApp(options: AppOptions): Koa {
   const { issuer, trustedProxies, views, log } = options
-  const app = pinOrigin(new Koa(), issuer)
+  const app = knowClients(pinOrigin(new Koa(), issuer), trustedProxies)
   app.keys = options.cookieKeys
-  app.proxy = trustedProxies > 0
-  app.maxIpsCount = trustedProxies
   app.on('error', (error) => log.error({ err: error }, 'an answer could not be sent'))
 
   const path = issuerPath(issuer) || '/'
