@@ -1,6 +1,6 @@
 import { KekEmpty, KekUnreadable, type Violation } from '../errors.ts'
 import { COOKIE_RING, type RingPolicy } from '../keys/policy.ts'
-import { environmentSecrets } from '../keys/protector.ts'
+import { environmentKeks } from '../keys/protector.ts'
 import { formatDuration as text } from './duration.ts'
 import { longestToken, ringOverrides, ringSetting, rotationPolicies } from './policies.ts'
 import { publishedKeysBound } from './published-keys.ts'
@@ -200,14 +200,14 @@ function sealBound({ seal }: Settings): readonly Violation[] {
   if (message === undefined) return []
   const fix =
     'set KEYTURN_SEAL__KEYS, or KEYTURN_SEAL__KEYS_FILE to a file that holds it; make one with: ' +
-    'openssl rand 32 | basenc --base64url --wrap=0 | tr -d ='
+    'openssl rand -base64 32'
   return [{ path, value: seal.keys === null ? null : '***', rule: 'seal-keys', message, fix }]
 }
 
 function sealProblem(keys: string | null): string | undefined {
   if (keys === null) return 'seal.protector is environment, but no key-encryption key is given'
   try {
-    environmentSecrets(keys)
+    environmentKeks(keys)
     return undefined
   } catch (error) {
     if (error instanceof KekEmpty || error instanceof KekUnreadable) return error.message

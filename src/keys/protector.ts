@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { base64url, calculateJwkThumbprint } from 'jose'
+import { base64url } from 'jose'
 import { z } from 'zod'
 import { KekEmpty, KekMissing, KekUnreadable, StoreUnavailable } from '../errors.ts'
 import { createFile } from '../whole-file.ts'
+import { keksOf, readKekTexts, type WrittenKek } from './kek-text.ts'
 import type { KeyStore } from './key-store.ts'
 import { createSealer, type Kek, type Sealer } from './seal.ts'
 
@@ -21,12 +22,9 @@ export interface Protector {
 
 const KEK_BYTES = 32
 
-/** A JWK's `k` (RFC 7518, section 6.4.1): base64url of the secret. */
-const k = z
-  .string()
-  .refine((text) => base64url.decode(text).length === KEK_BYTES, `must be ${KEK_BYTES} bytes`)
-
-const kekSet = z.object({ keys: z.array(z.object({ kty: z.literal('oct'), k })).min(1) })
+const kekSet = z.object({
+  keys: z.array(z.object({ kty: z.literal('oct'), k: z.string() })).min(1),
+})
 
 /** A JWK Set file (RFC 7517) of symmetric keys, newest first; made with mode 0600. */
 export function fileProtector(path: string): Protector {
@@ -40,7 +38,7 @@ export function fileProtector(path: string): Protector {
           cause,
         )
       })
-      return toKeks(parseSecrets(text, `key-encryption key file ${path}`))
+      return keksOf(readSet(text, `key-encryption key file ${path}`))
     },
     create: async () => {
       const k = base64url.encode(randomBytes(KEK_BYTES))
@@ -60,7 +58,7 @@ export function fileProtector(path: string): Protector {
 
 /**
  * Key-encryption keys given by the environment (`KEYTURN_SEAL__KEYS`, or a file named by
- * `KEYTURN_SEAL__KEYS_FILE`): a JWK Set, or 32-byte keys in base64url separated by commas.
+ * `KEYTURN_SEAL__KEYS_FILE`): a JWK Set, or keys of 32 bytes in base64 or base64url with commas between.
  */
 export function environmentProtector(text: string | undefined): Protector {
   return {
@@ -68,43 +66,57 @@ export function environmentProtector(text: string | undefined): Protector {
       if (text === undefined) {
         throw new KekMissing('seal.protector is "environment", but KEYTURN_SEAL__KEYS is not set.')
       }
-      return toKeks(environmentSecrets(text))
+      return keksOf(environmentKeks(text))
     },
   }
 }
 
 /**
- * The secrets in the setting `seal.keys`, newest first, each as a JWK's `k`.
+ * The key-encryption keys in the setting `seal.keys`, newest first.
  * @throws KekEmpty, KekUnreadable
  */
-export function environmentSecrets(text: string): readonly string[] {
+export function environmentKeks(text: string): readonly WrittenKek[] {
   const source = 'key-encryption key setting seal.keys'
-  if (text.trim() === '' || text.trim().startsWith('{')) return parseSecrets(text, source)
-  const keys = text.split(',').map((k) => ({ kty: 'oct', k: k.trim() }))
-  return parseSecrets(JSON.stringify({ keys }), source)
+  const bare = withoutMark(text).trim()
+  if (bare === '' || bare.startsWith('{')) return readSet(text, source)
+  return checked(
+    bare.split(',').map((key) => key.trim()),
+    source,
+  )
 }
 
-function parseSecrets(text: string, source: string): readonly string[] {
-  if (text.trim() === '') throw new KekEmpty(`The ${source} is empty. Restore it from a backup.`)
+/** The keys of a JWK Set. */
+function readSet(text: string, source: string): readonly WrittenKek[] {
+  const bare = withoutMark(text).trim()
+  if (bare === '') throw new KekEmpty(`The ${source} is empty. Restore it from a backup.`)
+  let keys: readonly { readonly k: string }[]
   try {
-    return kekSet.parse(JSON.parse(text)).keys.map((jwk) => jwk.k)
+    keys = kekSet.parse(JSON.parse(bare)).keys
   } catch (cause) {
     throw new KekUnreadable(
       `The ${source} is neither a JWK Set of 256-bit symmetric keys nor, in a setting, such keys in ` +
-        'base64url with commas between. If it was good before, restore it from a backup.',
+        'base64 with commas between. If it was good before, restore it from a backup.',
       // What JSON.parse says quotes the text.
       cause instanceof SyntaxError ? undefined : cause,
     )
   }
+  return checked(
+    keys.map(({ k }) => k),
+    source,
+  )
 }
 
-function toKeks(secrets: readonly string[]): Promise<readonly Kek[]> {
-  return Promise.all(
-    secrets.map(async (k) => ({
-      kid: await calculateJwkThumbprint({ kty: 'oct', k }, 'sha256'),
-      secret: base64url.decode(k),
-    })),
+function checked(texts: readonly string[], source: string): readonly WrittenKek[] {
+  const keks = readKekTexts(texts)
+  if (typeof keks !== 'string') return keks
+  throw new KekUnreadable(
+    `The ${source} cannot be used: ${keks}. If it was good before, restore it from a backup.`,
   )
+}
+
+/** RFC 8259, section 8.1: a byte order mark may be passed over. */
+function withoutMark(text: string): string {
+  return text.replace(/^\ufeff/, '')
 }
 
 /**

@@ -31,6 +31,8 @@ export interface Kek {
   readonly kid: string
   /** 256 bits. */
   readonly secret: Uint8Array
+  /** Other kids that headers of earlier versions may name it by (`kek-text.ts`). */
+  readonly formerKids?: readonly string[]
 }
 
 /** A key with what can be done with it. */
@@ -95,7 +97,9 @@ export function createSealer(keks: readonly Kek[]): Sealer {
     open: async (record) => {
       const { data, ...fields } = record
       const header = readHeader(record)
-      const kek = keks.find((candidate) => candidate.kid === header.kid)
+      const kek = keks.find(
+        (each) => each.kid === header.kid || each.formerKids?.includes(header.kid),
+      )
       if (!kek) {
         throw new KekMissing(
           `Key ${record.id} of ring ${record.ring} is sealed under key-encryption key ${header.kid}, ` +

@@ -254,7 +254,7 @@ test('a key-encryption key that could open nothing is said by config check alrea
   ]) {
     const violations = keys(text)
     assert.deepEqual(broken(violations), ['seal.keys: seal-keys'])
-    assert.match(violations[0]?.fix ?? '', /openssl rand 32/)
+    assert.match(violations[0]?.fix ?? '', /openssl rand -base64 32/)
     assert.ok(!JSON.stringify(violations).includes('a-secret'))
   }
 })

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { calculateJwkThumbprint } from 'jose'
 import { generateKey } from '../../src/keys/generate.ts'
 import { environmentProtector, fileProtector, openSealer } from '../../src/keys/protector.ts'
+import { createSealer } from '../../src/keys/seal.ts'
 import { createMemoryKeyStore } from '../../src/store/memory-key-store.ts'
 import { serializedKey } from '../conformance/key-store.ts'
 import { temporaryFolder } from '../support/temporary.ts'
@@ -127,6 +129,7 @@ describe('key-encryption keys from the environment', () => {
       }),
     ).load()
     assert.deepEqual(list, set)
+    assert.equal(list.length, 2)
     assert.equal(Buffer.from(list[0]?.secret ?? []).toString('base64url'), a)
   })
 
@@ -149,4 +152,98 @@ describe('key-encryption keys from the environment', () => {
       return true
     })
   })
+})
+
+describe('one key-encryption key, however it is spelt', () => {
+  // Its base64 has both + and /, which base64url has not.
+  const bytes = Buffer.from(`${'fbefbe'.repeat(10)}ffff`, 'hex')
+  const [standard, url] = [bytes.toString('base64'), bytes.toString('base64url')]
+  const set = (...ks: readonly string[]) =>
+    JSON.stringify({ keys: ks.map((k) => ({ kty: 'oct', k })) })
+  const load = async (text: string) => {
+    const [first, ...others] = await environmentProtector(text).load()
+    assert.ok(first)
+    return { ...first, others }
+  }
+  /** RFC 7638, section 3, of the spelling that RFC 7518 has. */
+  const thumbprint = createHash('sha256').update(`{"k":"${url}","kty":"oct"}`).digest('base64url')
+  const spellings = [
+    ['base64, as openssl rand -base64 prints it', standard],
+    ['base64 without padding', standard.slice(0, -1)],
+    ['base64url', url],
+    ['base64url with padding', `${url}=`],
+    ['base64url with a last character that says the same', url.replace(/.$/, '9')],
+    ['a file that ends with a newline', `${standard}\n`],
+    ['a JWK Set', set(url)],
+    ['a JWK Set in base64', set(standard)],
+    ['a JWK Set with a byte order mark', `\ufeff${set(`${url}=`)}`],
+  ] as const
+
+  it('is known by its bytes', async () => {
+    assert.match(standard, /\+.*\//)
+    assert.match(url, /8$/)
+    for (const [what, text] of spellings) {
+      const { kid, secret } = await load(text)
+      assert.equal(kid, thumbprint, what)
+      assert.deepEqual(Buffer.from(secret), bytes, what)
+    }
+    await withFile(set(standard), async (path) => {
+      assert.equal((await fileProtector(path).load())[0]?.kid, thumbprint)
+    })
+  })
+
+  it('opens under each spelling what it sealed under any other', async () => {
+    const { kid, jwk } = await generateKey('ES256')
+    const instants = { createdAt: 1, activatesAt: 1, retention: 1 }
+    const facts = { kid, ring: 'sig/ES256', generation: 1, algorithm: 'ES256', ...instants }
+    const sealers = await Promise.all(
+      spellings.map(([, text]) => openSealer(environmentProtector(text), createMemoryKeyStore())),
+    )
+    for (const sealer of sealers) {
+      const record = await sealer.seal(facts, jwk)
+      for (const other of sealers) assert.equal((await other.open(record)).kid, kid)
+    }
+  })
+
+  it('opens what was sealed when its spelling was taken for the key, and seals under its own kid', async () => {
+    const plain = Buffer.from('0123456789abcdef0123456789abcdef')
+    const padded = plain.toString('base64')
+    const former = await calculateJwkThumbprint({ kty: 'oct', k: padded }, 'sha256')
+    const { kid, jwk } = await generateKey('ES256')
+    const instants = { createdAt: 1, activatesAt: 1, retention: 1 }
+    const facts = { kid, ring: 'sig/ES256', generation: 1, algorithm: 'ES256', ...instants }
+    const old = await createSealer([{ kid: former, secret: plain }]).seal(facts, jwk)
+    for (const text of [padded, padded.slice(0, -1)]) {
+      const sealer = await openSealer(environmentProtector(text), createMemoryKeyStore())
+      assert.equal((await sealer.open(old)).kid, kid)
+      const { protectedBy } = await sealer.open(await sealer.seal(facts, jwk))
+      assert.notEqual(protectedBy, former)
+    }
+  })
+
+  for (const [what, text, problem] of [
+    ['twice in a list', `${standard},${url}`, /keys 1 and 2 are the same/],
+    ['twice in a set', set(secret(), url, `${url}=`), /keys 2 and 3 are the same/],
+    ['in hexadecimal', bytes.toString('hex'), /64 hexadecimal digits/],
+    [
+      'with both alphabets',
+      `${standard.slice(0, 20)}${url.slice(20)}`,
+      /of which one key has only/,
+    ],
+    ['with a blank inside', `${url.slice(0, 20)} ${url.slice(20)}`, /has a blank/],
+    ['with an invisible character', `${url.slice(0, 20)}\u200b${url.slice(20)}`, /has a blank/],
+    ['as a pass phrase of 32 characters', 'correct-horse-battery-staple-123', /has 24 bytes/],
+    ['with a comma behind', `${url},`, /key 2 of 2 has 0 bytes/],
+    ['with two signs of padding', `${url}==`, /padding/],
+    ['with other characters', `${url.slice(0, -1)}!`, /character that base64 has not/],
+  ] as const) {
+    it(`is refused ${what}, with the reason and nothing of the key`, async () => {
+      await assert.rejects(environmentProtector(text).load(), (error: Error & { code: string }) => {
+        assert.equal(error.code, 'kek_unreadable')
+        assert.match(error.message, problem)
+        assert.ok(!error.message.includes(text.slice(0, 8)))
+        return true
+      })
+    })
+  }
 })
