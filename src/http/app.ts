@@ -3,6 +3,7 @@ import Koa, { type Middleware } from 'koa'
 import mount from 'koa-mount'
 import { issuerPath, pinOrigin } from '../oidc/origin.ts'
 import { knowClients } from './client-address.ts'
+import { allowMethods } from './methods.ts'
 import { errorPages, type Log } from './pages.ts'
 import { providerHeaders, staticFiles, type Views } from './views.ts'
 
@@ -37,10 +38,29 @@ export function createApp(options: AppOptions): Koa {
   app.use(knowHintedKey(options.lookFor))
   const pages = new Koa().use(staticFiles()).use(options.interactions).use(home(views))
   app.use(mount(path, pagesOnly(mount(pages))))
+  app.use(resumeByPathAlone(path))
   app.use(providerHeaders())
   app.use(options.provider)
   return app
 }
+
+/**
+ * `/auth/:uid`, where a browser comes back from the pages: what counts are its cookie and the path.
+ * oidc-provider looks for a client in the query when the cookie is missing, and stumbles; so there is
+ * none. A path that cannot be one of its identifiers is nothing at all.
+ */
+function resumeByPathAlone(mountPath: string): Middleware {
+  const start = `${mountPath === '/' ? '' : mountPath}/auth/`.toLowerCase()
+  return (ctx, next) => {
+    if (!ctx.path.toLowerCase().startsWith(start)) return next()
+    if (!RESUME_ID.test(ctx.path.slice(start.length))) return undefined
+    if (ctx.querystring !== '') ctx.querystring = ''
+    return next()
+  }
+}
+
+/** oidc-provider takes a slash at the end of every path. */
+const RESUME_ID = /^[\w-]{16,64}\/?$/
 
 /** Spares requests of programs, for tokens above all, the routes that only browsers take. */
 function pagesOnly(pages: Middleware): Middleware {
@@ -52,7 +72,8 @@ const PAGES = /^\/($|static\/|interaction\/)/
 /** For people who open the issuer itself. */
 function home(views: Views): Middleware {
   return async (ctx, next) => {
-    if (ctx.path !== '/' || ctx.method !== 'GET') return next()
+    if (ctx.path !== '/') return next()
+    if (!allowMethods(ctx, ['GET', 'HEAD'])) return
     views.render(ctx, 'done', {
       status: 200,
       title: 'This is where people sign in',

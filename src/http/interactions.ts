@@ -9,6 +9,7 @@ import { createConsentPrompt } from './consent-prompt.ts'
 import { field, readForm, refuseForeignForms } from './forms.ts'
 import { findInteraction, finish, type Prompt, showExpired } from './interaction.ts'
 import { createLoginPrompt } from './login-prompt.ts'
+import { allowMethods } from './methods.ts'
 import type { Log } from './pages.ts'
 import type { Views } from './views.ts'
 
@@ -61,7 +62,7 @@ export function interactionRoutes(options: InteractionOptions): Middleware {
     if (!(await promptOf(interaction).take(ctx, interaction, action))) ctx.throw(400)
   })
 
-  router.all(path, (ctx) => ctx.throw(405))
+  router.all(path, (ctx) => void allowMethods(ctx, ['GET', 'HEAD', 'POST']))
 
   function promptOf({ prompt: { name } }: { prompt: { name: string } }): Prompt {
     const prompt = prompts[name]

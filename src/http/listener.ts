@@ -1,5 +1,13 @@
-import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { hasSoundHost, normaliseTarget } from './target.ts'
 
 /** An HTTP server that is listening. */
 export interface Listener {
@@ -22,7 +30,11 @@ const SWEEP = 20
 /** Milliseconds: who sends a request more slowly than this is turned away. */
 const LIMITS = { headersTimeout: 10_000, requestTimeout: 30_000 }
 
-/** @throws the error of `listen`, such as EADDRINUSE */
+/**
+ * Listens for requests and hands those on whose target makes sense: `url` of each is in origin-form
+ * (`target.ts`), whatever form it came in.
+ * @throws the error of `listen`, such as EADDRINUSE
+ */
 export async function listen(
   handler: RequestListener,
   { host, port }: { host: string; port: number },
@@ -33,8 +45,10 @@ export async function listen(
     if (isSendingAway) response.shouldKeepAlive = false
     open.add(response)
     response.once('close', () => open.delete(response))
-    handler(request, response)
+    if (takeTarget(request, response)) handler(request, response)
   })
+  // Node would close the connection without a word.
+  server.on('connect', refuseTunnel)
   const sendAway = () => {
     isSendingAway = true
     for (const response of open) response.shouldKeepAlive = false
@@ -51,6 +65,45 @@ export async function listen(
       return drain(server, timeout)
     },
   }
+}
+
+/** Puts `url` into origin-form, or answers. @returns whether there is something to handle */
+function takeTarget(request: IncomingMessage, response: ServerResponse): boolean {
+  const { method, url = '', rawHeaders } = request
+  const target = normaliseTarget(url)
+  if (target !== undefined && hasSoundHost(rawHeaders)) {
+    request.url = target
+    return true
+  }
+  if (method === 'OPTIONS' && url === '*' && hasSoundHost(rawHeaders)) {
+    // About the server as a whole (RFC 9110, section 9.3.7).
+    response.writeHead(204, { allow: 'GET, HEAD, POST, OPTIONS' }).end()
+    return false
+  }
+  response.writeHead(400, {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': UNSOUND.length,
+    'cache-control': 'no-store',
+  })
+  response.end(method === 'HEAD' ? undefined : UNSOUND)
+  return false
+}
+
+const UNSOUND = Buffer.from(
+  JSON.stringify({
+    error: 'invalid_request',
+    error_description: 'the request target or the Host header field is not valid (RFC 9112, 3.2)',
+  }),
+)
+
+/** CONNECT asks for a tunnel, as of a proxy, which Keyturn is not. */
+function refuseTunnel(_request: IncomingMessage, socket: Duplex): void {
+  // Its sender may be gone.
+  socket.on('error', () => {})
+  socket.end(
+    'HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD, POST, OPTIONS\r\n' +
+      'Connection: close\r\nContent-Length: 0\r\n\r\n',
+  )
 }
 
 function urlOf(server: Server): string {

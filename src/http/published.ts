@@ -79,8 +79,7 @@ export function createPublishedDocuments(options: PublishedOptions): PublishedDo
       // oidc-provider's router takes other cases and a slash at the end, and would answer itself.
       const asked = (query === -1 ? url : url.slice(0, query)).toLowerCase().replace(/\/$/, '')
       const found = documents.get(asked)
-      // A preflight is oidc-provider's to answer.
-      if (!found || request.method === 'OPTIONS') return false
+      if (!found) return false
       respond(found, request, response, options.mayServe())
       return true
     },
@@ -102,18 +101,23 @@ function respond(
   response: ServerResponse,
   mayServe: boolean,
 ): void {
+  if (request.method === 'OPTIONS') {
+    allow(request, response)
+    return
+  }
   if (request.method !== 'GET' && request.method !== 'HEAD') {
-    response.writeHead(405, { allow: 'GET, HEAD, OPTIONS' }).end()
+    response.writeHead(405, { allow: METHODS, ...ANY_ORIGIN }).end()
     return
   }
   if (!mayServe) {
-    response.writeHead(503, { 'retry-after': RETRY_AFTER, 'cache-control': 'no-store' }).end()
+    const headers = { 'retry-after': RETRY_AFTER, 'cache-control': 'no-store', ...ANY_ORIGIN }
+    response.writeHead(503, headers).end()
     return
   }
   const headers = {
     'cache-control': cacheControl(),
     etag,
-    'access-control-allow-origin': '*',
+    ...ANY_ORIGIN,
     'x-content-type-options': 'nosniff',
   }
   // `no-cache` in a request is for the caches on its way; the origin may still say "not modified".
@@ -123,4 +127,28 @@ function respond(
   }
   response.writeHead(200, { ...headers, 'content-type': type, 'content-length': body.length })
   response.end(request.method === 'HEAD' ? undefined : body)
+}
+
+/** Scripts of every site may read what is published. */
+const ANY_ORIGIN = { 'access-control-allow-origin': '*' }
+const METHODS = 'GET, HEAD, OPTIONS'
+/** Seconds for which a browser remembers what a preflight said. */
+const PREFLIGHT_MAX_AGE = '3600'
+
+/** OPTIONS: which methods there are, and to a browser's preflight (Fetch, section 3.2) a yes. */
+function allow({ headers }: IncomingMessage, response: ServerResponse): void {
+  const asked = headers['access-control-request-headers']
+  response
+    .writeHead(204, {
+      allow: METHODS,
+      ...ANY_ORIGIN,
+      ...(headers['access-control-request-method'] === undefined
+        ? {}
+        : {
+            'access-control-allow-methods': 'GET, HEAD',
+            'access-control-max-age': PREFLIGHT_MAX_AGE,
+            ...(asked === undefined ? {} : { 'access-control-allow-headers': asked }),
+          }),
+    })
+    .end()
 }

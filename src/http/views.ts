@@ -6,6 +6,7 @@ import type { Context, Middleware } from 'koa'
 import mount from 'koa-mount'
 import serve from 'koa-static'
 import { packageFile } from '../package-files.ts'
+import { allowMethods } from './methods.ts'
 
 /** What each template in `views/` needs. Templates only choose and repeat. */
 export interface Pages {
@@ -149,6 +150,7 @@ export function staticFiles(): Middleware {
   const send = serve(join(directory, 'static'), { index: false })
 
   return mount(STATIC_PATH, async (ctx, next) => {
+    if (versions.has(ctx.path.slice(1)) && !allowMethods(ctx, ['GET', 'HEAD'])) return
     let isOurs = true
     await send(ctx, () => {
       isOurs = false

@@ -1,0 +1,62 @@
+/**
+ * The request target of HTTP/1.1 (RFC 9112, section 3.2), read once and in one way, before anything
+ * else looks at it. koa, oidc-provider and what answers before them would each read an unusual one
+ * in their own way: whoever asks for `https://evil.example/jwks` would get URLs at evil.example from
+ * one and a 404 from another.
+ *
+ * - origin-form (`/auth?...`) stays. Letters, digits and `-._~` that are percent-encoded in the path
+ *   are decoded, since RFC 3986, section 6.2.2.2, says that this changes nothing.
+ * - absolute-form (`https://host/auth?...`) is cut down to origin-form: Keyturn answers under one
+ *   name, so what the client took for its host changes nothing.
+ * - Everything else is refused: fragments, other schemes, user names, characters that no URI has,
+ *   broken percent-encodings, and paths that two readers could read in two ways (dot segments, and
+ *   encoded slashes, backslashes and control characters; clients resolve the former before they send).
+ *
+ * @returns the origin-form; undefined where the target is to be refused
+ */
+export function normaliseTarget(target: string): string | undefined {
+  const origin = target.startsWith('/') ? target : withoutAuthority(target)
+  if (origin === undefined) return undefined
+  const start = origin.indexOf('?')
+  const path = start === -1 ? origin : origin.slice(0, start)
+  const query = start === -1 ? '' : origin.slice(start)
+  if (!PATH.test(path) || !QUERY.test(query)) return undefined
+  if (!path.includes('%')) return DOT_SEGMENT.test(path) ? undefined : origin
+  if (AMBIGUOUS.test(path)) return undefined
+  const decoded = path.replace(UNRESERVED, decodeURIComponent)
+  return DOT_SEGMENT.test(decoded) ? undefined : decoded + query
+}
+
+/**
+ * Is there at most one `Host`, and could it be one? Everything else is to be refused (RFC 9112,
+ * section 3.2), since a proxy and Keyturn could each believe another one. Node refuses a request of
+ * HTTP/1.1 without any.
+ * @param rawHeaders names and values in turn, as Node has them
+ */
+export function hasSoundHost(rawHeaders: readonly string[]): boolean {
+  let host: string | undefined
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]
+    if (name?.length !== 4 || name.toLowerCase() !== 'host') continue
+    if (host !== undefined) return false
+    host = rawHeaders[index + 1]
+  }
+  return host === undefined || host === '' || AUTHORITY.test(host)
+}
+
+const PATH = /^\/(?:[\w\-.~!$&'()*+,;=:@/]|%[\da-f]{2})*$/i
+/** Browsers leave some characters in a query as they are that RFC 3986 would have encoded. */
+const QUERY = /^[!"$-~]*$/
+const DOT_SEGMENT = /\/\.\.?(?:\/|$)/
+/** Control characters, `/` and `\`. */
+const AMBIGUOUS = /%(?:[01][\da-f]|2f|5c|7f)/i
+/** `-`, `.`, digits, letters, `_` and `~`. */
+const UNRESERVED = /%(?:2d|2e|3\d|4[1-9a-f]|5[\daf]|6[1-9a-f]|7[\dae])/gi
+/** A host and perhaps a port (RFC 3986, section 3.2), without a user name. */
+const AUTHORITY = /^(?:\[[\da-f:.]+\]|[\w\-.~!$&'()*+,;=%]+)(?::\d*)?$/i
+
+function withoutAuthority(target: string): string | undefined {
+  const [, authority = '', rest = ''] = /^https?:\/\/([^/?#]*)(.*)$/i.exec(target) ?? []
+  if (!AUTHORITY.test(authority)) return undefined
+  return rest.startsWith('/') ? rest : `/${rest}`
+}
