@@ -1,5 +1,6 @@
 import { type Logger, pino } from 'pino'
 import type { Config } from './config/schema.ts'
+import { errorFields, logFields, messageOf } from './log-fields.ts'
 
 /** Structured lines on standard error; standard output is for what a command answers. */
 export function createLog({ level, format }: Config['log']): Logger {
@@ -8,14 +9,30 @@ export function createLog({ level, format }: Config['log']): Logger {
     level,
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
-    // Belt and braces: nothing logs these on purpose.
-    // Errors of drivers carry what was asked, values included.
-    redact: [
-      ...['password', '*.password', 'jwk', '*.jwk', 'req.headers.cookie'],
-      ...['err.parameters', 'err.query', 'err.driverError', 'err.command'],
-    ],
+    hooks: { logMethod: logSafely },
+    // An error is its fields by then; pino's own serializer would look for more.
+    serializers: { err: (error: unknown) => error },
   }
   if (!isPretty) return pino(options, pino.destination(2))
   const target = { target: 'pino-pretty', options: { destination: 2, translateTime: 'HH:MM:ss' } }
   return pino({ ...options, transport: target })
+}
+
+/**
+ * Every call of every level passes here, whoever makes it: an error becomes its named fields and an
+ * object plain data (`log-fields.ts`), wherever in the call they stand.
+ */
+function logSafely(this: Logger, given: unknown[], method: (...safe: never[]) => void): void {
+  const [first, ...rest] = given
+  const words = rest.map((item) => (item instanceof Error ? messageOf(item) : safe(item)))
+  const line =
+    first instanceof Error
+      ? [{ err: errorFields(first) }, ...(words.length > 0 ? words : [messageOf(first)])]
+      : [safe(first), ...words]
+  // pino's type lists what a line can begin with; this one begins as the caller's did.
+  method.apply(this, line as never[])
+}
+
+function safe(item: unknown): unknown {
+  return typeof item === 'object' && item !== null ? logFields(item) : item
 }

@@ -42,6 +42,7 @@ import {
   redisCheck,
   ringCheck,
 } from './readiness.ts'
+import { CAUSED_BY_CLIENTS, createSeldomLog, type Log } from './seldom-log.ts'
 import { createSweeper } from './store/sweeper.ts'
 import { openStores, type Stores } from './stores.ts'
 
@@ -140,7 +141,8 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     const documents = createPublishedDocuments({ issuer, clock, mayServe, ...rotation })
 
     const onOutage = createOutageLog(log, clock)
-    const usedUp = createUsedUp(clock, log)
+    const ofRequests = createSeldomLog(log, clock, { ...CAUSED_BY_CLIENTS, except: FACTS })
+    const usedUp = createUsedUp(clock, ofRequests)
     opened.defer(usedUp.stop)
     const views = createViews({ mountPath: issuerPath(issuer) })
     const current = createCurrentProvider({
@@ -149,8 +151,13 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       policies,
       authorize: scheduler.authorize,
       onBuilt: (provider) =>
-        observeProvider(provider, { metrics, log, onOutage, onFault: usedUp.giveBack }),
-      settings: providerConfiguration(config, stores, { views, log }),
+        observeProvider(provider, {
+          metrics,
+          log: ofRequests,
+          onOutage,
+          onFault: usedUp.giveBack,
+        }),
+      settings: providerConfiguration(config, stores, { views, log: ofRequests }),
     })
 
     if (isShared(config)) {
@@ -185,13 +192,14 @@ export async function startServer(config: Config, options: ServerOptions): Promi
         clock,
         issuer,
         vocabulary: config,
-        log,
+        log: ofRequests,
       }),
       provider: current.middleware,
       cookieKeys: current.cookieKeys,
       obstacle,
       lookFor: scheduler.lookFor,
-      log,
+      log: ofRequests,
+      onCutShort: () => metrics.cutShort.inc(),
     })
     const respond = app.callback()
 
@@ -261,6 +269,9 @@ export async function startServer(config: Config, options: ServerOptions): Promi
   }
 }
 
+/** What people did who had proved who they are: each is told. */
+const FACTS = ['signed in', 'password changed', 'consent given', 'a grant was revoked']
+
 /** Can other nodes, with other configurations, be on the same database? */
 function isShared({ database, http }: Config): boolean {
   return !isEmbedded(database.url) || http.workers !== 1
@@ -274,7 +285,7 @@ const OTHER_CLIENTS =
 function providerConfiguration(
   config: Config,
   { accounts, consents }: Stores,
-  pageOptions: { readonly views: Views; readonly log: Logger },
+  pageOptions: { readonly views: Views; readonly log: Log },
 ): Configuration {
   const settings = providerSettings(config)
   const pages = providerPages(pageOptions)

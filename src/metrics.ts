@@ -11,6 +11,8 @@ export interface Metrics {
   readonly tokens: Counter<'kind'>
   readonly refusals: Counter<'error'>
   readonly serverErrors: Counter
+  /** A client went away or broke off its request. */
+  readonly cutShort: Counter
   readonly swaps: Counter
 }
 
@@ -122,6 +124,11 @@ export function createMetrics({ ring, ...sources }: MetricSources): Metrics {
     serverErrors: new Counter({
       name: 'keyturn_server_errors_total',
       help: 'Requests that failed by a fault of this server',
+      registers,
+    }),
+    cutShort: new Counter({
+      name: 'keyturn_answers_cut_short_total',
+      help: 'Answers that did not reach a client, which went away or broke off its request',
       registers,
     }),
     swaps: new Counter({

@@ -2,9 +2,11 @@ import { decodeProtectedHeader } from 'jose'
 import Koa, { type Middleware } from 'koa'
 import mount from 'koa-mount'
 import { issuerPath, pinOrigin } from '../oidc/origin.ts'
+import type { Log } from '../seldom-log.ts'
 import { knowClients } from './client-address.ts'
+import { isOfTheClient } from './gone.ts'
 import { allowMethods } from './methods.ts'
-import { errorPages, type Log } from './pages.ts'
+import { errorPages } from './pages.ts'
 import { providerHeaders, staticFiles, type Views } from './views.ts'
 
 export interface AppOptions {
@@ -20,6 +22,8 @@ export interface AppOptions {
   /** Loads the ring if a token of ours names a key that this node does not know. */
   readonly lookFor: (kid: string) => Promise<void>
   readonly log: Log
+  /** An answer did not reach a client, which went away or broke off its request. */
+  readonly onCutShort: () => void
 }
 
 /**
@@ -30,7 +34,10 @@ export function createApp(options: AppOptions): Koa {
   const { issuer, trustedProxies, views, log } = options
   const app = knowClients(pinOrigin(new Koa(), issuer), trustedProxies)
   app.keys = options.cookieKeys
-  app.on('error', (error) => log.error({ err: error }, 'an answer could not be sent'))
+  app.on('error', (error) => {
+    if (isOfTheClient(error)) options.onCutShort()
+    else log.error({ err: error }, 'an answer could not be sent')
+  })
 
   const path = issuerPath(issuer) || '/'
   app.use(errorPages({ views, log }))

@@ -1,12 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import type { Context, Middleware } from 'koa'
 import { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
-import type { Logger } from 'pino'
 import { StoreUnavailable } from '../errors.ts'
 import { Outage } from '../oidc/outage.ts'
+import type { Log } from '../seldom-log.ts'
+import { isGone } from './gone.ts'
 import type { Pages, Views } from './views.ts'
-
-export type Log = Pick<Logger, 'info' | 'warn' | 'error'>
 
 interface PageOptions {
   readonly views: Views
@@ -168,7 +167,7 @@ export function errorPages({ views, log }: PageOptions): Middleware {
       showError(ctx, { status: 404 })
     } catch (error) {
       const status = statusOf(error)
-      if (status < 500) return showError(ctx, { status })
+      if (status < 500 || isGone(ctx, error)) return showError(ctx, { status })
       const errorId = createErrorId()
       // A stack of every request would fill the disk while a store is away.
       const reason = error instanceof StoreUnavailable ? { reason: error.message } : { err: error }

@@ -1,11 +1,11 @@
 import type { KoaContextWithOIDC, Provider } from 'oidc-provider'
-import type { Logger } from 'pino'
 import type { Metrics } from '../metrics.ts'
+import type { Log } from '../seldom-log.ts'
 import { Outage } from './outage.ts'
 
 export interface ObserveOptions {
   readonly metrics: Metrics
-  readonly log: Logger
+  readonly log: Log
   readonly onOutage: (request: object, outage: Outage) => void
   /** With each request that failed by a fault of this server. */
   readonly onFault: (request: KoaContextWithOIDC) => void

@@ -1,28 +1,18 @@
-import type { Logger } from 'pino'
 import type { Clock } from '../clock.ts'
+import { createSeldomLog, type Log } from '../seldom-log.ts'
 import type { Outage } from './outage.ts'
 
-/** Seconds from one line to the next. */
-const PAUSE = 1
+/** One line, and then one a second: what is out costs every request, and is told by one. */
+const SELDOM = { burst: 1, pause: 1 }
 
-/**
- * Tells of requests that failed as something is unavailable: one of them now and then, and how many
- * there were besides. A line for each would fill the disk of a busy server before the store is back.
- */
+/** Tells of requests that failed as something is unavailable: some of them, and how many there were. */
 export function createOutageLog(
-  log: Pick<Logger, 'error'>,
+  log: Log,
   clock: Pick<Clock, 'elapsed'>,
 ): (request: object, outage: Outage) => void {
-  let toldAt = -Infinity
-  let untold = 0
+  const seldom = createSeldomLog(log, clock, SELDOM)
   return (request, outage) => {
-    if (clock.elapsed() - toldAt < PAUSE) {
-      untold += 1
-      return
-    }
-    const data = { ...request, reason: outage.cause.message, others: untold }
-    log.error(data, 'a request failed as something is unavailable')
-    toldAt = clock.elapsed()
-    untold = 0
+    const data = { ...request, reason: outage.cause.message }
+    seldom.error(data, 'a request failed as something is unavailable')
   }
 }
