@@ -13,6 +13,7 @@ import { isEmbedded } from './database-url.ts'
 import { createApp } from './http/app.ts'
 import { createLoadExistingGrant } from './http/consent.ts'
 import { interactionRoutes } from './http/interactions.ts'
+import { createKnownBrowser } from './http/known-browser.ts'
 import { type Listener, listen } from './http/listener.ts'
 import { createManagementApp } from './http/management.ts'
 import { providerPages } from './http/pages.ts'
@@ -187,6 +188,12 @@ export async function startServer(config: Config, options: ServerOptions): Promi
         provider: () => current.provider,
         views,
         signIn,
+        browsers: createKnownBrowser({
+          issuer,
+          cookieKeys: current.cookieKeys,
+          lifetime: config.signIn.knownBrowser,
+          clock,
+        }),
         accounts,
         consents,
         clock,

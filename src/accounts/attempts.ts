@@ -1,40 +1,59 @@
 import { createHash } from 'node:crypto'
-import { isIPv4, isIPv6 } from 'node:net'
-import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
+import {
+  type Count,
+  createCounter,
+  createNetworkCounter,
+  longestWait,
+  type SharedCounts,
+  type WiderLimit,
+  widening,
+} from './counters.ts'
 
-/** How many failed sign-ins are borne within `window` seconds before more are turned away. */
+/**
+ * How many failed sign-ins are borne within `window` seconds before more are turned away. An address
+ * is IPv4 /32 or IPv6 /64, a site IPv6 /56, a network IPv4 /24 or IPv6 /48.
+ */
 export interface AttemptLimits {
   /** From one address, for one user name. */
   readonly perAccountAndAddress: number
+  readonly perAccountAndSite: WiderLimit
+  /** Well below `perAccount`, so that one network cannot shut the owner out everywhere. */
+  readonly perAccountAndNetwork: WiderLimit
   /** From one address, for all user names together. */
   readonly perAddress: number
+  readonly perSite: WiderLimit
+  readonly perNetwork: WiderLimit
   /**
    * For one user name, from all addresses together. High, because whoever reaches it shuts the
-   * owner out as well.
+   * owner out as well, except in browsers that signed in before.
    */
   readonly perAccount: number
+  /** From one browser that signed in before as this account, which nothing else limits. */
+  readonly perKnownBrowser: number
   /** Seconds. */
   readonly window: number
 }
 
 export const DEFAULT_ATTEMPT_LIMITS: AttemptLimits = {
   perAccountAndAddress: 5,
+  perAccountAndSite: 'auto',
+  perAccountAndNetwork: 'auto',
   perAddress: 50,
+  perSite: 'auto',
+  perNetwork: 'auto',
   perAccount: 100,
+  perKnownBrowser: 10,
   window: 15 * 60,
 }
 
 export interface Attempt {
   readonly username: string
   readonly address: string
-}
-
-/** Where all processes count together. */
-export interface SharedCounts {
-  /** Of ioredis. */
-  readonly client: unknown
-  /** Begins every key. */
-  readonly prefix: string
+  /**
+   * Names a browser that signed in before as the account with this name. Nobody else has one, so it is
+   * counted by itself: what others do wrong cannot shut it out.
+   */
+  readonly browser?: string | undefined
 }
 
 export interface Attempts {
@@ -42,98 +61,92 @@ export interface Attempts {
   begin(attempt: Attempt): Promise<number | undefined>
   /** The password was right: forgets what this address got wrong, and does not count this attempt. */
   succeed(attempt: Attempt): Promise<void>
-  /** The password was never looked at: does not count this attempt. */
-  withdraw(attempt: Attempt): Promise<void>
+  /**
+   * Too many were under way, and the password was never looked at. The networks it came from are
+   * charged all the same, so that a crowd of attempts ends; the account is not, whose owner may have
+   * been turned away because of others.
+   */
+  turnAway(attempt: Attempt): Promise<void>
+}
+
+/** The counts of one attempt. */
+interface Counts {
+  /** Of this account at this address, or of this browser. */
+  readonly own: Count
+  /** Of this account in wider networks and everywhere. */
+  readonly ofAccount: readonly Count[]
+  /** Of the networks, whatever the account. */
+  readonly ofNetworks: readonly Count[]
 }
 
 /**
  * Counts by what was typed, not by what exists, so that a limit says nothing about accounts. An
  * attempt is counted before the password is looked at: parallel guesses cannot outrun the count.
- *
- * Without `shared` each process counts its own. So it does while Redis is down: neither shuts
- * everybody out nor lets everything through.
+ * @param limits those left out have their default
  */
 export function createAttempts(
-  limits: AttemptLimits = DEFAULT_ATTEMPT_LIMITS,
+  limits: Partial<AttemptLimits> = {},
   shared?: SharedCounts,
 ): Attempts {
-  const limiter = (kind: string, points: number) => {
-    const options = { points, duration: limits.window }
-    const own = new RateLimiterMemory(options)
-    if (!shared) return own
-    const { client: storeClient, prefix } = shared
-    const keyPrefix = `${prefix}attempts:${kind}`
-    const atOnce = { rejectIfRedisNotReady: true, insuranceLimiter: own }
-    return new RateLimiterRedis({ ...options, ...atOnce, storeClient, keyPrefix })
-  }
-  const pairs = limiter('pair', limits.perAccountAndAddress)
-  const addresses = limiter('address', limits.perAddress)
-  const names = limiter('name', limits.perAccount)
+  const most = { ...DEFAULT_ATTEMPT_LIMITS, ...limits }
+  const options = { window: most.window, shared }
+  const pairs = createNetworkCounter(
+    'pair',
+    widening(most.perAccountAndAddress, most.perAccountAndSite, most.perAccountAndNetwork),
+    options,
+  )
+  const networks = createNetworkCounter(
+    'address',
+    widening(most.perAddress, most.perSite, most.perNetwork),
+    options,
+  )
+  const names = createCounter('name', most.perAccount, options)
+  const browsers = createCounter('browser', most.perKnownBrowser, options)
 
-  // From the narrowest to the widest, stopping at the first refusal: one address that goes on
-  // guessing one name uses up five points of that name, not a hundred.
-  const counters = (attempt: Attempt) => {
-    const name = nameKey(attempt.username)
-    const address = addressKey(attempt.address)
-    return [
-      [pairs, `${name} ${address}`],
-      [addresses, address],
-      [names, name],
-    ] as const
+  function countsOf({ username, address, browser }: Attempt): Counts {
+    if (browser !== undefined) return { own: browsers(browser), ofAccount: [], ofNetworks: [] }
+    const name = nameKey(username)
+    // There is always a narrowest.
+    const [own, ...wider] = pairs(address, name) as [Count, ...Count[]]
+    return { own, ofAccount: [...wider, names(name)], ofNetworks: networks(address) }
   }
 
   return {
     async begin(attempt) {
-      // An address that is shut out adds no more names to what is kept in memory.
-      const address = await addresses.get(addressKey(attempt.address))
-      if (address && address.remainingPoints <= 0) return secondsUntil(address)
-      for (const [counter, key] of counters(attempt)) {
-        try {
-          await counter.consume(key)
-        } catch (refusal) {
-          if (!(refusal instanceof RateLimiterRes)) throw refusal
-          return secondsUntil(refusal)
-        }
+      const { own, ofAccount, ofNetworks } = countsOf(attempt)
+      const counts = [own, ...ofNetworks, ...ofAccount]
+      // Who is shut out anywhere adds nothing elsewhere: an address that goes on guessing one name
+      // uses up five points of that name and of its network, not all of them, and no memory.
+      const wait = await longestWait(counts)
+      if (wait !== undefined) return wait
+      // From the narrowest to the widest, stopping at the first refusal, for the same reason.
+      for (const count of counts) {
+        const passed = await count.add()
+        if (passed !== undefined) return passed
       }
       return undefined
     },
 
     async succeed(attempt) {
-      const [[pair, pairKey], ...wider] = counters(attempt)
+      const { own, ofAccount, ofNetworks } = countsOf(attempt)
       await Promise.all([
-        // Not `delete`, which would wait for a Redis Cluster that is not there.
-        pair.set(pairKey, 0, limits.window),
-        ...wider.map(([each, key]) => each.reward(key)),
+        own.clear(),
+        ...[...ofAccount, ...ofNetworks].map((count) => count.takeOff()),
       ])
     },
 
-    async withdraw(attempt) {
-      await Promise.all(counters(attempt).map(([counter, key]) => counter.reward(key)))
+    async turnAway(attempt) {
+      const { own, ofAccount } = countsOf(attempt)
+      await Promise.all([own, ...ofAccount].map((count) => count.takeOff()))
     },
   }
 }
 
-function secondsUntil({ msBeforeNext }: RateLimiterRes): number {
-  return Math.max(1, Math.ceil(msBeforeNext / 1000))
-}
-
-/** A hash, so that a key is short however long the name, and a dump of memory shows fewer names. */
+/**
+ * A hash, so that a key is short however long the name, and a dump of memory shows fewer names. What
+ * looks alike counts as one name; this may count two accounts as one, and never one as two.
+ */
 function nameKey(username: string): string {
-  return createHash('sha256').update(username.toLowerCase()).digest('base64url')
-}
-
-/** IPv6 by its /64, the smallest block that one customer gets; IPv4 as it is. */
-function addressKey(address: string): string {
-  const mapped = /^::ffff:([\d.]+)$/i.exec(address)?.[1]
-  if (mapped !== undefined && isIPv4(mapped)) return mapped
-  if (!isIPv6(address)) return address
-  const [head = '', tail = ''] = address.toLowerCase().replace(/%.*$/, '').split('::')
-  const groups = head.split(':').filter(Boolean)
-  const missing = address.includes('::')
-    ? 8 - groups.length - tail.split(':').filter(Boolean).length
-    : 0
-  return [...groups, ...Array(Math.max(0, missing)).fill('0'), ...tail.split(':')]
-    .slice(0, 4)
-    .map((group) => group.replace(/^0+(?=.)/, ''))
-    .join(':')
+  const name = username.toLowerCase().normalize('NFKC').toLowerCase()
+  return createHash('sha256').update(name).digest('base64url')
 }

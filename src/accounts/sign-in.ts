@@ -1,7 +1,10 @@
+import { networksOf } from '../address.ts'
 import type { Clock } from '../clock.ts'
 import type { Account, AccountStore } from './account-store.ts'
-import { type AttemptLimits, createAttempts, type SharedCounts } from './attempts.ts'
+import { type Attempt, type AttemptLimits, createAttempts } from './attempts.ts'
+import type { SharedCounts } from './counters.ts'
 import { createGate } from './gate.ts'
+import { type Memory, recall } from './known-browser.ts'
 import type { Passwords } from './password.ts'
 
 export type SignInOutcome =
@@ -10,26 +13,37 @@ export type SignInOutcome =
   | { readonly outcome: 'must-change'; readonly account: Account }
   /** Unknown name, wrong password or disabled account; nobody outside learns which. */
   | { readonly outcome: 'refused' }
-  /** Too many attempts, or too busy. `retryAfter` is in seconds. */
-  | { readonly outcome: 'limited'; readonly retryAfter: number }
+  | Limited
 
 export type ChangeOutcome =
   | { readonly outcome: 'changed'; readonly account: Account }
   | { readonly outcome: 'unacceptable'; readonly reason: Weakness }
   /** The account changed since it was loaded: prove the old password again. */
   | { readonly outcome: 'stale' }
-  | { readonly outcome: 'limited'; readonly retryAfter: number }
+  | Limited
+
+/** Too many attempts went wrong, or too many people sign in at this moment. */
+export interface Limited {
+  readonly outcome: 'limited'
+  readonly cause: 'attempts' | 'busy'
+  /** Seconds. */
+  readonly retryAfter: number
+}
 
 export type Weakness = 'too-short' | 'predictable' | 'unchanged'
 
 export interface SignIn {
   /** Shortest password that `changePassword` takes, in characters. */
   readonly minimumLength: number
-  /** @param attempt `address` is the IP address that the person comes from */
+  /**
+   * @param attempt `address` is the IP address that the person comes from; `memories`, what the
+   *   browser provably remembers of having signed in
+   */
   signIn(attempt: {
     readonly username: string
     readonly password: string
     readonly address: string
+    readonly memories?: readonly Memory[]
   }): Promise<SignInOutcome>
   /** @param change `account` as it was when its old password was proved */
   changePassword(change: {
@@ -41,7 +55,8 @@ export interface SignIn {
 export interface SignInOptions {
   readonly accounts: Pick<AccountStore, 'findById' | 'findByUsername' | 'update'>
   readonly password: Passwords
-  readonly limits: AttemptLimits
+  /** Those left out have their default. */
+  readonly limits: Partial<AttemptLimits>
   /** Where several processes count attempts together. */
   readonly redis?: SharedCounts | undefined
   readonly clock: Pick<Clock, 'now'>
@@ -60,7 +75,8 @@ const POSSIBLE_NAME = /^[^\p{Cc}\p{Cs}]{1,256}$/u
 
 /**
  * Signs people in with user name and password. Every answer costs one Argon2 run - also for a name
- * that does not exist - except 'limited', which costs none and comes before any look at the store.
+ * that does not exist - except 'limited', which costs none and comes before any look at the store, unless
+ * the browser signed in before.
  */
 export function createSignIn({
   accounts,
@@ -74,14 +90,20 @@ export function createSignIn({
   const attempts = createAttempts(limits, redis)
   const gate = createGate(work)
   const decoy = passwords.decoy()
-  const busy = { outcome: 'limited', retryAfter: BUSY_RETRY_AFTER } as const
+  const busy = { outcome: 'limited', cause: 'busy', retryAfter: BUSY_RETRY_AFTER } as const
 
-  async function upgradeHash(account: Account, password: string): Promise<void> {
-    const passwordHash = await gate.run(() => passwords.hash(password))
-    if (passwordHash === 'busy') return
+  /** @returns the account as it is then */
+  async function upgradeHash(account: Account, password: string): Promise<Account> {
+    const passwordHash = await gate.run(() => passwords.hash(password), ownLane(account))
+    if (passwordHash === 'busy') return account
     const current = await unchanged(account)
-    if (current) await accounts.update({ ...current, passwordHash })
+    if (!current) return account
+    const upgraded = { ...current, passwordHash }
+    return (await accounts.update(upgraded)) ? upgraded : account
   }
+
+  const find = async (username: string) =>
+    POSSIBLE_NAME.test(username) ? accounts.findByUsername(username) : undefined
 
   /** The account as it is now, unless its password or standing changed meanwhile. */
   async function unchanged(account: Account): Promise<Account | undefined> {
@@ -93,38 +115,46 @@ export function createSignIn({
   return {
     minimumLength,
 
-    async signIn({ username, password, address }) {
-      const attempt = { username: username.trim(), address }
+    async signIn({ username: typed, password, address, memories = [] }) {
+      const username = typed.trim()
+      // Only a browser that signed in before has the store looked at before it is counted.
+      const known = memories.length > 0 ? await find(username) : undefined
+      const memory = known && recall(memories, known)
+      const browser = memory && `${memory.accountId} ${memory.browserId}`
+      const attempt: Attempt = { username, address, browser }
       const retryAfter = await attempts.begin(attempt)
-      if (retryAfter !== undefined) return { outcome: 'limited', retryAfter }
+      if (retryAfter !== undefined) return { outcome: 'limited', cause: 'attempts', retryAfter }
 
-      const account = POSSIBLE_NAME.test(attempt.username)
-        ? await accounts.findByUsername(attempt.username)
-        : undefined
-      const isRight = await gate.run(() =>
-        passwords.verify(password, account?.passwordHash ?? decoy),
+      const account = known ?? (await find(username))
+      const lane = known && memory ? ownLane(known) : strangersLane(address)
+      const isRight = await gate.run(
+        () => passwords.verify(password, account?.passwordHash ?? decoy),
+        lane,
       )
       if (isRight === 'busy') {
-        await attempts.withdraw(attempt)
+        await attempts.turnAway(attempt)
         return busy
       }
       if (!isRight || account === undefined || account.isDisabled) return { outcome: 'refused' }
 
       await attempts.succeed(attempt)
       if (account.mustChangePassword) return { outcome: 'must-change', account }
-      if (passwords.needsRehash(account.passwordHash)) await upgradeHash(account, password)
-      return { outcome: 'signed-in', account }
+      if (!passwords.needsRehash(account.passwordHash)) return { outcome: 'signed-in', account }
+      return { outcome: 'signed-in', account: await upgradeHash(account, password) }
     },
 
     async changePassword({ account, password }) {
       const weakness = findWeakness(password, { account, minimumLength })
       if (weakness) return { outcome: 'unacceptable', reason: weakness }
 
-      const isSame = await gate.run(() => passwords.verify(password, account.passwordHash))
+      const isSame = await gate.run(
+        () => passwords.verify(password, account.passwordHash),
+        ownLane(account),
+      )
       if (isSame === 'busy') return busy
       if (isSame) return { outcome: 'unacceptable', reason: 'unchanged' }
 
-      const passwordHash = await gate.run(() => passwords.hash(password))
+      const passwordHash = await gate.run(() => passwords.hash(password), ownLane(account))
       if (passwordHash === 'busy') return busy
       const current = await unchanged(account)
       if (!current) return { outcome: 'stale' }
@@ -138,6 +168,17 @@ export function createSignIn({
       return { outcome: 'changed', account: changed }
     },
   }
+}
+
+/** Who proved to be this account, here or in this browser before, waits for nobody but such people. */
+function ownLane(account: Pick<Account, 'id'>): readonly string[] {
+  return ['known', account.id]
+}
+
+/** Everybody else takes turns by where they come from, so that a crowd from one network waits for itself. */
+function strangersLane(address: string): readonly string[] {
+  const { network, site, address: link } = networksOf(address)
+  return ['stranger', network, site, link]
 }
 
 /** Length, and the few patterns that a guesser who knows the person tries first. */

@@ -25,6 +25,7 @@ export function brokenBounds(settings: Settings): readonly Violation[] {
     ...ringsBound(settings),
     ...publishedKeysBound(settings),
     ...grantBound(settings),
+    ...attemptBounds(settings),
     ...brokenReferences(settings),
   ]
 }
@@ -224,6 +225,31 @@ function grantBound({ tokens }: Settings): readonly Violation[] {
     `(tokens.refreshToken ${text(tokens.refreshToken)})`
   const fix = atLeast(path, tokens.refreshToken)
   return [{ path, value: text(tokens.grant), rule: 'grant', message, fix }]
+}
+
+/** A network holds its addresses: a lower limit of it would be theirs, and that of its neighbours. */
+function attemptBounds({ signIn }: Settings): readonly Violation[] {
+  const { perAccountAndAddress, perAccountAndSite, perAccountAndNetwork } = signIn
+  const { perAddress, perSite, perNetwork } = signIn
+  return [
+    ...wideningBound({ perAccountAndAddress, perAccountAndSite, perAccountAndNetwork }),
+    ...wideningBound({ perAddress, perSite, perNetwork }),
+  ]
+}
+
+/** @param limits by setting, from the narrowest to the widest */
+function wideningBound(limits: Readonly<Record<string, number | 'auto'>>): readonly Violation[] {
+  const given = Object.entries(limits).filter(([, limit]) => limit !== 'auto')
+  return given.slice(1).flatMap(([name, limit], index) => {
+    const [narrower, least] = given[index] ?? [name, limit]
+    if (limit >= least) return []
+    const path = `signIn.${name}`
+    const message =
+      `it is lower than signIn.${narrower} ${least}, but counts what that counts and more: nobody ` +
+      'would ever reach the other'
+    const fix = `set ${path} to at least ${least}, or to auto`
+    return [{ path, value: limit, rule: 'sign-in-limits', message, fix }]
+  })
 }
 
 function atLeast(path: string, seconds: number): string {

@@ -201,11 +201,23 @@ const client = z.looseObject({
 })
 
 const attempts = () => z.int().min(1)
+const attemptsOrAuto = () =>
+  z.union([z.literal('auto'), attempts()], { error: 'a whole number of at least 1, or auto' })
 const signIn = z.strictObject({
   perAccountAndAddress: attempts().describe('Failures of one account from one address.'),
-  perAddress: attempts().describe('Failures from one address.'),
+  perAccountAndSite: attemptsOrAuto().describe('Failures of one account from one IPv6 /56.'),
+  perAccountAndNetwork: attemptsOrAuto().describe(
+    'Failures of one account from one /24 or IPv6 /48.',
+  ),
   perAccount: attempts().describe('Failures of one account.'),
+  perAddress: attempts().describe('Failures from one address: IPv4 /32, IPv6 /64.'),
+  perSite: attemptsOrAuto().describe('Failures from one IPv6 /56.'),
+  perNetwork: attemptsOrAuto().describe('Failures from one network: IPv4 /24, IPv6 /48.'),
+  perKnownBrowser: attempts().describe('Failures of one account in a browser that knows it.'),
   window: duration({ max: 86_400 }).describe('Time in which failures are counted.'),
+  knownBrowser: duration({ min: 0, max: 34_560_000 }).describe(
+    'How long a browser is known by a sign-in; 0s knows none.',
+  ),
 })
 
 const password = z.strictObject({

@@ -9,6 +9,7 @@ import type { Vocabulary } from './consent.ts'
 import { createConsentPrompt } from './consent-prompt.ts'
 import { field, readForm, refuseForeignForms } from './forms.ts'
 import { findInteraction, finish, type Prompt, showExpired } from './interaction.ts'
+import type { KnownBrowser } from './known-browser.ts'
 import { createLoginPrompt } from './login-prompt.ts'
 import { allowMethods } from './methods.ts'
 import type { Views } from './views.ts'
@@ -18,6 +19,8 @@ export interface InteractionOptions {
   readonly provider: () => Provider
   readonly views: Views
   readonly signIn: SignIn
+  /** Left out, no browser is remembered. */
+  readonly browsers?: KnownBrowser
   readonly accounts: Pick<AccountStore, 'findById'>
   readonly consents: Pick<ConsentStore, 'find' | 'save'>
   readonly clock: Pick<Clock, 'now'>

@@ -27,8 +27,9 @@ export function createLoginPrompt({
   views,
   signIn,
   accounts,
+  browsers,
   log,
-}: Pick<InteractionOptions, 'views' | 'signIn' | 'accounts' | 'log'>): Prompt {
+}: Pick<InteractionOptions, 'views' | 'signIn' | 'accounts' | 'browsers' | 'log'>): Prompt {
   async function showSignIn(ctx: Context, interaction: Interaction, again?: Again): Promise<void> {
     const { client, leadsTo, params, accountId } = interaction
     const known = accountId === undefined ? undefined : await accounts.findById(accountId)
@@ -58,7 +59,8 @@ export function createLoginPrompt({
 
   async function takeSignIn(ctx: Context, interaction: Interaction): Promise<void> {
     const username = field(ctx, 'username')
-    const attempt = { username, password: field(ctx, 'password'), address: ctx.ip }
+    const memories = browsers?.read(ctx) ?? []
+    const attempt = { username, password: field(ctx, 'password'), address: ctx.ip, memories }
     const answer = await signIn.signIn(attempt)
     // Not the name as typed: people type passwords there.
     const about = { client: interaction.client.clientId, address: ctx.ip }
@@ -80,6 +82,7 @@ export function createLoginPrompt({
       return seeOther(ctx, ctx.originalUrl)
     }
     log.info({ ...about, account: accountId }, 'signed in')
+    browsers?.write(ctx, answer.account)
     await finish(ctx, interaction, { login: { accountId, amr: ['pwd'] } })
   }
 
@@ -110,6 +113,7 @@ export function createLoginPrompt({
       return showSignIn(ctx, interaction, { username, problem, status: 409 })
     }
     log.info({ account: account.id }, 'password changed')
+    browsers?.write(ctx, answer.account)
     await finish(ctx, interaction, { login: { accountId: account.id, amr: ['pwd'] } })
   }
 

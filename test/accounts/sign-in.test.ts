@@ -199,14 +199,16 @@ describe('limits of signIn', () => {
     assert.equal((await signIn({ ...guess, password: RIGHT })).outcome, 'signed-in')
   })
 
-  it('turns people away, without counting it, when too many wait for Argon2', async () => {
+  it('turns people away when too many wait for Argon2, and charges the address for it', async () => {
     const { signIn } = open({ work: { atOnce: 1, waiting: 1 }, limits: limits({ perAddress: 4 }) })
     const answers = await Promise.all(
       ['a', 'b', 'c', 'd'].map((username) => signIn({ ...guess, username, address })),
     )
-    const limited = answers.filter((answer) => answer.outcome === 'limited')
-    assert.equal(limited.length, 2)
-    assert.equal((await signIn({ ...guess, password: RIGHT })).outcome, 'signed-in')
+    const causes = answers.map((answer) => (answer.outcome === 'limited' ? answer.cause : 'none'))
+    assert.deepEqual(causes, ['none', 'none', 'busy', 'busy'])
+    assert.equal((await signIn({ ...guess, password: RIGHT })).outcome, 'limited')
+    const elsewhere = { ...guess, password: RIGHT, address: '198.51.100.7' }
+    assert.equal((await signIn(elsewhere)).outcome, 'signed-in')
   })
 })
 
@@ -278,6 +280,25 @@ describe('gate', () => {
     finish[3]?.()
     assert.deepEqual(await Promise.all(answers), [0, 1, 2, 3, 'busy'])
     assert.equal(await gate.run(async () => 'free'), 'free')
+  })
+
+  it('lets lanes take turns, and turns away the newest of the longest', async () => {
+    const gate = createGate({ atOnce: 1, waiting: 4 })
+    const begun: string[] = []
+    const ask = (name: string, ...lane: string[]) =>
+      gate.run(async () => void begun.push(name), lane).then((answer) => answer ?? name)
+    const answers = await Promise.all([
+      ask('a1', 'net a', '1'),
+      ask('a2', 'net a', '1'),
+      ask('a3', 'net a', '1'),
+      ask('a4', 'net a', '2'),
+      ask('a5', 'net a', '2'),
+      ask('b1', 'net b', '1'),
+      ask('b2', 'net b', '1'),
+      ask('c1', 'net c', '1'),
+    ])
+    assert.deepEqual(answers, ['a1', 'a2', 'busy', 'a4', 'busy', 'b1', 'busy', 'c1'])
+    assert.deepEqual(begun, ['a1', 'a2', 'b1', 'c1', 'a4'])
   })
 
   it('gives its place back when the work fails', async () => {

@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto'
+import type { Context } from 'koa'
+import type { Account } from '../accounts/account-store.ts'
+import { type Memory, remember } from '../accounts/known-browser.ts'
+import type { Clock } from '../clock.ts'
+import type { CookieKeys } from '../oidc/cookie-keys.ts'
+import { issuerPath } from '../oidc/origin.ts'
+
+/** The cookie by which a browser shows as which accounts it signed in before. */
+export interface KnownBrowser {
+  /** @returns what the request's cookie proves; nothing where it is missing, forged or too old */
+  read(ctx: Context): readonly Memory[]
+  /** Sets the cookie after a sign-in, also with what was in it of other accounts. */
+  write(ctx: Context, account: Account): void
+}
+
+export interface KnownBrowserOptions {
+  readonly issuer: string
+  /** Of the cookie ring: a cookie ends when the key that signed it is no longer kept. */
+  readonly cookieKeys: Pick<CookieKeys, 'sign' | 'verify'>
+  /** Seconds that a sign-in is remembered; 0 remembers none. */
+  readonly lifetime: number
+  readonly clock: Pick<Clock, 'now'>
+}
+
+/** Characters: far more than any that `write` makes. */
+const COOKIE_LENGTH = 2048
+
+/**
+ * One cookie per issuer, since cookies know no port: its name and its signature hold the issuer, so
+ * that neither another issuer on the same host replaces it nor is its cookie accepted here. Browsers
+ * send it with the forms below /interaction only.
+ */
+export function createKnownBrowser(options: KnownBrowserOptions): KnownBrowser {
+  const { issuer, cookieKeys, lifetime, clock } = options
+  const secure = issuer.startsWith('https:')
+  const mark = createHash('sha256').update(issuer).digest('hex').slice(0, 8)
+  const name = `${secure ? '__Secure-' : ''}keyturn_known_${mark}`
+  const path = `${issuerPath(issuer)}/interaction`
+  // No cookie of koa or oidc-provider is signed as text that begins like this.
+  const signed = (payload: string) => `known browser\n${issuer}\n${payload}`
+
+  function read(ctx: Context): readonly Memory[] {
+    const cookie = ctx.cookies.get(name, { signed: false }) ?? ''
+    const [payload = '', signature = '', ...rest] = cookie.split('.')
+    if (rest.length > 0 || cookie.length > COOKIE_LENGTH || payload === '') return []
+    if (!cookieKeys.verify(signed(payload), signature)) return []
+    const now = clock.now()
+    return decode(payload).filter(({ signedInAt }) => now < signedInAt + lifetime)
+  }
+
+  return {
+    read,
+    write(ctx, account) {
+      if (lifetime === 0) return
+      const payload = encode(remember(read(ctx), account, clock.now()))
+      ctx.cookies.set(name, `${payload}.${cookieKeys.sign(signed(payload))}`, {
+        path,
+        maxAge: lifetime * 1000,
+        httpOnly: true,
+        // It is wanted with forms of our own pages alone.
+        sameSite: 'strict',
+        secure,
+        signed: false,
+        overwrite: true,
+      })
+    },
+  }
+}
+
+type Row = readonly [string, string, string, number]
+
+function encode(memories: readonly Memory[]): string {
+  const rows = memories.map<Row>(({ accountId, browserId, passwordMark, signedInAt }) => [
+    accountId,
+    browserId,
+    passwordMark,
+    signedInAt,
+  ])
+  return Buffer.from(JSON.stringify(rows)).toString('base64url')
+}
+
+/** @param payload one that we signed, perhaps by another version */
+function decode(payload: string): readonly Memory[] {
+  const rows: unknown = parse(Buffer.from(payload, 'base64url').toString())
+  if (!Array.isArray(rows)) return []
+  return rows.filter(isRow).map(([accountId, browserId, passwordMark, signedInAt]) => ({
+    accountId,
+    browserId,
+    passwordMark,
+    signedInAt,
+  }))
+}
+
+function isRow(row: unknown): row is Row {
+  return (
+    Array.isArray(row) &&
+    row.length === 4 &&
+    row.slice(0, 3).every((part) => typeof part === 'string') &&
+    Number.isSafeInteger(row[3])
+  )
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
