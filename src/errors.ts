@@ -111,6 +111,47 @@ export class StoreUnreadable extends KeyturnError {
   }
 }
 
+/** Events that other records name are gone: the store was set back, or somebody deleted them. */
+export class StoreIncomplete extends KeyturnError {
+  /** Ids of the records. */
+  readonly missing: readonly string[]
+
+  constructor(missing: readonly string[]) {
+    super(
+      'store_incomplete',
+      `The key store lacks ${missing.length} event(s) that newer records name: ` +
+        `${missing.join(', ')}. The store was set back to an older state, or somebody deleted them, ` +
+        'and one may be a revocation. Nothing is signed from it. Let a node that still runs put them ' +
+        'back, restore a newer backup, or give them up: keyturn restore accept --reason TEXT',
+    )
+    this.missing = missing
+  }
+}
+
+/** The secret that authenticates what the stores hold is gone, while what it authenticates is there. */
+export class DeploymentSecretMissing extends KeyturnError {
+  constructor() {
+    super(
+      'deployment_secret_missing',
+      'The key store has keys or events and no secret of the deployment (ring deployment), without ' +
+        'which nobody can tell genuine events from forged ones. Nothing is made in its place. ' +
+        'Restore its record from a backup, or start a node that still knows it.',
+    )
+  }
+}
+
+/** Another secret took the place of the one that this server opened at its start. */
+export class DeploymentSecretReplaced extends KeyturnError {
+  constructor(kid: string) {
+    super(
+      'deployment_secret_replaced',
+      `The secret of the deployment was replaced in the key store by ${kid} while this server ran. ` +
+        'The keys in use stay in use. If the old one was given up (keyturn keys abandon), restart ' +
+        'this node; otherwise somebody who writes the store did it.',
+    )
+  }
+}
+
 /** The store cannot be reached or written: connection refused, read-only, disk full. */
 export class StoreUnavailable extends KeyturnError {
   constructor(message: string, cause?: unknown) {

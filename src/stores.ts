@@ -1,10 +1,16 @@
 import type { AccountStore, ConsentStore } from './accounts/account-store.ts'
 import type { Clock } from './clock.ts'
 import type { Config } from './config/schema.ts'
+import type { DeploymentSecret } from './keys/deployment.ts'
 import type { KeyStore } from './keys/key-store.ts'
 import type { NodeStore } from './keys/node-store.ts'
-import { environmentProtector, fileProtector, openSealer } from './keys/protector.ts'
-import type { Sealer } from './keys/seal.ts'
+import {
+  environmentProtector,
+  fileProtector,
+  openSealer,
+  type Protector,
+} from './keys/protector.ts'
+import type { Sealer } from './keys/sealer.ts'
 import { announceClients, announceKeys, type Messages, noMessages } from './messages.ts'
 import type { RedisConnection } from './redis/connection.ts'
 import type { ArtifactStore } from './store/artifact-store.ts'
@@ -28,8 +34,13 @@ export interface Stores {
   readonly redis: RedisConnection | undefined
   /** What is written to `keys` and `clients` is announced here. */
   readonly messages: Messages
-  /** Opens the key-encryption keys; on a first start, makes one. @throws KekMissing and its like */
+  /**
+   * Opens the key-encryption keys and the secret of the deployment, once; on a first start, makes them.
+   * @throws KekMissing and its like, DeploymentSecretMissing
+   */
   openSealer(): Promise<Sealer>
+  /** Opens the secret from which the keys come that authenticate what the stores hold. @throws the same */
+  openSecret(): Promise<DeploymentSecret>
   close(): Promise<void>
 }
 
@@ -46,7 +57,7 @@ export async function openStores(config: Config, clock: Clock): Promise<Stores> 
     const keys = announceKeys(await openKeyStore(config.keyStore, dataSource), messages)
     const artifacts = await openArtifacts(config, clock, redis)
     opened.defer(() => artifacts.close())
-    const { protector, file, keys: secret } = config.seal
+    const openSealerOnce = once(() => openSealer(protectorOf(config), keys, clock))
     return {
       keys,
       clients: announceClients(createClientStore({ dataSource, artifacts, clock }), messages),
@@ -56,16 +67,29 @@ export async function openStores(config: Config, clock: Clock): Promise<Stores> 
       nodes: createSqlNodes(dataSource),
       redis,
       messages,
-      openSealer: () =>
-        openSealer(
-          protector === 'file' ? fileProtector(file) : environmentProtector(secret ?? undefined),
-          keys,
-        ),
+      openSealer: openSealerOnce,
+      openSecret: async () => (await openSealerOnce()).deployment,
       close: () => opened.disposeAsync(),
     }
   } catch (error) {
     await opened.disposeAsync()
     throw error
+  }
+}
+
+function protectorOf({ seal: { protector, file, keys } }: Config): Protector {
+  return protector === 'file' ? fileProtector(file) : environmentProtector(keys ?? undefined)
+}
+
+/** The same work, done once where it succeeds. */
+function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let done: Promise<T> | undefined
+  return () => {
+    done ??= work().catch((error: unknown) => {
+      done = undefined
+      throw error
+    })
+    return done
   }
 }
 

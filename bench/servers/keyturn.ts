@@ -139,5 +139,5 @@ async function addExtraKey(): Promise<void> {
   const now = systemClock.now()
   const facts = { kid, ring: EXTRA_RING, generation: 1, algorithm: 'ES384' }
   const times = { createdAt: now, activatesAt: now, retention: 86_400 }
-  await stores.keys.addKey(await sealer.seal({ ...facts, ...times }, jwk))
+  await stores.keys.addKey(await sealer.seal({ ...facts, ...times }, jwk, []))
 }

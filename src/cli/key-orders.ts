@@ -18,7 +18,7 @@ import {
   orderRotation,
 } from '../keys/operate.ts'
 import { assume, type CreateAction, type EventAction } from '../keys/plan.ts'
-import { applyAction } from '../keys/rotate.ts'
+import { applyAction, assertComplete, isSealFailure, type LoadedRings } from '../keys/rotate.ts'
 import type { RingKey } from '../keys/seal.ts'
 import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
 import {
@@ -30,7 +30,7 @@ import {
 } from './key-prices.ts'
 import { keyRow } from './key-words.ts'
 import { KID_HELP, kidArgument } from './kid-argument.ts'
-import { isSealFailure, openRings, recordedRings, turnStoredRings } from './rings.ts'
+import { openRecordedRings, openRings, turnStoredRings } from './rings.ts'
 import { type Session, withSession } from './session.ts'
 import { instant, instantArgument, type NamedInstant, span } from './words.ts'
 
@@ -82,8 +82,9 @@ async function rotate(
 ): Promise<void> {
   const { policies, now } = session
   const order = { ring, now, actor, reason }
-  const action = orderRotation(await openRings(session), policies, order)
-  const facts = await perform(action, session)
+  const before = await openRings(session)
+  const action = orderRotation(before, policies, order)
+  const facts = await perform(action, before, session)
   const states = ringStates(facts, policies.policyFor(ring), now)
   const next = states.find(({ key }) =>
     action.type === 'create'
@@ -106,7 +107,7 @@ async function promote(
   const isEarly = state.phase === 'pre-active' && isUnseen(state.key, session)
   if (isEarly) session.warn(earlyKeyText(`Key ${kid}`, state.key, session))
   const action = orderPromotion(before, policies, { kid, force, now, actor, reason })
-  const facts = await perform(action, session)
+  const facts = await perform(action, before, session)
   const states = ringStates(facts, policies.policyFor(state.key.ring), now)
   if (json) {
     const price = isEarly ? earlyKeyPrice(state.key, session) : []
@@ -143,10 +144,10 @@ async function revoke(
   { actor, reason, json }: OrderOptions,
   session: Session,
 ): Promise<void> {
-  const { policies, stores, now } = session
+  const { policies, now } = session
   const before = await openRings(session).catch(async (error: unknown) => {
     if (!isSealFailure(error)) throw error
-    return recordedRings(await stores.keys.load())
+    return openRecordedRings(session)
   })
   const order = { now, actor, reason }
   const action =
@@ -164,7 +165,7 @@ async function revoke(
   if (!action || revoked.length === 0) {
     session.warn('No key is revoked that was not revoked before.')
   } else session.warn(revocationText(action, revoked, before, session))
-  if (action) await stores.keys.addEvents([action.event])
+  if (action) await applyOrder(action, before, session)
 
   const facts = await turnStoredRings(session).catch((error: unknown) => {
     if (!isSealFailure(error)) throw error
@@ -183,12 +184,19 @@ async function revoke(
 /** Records or makes what was ordered, then turns the rings as a server would. */
 async function perform(
   action: EventAction | CreateAction,
+  before: LoadedRings,
   session: Session,
-): Promise<RingFacts<RingKey>> {
-  const { stores } = session
-  const sealer = await stores.openSealer()
-  await applyAction(action, { keys: [], events: [] }, { store: stores.keys, sealer })
+): Promise<LoadedRings> {
+  await applyOrder(action, assertComplete(before), session)
   return turnStoredRings(session)
+}
+
+async function applyOrder(
+  action: EventAction | CreateAction,
+  before: LoadedRings,
+  { stores }: Session,
+): Promise<void> {
+  await applyAction(action, before, { store: stores.keys, sealer: await stores.openSealer() })
 }
 
 /** What an order has come to, in JSON. */

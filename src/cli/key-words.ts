@@ -82,6 +82,7 @@ export function eventRow(event: KeyEvent) {
     ...(event.type === 'revoke-before' ? { createdBefore: toRfc3339(event.createdBefore) } : {}),
     ...(event.type === 'extend' ? { retention: event.retention } : {}),
     ...(event.type === 'valid-until' ? { validUntil: toRfc3339(event.validUntil) } : {}),
+    ...(event.type === 'accept' ? { missing: event.missing } : {}),
     reason,
     actor,
     id,
@@ -100,5 +101,7 @@ export function eventWords(event: KeyEvent): string {
       return `kept for ${span(event.retention)} once retired`
     case 'valid-until':
       return `kept until what it signed has expired, ${toRfc3339(event.validUntil)}`
+    case 'accept':
+      return `${event.missing.length} missing event(s) given up`
   }
 }

@@ -1,10 +1,10 @@
 import type { Command } from 'commander'
 import { type Change, forecast, futureOf } from '../keys/forecast.ts'
 import type { KeyEvent } from '../keys/key.ts'
-import type { StoredRings } from '../keys/key-store.ts'
-import { allStates, isRevocationOf, ringNames } from '../keys/lifecycle.ts'
+import { allStates, isRevocationOf, type KeyState, ringNames } from '../keys/lifecycle.ts'
 import { assertRing, findKid, findState } from '../keys/operate.ts'
 import type { RotationPolicies } from '../keys/policy.ts'
+import type { RingKey } from '../keys/seal.ts'
 import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
 import { addKeyOrders } from './key-orders.ts'
 import {
@@ -17,7 +17,7 @@ import {
   nextWords,
 } from './key-words.ts'
 import { KID_HELP, kidArgument } from './kid-argument.ts'
-import { openRings, recordedRings } from './rings.ts'
+import { openRings, type ShownRings, showRings } from './rings.ts'
 import { type Session, withSession } from './session.ts'
 import { pairs, table } from './table.ts'
 import { countArgument, durationArgument, fromNow, instant, instantOrNull, span } from './words.ts'
@@ -59,10 +59,18 @@ export function addKeys(program: Command, context: Context): void {
 
 async function listKeys(session: Session, { json }: JsonOption): Promise<void> {
   const { policies, now } = session
-  const states = allStates(await openRings(session), policies, now)
-  if (json) return printJson(session, states.map(keyRow))
+  const rings = await showRings(session)
+  const states = allStates(rings, policies, now)
+  if (json) printJson(session, states.map(keyRow))
+  else printKeys(states, session)
+  if (rings.failures[0]) throw rings.failures[0]
+}
+
+function printKeys(states: readonly KeyState<RingKey>[], session: Session): void {
+  const { policies, now } = session
   if (states.length === 0) {
-    return session.print('There are no keys yet. The first start of the server makes them.')
+    session.print('There are no keys yet. The first start of the server makes them.')
+    return
   }
   const rows = states.map((state) => {
     const { ring, generation, kid } = state.key
@@ -191,9 +199,9 @@ async function listEvents(
   session: Session,
   { json, ring, last }: EventOptions,
 ): Promise<void> {
-  const stored = await session.stores.keys.load()
-  if (ring !== undefined) assertRing(ring, recordedRings(stored), session.policies)
-  const found = named === undefined ? stored.events : eventsOf(named, stored)
+  const rings = await showRings(session)
+  if (ring !== undefined) assertRing(ring, rings, session.policies)
+  const found = named === undefined ? rings.events : eventsOf(named, rings)
   // At one instant the cause comes first: a revocation, then what it led to.
   const isCause = ({ type }: KeyEvent) => type.startsWith('revoke')
   const ordered = found
@@ -209,14 +217,15 @@ async function listEvents(
 }
 
 /** Events outlive their keys, so a key whose record was deleted is found by its events. */
-function eventsOf(named: string, { keys, events }: StoredRings): readonly KeyEvent[] {
-  const kids = [...keys.map(({ id }) => id), ...events.flatMap((e) => ('kid' in e ? [e.kid] : []))]
+function eventsOf(named: string, { keys, events }: ShownRings): readonly KeyEvent[] {
+  const kids = [
+    ...keys.map((key) => key.kid),
+    ...events.flatMap((e) => ('kid' in e ? [e.kid] : [])),
+  ]
   const kid = findKid(named, kids)
-  const record = keys.find(({ id }) => id === kid)
+  const key = keys.find((each) => each.kid === kid)
   return events.filter(
-    (event) =>
-      ('kid' in event && event.kid === kid) ||
-      (record && isRevocationOf(event, { ...record, kid, createdAt: record.created })),
+    (event) => ('kid' in event && event.kid === kid) || (key && isRevocationOf(event, key)),
   )
 }
 

@@ -3,7 +3,7 @@ import { toRfc3339 } from '../clock.ts'
 import { allStates } from '../keys/lifecycle.ts'
 import { type NodeReport, nodeState, strangers, unseenKeys } from '../keys/node.ts'
 import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
-import { recordedRings } from './rings.ts'
+import { showRings } from './rings.ts'
 import { type Session, withSession } from './session.ts'
 import { table } from './table.ts'
 import { fromNow, span } from './words.ts'
@@ -30,7 +30,7 @@ async function listNodes(session: Session, { json }: JsonOption): Promise<void> 
   const { config, policies, stores, now } = session
   const { refreshInterval } = config.rotation
   const reports = await stores.nodes.list()
-  const states = allStates(recordedRings(await stores.keys.load()), policies, now)
+  const states = allStates(await showRings(session), policies, now)
   const unseen = unseenKeys(reports, states, { policies, refreshInterval, now })
   const lacks = (node: NodeReport) =>
     unseen.filter((each) => each.node === node).map(({ key: { key } }) => key)

@@ -1,19 +1,68 @@
-import { KekEmpty, KekMissing, KekUnreadable, type KeyturnError, SealBroken } from '../errors.ts'
-import type { StoredRings } from '../keys/key-store.ts'
+import { type KeyturnError, StoreIncomplete } from '../errors.ts'
 import { allStates, type RingFacts } from '../keys/lifecycle.ts'
-import { loadRings, turnRings } from '../keys/rotate.ts'
-import { closedKey, type RingKey } from '../keys/seal.ts'
+import {
+  isSealFailure,
+  type LoadedRings,
+  loadRecordedRings,
+  loadRings,
+  NO_RINGS,
+  readUncheckedRings,
+  turnRings,
+} from '../keys/rotate.ts'
+import type { RingKey } from '../keys/seal.ts'
+import type { Sealer } from '../keys/sealer.ts'
 import type { Session } from './session.ts'
 
 /**
  * All rings.
  * @throws SealBroken, KekMissing and their like for a key that does not open and is not revoked
  */
-export async function openRings({ stores }: Pick<Session, 'stores'>): Promise<RingFacts<RingKey>> {
+export async function openRings(session: Opening): Promise<LoadedRings> {
+  return load(session, (sealer) => loadRings(session.stores.keys, sealer))
+}
+
+/** All rings, with keys that do not open: enough to revoke one. */
+export async function openRecordedRings(session: Opening): Promise<LoadedRings> {
+  return load(session, (sealer) => loadRecordedRings(session.stores.keys, sealer))
+}
+
+/** Rings for a listing, and what is wrong with them. */
+export interface ShownRings extends RingFacts<RingKey> {
+  /** A listing shows what there is, and fails then. */
+  readonly failures: readonly KeyturnError[]
+}
+
+/**
+ * All rings, for a listing: where the key-encryption key is away, as the records say.
+ * @throws StoreUnavailable, StoreUnreadable
+ */
+export async function showRings(session: Opening): Promise<ShownRings> {
+  try {
+    return await openRecordedRings(session)
+  } catch (error) {
+    if (!isSealFailure(error)) throw error
+    session.warn('The keys cannot be opened. This is what their records say, unchecked:')
+    const facts = readUncheckedRings(await session.stores.keys.load())
+    return { ...facts, failures: [error] }
+  }
+}
+
+type Opening = Pick<Session, 'stores' | 'warn'>
+
+async function load(
+  { stores, warn }: Opening,
+  open: (sealer: Sealer) => Promise<LoadedRings>,
+): Promise<LoadedRings> {
   const stored = await stores.keys.load()
   // Looking must not make the key-encryption key of a first start.
-  if (stored.keys.length === 0) return { keys: [], events: stored.events }
-  return loadRings(stores.keys, await stores.openSealer())
+  if (stored.keys.length + stored.events.length === 0) return NO_RINGS
+  const loaded = await open(await stores.openSealer())
+  const { forged, missing } = loaded
+  if (forged.length > 0) {
+    warn(`${forged.length} events fail their check and are not followed: ${forged.join(', ')}`)
+  }
+  if (missing.length > 0) warn(new StoreIncomplete(missing).message)
+  return loaded
 }
 
 /**
@@ -24,7 +73,7 @@ export async function turnStoredRings({
   stores,
   policies,
   now,
-}: Pick<Session, 'stores' | 'policies' | 'now'>): Promise<RingFacts<RingKey>> {
+}: Pick<Session, 'stores' | 'policies' | 'now'>): Promise<LoadedRings> {
   const store = stores.keys
   const sealer = await stores.openSealer()
   const facts = await loadRings(store, sealer)
@@ -41,17 +90,4 @@ export async function turnStoredRings({
       action.type !== 'delete' && (action.type !== 'erase' || isRevoked(action.kid)),
   })
   return turn.facts
-}
-
-/**
- * The rings as their records say, without opening a key: enough to revoke one that does not open.
- * Whether a private half is there cannot be seen; where it is not, the phases would be others.
- */
-export function recordedRings({ keys, events }: StoredRings): RingFacts<RingKey> {
-  return { keys: keys.map((record) => ({ ...closedKey(record), hasPrivateHalf: true })), events }
-}
-
-/** Is it a key, or what it is sealed under, that does not open? */
-export function isSealFailure(error: unknown): error is KeyturnError {
-  return [SealBroken, KekMissing, KekEmpty, KekUnreadable].some((kind) => error instanceof kind)
 }

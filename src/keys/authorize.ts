@@ -5,6 +5,7 @@ import type { KeyStore } from './key-store.ts'
 import { wouldOutlive } from './lifecycle.ts'
 import type { RotationPolicies } from './policy.ts'
 import type { SchedulerLog, SchedulerStatus } from './scheduler.ts'
+import type { Sealer } from './sealer.ts'
 
 /**
  * Asked at the very signature: a request that began long ago must not sign with a key that was
@@ -19,6 +20,9 @@ export type Authorize = (kid: string, expiresAt: number | undefined) => Promise<
 export interface AuthorizeOptions {
   readonly status: SchedulerStatus
   readonly store: Pick<KeyStore, 'addEvents'>
+  readonly sealer: Pick<Sealer, 'sealEvent'>
+  /** Ids of the newest events that this node knows. */
+  readonly heads: () => readonly string[]
   readonly policies: RotationPolicies
   readonly databaseClock: Pick<DatabaseClock, 'now'>
   /** Something is not as the ring says: it should be turned soon. */
@@ -30,7 +34,7 @@ export interface AuthorizeOptions {
 const STEP = 600
 
 export function createAuthorize(options: AuthorizeOptions): Authorize {
-  const { status, store, policies, databaseClock, onOutdated, log } = options
+  const { status, store, sealer, heads, policies, databaseClock, onOutdated, log } = options
   /** Until when keys are recorded to be needed, by kid. */
   const recorded = new Map<string, number>()
 
@@ -38,8 +42,17 @@ export function createAuthorize(options: AuthorizeOptions): Authorize {
     if ((recorded.get(kid) ?? 0) >= expiresAt) return
     const validUntil = Math.ceil(expiresAt / STEP) * STEP
     const reason = 'it signed a token that outlives its retention'
-    const event = { type: 'valid-until', ring, kid, validUntil, reason } as const
-    await store.addEvents([keyEvent({ ...event, at: databaseClock.now(), actor: 'keyturn' })])
+    const at = databaseClock.now()
+    const event = {
+      type: 'valid-until',
+      ring,
+      kid,
+      validUntil,
+      reason,
+      at,
+      actor: 'keyturn',
+    } as const
+    await store.addEvents([await sealer.sealEvent(keyEvent(event), heads())])
     log.warn({ ring, kid, validUntil }, `ring ${ring}: a key stays published longer, as ${reason}`)
     recorded.set(kid, validUntil)
     onOutdated()

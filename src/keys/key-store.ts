@@ -1,4 +1,4 @@
-import type { KeyEvent, RingName } from './key.ts'
+import type { RingName } from './key.ts'
 
 /**
  * A key as every store keeps it. `data` carries the sealed key and a copy of all other values, so
@@ -24,9 +24,23 @@ export interface SerializedKey {
   readonly dataProtected: boolean
 }
 
+/**
+ * An event as every store keeps it. `data` is the whole event, authenticated (`event-record.ts`); the
+ * other values are for people who look into the store, and for sorting.
+ */
+export interface SerializedEvent {
+  /** Follows from `data`, so that the same event recorded twice is one record. */
+  readonly id: string
+  readonly ring: RingName
+  readonly type: string
+  readonly at: number
+  /** Compact JWS (RFC 7515). */
+  readonly data: string
+}
+
 export interface StoredRings {
   readonly keys: readonly SerializedKey[]
-  readonly events: readonly KeyEvent[]
+  readonly events: readonly SerializedEvent[]
 }
 
 /**
@@ -53,6 +67,9 @@ export interface KeyStore {
   eraseKey(key: SerializedKey): Promise<void>
   /** Removes a key whose life is over. Removing one that is gone is no error. */
   removeKey(id: string): Promise<void>
-  /** Appends events. One that is already recorded (same id) stays as it was first written. */
-  addEvents(events: readonly KeyEvent[]): Promise<void>
+  /**
+   * Appends events. One that is already recorded (same id) stays as it is; where its record was
+   * edited since, it becomes what it was, because the id follows from the content.
+   */
+  addEvents(events: readonly SerializedEvent[]): Promise<void>
 }

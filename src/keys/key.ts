@@ -24,10 +24,24 @@ export interface KeyFacts {
   readonly retention: number
   /** False once the private half has been erased; it can then verify and nothing else. */
   readonly hasPrivateHalf: boolean
+  /**
+   * The record does not open and no event tells where the key stood in its ring, so what the record
+   * says of itself may be forged: the key retires no other and takes no generation.
+   */
+  readonly isUnplaced?: true
+}
+
+/** Where a key stood in its ring, as somebody saw who had opened it. */
+export interface KeyPlace {
+  readonly kid: string
+  readonly generation: number
+  readonly createdAt: number
+  /** Effective activation, promotions included. */
+  readonly activatesAt: number
 }
 
 interface EventBase {
-  /** Names what happened, so that the same event recorded twice is one event. */
+  /** Names what happened: of two records of the same thing, the older one counts. */
   readonly id: string
   readonly ring: RingName
   /** When it was recorded. */
@@ -48,12 +62,19 @@ export interface PromoteEvent extends EventBase {
 export interface RevokeEvent extends EventBase {
   readonly type: 'revoke'
   readonly kid: string
+  /**
+   * Where the key stood, for the time when its record does not open any more; null where it did not
+   * open when it was revoked.
+   */
+  readonly place: KeyPlace | null
 }
 
 /** All keys of the ring created strictly before an instant are never trusted again. */
 export interface RevokeBeforeEvent extends EventBase {
   readonly type: 'revoke-before'
   readonly createdBefore: number
+  /** Of the keys that it revokes, as far as they opened. */
+  readonly places: readonly KeyPlace[]
 }
 
 /** A key that may be signing stays published longer, because token lifetimes were raised. */
@@ -75,17 +96,29 @@ export interface ValidUntilEvent extends EventBase {
   readonly validUntil: number
 }
 
+/**
+ * Events that other records name are gone for good - the store was set back, and nobody still has
+ * them - and an operator answers for going on without them.
+ */
+export interface AcceptEvent extends EventBase {
+  readonly type: 'accept'
+  /** Ids of the records. */
+  readonly missing: readonly string[]
+}
+
 export type KeyEvent =
   | PromoteEvent
   | RevokeEvent
   | RevokeBeforeEvent
   | ExtendEvent
   | ValidUntilEvent
+  | AcceptEvent
 
 type WithoutId<E> = E extends KeyEvent ? Omit<E, 'id'> : never
+export type EventWithoutId = WithoutId<KeyEvent>
 
-/** Gives an event the id that makes recording it twice harmless. */
-export function keyEvent(event: WithoutId<KeyEvent>): KeyEvent {
+/** Gives an event the id that makes two records of the same thing one event. */
+export function keyEvent(event: EventWithoutId): KeyEvent {
   switch (event.type) {
     case 'promote':
       return { ...event, id: `promote/${event.kid}/${event.activatesAt}` }
@@ -97,5 +130,7 @@ export function keyEvent(event: WithoutId<KeyEvent>): KeyEvent {
       return { ...event, id: `extend/${event.kid}/${event.retention}` }
     case 'valid-until':
       return { ...event, id: `valid-until/${event.kid}/${event.validUntil}` }
+    case 'accept':
+      return { ...event, id: `accept/${event.missing.join('+')}` }
   }
 }

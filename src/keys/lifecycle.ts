@@ -63,7 +63,8 @@ export function ringStates<K extends KeyFacts>(
   let successor: Life<K> | undefined
   for (const life of lives.reverse()) {
     states.unshift(instantsOf(life, successor, policy))
-    const counts = life.revokedAt === null || life.revokedAt >= life.activatesAt
+    const hadItsPlace = life.revokedAt === null || life.revokedAt >= life.activatesAt
+    const counts = hadItsPlace && !life.key.isUnplaced
     if (counts && (!successor || life.activatesAt < successor.activatesAt)) successor = life
   }
 

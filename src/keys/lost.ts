@@ -1,4 +1,3 @@
-import type { KeyEvent } from './key.ts'
 import type { KeyState } from './lifecycle.ts'
 import type { RotationPolicies } from './policy.ts'
 
@@ -8,25 +7,29 @@ import type { RotationPolicies } from './policy.ts'
  * has one may add it again. Pure.
  */
 
-/** @template R a stored key, whatever else it is */
-export interface StoredFacts<R> {
-  readonly keys: readonly R[]
-  readonly events: readonly KeyEvent[]
+interface Named {
+  readonly id: string
+}
+
+/** Records of keys and of events, whatever else they are. */
+export interface StoredFacts<K extends Named, E extends Named> {
+  readonly keys: readonly K[]
+  readonly events: readonly E[]
 }
 
 /**
  * @param known as this node last loaded them
  * @param states of the keys known, now
- * @param loaded as the store has them now
+ * @param loaded ids of what is genuine in the store now: an event that was edited there is lost
  * @returns keys that RPs may still need, and all events, as nobody ever deletes one
  */
-export function lostFacts<R extends { readonly id: string }>(
-  known: StoredFacts<R> & { readonly states: readonly KeyState[] },
-  loaded: { readonly kids: readonly string[]; readonly events: readonly KeyEvent[] },
+export function lostFacts<K extends Named, E extends Named>(
+  known: StoredFacts<K, E> & { readonly states: readonly KeyState[] },
+  loaded: { readonly kids: readonly string[]; readonly events: readonly string[] },
   { policies, now }: { policies: RotationPolicies; now: number },
-): StoredFacts<R> {
+): StoredFacts<K, E> {
   const kids = new Set(loaded.kids)
-  const events = new Set(loaded.events.map((event) => event.id))
+  const events = new Set(loaded.events)
   const isNeeded = (kid: string) => {
     const state = known.states.find((candidate) => candidate.key.kid === kid)
     if (!state || state.revokedAt !== null) return false

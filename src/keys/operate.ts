@@ -1,6 +1,6 @@
 import { toRfc3339 } from '../clock.ts'
 import { NotFound, Refused } from '../errors.ts'
-import { type KeyEvent, type KeyFacts, keyEvent, type RingName } from './key.ts'
+import { type KeyEvent, type KeyFacts, type KeyPlace, keyEvent, type RingName } from './key.ts'
 import {
   activeKey,
   allStates,
@@ -102,9 +102,11 @@ export function orderRevocation(
   policies: RotationPolicies,
   { kid, now, ...order }: Order & { kid: string; now: number },
 ): EventAction | undefined {
-  const { key, revokedAt } = findState(facts, policies, kid, now)
-  if (revokedAt !== null) return undefined
-  return record({ type: 'revoke', ring: key.ring, kid: key.kid, at: now, ...order })
+  const state = findState(facts, policies, kid, now)
+  if (state.revokedAt !== null) return undefined
+  const { ring, kid: whole } = state.key
+  const place = placeOf(state)
+  return record({ type: 'revoke', ring, kid: whole, place, at: now, ...order })
 }
 
 /**
@@ -124,7 +126,29 @@ export function orderRevocationBefore(
         `latest instant possible is now, ${toRfc3339(now)}.`,
     )
   }
-  return record({ type: 'revoke-before', ring, createdBefore, at: now, reason, actor })
+  const places = ringStates(facts, policies.policyFor(ring), now)
+    .filter(({ key }) => key.createdAt < createdBefore)
+    .flatMap((state) => placeOf(state) ?? [])
+  return record({ type: 'revoke-before', ring, createdBefore, places, at: now, reason, actor })
+}
+
+/**
+ * Goes on without events that other records name and that nobody has any more.
+ * @param missing ids of their records
+ */
+export function orderAcceptance(
+  ring: RingName,
+  missing: readonly string[],
+  { now, ...order }: Order & { now: number },
+): EventAction {
+  return record({ type: 'accept', ring, missing, at: now, ...order })
+}
+
+/** Where a key stands in its ring, for an event that outlives the key; null where nobody can vouch for it. */
+function placeOf({ key, activatesAt }: KeyState): KeyPlace | null {
+  if (key.isUnplaced) return null
+  const { kid, generation, createdAt } = key
+  return { kid, generation, createdAt, activatesAt }
 }
 
 /**

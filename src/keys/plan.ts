@@ -240,10 +240,19 @@ export function createAction(
   delay: number,
   reason: string,
 ): CreateAction {
-  const generation = Math.max(0, ...states.map((state) => state.key.generation)) + 1
+  const generation = nextGeneration(states)
   const createdAt = Math.max(now, lastRevokedAt(states))
   const activatesAt = createdAt + delay
   return { type: 'create', ring, generation, algorithm, createdAt, activatesAt, retention, reason }
+}
+
+/** A record that does not open may block its own place, and never moves the ring's. */
+function nextGeneration(states: readonly KeyState[]): number {
+  const taken = new Set(states.map(({ key }) => key.generation))
+  const placed = states.filter(({ key }) => !key.isUnplaced).map(({ key }) => key.generation)
+  let next = Math.max(0, ...placed) + 1
+  while (taken.has(next)) next += 1
+  return next
 }
 
 function lastRevokedAt(states: readonly KeyState[]): number {

@@ -3,11 +3,14 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { base64url } from 'jose'
 import { z } from 'zod'
+import type { Clock } from '../clock.ts'
 import { KekEmpty, KekMissing, KekUnreadable, StoreUnavailable } from '../errors.ts'
 import { createFile } from '../whole-file.ts'
+import { isDeploymentRecord, openDeployment } from './deployment.ts'
 import { keksOf, readKekTexts, type WrittenKek } from './kek-text.ts'
 import type { KeyStore } from './key-store.ts'
-import { createSealer, type Kek, type Sealer } from './seal.ts'
+import { createSealer, type Kek, type KeySealer } from './seal.ts'
+import { createDeploymentSealer, type Sealer } from './sealer.ts'
 
 /** Where key-encryption keys come from. */
 export interface Protector {
@@ -120,12 +123,21 @@ function withoutMark(text: string): string {
 }
 
 /**
- * A sealer with the key-encryption keys of a protector. On a first start, when neither they nor any
- * key exist, the protector makes one.
+ * A sealer with the key-encryption keys of a protector and the secret of the deployment. On a first
+ * start, when neither they nor any key exist, they are made.
  * @throws KekMissing where they are gone but keys are sealed under them; nothing is made then
- * @throws KekEmpty, KekUnreadable
+ * @throws KekEmpty, KekUnreadable, DeploymentSecretMissing
  */
-export async function openSealer(protector: Protector, store: KeyStore): Promise<Sealer> {
+export async function openSealer(
+  protector: Protector,
+  store: KeyStore,
+  clock: Pick<Clock, 'now'>,
+): Promise<Sealer> {
+  const keys = await openKeySealer(protector, store)
+  return createDeploymentSealer(keys, await openDeployment(store, keys, clock))
+}
+
+async function openKeySealer(protector: Protector, store: KeyStore): Promise<KeySealer> {
   const open = async () => reloading(createSealer(await protector.load()), protector)
   try {
     return await open()
@@ -133,9 +145,11 @@ export async function openSealer(protector: Protector, store: KeyStore): Promise
     if (!(error instanceof KekMissing)) throw error
     const { keys } = await store.load()
     if (keys.length > 0) {
+      const count = keys.filter((key) => !isDeploymentRecord(key)).length
       throw new KekMissing(
-        `${error.message} ${keys.length} keys are sealed under it and cannot be opened without it. ` +
-          'Restore it from a backup; a new one would not open them.',
+        `${error.message} ${count} keys and the secret of the deployment are sealed under it and ` +
+          'cannot be opened without it. Restore it from a backup; a new one would not open them. If ' +
+          'it is lost for good: keyturn keys abandon --lost-kek',
       )
     }
     if (!protector.create) throw error
@@ -145,11 +159,10 @@ export async function openSealer(protector: Protector, store: KeyStore): Promise
 }
 
 /** Looks once more for the key-encryption key that a key needs: it may have been added since. */
-function reloading(first: Sealer, protector: Protector): Sealer {
+function reloading(first: KeySealer, protector: Protector): KeySealer {
   let sealer = first
   return {
-    seal: (facts, jwk) => sealer.seal(facts, jwk),
-    erase: (key) => sealer.erase(key),
+    seal: (...args) => sealer.seal(...args),
     open: (record) =>
       sealer.open(record).catch(async (error: unknown) => {
         if (!(error instanceof KekMissing)) throw error

@@ -1,15 +1,15 @@
 import type { Clock } from '../clock.ts'
-import { ClockWrong, KekMissing, KeyturnError, SealBroken } from '../errors.ts'
+import { ClockWrong, KeyturnError, StoreIncomplete } from '../errors.ts'
 import { type Authorize, createAuthorize } from './authorize.ts'
 import { watchClock } from './clock-jumps.ts'
 import type { DatabaseClock } from './database-clock.ts'
 import { type RingView, ringView } from './jwks.ts'
 import type { KeyStore } from './key-store.ts'
-import { eraseAt, type RingFacts } from './lifecycle.ts'
+import { eraseAt } from './lifecycle.ts'
 import type { Action } from './plan.ts'
 import type { RotationPolicies } from './policy.ts'
-import { type OpenedKeys, turnRings } from './rotate.ts'
-import type { RingKey, Sealer } from './seal.ts'
+import { isSealFailure, type LoadedRings, type OpenedKeys, turnRings } from './rotate.ts'
+import type { Sealer } from './sealer.ts'
 import { createWatchfulLoad, together } from './watchful-load.ts'
 
 /**
@@ -92,7 +92,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   const watchful = createWatchfulLoad({ ...options, opened })
   const clockJumps = watchClock(options)
 
-  let known: RingFacts<RingKey> | undefined
+  let known: LoadedRings | undefined
   let view: RingView | undefined
   let loadedAt: Moment = { elapsed: -Infinity, wall: -Infinity }
   let failure: Error | undefined
@@ -145,16 +145,16 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   }
 
   /**
-   * Loads the rings. A key that does not open must not hide the news of a revocation: the keys at
-   * hand follow the events that can be read, and the turn fails.
+   * Loads the rings. A key that does not open, or an event that is gone, must not hide the news of a
+   * revocation: the keys at hand follow the events that can be read, and the turn fails.
    */
-  async function load(now: number): Promise<RingFacts<RingKey>> {
+  async function load(now: number): Promise<LoadedRings> {
     try {
       return await watchful.load(now, view)
     } catch (error) {
-      if (known && (error instanceof SealBroken || error instanceof KekMissing)) {
+      if (known && (isSealFailure(error) || error instanceof StoreIncomplete)) {
         // Together: a store that has lost some must not make a revoked key good again.
-        const { events } = await store.load()
+        const { events } = await sealer.openEvents((await store.load()).events)
         known = { ...known, events: together(known.events, events) }
         await show(known)
       }
@@ -163,7 +163,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   }
 
   /** Publishes what the facts say at this instant, one after another. */
-  function show(facts: RingFacts<RingKey>): Promise<RingView> {
+  function show(facts: LoadedRings): Promise<RingView> {
     const publish = async () => {
       const next = ringView(facts, policies, clock.now())
       if (next.hash !== view?.hash) {
@@ -288,6 +288,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     authorize: createAuthorize({
       ...options,
       status,
+      heads: () => known?.heads ?? [],
       onOutdated: () => {
         if (mayLook()) sleeping.abort()
       },

@@ -15,7 +15,7 @@ import {
   type JWK,
 } from 'jose'
 import { KekMissing, SealBroken } from '../errors.ts'
-import type { KeyFacts } from './key.ts'
+import type { KeyFacts, KeyPlace } from './key.ts'
 import type { SerializedKey } from './key-store.ts'
 
 /**
@@ -47,18 +47,34 @@ export interface RingKey extends KeyFacts {
   readonly protectedBy: string | null
   /** False for a key that does not open, of which only the record is known. */
   readonly isOpen: boolean
+  /** Ids of the newest events that whoever sealed the key knew: where one is missing, it was deleted. */
+  readonly knows: readonly string[]
 }
 
-export interface Sealer {
+/** What a seal says besides the key's own record. */
+export interface SealContext {
+  /** kid of the secret of the deployment that the key belongs to (`deployment.ts`). */
+  readonly deployment: string
+  readonly knows: readonly string[]
+}
+
+export type SealedFacts = Omit<KeyFacts, 'hasPrivateHalf' | 'isUnplaced'>
+
+/** Seals and opens single records, whatever they are for. */
+export interface KeySealer {
   /** Seals a JWK under the newest KEK. */
-  seal(facts: Omit<KeyFacts, 'hasPrivateHalf'>, jwk: JWK): Promise<SerializedKey>
+  seal(facts: SealedFacts, jwk: JWK, context?: SealContext): Promise<SerializedKey>
   /**
    * Opens a key and checks that its record is as it was written.
    * @throws KekMissing, SealBroken
    */
-  open(record: SerializedKey): Promise<RingKey>
-  /** The same key without its private half, sealed anew so that it stays authentic. */
-  erase(key: RingKey): Promise<SerializedKey>
+  open(record: SerializedKey): Promise<OpenedRecord>
+}
+
+/** A key, and the deployment it was sealed for. */
+export interface OpenedRecord {
+  readonly key: RingKey
+  readonly deployment: string | undefined
 }
 
 const RECORD_VERSION = 1
@@ -69,11 +85,11 @@ const ENCRYPTION = 'A256GCM'
 /**
  * @param keks newest first: the first seals, all open
  */
-export function createSealer(keks: readonly Kek[]): Sealer {
+export function createSealer(keks: readonly Kek[]): KeySealer {
   const newest = keks[0]
   if (!newest) throw new TypeError('a sealer needs at least one key-encryption key')
 
-  const seal: Sealer['seal'] = async (facts, jwk) => {
+  const seal: KeySealer['seal'] = async (facts, jwk, context) => {
     const fields = {
       id: facts.kid,
       version: RECORD_VERSION,
@@ -86,8 +102,9 @@ export function createSealer(keks: readonly Kek[]): Sealer {
       isX509Certificate: false,
       dataProtected: true,
     }
+    const header = { alg: WRAP, enc: ENCRYPTION, kid: newest.kid, typ: TYPE, key: fields }
     const data = await new CompactEncrypt(new TextEncoder().encode(JSON.stringify(jwk)))
-      .setProtectedHeader({ alg: WRAP, enc: ENCRYPTION, kid: newest.kid, typ: TYPE, key: fields })
+      .setProtectedHeader({ ...header, ...context })
       .encrypt(newest.secret)
     return { ...fields, data }
   }
@@ -111,26 +128,31 @@ export function createSealer(keks: readonly Kek[]): Sealer {
       if (changed.length > 0) {
         throw new SealBroken(record.id, `field ${changed.join(', ')} was edited in the store`)
       }
-      return toRingKey(record, await decrypt(record, kek), kek.kid)
-    },
-    erase: (key) => {
-      if (!key.publicJwk) throw new TypeError(`key ${key.kid} is symmetric: it has no public half`)
-      return seal(key, key.publicJwk)
+      const key = await toRingKey(record, await decrypt(record, kek), header)
+      return { key, deployment: header.deployment }
     },
   }
 }
 
 /**
- * A key that does not open, as its record says. Nothing can be done with it; but it holds its place
- * in the ring, and if it was revoked, that it may have been the one that signed.
+ * A key that does not open. Nothing can be done with it; but if it was revoked, it holds the place in
+ * its ring that the revocation names, since it may have been the one that signed. What the record says
+ * of itself is not believed: anybody who writes the store can write such a record.
  */
-export function closedKey(record: SerializedKey): RingKey {
-  const nothing = { publicJwk: undefined, publicKey: undefined, privateKey: undefined }
+export function closedKey(record: SerializedKey, place?: KeyPlace | null): RingKey {
+  const nothing = { publicJwk: undefined, publicKey: undefined, privateKey: undefined, knows: [] }
   const state = { hasPrivateHalf: false, isOpen: false, protectedBy: kekOf(record) }
-  return { ...factsOf(record), ...nothing, ...state }
+  const facts = { ...factsOf(record), ...nothing, ...state, retention: 0 }
+  return place ? { ...facts, ...place } : { ...facts, isUnplaced: true }
 }
 
-function factsOf(record: SerializedKey): Omit<KeyFacts, 'hasPrivateHalf'> {
+/** A key as its record says, for people to look at. */
+export function uncheckedKey(record: SerializedKey): RingKey {
+  const { isUnplaced: _, ...closed } = closedKey(record)
+  return { ...closed, ...factsOf(record), hasPrivateHalf: true }
+}
+
+function factsOf(record: SerializedKey): SealedFacts {
   const {
     id: kid,
     ring,
@@ -157,8 +179,14 @@ function readHeader(record: SerializedKey) {
   }
   try {
     const header = decodeProtectedHeader(record.data)
-    if (header.typ === TYPE && typeof header.kid === 'string' && isRecord(header.key)) {
-      return { kid: header.kid, key: header.key }
+    const { kid, key, deployment, knows = [] } = header
+    if (header.typ === TYPE && typeof kid === 'string' && isRecord(key) && isTexts(knows)) {
+      return {
+        kid,
+        key,
+        knows,
+        deployment: typeof deployment === 'string' ? deployment : undefined,
+      }
     }
   } catch (cause) {
     throw new SealBroken(record.id, 'its data is not a compact JWE', cause)
@@ -182,8 +210,12 @@ async function decrypt(record: SerializedKey, kek: Kek): Promise<JWK> {
   }
 }
 
-async function toRingKey(record: SerializedKey, jwk: JWK, protectedBy: string): Promise<RingKey> {
-  const base = { ...factsOf(record), protectedBy, isOpen: true }
+async function toRingKey(
+  record: SerializedKey,
+  jwk: JWK,
+  { kid: protectedBy, knows }: { readonly kid: string; readonly knows: readonly string[] },
+): Promise<RingKey> {
+  const base = { ...factsOf(record), protectedBy, knows, isOpen: true }
   const { kid, algorithm } = base
   try {
     if ((await calculateJwkThumbprint(jwk, 'sha256')) !== kid) throw new Error('kid differs')
@@ -209,6 +241,10 @@ function changedFields(fields: object, sealed: Record<string, unknown>): readonl
   const record: Record<string, unknown> = { ...fields }
   const names = new Set([...Object.keys(record), ...Object.keys(sealed)])
   return [...names].filter((name) => !isDeepStrictEqual(record[name], sealed[name]))
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((text) => typeof text === 'string')
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -1,12 +1,11 @@
-import { StoreUnreadable } from '../errors.ts'
+import { DeploymentSecretReplaced, StoreUnreadable } from '../errors.ts'
 import type { RingView } from './jwks.ts'
 import type { KeyStore, StoredRings } from './key-store.ts'
-import type { RingFacts } from './lifecycle.ts'
 import { lostFacts } from './lost.ts'
 import type { RotationPolicies } from './policy.ts'
-import { loadRings, type OpenedKeys } from './rotate.ts'
+import { assertComplete, type LoadedRings, loadRings, type OpenedKeys } from './rotate.ts'
 import type { SchedulerLog } from './scheduler.ts'
-import type { RingKey, Sealer } from './seal.ts'
+import type { Sealer } from './sealer.ts'
 
 export interface WatchfulLoadOptions {
   readonly store: KeyStore
@@ -19,14 +18,19 @@ export interface WatchfulLoadOptions {
 
 /**
  * Loads the rings as `loadRings` does, for a server that has loaded them before: a store that was
- * emptied is an error, and what it has lost of its facts is added again.
+ * emptied is an error, and what it has lost of its facts is added again. What somebody else changed
+ * in the store is told.
  */
 export function createWatchfulLoad(options: WatchfulLoadOptions) {
   const { store, sealer, policies, log, opened } = options
   /** As they were when a load was last complete. What could not be added again is tried once more. */
   let known: StoredRings = { keys: [], events: [] }
+  /** Kids of keys without a private half: none ever gets it back. */
+  const erased = new Set<string>()
+  let told: readonly string[] = []
+  let hadDeployment = false
 
-  async function restore({ keys, events }: StoredRings): Promise<RingFacts<RingKey>> {
+  async function restore({ keys, events }: StoredRings): Promise<LoadedRings> {
     const lost = { kids: keys.map((key) => key.id), events: events.map((event) => event.id) }
     log.error(lost, 'the key store has lost what this node knows; it is added again')
     for (const key of keys) {
@@ -43,9 +47,20 @@ export function createWatchfulLoad(options: WatchfulLoadOptions) {
     return loadRings(store, sealer, opened)
   }
 
+  /** The secret without which no event is genuine. @throws DeploymentSecretReplaced */
+  async function restoreDeployment(): Promise<void> {
+    const { record } = sealer.deployment
+    log.error(
+      { kid: record.id },
+      'the key store has lost the secret of the deployment; it is added again',
+    )
+    const stored = await store.addKey(record)
+    if (stored.id !== record.id) throw new DeploymentSecretReplaced(stored.id)
+  }
+
   const opensNow = () => [...opened.values()].map(({ record }) => record)
 
-  async function load(now: number, view: RingView | undefined): Promise<RingFacts<RingKey>> {
+  async function load(now: number, view: RingView | undefined): Promise<LoadedRings> {
     const states = view?.states ?? []
     const facts = await loadRings(store, sealer, opened)
     if (states.length > 0 && facts.keys.length === 0) {
@@ -54,23 +69,49 @@ export function createWatchfulLoad(options: WatchfulLoadOptions) {
           'there? Nothing is made in its place, and the keys in use stay in use.',
       )
     }
+    if (hadDeployment && !facts.hasDeployment) await restoreDeployment()
+    hadDeployment ||= facts.hasDeployment
     const kids = facts.keys.map((key) => key.kid)
-    const loaded = { kids, events: facts.events }
+    const loaded = { kids, events: facts.records.map(({ id }) => id) }
     const lost = lostFacts({ ...known, states }, loaded, { policies, now })
-    const isComplete = lost.keys.length + lost.events.length === 0
-    const complete = isComplete ? facts : await restore(lost)
-    known = { keys: opensNow(), events: complete.events }
+    const isWhole = lost.keys.length + lost.events.length === 0
+    const complete = assertComplete(isWhole ? facts : await restore(lost))
+    tell(complete)
+    known = { keys: opensNow(), events: complete.records }
     return complete
+  }
+
+  /** Says what somebody who writes the store has done to it. */
+  function tell({ keys, forged }: LoadedRings): void {
+    const fresh = forged.filter((id) => !told.includes(id))
+    if (fresh.length > 0) {
+      const data = { events: fresh.slice(0, TOLD_MAX), count: fresh.length }
+      log.error(data, 'the key store has events that fail their check; they are not followed')
+    }
+    told = forged
+    for (const { kid, ring, hasPrivateHalf, isOpen } of keys) {
+      if (hasPrivateHalf && erased.has(kid)) {
+        log.error(
+          { ring, kid },
+          'the private half of a key was erased and is in the key store again, because somebody put ' +
+            'an older record back; it is erased once more',
+        )
+        erased.delete(kid)
+      } else if (!hasPrivateHalf && isOpen) erased.add(kid)
+    }
   }
 
   return {
     load,
     /** A turn has added what was not there at its load. */
-    note: ({ events }: RingFacts<RingKey>): void => {
-      known = { keys: together(known.keys, opensNow()), events: together(known.events, events) }
+    note: ({ records }: LoadedRings): void => {
+      known = { keys: together(known.keys, opensNow()), events: together(known.events, records) }
     },
   }
 }
+
+/** Most ids of forged events in one line of the log. */
+const TOLD_MAX = 10
 
 /** All of both, each once. */
 export function together<T extends { readonly id: string }>(

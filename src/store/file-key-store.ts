@@ -4,7 +4,7 @@ import { Refused } from '../errors.ts'
 import type { KeyStore, SerializedKey } from '../keys/key-store.ts'
 import { createFile, replaceFile, syncDirectory } from '../whole-file.ts'
 import { attempt } from './failures.ts'
-import { parseKeyEvent, parseSerializedKey } from './records.ts'
+import { parseSerializedEvent, parseSerializedKey } from './records.ts'
 
 /**
  * A KeyStore in a directory: one file per key, named by its place in the ring, and one per event.
@@ -34,7 +34,7 @@ export function createFileKeyStore(directory: string): KeyStore {
       inDirectory(`read the key ring`, async () => {
         const keys = await loadKeys()
         const events = (await readAll(eventsAt)).map(({ path, text }) =>
-          parseKeyEvent(text, `File ${path}`),
+          parseSerializedEvent(text, `File ${path}`),
         )
         return { keys, events: events.sort((a, b) => a.at - b.at) }
       }),
@@ -62,8 +62,13 @@ export function createFileKeyStore(directory: string): KeyStore {
       }),
     addEvents: (events) =>
       inDirectory(`record an event of the key ring`, async () => {
-        for (const event of events)
-          await createFile(join(eventsAt, fileName(event.id)), toText(event))
+        for (const event of events) {
+          const path = join(eventsAt, fileName(event.id))
+          const text = toText(event)
+          if (await createFile(path, text)) continue
+          // Its name follows from its content, so whatever else stands there was put there since.
+          if ((await readFile(path, 'utf8')) !== text) await replaceFile(path, text)
+        }
       }),
   }
 }

@@ -1,11 +1,10 @@
 import { Refused } from '../errors.ts'
-import type { KeyEvent } from '../keys/key.ts'
-import type { KeyStore, SerializedKey } from '../keys/key-store.ts'
+import type { KeyStore, SerializedEvent, SerializedKey } from '../keys/key-store.ts'
 
 /** A KeyStore that forgets everything at exit: for tests and trials. */
 export function createMemoryKeyStore(): KeyStore {
   const keys = new Map<string, SerializedKey>()
-  const events = new Map<string, KeyEvent>()
+  const events = new Map<string, SerializedEvent>()
   return {
     load: async () => ({
       keys: [...keys.values()],
@@ -27,7 +26,7 @@ export function createMemoryKeyStore(): KeyStore {
       keys.delete(id)
     },
     addEvents: async (added) => {
-      for (const event of added) if (!events.has(event.id)) events.set(event.id, event)
+      for (const event of added) events.set(event.id, event)
     },
   }
 }

@@ -1,17 +1,15 @@
 import { z } from 'zod'
 import { StoreUnreadable } from '../errors.ts'
-import type { KeyEvent } from '../keys/key.ts'
-import type { SerializedKey } from '../keys/key-store.ts'
+import type { SerializedEvent, SerializedKey } from '../keys/key-store.ts'
+import { generation, instant } from '../keys/limits.ts'
 
-/** Reading keys and events from text: a record is what Keyturn wrote, or an error that names it. */
-
-const instant = z.int()
+/** Reading records of keys and events: a record is what Keyturn wrote, or an error that names it. */
 
 const serializedKey = z.strictObject({
   id: z.string().min(1),
   version: z.literal(1),
   ring: z.string().min(1),
-  generation: z.int().min(1),
+  generation,
   algorithm: z.string().min(1),
   created: instant,
   activatesAt: instant,
@@ -21,39 +19,41 @@ const serializedKey = z.strictObject({
   dataProtected: z.boolean(),
 }) satisfies z.ZodType<SerializedKey>
 
-const event = {
-  id: z.string(),
+const serializedEvent = z.strictObject({
+  id: z.string().min(1),
   ring: z.string(),
+  type: z.string(),
   at: instant,
-  reason: z.string(),
-  actor: z.string(),
-}
-
-const keyEvent = z.discriminatedUnion('type', [
-  z.strictObject({ ...event, type: z.literal('promote'), kid: z.string(), activatesAt: instant }),
-  z.strictObject({ ...event, type: z.literal('revoke'), kid: z.string() }),
-  z.strictObject({ ...event, type: z.literal('revoke-before'), createdBefore: instant }),
-  z.strictObject({ ...event, type: z.literal('extend'), kid: z.string(), retention: z.int() }),
-  z.strictObject({
-    ...event,
-    type: z.literal('valid-until'),
-    kid: z.string(),
-    validUntil: instant,
-  }),
-]) satisfies z.ZodType<KeyEvent>
+  data: z.string(),
+}) satisfies z.ZodType<SerializedEvent>
 
 /** @param source where the text came from, for the error */
 export function parseSerializedKey(text: string, source: string): SerializedKey {
   return parse(serializedKey, text, source)
 }
 
-export function parseKeyEvent(text: string, source: string): KeyEvent {
-  return parse(keyEvent, text, source)
+export function parseSerializedEvent(text: string, source: string): SerializedEvent {
+  return parse(serializedEvent, text, source)
+}
+
+/** The same of a record that a database has taken apart into columns. */
+export function checkSerializedKey(record: SerializedKey, source: string): SerializedKey {
+  return check(serializedKey, record, source)
 }
 
 function parse<T>(schema: z.ZodType<T>, text: string, source: string): T {
+  let value: unknown
   try {
-    return schema.parse(JSON.parse(text))
+    value = JSON.parse(text)
+  } catch {
+    // Not JSON at all, so no record either.
+  }
+  return check(schema, value, source)
+}
+
+function check<T>(schema: z.ZodType<T>, value: unknown, source: string): T {
+  try {
+    return schema.parse(value)
   } catch (cause) {
     throw new StoreUnreadable(
       `${source} is not a record that Keyturn wrote: it may be half-written or edited. It is kept ` +

@@ -5,7 +5,7 @@ import {
   type ValueTransformer,
 } from 'typeorm'
 import type { Account, Consent } from '../accounts/account-store.ts'
-import type { SerializedKey } from '../keys/key-store.ts'
+import type { SerializedEvent, SerializedKey } from '../keys/key-store.ts'
 import type { ArtifactRecord } from './artifact-record.ts'
 import { isText, textCollation, textType } from './migrations/portable.ts'
 
@@ -41,23 +41,14 @@ export const keySchema = new EntitySchema<SerializedKey>({
   uniques: [{ name: 'ring_key_generation', columns: ['ring', 'generation'] }],
 })
 
-/** A key event; `body` is the whole event, the other columns are for people with a SQL prompt. */
-export interface KeyEventRow {
-  readonly id: string
-  readonly ring: string
-  readonly type: string
-  readonly at: number
-  readonly body: string
-}
-
-export const keyEventSchema = new EntitySchema<KeyEventRow>({
+export const keyEventSchema = new EntitySchema<SerializedEvent>({
   name: 'key_event',
   columns: {
     id: { type: 'varchar', length: 160, primary: true },
     ring: { type: 'varchar', length: 40 },
     type: { type: 'varchar', length: 20 },
     at: { name: 'recorded_at', type: 'bigint', transformer: integer },
-    body: { type: 'text' },
+    data: { name: 'body', type: 'text' },
   },
 })
 

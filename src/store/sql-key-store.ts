@@ -3,7 +3,7 @@ import { Refused } from '../errors.ts'
 import type { KeyStore } from '../keys/key-store.ts'
 import { attempt } from './failures.ts'
 import { insertNew } from './insert-new.ts'
-import { parseKeyEvent } from './records.ts'
+import { checkSerializedKey } from './records.ts'
 import { keyEventSchema, keySchema } from './schema.ts'
 
 /**
@@ -20,10 +20,10 @@ export function createSqlKeyStore(dataSource: DataSource): KeyStore {
   return {
     load: () =>
       attempt('read the key ring', async () => ({
-        keys: await keys.find({ order: { ring: 'ASC', generation: 'ASC' } }),
-        events: (await events.find({ order: { at: 'ASC', id: 'ASC' } })).map(({ id, body }) =>
-          parseKeyEvent(body, `Row ${id} of table key_event`),
+        keys: (await keys.find({ order: { ring: 'ASC', generation: 'ASC' } })).map((key) =>
+          checkSerializedKey(key, `Row ${key.id} of table ring_key`),
         ),
+        events: await events.find({ order: { at: 'ASC', id: 'ASC' } }),
       })),
     addKey: (key) =>
       attempt(`add a key to ring ${key.ring}`, async () => {
@@ -46,11 +46,7 @@ export function createSqlKeyStore(dataSource: DataSource): KeyStore {
       }),
     addEvents: (added) =>
       attempt('record an event of the key ring', async () => {
-        const rows = added.map((event) => {
-          const { id, ring, type, at } = event
-          return { id, ring, type, at, body: JSON.stringify(event) }
-        })
-        await insertNew(dataSource, keyEventSchema, rows)
+        if (added.length > 0) await events.upsert([...added], ['id'])
       }),
   }
 }

@@ -8,7 +8,7 @@ import { loadConfig } from '../../src/config/load.ts'
 import { rotationPolicies } from '../../src/config/policies.ts'
 import type { SerializedKey } from '../../src/keys/key-store.ts'
 import { plan } from '../../src/keys/plan.ts'
-import { applyAction } from '../../src/keys/rotate.ts'
+import { applyAction, NO_RINGS } from '../../src/keys/rotate.ts'
 import { openDatabase } from '../../src/store/database.ts'
 import { keySchema } from '../../src/store/schema.ts'
 import { openStores, type Stores } from '../../src/stores.ts'
@@ -101,10 +101,9 @@ export async function keyturnIn(settings: Readonly<Record<string, string>> = {})
     makeRings: (age: number) =>
       withStores(async (stores) => {
         const sealer = await stores.openSealer()
-        const facts = { keys: [], events: [] }
-        const planned = plan(facts, rotationPolicies(config), systemClock.now() - age)
+        const planned = plan(NO_RINGS, rotationPolicies(config), systemClock.now() - age)
         for (const action of planned.actions) {
-          await applyAction(action, facts, { store: stores.keys, sealer })
+          await applyAction(action, NO_RINGS, { store: stores.keys, sealer })
         }
       }),
     /** Edits the record of a key, as somebody with access to the database might. */

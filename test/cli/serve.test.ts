@@ -105,7 +105,10 @@ describe('serve', () => {
     await rm(`${cli.path}/kek.jwks`)
     const answer = await cli.spawned(['serve'])
     assert.equal(answer.status, 1)
-    assert.match(answer.err, /^The key-encryption key file \S+ is missing\. 6 keys [^\n]*\n$/)
+    assert.match(
+      answer.err,
+      /^The key-encryption key file \S+ is missing\. 6 keys and the secret [^\n]*\n$/,
+    )
     assert.doesNotMatch(answer.out, /running/)
   })
 

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { turnStoredRings } from '../../src/cli/rings.ts'
-import { keyEvent } from '../../src/keys/key.ts'
 import { plan } from '../../src/keys/plan.ts'
 import { loadRings } from '../../src/keys/rotate.ts'
 import { createMemoryKeyStore } from '../../src/store/memory-key-store.ts'
@@ -10,6 +9,7 @@ import { serializedKey } from '../conformance/key-store.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { policiesOf } from '../support/rings.ts'
 import { DAY, POLICY_90_DAYS, SEALER, setUp } from '../support/scheduler.ts'
+import { record } from '../support/sealer.ts'
 
 describe('a revoked key that does not open', () => {
   for (const [generation, what] of [
@@ -27,7 +27,7 @@ describe('a revoked key that does not open', () => {
       await assert.rejects(scheduler.runOnce(), { code: 'seal_broken' })
       const { ring, id: kid } = damaged
       const order = { ring, kid, at: clock.now(), reason: 'it does not open', actor: 'test' }
-      await memory.addEvents([keyEvent({ ...order, type: 'revoke' })])
+      await record(memory, SEALER, { ...order, type: 'revoke' })
       await scheduler.runOnce()
       assert.notEqual(active().kid, kid)
       const phases = scheduler.status.view?.states.map((state) => state.phase) ?? []
@@ -105,10 +105,8 @@ describe('what an attacker or an accident can do', () => {
     const standby = scheduler.status.view?.states[1]?.key.kid
     const at = clock.now()
     const order = { ring, at, reason: 'leaked', actor: 'test' }
-    await memory.addEvents([
-      keyEvent({ ...order, type: 'promote', kid: standby ?? '', activatesAt: at }),
-      keyEvent({ ...order, type: 'revoke', kid }),
-    ])
+    const promote = { ...order, type: 'promote', kid: standby ?? '', activatesAt: at } as const
+    await record(memory, SEALER, promote, { ...order, type: 'revoke', kid })
     const sealed = { ...serializedKey(3), ring, id: 'of another key-encryption key' }
     await memory.addKey(sealed)
     await assert.rejects(scheduler.runOnce(), { code: 'seal_broken' })
@@ -129,7 +127,7 @@ describe('what an attacker or an accident can do', () => {
     await clock.pass(60)
     assert.equal(scheduler.status.maySign(kid), false)
     const next = active().kid
-    await store.addEvents([keyEvent({ ...due, type: 'revoke', kid: next, at: clock.now() })])
+    await record(store, SEALER, { ...due, type: 'revoke', kid: next, at: clock.now() })
     await scheduler.runOnce()
     assert.equal(scheduler.status.maySign(next), false)
   })

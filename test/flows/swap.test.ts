@@ -5,25 +5,30 @@ import { describe, it } from 'node:test'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import * as client from 'openid-client'
 import { systemClock } from '../../src/clock.ts'
-import { keyEvent } from '../../src/keys/key.ts'
 import type { KeyStore } from '../../src/keys/key-store.ts'
+import { fileProtector, openSealer } from '../../src/keys/protector.ts'
 import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
+import { record } from '../support/sealer.ts'
 import { API, PERSON, startTestServer } from '../support/server.ts'
 import { temporaryFolder } from '../support/temporary.ts'
 import { createUserAgent, signIn } from '../support/user-agent.ts'
 
 const SWAPS = 200
 
-/** The store module of the test: shows its promotions or hides them, so that the view flips. */
+/**
+ * The store module of the test: shows its promotions and what came of them or hides both, so that the
+ * view flips.
+ */
 const STORE_MODULE = `
 import { createMemoryKeyStore } from ${JSON.stringify(new URL('../../src/store/memory-key-store.ts', import.meta.url).href)}
 export function createKeyStore() {
   const store = createMemoryKeyStore()
-  const flip = { store, promoted: false }
+  const flip = { store, promoted: true, first: [] }
   globalThis.keyturnSwapTest = flip
   const load = async () => {
     const { keys, events } = await store.load()
-    return { keys, events: flip.promoted ? events : [] }
+    if (flip.promoted) return { keys, events }
+    return { keys: keys.filter(({ id }) => flip.first.includes(id)), events: [] }
   }
   return { ...store, load }
 }
@@ -40,23 +45,19 @@ describe('swapping the provider', () => {
     const { scheduler } = keyturn.server
     const { issuer } = keyturn
     const flip = (
-      globalThis as unknown as { keyturnSwapTest: { store: KeyStore; promoted: boolean } }
+      globalThis as unknown as {
+        keyturnSwapTest: { store: KeyStore; promoted: boolean; first: readonly string[] }
+      }
     ).keyturnSwapTest
     const standbys = scheduler.status.view?.states.filter((s) => s.phase === 'pre-active') ?? []
     const at = systemClock.now()
-    await flip.store.addEvents(
-      standbys.map(({ key: { kid, ring } }) =>
-        keyEvent({
-          type: 'promote',
-          kid,
-          ring,
-          activatesAt: at,
-          at,
-          reason: 'test',
-          actor: 'test',
-        }),
-      ),
-    )
+    const protector = fileProtector(keyturn.config.seal.file)
+    const sealer = await openSealer(protector, flip.store, systemClock)
+    flip.first = (await flip.store.load()).keys.map(({ id }) => id)
+    const order = { type: 'promote', activatesAt: at, at, reason: 'test', actor: 'test' } as const
+    const promotions = standbys.map(({ key: { kid, ring } }) => ({ ...order, kid, ring }))
+    await record(flip.store, sealer, ...promotions)
+    flip.promoted = false
 
     const machine = await discoverAs(issuer, 'machine')
     const web = await discoverAs(issuer, 'web')

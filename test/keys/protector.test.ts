@@ -4,6 +4,7 @@ import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { calculateJwkThumbprint } from 'jose'
+import { systemClock } from '../../src/clock.ts'
 import { generateKey } from '../../src/keys/generate.ts'
 import { environmentProtector, fileProtector, openSealer } from '../../src/keys/protector.ts'
 import { createSealer } from '../../src/keys/seal.ts'
@@ -27,10 +28,10 @@ describe('the key-encryption key file', () => {
   it('is made on a first start, for its owner only, and is the same at the second', () =>
     withFile(undefined, async (path) => {
       const store = createMemoryKeyStore()
-      await openSealer(fileProtector(path), store)
+      await openSealer(fileProtector(path), store, systemClock)
       const text = await readFile(path, 'utf8')
       assert.equal((await stat(path)).mode & 0o777, 0o600)
-      await openSealer(fileProtector(path), store)
+      await openSealer(fileProtector(path), store, systemClock)
       assert.equal(await readFile(path, 'utf8'), text)
     }))
 
@@ -38,21 +39,22 @@ describe('the key-encryption key file', () => {
     withFile(undefined, async (path) => {
       const store = createMemoryKeyStore()
       const protector = fileProtector(path)
-      await Promise.all([1, 2, 3, 4].map(() => openSealer(protector, store)))
+      await Promise.all([1, 2, 3, 4].map(() => openSealer(protector, store, systemClock)))
       assert.equal((await protector.load()).length, 1)
     }))
 
   it('is read again when a key needs one that was added since', () =>
     withFile(undefined, async (path) => {
-      const sealer = await openSealer(fileProtector(path), createMemoryKeyStore())
+      const store = createMemoryKeyStore()
+      const sealer = await openSealer(fileProtector(path), store, systemClock)
       const { keys } = JSON.parse(await readFile(path, 'utf8'))
       keys.unshift({ kty: 'oct', k: secret() })
       await writeFile(path, JSON.stringify({ keys }))
-      const newer = await openSealer(fileProtector(path), createMemoryKeyStore())
+      const newer = await openSealer(fileProtector(path), store, systemClock)
       const { kid, jwk } = await generateKey('ES256')
       const instants = { createdAt: 1, activatesAt: 1, retention: 1 }
       const facts = { kid, ring: 'sig/ES256', generation: 1, algorithm: 'ES256', ...instants }
-      assert.equal((await sealer.open(await newer.seal(facts, jwk))).kid, kid)
+      assert.equal((await sealer.open(await newer.seal(facts, jwk, []))).kid, kid)
     }))
 
   it('that is missing while keys are sealed under it is never replaced', () =>
@@ -60,10 +62,10 @@ describe('the key-encryption key file', () => {
       const store = createMemoryKeyStore()
       await store.addKey(serializedKey(1))
       await assert.rejects(
-        openSealer(fileProtector(path), store),
+        openSealer(fileProtector(path), store, systemClock),
         (error: Error & { code: string }) => {
           assert.equal(error.code, 'kek_missing')
-          assert.match(error.message, /1 keys are sealed under it/)
+          assert.match(error.message, /1 keys and the secret of the deployment are sealed under it/)
           return true
         },
       )
@@ -73,7 +75,7 @@ describe('the key-encryption key file', () => {
   for (const text of ['', ' \n']) {
     it(`that is empty (${JSON.stringify(text)}) is another error than one that is missing`, () =>
       withFile(text, async (path) => {
-        await assert.rejects(openSealer(fileProtector(path), createMemoryKeyStore()), {
+        await assert.rejects(openSealer(fileProtector(path), createMemoryKeyStore(), systemClock), {
           code: 'kek_empty',
         })
         assert.equal(await readFile(path, 'utf8'), text)
@@ -89,7 +91,7 @@ describe('the key-encryption key file', () => {
   ] as const) {
     it(`that holds ${what} is unreadable, and stays as it is`, () =>
       withFile(text, async (path) => {
-        await assert.rejects(openSealer(fileProtector(path), createMemoryKeyStore()), {
+        await assert.rejects(openSealer(fileProtector(path), createMemoryKeyStore(), systemClock), {
           code: 'kek_unreadable',
         })
         assert.equal(await readFile(path, 'utf8'), text)
@@ -106,7 +108,7 @@ describe('the key-encryption key file', () => {
   }, async () => {
     const protector = fileProtector('/proc/kek.jwks')
     await assert.rejects(
-      openSealer(protector, createMemoryKeyStore()),
+      openSealer(protector, createMemoryKeyStore(), systemClock),
       (error: Error & { code: string }) => {
         assert.equal(error.code, 'store_unavailable')
         assert.match(error.message, /\/proc\/kek\.jwks/)
@@ -141,7 +143,7 @@ describe('key-encryption keys from the environment', () => {
       ['short', 'kek_unreadable'],
       ['{"keys":', 'kek_unreadable'],
     ] as const) {
-      await assert.rejects(openSealer(environmentProtector(text), store), { code })
+      await assert.rejects(openSealer(environmentProtector(text), store, systemClock), { code })
     }
   })
 
@@ -196,11 +198,12 @@ describe('one key-encryption key, however it is spelt', () => {
     const { kid, jwk } = await generateKey('ES256')
     const instants = { createdAt: 1, activatesAt: 1, retention: 1 }
     const facts = { kid, ring: 'sig/ES256', generation: 1, algorithm: 'ES256', ...instants }
+    const store = createMemoryKeyStore()
     const sealers = await Promise.all(
-      spellings.map(([, text]) => openSealer(environmentProtector(text), createMemoryKeyStore())),
+      spellings.map(([, text]) => openSealer(environmentProtector(text), store, systemClock)),
     )
     for (const sealer of sealers) {
-      const record = await sealer.seal(facts, jwk)
+      const record = await sealer.seal(facts, jwk, [])
       for (const other of sealers) assert.equal((await other.open(record)).kid, kid)
     }
   })
@@ -212,11 +215,15 @@ describe('one key-encryption key, however it is spelt', () => {
     const { kid, jwk } = await generateKey('ES256')
     const instants = { createdAt: 1, activatesAt: 1, retention: 1 }
     const facts = { kid, ring: 'sig/ES256', generation: 1, algorithm: 'ES256', ...instants }
-    const old = await createSealer([{ kid: former, secret: plain }]).seal(facts, jwk)
+    const store = createMemoryKeyStore()
+    const formerly = createSealer([{ kid: former, secret: plain }])
+    const { deployment } = await openSealer(environmentProtector(padded), store, systemClock)
+    const context = { deployment: deployment.kid, knows: [] }
+    const old = await formerly.seal(facts, jwk, context)
     for (const text of [padded, padded.slice(0, -1)]) {
-      const sealer = await openSealer(environmentProtector(text), createMemoryKeyStore())
+      const sealer = await openSealer(environmentProtector(text), store, systemClock)
       assert.equal((await sealer.open(old)).kid, kid)
-      const { protectedBy } = await sealer.open(await sealer.seal(facts, jwk))
+      const { protectedBy } = await sealer.open(await sealer.seal(facts, jwk, []))
       assert.notEqual(protectedBy, former)
     }
   })

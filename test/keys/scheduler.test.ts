@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { StoreUnavailable } from '../../src/errors.ts'
-import { keyEvent } from '../../src/keys/key.ts'
 import type { KeyStore } from '../../src/keys/key-store.ts'
 import { createMemoryKeyStore } from '../../src/store/memory-key-store.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { DAY, POLICY_90_DAYS, SEALER, setUp } from '../support/scheduler.ts'
+import { record } from '../support/sealer.ts'
 
 const RECORD = { ring: 'sig/ES256', reason: 'test', actor: 'test' } as const
 
@@ -254,7 +254,7 @@ it('a promotion to a later instant is a new view, as no cache may outlive that i
   const { kid, ring } = standby
   const at = clock.now()
   const event = { kid, ring, at, activatesAt: at + 600, reason: 'test', actor: 'test' }
-  await store.addEvents([keyEvent({ ...event, type: 'promote' })])
+  await record(store, SEALER, { ...event, type: 'promote' })
   await scheduler.runOnce()
   assert.equal(views.length, 2)
   assert.equal(views[1]?.nextPublishedChangeAt, at + 600)
@@ -357,8 +357,8 @@ describe('the scheduler of a node among others', () => {
     assert.ok(standby)
     await clock.pass(11 * DAY)
     await scheduler.runOnce()
-    const revoke = keyEvent({ ...RECORD, type: 'revoke', kid: standby.id, at: clock.now() })
-    await memory.addEvents([revoke])
+    const revoke = { ...RECORD, type: 'revoke', kid: standby.id, at: clock.now() } as const
+    await record(memory, SEALER, revoke)
     await scheduler.runOnce()
     const late = await memory.load()
     assert.ok(late.keys.length > early.keys.length && late.events.length > 0)
@@ -405,8 +405,7 @@ describe('the scheduler of a node among others', () => {
     const { scheduler, clock, active } = setUp(store)
     await scheduler.runOnce()
     const { kid, ring } = active()
-    const revoke = keyEvent({ ...RECORD, ring, type: 'revoke', kid, at: clock.now() })
-    await memory.addEvents([revoke])
+    await record(memory, SEALER, { ...RECORD, ring, type: 'revoke', kid, at: clock.now() })
     state.isReadOnly = true
     await assert.rejects(scheduler.runOnce(), { code: 'store_unavailable' })
     assert.equal(scheduler.status.maySign(kid), false, 'a revoked key signs')
@@ -421,7 +420,7 @@ describe('the scheduler of a node among others', () => {
     const { scheduler, clock, active } = setUp(memory)
     await scheduler.runOnce()
     const { kid, ring } = active()
-    await memory.addEvents([keyEvent({ ...RECORD, ring, type: 'revoke', kid, at: clock.now() })])
+    await record(memory, SEALER, { ...RECORD, ring, type: 'revoke', kid, at: clock.now() })
     await scheduler.runOnce()
     const { keys } = await memory.load()
     const damaged = createMemoryKeyStore()
@@ -455,7 +454,7 @@ describe('the scheduler of a node among others', () => {
     const looking = scheduler.lookFor('somebody else')
     await clock.settle()
     isSlow = false
-    await memory.addEvents([keyEvent({ ...RECORD, ring, type: 'revoke', kid, at: clock.now() })])
+    await record(memory, SEALER, { ...RECORD, ring, type: 'revoke', kid, at: clock.now() })
     scheduler.wake()
     await clock.settle()
     release?.()

@@ -6,10 +6,12 @@ import { generateKey } from '../../src/keys/generate.ts'
 import type { SerializedKey } from '../../src/keys/key-store.ts'
 import { SIGNATURE_ALGORITHMS } from '../../src/keys/policy.ts'
 import { createSealer, type Kek } from '../../src/keys/seal.ts'
+import { testDeployment, testSealer } from '../support/sealer.ts'
 
 const kek = (kid: string): Kek => ({ kid, secret: randomBytes(32) })
 const ONE = kek('one')
-const sealer = createSealer([ONE])
+const deployment = testDeployment()
+const sealer = testSealer([ONE], deployment)
 
 async function sealed(algorithm = 'ES256'): Promise<SerializedKey> {
   const { kid, jwk } = await generateKey(algorithm)
@@ -23,7 +25,7 @@ async function sealed(algorithm = 'ES256'): Promise<SerializedKey> {
     activatesAt: 200,
     retention: 300,
   }
-  return sealer.seal(facts, jwk)
+  return sealer.seal(facts, jwk, [])
 }
 
 describe('sealing', () => {
@@ -59,7 +61,7 @@ describe('sealing', () => {
       activatesAt: 1,
       retention: 1,
     }
-    const [a, b] = [await sealer.seal(facts, jwk), await sealer.seal(facts, jwk)]
+    const [a, b] = [await sealer.seal(facts, jwk, []), await sealer.seal(facts, jwk, [])]
     assert.notEqual(a.data, b.data)
     assert.ok(!JSON.stringify(a).includes(jwk.d ?? 'no d'))
     assert.ok(!JSON.stringify(decodeProtectedHeader(a.data)).includes(jwk.d ?? 'no d'))
@@ -113,16 +115,16 @@ describe('sealing', () => {
 
   it('seals under the newest key-encryption key and opens under all', async () => {
     const old = await sealed()
-    const both = createSealer([kek('two'), ONE])
+    const both = testSealer([kek('two'), ONE], deployment)
     const key = await both.open(old)
     assert.equal(key.protectedBy, 'one')
-    const again = await both.erase(key)
+    const again = await both.erase(key, [])
     assert.equal((await both.open(again)).protectedBy, 'two')
   })
 
   it('erases the private half and keeps everything else, authentic', async () => {
     const record = await sealed()
-    const erased = await sealer.erase(await sealer.open(record))
+    const erased = await sealer.erase(await sealer.open(record), [])
     const key = await sealer.open(erased)
     assert.deepEqual({ ...erased, data: '' }, { ...record, data: '' })
     assert.equal(key.hasPrivateHalf, false)

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { compactVerify } from 'jose'
 import { RingStale } from '../../src/errors.ts'
@@ -7,16 +6,16 @@ import type { Authorize } from '../../src/keys/authorize.ts'
 import { generateKey } from '../../src/keys/generate.ts'
 import type { Phase } from '../../src/keys/lifecycle.ts'
 import { SIGNATURE_ALGORITHMS } from '../../src/keys/policy.ts'
-import { createSealer } from '../../src/keys/seal.ts'
 import { RingSigningKey } from '../../src/oidc/ring-signing-key.ts'
+import { testSealer } from '../support/sealer.ts'
 
-const sealer = createSealer([{ kid: 'kek', secret: randomBytes(32) }])
+const sealer = testSealer()
 
 async function ringKey(algorithm = 'ES256') {
   const { kid, jwk } = await generateKey(algorithm)
   const instants = { createdAt: 1, activatesAt: 1, retention: 1 }
   const facts = { kid, ring: `sig/${algorithm}`, generation: 1, algorithm, ...instants }
-  return sealer.open(await sealer.seal(facts, jwk))
+  return sealer.open(await sealer.seal(facts, jwk, []))
 }
 
 const willingly: Authorize = () => undefined
@@ -78,7 +77,7 @@ describe('a key of a ring, as oidc-provider sees it', () => {
   })
 
   it('without its private half still shows and verifies', async () => {
-    const erased = await sealer.open(await sealer.erase(await ringKey()))
+    const erased = await sealer.open(await sealer.erase(await ringKey(), []))
     const key = new RingSigningKey(erased, 'retired', willingly)
     assert.equal(key.kty, 'EC')
     assert.equal(key.kid, erased.kid)

@@ -49,11 +49,11 @@ export function key(generation: number, facts: Partial<KeyFacts> = {}): KeyFacts
 const RECORD = { ring: POLICY.ring, reason: 'test', actor: 'test' } as const
 
 export function revoked(kid: string, at: number): KeyEvent {
-  return keyEvent({ ...RECORD, type: 'revoke', kid, at })
+  return keyEvent({ ...RECORD, type: 'revoke', kid, place: null, at })
 }
 
 export function revokedBefore(createdBefore: number, at: number): KeyEvent {
-  return keyEvent({ ...RECORD, type: 'revoke-before', createdBefore, at })
+  return keyEvent({ ...RECORD, type: 'revoke-before', createdBefore, places: [], at })
 }
 
 export function promoted(kid: string, activatesAt: number, at = activatesAt): KeyEvent {

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
 import { createDatabaseClock } from '../../src/keys/database-clock.ts'
 import type { RingView } from '../../src/keys/jwks.ts'
 import type { KeyStore } from '../../src/keys/key-store.ts'
 import { createScheduler } from '../../src/keys/scheduler.ts'
-import { createSealer } from '../../src/keys/seal.ts'
 import { createMemoryKeyStore } from '../../src/store/memory-key-store.ts'
 import { createFakeClock } from './fake-clock.ts'
 import { POLICY, policiesOf } from './rings.ts'
+import { testSealer } from './sealer.ts'
 
 export const DAY = 86_400
 export const POLICY_90_DAYS = {
@@ -21,7 +20,7 @@ export const POLICY_90_DAYS = {
 }
 /** A store on the same machine: there is no other clock. */
 export const NO_CLOCK = { time: async () => undefined }
-export const SEALER = createSealer([{ kid: 'kek', secret: randomBytes(32) }])
+export const SEALER = testSealer()
 
 /** A scheduler on a fake clock, with what it published and logged. */
 export function setUp(

@@ -1,0 +1,49 @@
+import type { JWK } from 'jose'
+import { SealBroken } from '../errors.ts'
+import type { DeploymentSecret } from './deployment.ts'
+import { type OpenedEvents, openEvents, sealEvent } from './event-record.ts'
+import type { KeyEvent } from './key.ts'
+import type { SerializedEvent, SerializedKey } from './key-store.ts'
+import type { KeySealer, RingKey, SealedFacts } from './seal.ts'
+
+/**
+ * What turns keys and events into records and back, for one deployment: keys are sealed under a
+ * key-encryption key, events are authenticated under the deployment's secret, and both name the newest
+ * events that their writer knew.
+ */
+export interface Sealer {
+  readonly deployment: DeploymentSecret
+  /** Seals a JWK under the newest key-encryption key. @param knows ids of the newest events */
+  seal(facts: SealedFacts, jwk: JWK, knows: readonly string[]): Promise<SerializedKey>
+  /**
+   * Opens a key and checks that its record is as it was written, for this deployment.
+   * @throws KekMissing, SealBroken
+   */
+  open(record: SerializedKey): Promise<RingKey>
+  /** The same key without its private half, sealed anew so that it stays authentic. */
+  erase(key: RingKey, knows: readonly string[]): Promise<SerializedKey>
+  /** @param knows ids of the newest events */
+  sealEvent(event: KeyEvent, knows: readonly string[]): Promise<SerializedEvent>
+  /** Tells genuine events from others. @throws StoreUnreadable for one that a newer version wrote */
+  openEvents(records: readonly SerializedEvent[]): Promise<OpenedEvents>
+}
+
+export function createDeploymentSealer(keys: KeySealer, deployment: DeploymentSecret): Sealer {
+  const seal: Sealer['seal'] = (facts, jwk, knows) =>
+    keys.seal(facts, jwk, { deployment: deployment.kid, knows })
+  return {
+    deployment,
+    seal,
+    open: async (record) => {
+      const opened = await keys.open(record)
+      if (opened.deployment === deployment.kid) return opened.key
+      throw new SealBroken(record.id, 'it was sealed for another deployment')
+    },
+    erase: (key, knows) => {
+      if (!key.publicJwk) throw new TypeError(`key ${key.kid} is symmetric: it has no public half`)
+      return seal(key, key.publicJwk, knows)
+    },
+    sealEvent: (event, knows) => sealEvent(event, knows, deployment),
+    openEvents: (records) => openEvents(records, deployment),
+  }
+}

@@ -1,0 +1,40 @@
+import { createSecretKey, randomBytes } from 'node:crypto'
+import { deploymentOf } from '../../src/keys/deployment.ts'
+import { type EventWithoutId, keyEvent } from '../../src/keys/key.ts'
+import type { KeyStore, SerializedEvent } from '../../src/keys/key-store.ts'
+import { createSealer, type Kek } from '../../src/keys/seal.ts'
+import { createDeploymentSealer, type Sealer } from '../../src/keys/sealer.ts'
+import { serializedKey } from '../conformance/key-store.ts'
+
+/** The secret of a deployment that no store keeps. */
+export function testDeployment(kid = 'deployment') {
+  const record = serializedKey(1, { id: kid, ring: 'deployment' })
+  return deploymentOf(kid, createSecretKey(randomBytes(32)), record)
+}
+
+export function testSealer(
+  keks: readonly Kek[] = [{ kid: 'kek', secret: randomBytes(32) }],
+  deployment = testDeployment(),
+): Sealer {
+  return createDeploymentSealer(createSealer(keks), deployment)
+}
+
+type RevocationWithoutPlace = Omit<Extract<EventWithoutId, { type: 'revoke' }>, 'place'>
+
+/** Records events as an operator's command would, after those that the store has. */
+export async function record(
+  store: KeyStore,
+  sealer: Sealer,
+  ...events: readonly (EventWithoutId | RevocationWithoutPlace)[]
+): Promise<readonly SerializedEvent[]> {
+  let { heads } = await sealer.openEvents((await store.load()).events)
+  const records: SerializedEvent[] = []
+  for (const event of events) {
+    const whole = event.type === 'revoke' && !('place' in event) ? { ...event, place: null } : event
+    const sealed = await sealer.sealEvent(keyEvent(whole), heads)
+    records.push(sealed)
+    heads = [sealed.id]
+  }
+  await store.addEvents(records)
+  return records
+}
