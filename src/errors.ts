@@ -26,14 +26,18 @@ export interface Violation {
   readonly fix: string
 }
 
+/** For messages: each violation with its fix on a line of its own. */
+export function listed(violations: readonly Violation[]): string {
+  return violations.map((v) => `  ${v.path}: ${v.message}\n    fix: ${v.fix}`).join('\n')
+}
+
 export class ConfigInvalid extends KeyturnError {
   readonly violations: readonly Violation[]
 
   constructor(violations: readonly Violation[]) {
-    const lines = violations.map((v) => `  ${v.path}: ${v.message}\n    fix: ${v.fix}`)
     super(
       'config_invalid',
-      `The configuration has ${violations.length} problem(s):\n${lines.join('\n')}`,
+      `The configuration has ${violations.length} problem(s):\n${listed(violations)}`,
     )
     this.violations = violations
   }

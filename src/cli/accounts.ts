@@ -1,13 +1,14 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import type { Account } from '../accounts/account-store.ts'
 import { newAccount } from '../accounts/new-account.ts'
 import { createPasswords } from '../accounts/password.ts'
 import { toRfc3339 } from '../clock.ts'
+import { nameProblem, proseProblem, usernameProblem } from '../config/text.ts'
 import { NotFound, Refused, StoreUnavailable } from '../errors.ts'
 import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
 import { type Session, withSession } from './session.ts'
 import { table } from './table.ts'
-import { fromNow } from './words.ts'
+import { fromNow, textArgument } from './words.ts'
 
 const SIGN_OUT =
   '\nSessions and refresh tokens end at once. Access tokens in JWT format are checked without asking\n' +
@@ -44,9 +45,9 @@ export function addAccounts(program: Command, context: Context): void {
   accounts
     .command('add')
     .description('add a person with a password for the first sign-in, which is shown once')
-    .argument('<username>', 'case does not matter', usernameArgument)
-    .option('--name <name>', 'as clients see it')
-    .option('--email <address>', 'as clients see it; not verified')
+    .argument('<username>', 'case does not matter', textArgument(usernameProblem))
+    .option('--name <name>', 'as clients see it', textArgument(proseProblem))
+    .option('--email <address>', 'as clients see it; not verified', textArgument(nameProblem))
     .option('--administrator', 'marks an administrator; nothing depends on it yet')
     .option(...JSON_OPTION)
     .action((username: string, options: AddOptions) =>
@@ -206,10 +207,4 @@ function printAnswer(
 
 function accountRow({ passwordHash: _, createdAt, updatedAt, ...account }: Account) {
   return { ...account, createdAt: toRfc3339(createdAt), updatedAt: toRfc3339(updatedAt) }
-}
-
-/** What the sign-in page takes as a user name. */
-function usernameArgument(text: string): string {
-  if (/^[^\p{Cc}\p{Cs}]{1,255}$/u.test(text) && text === text.trim()) return text
-  throw new InvalidArgumentError('It must have 1 to 255 characters and no spaces around it.')
 }

@@ -2,8 +2,9 @@ import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { toRfc3339 } from '../clock.ts'
+import { clientViolations } from '../config/check.ts'
 import { isEmbedded } from '../database-url.ts'
-import { NotFound, Refused } from '../errors.ts'
+import { listed, NotFound, Refused } from '../errors.ts'
 import { CLIENT_CACHE } from '../store/client-adapter.ts'
 import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
 import { type Session, withSession } from './session.ts'
@@ -100,6 +101,13 @@ async function showClient(id: string, session: Session, { json }: JsonOption): P
 
 async function addClient(given: Metadata, session: Session, { json }: JsonOption): Promise<void> {
   const { completeClient, validateClient } = await import('./client-metadata.ts')
+  const violations = clientViolations({ client_id: 'new', ...given })
+  if (violations.length > 0) {
+    if (json) printJson(session, { ok: false, violations })
+    throw new Refused(
+      `The client is refused, with ${violations.length} problem(s):\n${listed(violations)}`,
+    )
+  }
   const { metadata, generatedSecret } = completeClient(given)
   const id = metadata.client_id
   if (session.config.clients.some((client) => client.client_id === id)) throw configured(id)
@@ -181,7 +189,8 @@ async function readSource(file: string, stdin: Context['stdin']): Promise<string
 function parseMetadata(json: string, file: string): Metadata {
   const name = file === '-' ? 'Standard input' : `The file ${file}`
   try {
-    const value: unknown = JSON.parse(json)
+    // RFC 8259, section 8.1: a byte order mark may be passed over.
+    const value: unknown = JSON.parse(json.replace(/^\ufeff/, ''))
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
       return value as Metadata // an object of JSON has names and values
     }

@@ -1,6 +1,7 @@
 import { userInfo } from 'node:os'
 import type { Command } from 'commander'
 import { toRfc3339 } from '../clock.ts'
+import { proseProblem } from '../config/text.ts'
 import { KeyturnError } from '../errors.ts'
 import {
   activeKey,
@@ -32,7 +33,7 @@ import { keyRow } from './key-words.ts'
 import { KID_HELP, kidArgument } from './kid-argument.ts'
 import { openRecordedRings, openRings, turnStoredRings } from './rings.ts'
 import { type Session, withSession } from './session.ts'
-import { instant, instantArgument, type NamedInstant, span } from './words.ts'
+import { instant, instantArgument, type NamedInstant, span, textArgument } from './words.ts'
 
 /** What an operator may ask of the rings. Deciding is in `operate.ts`; here it is told and done. */
 
@@ -44,8 +45,8 @@ export function addKeyOrders(keys: Command, program: Command, context: Context):
     keys
       .command(name)
       .description(description)
-      .option('--reason <text>', 'recorded with the event', 'not given')
-      .option('--actor <name>', 'who asks; recorded with the event', systemUser())
+      .option('--reason <text>', 'recorded with the event', prose, 'not given')
+      .option('--actor <name>', 'who asks; recorded with the event', prose, systemUser())
       .option(...JSON_OPTION)
 
   order('rotate', 'let the standby sign as soon as every relying party can know it')
@@ -72,6 +73,9 @@ export function addKeyOrders(keys: Command, program: Command, context: Context):
       await session((open) => revoke(target, options, open))
     })
 }
+
+/** Events are facts: what cannot be read in them cannot be mended later. */
+const prose = textArgument(proseProblem)
 
 const USAGE = { exitCode: 2, code: 'keyturn.usage' }
 

@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from 'commander'
 import { toRfc3339 } from '../clock.ts'
 import { durationProblem, parseDuration } from '../config/duration.ts'
+import type { TextRule } from '../config/text.ts'
 import { readRfc3339 } from '../rfc3339.ts'
 
 /** Instants and durations as people read and write them. */
@@ -64,6 +65,16 @@ export function instantArgument(text: string): NamedInstant {
     'It must be an instant such as 2026-11-22T10:00:00Z (RFC 3339), a duration ago such as 12h, ' +
       `or now; as an instant, ${read.problem}.`,
   )
+}
+
+/** For commander: text by the rule that a setting of its kind has. */
+export function textArgument(rule: TextRule) {
+  return (text: string): string => {
+    const problem = rule(text)
+    if (!problem) return text
+    const instead = problem.instead === undefined ? '' : ` Write ${problem.instead} instead.`
+    throw new InvalidArgumentError(`It must be ${problem.expected}.${instead}`)
+  }
 }
 
 /** For commander: a whole number from 1. */

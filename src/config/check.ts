@@ -1,6 +1,6 @@
-import type { z } from 'zod'
+import { z } from 'zod'
 import type { Violation } from '../errors.ts'
-import { type Settings, settingsSchema } from './schema.ts'
+import { clientSchema, type Settings, settingsSchema } from './schema.ts'
 import { masked } from './secret.ts'
 import {
   childNode,
@@ -11,6 +11,7 @@ import {
   type SettingNode,
   settingsBelow,
 } from './setting.ts'
+import { visibly } from './text.ts'
 
 /** The merged settings against the schema, one violation for each problem. */
 
@@ -40,6 +41,19 @@ export function checkSettings(value: unknown, known: KnownSettings): CheckedSett
     settings: settingsSchema.safeParse(repaired).data,
     violations: issues.flatMap((issue) => violationsOf(issue, value, known.tree)),
   }
+}
+
+/**
+ * The metadata of one client that a command was given, by the rules that clients of the
+ * configuration have.
+ * @returns a violation for each problem; their paths begin at the client
+ */
+export function clientViolations(metadata: unknown): readonly Violation[] {
+  const result = clientSchema.safeParse(metadata, { error: expectation })
+  if (result.success) return []
+  // The cast narrows zod's type of JSON Schema to the keywords that zod writes for this schema.
+  const tree = z.toJSONSchema(clientSchema, { io: 'input' }) as SettingNode
+  return result.error.issues.flatMap((issue) => violationsOf(issue, metadata, tree))
 }
 
 type Issue = z.core.$ZodIssue
@@ -82,12 +96,14 @@ function violationsOf(issue: Issue, value: unknown, tree: SettingNode): readonly
     return pathsOf(issue).map((path) => unknownSetting(path, value, tree))
   }
   const path = issue.path.map(String)
+  if (issue.code === 'invalid_key') return [misnamed(path, issue)]
   const node = path.reduce<SettingNode | undefined>(
     (parent, name) => parent && childNode(parent, name),
     tree,
   )
   const shown = masked(path.reduce(childValue, value), node)
   const name = path.join('.')
+  const instead: unknown = issue.code === 'custom' ? issue.params?.instead : undefined
   const state = shown === undefined ? 'is missing' : `is ${inWords(shown)}`
   return [
     {
@@ -95,9 +111,17 @@ function violationsOf(issue: Issue, value: unknown, tree: SettingNode): readonly
       value: shown ?? null,
       rule: RULES[issue.code] ?? 'format',
       message: `it ${state}, but must be ${issue.message}`,
-      fix: `set ${name} to ${issue.message}`,
+      fix: instead === undefined ? `set ${name} to ${issue.message}` : `write ${instead} instead`,
     },
   ]
+}
+
+/** A name in a map whose names people choose. */
+function misnamed(path: Path, issue: z.core.$ZodIssueInvalidKey): Violation {
+  const expected = issue.issues[0]?.message ?? 'another'
+  const message = `its name is ${visibly(path.at(-1) ?? '')}, but must be ${expected}`
+  const fix = `rename it to ${expected}`
+  return { path: path.join('.'), value: path.at(-1), rule: 'format', message, fix }
 }
 
 /** No value is shown: it may be a secret under a name that was misspelt. */
@@ -129,5 +153,6 @@ function withDefault(value: unknown, defaults: unknown, path: Path): unknown {
 
 function inWords(value: unknown): string {
   if (Array.isArray(value)) return 'a list'
-  return isMap(value) ? 'a map' : JSON.stringify(value)
+  if (isMap(value)) return 'a map'
+  return typeof value === 'string' ? visibly(value) : JSON.stringify(value)
 }

@@ -2,6 +2,15 @@ import { z } from 'zod'
 import { COOKIE_RING, SIGNATURE_ALGORITHMS, signatureRing } from '../keys/policy.ts'
 import { isLoopback } from '../loopback.ts'
 import { duration, durationOrAuto } from './duration.ts'
+import {
+  nameProblem,
+  proseProblem,
+  scopeProblem,
+  secretProblem,
+  textBy,
+  usernameProblem,
+} from './text.ts'
+import { hostPortProblem, hostProblem, issuerRule, uriProblem } from './uri.ts'
 
 /**
  * Every setting, once: validation, description, TypeScript type and JSON Schema come from here;
@@ -17,15 +26,12 @@ const algorithm = z.enum(Object.keys(SIGNATURE_ALGORITHMS) as (keyof typeof SIGN
 /** All names a ring can have in the configuration. */
 const RING_NAMES = [...algorithm.options.map(signatureRing), COOKIE_RING] as const
 
-const text = () => z.string().refine((value) => value !== '', { error: 'text that is not empty' })
+const text = () => textBy(nameProblem)
+const host = () => textBy(hostProblem)
 const secret = <T extends z.ZodType>(schema: T) => schema.meta({ writeOnly: true })
 const port = () => z.int().min(0).max(65_535)
 
-const issuer = z.string().refine(isIssuer, {
-  error:
-    'an https:// URL without query, fragment or trailing slash (http:// only for localhost, ' +
-    '127.0.0.1 and [::1])',
-})
+const issuer = textBy(issuerRule(isLoopback))
 
 /** Shown without its password (`secret.ts`). */
 const uri = { format: 'uri' } as const
@@ -49,12 +55,10 @@ const redisUrl = z
   })
   .meta(uri)
 
-const hostPort = z.string().refine((text) => /^(\[[^\]]+\]|[^:\s]+):\d{1,5}$/.test(text), {
-  error: 'HOST:PORT',
-})
+const hostPort = textBy(hostPortProblem)
 
 const http = z.strictObject({
-  host: text().describe('Address the public listener binds; 0.0.0.0 or :: for all.'),
+  host: host().describe('Address the public listener binds; 0.0.0.0 or :: for all.'),
   port: port().describe('Port of the public listener; 0 takes a free one.'),
   trustedProxies: z
     .int()
@@ -81,7 +85,7 @@ const outgoing = z.strictObject({
 })
 
 const management = z.strictObject({
-  host: text().describe('Address of the management listener (health and metrics).'),
+  host: host().describe('Address of the management listener (health and metrics).'),
   port: port().describe('Port of the management listener; 0 takes a free one.'),
 })
 
@@ -164,36 +168,43 @@ const tokens = z.strictObject({
 })
 
 const resource = z.strictObject({
-  identifier: z
-    .string()
-    .refine((uri) => URL.canParse(uri) && !uri.includes('#'), {
-      error: 'an absolute URI without fragment (RFC 8707)',
-    })
-    .describe('Resource indicator (RFC 8707) that clients ask for.'),
-  name: text().optional().describe('Shown when a person is asked for consent.'),
-  scopes: z.array(text()).describe('Scopes that clients may ask for.'),
+  identifier: textBy((uri) =>
+    uri.includes('#') ? { expected: 'a URI without fragment (RFC 8707)' } : uriProblem(uri),
+  ).describe('Resource indicator (RFC 8707) that clients ask for.'),
+  name: textBy(proseProblem).optional().describe('Shown when a person is asked for consent.'),
+  scopes: z.array(textBy(scopeProblem)).describe('Scopes that clients may ask for.'),
   tokenFormat: z.enum(['jwt', 'opaque']).default('jwt').describe('Format of access tokens.'),
   algorithm: algorithm.default('RS256').describe('Signs JWT access tokens; needs a ring.'),
   tokenLifetime: duration().optional().describe('Instead of tokens.accessToken.'),
   audience: text().optional().describe('Their aud, instead of the identifier.'),
 })
 
-const uris = () => z.array(z.string()).optional()
-const word = () => z.string().optional()
+const word = () => text().optional()
+const words = () => z.array(text()).optional()
+/** Text that is empty means, with some programs that write metadata, that there is none. */
+const clientUri = () => textBy((text) => (text === '' ? undefined : uriProblem(text))).optional()
+const clientUris = () => z.array(textBy(uriProblem)).optional()
 
 /** RFC 7591 metadata. What is not named here is passed on; oidc-provider judges it. */
-const client = z.looseObject({
+export const clientSchema = z.looseObject({
   client_id: text(),
-  client_name: word(),
-  client_secret: secret(word()),
-  redirect_uris: uris(),
-  post_logout_redirect_uris: uris(),
-  backchannel_logout_uri: word(),
-  grant_types: uris(),
-  response_types: uris(),
+  client_name: textBy(proseProblem).optional(),
+  client_secret: secret(textBy(secretProblem).optional()),
+  redirect_uris: clientUris(),
+  post_logout_redirect_uris: clientUris(),
+  request_uris: clientUris(),
+  backchannel_logout_uri: clientUri(),
+  client_uri: clientUri(),
+  logo_uri: clientUri(),
+  policy_uri: clientUri(),
+  tos_uri: clientUri(),
+  jwks_uri: clientUri(),
+  sector_identifier_uri: clientUri(),
+  initiate_login_uri: clientUri(),
+  grant_types: words(),
+  response_types: words(),
   scope: word(),
   token_endpoint_auth_method: word(),
-  jwks_uri: word(),
   id_token_signed_response_alg: word(),
   userinfo_signed_response_alg: word(),
   introspection_signed_response_alg: word(),
@@ -244,8 +255,8 @@ export const settingsSchema = z.strictObject({
   rotation: rotation.describe('How keys turn.'),
   tokens: tokens.describe('Lifetimes.'),
   resources: z.array(resource).describe('APIs that access tokens are for.'),
-  clients: z.array(client).describe('Clients (RFC 7591) written into the store at start.'),
-  claims: z.record(z.string(), z.array(text())).describe('Claims of each scope.'),
+  clients: z.array(clientSchema).describe('Clients (RFC 7591) written into the store at start.'),
+  claims: z.record(textBy(scopeProblem), z.array(text())).describe('Claims of each scope.'),
   signIn: signIn.describe('Limits on failed sign-ins.'),
   password: password.describe('Passwords.'),
   sweep: z
@@ -263,7 +274,9 @@ export const settingsSchema = z.strictObject({
     })
     .describe('The log.'),
   admin: z
-    .strictObject({ username: text().describe('Administrator made at the first start.') })
+    .strictObject({
+      username: textBy(usernameProblem).describe('Administrator made at the first start.'),
+    })
     .describe('The first administrator.'),
 })
 
@@ -287,22 +300,22 @@ export type Config = Settings & {
   readonly origins: Readonly<Record<string, Origin>>
 }
 
+/** Blanks, line breaks and capitals in the scheme, which a URL parser drops or changes. */
+function isMended(value: string): boolean {
+  const scheme = value.slice(0, value.indexOf(':'))
+  return /[\s\p{C}\p{DI}]/u.test(value) || scheme !== scheme.toLowerCase()
+}
+
 function isDatabaseUrl(value: string): boolean {
-  if (value.startsWith('sqlite:')) return value.length > 'sqlite:'.length
+  if (value.startsWith('sqlite:')) return value.length > 'sqlite:'.length && !nameProblem(value)
+  if (isMended(value)) return false
   const url = URL.parse(value)
   const isServer = /^(postgres(ql)?|mysql|mariadb|cockroachdb):$/.test(url?.protocol ?? '')
   return isServer && url?.hostname !== '' && (url?.pathname.length ?? 0) > 1
 }
 
 function isRedisUrl(value: string): boolean {
+  if (isMended(value)) return false
   const url = URL.parse(value)
   return /^rediss?:$/.test(url?.protocol ?? '') && /^\/?\d*$/.test(url?.pathname ?? '')
-}
-
-function isIssuer(value: string): boolean {
-  const url = URL.parse(value)
-  if (!url || value.endsWith('/') || /[?#]/.test(value) || url.username || url.password)
-    return false
-  if (url.protocol === 'https:') return true
-  return url.protocol === 'http:' && isLoopback(url.hostname)
 }

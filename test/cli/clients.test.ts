@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import type { Violation } from '../../src/errors.ts'
 import { keyturnIn } from './keyturn.ts'
 
 const URI = ['--redirect-uri', 'https://shop.example/callback']
@@ -67,7 +68,10 @@ describe('clients', () => {
     const refused: readonly [readonly string[], RegExp][] = [
       [['--id-token-alg', 'ES384', ...URI], /no ring does. Add "sig\/ES384: {}"/],
       [['--id-token-alg', 'HS256', ...URI], /must be 'RS256' or 'ES256'/],
-      [['--redirect-uri', 'shop.example'], /redirect_uris must only contain valid uris/],
+      [
+        ['--redirect-uri', 'shop.example'],
+        /redirect_uris.0: it is "shop.example", but must be an absolute URI/,
+      ],
       [['--redirect-uri', 'myapp:/callback'], /must only contain web uris/],
       [['--grant-type', 'password'], /grant_types can only contain/],
       [[], /redirect_uris is mandatory/],
@@ -98,5 +102,49 @@ describe('clients', () => {
       assert.equal(status, 1)
       assert.match(err, /Client shop is defined by the configuration/)
     }
+  })
+})
+
+describe('what clients add is given', () => {
+  const problems = async (args: readonly string[], input = '') => {
+    await using cli = await keyturnIn()
+    const { status, out, err } = await cli.run(['clients', 'add', ...args, '--json'], input)
+    assert.equal(status, 1, out)
+    assert.deepEqual(await cli.json(['clients', 'list']), [])
+    const { violations }: { violations: Violation[] } = JSON.parse(out)
+    for (const { path, fix } of violations) {
+      assert.ok(err.includes(`${path}: `) && err.includes(`fix: ${fix}`), err)
+    }
+    return violations.map(({ path, rule, fix }) => `${path} ${rule}: ${fix}`)
+  }
+
+  it('is held to the rules of clients in the configuration, all problems at once', async () => {
+    const found = await problems([
+      ...['--id', 'shop ', '--name', 'Shop\u200b'],
+      ...['--redirect-uri', 'https://Shop.example/cb', 'https://shop.example/cb\r'],
+      ...['--post-logout-redirect-uri', 'https://shop.example:443/bye'],
+    ])
+    assert.deepEqual(found, [
+      'client_id format: write shop instead',
+      'client_name format: write Shop instead',
+      'redirect_uris.0 format: write https://shop.example/cb instead',
+      'redirect_uris.1 format: write https://shop.example/cb instead',
+      'post_logout_redirect_uris.0 format: write https://shop.example/bye instead',
+    ])
+  })
+
+  it('is so in a file too, whose byte order mark is passed over', async () => {
+    const file = {
+      client_id: 'a',
+      client_secret: 's3cr\u0000et',
+      redirect_uris: ['/cb'],
+      scope: ' a',
+    }
+    const found = await problems(['--file', '-'], `\ufeff${JSON.stringify(file)}`)
+    assert.deepEqual(
+      found.map((line) => line.replace(/: .*/, '')),
+      ['client_secret format', 'redirect_uris.0 format', 'scope format'],
+    )
+    assert.doesNotMatch(found.join(), /s3cr/)
   })
 })

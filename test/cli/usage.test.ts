@@ -21,6 +21,10 @@ describe('wrong usage', () => {
     ['a revocation of nothing', ['keys', 'revoke']],
     ['a revocation by date without its ring', ['keys', 'revoke', '--created-before', 'now']],
     ['a model that is none', ['simulate', '--model', 'jose']],
+    ['a user name that looks like another', ['accounts', 'add', 'ad\u200bmin'], /Write admin/],
+    ['a name with a control character', ['accounts', 'add', 'a', '--name', 'A\u0007'], /Write A /],
+    ['a reason that nobody can read', ['keys', 'rotate', 'x', '--reason', 'a\u001b[2J'], /U\+001B/],
+    ['an actor with blanks around it', ['keys', 'rotate', 'x', '--actor', ' ada'], /Write ada /],
     ['a user name with a line break', ['accounts', 'add', 'a\nb']],
     ['two things from standard input', ['clients', 'add', '--secret-stdin', '--file', '-']],
   ]

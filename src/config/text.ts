@@ -1,0 +1,106 @@
+import { z } from 'zod'
+
+/**
+ * Rules of text that people write as settings and as arguments of commands. What is compared or
+ * shown as text is refused where a program would read it otherwise than it was written: nothing is
+ * trimmed or mended in silence, since somebody else has the text as it was meant.
+ */
+
+export interface TextProblem {
+  /** Ends the sentence "it must be ...". */
+  readonly expected: string
+  /** What was probably meant; only text that passes the same rule. */
+  readonly instead?: string | undefined
+}
+
+export type TextRule = (text: string) => TextProblem | undefined
+
+/**
+ * What nobody sees: control characters, what Unicode lets programs pass over in display (DI: soft
+ * hyphens, zero-width and filling characters, byte order marks), separators of lines, halves of
+ * characters, and what stands for bytes that were no text.
+ */
+export const HIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{DI}\p{Zl}\p{Zp}\ufffd]/u
+
+/** The same but for what holds emoji and letters of some scripts together. */
+const HIDDEN_IN_PROSE =
+  /(?!\u200c|\u200d|\ufe0e|\ufe0f)[\p{Cc}\p{Cf}\p{Cs}\p{DI}\p{Zl}\p{Zp}\ufffd]/u
+
+const ODD_BLANK = /(?! )\p{Zs}/u
+
+/** Text that programs compare or use: names, paths, prefixes, scopes. Blanks may stand inside. */
+export const nameProblem: TextRule = (text) => {
+  if (text === '') return { expected: 'text that is not empty' }
+  return hiddenProblem(text, HIDDEN) ?? hiddenProblem(text, ODD_BLANK) ?? edgeProblem(text)
+}
+
+/** Text for people, such as the name of a client. */
+export const proseProblem: TextRule = (text) => {
+  if (text === '') return { expected: 'text that is not empty' }
+  return hiddenProblem(text, HIDDEN_IN_PROSE) ?? edgeProblem(text)
+}
+
+/** A secret that others present: used as it is, so only what cannot be meant is refused. */
+export const secretProblem: TextRule = (text) => {
+  const found = /\p{Cc}|\ufeff/u.exec(text)
+  return found ? { expected: `text without control characters ${place(found)}` } : undefined
+}
+
+/** The user name of a new account. */
+export const usernameProblem: TextRule = (text) => {
+  if (text.length > 255) return { expected: 'text of 1 to 255 characters' }
+  return nameProblem(text)
+}
+
+/** A scope (RFC 6749, section 3.3), of which blanks separate several. */
+export const scopeProblem: TextRule = (text) =>
+  /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(text)
+    ? undefined
+    : { expected: 'a scope: letters, digits and signs other than " and \\, without blanks' }
+
+/** A setting that is text by a rule. */
+export function textBy(rule: TextRule) {
+  return z.string().check((context) => {
+    const problem = rule(context.value)
+    if (!problem) return
+    const { expected: message, instead } = problem
+    context.issues.push({ code: 'custom', input: context.value, message, params: { instead } })
+  })
+}
+
+/** For messages: quoted, and with everything that nobody sees as \\u and its number. */
+export function visibly(text: string): string {
+  return JSON.stringify(text).replace(/(?! )[\p{C}\p{Z}\p{DI}\ufffd]/gu, escaped)
+}
+
+function escaped(character: string): string {
+  const units = character.split('')
+  return units.map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')
+}
+
+/** The first character that a pattern finds, as a problem. */
+export function hiddenProblem(text: string, pattern: RegExp): TextProblem | undefined {
+  const found = pattern.exec(text)
+  if (!found) return undefined
+  const what = /\p{Z}/u.test(found[0]) ? 'blanks like this' : 'invisible characters'
+  return { expected: `text without ${what} ${place(found)}`, instead: readable(text) || undefined }
+}
+
+/** What is left without blanks around and without what nobody sees. */
+export function readable(text: string): string {
+  return text
+    .replaceAll(new RegExp(HIDDEN, 'gu'), '')
+    .replaceAll(/\p{Zs}/gu, ' ')
+    .trim()
+}
+
+function place({ 0: character, index }: RegExpExecArray): string {
+  const number = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')
+  return `(character ${index + 1} is U+${number})`
+}
+
+function edgeProblem(text: string): TextProblem | undefined {
+  const bare = text.trim()
+  if (bare === text) return undefined
+  return { expected: 'text without blanks around it', instead: bare || undefined }
+}

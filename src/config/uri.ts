@@ -1,0 +1,119 @@
+import { isIPv6 } from 'node:net'
+import { HIDDEN, hiddenProblem, nameProblem, readable, type TextRule } from './text.ts'
+
+/**
+ * URIs, hosts and addresses as text. A URL parser mends much: it drops blanks and line breaks, makes
+ * small letters of capitals, leaves out a default port, resolves dots. What it would mend is refused,
+ * as others compare what was written (OpenID Connect Discovery 1.0, section 4.3; RFC 9700, 2.1).
+ */
+
+/** An absolute URI in the spelling in which parsers write it, as it is compared as text. */
+export const uriProblem: TextRule = (text) => {
+  const hidden = hiddenProblem(text, HIDDEN) ?? hiddenProblem(text, /\p{Z}/u)
+  if (!hidden && mended(text) === text) return undefined
+  const bare = mended(readable(text))
+  const expected = hidden
+    ? hidden.expected.replace('text', 'a URI')
+    : bare === undefined
+      ? 'an absolute URI, such as https://app.example.com/callback'
+      : 'an absolute URI, spelt as URL parsers write it'
+  return {
+    expected,
+    instead: isSafe(bare) && bare !== text && !uriProblem(bare) ? bare : undefined,
+  }
+}
+
+/** @param isLoopback is a host one that may go without TLS? */
+export function issuerRule(isLoopback: (hostname: string) => boolean): TextRule {
+  const isIssuer = (text: string) => {
+    const url = URL.parse(text)
+    if (!url || uriProblem(text) || text.endsWith('/') || /[?#]/.test(text)) return false
+    if (url.username || url.password || hasOtherSpelling(url.pathname)) return false
+    return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))
+  }
+  return (text) => {
+    if (isIssuer(text)) return undefined
+    const url = URL.parse(readable(text))
+    const bare = url && !url.username && !url.password ? withoutEnd(url) : undefined
+    return {
+      expected:
+        'an https:// URL without query, fragment or trailing slash (http:// only for localhost, ' +
+        '127.0.0.1 and [::1]), character for character as relying parties compare it',
+      instead: bare !== undefined && isIssuer(bare) ? bare : undefined,
+    }
+  }
+}
+
+/** A name or an address of a machine, without port. */
+export const hostProblem: TextRule = (text) => {
+  const expected = 'a host name or an IP address, such as id.example.com, 127.0.0.1 or ::1'
+  if (nameProblem(text)) {
+    const bare = readable(text)
+    const problem = bare === text ? { expected } : hostProblem(bare)
+    return { expected, instead: problem ? problem.instead : bare }
+  }
+  // With a zone, such as fe80::1%eth0, no URL can hold it.
+  if (isIPv6(text) && text.includes('%')) return undefined
+  const known = bareHost(text)
+  const isName = known !== undefined && (isIPv6(known) || HOST_NAME.test(known))
+  if (isName && known === text) return undefined
+  return { expected, instead: isName ? known : undefined }
+}
+
+/** RFC 1123, section 2.1, and the underscore that some networks have. */
+const HOST_NAME =
+  /^(?!.{254})[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?$/
+
+export const hostPortProblem: TextRule = (text) => {
+  const expected = 'HOST:PORT, such as redis-1:6379 or [::1]:6379'
+  const [, bracketed, plain, port = ''] = /^(?:\[(.*)\]|([^:]*)):(\d+)$/.exec(text) ?? []
+  const host = bracketed ?? plain
+  const isPort = /^[1-9]\d{0,4}$/.test(port) && Number(port) <= 65_535
+  if (host === undefined || !isPort) return { expected }
+  const problem = hostProblem(host)
+  if (!problem && isIPv6(host) === (bracketed !== undefined)) return undefined
+  const { instead } = problem ?? {}
+  if (instead === undefined) return { expected }
+  return { expected, instead: `${isIPv6(instead) ? `[${instead}]` : instead}:${port}` }
+}
+
+/** What a URL parser makes of text; the slash that it puts behind a bare host is left out. */
+function mended(text: string): string | undefined {
+  const url = URL.parse(text)
+  if (!url || url.username || url.password) return url?.href
+  const isBare = url.pathname === '/' && url.search === '' && url.hash === ''
+  return isBare && !/\/\s*$/.test(text.replace(/^\w+:[\\/]+/, '')) ? withoutEnd(url) : url.href
+}
+
+/** Without query, fragment and slashes at the end. */
+function withoutEnd(url: URL): string {
+  const bare = new URL(url)
+  bare.search = ''
+  bare.hash = ''
+  return bare.href.replace(/\/+$/, '')
+}
+
+/** A suggestion may hold no password. */
+function isSafe(suggestion: string | undefined): suggestion is string {
+  return suggestion !== undefined && !/^[^/]*:\/*[^/]*@/.test(suggestion)
+}
+
+/** RFC 3986, section 6.2.2: escapes that mean an unreserved character, or are in small letters. */
+function hasOtherSpelling(path: string): boolean {
+  return [...path.matchAll(/%(.{0,2})/g)].some(([, digits = '']) => {
+    if (digits !== digits.toUpperCase()) return true
+    const code = Number.parseInt(digits, 16)
+    return Number.isNaN(code) || /[\w.~-]/.test(String.fromCharCode(code))
+  })
+}
+
+/** The host as a URL has it, without brackets. */
+function bareHost(text: string): string | undefined {
+  const host = isIPv6(text) ? `[${text}]` : text
+  if (!isIPv6(text) && /[:/\\?#@]/.test(host)) {
+    // [::1] and such, whose brackets belong to a URL.
+    const inner = /^\[(.*)\]$/.exec(host)?.[1]
+    return inner !== undefined && isIPv6(inner) ? bareHost(inner) : undefined
+  }
+  return URL.parse(`http://${host}/`)?.hostname.replace(/^\[|\]$/g, '')
+}
