@@ -77,7 +77,7 @@ export function createWatchfulLoad(options: WatchfulLoadOptions) {
     const isWhole = lost.keys.length + lost.events.length === 0
     const complete = assertComplete(isWhole ? facts : await restore(lost))
     tell(complete)
-    known = { keys: opensNow(), events: complete.records }
+    remember(complete)
     return complete
   }
 
@@ -89,23 +89,32 @@ export function createWatchfulLoad(options: WatchfulLoadOptions) {
       log.error(data, 'the key store has events that fail their check; they are not followed')
     }
     told = forged
-    for (const { kid, ring, hasPrivateHalf, isOpen } of keys) {
-      if (hasPrivateHalf && erased.has(kid)) {
-        log.error(
-          { ring, kid },
-          'the private half of a key was erased and is in the key store again, because somebody put ' +
-            'an older record back; it is erased once more',
-        )
-        erased.delete(kid)
-      } else if (!hasPrivateHalf && isOpen) erased.add(kid)
+    for (const { kid, ring } of keys.filter((key) => key.hasPrivateHalf && erased.has(key.kid))) {
+      log.error(
+        { ring, kid },
+        'the private half of a key was erased and is in the key store again, because somebody put an ' +
+          'older record back; it is erased once more',
+      )
+    }
+  }
+
+  function remember({ keys, records }: LoadedRings): void {
+    known = { keys: opensNow(), events: records }
+    for (const { kid, hasPrivateHalf, isOpen } of keys) {
+      if (isOpen && !hasPrivateHalf) erased.add(kid)
     }
   }
 
   return {
     load,
     /** A turn has added what was not there at its load. */
-    note: ({ records }: LoadedRings): void => {
-      known = { keys: together(known.keys, opensNow()), events: together(known.events, records) }
+    note: (turned: LoadedRings): void => {
+      const before = known
+      remember(turned)
+      known = {
+        keys: together(before.keys, known.keys),
+        events: together(before.events, known.events),
+      }
     },
   }
 }

@@ -148,7 +148,11 @@ describe('crowds, counted in Redis,', { skip: skipRedis }, () => {
 })
 
 describe('a crowd under way', () => {
-  const unlimited = { perAddress: 1_000_000, perAccountAndAddress: 1_000_000, perAccount: 1_000_000 }
+  const unlimited = {
+    perAddress: 1_000_000,
+    perAccountAndAddress: 1_000_000,
+    perAccount: 1_000_000,
+  }
 
   for (const [network, address] of Object.entries(NETWORKS)) {
     it(`from ${network} does not turn away the right password from elsewhere`, async () => {
