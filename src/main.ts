@@ -29,6 +29,8 @@ import { createFindAccount, createInteractionPolicy } from './oidc/account.ts'
 import { checkClientAlgorithms } from './oidc/client-algorithms.ts'
 import { createCurrentProvider } from './oidc/current-provider.ts'
 import { observeProvider } from './oidc/events.ts'
+import { createMetered } from './oidc/guess-limits.ts'
+import { meterClients, meterUserCodes } from './oidc/metered.ts'
 import { issuerPath } from './oidc/origin.ts'
 import { providerAdapters, tellOutage } from './oidc/outage.ts'
 import { createOutageLog } from './oidc/outage-log.ts'
@@ -146,18 +148,26 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     const usedUp = createUsedUp(clock, ofRequests)
     opened.defer(usedUp.stop)
     const views = createViews({ mountPath: issuerPath(issuer) })
+    const metered = createMetered(config.signIn, {
+      redis,
+      clock,
+      metrics,
+      log: ofRequests,
+    })
     const current = createCurrentProvider({
       issuer,
-      adapter: providerAdapters(artifacts.adapter, usedUp),
+      adapter: meterUserCodes(providerAdapters(artifacts.adapter, usedUp), metered.userCodes),
       policies,
       authorize: scheduler.authorize,
-      onBuilt: (provider) =>
+      onBuilt: (provider) => {
         observeProvider(provider, {
           metrics,
           log: ofRequests,
           onOutage,
           onFault: usedUp.giveBack,
-        }),
+        })
+        meterClients(provider, metered.clientSecrets)
+      },
       settings: providerConfiguration(config, stores, { views, log: ofRequests }),
     })
 
@@ -177,6 +187,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       password: passwords,
       limits: config.signIn,
       redis,
+      observe: (ended) => metrics.guesses.inc({ kind: 'password', outcome: GUESSES[ended] }),
       clock,
       minimumLength: config.password.minLength,
     })
@@ -278,6 +289,9 @@ export async function startServer(config: Config, options: ServerOptions): Promi
 
 /** What people did who had proved who they are: each is told. */
 const FACTS = ['signed in', 'password changed', 'consent given', 'a grant was revoked']
+
+/** How metrics call what `signIn` tells. */
+const GUESSES = { right: 'right', wrong: 'wrong', attempts: 'limited', busy: 'busy' } as const
 
 /** Can other nodes, with other configurations, be on the same database? */
 function isShared({ database, http }: Config): boolean {

@@ -14,6 +14,7 @@ export interface Metrics {
   /** A client went away or broke off its request. */
   readonly cutShort: Counter
   readonly swaps: Counter
+  readonly guesses: Counter<'kind' | 'outcome'>
 }
 
 /** What gauges read when they are asked for. */
@@ -129,6 +130,12 @@ export function createMetrics({ ring, ...sources }: MetricSources): Metrics {
     cutShort: new Counter({
       name: 'keyturn_answers_cut_short_total',
       help: 'Answers that did not reach a client, which went away or broke off its request',
+      registers,
+    }),
+    guesses: new Counter({
+      name: 'keyturn_guesses_total',
+      help: 'Passwords, client secrets and user codes by outcome: right (passwords only), wrong, limited (too many were wrong) or busy (too many at the same time)',
+      labelNames: ['kind', 'outcome'] as const,
       registers,
     }),
     swaps: new Counter({

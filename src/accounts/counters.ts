@@ -43,6 +43,8 @@ export interface Count {
   takeOff(): Promise<void>
   /** Begins anew. */
   clear(): Promise<void>
+  /** Counts as full for so many seconds. */
+  fill(seconds: number): Promise<void>
 }
 
 export interface CounterOptions {
@@ -89,6 +91,7 @@ export function createCounter(
     takeOff: async () => void (await limiter.reward(key)),
     // Not `delete`, which would wait for a Redis Cluster that is not there.
     clear: async () => void (await limiter.set(key, 0, window)),
+    fill: async (seconds) => void (await limiter.block(key, seconds)),
   })
 }
 

@@ -62,6 +62,8 @@ export interface SignInOptions {
   readonly clock: Pick<Clock, 'now'>
   /** Argon2 runs at once; others wait in line, up to `waiting`, and are then turned away. */
   readonly work?: { readonly atOnce: number; readonly waiting: number }
+  /** Told how each attempt to sign in ended. */
+  readonly observe?: (ended: 'right' | 'wrong' | Limited['cause']) => void
   /** NIST SP 800-63B-4, 3.1.1.2 asks for 15 where the password is the only factor. */
   readonly minimumLength?: number
 }
@@ -85,6 +87,7 @@ export function createSignIn({
   redis,
   clock,
   work = DEFAULT_WORK,
+  observe = () => {},
   minimumLength = 15,
 }: SignInOptions): SignIn {
   const attempts = createAttempts(limits, redis)
@@ -123,7 +126,10 @@ export function createSignIn({
       const browser = memory && `${memory.accountId} ${memory.browserId}`
       const attempt: Attempt = { username, address, browser }
       const retryAfter = await attempts.begin(attempt)
-      if (retryAfter !== undefined) return { outcome: 'limited', cause: 'attempts', retryAfter }
+      if (retryAfter !== undefined) {
+        observe('attempts')
+        return { outcome: 'limited', cause: 'attempts', retryAfter }
+      }
 
       const account = known ?? (await find(username))
       const lane = known && memory ? ownLane(known) : strangersLane(address)
@@ -132,11 +138,15 @@ export function createSignIn({
         lane,
       )
       if (isRight === 'busy') {
+        observe('busy')
         await attempts.turnAway(attempt)
         return busy
       }
-      if (!isRight || account === undefined || account.isDisabled) return { outcome: 'refused' }
-
+      if (!isRight || account === undefined || account.isDisabled) {
+        observe('wrong')
+        return { outcome: 'refused' }
+      }
+      observe('right')
       await attempts.succeed(attempt)
       if (account.mustChangePassword) return { outcome: 'must-change', account }
       if (!passwords.needsRehash(account.passwordHash)) return { outcome: 'signed-in', account }

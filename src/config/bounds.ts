@@ -230,22 +230,38 @@ function grantBound({ tokens }: Settings): readonly Violation[] {
 /** A network holds its addresses: a lower limit of it would be theirs, and that of its neighbours. */
 function attemptBounds({ signIn }: Settings): readonly Violation[] {
   const { perAccountAndAddress, perAccountAndSite, perAccountAndNetwork } = signIn
-  const { perAddress, perSite, perNetwork } = signIn
+  const { clientSecrets, userCodes } = signIn
+  const { perClientAndAddress, perClientAndSite, perClientAndNetwork } = clientSecrets
+  const ofAll = ({ perAddress, perSite, perNetwork }: typeof userCodes) => ({
+    perAddress,
+    perSite,
+    perNetwork,
+  })
   return [
-    ...wideningBound({ perAccountAndAddress, perAccountAndSite, perAccountAndNetwork }),
-    ...wideningBound({ perAddress, perSite, perNetwork }),
+    ...wideningBound('signIn', { perAccountAndAddress, perAccountAndSite, perAccountAndNetwork }),
+    ...wideningBound('signIn', ofAll(signIn)),
+    ...wideningBound('signIn.clientSecrets', {
+      perClientAndAddress,
+      perClientAndSite,
+      perClientAndNetwork,
+    }),
+    ...wideningBound('signIn.clientSecrets', ofAll(clientSecrets)),
+    ...wideningBound('signIn.userCodes', ofAll(userCodes)),
   ]
 }
 
 /** @param limits by setting, from the narrowest to the widest */
-function wideningBound(limits: Readonly<Record<string, number | 'auto'>>): readonly Violation[] {
+function wideningBound(
+  section: string,
+  limits: Readonly<Record<string, number | 'auto'>>,
+): readonly Violation[] {
   const given = Object.entries(limits).filter(([, limit]) => limit !== 'auto')
   return given.slice(1).flatMap(([name, limit], index) => {
     const [narrower, least] = given[index] ?? [name, limit]
     if (limit >= least) return []
-    const path = `signIn.${name}`
+    const path = `${section}.${name}`
     const message =
-      `it is lower than signIn.${narrower} ${least}, but counts what that counts and more: nobody ` +
+      `it is lower than ${section}.${narrower} ${least}, but counts what that counts and more: nobody ` +
       'would ever reach the other'
     const fix = `set ${path} to at least ${least}, or to auto`
     return [{ path, value: limit, rule: 'sign-in-limits', message, fix }]

@@ -214,6 +214,13 @@ export const clientSchema = z.looseObject({
 const attempts = () => z.int().min(1)
 const attemptsOrAuto = () =>
   z.union([z.literal('auto'), attempts()], { error: 'a whole number of at least 1, or auto' })
+const networkAttempts = () => ({
+  perAddress: attempts().describe('Failures from one address: IPv4 /32, IPv6 /64.'),
+  perSite: attemptsOrAuto().describe('Failures from one IPv6 /56.'),
+  perNetwork: attemptsOrAuto().describe('Failures from one network: IPv4 /24, IPv6 /48.'),
+})
+const attemptWindow = () =>
+  duration({ max: 86_400 }).describe('Time in which failures are counted.')
 const signIn = z.strictObject({
   perAccountAndAddress: attempts().describe('Failures of one account from one address.'),
   perAccountAndSite: attemptsOrAuto().describe('Failures of one account from one IPv6 /56.'),
@@ -221,14 +228,24 @@ const signIn = z.strictObject({
     'Failures of one account from one /24 or IPv6 /48.',
   ),
   perAccount: attempts().describe('Failures of one account.'),
-  perAddress: attempts().describe('Failures from one address: IPv4 /32, IPv6 /64.'),
-  perSite: attemptsOrAuto().describe('Failures from one IPv6 /56.'),
-  perNetwork: attemptsOrAuto().describe('Failures from one network: IPv4 /24, IPv6 /48.'),
+  ...networkAttempts(),
   perKnownBrowser: attempts().describe('Failures of one account in a browser that knows it.'),
-  window: duration({ max: 86_400 }).describe('Time in which failures are counted.'),
+  window: attemptWindow(),
   knownBrowser: duration({ min: 0, max: 34_560_000 }).describe(
     'How long a browser is known by a sign-in; 0s knows none.',
   ),
+  clientSecrets: z
+    .strictObject({
+      perClientAndAddress: attempts().describe('Failures of one client from one address.'),
+      perClientAndSite: attemptsOrAuto().describe('Failures of one client from one IPv6 /56.'),
+      perClientAndNetwork: attemptsOrAuto().describe('The same from one /24 or IPv6 /48.'),
+      ...networkAttempts(),
+      window: attemptWindow(),
+    })
+    .describe('Limits on clients that fail to authenticate.'),
+  userCodes: z
+    .strictObject({ ...networkAttempts(), window: attemptWindow() })
+    .describe('Limits on wrong user codes of devices (RFC 8628, section 5.1).'),
 })
 
 const password = z.strictObject({
@@ -257,7 +274,7 @@ export const settingsSchema = z.strictObject({
   resources: z.array(resource).describe('APIs that access tokens are for.'),
   clients: z.array(clientSchema).describe('Clients (RFC 7591) written into the store at start.'),
   claims: z.record(textBy(scopeProblem), z.array(text())).describe('Claims of each scope.'),
-  signIn: signIn.describe('Limits on failed sign-ins.'),
+  signIn: signIn.describe('Limits on failed sign-ins of people, clients and devices.'),
   password: password.describe('Passwords.'),
   sweep: z
     .strictObject({

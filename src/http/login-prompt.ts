@@ -5,6 +5,7 @@ import { field } from './forms.ts'
 import { finish, type Interaction, type Prompt, seeOther } from './interaction.ts'
 import type { InteractionOptions } from './interactions.ts'
 import { clientName } from './pages.ts'
+import { inWords } from './waiting.ts'
 
 /**
  * Kept in the interaction after a one-time password was right, until a new password is chosen.
@@ -142,10 +143,4 @@ export function describeWeakness(weakness: Weakness, minimumLength: number): str
 function limited(ctx: Context, retryAfter: number): Again {
   ctx.set('Retry-After', String(retryAfter))
   return { problem: `Too many attempts. Please try again ${inWords(retryAfter)}.`, status: 429 }
-}
-
-function inWords(seconds: number): string {
-  if (seconds < 60) return 'in a moment'
-  const minutes = Math.ceil(seconds / 60)
-  return minutes === 1 ? 'in a minute' : `in ${minutes} minutes`
 }

@@ -2,10 +2,12 @@ import { randomBytes } from 'node:crypto'
 import type { Context, Middleware } from 'koa'
 import { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { StoreUnavailable } from '../errors.ts'
+import { TooManyGuesses } from '../oidc/metered.ts'
 import { Outage } from '../oidc/outage.ts'
 import type { Log } from '../seldom-log.ts'
 import { isGone } from './gone.ts'
 import type { Pages, Views } from './views.ts'
+import { inWords } from './waiting.ts'
 
 interface PageOptions {
   readonly views: Views
@@ -113,7 +115,8 @@ export function providerPages({ views, log }: PageOptions) {
               message: 'Nothing was shared with it. You can close this page.',
             })
           }
-          if (error && !(error.name in DEVICE_PROBLEMS)) {
+          const limited = error instanceof TooManyGuesses ? error.retryAfter : undefined
+          if (error && !(error.name in DEVICE_PROBLEMS) && limited === undefined) {
             const isOurs = out?.error === 'server_error' || error instanceof Outage
             logProviderError(log, { errorId: createErrorId(), ctx, error, isOurs })
           }
@@ -125,7 +128,8 @@ export function providerPages({ views, log }: PageOptions) {
             return views.render(ctx, 'error', { ...START_AGAIN, status: 400 })
           }
           const fallback = 'That did not work. Please enter the code again.'
-          const problem = error && (DEVICE_PROBLEMS[error.name] ?? fallback)
+          const wait = limited && `Too many wrong codes. Please try again ${inWords(limited)}.`
+          const problem = error && (wait ?? DEVICE_PROBLEMS[error.name] ?? fallback)
           const { action, xsrf } = formOf(ctx, 'code_verification')
           views.render(ctx, 'device-code', {
             action,
