@@ -1,22 +1,13 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  accessSync,
-  chownSync,
-  constants,
-  existsSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  rmSync,
-} from 'node:fs'
-import { glob } from 'node:fs/promises'
+import { chownSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { createConnection } from 'mysql2/promise'
 import { Client } from 'pg'
+import { findProgram, identityOf } from '../test/support/programs.ts'
 import { freePort } from '../test/support/server.ts'
 
 /**
@@ -126,23 +117,33 @@ const PROGRAMS: Readonly<Record<ServiceKind, ServiceProgram>> = {
 /** Which of them this machine has the programs of. */
 export async function findServices(): Promise<ReadonlySet<ServiceKind>> {
   const found = new Set<ServiceKind>()
-  const folders = await programFolders()
   for (const kind of ['postgres', 'mariadb', 'redis'] as const) {
-    if (PROGRAMS[kind].programs.some((name) => findProgram(name, folders))) found.add(kind)
+    if (PROGRAMS[kind].programs.some(findProgram)) found.add(kind)
   }
   return found
 }
 
+export interface ServiceOptions {
+  /** Arguments of the server's program beside its own. */
+  readonly args?: readonly string[]
+  /** Files that it must own. */
+  readonly files?: readonly string[]
+}
+
 /** @throws where the program is missing, or does not start; then with the end of its log */
-export async function startService(kind: ServiceKind): Promise<Service> {
+export async function startService(
+  kind: ServiceKind,
+  options: ServiceOptions = {},
+): Promise<Service> {
   const { programs, user, prepare, args, signals, ask, url } = PROGRAMS[kind]
-  const folders = await programFolders()
-  const program = programs.map((name) => findProgram(name, folders)).find(Boolean)
+  const program = programs.map(findProgram).find(Boolean)
   if (!program) throw new Error(`${programs[0]} is not installed`)
 
   const base = mkdtempSync(join(tmpdir(), `keyturn-${kind}-`))
-  const identity = user && process.getuid?.() === 0 ? identityOf(user) : undefined
-  if (identity) chownSync(base, identity.uid, identity.gid)
+  const identity = user === undefined ? undefined : identityOf(user)
+  if (identity) {
+    for (const file of [base, ...(options.files ?? [])]) chownSync(file, identity.uid, identity.gid)
+  }
   const data = join(base, 'data')
   const log = join(base, 'log')
   const port = await freePort()
@@ -163,7 +164,7 @@ export async function startService(kind: ServiceKind): Promise<Service> {
   }
   const start = async () => {
     const output = openSync(log, 'a')
-    child = spawn(program, args(data, port), {
+    child = spawn(program, [...args(data, port), ...(options.args ?? [])], {
       ...identity,
       cwd: base,
       stdio: ['ignore', output, output],
@@ -190,7 +191,7 @@ export async function startService(kind: ServiceKind): Promise<Service> {
 
   try {
     const run: Run = (name, args) => {
-      const found = findProgram(name, folders)
+      const found = findProgram(name)
       if (!found) throw new Error(`${name} is not installed`)
       execFileSync(found, args, { ...identity, cwd: base, stdio: ['ignore', 'ignore', 'pipe'] })
     }
@@ -210,25 +211,6 @@ export async function startService(kind: ServiceKind): Promise<Service> {
   }
 }
 
-/** Where programs are; those of PostgreSQL are often in none of the folders of the path. */
-async function programFolders(): Promise<readonly string[]> {
-  const postgres = await Array.fromAsync(glob('/usr/lib/postgresql/*/bin'))
-  return [...(process.env.PATH ?? '').split(delimiter), ...postgres.sort().reverse(), '/usr/sbin']
-}
-
-function findProgram(name: string, folders: readonly string[]): string | undefined {
-  return folders
-    .map((folder) => join(folder, name))
-    .find((file) => {
-      try {
-        accessSync(file, constants.X_OK)
-        return true
-      } catch {
-        return false
-      }
-    })
-}
-
 /** At the exit of this process nothing can be waited for, and a server may still write. */
 function removeFolder(folder: string): void {
   const asleep = new Int32Array(new SharedArrayBuffer(4))
@@ -240,12 +222,6 @@ function removeFolder(folder: string): void {
     }
     if (existsSync(folder)) Atomics.wait(asleep, 0, 0, POLL)
   }
-}
-
-function identityOf(user: string): { readonly uid: number; readonly gid: number } {
-  const ask = (option: string) =>
-    Number(execFileSync('id', [option, user], { encoding: 'utf8' }).trim())
-  return { uid: ask('-u'), gid: ask('-g') }
 }
 
 function tail(file: string): string {

@@ -1,3 +1,5 @@
+import { type ConnectionUrl, parseConnectionUrl, type UrlDialect } from './connection-url.ts'
+
 /** What a database URL says before anything is opened. */
 
 /** A database server: how to reach it and how long to wait for it. */
@@ -7,6 +9,10 @@ export interface ServerSettings {
   readonly connections: number
   /** Seconds: longest wait for the server to answer. */
   readonly timeout: number
+  /** `cluster`, the default: a node of a cluster answers with all that any node has confirmed. */
+  readonly consistency?: 'cluster' | 'node' | undefined
+  /** `full`: what expires waits for the disk (and a synchronous standby) as keys do. */
+  readonly durability?: 'full' | 'relaxed' | undefined
 }
 
 export type Engine = 'better-sqlite3' | 'postgres' | 'cockroachdb' | 'mysql'
@@ -20,11 +26,113 @@ const ENGINES: Readonly<Record<string, Engine>> = {
   'mariadb:': 'mysql',
 }
 
+const FORM =
+  'sqlite:PATH, or postgres://, mysql://, mariadb:// or cockroachdb:// with ' +
+  'USER:PASSWORD@HOST:PORT/DATABASE (in a user or password write # as %23, / as %2F, @ as %40)'
+
+const ANY = /^.*$/s
+const TIMEOUT = 'the setting database.timeout says how long to wait'
+const CONNECTIONS = 'the setting database.connections says how many there are'
+const ALWAYS_UTC = 'Keyturn speaks UTC and UTF-8 with every server'
+const INSTEAD = {
+  ...Object.fromEntries(
+    [
+      ...['connecttimeout', 'timeout', 'sockettimeout', 'statementtimeout', 'querytimeout'],
+      ...['pooltimeout', 'connectiontimeout', 'logintimeout', 'tcpusertimeout', 'locktimeout'],
+    ].map((key) => [key, TIMEOUT]),
+  ),
+  ...Object.fromEntries(
+    ['connectionlimit', 'poolsize', 'maxpoolsize', 'max', 'pool'].map((key) => [key, CONNECTIONS]),
+  ),
+  ...Object.fromEntries(['timezone', 'servertimezone'].map((key) => [key, ALWAYS_UTC])),
+}
+const SEVERAL = 'put a proxy before several servers and name that'
+
+const POSTGRES: UrlDialect = {
+  schemes: ['postgres:', 'postgresql:', 'cockroachdb:'],
+  form: FORM,
+  hasDatabase: true,
+  parameters: {
+    host: ANY,
+    port: /^(\d+)$/,
+    user: ANY,
+    password: ANY,
+    dbname: ANY,
+    database: ANY,
+    application_name: ANY,
+    options: ANY,
+    client_encoding: /^(UTF8|utf8|UTF-8|utf-8)$/,
+    target_session_attrs: /^(any|read-write|primary)$/,
+    channel_binding: /^(disable|prefer)$/,
+    gssencmode: /^(disable|prefer)$/,
+  },
+  instead: {
+    ...INSTEAD,
+    pgbouncer: 'PgBouncer and other poolers work in session mode only (docs/engines.md)',
+    schema: 'options=-c%20search_path=NAME names a schema',
+    currentschema: 'options=-c%20search_path=NAME names a schema',
+  },
+  several: `${SEVERAL} (HAProxy, Patroni's or PgBouncer in session mode)`,
+}
+
+const MYSQL: UrlDialect = {
+  schemes: ['mysql:', 'mariadb:'],
+  form: FORM,
+  hasDatabase: true,
+  parameters: {
+    user: ANY,
+    password: ANY,
+    socketPath: /^(\/.*)$/,
+    charset: /^(utf8mb4.*)$/i,
+  },
+  instead: {
+    ...INSTEAD,
+    socket: 'socketPath names a socket',
+    unixsocket: 'socketPath names a socket',
+  },
+  // mysql2 reads neither of them.
+  lacks: ['sslcrl', 'sslcrlfile', 'sslnegotiation'],
+  several: `${SEVERAL} (HAProxy, MaxScale, ProxySQL)`,
+}
+
 /** What speaks to the database that a URL names; MariaDB and MySQL are one, as their drivers are. */
 export function engineOf(url: string): Engine {
   const engine = ENGINES[url.slice(0, url.indexOf(':') + 1)]
   if (!engine) throw new TypeError('not a URL of a database')
   return engine
+}
+
+/** Why a URL cannot be used, as the end of "it must be ..."; undefined where it can. */
+export function databaseUrlProblem(url: string): string | undefined {
+  if (url.startsWith('sqlite:')) return sqliteProblem(url.slice('sqlite:'.length))
+  const answer = parseConnectionUrl(url, dialectOf(url))
+  return 'problem' in answer ? answer.problem : undefined
+}
+
+/** The server of a URL without problem. @throws TypeError for another */
+export function databaseServer(url: string): ConnectionUrl {
+  const answer = parseConnectionUrl(url, dialectOf(url))
+  if ('problem' in answer) throw new TypeError(`a database URL must be ${answer.problem}`)
+  return answer.url
+}
+
+function dialectOf(url: string): UrlDialect {
+  return /^(mysql|mariadb):/.test(url) ? MYSQL : POSTGRES
+}
+
+/** What other programs write behind `sqlite:`, and means something else here or nothing. */
+function sqliteProblem(path: string): string | undefined {
+  if (path === '') return FORM
+  if (path.includes('?')) {
+    return 'sqlite:PATH without ? and parameters, as SQLite has none here; TLS needs a server'
+  }
+  if (path.startsWith(':memory:')) {
+    return 'sqlite:PATH of a file, as several connections share it; there is no :memory:'
+  }
+  if (/^\/\/[^/]/.test(path)) {
+    return 'sqlite:PATH with one slash for a path from the root, or none; nothing stands for a host'
+  }
+  return undefined
 }
 
 /** Is it a file of this machine, which other machines cannot share? */

@@ -158,8 +158,12 @@ export class DeploymentSecretReplaced extends KeyturnError {
 
 /** The store cannot be reached or written: connection refused, read-only, disk full. */
 export class StoreUnavailable extends KeyturnError {
-  constructor(message: string, cause?: unknown) {
+  /** The answer was lost: it may have been done, or be done later. */
+  readonly mayBeDone: boolean
+
+  constructor(message: string, cause?: unknown, { mayBeDone = false } = {}) {
     super('store_unavailable', message, cause)
+    this.mayBeDone = mayBeDone
   }
 }
 

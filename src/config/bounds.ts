@@ -1,6 +1,7 @@
 import { KekEmpty, KekUnreadable, type Violation } from '../errors.ts'
 import { COOKIE_RING, type RingPolicy } from '../keys/policy.ts'
 import { environmentKeks } from '../keys/protector.ts'
+import { redisServer } from '../redis-url.ts'
 import { formatDuration as text } from './duration.ts'
 import { longestToken, ringOverrides, ringSetting, rotationPolicies } from './policies.ts'
 import { publishedKeysBound } from './published-keys.ts'
@@ -182,7 +183,7 @@ function redisBound({ redis: { url, cluster, sentinels } }: Settings): readonly 
       'database; its host is not used'
     return [{ path, value: null, rule: 'redis-url', message, fix }]
   }
-  if (cluster.length > 0 && url !== null && !/^\/?0*$/.test(new URL(url).pathname)) {
+  if (cluster.length > 0 && url !== null && redisServer(url).number !== 0) {
     const message = 'redis.url names a database, and a Redis Cluster has only database 0'
     const fix = 'remove the path of redis.url'
     return [{ path, value: '***', rule: 'redis-database', message, fix }]

@@ -1,6 +1,8 @@
 import { z } from 'zod'
+import { databaseUrlProblem } from '../database-url.ts'
 import { COOKIE_RING, SIGNATURE_ALGORITHMS, signatureRing } from '../keys/policy.ts'
 import { isLoopback } from '../loopback.ts'
+import { redisUrlProblem } from '../redis-url.ts'
 import { duration, durationOrAuto } from './duration.ts'
 import {
   nameProblem,
@@ -35,25 +37,22 @@ const issuer = textBy(issuerRule(isLoopback))
 
 /** Shown without its password (`secret.ts`). */
 const uri = { format: 'uri' } as const
-const ENCODED = '(in a user or password write # as %23, / as %2F, @ as %40)'
 
-const databaseUrl = z
-  .string()
-  .refine(isDatabaseUrl, {
-    error:
-      'sqlite:PATH, or postgres://, mysql://, mariadb:// or cockroachdb:// with ' +
-      `USER:PASSWORD@HOST:PORT/DATABASE ${ENCODED}`,
-  })
-  .meta(uri)
+/** What a URL parser mends in silence is refused as well: blanks, and capitals in the scheme. */
+const serverUrl = (problemOf: (url: string) => string | undefined) =>
+  textBy((url) => {
+    const scheme = url.slice(0, url.indexOf(':'))
+    if (scheme !== scheme.toLowerCase()) return { expected: 'a URL whose scheme has no capitals' }
+    // The path of a file may have blanks inside, a URL has none.
+    if (!url.startsWith('sqlite:') && /\s/.test(url)) {
+      return { expected: 'a URL without blanks and line breaks; write a blank as %20' }
+    }
+    const expected = problemOf(url)
+    return expected === undefined ? nameProblem(url) : { expected }
+  }).meta(uri)
 
-const redisUrl = z
-  .string()
-  .refine(isRedisUrl, {
-    error:
-      'redis://HOST:PORT, or rediss:// for TLS, with USER:PASSWORD@ before and /DB behind it ' +
-      ENCODED,
-  })
-  .meta(uri)
+const databaseUrl = serverUrl(databaseUrlProblem)
+const redisUrl = serverUrl(redisUrlProblem)
 
 const hostPort = textBy(hostPortProblem)
 
@@ -93,6 +92,12 @@ const database = z.strictObject({
   url: databaseUrl.describe('sqlite:PATH, relative to the working directory, or a server.'),
   connections: z.int().min(2).max(1000).describe('Most connections of one process to a server.'),
   timeout: duration({ max: 60 }).describe('Longest wait for a database server to answer.'),
+  consistency: z
+    .enum(['cluster', 'node'])
+    .describe('In a Galera cluster: does a node wait for what others confirmed before it reads?'),
+  durability: z
+    .enum(['relaxed', 'full'])
+    .describe('Do sessions and tokens wait for the disk and a synchronous standby, as keys do?'),
 })
 
 const redis = z.strictObject({
@@ -315,24 +320,4 @@ export type Config = Settings & {
   readonly warnings: readonly string[]
   /** By dotted path. */
   readonly origins: Readonly<Record<string, Origin>>
-}
-
-/** Blanks, line breaks and capitals in the scheme, which a URL parser drops or changes. */
-function isMended(value: string): boolean {
-  const scheme = value.slice(0, value.indexOf(':'))
-  return /[\s\p{C}\p{DI}]/u.test(value) || scheme !== scheme.toLowerCase()
-}
-
-function isDatabaseUrl(value: string): boolean {
-  if (value.startsWith('sqlite:')) return value.length > 'sqlite:'.length && !nameProblem(value)
-  if (isMended(value)) return false
-  const url = URL.parse(value)
-  const isServer = /^(postgres(ql)?|mysql|mariadb|cockroachdb):$/.test(url?.protocol ?? '')
-  return isServer && url?.hostname !== '' && (url?.pathname.length ?? 0) > 1
-}
-
-function isRedisUrl(value: string): boolean {
-  if (isMended(value)) return false
-  const url = URL.parse(value)
-  return /^rediss?:$/.test(url?.protocol ?? '') && /^\/?\d*$/.test(url?.pathname ?? '')
 }

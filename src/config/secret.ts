@@ -22,7 +22,10 @@ export function masked(value: unknown, node: SettingNode | undefined): unknown {
   // Where a URL belongs, what is none may be the password alone.
   const isUrl = [node, ...(node.anyOf ?? [])].some(({ format }) => format === 'uri')
   if (isUrl && !/^sqlite:|:\/\//.test(value)) return MASK
-  return value.replace(URL_PASSWORD, `$1${MASK}@`)
+  return value
+    .replace(URL_PASSWORD, `$1${MASK}@`)
+    .replace(QUERY_SECRET, `$1${MASK}`)
+    .replace(QUERY_TEXT, `$1${MASK}`)
 }
 
 /** Client metadata is open: what the schema does not name may be a secret all the same. */
@@ -36,6 +39,11 @@ function isSecretMetadata({ properties }: SettingNode, name: string): boolean {
  * that a URL does not take is one all the same.
  */
 const URL_PASSWORD = /(:\/\/[^/?#\s:@]*:).*@/s
+
+/** `?password=`, `?sslpassword=`, and what else holds such a word. */
+const QUERY_SECRET = /([?&][^=&#]*(?:pass|pwd|secret|token)[^=&#]*=)[^&#]*/gi
+/** A private key itself, or JSON that may hold one, in the place of a file. */
+const QUERY_TEXT = /([?&][^=&#]*=)(?:-----BEGIN|%2D%2D|\{|%7B)[^&#]*/gi
 
 /** A scalar that stands where a section with secrets belongs may be one of them. */
 function holdsSecret(node: SettingNode): boolean {

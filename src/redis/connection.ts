@@ -1,6 +1,8 @@
 import { Cluster, Redis, type RedisOptions, ReplyError } from 'ioredis'
 import type { Clock } from '../clock.ts'
 import { StoreUnavailable } from '../errors.ts'
+import { redisServer } from '../redis-url.ts'
+import { tlsOptions } from '../tls-options.ts'
 import { createOutageWatch, type RedisStatus } from './outage.ts'
 
 /** As in the configuration; `timeout` in seconds. */
@@ -35,6 +37,8 @@ export interface RedisConnection {
   openListener(): Redis
   close(): void
 }
+
+const STANDARD_PORT = 6379
 
 /** Milliseconds between attempts to connect, and of one call to get through: fast, with a limit. */
 const RETRY_PAUSE = { first: 20, most: 500 }
@@ -212,16 +216,15 @@ export function openRedis(settings: RedisSettings, clock: Clock): RedisConnectio
 }
 
 function connectionOptions({ url: text, timeout }: RedisSettings) {
-  const url = new URL(text)
-  const decode = (name: 'username' | 'password', part: string) =>
-    part === '' ? {} : { [name]: decodeURIComponent(part) }
+  const { host, port = STANDARD_PORT, user, password, number, tls: request } = redisServer(text)
+  const tls = tlsOptions(request, 'redis.url')
   return {
-    host: url.hostname.replace(/^\[|\]$/g, '') || 'localhost',
-    port: Number(url.port || 6379),
-    ...decode('username', url.username),
-    ...decode('password', url.password),
-    db: Number(url.pathname.slice(1) || 0),
-    ...(url.protocol === 'rediss:' ? { tls: {} } : {}),
+    host,
+    port,
+    ...(user !== undefined && { username: user }),
+    ...(password !== undefined && { password }),
+    db: number,
+    ...(tls && { tls }),
     connectTimeout: timeout * 1000,
     // A server that went away without a word: the connection is closed and opened again.
     socketTimeout: timeout * 1000,
@@ -239,14 +242,13 @@ function connect(
   { cluster, sentinels, master }: RedisSettings,
   options: ReturnType<typeof connectionOptions>,
 ): Redis | Cluster {
-  const isSecure = 'tls' in options
   if (sentinels.length > 0) {
     return new Redis({
       ...options,
       sentinels: sentinels.map(parseNode),
       name: master,
       sentinelRetryStrategy: retryPause,
-      ...(isSecure ? { enableTLSForSentinelMode: true, sentinelTLS: {} } : {}),
+      ...(options.tls && { enableTLSForSentinelMode: true, sentinelTLS: options.tls }),
     })
   }
   if (cluster.length === 0) return new Redis(options)
@@ -259,7 +261,7 @@ function connect(
     lazyConnect: true,
     clusterRetryStrategy: retryPause,
     // A certificate is for the name of a node, not for its address.
-    ...(isSecure ? { dnsLookup: (name, callback) => callback(null, name) } : {}),
+    ...(options.tls && { dnsLookup: (name, callback) => callback(null, name) }),
   })
 }
 

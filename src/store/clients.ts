@@ -1,7 +1,7 @@
 import { type DataSource, In, Not } from 'typeorm'
 import type { Clock } from '../clock.ts'
 import type { ArtifactStore } from './artifact-store.ts'
-import { attempt } from './failures.ts'
+import { attempt, attemptRead } from './failures.ts'
 import { insertNew } from './insert-new.ts'
 import { type ClientRow, clientSchema, consentSchema } from './schema.ts'
 
@@ -77,11 +77,11 @@ export function createClientStore(options: ClientStoreOptions): ClientStore {
   }
   return {
     list: () =>
-      attempt('read the clients', async () =>
+      attemptRead('read the clients', async () =>
         (await clients.find({ order: { id: 'ASC' } })).map(toClient),
       ),
     find: (id) =>
-      attempt('read a client', async () => {
+      attemptRead('read a client', async () => {
         const row = await clients.findOneBy({ id })
         return row ? toClient(row) : undefined
       }),
@@ -90,7 +90,7 @@ export function createClientStore(options: ClientStoreOptions): ClientStore {
         const row = toRow(metadata, 'operator')
         const known = await clients.existsBy({ id: row.id })
         if (known) return false
-        await insertNew(dataSource, clientSchema, row)
+        await insertNew(dataSource.manager, clientSchema, row)
         artifacts.forgetClients()
         return clients.existsBy({ id: row.id, metadata: row.metadata })
       }),
@@ -119,7 +119,7 @@ export function createClientStore(options: ClientStoreOptions): ClientStore {
         return (await notAmong(rows.map((row) => row.id))).map(({ id }) => id)
       }),
     idTokenAlgorithms: () =>
-      attempt('read the algorithms of clients', () =>
+      attemptRead('read the algorithms of clients', () =>
         clients
           .createQueryBuilder('client')
           .select('client.idTokenAlgorithm', 'algorithm')

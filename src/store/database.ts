@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { DataSource, type DataSourceOptions } from 'typeorm'
 import { engineOf, type ServerSettings, shareConnections, shownUrl } from '../database-url.ts'
-import { attempt, BUSY_TIMEOUT } from './failures.ts'
+import { attemptRead, BUSY_TIMEOUT } from './failures.ts'
 import { Initial0001 } from './migrations/0001-initial.ts'
 import { Nodes0002 } from './migrations/0002-nodes.ts'
 import { schemasFor } from './schema.ts'
@@ -26,7 +26,7 @@ export const MIGRATIONS_TABLE = 'migration'
  * @throws StoreUnavailable
  */
 export async function openDatabase(settings: ServerSettings): Promise<DataSource> {
-  return attempt(`open the database ${shownUrl(settings.url)}`, async () => {
+  return attemptRead(`open the database ${shownUrl(settings.url)}`, async () => {
     const engine = engineOf(settings.url)
     const dataSource = new DataSource({
       ...(await driverOptions(settings)),
@@ -50,12 +50,17 @@ async function driverOptions(settings: ServerSettings): Promise<Partial<DataSour
       return sqliteOptions(url)
     case 'mysql': {
       // Imported where they are used: a start with SQLite need not wait for them.
-      const { createMysqlPool, mysqlOptions } = await import('./mysql-pool.ts')
-      return { type, driver: { createPool: createMysqlPool }, extra: mysqlOptions(share) }
+      const { createMysqlPool, mysqlSettings } = await import('./mysql-pool.ts')
+      const mysql = mysqlSettings(share)
+      const createPool = (options: object) => createMysqlPool({ ...mysql, options })
+      return { type, driver: { createPool }, extra: mysql.options }
     }
     default: {
       const { PostgresPool, postgresOptions } = await import('./postgres-pool.ts')
-      const extra = postgresOptions(share)
+      const { waitForDisk } = await import('./postgres-session.ts')
+      // CockroachDB waits for its disks always, and knows no such setting.
+      const session = type === 'postgres' ? `SELECT ${waitForDisk('session')}` : ''
+      const extra = postgresOptions({ ...share, session })
       return { type, driver: { Pool: PostgresPool }, extra, poolErrorHandler: () => {} }
     }
   }

@@ -1,6 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { KeyturnError, StoreUnavailable } from '../errors.ts'
 
+/** The code of a connection in use that fell silent (`impatience.ts`). */
+export const SILENT = 'KEYTURN_SILENT'
+/** pg has no code for it. */
+const NO_TLS = 'KEYTURN_NO_TLS'
+
+const READ_ONLY = [
+  ...['25006', 'ER_OPTION_PREVENTS_STATEMENT', 'ER_READ_ONLY', 'ER_CANT_EXECUTE_IN_READ_ONLY'],
+]
+
 /** What a driver's error code, or its beginning, means and what to do about it. */
 const HINTS: Readonly<Record<string, string>> = {
   SQLITE_READONLY: 'the database is read-only; check the permissions of its file and directory',
@@ -23,16 +32,58 @@ const HINTS: Readonly<Record<string, string>> = {
     'the server does not answer within database.timeout',
   ),
   ...codes(
-    ['57014', '55P03', 'ER_STATEMENT_TIMEOUT', 'ER_QUERY_TIMEOUT', 'ER_LOCK_WAIT_TIMEOUT'],
-    'the server did not finish within database.timeout; it is overloaded or something holds a lock',
+    [SILENT],
+    'the server does not answer within database.timeout; it is gone, overloaded, or waits for another: ' +
+      'PostgreSQL for a synchronous standby, Galera for a node that died (evs.suspect_timeout, 5 s by default)',
   ),
   ...codes(
-    ['ECONNRESET', 'EPIPE', 'PROTOCOL_CONNECTION_LOST', '57P', '08', 'ER_SERVER_SHUTDOWN'],
+    ['57014', '55P03', 'ER_STATEMENT_TIMEOUT', 'ER_QUERY_TIMEOUT', 'ER_LOCK_WAIT_TIMEOUT'],
+    'the server did not finish within database.timeout; it is overloaded or something holds a lock. ' +
+      'In a Galera cluster a node that died stops commits for evs.suspect_timeout, 5 s by default: ' +
+      'let database.timeout be longer, such as 10s',
+  ),
+  ...codes(
+    ['ECONNRESET', 'EPIPE', 'PROTOCOL_CONNECTION_LOST', '57P01', '57P02', 'ER_SERVER_SHUTDOWN'],
     'the server closed the connection; it is restarting, or somebody ended the session',
+  ),
+  ...codes(['57P03'], 'the server does not take connections yet, or no more'),
+  // Whatever else a server or a pooler answers to a connection: its own words say it.
+  ...codes(['08'], 'the server, or a pooler before it, refuses the connection'),
+  ...codes(
+    // WSREP's word for a node that may not serve: mysql2 knows the number by its old name.
+    ['ER_UNKNOWN_COM_ERROR'],
+    'this node of the Galera cluster does not serve: it has lost the others and so the quorum, or is still ' +
+      "joining. If all of them are so: SHOW STATUS LIKE 'wsrep_cluster_status' (docs/engines.md)",
+  ),
+  ...codes(
+    ['HANDSHAKE_NO_SSL_SUPPORT', NO_TLS],
+    'database.url asks for TLS and the server offers none; switch it on there, or write sslmode=disable',
+  ),
+  ...codes(
+    ['ER_SECURE_TRANSPORT_REQUIRED'],
+    'the server takes TLS only; add sslmode=verify-full (or require) to database.url',
+  ),
+  ...codes(
+    [
+      ...['DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'CERT_UNTRUSTED'],
+      ...['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'UNABLE_TO_GET_ISSUER_CERT'],
+    ],
+    'nobody who is trusted vouches for the certificate of the server; name its authority with ' +
+      'sslrootcert=FILE in database.url',
+  ),
+  ...codes(
+    ['ERR_TLS_CERT_ALTNAME_INVALID'],
+    'the certificate of the server is for another host; name the host that it is for in database.url, or ' +
+      'write sslmode=verify-ca, which does not compare it',
+  ),
+  ...codes(['CERT_HAS_EXPIRED'], 'the certificate of the server has expired'),
+  ...codes(
+    ['EPROTO', 'ERR_SSL', 'HANDSHAKE_SSL_ERROR'],
+    'TLS could not be agreed on with the server; does it speak TLS on this port?',
   ),
   ...codes(
     ['28', 'ER_ACCESS_DENIED', 'ER_DBACCESS_DENIED'],
-    'the server refuses the user or the password of database.url',
+    'the server refuses the user or the password of database.url, or a connection of this kind',
   ),
   ...codes(
     ['3D000', 'ER_BAD_DB', 'ER_NO_DB'],
@@ -43,7 +94,7 @@ const HINTS: Readonly<Record<string, string>> = {
     'the server has too many connections; lower database.connections or raise its limit',
   ),
   ...codes(
-    ['25006', 'ER_OPTION_PREVENTS_STATEMENT', 'ER_READ_ONLY', 'ER_CANT_EXECUTE_IN_READ_ONLY'],
+    READ_ONLY,
     'the server is read-only, such as a replica; database.url must name the primary',
   ),
   ...codes(['53100', 'ER_DISK_FULL', 'ER_RECORD_FILE_FULL'], 'the disk of the server is full'),
@@ -61,10 +112,18 @@ function codes(list: readonly string[], hint: string): Readonly<Record<string, s
   return Object.fromEntries(list.map((code) => [code, hint]))
 }
 
+/** MariaDB's own numbers, for which mysql2 has no names. */
+const MARIADB_CODES: Readonly<Record<number, string>> = {
+  1927: 'ER_CONNECTION_KILLED',
+  1969: 'ER_STATEMENT_TIMEOUT',
+}
+
 /** Drivers give these no code. */
 const TIMEOUT_MESSAGES =
   /^(timeout exceeded when trying to connect|Connection terminated due to connection timeout)$/
-const CLOSED_MESSAGES = /^(Connection terminated|Client has encountered a connection error)/
+const CLOSED_MESSAGES =
+  /^(Connection terminated|Client has encountered a connection error|Can't add new command when connection is in closed state)/
+const NO_TLS_MESSAGES = /^The server does not support SSL connections$/
 
 /** Two transactions were in each other's way, and one of them was undone whole. */
 const CONFLICTS: readonly string[] = ['40001', '40P01', 'ER_LOCK_DEADLOCK', 'ER_CHECKREAD']
@@ -102,6 +161,27 @@ const BROKEN = [
   ...['PROTOCOL_CONNECTION_LOST', 'ER_CONNECTION_KILLED', 'ER_SERVER_SHUTDOWN'],
 ]
 
+/**
+ * Was the answer lost, and not the question? A server that went away or fell silent may have done what
+ * it was asked, or do it later, as PostgreSQL does whose synchronous standby comes back.
+ */
+function isAnswerLost(error: unknown): boolean {
+  const { code = '' } = codeOf(error)
+  const isSent = !(error as { readonly isNotSent?: boolean }).isNotSent
+  return isSent && (isBroken(error) || LOST.includes(code))
+}
+
+const LOST = [
+  ...[SILENT, 'ETIMEDOUT', 'ER_ERROR_DURING_COMMIT'],
+  // A Galera node that waits for others may have handed them its transaction.
+  ...['ER_STATEMENT_TIMEOUT', 'ER_QUERY_INTERRUPTED'],
+]
+
+/** Marks an error from before anything was asked, such as one of a connection that is set up. */
+export function notSent<T>(error: T): T {
+  return error instanceof Error ? Object.assign(error, { isNotSent: true }) : error
+}
+
 /** How often something is tried again whose connection broke: the next one may have broken too. */
 const BROKEN_RETRIES = 3
 
@@ -110,7 +190,7 @@ const BROKEN_RETRIES = 3
  * driver becomes StoreUnavailable with what was attempted and a hint.
  */
 export function attempt<T>(what: string, work: () => Promise<T>): Promise<T> {
-  return attemptFor({ busy: BUSY_RETRIES, broken: 0 }, what, work)
+  return attemptFor({ busy: BUSY_RETRIES, broken: 0, isRead: false }, what, work)
 }
 
 /**
@@ -118,11 +198,22 @@ export function attempt<T>(what: string, work: () => Promise<T>): Promise<T> {
  * so that a connection which breaks costs a request some time and not its answer.
  */
 export function attemptTwice<T>(what: string, work: () => Promise<T>): Promise<T> {
-  return attemptFor({ busy: BUSY_RETRIES, broken: BROKEN_RETRIES }, what, work)
+  return attemptFor({ busy: BUSY_RETRIES, broken: BROKEN_RETRIES, isRead: false }, what, work)
+}
+
+/** The same for what changes nothing: without an answer it was simply not read. */
+export function attemptRead<T>(what: string, work: () => Promise<T>): Promise<T> {
+  return attemptFor({ busy: BUSY_RETRIES, broken: BROKEN_RETRIES, isRead: true }, what, work)
+}
+
+interface Patience {
+  readonly busy: number
+  readonly broken: number
+  readonly isRead: boolean
 }
 
 async function attemptFor<T>(
-  retries: { readonly busy: number; readonly broken: number },
+  { isRead, ...retries }: Patience,
   what: string,
   work: () => Promise<T>,
 ): Promise<T> {
@@ -133,25 +224,69 @@ async function attemptFor<T>(
     } catch (error) {
       if (error instanceof KeyturnError) throw error
       const mayRetry = isBusy(error) ? busy-- > 0 : isBroken(error) && broken-- > 0
-      if (!mayRetry) throw storeUnavailable(what, error)
+      if (!mayRetry) throw storeUnavailable(what, error, { isRead })
       await delay(BUSY_PAUSE)
     }
   }
 }
 
-export function storeUnavailable(what: string, error: unknown): StoreUnavailable {
+/** @param options isRead: it changes nothing, so nothing was done where the answer was lost */
+export function storeUnavailable(
+  what: string,
+  error: unknown,
+  { isRead = false } = {},
+): StoreUnavailable {
+  const reason = reasonOf(error)
+  if (isRead || !isAnswerLost(error))
+    return new StoreUnavailable(`Cannot ${what}: ${reason}`, error)
+  return new StoreUnavailable(
+    `It is not known whether this was done: ${what}. No answer came, as ${reason}. It may have been ` +
+      'done, or be done once the server is back: look, and ask again if it was not.',
+    error,
+    { mayBeDone: true },
+  )
+}
+
+/** Is the server read-only, as a replica or an old primary is? */
+export function isReadOnly(error: unknown): boolean {
+  const cause = error instanceof StoreUnavailable ? error.cause : error
+  const { code = '' } = codeOf(cause)
+  return READ_ONLY.some((prefix) => code.startsWith(prefix))
+}
+
+/** In words, and in the server's own where it gave some: a hint may be a guess. */
+function reasonOf(error: unknown): string {
   const { code, message } = codeOf(error)
   const known = Object.keys(HINTS).find((prefix) => code?.startsWith(prefix))
-  return new StoreUnavailable(`Cannot ${what}: ${known ? HINTS[known] : message}`, error)
+  if (!known) return message
+  return saidByServer(error) ? `${HINTS[known]} (it says: ${message})` : `${HINTS[known]}`
+}
+
+/** Errors of servers have a severity (pg) or a state (mysql2); those of drivers and systems do not. */
+function saidByServer(error: unknown): boolean {
+  const { severity, sqlState } = error as { severity?: unknown; sqlState?: unknown }
+  return typeof severity === 'string' || typeof sqlState === 'string'
 }
 
 /** TypeORM wraps the driver's error and copies its fields; be it one or the other. */
 function codeOf(error: unknown): { code: string | undefined; message: string } {
   if (!(error instanceof Error)) return { code: undefined, message: String(error) }
   const { message } = error
-  const { code } = error as NodeJS.ErrnoException
+  const { code, errno = 0 } = error as NodeJS.ErrnoException
+  const ofMariadb = MARIADB_CODES[errno]
+  if (ofMariadb !== undefined && typeof code !== 'string') return { code: ofMariadb, message }
+  if (code === 'HANDSHAKE_SSL_ERROR') return { code: tlsCode(message), message }
   if (typeof code === 'string') return { code, message }
   if (TIMEOUT_MESSAGES.test(message)) return { code: 'ETIMEDOUT', message }
   if (CLOSED_MESSAGES.test(message)) return { code: 'ECONNRESET', message }
+  if (NO_TLS_MESSAGES.test(message)) return { code: NO_TLS, message }
   return { code: undefined, message }
+}
+
+/** mysql2 has one code for all that goes wrong with TLS. */
+function tlsCode(message: string): string {
+  if (/altnames/.test(message)) return 'ERR_TLS_CERT_ALTNAME_INVALID'
+  if (/expired/.test(message)) return 'CERT_HAS_EXPIRED'
+  if (/self.signed|unable to (verify|get)/.test(message)) return 'CERT_UNTRUSTED'
+  return 'HANDSHAKE_SSL_ERROR'
 }

@@ -1,5 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
+import { SILENT } from './failures.ts'
 
 /** Pools of pg and mysql2 say when a connection is taken and given back. */
 type Pool = Pick<EventEmitter, 'on'>
@@ -38,6 +39,7 @@ function socketOf(connection: Connection): Socket {
   return 'stream' in connection ? connection.stream : connection.connection.stream
 }
 
-function silence(): Error {
-  return Object.assign(new Error('the server does not answer'), { code: 'ETIMEDOUT' })
+/** What a connection is ended with that waits in vain. */
+export function silence(): Error {
+  return Object.assign(new Error('the server does not answer'), { code: SILENT })
 }

@@ -1,4 +1,4 @@
-import type { DataSource, EntitySchema, ObjectLiteral } from 'typeorm'
+import type { EntityManager, EntitySchema, ObjectLiteral } from 'typeorm'
 
 /**
  * Inserts rows in one statement, each unless one with the same key is there: that, and no other
@@ -6,13 +6,14 @@ import type { DataSource, EntitySchema, ObjectLiteral } from 'typeorm'
  * too long and drops what violates another rule.
  */
 export async function insertNew<T extends ObjectLiteral>(
-  dataSource: DataSource,
+  manager: EntityManager,
   schema: EntitySchema<T>,
   rows: T | readonly T[],
 ): Promise<void> {
   if (Array.isArray(rows) && rows.length === 0) return
   // TypeORM only reads them.
-  const insert = dataSource
+  const { dataSource } = manager
+  const insert = manager
     .createQueryBuilder()
     .insert()
     .into(schema)
@@ -24,5 +25,5 @@ export async function insertNew<T extends ObjectLiteral>(
   const [primary] = dataSource.getMetadata(schema).primaryColumns
   const column = dataSource.driver.escape(primary?.databaseName ?? 'id')
   const [sql, parameters] = insert.getQueryAndParameters()
-  await dataSource.query(`${sql} ON DUPLICATE KEY UPDATE ${column} = ${column}`, parameters)
+  await manager.query(`${sql} ON DUPLICATE KEY UPDATE ${column} = ${column}`, parameters)
 }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type DataSource, MigrationExecutor, type QueryRunner } from 'typeorm'
 import { MIGRATIONS_TABLE } from './database.ts'
-import { attempt } from './failures.ts'
+import { attempt, attemptRead } from './failures.ts'
 import { waitForever } from './impatience.ts'
 
 /** How often, and after how many milliseconds, a migration is tried again while another process migrates. */
@@ -102,7 +102,7 @@ async function applyPending(
 
 /** Does the database have Keyturn's tables, or is it empty or somebody else's? */
 export async function hasTables(dataSource: DataSource): Promise<boolean> {
-  return attempt('look for the tables of Keyturn', async () => {
+  return attemptRead('look for the tables of Keyturn', async () => {
     const runner = dataSource.createQueryRunner()
     try {
       return await runner.hasTable(MIGRATIONS_TABLE)
@@ -123,7 +123,7 @@ export interface MigrationStatus {
  */
 export async function migrationStatus(dataSource: DataSource): Promise<readonly MigrationStatus[]> {
   const isKnown = await hasTables(dataSource)
-  return attempt('read the migrations of the database', async () => {
+  return attemptRead('read the migrations of the database', async () => {
     const rows: { name: string }[] = isKnown
       ? await dataSource.query(`SELECT name FROM ${MIGRATIONS_TABLE}`)
       : []

@@ -3,7 +3,7 @@ import type { ServerSettings } from '../database-url.ts'
 import type { ArtifactKey, ArtifactTable } from './artifact-table.ts'
 import { isDuplicate } from './failures.ts'
 import { FORGET_BATCH } from './forget.ts'
-import { createMysqlPool, mysqlOptions } from './mysql-pool.ts'
+import { createMysqlPool, mysqlSettings } from './mysql-pool.ts'
 
 /** Most records in one statement. */
 const BATCH = 64
@@ -20,7 +20,7 @@ const UP_TO = '(model < ? OR (model = ? AND id <= ?))'
  * log, so the batches matter here most.
  */
 export function openMysqlArtifacts(settings: ServerSettings): ArtifactTable {
-  const pool = createMysqlPool(mysqlOptions(settings)).promise()
+  const pool = createMysqlPool(mysqlSettings(settings)).promise()
   const read = async <Row>(sql: string, values: Value[]) =>
     (await pool.execute<(Row & RowDataPacket)[]>(sql, values))[0]
   const write = async (sql: string, values: Value[]) =>

@@ -3,6 +3,7 @@ import { GRANT } from './artifact-record.ts'
 import type { ArtifactKey, ArtifactTable } from './artifact-table.ts'
 import { FORGET_BATCH } from './forget.ts'
 import { PostgresPool, postgresOptions } from './postgres-pool.ts'
+import { waitForDisk } from './postgres-session.ts'
 
 /** Most records in one statement: a request waits for all of those it goes with. */
 const BATCH = 200
@@ -10,15 +11,19 @@ const BATCH = 200
 /**
  * Settings of each connection to PostgreSQL:
  *
- * - synchronous_commit=off: a token waits for no disk flush. After a crash of the server the last
+ * - synchronous_commit=off, unless database.durability is full: a token waits for no disk flush. After a crash of the server the last
  *   moments (three times wal_writer_delay, 0.6 s) of sessions and tokens may be gone, and nothing is
  *   damaged: people sign in again, and a code or a proof that was used in these moments could be used once
  *   more. What is revoked waits (DURABLY). Keys, clients and people are written durably (`database.ts`).
  * - Every statement finds its rows by an index. Plans are made once per connection, maybe while
  *   the table is empty, when reading all of it would look cheaper and soon be ruinous.
  */
-const SESSION = `SET synchronous_commit = off; SET plan_cache_mode = force_generic_plan;
+const SESSION = `SET plan_cache_mode = force_generic_plan;
   SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off`
+const COMMITS = {
+  relaxed: 'SET synchronous_commit = off',
+  full: `SELECT ${waitForDisk('session')}`,
+} as const
 
 const KEYS = 'unnest($1::text[], $2::text[]) AS wanted (model, id)'
 
@@ -71,9 +76,8 @@ const SQL = {
 /** The table `artifact` in PostgreSQL, and in CockroachDB, which has no such settings and plans by itself. */
 export function openPostgresArtifacts(settings: ServerSettings): ArtifactTable {
   const isPostgres = engineOf(settings.url) === 'postgres'
-  const pool = new PostgresPool(
-    postgresOptions({ ...settings, ...(isPostgres && { onConnect: SESSION }) }),
-  )
+  const session = `${COMMITS[settings.durability ?? 'relaxed']}; ${SESSION}`
+  const pool = new PostgresPool(postgresOptions({ ...settings, ...(isPostgres && { session }) }))
   // CockroachDB waits for its disks always, and knows no such setting.
   const textOf = (name: keyof typeof SQL) =>
     isPostgres ? SQL[name] : SQL[name].replace(` AND ${DURABLY}`, '')

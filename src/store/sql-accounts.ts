@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm'
 import type { AccountStore, ConsentStore } from '../accounts/account-store.ts'
-import { attempt, attemptTwice } from './failures.ts'
+import { attempt, attemptRead } from './failures.ts'
 import { insertNew } from './insert-new.ts'
 import { createLookUp } from './look-up.ts'
 import { accountSchema, consentSchema } from './schema.ts'
@@ -12,12 +12,12 @@ export function createSqlAccounts(dataSource: DataSource): AccountStore {
   const byId = createLookUp(dataSource, accountSchema, 'id')
   const byUsername = createLookUp(dataSource, accountSchema, 'username')
   return {
-    findById: (id) => attemptTwice('read an account', () => byId(id)),
-    findByUsername: (name) => attemptTwice('read an account', () => byUsername(name.toLowerCase())),
+    findById: (id) => attemptRead('read an account', () => byId(id)),
+    findByUsername: (name) => attemptRead('read an account', () => byUsername(name.toLowerCase())),
     add: (account) =>
       attempt('add an account', async () => {
         const row = { ...account, username: account.username.toLowerCase() }
-        await insertNew(dataSource, accountSchema, row)
+        await insertNew(dataSource.manager, accountSchema, row)
         return accounts.existsBy({ id: row.id, username: row.username })
       }),
     update: (account) =>
@@ -30,8 +30,9 @@ export function createSqlAccounts(dataSource: DataSource): AccountStore {
         await consents.delete({ accountId: id })
         return (await accounts.delete({ id })).affected === 1
       }),
-    isEmpty: () => attempt('read the accounts', async () => !(await accounts.exists())),
-    list: () => attempt('read the accounts', () => accounts.find({ order: { username: 'ASC' } })),
+    isEmpty: () => attemptRead('read the accounts', async () => !(await accounts.exists())),
+    list: () =>
+      attemptRead('read the accounts', () => accounts.find({ order: { username: 'ASC' } })),
   }
 }
 
@@ -40,7 +41,7 @@ export function createSqlConsents(dataSource: DataSource): ConsentStore {
   const consents = dataSource.getRepository(consentSchema)
   const find = createLookUp(dataSource, consentSchema, 'accountId', 'clientId')
   return {
-    find: (accountId, clientId) => attemptTwice('read a consent', () => find(accountId, clientId)),
+    find: (accountId, clientId) => attemptRead('read a consent', () => find(accountId, clientId)),
     save: (consent) =>
       attempt('remember a consent', async () => {
         await consents.upsert(consent, ['accountId', 'clientId'])

@@ -16,7 +16,7 @@ import {
 import { type ArtifactAdapter, type ArtifactStore, ownerPattern } from './artifact-store.ts'
 import type { ArtifactKey, ArtifactTable, FoundArtifact } from './artifact-table.ts'
 import { CLIENT_CACHE, clientAdapter, KNOWN_CLIENTS } from './client-adapter.ts'
-import { attempt, attemptTwice } from './failures.ts'
+import { attempt, attemptRead, attemptTwice } from './failures.ts'
 import { forgetInBatches } from './forget.ts'
 import { isStorable } from './look-up.ts'
 import { shareStatements } from './shared-statements.ts'
@@ -57,7 +57,7 @@ function shareTable(table: ArtifactTable, { elapsed }: Clock) {
       take,
       limit,
       run: async (keys) => {
-        const rows = await attemptTwice('read sessions and tokens', () => table.find(unique(keys)))
+        const rows = await attemptRead('read sessions and tokens', () => table.find(unique(keys)))
         const found = new Map(rows.map((row) => [nameOf(row), row]))
         return keys.map((key) => found.get(nameOf(key)))
       },
@@ -91,7 +91,7 @@ function artifactAdapter(
   const findBy = async (column: 'uid' | 'user_code', value: string) => {
     if (!isStorable(value)) return undefined
     return toPayload(
-      await attemptTwice('read sessions and tokens', () => table.findBy(column, model, value)),
+      await attemptRead('read sessions and tokens', () => table.findBy(column, model, value)),
     )
   }
   return {
@@ -164,7 +164,7 @@ function createClientCache(table: ArtifactTable, clock: Clock) {
 
   async function read(id: string): Promise<AdapterPayload | undefined> {
     if (!isStorable(id)) return undefined
-    const text = await attemptTwice('read a client', () => table.client(id))
+    const text = await attemptRead('read a client', () => table.client(id))
     return text === undefined ? undefined : JSON.parse(text)
   }
 

@@ -1,7 +1,7 @@
 import { type DataSource, LessThan } from 'typeorm'
 import type { NodeReport } from '../keys/node.ts'
 import type { NodeStore } from '../keys/node-store.ts'
-import { attempt } from './failures.ts'
+import { attempt, attemptRead } from './failures.ts'
 import { nodeSchema } from './schema.ts'
 
 /** The clock of a server, in seconds with fraction. SQLite's is the clock of this machine. */
@@ -17,7 +17,7 @@ export function createSqlNodes(dataSource: DataSource): NodeStore {
   const time = TIME[dataSource.options.type]
   return {
     time: () =>
-      attempt('read the clock of the database', async () => {
+      attemptRead('read the clock of the database', async () => {
         if (time === undefined) return undefined
         const [row]: { now: number | string }[] = await dataSource.query(time)
         return Number(row?.now)
@@ -28,7 +28,7 @@ export function createSqlNodes(dataSource: DataSource): NodeStore {
         await nodes.upsert({ id, seenAt, body: JSON.stringify(node) }, ['id'])
       }),
     list: () =>
-      attempt('read the nodes', async () => {
+      attemptRead('read the nodes', async () => {
         const rows = await nodes.find({ order: { id: 'ASC' } })
         return rows.map(({ body }): NodeReport => JSON.parse(body))
       }),

@@ -1,0 +1,164 @@
+import { distance } from 'fastest-levenshtein'
+import {
+  isTlsParameter,
+  keyOf,
+  type Parameter,
+  readTls,
+  TLS_NAMES,
+  type TlsRequest,
+} from './tls-request.ts'
+
+/**
+ * What the URL of a server says, understood in one place for all drivers: they drop what they do not
+ * know, so that who asked for TLS in the words of another driver would get plain text.
+ */
+
+/** A server; what a URL does not name is undefined and left to the driver. */
+export interface ConnectionUrl {
+  /** Without brackets; a folder of PostgreSQL's sockets begins with /. */
+  readonly host: string
+  readonly port: number | undefined
+  readonly user: string | undefined
+  readonly password: string | undefined
+  /** What follows the host, without its slash. */
+  readonly database: string
+  /** Undefined where the URL says nothing about TLS. */
+  readonly tls: TlsRequest | undefined
+  /** Other parameters of the dialect, by their key (`keyOf`). */
+  readonly others: Readonly<Record<string, string>>
+}
+
+/** How servers of one kind are named. */
+export interface UrlDialect {
+  readonly schemes: readonly string[]
+  /** Begins the sentence "it must be ...". */
+  readonly form: string
+  /** May the path be empty? */
+  readonly hasDatabase: boolean
+  /** Schemes that ask for TLS. */
+  readonly secure?: readonly string[]
+  /** Parameters beside those of TLS, as they are suggested; values that are allowed, where not all. */
+  readonly parameters: Readonly<Record<string, RegExp>>
+  /** What to use instead of a parameter that others know. */
+  readonly instead: Readonly<Record<string, string>>
+  /** Names of NAMES in `tls-request.ts` that the driver cannot keep. */
+  readonly lacks?: readonly string[]
+  /** Where several servers are meant, completes "one host: ...". */
+  readonly several: string
+}
+
+/** A problem completes "it must be ..."; it never shows a value that may be a secret. */
+export type UrlAnswer = { readonly url: ConnectionUrl } | { readonly problem: string }
+
+export function parseConnectionUrl(text: string, dialect: UrlDialect): UrlAnswer {
+  const { form, schemes } = dialect
+  const several = `a URL with one host: ${dialect.several}`
+  if (isList(authorityOf(text))) return { problem: several }
+  const url = URL.parse(text)
+  if (!url || !schemes.includes(url.protocol)) return { problem: form }
+  if (url.hash !== '' || text.includes('#')) {
+    return { problem: 'a URL without #; in a user, a password or a name write it as %23' }
+  }
+  const answer = readParameters(url.searchParams, dialect)
+  if ('problem' in answer) return answer
+  const { tls: tlsParameters, others } = answer
+  const tls = readTls(tlsParameters, dialect.secure?.includes(url.protocol))
+  if ('problem' in tls) return tls
+  const { hostname, username, pathname } = url
+  const decoded = decodeAll({
+    ...{ hostname, username, password: url.password, path: pathname.replace(/^\//, '') },
+  })
+  if (!decoded) return { problem: 'a URL in which every % begins a code; write % itself as %25' }
+  const {
+    host = decoded.hostname,
+    user = decoded.username,
+    password = decoded.password,
+    dbname = decoded.path,
+    database = dbname,
+  } = others
+  if (isList(host) || isList(others.port ?? '')) return { problem: several }
+  const port = others.port ?? url.port
+  if (!/^\d*$/.test(port) || Number(port) > 65_535) {
+    return { problem: 'a URL whose port is a number up to 65535' }
+  }
+  if ((host === '' && !others.socketpath) || (dialect.hasDatabase && database === '')) {
+    return { problem: form }
+  }
+  return {
+    url: {
+      host: host.replace(/^\[|\]$/g, ''),
+      port: port === '' ? undefined : Number(port),
+      user: user || undefined,
+      password: password || undefined,
+      database,
+      tls: tls.tls,
+      others,
+    },
+  }
+}
+
+function readParameters(
+  search: URLSearchParams,
+  { parameters, instead, lacks = [] }: UrlDialect,
+):
+  | { readonly tls: readonly Parameter[]; readonly others: Readonly<Record<string, string>> }
+  | { readonly problem: string } {
+  const known = new Map(Object.keys(parameters).map((name) => [keyOf(name), name] as const))
+  const seen = new Set<string>()
+  const tls: Parameter[] = []
+  const others: Record<string, string> = {}
+  for (const [name, value] of search) {
+    const key = keyOf(name)
+    if (seen.has(key)) return { problem: `a URL that says ${name} once` }
+    seen.add(key)
+    if (isTlsParameter(key) && !lacks.includes(key)) {
+      tls.push({ name, key, value })
+      continue
+    }
+    const own = known.get(key)
+    if (own === undefined) return { problem: unknownParameter(name, [...known.keys()], instead) }
+    if (!parameters[own]?.test(value)) {
+      return { problem: `a URL whose ${name} is ${inWords(parameters[own])}` }
+    }
+    others[key] = value
+  }
+  return { tls, others }
+}
+
+function unknownParameter(
+  name: string,
+  known: readonly string[],
+  instead: Readonly<Record<string, string>>,
+): string {
+  const key = keyOf(name)
+  const other = instead[key]
+  if (other !== undefined) return `a URL without ${name}; ${other}`
+  const [nearest] = [...known, ...TLS_NAMES].sort((a, b) => distance(key, a) - distance(key, b))
+  return `a URL of known parameters; ${name} is none, the nearest is ${nearest}`
+}
+
+/** Of `^(a|b)$`, "a or b". */
+function inWords(pattern: RegExp | undefined): string {
+  const [, choices = 'something else'] = /^\^\(?([^()]*)\)?\$$/.exec(pattern?.source ?? '') ?? []
+  return choices.split('|').join(' or ')
+}
+
+/** Between the scheme and the path, without user and password. */
+function authorityOf(text: string): string {
+  const [, authority = ''] = /^[^:]*:\/\/([^/?#]*)/.exec(text) ?? []
+  return authority.slice(authority.lastIndexOf('@') + 1)
+}
+
+function isList(hosts: string): boolean {
+  return /,|%2c/i.test(hosts)
+}
+
+function decodeAll<T extends Readonly<Record<string, string>>>(texts: T): T | undefined {
+  try {
+    const entries = Object.entries(texts).map(([name, text]) => [name, decodeURIComponent(text)])
+    // The same names.
+    return Object.fromEntries(entries) as T
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,129 @@
+import pg from 'pg'
+import { StoreUnavailable } from '../errors.ts'
+import { notSent } from './failures.ts'
+import { silence } from './impatience.ts'
+
+/**
+ * What a connection to PostgreSQL is set to before anybody uses it. Nothing is set where others may get
+ * the session after a transaction, as from a pooler: its next client would have our settings.
+ */
+export interface PostgresSession {
+  readonly isPostgres: boolean
+  /** Seconds: no statement takes longer. */
+  readonly timeout: number
+  /** More statements of SET. */
+  readonly settings: string
+  /** Must it take writes (`target_session_attrs`)? */
+  readonly isWritable: boolean
+}
+
+/**
+ * SQL that makes commits wait for the disk, and for a synchronous standby. A server that waits even
+ * longer, until the standby shows it, stays so.
+ */
+export function waitForDisk(how: 'session' | 'transaction'): string {
+  return `set_config('synchronous_commit', CASE current_setting('synchronous_commit')
+    WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, ${how === 'transaction'})`
+}
+
+/**
+ * Makes the function that pg's pool calls with each new connection.
+ * @param options how to connect, for two connections beside the pool's
+ */
+export function createSessionSetup(session: PostgresSession, options: pg.ClientConfig) {
+  let asked: Promise<void> | undefined
+  /** Once for all connections; a refusal is asked again, as somebody may have mended it. */
+  const assertSessions = () => {
+    asked ??= assertSessionPooling(options, session.timeout).catch((error: unknown) => {
+      asked = undefined
+      throw error
+    })
+    return asked
+  }
+  return async (client: pg.ClientBase): Promise<void> => {
+    // pg's own limit ends with the handshake.
+    const { stream } = (client as unknown as Inside).connection
+    const timer = setTimeout(() => stream.destroy(silence()), session.timeout * 1000)
+    try {
+      await setUp(client, session, assertSessions)
+    } catch (error) {
+      throw notSent(error)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+}
+
+/** What pg has and its types do not tell. */
+interface Inside {
+  readonly processID: number | null
+  readonly connection: { readonly stream: { destroy(error: Error): void } }
+}
+
+async function setUp(
+  client: pg.ClientBase,
+  { isPostgres, timeout, settings, isWritable }: PostgresSession,
+  assertSessions: () => Promise<void>,
+): Promise<void> {
+  const milliseconds = timeout * 1000
+  if (!isPostgres) {
+    await client.query(`SET statement_timeout = ${milliseconds}; ${settings}`)
+    return
+  }
+  const { rows } = await client.query<{ pid: number; read_only: string }>(
+    "SELECT pg_backend_pid() AS pid, current_setting('transaction_read_only') AS read_only",
+  )
+  const [first] = rows
+  if (isWritable && first?.read_only === 'on') throw readOnly()
+  // A pooler tells its clients numbers of its own.
+  if (first?.pid !== (client as unknown as Inside).processID) await assertSessions()
+  await client.query(`SET statement_timeout = ${milliseconds}; ${settings}`)
+  const { rows: effects } = await client.query<{ milliseconds: string }>(
+    "SELECT setting AS milliseconds FROM pg_settings WHERE name = 'statement_timeout'",
+  )
+  if (Number(effects[0]?.milliseconds) !== milliseconds) throw sharedSessions()
+}
+
+/** How often two connections are compared; once is enough unless others use the pooler meanwhile. */
+const ROUNDS = 3
+
+/**
+ * Does each client of the pooler keep a session of its own? Two clients that are given the same one in
+ * turn, or one that is given two, do not. Only asks.
+ * @throws StoreUnavailable where they do not
+ */
+async function assertSessionPooling(options: pg.ClientConfig, timeout: number): Promise<void> {
+  const bounded = { ...options, query_timeout: timeout * 1000 }
+  const clients = [new pg.Client(bounded), new pg.Client(bounded)] as const
+  const pidOf = async (client: pg.Client) => {
+    const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
+    return rows[0]?.pid
+  }
+  try {
+    for (const client of clients) {
+      client.on('error', () => {})
+      await client.connect()
+    }
+    const [first, second] = clients
+    const own = await pidOf(first)
+    for (let round = 0; round < ROUNDS; round++) {
+      const other = await pidOf(second)
+      const again = [await pidOf(first), await pidOf(first)]
+      if (other === own || again.some((pid) => pid !== own)) throw sharedSessions()
+    }
+  } finally {
+    for (const client of clients) client.end().catch(() => {})
+  }
+}
+
+function sharedSessions(): StoreUnavailable {
+  return new StoreUnavailable(
+    'Cannot use the database of database.url: a pooler stands before PostgreSQL and gives a session to ' +
+      'another client after each transaction or statement, so what Keyturn sets and prepares for a session would ' +
+      'reach others, and not Keyturn. Use session mode (PgBouncer: pool_mode = session), or name PostgreSQL itself.',
+  )
+}
+
+function readOnly(): Error {
+  return Object.assign(new Error('the server is read-only'), { code: '25006' })
+}

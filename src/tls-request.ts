@@ -1,0 +1,308 @@
+/**
+ * What the parameters of a URL ask of TLS. The words of every driver family are understood, with the
+ * meaning that libpq gives to its levels, and drivers are told explicitly (`tls-options.ts`): Node's
+ * own drivers drop what they do not know, or mean something else by the same word.
+ */
+
+/**
+ * - `disable`: plain text
+ * - `require`: encrypted; anybody may be at the other end
+ * - `verify-ca`: the certificate comes from a trusted authority
+ * - `verify-full`: and it is for this host
+ */
+export type TlsLevel = 'disable' | 'require' | 'verify-ca' | 'verify-full'
+
+export interface TlsRequest {
+  readonly level: TlsLevel
+  /** Paths of PEM files, or PEM itself. Without `ca` the authorities that Node trusts count. */
+  readonly ca?: string
+  readonly cert?: string
+  readonly key?: string
+  readonly crl?: string
+  /** Of the key. */
+  readonly passphrase?: string
+  readonly ciphers?: string
+  readonly minVersion?: TlsVersion
+  readonly maxVersion?: TlsVersion
+  /** PostgreSQL 17 and later: TLS begins at once, without asking for it first. */
+  readonly isDirect?: true
+}
+
+export type TlsVersion = (typeof VERSIONS)[number]
+
+const VERSIONS = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const
+
+/** A parameter as it was written; `key` is its name without case, hyphens and underscores. */
+export interface Parameter {
+  readonly name: string
+  readonly key: string
+  readonly value: string
+}
+
+/** One name for `ssl-mode`, `sslMode`, `ssl_mode` and `sslmode`. */
+export function keyOf(name: string): string {
+  return name.toLowerCase().replace(/[-_.]/g, '')
+}
+
+/** What each parameter says; the first name of each row is the one that is suggested. */
+const NAMES = {
+  level: ['sslmode', 'ssl', 'usessl', 'requiressl', 'tls', 'tlsmode', 'sslaccept'],
+  off: ['ssldisabled'],
+  checksCa: [
+    ...['sslverifyservercert', 'sslverifycert', 'verifyservercertificate', 'sslcertreqs'],
+    ...['rejectunauthorized', 'verifypeer'],
+  ],
+  checksNoCa: ['trustservercertificate', 'tlsinsecure', 'tlsallowinvalidcertificates'],
+  checksHost: ['sslcheckhostname', 'sslverifyidentity', 'verifyidentity'],
+  ca: [
+    ...['sslrootcert', 'sslca', 'sslcacert', 'sslcacerts', 'sslcafile', 'serversslcert'],
+    ...['tlsca', 'tlscafile', 'tlscacertfile', 'cacert'],
+  ],
+  cert: ['sslcert', 'sslcertfile', 'sslcertificate', 'tlscert', 'tlscertfile'],
+  key: ['sslkey', 'sslkeyfile', 'tlskey', 'tlskeyfile'],
+  passphrase: ['sslpassword', 'sslkeypassword', 'sslpassphrase', 'tlskeypassword'],
+  crl: ['sslcrl', 'sslcrlfile'],
+  ciphers: ['sslcipher', 'sslciphers', 'tlscipher', 'tlsciphers'],
+  minVersion: ['sslminprotocolversion', 'tlsminversion'],
+  maxVersion: ['sslmaxprotocolversion', 'tlsmaxversion'],
+  versions: ['tlsversion', 'tlsversions'],
+  negotiation: ['sslnegotiation'],
+  noEffect: ['sslcompression', 'sslsni', 'uselibpqcompat'],
+} as const satisfies Readonly<Record<string, readonly string[]>>
+
+type Meaning = keyof typeof NAMES
+
+const MEANINGS: ReadonlyMap<string, Meaning> = new Map(
+  Object.entries(NAMES).flatMap(([meaning, names]) =>
+    // The keys of NAMES are meanings.
+    names.map((name) => [name, meaning as Meaning] as const),
+  ),
+)
+
+/** Names to suggest to who misspelt one. */
+export const TLS_NAMES: readonly string[] = [...MEANINGS.keys()]
+
+export function isTlsParameter(key: string): boolean {
+  return MEANINGS.has(key)
+}
+
+/** Values of a level, without case and with hyphens. `allow` and `prefer` never fall back here. */
+const LEVELS: Readonly<Record<string, TlsLevel>> = {
+  disable: 'disable',
+  disabled: 'disable',
+  allow: 'require',
+  prefer: 'require',
+  preferred: 'require',
+  require: 'require',
+  required: 'require',
+  trust: 'require',
+  'no-verify': 'require',
+  'skip-verify': 'require',
+  'accept-invalid-certs': 'require',
+  'verify-ca': 'verify-ca',
+  'verify-full': 'verify-full',
+  'verify-identity': 'verify-full',
+  strict: 'verify-full',
+}
+
+const TRUE = ['true', '1', 'on', 'yes']
+const FALSE = ['false', '0', 'off', 'no']
+/** Of redis-py and Lettuce. */
+const CHECKS = { yes: ['required', 'full', 'ca', ...TRUE], no: ['none', 'optional', ...FALSE] }
+
+/** A problem completes "it must be ...". */
+export type TlsAnswer = { readonly tls: TlsRequest | undefined } | { readonly problem: string }
+
+/**
+ * Understands all parameters about TLS together.
+ * @param parameters those of `isTlsParameter`, each once
+ * @param isAsked does the scheme of the URL ask for TLS (`rediss:`)?
+ */
+export function readTls(parameters: readonly Parameter[], isAsked = false): TlsAnswer {
+  if (parameters.length === 0) return { tls: isAsked ? { level: 'verify-full' } : undefined }
+  const said: Said = { levels: new Map(), more: {} }
+  if (isAsked) said.isOn = 'the scheme'
+  for (const parameter of parameters) {
+    const problem = understand(parameter, said)
+    if (problem !== undefined) return { problem }
+  }
+  return conclude(parameters, said)
+}
+
+/** What was understood so far; each with the name of the parameter that said so. */
+interface Said {
+  readonly levels: Map<string, TlsLevel>
+  more: Omit<TlsRequest, 'level'>
+  isOn?: string
+  isOff?: string
+  checksCa?: boolean | undefined
+  checksHost?: boolean | undefined
+}
+
+/** @returns the problem of one parameter */
+function understand({ name, key, value }: Parameter, said: Said): string | undefined {
+  const word = value.toLowerCase().replaceAll('_', '-')
+  const isTrue = TRUE.includes(word)
+  const isFalse = FALSE.includes(word)
+  const expected = (what: string) => `a URL whose ${name} is ${what}`
+  const meaning = MEANINGS.get(key)
+  switch (meaning) {
+    case 'level': {
+      const level = LEVELS[word]
+      if (level === 'disable') said.isOff = name
+      else if (level) said.levels.set(name, level)
+      else if (isTrue && key === 'requiressl') said.levels.set(name, 'require')
+      else if (isTrue) said.isOn = name
+      // "requireSSL=false" takes nothing back that "useSSL" says.
+      else if (isFalse && key !== 'requiressl') said.isOff = name
+      else if (value.startsWith('{')) return understandJson({ name, value }, said)
+      else if (!isFalse) return expected('disable, require, verify-ca or verify-full')
+      return undefined
+    }
+    case 'off':
+      if (!isTrue && !isFalse) return expected('true or false')
+      if (isTrue) said.isOff = name
+      else said.isOn = name
+      return undefined
+    case 'checksCa':
+      if (!CHECKS.yes.includes(word) && !CHECKS.no.includes(word)) return expected('true or false')
+      said.checksCa = CHECKS.yes.includes(word)
+      if (key === 'verifypeer' && word === 'ca') said.checksHost = false
+      return undefined
+    case 'checksNoCa':
+      if (!isTrue && !isFalse) return expected('true or false')
+      said.checksCa = isFalse
+      return undefined
+    case 'checksHost':
+      if (!isTrue && !isFalse) return expected('true or false')
+      said.checksHost = isTrue
+      return undefined
+    case 'minVersion':
+    case 'maxVersion': {
+      const version = versionOf(value)
+      if (!version) return expected(`one of ${VERSIONS.join(', ')}`)
+      said.more = { ...said.more, [meaning]: version }
+      return undefined
+    }
+    case 'versions': {
+      const versions = value.split(',').map(versionOf)
+      const [first] = versions
+      if (!first || versions.includes(undefined)) return expected(`of ${VERSIONS.join(', ')}`)
+      const sorted = VERSIONS.filter((version) => versions.includes(version))
+      said.more = {
+        ...said.more,
+        minVersion: sorted[0] ?? first,
+        maxVersion: sorted.at(-1) ?? first,
+      }
+      return undefined
+    }
+    case 'negotiation':
+      if (word !== 'postgres' && word !== 'direct') return expected('postgres or direct')
+      if (word === 'direct') said.more = { ...said.more, isDirect: true }
+      return undefined
+    case 'noEffect':
+      // What they say is so in any case; the opposite cannot be had.
+      if (key === 'sslcompression' ? isFalse : isTrue) return undefined
+      return expected(key === 'sslcompression' ? '0' : 'true; it cannot be switched off')
+    case undefined:
+      throw new TypeError(`${key} says nothing about TLS`)
+    default:
+      if (value === '') return expected('a file')
+      // libpq's name for the authorities of the system.
+      if (meaning !== 'ca' || word !== 'system') said.more = { ...said.more, [meaning]: value }
+      else said.levels.set(name, 'verify-full')
+      return undefined
+  }
+}
+
+/** Fields of Node's options, by the parameter that means the same. */
+const JSON_FIELDS: Readonly<Record<string, string>> = {
+  ca: 'sslca',
+  cert: 'sslcert',
+  key: 'sslkey',
+  passphrase: 'sslpassphrase',
+  ciphers: 'sslciphers',
+  minversion: 'tlsminversion',
+  maxversion: 'tlsmaxversion',
+  rejectunauthorized: 'rejectunauthorized',
+  verifyidentity: 'verifyidentity',
+}
+
+/** As mysql2 writes it: `ssl={"rejectUnauthorized":true}`, which compares no host unless told. */
+function understandJson(
+  { name, value }: Pick<Parameter, 'name' | 'value'>,
+  said: Said,
+): string | undefined {
+  let fields: Readonly<Record<string, unknown>>
+  try {
+    fields = JSON.parse(value)
+  } catch {
+    return `a URL whose ${name} is a level such as verify-full, or valid JSON`
+  }
+  said.isOn = name
+  said.checksHost = false
+  for (const [field, inner] of Object.entries(fields)) {
+    const key = JSON_FIELDS[keyOf(field)]
+    if (key === undefined) return `a URL whose ${name} has no ${field}, which nobody understands`
+    const problem = understand({ name: `${name}.${field}`, key, value: String(inner) }, said)
+    if (problem !== undefined) return problem
+  }
+  return undefined
+}
+
+/** All that was said, as one request. */
+function conclude(parameters: readonly Parameter[], said: Said): TlsAnswer {
+  const { levels, more, isOn, isOff, checksCa, checksHost } = said
+  const asks = isOn ?? [...levels.keys()][0] ?? nameOfFile(parameters)
+  if (isOff !== undefined) {
+    if (asks === undefined) return { tls: { level: 'disable' } }
+    return {
+      problem: `a URL that says one thing about TLS: ${asks} asks for it, ${isOff} forbids it`,
+    }
+  }
+  const [explicit, ...others] = new Set(levels.values())
+  if (others.length > 0) {
+    return {
+      problem: `a URL that names one level of TLS, not ${[explicit, ...others].join(' and ')}`,
+    }
+  }
+  if (checksCa === false && (explicit === 'verify-ca' || explicit === 'verify-full')) {
+    return { problem: `a URL that either verifies the certificate (${explicit}) or does not` }
+  }
+  const { ca, cert, key } = more
+  if ((cert === undefined) !== (key === undefined)) {
+    return { problem: 'a URL that names both sslcert and sslkey, or neither' }
+  }
+  const level = levelOf(explicit, { checksCa, checksHost, hasCa: ca !== undefined })
+  return { tls: { level, ...more } }
+}
+
+function levelOf(
+  explicit: TlsLevel | undefined,
+  { checksCa, checksHost, hasCa }: Pick<Said, 'checksCa' | 'checksHost'> & { hasCa: boolean },
+): TlsLevel {
+  if (checksCa === false) return 'require'
+  if (explicit === 'require') {
+    if (checksHost) return 'verify-full'
+    // As libpq: who names an authority wants it to be asked.
+    return hasCa || checksCa ? 'verify-ca' : 'require'
+  }
+  if (explicit === 'verify-ca' && checksHost) return 'verify-full'
+  if (explicit !== undefined) return explicit
+  return checksHost === false ? 'verify-ca' : 'verify-full'
+}
+
+/** Who names a certificate asks for TLS. */
+function nameOfFile(parameters: readonly Parameter[]): string | undefined {
+  const quiet: readonly (Meaning | undefined)[] = ['off', 'noEffect']
+  return parameters.find(({ key, value }) => {
+    const meaning = MEANINGS.get(key)
+    if (meaning === 'negotiation') return value.toLowerCase() === 'direct'
+    return meaning !== 'level' && !quiet.includes(meaning)
+  })?.name
+}
+
+function versionOf(text: string): TlsVersion | undefined {
+  const wanted = text.trim().toLowerCase()
+  return VERSIONS.find((version) => version.toLowerCase() === wanted)
+}

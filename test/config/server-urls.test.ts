@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { databaseServer, databaseUrlProblem } from '../../src/database-url.ts'
+import { redisServer, redisUrlProblem } from '../../src/redis-url.ts'
+import type { TlsRequest } from '../../src/tls-request.ts'
+import { broken, violationsOf } from './sources.ts'
+
+const PG = 'postgres://keyturn@db.example/keyturn'
+const MY = 'mysql://keyturn@db.example/keyturn'
+const FILES = { cert: '/c.pem', key: '/k.pem' }
+
+/** What each family of drivers writes, and what it means. */
+const ASKED: readonly (readonly [url: string, tls: TlsRequest | undefined])[] = [
+  [PG, undefined],
+  [`${PG}?application_name=keyturn-a`, undefined],
+  // libpq and node-postgres
+  [`${PG}?sslmode=disable`, { level: 'disable' }],
+  [`${PG}?sslmode=allow`, { level: 'require' }],
+  [`${PG}?sslmode=prefer`, { level: 'require' }],
+  [`${PG}?sslmode=require`, { level: 'require' }],
+  [`${PG}?sslmode=require&sslrootcert=/ca.pem`, { level: 'verify-ca', ca: '/ca.pem' }],
+  [`${PG}?sslmode=verify-ca`, { level: 'verify-ca' }],
+  [`${PG}?sslmode=verify-full`, { level: 'verify-full' }],
+  [`${PG}?sslrootcert=system`, { level: 'verify-full' }],
+  [`${PG}?sslmode=no-verify`, { level: 'require' }],
+  [`${PG}?ssl=true`, { level: 'verify-full' }],
+  [`${PG}?ssl=1&sslmode=verify-ca`, { level: 'verify-ca' }],
+  [`${PG}?ssl=0`, { level: 'disable' }],
+  [`${PG}?requiressl=1`, { level: 'require' }],
+  [`${PG}?sslcert=/c.pem&sslkey=/k.pem`, { level: 'verify-full', ...FILES }],
+  [`${PG}?sslnegotiation=direct`, { level: 'verify-full', isDirect: true }],
+  [
+    `${PG}?sslmode=verify-full&ssl_min_protocol_version=TLSv1.3`,
+    { level: 'verify-full', minVersion: 'TLSv1.3' },
+  ],
+  ['cockroachdb://root@db.example/keyturn?sslmode=verify-full', { level: 'verify-full' }],
+  // The clients of MySQL and MariaDB
+  [`${MY}?ssl-mode=REQUIRED`, { level: 'require' }],
+  [`${MY}?ssl-mode=DISABLED`, { level: 'disable' }],
+  [`${MY}?ssl-mode=PREFERRED`, { level: 'require' }],
+  [`${MY}?ssl-mode=VERIFY_CA&ssl-ca=/ca.pem`, { level: 'verify-ca', ca: '/ca.pem' }],
+  [`${MY}?ssl-mode=VERIFY_IDENTITY`, { level: 'verify-full' }],
+  [`${MY}?ssl_ca=/ca.pem`, { level: 'verify-full', ca: '/ca.pem' }],
+  [`${MY}?ssl=true&ssl-verify-server-cert=false`, { level: 'require' }],
+  [`${MY}?ssl_ca=/ca.pem&ssl_verify_identity=false`, { level: 'verify-ca', ca: '/ca.pem' }],
+  [`${MY}?tls=skip-verify`, { level: 'require' }],
+  [
+    `${MY}?tls-version=TLSv1.2,TLSv1.3&ssl=on`,
+    { level: 'verify-full', minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3' },
+  ],
+  // Connector/J and MariaDB Connector/J
+  ['mariadb://db.example/keyturn?sslMode=verify-full', { level: 'verify-full' }],
+  ['mariadb://db.example/keyturn?sslMode=trust', { level: 'require' }],
+  [
+    'mariadb://db.example/keyturn?useSsl=true&serverSslCert=/ca.pem',
+    { level: 'verify-full', ca: '/ca.pem' },
+  ],
+  [`${MY}?useSSL=true&requireSSL=true&verifyServerCertificate=false`, { level: 'require' }],
+  // Prisma, mysql2
+  [`${MY}?sslaccept=strict`, { level: 'verify-full' }],
+  [`${MY}?ssl=${encodeURIComponent('{"rejectUnauthorized":false}')}`, { level: 'require' }],
+  [`${MY}?ssl=${encodeURIComponent('{"ca":"/ca.pem"}')}`, { level: 'verify-ca', ca: '/ca.pem' }],
+]
+
+describe('a database URL', () => {
+  for (const [url, tls] of ASKED) {
+    it(`${url} asks for ${tls?.level ?? 'nothing'}`, () => {
+      assert.equal(databaseUrlProblem(url), undefined)
+      assert.deepEqual(databaseServer(url).tls, tls)
+    })
+  }
+
+  for (const [url, problem] of [
+    [`${PG}?sslmod=require`, /sslmod is none, the nearest is sslmode$/],
+    [`${MY}?ssl-mod=REQUIRED`, /ssl-mod is none, the nearest is sslmode$/],
+    [`${PG}?aplication_name=x`, /the nearest is applicationname$/],
+    [`${MY}?allowMultiQueries=true`, /allowMultiQueries is none/],
+    [`${PG}?sslmode=requird`, /whose sslmode is disable, require, verify-ca or verify-full$/],
+    [`${MY}?ssl-mode=`, /whose ssl-mode is disable/],
+    [`${MY}?ssl-ca=`, /whose ssl-ca is a file$/],
+    [`${PG}?sslmode=require&sslmode=disable`, /says sslmode once$/],
+    [`${PG}?sslmode=disable&ssl-mode=require`, /says ssl-mode once$/],
+    [`${PG}?ssl=true&sslmode=disable`, /ssl asks for it, sslmode forbids it$/],
+    [`${MY}?ssl-mode=DISABLED&ssl-ca=/ca.pem`, /ssl-ca asks for it, ssl-mode forbids it$/],
+    [`${PG}?ssl=false&sslmode=verify-full`, /sslmode asks for it, ssl forbids it$/],
+    [`${PG}?sslmode=verify-full&tls=require`, /one level of TLS, not verify-full and require$/],
+    [`${PG}?sslcert=/c.pem`, /both sslcert and sslkey, or neither$/],
+    [`${PG}?channel_binding=require`, /channel_binding is disable or prefer$/],
+    [`${PG}?uselibpqcompat=false`, /cannot be switched off$/],
+    [`${PG}?connect_timeout=3`, /the setting database.timeout/],
+    [`${MY}?connectionLimit=3`, /the setting database.connections/],
+    [`${PG}?pgbouncer=true`, /session mode/],
+    [`${MY}?sslcrl=/crl.pem`, /sslcrl is none/],
+    [`${PG}#sslmode=require`, /without #/],
+    ['postgres://a%zz@h/d', /every % begins a code/],
+    ['postgres://a:1,b:2/d', /one host: put a proxy before several/],
+    ['postgres://a,b:1/d', /one host/],
+    ['postgres://user:p@a,b/d', /one host/],
+    ['mysql://a:1,b:2,c:3/d', /one host/],
+    ['mariadb://[::1]:1,[::2]:1/d', /one host/],
+    ['mysql://a%2Cb/d', /one host/],
+    ['postgres://h/d?host=a,b', /one host/],
+    ['postgres:///d', /HOST:PORT/],
+    ['postgres://h', /DATABASE/],
+    ['sqlite:./k.db?mode=ro', /without \? and parameters/],
+    ['sqlite:./k.db?sslmode=require', /without \?/],
+    ['sqlite::memory:', /there is no :memory:/],
+    ['sqlite://data/k.db', /one slash/],
+  ] as const) {
+    it(`${url} is refused in words`, () => {
+      assert.match(databaseUrlProblem(url) ?? 'accepted', problem)
+    })
+  }
+
+  it('names host, port, user and password in each of the places that drivers know', () => {
+    const {
+      tls: _,
+      others: __,
+      ...server
+    } = databaseServer('postgres://u:p%40@[::1]:6543/key%20turn')
+    const expected = { host: '::1', port: 6543, user: 'u', password: 'p@', database: 'key turn' }
+    assert.deepEqual(server, expected)
+    const socket = databaseServer(
+      'postgresql:///keyturn?host=/run/postgresql&user=u&password=a%25b',
+    )
+    assert.equal(socket.host, '/run/postgresql')
+    assert.equal(socket.password, 'a%b')
+    assert.equal(databaseServer('postgres://%2Frun%2Fpg/keyturn').host, '/run/pg')
+  })
+
+  it('with a problem is a violation of the configuration that shows no password', (t) => {
+    const text = 'database: { url: "mysql://keyturn:s3cret@a:1,b:2/keyturn" }'
+    const violations = violationsOf(t, text)
+    assert.deepEqual(broken(violations), ['database.url: format'])
+    assert.ok(!JSON.stringify(violations).includes('s3cret'))
+    const query = violationsOf(t, 'database: { url: "postgres://h/d?password=s3cret&sslmod=x" }')
+    assert.deepEqual(broken(query), ['database.url: format'])
+    assert.ok(!JSON.stringify(query).includes('s3cret'))
+  })
+})
+
+describe('a Redis URL', () => {
+  for (const [url, tls] of [
+    ['redis://cache.example', undefined],
+    ['rediss://cache.example', { level: 'verify-full' }],
+    ['redis://cache.example?tls=true', { level: 'verify-full' }],
+    ['rediss://cache.example?ssl_cert_reqs=none', { level: 'require' }],
+    [
+      'rediss://cache.example?ssl_cert_reqs=required&ssl_ca_certs=/ca.pem',
+      { level: 'verify-full', ca: '/ca.pem' },
+    ],
+    ['rediss://cache.example?ssl_check_hostname=false', { level: 'verify-ca' }],
+    ['rediss://cache.example?verifyPeer=CA', { level: 'verify-ca' }],
+    [
+      'rediss://cache.example?ssl_certfile=/c.pem&ssl_keyfile=/k.pem',
+      { level: 'verify-full', ...FILES },
+    ],
+    ['rediss://cache.example?sslmode=require', { level: 'require' }],
+  ] as const) {
+    it(`${url} asks for ${tls?.level ?? 'nothing'}`, () => {
+      assert.equal(redisUrlProblem(url), undefined)
+      assert.deepEqual(redisServer(url).tls, tls)
+    })
+  }
+
+  for (const [url, problem] of [
+    ['rediss://cache.example?tls=false', /the scheme asks for it, tls forbids it/],
+    ['redis://a:1,b:2', /redis.cluster and redis.sentinels/],
+    ['redis://a,b:1/0', /redis.cluster and redis.sentinels/],
+    ['redis://cache.example?ssl_cert_req=none', /the nearest is sslcertreqs/],
+    ['redis://cache.example?socket_timeout=2', /redis.timeout/],
+    ['redis://cache.example/1?db=2', /one database/],
+    ['redis://cache.example/x', /DB behind it/],
+    ['http://cache.example', /redis:/],
+  ] as const) {
+    it(`${url} is refused in words`, () =>
+      assert.match(redisUrlProblem(url) ?? 'accepted', problem))
+  }
+
+  it('names its database behind the host or as db', () => {
+    assert.equal(redisServer('redis://h/3').number, 3)
+    assert.equal(redisServer('redis://h?db=4').number, 4)
+    assert.equal(redisServer('redis://h').number, 0)
+  })
+})

@@ -1,0 +1,196 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { appendFile, mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { createConnection, type RowDataPacket } from 'mysql2/promise'
+import { findProgram, type Identity, identityOf, run } from './programs.ts'
+import { freePort } from './server.ts'
+import { temporaryFolder } from './temporary.ts'
+
+/** A MariaDB Galera Cluster of the tests alone, each node on ports of its own of the loopback. */
+
+const PROVIDER = '/usr/lib/galera/libgalera_smm.so'
+
+/** For `describe` and `it`: why Galera is left out, or false. In CI it must be there. */
+export const skipGalera: string | false = reasonToSkip()
+
+function reasonToSkip(): string | false {
+  const isThere =
+    findProgram('mariadbd') && findProgram('mariadb-install-db') && findProgram(PROVIDER)
+  if (isThere) return false
+  const reason = 'MariaDB with Galera (mariadb-server, galera-4) is not installed'
+  if (process.env.CI) throw new Error(reason)
+  return reason
+}
+
+export interface GaleraNode {
+  /** 1, 2, 3 ... */
+  readonly place: number
+  readonly port: number
+  /** Of the database `keyturn`. */
+  url(through?: number): string
+  /** SIGKILL; its data stay. */
+  kill(): Promise<void>
+  /** SIGSTOP freezes it, SIGCONT lets it go on. */
+  signal(name: NodeJS.Signals): void
+  /** Again, with what it had; resolves when it serves. */
+  start(): Promise<void>
+  /** `Synced` and part of a primary component? */
+  isServing(): Promise<boolean>
+  query(sql: string): Promise<RowDataPacket[]>
+}
+
+export interface GaleraCluster extends AsyncDisposable {
+  readonly nodes: readonly GaleraNode[]
+}
+
+/** Milliseconds that a node may take to start and to join. */
+const PATIENCE = 90_000
+const POLL = 100
+
+/** @param size how many nodes; 3 and more survive the loss of one */
+export async function startGalera(size = 3): Promise<GaleraCluster> {
+  const folder = await temporaryFolder()
+  const identity = identityOf('mysql')
+  const places = await Promise.all(
+    Array.from({ length: size }, async (_, index) => {
+      const [port, group] = [await freePort(), await freePort()]
+      return { place: index + 1, port, group, ist: await freePort(), sst: await freePort() }
+    }),
+  )
+  const address = places.map(({ group }) => `127.0.0.1:${group}`).join(',')
+  const made: (GaleraNode & AsyncDisposable)[] = []
+  const cluster: GaleraCluster = {
+    nodes: made,
+    [Symbol.asyncDispose]: async () => {
+      for (const node of made) await node[Symbol.asyncDispose]()
+      await folder.remove()
+    },
+  }
+  try {
+    for (const place of places) {
+      const node = await createNode({ ...place, address, base: folder.path, identity })
+      made.push(node)
+      await node.bootstrapOrJoin()
+    }
+  } catch (error) {
+    await cluster[Symbol.asyncDispose]()
+    throw error
+  }
+  return cluster
+}
+
+interface Place {
+  readonly place: number
+  readonly port: number
+  readonly group: number
+  readonly ist: number
+  readonly sst: number
+  readonly address: string
+  readonly base: string
+  readonly identity: Identity | undefined
+}
+
+async function createNode({ place, port, group, ist, sst, address, base, identity }: Place) {
+  const home = join(base, `node${place}`)
+  const data = join(home, 'data')
+  await mkdir(home)
+  if (identity) await run('chown', ['-R', `${identity.uid}:${identity.gid}`, base])
+  await run(
+    'mariadb-install-db',
+    [
+      ...['--no-defaults', `--datadir=${data}`, '--skip-test-db'],
+      '--auth-root-authentication-method=normal',
+    ],
+    { ...identity, cwd: home },
+  )
+  const log = join(home, 'log')
+  let child: ChildProcess | undefined
+  let exited: Promise<unknown> = Promise.resolve()
+  let wasInCluster = false
+
+  const query = async (sql: string): Promise<RowDataPacket[]> => {
+    const connection = await createConnection({
+      ...{ host: '127.0.0.1', port, user: 'root', connectTimeout: 3000 },
+    })
+    try {
+      const [rows] = await connection.query<RowDataPacket[]>(sql)
+      return rows
+    } finally {
+      connection.destroy()
+    }
+  }
+  const isServing = async () => {
+    const rows = await query(
+      `SHOW STATUS WHERE (Variable_name = 'wsrep_cluster_status' AND Value = 'Primary')
+         OR (Variable_name = 'wsrep_local_state_comment' AND Value = 'Synced')`,
+    ).catch(() => [])
+    return rows.length === 2
+  }
+  const launch = async (more: readonly string[]) => {
+    child = spawn(
+      findProgram('mariadbd') ?? 'mariadbd',
+      [
+        ...['--no-defaults', `--datadir=${data}`, `--port=${port}`, '--bind-address=127.0.0.1'],
+        ...[`--socket=${home}/mariadb.sock`, `--pid-file=${home}/pid`, '--max-connections=300'],
+        ...['--binlog-format=ROW', '--default-storage-engine=InnoDB'],
+        // A crash of the process loses nothing; only one of the machine would.
+        ...['--innodb-autoinc-lock-mode=2', '--innodb-flush-log-at-trx-commit=2'],
+        ...['--innodb-buffer-pool-size=32M', '--performance-schema=OFF', '--skip-name-resolve'],
+        ...['--wsrep-on=ON', `--wsrep-provider=${PROVIDER}`, '--wsrep-cluster-name=keyturn'],
+        ...[`--wsrep-node-name=node${place}`, '--wsrep-node-address=127.0.0.1'],
+        '--wsrep-sst-method=rsync',
+        `--wsrep-sst-receive-address=127.0.0.1:${sst}`,
+        `--wsrep-provider-options=gmcast.listen_addr=tcp://127.0.0.1:${group};` +
+          `ist.recv_addr=127.0.0.1:${ist};gcache.size=16M;pc.recovery=true`,
+        ...more,
+      ],
+      { ...identity, cwd: home, stdio: ['ignore', 'pipe', 'pipe'] },
+    )
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.on('data', (text) => void appendFile(log, text).catch(() => {}))
+    }
+    exited = once(child, 'exit')
+  }
+  const untilServing = async () => {
+    const deadline = Date.now() + PATIENCE
+    while (!(await isServing())) {
+      const isOver = child?.exitCode !== null || Date.now() > deadline
+      if (isOver) throw new Error(`Galera node ${place} does not start; its log is ${log}`)
+      await delay(POLL)
+    }
+  }
+  const killNow = () => child?.kill('SIGKILL')
+  process.on('exit', killNow)
+  return {
+    place,
+    port,
+    url: (through = port) => `mysql://root@127.0.0.1:${through}/keyturn`,
+    query,
+    isServing,
+    signal: (name: NodeJS.Signals) => void child?.kill(name),
+    kill: async () => {
+      child?.kill('SIGKILL')
+      await exited
+    },
+    start: async () => {
+      await launch([`--wsrep-cluster-address=gcomm://${address}`])
+      await untilServing()
+    },
+    /** The first node makes the cluster, the others take its data. */
+    bootstrapOrJoin: async () => {
+      const isFirst = place === 1 && !wasInCluster
+      wasInCluster = true
+      await launch([`--wsrep-cluster-address=gcomm://${isFirst ? '' : address}`])
+      await untilServing()
+      if (isFirst) await query('CREATE DATABASE IF NOT EXISTS keyturn')
+    },
+    [Symbol.asyncDispose]: async () => {
+      process.removeListener('exit', killNow)
+      // One that is frozen takes no other signal.
+      killNow()
+      await exited
+    },
+  }
+}
