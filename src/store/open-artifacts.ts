@@ -27,7 +27,7 @@ async function openInDatabase(database: ServerSettings, clock: Clock): Promise<A
   const engine = engineOf(database.url)
   if (engine === 'better-sqlite3') {
     const { openSqliteArtifacts } = await import('./sqlite-artifacts.ts')
-    return openSqliteArtifacts(database.url, clock)
+    return openSqliteArtifacts(database, clock)
   }
   const connections = shareConnections(database.connections).artifacts
   const settings = { ...database, connections }

@@ -1,6 +1,7 @@
 import Sqlite from 'better-sqlite3'
 import type { AdapterPayload } from 'oidc-provider'
 import type { Clock } from '../clock.ts'
+import type { ServerSettings } from '../database-url.ts'
 import {
   type ArtifactRecord,
   createUse,
@@ -21,13 +22,16 @@ import { FORGET_BATCH, forgetInBatches } from './forget.ts'
 import { createWriter, type Writer } from './shared-commits.ts'
 
 /**
- * A connection of its own: synchronous=NORMAL, so that a token costs no disk flush. After a power
+ * A connection of its own: synchronous=NORMAL, unless database.durability is full, so that a token costs no disk flush. After a power
  * failure the last moments of sessions and tokens may be gone, and nothing is damaged; people sign
  * in again. Keys, clients and people are written durably through `database.ts`.
  * @throws StoreUnavailable
  */
-export function openSqliteArtifacts(url: string, clock: Clock): ArtifactStore {
-  const database = open(url)
+export function openSqliteArtifacts(
+  { url, durability }: Pick<ServerSettings, 'url' | 'durability'>,
+  clock: Clock,
+): ArtifactStore {
+  const database = open(url, durability === 'full' ? 'FULL' : 'NORMAL')
   const statements = prepare(database)
   const writer = createWriter(database)
   const clients = cachedClients(statements, clock)
@@ -55,11 +59,11 @@ export function openSqliteArtifacts(url: string, clock: Clock): ArtifactStore {
   }
 }
 
-function open(url: string): Sqlite.Database {
+function open(url: string, synchronous: 'FULL' | 'NORMAL'): Sqlite.Database {
   try {
     const database = new Sqlite(sqlitePath(url), { timeout: BUSY_TIMEOUT })
     database.pragma('journal_mode = WAL')
-    database.pragma('synchronous = NORMAL')
+    database.pragma(`synchronous = ${synchronous}`)
     return database
   } catch (error) {
     throw storeUnavailable(`open the database ${url}`, error)
