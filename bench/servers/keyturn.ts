@@ -71,7 +71,7 @@ serveCommands(Number(new URL(server.url).port), {
 async function timeSwaps(count: number): Promise<readonly number[]> {
   const { view } = server.scheduler.status
   if (!view) throw new TypeError('the scheduler has no view')
-  const artifacts = openSqliteArtifacts(config.database.url, systemClock)
+  const artifacts = openSqliteArtifacts(config.database, systemClock)
   const settings = providerSettings(config)
   const current = createCurrentProvider({
     issuer: config.issuer,

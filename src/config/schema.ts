@@ -42,12 +42,9 @@ const uri = { format: 'uri' } as const
 const serverUrl = (problemOf: (url: string) => string | undefined) =>
   textBy((url) => {
     const scheme = url.slice(0, url.indexOf(':'))
-    if (scheme !== scheme.toLowerCase()) return { expected: 'a URL whose scheme has no capitals' }
     // The path of a file may have blanks inside, a URL has none.
-    if (!url.startsWith('sqlite:') && /\s/.test(url)) {
-      return { expected: 'a URL without blanks and line breaks; write a blank as %20' }
-    }
-    const expected = problemOf(url)
+    const isMended = scheme !== scheme.toLowerCase() || (scheme !== 'sqlite' && /\s/.test(url))
+    const expected = problemOf(isMended ? '' : url)
     return expected === undefined ? nameProblem(url) : { expected }
   }).meta(uri)
 

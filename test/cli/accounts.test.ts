@@ -46,7 +46,7 @@ describe('accounts', () => {
   it('disable signs a person out, enable lets them back, remove forgets them', async () => {
     await using cli = await keyturnIn()
     const { id } = await cli.json<Shown>(['accounts', 'add', 'ada'])
-    const artifacts = openSqliteArtifacts(cli.config.database.url, systemClock)
+    const artifacts = openSqliteArtifacts(cli.config.database, systemClock)
     try {
       const adapter = artifacts.adapter('Session')
       await adapter.upsert('hers', { accountId: id, uid: 'u1' }, 600)

@@ -110,9 +110,7 @@ describe('commits of PostgreSQL', { skip: postgres.skip }, () => {
     const write = async () => {
       await keys.addKey(key)
       await keys.eraseKey({ ...key, data: 'erased' })
-      await keys.addEvents([
-        { type: 'revoke', id: 'e1', ring: key.ring, kid: key.id, at: 1, actor: 'a', reason: 'r' },
-      ])
+      await keys.addEvents([{ id: 'e', ring: key.ring, type: 'revoke', at: 1, data: 'd' }])
       await keys.removeKey(key.id)
     }
     await write()
