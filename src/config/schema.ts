@@ -43,9 +43,12 @@ const serverUrl = (problemOf: (url: string) => string | undefined) =>
   textBy((url) => {
     const scheme = url.slice(0, url.indexOf(':'))
     // The path of a file may have blanks inside, a URL has none.
-    const isMended = scheme !== scheme.toLowerCase() || (scheme !== 'sqlite' && /\s/.test(url))
+    const isMended =
+      nameProblem(url) !== undefined ||
+      scheme !== scheme.toLowerCase() ||
+      (scheme !== 'sqlite' && /\s/.test(url))
     const expected = problemOf(isMended ? '' : url)
-    return expected === undefined ? nameProblem(url) : { expected }
+    return expected === undefined ? undefined : { expected }
   }).meta(uri)
 
 const databaseUrl = serverUrl(databaseUrlProblem)
