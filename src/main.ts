@@ -15,7 +15,7 @@ import { createLoadExistingGrant } from './http/consent.ts'
 import { interactionRoutes } from './http/interactions.ts'
 import { createKnownBrowser } from './http/known-browser.ts'
 import { type Listener, listen } from './http/listener.ts'
-import { createManagementApp } from './http/management.ts'
+import { createManagementApp, managementHosts } from './http/management.ts'
 import { providerPages } from './http/pages.ts'
 import { createPublishedDocuments } from './http/published.ts'
 import { createViews, type Views } from './http/views.ts'
@@ -247,7 +247,11 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     const management =
       worker === undefined
         ? await listen(
-            createManagementApp({ readiness, registry: () => registry }).callback(),
+            createManagementApp({
+              readiness,
+              registry: () => registry,
+              hosts: managementHosts(config.management),
+            }).callback(),
             config.management,
           )
         : undefined

@@ -63,14 +63,17 @@ async function serveWithWorkers(
   log: Logger,
   context: Context,
 ): Promise<void> {
-  const [{ createWorkers }, { createManagementApp }, { listen }] = await Promise.all([
-    import('../workers/primary.ts'),
-    import('../http/management.ts'),
-    import('../http/listener.ts'),
-  ])
+  const [{ createWorkers }, { createManagementApp, managementHosts }, { listen }] =
+    await Promise.all([
+      import('../workers/primary.ts'),
+      import('../http/management.ts'),
+      import('../http/listener.ts'),
+    ])
   const stopped = stopSignal(context)
   const workers = createWorkers({ config, wanted, clock: context.clock, log })
-  const app = createManagementApp(workers)
+  const { readiness, registry } = workers
+  const hosts = managementHosts(config.management)
+  const app = createManagementApp({ readiness, registry, hosts })
   const management = await listen(app.callback(), config.management).catch((error: unknown) => {
     throw listenFailure(error, config) ?? error
   })

@@ -86,6 +86,9 @@ const outgoing = z.strictObject({
 const management = z.strictObject({
   host: host().describe('Address of the management listener (health and metrics).'),
   port: port().describe('Port of the management listener; 0 takes a free one.'),
+  hosts: z
+    .array(host())
+    .describe('Host names it may be asked by, besides IP addresses, localhost and its own host.'),
 })
 
 const database = z.strictObject({

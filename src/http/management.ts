@@ -2,16 +2,30 @@ import Router from '@koa/router'
 import Koa from 'koa'
 import type { Registry } from 'prom-client'
 import type { Readiness } from '../readiness.ts'
+import { allowHosts } from './allowed-hosts.ts'
 
 export interface ManagementOptions {
   /** Asked on every request of `/health/ready`. */
   readonly readiness: () => Promise<Readiness>
   /** The same for `/metrics`. */
   readonly registry: () => Registry | Promise<Registry>
+  /** Names it may be asked by, besides IP addresses and `localhost`. */
+  readonly hosts?: readonly string[]
+}
+
+/** What `management.host` and `management.hosts` allow: the name it listens at is one that it is asked by. */
+export function managementHosts({
+  host,
+  hosts,
+}: {
+  readonly host: string
+  readonly hosts: readonly string[]
+}): readonly string[] {
+  return [host, ...hosts]
 }
 
 /** The management listener: `/health/live`, `/health/ready` and `/metrics`. */
-export function createManagementApp({ readiness, registry }: ManagementOptions): Koa {
+export function createManagementApp({ readiness, registry, hosts = [] }: ManagementOptions): Koa {
   const app = new Koa()
   const router = new Router()
 
@@ -32,6 +46,7 @@ export function createManagementApp({ readiness, registry }: ManagementOptions):
     ctx.body = await metrics.metrics()
   })
 
+  app.use(allowHosts(hosts))
   app.use(router.routes())
   app.use(router.allowedMethods())
   return app

@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { Registry } from 'prom-client'
+import { hostName } from '../../src/http/allowed-hosts.ts'
+import { type Listener, listen } from '../../src/http/listener.ts'
+import { createManagementApp, managementHosts } from '../../src/http/management.ts'
+import { spawnServer, untilReady } from '../support/process.ts'
+import { sendBytes } from '../support/raw.ts'
+import { freePort, startTestServer, testSettings } from '../support/server.ts'
+import { temporaryFolder } from '../support/temporary.ts'
+
+let listener: Listener
+before(async () => {
+  const app = createManagementApp({
+    readiness: async () => ({ ok: true, checks: {} }),
+    registry: () => new Registry(),
+    hosts: managementHosts({ host: 'ops.example', hosts: ['keyturn', 'metrics.internal'] }),
+  })
+  listener = await listen(app.callback(), { host: '127.0.0.1', port: 0 })
+})
+after(() => listener.close(1))
+
+/** The status of a request with these header lines, whatever they are. */
+async function statusFor(...lines: string[]): Promise<number> {
+  const head = ['GET /metrics HTTP/1.1', ...lines, 'Connection: close', '', '']
+  return (await sendBytes(listener.url, head.join('\r\n'))).status
+}
+
+describe('the management listener', () => {
+  const answered = [
+    'localhost',
+    'localhost:9090',
+    'LOCALHOST.:9090',
+    '127.0.0.1',
+    '10.1.2.3:9090',
+    '[::1]:9090',
+    '[2001:DB8::1]',
+    'keyturn',
+    'Keyturn:9090',
+    'keyturn.:1',
+    'metrics.internal',
+    'ops.example:9090',
+  ]
+  for (const host of answered) {
+    it(`answers who asks for ${host}`, async () => {
+      assert.equal(await statusFor(`Host: ${host}`), 200)
+    })
+  }
+
+  const refused = [
+    'evil.example',
+    'evil.example:9090',
+    'localhost.evil.example',
+    'evil.localhost',
+    'keyturn.evil.example',
+    '127.0.0.1.evil.example',
+    '127.1',
+    '2130706433',
+    'xn--keytur-9qa',
+  ]
+  for (const host of refused) {
+    it(`answers 421 to who asks for ${host}`, async () => {
+      assert.equal(await statusFor(`Host: ${host}`), 421)
+    })
+  }
+
+  it('says what to set, shows nothing else, and does not repeat the name', async () => {
+    for (const path of ['/metrics', '/health/live', '/health/ready', '/']) {
+      const bytes = `GET ${path} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n`
+      const { status, body, headers } = await sendBytes(listener.url, bytes)
+      assert.equal(status, 421)
+      assert.match(body, /management\.hosts/)
+      assert.doesNotMatch(body, /evil/)
+      assert.match(headers['content-type'] ?? '', /^text\/plain/)
+    }
+  })
+
+  it('refuses hosts that could be read in two ways', async () => {
+    assert.equal(await statusFor('Host: localhost', 'Host: evil.example'), 400)
+    assert.equal(await statusFor('Host: evil.example', 'Host: localhost'), 400)
+    assert.equal(await statusFor('Host: evil.example@localhost'), 400)
+    assert.equal(await statusFor('Host: evil.example, localhost'), 400)
+    assert.equal(await statusFor('Host: localhost:80:80'), 400)
+    assert.equal(await statusFor('Host:'), 421)
+    assert.equal(await statusFor(), 400)
+  })
+
+  it('answers probes of HTTP/1.0, which name no host', async () => {
+    const { status } = await sendBytes(listener.url, 'GET /health/live HTTP/1.0\r\n\r\n')
+    assert.equal(status, 200)
+  })
+})
+
+describe('the host of a request', () => {
+  it('is a name in small letters or an address, without port', () => {
+    assert.equal(hostName('Keyturn.Example.:9090'), 'keyturn.example')
+    assert.equal(hostName('[::1]:9090'), '[::1]')
+    for (const odd of ['', ':9090', 'a:b', 'a:1:2', '[::1', '::1', 'a]', 'a:999999'])
+      assert.equal(hostName(odd), undefined, odd)
+  })
+})
+
+describe('management.hosts', () => {
+  async function statusOf(url: string, host: string) {
+    const bytes = `GET /health/live HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`
+    return (await sendBytes(url, bytes)).status
+  }
+
+  it('names hosts in addition to addresses, of a server of one process', async () => {
+    const management = { port: 0, hosts: ['prometheus-name'] }
+    await using keyturn = await startTestServer({ settings: { management } })
+    const url = keyturn.server.managementUrl ?? ''
+    assert.equal(await statusOf(url, 'prometheus-name:9090'), 200)
+    assert.equal(await statusOf(url, 'evil.example'), 421)
+  })
+
+  it('names them also where the listener is that of the primary of several workers', async () => {
+    await using folder = await temporaryFolder()
+    const port = await freePort()
+    const httpPort = await freePort()
+    const config = await testSettings(folder.path, {
+      issuer: `http://localhost:${httpPort}`,
+      http: { port: httpPort, host: 'localhost', workers: 2 },
+      management: { port, hosts: ['prometheus-name'] },
+      log: { level: 'info' },
+    })
+    const server = spawnServer(join(folder.path, 'keyturn.yaml'))
+    try {
+      await untilReady(server, config)
+      const url = `http://127.0.0.1:${port}`
+      assert.equal(await statusOf(url, 'prometheus-name:9090'), 200)
+      assert.equal(await statusOf(url, 'localhost'), 200)
+      assert.equal(await statusOf(url, 'evil.example'), 421)
+    } finally {
+      await server.stop('SIGKILL')
+    }
+  })
+})
