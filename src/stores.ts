@@ -77,7 +77,8 @@ export async function openStores(config: Config, clock: Clock): Promise<Stores> 
   }
 }
 
-function protectorOf({ seal: { protector, file, keys } }: Config): Protector {
+/** Where the key-encryption keys of a configuration come from. */
+export function protectorOf({ seal: { protector, file, keys } }: Config): Protector {
   return protector === 'file' ? fileProtector(file) : environmentProtector(keys ?? undefined)
 }
 

@@ -22,6 +22,7 @@ import { assume, type CreateAction, type EventAction } from '../keys/plan.ts'
 import { applyAction, assertComplete, isSealFailure, type LoadedRings } from '../keys/rotate.ts'
 import type { RingKey } from '../keys/seal.ts'
 import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
+import { addKeyAbandon } from './key-abandon.ts'
 import {
   acceptanceTail,
   earlyKeyPrice,
@@ -49,6 +50,7 @@ export function addKeyOrders(keys: Command, program: Command, context: Context):
       .option('--actor <name>', 'who asks; recorded with the event', prose, systemUser())
       .option(...JSON_OPTION)
 
+  addKeyAbandon(order, program, context)
   order('rotate', 'let the standby sign as soon as every relying party can know it')
     .argument('<ring>', 'such as sig/RS256')
     .action((ring: string, options: OrderOptions) => session((open) => rotate(ring, options, open)))

@@ -69,13 +69,18 @@ async function load(
  * Does what the plan says now, as a running server would at its next turn, and loads the rings
  * again. Both may do it at once: every action is safe to do twice.
  */
-export async function turnStoredRings({
-  stores,
-  policies,
-  now,
-}: Pick<Session, 'stores' | 'policies' | 'now'>): Promise<LoadedRings> {
+export async function turnStoredRings(
+  session: Pick<Session, 'stores' | 'policies' | 'now'>,
+): Promise<LoadedRings> {
+  return turnRingsWith(await session.stores.openSealer(), session)
+}
+
+/** The same with a sealer that is not the one of a start. */
+export async function turnRingsWith(
+  sealer: Sealer,
+  { stores, policies, now }: Pick<Session, 'stores' | 'policies' | 'now'>,
+): Promise<LoadedRings> {
   const store = stores.keys
-  const sealer = await stores.openSealer()
   const facts = await loadRings(store, sealer)
   // A server knows how its clock has behaved; a command does not, and one that is wrong by months
   // would delete keys that live. What can wait is left to the server.

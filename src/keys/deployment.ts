@@ -1,8 +1,9 @@
 import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
+import type { JWK } from 'jose'
 import type { Clock } from '../clock.ts'
-import { DeploymentSecretMissing, KekMissing, SealBroken } from '../errors.ts'
+import { DeploymentSecretMissing, SealBroken, StoreUnavailable } from '../errors.ts'
 import { generateKey } from './generate.ts'
-import type { KeyStore, SerializedKey } from './key-store.ts'
+import type { KeyStore, SerializedKey, StoredRings } from './key-store.ts'
 import { COOKIE_ALGORITHM } from './policy.ts'
 import type { KeySealer } from './seal.ts'
 
@@ -17,6 +18,8 @@ export interface DeploymentSecret {
   readonly kid: string
   /** As the store keeps it, so that a store that lost the record gets it back. */
   readonly record: SerializedKey
+  /** kids of secrets that were given up; what they authenticated is no longer believed, nor told of. */
+  readonly former: readonly string[]
   /**
    * A key of 256 bits for one purpose, by HKDF with SHA-256 (RFC 5869).
    * @param purpose such as `events`; different purposes have independent keys
@@ -33,21 +36,43 @@ const KEY_BYTES = 32
  * Opens the secret of the deployment. A key store without any key or event gets one: of nodes that
  * start at once, the first one's is everybody's.
  *
- * Where there are several records, the highest generation that opens counts: a record that does not
- * open, which anybody who writes the store can add, takes the place of none.
+ * Where there are several records, the highest generation counts: what was given up stays given up. A
+ * record that is no seal at all, which anybody who writes the store can add, takes the place of none.
  * @throws DeploymentSecretMissing where the store has keys or events, and no secret
- * @throws KekMissing, SealBroken where no record opens
+ * @throws KekMissing; SealBroken where no record opens
  */
 export async function openDeployment(
   store: KeyStore,
   sealer: KeySealer,
   clock: Pick<Clock, 'now'>,
 ): Promise<DeploymentSecret> {
-  const { keys, events } = await store.load()
-  const records = keys.filter(isDeploymentRecord)
-  if (records.length > 0) return openNewest(records, sealer)
-  if (keys.length + events.length > 0) throw new DeploymentSecretMissing()
+  const stored = await store.load()
+  const records = deploymentRecords(stored)
+  if (records.length > 0) return keepNewest(await openNewest(records, sealer), store, sealer)
+  if (stored.keys.length + stored.events.length > 0) throw new DeploymentSecretMissing()
   return openNewest([await store.addKey(await sealNew(sealer, 1, clock))], sealer)
+}
+
+/**
+ * Seals the secret under the newest key-encryption key, so that an old one may go once no key needs it.
+ * A store that takes nothing now takes it at a later start.
+ */
+async function keepNewest(
+  opened: OpenedSecret,
+  store: KeyStore,
+  sealer: KeySealer,
+): Promise<DeploymentSecret> {
+  const { secret, record } = opened
+  if (opened.protectedBy === sealer.newest()) return opened
+  const { id: kid, created: createdAt, ...rest } = record
+  const resealed = await sealer.seal(
+    { ...rest, kid, createdAt },
+    secret.export({ format: 'jwk' }) as JWK,
+  )
+  await store.eraseKey(resealed).catch((error: unknown) => {
+    if (!(error instanceof StoreUnavailable)) throw error
+  })
+  return opened
 }
 
 /** @param generation 1, or one more than that of a secret which is given up for lost */
@@ -63,6 +88,11 @@ export async function sealNew(
   return sealer.seal({ ...place, ...life }, jwk)
 }
 
+/** The records of secrets: the newest that opens counts. */
+export function deploymentRecords({ keys }: StoredRings): readonly SerializedKey[] {
+  return keys.filter(isDeploymentRecord)
+}
+
 /** Is it the secret of a deployment, and no key of a ring? */
 export function isDeploymentRecord({ ring }: Pick<SerializedKey, 'ring'>): boolean {
   return ring === DEPLOYMENT_RING
@@ -71,19 +101,28 @@ export function isDeploymentRecord({ ring }: Pick<SerializedKey, 'ring'>): boole
 async function openNewest(
   records: readonly SerializedKey[],
   sealer: KeySealer,
-): Promise<DeploymentSecret> {
+): Promise<OpenedSecret> {
   let failure: unknown
   for (const record of records.toSorted((a, b) => b.generation - a.generation)) {
     try {
-      const { kid, privateKey } = (await sealer.open(record)).key
-      if (privateKey?.type === 'secret') return deploymentOf(kid, privateKey, record)
+      const { kid, privateKey: secret, protectedBy } = (await sealer.open(record)).key
+      if (secret?.type === 'secret') {
+        const former = records.flatMap((each) => (each === record ? [] : each.id))
+        return { ...deploymentOf(kid, secret, record), former, secret, protectedBy }
+      }
       throw new SealBroken(record.id, 'it is no secret of a deployment')
     } catch (error) {
-      if (!(error instanceof KekMissing || error instanceof SealBroken)) throw error
+      // One under a key-encryption key that this node lacks may be what counts now.
+      if (!(error instanceof SealBroken)) throw error
       failure ??= error
     }
   }
   throw failure
+}
+
+interface OpenedSecret extends DeploymentSecret {
+  readonly secret: KeyObject
+  readonly protectedBy: string | null
 }
 
 export function deploymentOf(
@@ -94,6 +133,7 @@ export function deploymentOf(
   return {
     kid,
     record,
+    former: [],
     key: (purpose) =>
       createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', `keyturn/${purpose}`, KEY_BYTES))),
   }

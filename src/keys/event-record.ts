@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { base64url, CompactSign, compactVerify, errors } from 'jose'
+import { base64url, CompactSign, compactVerify, decodeProtectedHeader, errors } from 'jose'
 import { z } from 'zod'
 import { StoreUnreadable } from '../errors.ts'
 import type { DeploymentSecret } from './deployment.ts'
@@ -59,8 +59,9 @@ export async function openEvents(
   deployment: DeploymentSecret,
 ): Promise<OpenedEvents> {
   const key = deployment.key('events')
+  const ours = records.filter((record) => !deployment.former.includes(signerOf(record) ?? ''))
   const checked = await Promise.all(
-    records.map(async (record) => ({ record, payload: await readPayload(record, key) })),
+    ours.map(async (record) => ({ record, payload: await readPayload(record, key) })),
   )
   const genuine = checked
     .flatMap(({ record, payload }) => (payload ? { record, ...toEvent(payload, record) } : []))
@@ -93,6 +94,15 @@ export function readUnchecked(records: readonly SerializedEvent[]): readonly Key
       return []
     }
   })
+}
+
+/** kid of the secret that an event says it is authenticated under. */
+function signerOf({ data }: SerializedEvent): string | undefined {
+  try {
+    return decodeProtectedHeader(data).kid
+  } catch {
+    return undefined
+  }
 }
 
 /** The payload of a genuine event; undefined where its record was forged or edited. */

@@ -60,9 +60,10 @@ export interface KeyStore {
    */
   addKey(key: SerializedKey): Promise<SerializedKey>
   /**
-   * Puts the form without a private half in the place of the key with the same id. This is the one
-   * change a key sees in its life; it only takes away, so nodes that do it twice agree. A key that
-   * is gone stays gone.
+   * Puts another seal of the same thing in the place of the key with the same id: of a key, the form
+   * without its private half, which is the one change a key sees in its life; of the deployment's
+   * secret, the form under a newer key-encryption key. Nodes that do it twice agree. A key that is
+   * gone stays gone.
    */
   eraseKey(key: SerializedKey): Promise<void>
   /** Removes a key whose life is over. Removing one that is gone is no error. */

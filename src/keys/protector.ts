@@ -138,9 +138,8 @@ export async function openSealer(
 }
 
 async function openKeySealer(protector: Protector, store: KeyStore): Promise<KeySealer> {
-  const open = async () => reloading(createSealer(await protector.load()), protector)
   try {
-    return await open()
+    return await openKeys(protector)
   } catch (error) {
     if (!(error instanceof KekMissing)) throw error
     const { keys } = await store.load()
@@ -154,8 +153,13 @@ async function openKeySealer(protector: Protector, store: KeyStore): Promise<Key
     }
     if (!protector.create) throw error
     await protector.create()
-    return open()
+    return openKeys(protector)
   }
+}
+
+/** @throws KekMissing, KekEmpty, KekUnreadable */
+export async function openKeys(protector: Protector): Promise<KeySealer> {
+  return reloading(createSealer(await protector.load()), protector)
 }
 
 /** Looks once more for the key-encryption key that a key needs: it may have been added since. */
@@ -163,6 +167,7 @@ function reloading(first: KeySealer, protector: Protector): KeySealer {
   let sealer = first
   return {
     seal: (...args) => sealer.seal(...args),
+    newest: () => sealer.newest(),
     open: (record) =>
       sealer.open(record).catch(async (error: unknown) => {
         if (!(error instanceof KekMissing)) throw error

@@ -69,6 +69,8 @@ export interface KeySealer {
    * @throws KekMissing, SealBroken
    */
   open(record: SerializedKey): Promise<OpenedRecord>
+  /** kid of the key-encryption key that seals. */
+  newest(): string
 }
 
 /** A key, and the deployment it was sealed for. */
@@ -111,6 +113,7 @@ export function createSealer(keks: readonly Kek[]): KeySealer {
 
   return {
     seal,
+    newest: () => newest.kid,
     open: async (record) => {
       const { data, ...fields } = record
       const header = readHeader(record)
@@ -121,7 +124,8 @@ export function createSealer(keks: readonly Kek[]): KeySealer {
         throw new KekMissing(
           `Key ${record.id} of ring ${record.ring} is sealed under key-encryption key ${header.kid}, ` +
             'which this node does not have. It is kept and not replaced. Add that key-encryption ' +
-            'key to the file or setting that holds the others (see seal.* in the configuration).',
+            'key to the file or setting that holds the others (see seal.* in the configuration). If it ' +
+            'is lost for good: keyturn keys abandon --lost-kek',
         )
       }
       const changed = changedFields(fields, header.key)

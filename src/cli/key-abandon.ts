@@ -1,0 +1,108 @@
+import type { Command } from 'commander'
+import { Refused } from '../errors.ts'
+import { abandonLosses, findLosses, type Losses } from '../keys/abandon.ts'
+import { activeKey, ringStates } from '../keys/lifecycle.ts'
+import { nodeState } from '../keys/node.ts'
+import type { Order } from '../keys/operate.ts'
+import type { RingPolicy } from '../keys/policy.ts'
+import { protectorOf } from '../stores.ts'
+import { type Context, type JsonOption, printJson } from './context.ts'
+import { acceptanceTail, earlyKeyPrice, earlyKeyText } from './key-prices.ts'
+import { turnRingsWith } from './rings.ts'
+import { type Session, withSession } from './session.ts'
+
+/** The way out where a key-encryption key is lost, told before it is done. */
+
+interface AbandonOptions extends Order, JsonOption {
+  readonly lostKek?: true
+  readonly yes?: true
+}
+
+/** @param order makes a command that takes --reason, --actor and --json */
+export function addKeyAbandon(
+  order: (name: string, description: string) => Command,
+  program: Command,
+  context: Context,
+): void {
+  order('abandon', 'give up keys that no key-encryption key opens, and start new ones')
+    .requiredOption('--lost-kek', 'a key-encryption key is lost for good')
+    .option('--yes', 'do it; without this the command tells what it would do')
+    .addHelpText(
+      'after',
+      '\nStop every node first: one that runs still has the keys, and its key-encryption key may be found\n' +
+        'with it. Where the key-encryption key may turn up again, wait: what is given up stays revoked.',
+    )
+    .action((options: AbandonOptions) =>
+      withSession(program, context, (session) => abandon(options, session)),
+    )
+}
+
+async function abandon(options: AbandonOptions, session: Session): Promise<void> {
+  const { stores, config, policies, now, clock } = session
+  const { actor, reason, yes, json } = options
+  await assertStopped(session)
+  const target = { store: stores.keys, protector: protectorOf(config), clock }
+  if (!yes) {
+    const losses = await findLosses(target)
+    if (json) return printJson(session, { done: false, ...summary(losses, session) })
+    session.print(preview(losses, session))
+    return session.print('Nothing was done. To do it: keyturn keys abandon --lost-kek --yes')
+  }
+  const losses = await abandonLosses(target, { now, actor, reason })
+  if (!json) session.warn(preview(losses, session))
+  const facts = await turnRingsWith(losses.sealer, session)
+  if (json) return printJson(session, { done: true, ...summary(losses, session) })
+  for (const policy of policies.rings) {
+    const active = activeKey(ringStates(facts, policy, now))
+    session.print(`Signs    ${active ? active.key.kid : 'no key'} (${policy.ring})`)
+  }
+  session.print('Back up the key-encryption key now, apart from the database, and start the nodes.')
+}
+
+/** A node that runs has the keys in memory, and would put them back. @throws Refused */
+async function assertStopped({ stores, config, now }: Session): Promise<void> {
+  const { refreshInterval } = config.rotation
+  const running = (await stores.nodes.list()).filter(
+    (node) => nodeState(node, refreshInterval, now) !== 'silent',
+  )
+  if (running.length === 0) return
+  throw new Refused(
+    `Nothing is given up while nodes run: ${running.map(({ id }) => id).join(', ')}. They still have ` +
+      'the keys, and perhaps the key-encryption key in a file or an environment. Stop them; one that ' +
+      `was killed counts as running for ${3 * refreshInterval} s.`,
+  )
+}
+
+function summary({ keys, isSecretLost }: Losses, session: Session) {
+  const rings = session.policies.rings.filter(({ published }) => published)
+  return {
+    revoked: keys.map(({ id, ring, generation }) => ({ kid: id, ring, generation })),
+    secretLost: isSecretLost,
+    prices: rings.map((policy) => ({
+      ring: policy.ring,
+      refusedTokens: earlyKeyPrice(newKey(policy, session), session),
+      trustedKeys: acceptanceTail(policy.ring, session),
+    })),
+  }
+}
+
+function preview({ keys, isSecretLost }: Losses, session: Session): string {
+  const first = session.policies.rings.find(({ published }) => published)
+  return [
+    `Revoked  ${keys.map(({ id, ring, generation }) => `${id} (${ring} ${generation})`).join('\n         ')}`,
+    '',
+    'Tokens that these keys signed are refused by relying parties as soon as they fetch the JWKS again.',
+    ...(first ? [earlyKeyText('A new key', newKey(first, session), session)] : []),
+    ...(isSecretLost
+      ? [
+          'The secret of the deployment is lost too. Everybody has to sign in again, and refresh tokens,',
+          'opaque access tokens and consents under way end.',
+          '',
+        ]
+      : []),
+  ].join('\n')
+}
+
+function newKey({ ring }: RingPolicy, { now }: Session) {
+  return { ring, createdAt: now }
+}

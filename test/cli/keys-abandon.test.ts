@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { describe, it } from 'node:test'
+import { DAY, keyturnIn, kidOf, phasesOf, type Row } from './keyturn.ts'
+
+const ABANDON = ['keys', 'abandon', '--lost-kek']
+
+interface Outcome {
+  readonly done: boolean
+  readonly secretLost: boolean
+  readonly revoked: readonly { readonly kid: string; readonly generation: number }[]
+}
+
+const kek = () => ({ kty: 'oct', k: randomBytes(32).toString('base64url') })
+
+describe('keys abandon --lost-kek', () => {
+  it('tells first what it would do, and changes nothing', async () => {
+    await using cli = await keyturnIn()
+    await cli.makeRings(DAY)
+    await rm(`${cli.path}/kek.jwks`)
+    const before = await cli.withStores((stores) => stores.keys.load())
+    const answer = await cli.run(ABANDON)
+    assert.equal(answer.status, 0, answer.err)
+    assert.match(answer.out, /^Revoked [\s\S]*\(sig\/ES256 1\)/)
+    assert.match(answer.out, /refused by relying parties as soon as they fetch the JWKS again/)
+    assert.match(answer.out, /FAILS FOR/)
+    assert.match(answer.out, /Everybody has to sign in again/)
+    assert.match(answer.out, /Nothing was done. To do it: keyturn keys abandon --lost-kek --yes/)
+    assert.deepEqual(await cli.withStores((stores) => stores.keys.load()), before)
+    await assert.rejects(readFile(`${cli.path}/kek.jwks`), { code: 'ENOENT' })
+  })
+
+  it('revokes every key, and each ring signs with a new one at once', async () => {
+    await using cli = await keyturnIn()
+    await cli.makeRings(DAY)
+    const old = await cli.json(['keys', 'list'])
+    await rm(`${cli.path}/kek.jwks`)
+    const outcome = await cli.json<Outcome>([...ABANDON, '--yes', '--reason', 'the disk burnt'])
+    assert.equal(outcome.done, true)
+    assert.equal(outcome.secretLost, true)
+    assert.deepEqual(outcome.revoked.map(({ kid }) => kid).toSorted(), old.map(kid).toSorted())
+    const rows = await cli.json(['keys', 'list'])
+    for (const ring of ['sig/ES256', 'sig/RS256', 'cookie']) {
+      const phases = ['1 revoked', '2 revoked', '3 active', '4 pre-active']
+      assert.deepEqual(phasesOf(rows, ring), phases, ring)
+    }
+    const events = await cli.json<{ reason: string; type: string }[]>(['keys', 'events'])
+    assert.ok(events.some(({ type, reason }) => type === 'revoke' && reason === 'the disk burnt'))
+    const due = await cli.json<{ due: object[] }>(['keys', 'plan'])
+    assert.deepEqual(due.due, [])
+  })
+
+  it('is refused where nothing is lost, also once it was done', async () => {
+    await using cli = await keyturnIn()
+    await cli.makeRings(DAY)
+    const whole = await cli.run([...ABANDON, '--yes'])
+    assert.equal(whole.status, 1)
+    assert.match(whole.err, /Nothing is given up.*compare its seal\.\* settings/)
+    await rm(`${cli.path}/kek.jwks`)
+    assert.equal((await cli.run([...ABANDON, '--yes'])).status, 0)
+    assert.equal((await cli.run([...ABANDON, '--yes'])).status, 1)
+  })
+
+  it('gives up only what is sealed under a lost one, where a newer one sealed the rest', async () => {
+    await using cli = await keyturnIn()
+    await cli.makeRings(15 * DAY)
+    const file = `${cli.path}/kek.jwks`
+    const { keys } = JSON.parse(await readFile(file, 'utf8'))
+    const newer = kek()
+    await writeFile(file, JSON.stringify({ keys: [newer, ...keys] }))
+    // The standby signs, and its successor is sealed under the newer key-encryption key.
+    await cli.json(['keys', 'rotate', 'sig/ES256'])
+    const fresh = kidOf(await cli.json(['keys', 'list']), 3)
+    await writeFile(file, JSON.stringify({ keys: [newer] }))
+    const preview = await cli.json<Outcome>(ABANDON)
+    assert.equal(preview.secretLost, false, 'the secret of the deployment follows the newest one')
+    assert.ok(preview.revoked.length > 0 && !preview.revoked.some((row) => row.kid === fresh))
+    await cli.json([...ABANDON, '--yes'])
+    const rows = await cli.json(['keys', 'list'])
+    assert.deepEqual(phasesOf(rows).slice(0, 3), ['1 revoked', '2 revoked', '3 active'])
+    assert.equal(kidOf(rows, 3), fresh)
+  })
+
+  it('with key-encryption keys from the environment waits for a new one', async () => {
+    const { k } = kek()
+    await using cli = await keyturnIn({
+      KEYTURN_SEAL__PROTECTOR: 'environment',
+      KEYTURN_SEAL__KEYS: k,
+    })
+    await cli.makeRings(DAY)
+    const other = await keyturnIn({
+      KEYTURN_DATABASE__URL: `sqlite:${cli.path}/keyturn.db`,
+      KEYTURN_SEAL__PROTECTOR: 'environment',
+      KEYTURN_SEAL__KEYS: kek().k,
+    })
+    await using _ = other
+    const outcome = await other.json<Outcome>([...ABANDON, '--yes'])
+    assert.equal(outcome.revoked.length, 6)
+    assert.deepEqual(phasesOf(await other.json(['keys', 'list'])).slice(2), [
+      '3 active',
+      '4 pre-active',
+    ])
+  })
+
+  it('is refused while a node runs, because it still has the keys', async () => {
+    await using cli = await keyturnIn()
+    await cli.makeRings(DAY)
+    await rm(`${cli.path}/kek.jwks`)
+    await cli.withStores(async ({ nodes }) => {
+      const now = Math.floor(Date.now() / 1000)
+      await nodes.report({
+        id: 'host-1',
+        version: '0.1.0',
+        issuer: 'http://localhost:3000',
+        startedAt: now,
+        seenAt: now,
+        ringHash: 'x',
+        ringAge: 1,
+        clockOffset: null,
+        kids: [],
+        obstacle: null,
+      })
+    })
+    const answer = await cli.run([...ABANDON, '--yes'])
+    assert.equal(answer.status, 1)
+    assert.match(answer.err, /while nodes run: host-1/)
+  })
+
+  it('without --lost-kek says what is lacking', async () => {
+    await using cli = await keyturnIn()
+    const answer = await cli.run(['keys', 'abandon'])
+    assert.equal(answer.status, 2)
+    assert.match(answer.err, /--lost-kek/)
+  })
+})
+
+function kid(row: Row): string {
+  return row.kid
+}
