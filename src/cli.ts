@@ -29,4 +29,7 @@ process.exitCode = await runCommand(process.argv.slice(2), {
   colors: process.stdout.isTTY && !process.env.NO_COLOR,
   print: (text) => process.stdout.write(`${text}\n`),
   warn: (text) => process.stderr.write(`${text}\n`),
+  ...(process.stderr.isTTY
+    ? { progress: (text: string) => process.stderr.write(`\r\x1b[K${text}`) }
+    : {}),
 })

@@ -16,6 +16,8 @@ export interface Context {
   print(text: string): void
   /** The same to standard error: what a person should know besides. */
   warn(text: string): void
+  /** Shows on a terminal how far the work is, in the place of what was shown before. */
+  progress?(text: string): void
 }
 
 /** Every listing takes it. */

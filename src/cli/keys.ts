@@ -140,7 +140,7 @@ async function showPlan(session: Session, options: PlanOptions): Promise<void> {
   const { policies, now, config } = session
   const { until, steps = until === undefined ? DEFAULT_STEPS : Infinity } = options
   const facts = await openRings(session)
-  const { due, changes, warnings } = forecast(facts, policies, {
+  const { due, changes, warnings, cutAt } = forecast(facts, policies, {
     now,
     steps,
     until: until === undefined ? Infinity : now + until,
@@ -151,6 +151,7 @@ async function showPlan(session: Session, options: PlanOptions): Promise<void> {
       due: due.map(changeRow),
       forecast: changes.map(changeRow),
       warnings,
+      cutAt: instantOrNull(cutAt),
     })
   }
   const inWords = (list: readonly Change[]) =>
@@ -159,6 +160,12 @@ async function showPlan(session: Session, options: PlanOptions): Promise<void> {
       .map((ring) => ringPlan(ring, list, policies, now))
       .join('\n\n')
   for (const warning of warnings) session.warn(warning)
+  if (cutAt !== null) {
+    session.warn(
+      `The plan is shown until ${instant(cutAt, now)}: rings that turn so fast change too often for ` +
+        'more. Look less far ahead with --until or --steps.',
+    )
+  }
   if (due.length === 0) session.print('Nothing has to be done now.\n')
   else {
     const within = span(config.rotation.refreshInterval)

@@ -16,7 +16,7 @@ import { table } from './table.ts'
 import { countArgument, durationArgument, instant } from './words.ts'
 
 interface Options extends JsonOption {
-  readonly days: number
+  readonly days?: number
   readonly nodes: number
   readonly model?: readonly string[]
   readonly propagation?: number
@@ -33,7 +33,11 @@ export function addSimulate(program: Command, context: Context): void {
   program
     .command('simulate')
     .description('is the rotation policy safe for each kind of relying party, and by what margin?')
-    .option('--days <n>', 'days from a first start', countArgument, 365)
+    .option(
+      '--days <n>',
+      'days from a first start; unless told a year, or as long as the rings need',
+      countArgument,
+    )
     .option('--nodes <n>', 'nodes, with the worst clocks and faults allowed', countArgument, 50)
     .option('--model <name...>', 'these models only', modelArgument)
     .option(
@@ -54,7 +58,9 @@ export function addSimulate(program: Command, context: Context): void {
     .addHelpText(
       'after',
       '\nIt reads the configuration and nothing else: no database, no server. MARGIN is how much ' +
-        'sooner keys could\nsign, or how much longer tokens could live, for the verdict to stand.',
+        'sooner keys could\nsign, or how much longer tokens could live, for the verdict to stand. ' +
+        'Rings that turn every few minutes are\nsimulated each by itself and for less than a year, ' +
+        'as nothing new happens to them after some switches.',
     )
     .action((options: Options) => runSimulation(program, context, options))
 }
@@ -75,12 +81,15 @@ function runSimulation(program: Command, context: Context, options: Options): vo
     flight: options.fetchTime,
     nodes: options.nodes,
     start,
-    horizon: options.days * DAY,
+    horizon: options.days === undefined ? undefined : options.days * DAY,
     nodeRules: { ringAgeLimit: options.ringAgeLimit },
+    onProgress: ({ rings, model, share }) =>
+      context.progress?.(`${Math.floor(100 * share)} % (${rings.join(', ')}: ${model})`),
     ...(options.model
       ? { models: RP_MODELS.filter(({ name }) => options.model?.includes(name)) }
       : {}),
   })
+  context.progress?.('')
   if (options.json) printJson(context, result)
   else
     context.print(report(result, options, { start, staleIfError: rotation.staleIfError, context }))
@@ -112,8 +121,8 @@ const CAUSES = {
 } as const satisfies Record<Cause, string>
 
 function report(
-  { models, stories, ...counts }: Simulation,
-  { days, staleIfError: isCounted }: Options,
+  { models, stories, parts, ...counts }: Simulation,
+  { staleIfError: isCounted }: Options,
   scene: { readonly start: number; readonly staleIfError: number; readonly context: Context },
 ): string {
   const { nodes, activations, removals, revocations, tried } = counts
@@ -128,7 +137,7 @@ function report(
     table(['MODEL', 'STANDS FOR', 'VERDICT', 'MARGIN'], rows, scene.context),
     conditions(models),
     ...stories.map((story) => storyText(story, models, scene)),
-    `${days} days, ${nodes} nodes: keys took over ${activations} times and left ${removals} ` +
+    `${partsText(parts)}, ${nodes} nodes: keys took over ${activations} times and left ${removals} ` +
       `times, ${revocations} were revoked; ${tried} arrangements of caches, fetches and tokens ` +
       'were tried.',
     isCounted
@@ -138,6 +147,15 @@ function report(
   ]
     .filter((text) => text !== '')
     .join('\n\n')
+}
+
+/** @example partsText(parts) // 'sig/RS256 for 38 min, sig/ES256 for 365 d' */
+function partsText(parts: Simulation['parts']): string {
+  const [only, ...others] = parts
+  if (only && others.length === 0) return duration(only.horizon)
+  return parts
+    .map(({ rings, horizon }) => `${rings.join(', ')} for ${duration(horizon)}`)
+    .join(', ')
 }
 
 function conditions(models: readonly ModelReport[]): string {

@@ -56,6 +56,8 @@ export interface Forecast {
   /** Later changes, in order of time. */
   readonly changes: readonly Change[]
   readonly warnings: readonly string[]
+  /** Where there was more than can be looked at: the last instant that was. Otherwise null. */
+  readonly cutAt: number | null
 }
 
 export interface ForecastOptions {
@@ -66,11 +68,12 @@ export interface ForecastOptions {
   readonly until?: number
 }
 
-/** A seat belt: rings that turn every few minutes have very many moments in a year. */
+/** Some seconds of work: rings that turn every few minutes have very many moments in a year. */
 const MOST_MOMENTS = 2000
 
 /**
- * The next changes of every ring.
+ * The next changes of every ring. Rings are looked at together, as one JWKS has them all; where that
+ * takes too many moments, each by itself.
  * @example
  * forecast(facts, policies, { now, steps: 3 }).changes
  * // the standby takes over; the private half of its predecessor goes; its public half leaves the JWKS
@@ -85,17 +88,43 @@ export function forecast(
   const countOf = (ring: RingName) => counts.get(ring) ?? 0
   const changes: Change[] = []
   let today: Moment | undefined
+  let cutAt: number | null = null
+  let seen = 0
   for (const moment of moments(facts, policies, now).take(MOST_MOMENTS)) {
     if (moment.at > until) break
+    seen += 1
+    if (seen === MOST_MOMENTS) cutAt = moment.at
     today ??= moment
     if (moment === today) continue
     for (const ring of new Set(moment.changes.map((change) => change.ring))) {
       counts.set(ring, countOf(ring) + 1)
     }
     changes.push(...moment.changes.filter((change) => countOf(change.ring) <= steps))
-    if (rings.every((ring) => countOf(ring) >= steps)) break
+    if (rings.every((ring) => countOf(ring) >= steps)) {
+      cutAt = null
+      break
+    }
   }
-  return { due: today?.changes ?? [], changes, warnings: today?.warnings ?? [] }
+  if (cutAt !== null && rings.length > 1) {
+    // A ring that turns every few minutes leaves no room for those that turn every few months.
+    const alone = rings.map((ring) => {
+      const own = {
+        keys: facts.keys.filter((key) => key.ring === ring),
+        events: facts.events.filter((event) => event.ring === ring),
+      }
+      const policy = policies.policyFor(ring)
+      const only = { ...policies, rings: policy.configured ? [policy] : [] }
+      return forecast(own, only, { now, steps, until })
+    })
+    const cuts = alone.flatMap((each) => each.cutAt ?? [])
+    return {
+      due: today?.changes ?? [],
+      changes: alone.flatMap((each) => each.changes).sort((a, b) => a.at - b.at),
+      warnings: today?.warnings ?? [],
+      cutAt: cuts.length === 0 ? null : Math.min(...cuts),
+    }
+  }
+  return { due: today?.changes ?? [], changes, warnings: today?.warnings ?? [], cutAt }
 }
 
 /** What happens to one key, from now to the deletion of its record. */

@@ -1,8 +1,10 @@
 import { Refused } from '../errors.ts'
+import type { RingName } from '../keys/key.ts'
 import type { RotationPolicies } from '../keys/policy.ts'
 import { type ClusterOptions, type Span, spansOf } from './cluster.ts'
 import { believesUntil, type FailureRules, meetUnknown, refusesAtStart } from './failures.ts'
 import { type HistoryOptions, historyOf, usualOrders } from './history.ts'
+import { onlyRings, type Part, partsOf } from './horizon.ts'
 import { RP_MODELS, type RpModel } from './models.ts'
 import { type LastToken, type Sightings, sightingsOf } from './sightings.ts'
 import { duration, goneTooSoon, type Story, shorter, tooEarly } from './story.ts'
@@ -30,8 +32,8 @@ export interface SimulationOptions {
   readonly nodes?: number
   /** First start, in seconds since the epoch. */
   readonly start?: number
-  /** Seconds from then on; a year unless told. */
-  readonly horizon?: number
+  /** Seconds from then on; as long as the rings need unless told (`horizon.ts`). */
+  readonly horizon?: number | undefined
   readonly models?: readonly RpModel[]
   readonly orders?: HistoryOptions['orders']
   /** Of the clock that stamps orders, in seconds; 0 unless told, as it is the database's. */
@@ -44,6 +46,15 @@ export interface SimulationOptions {
   readonly gap?: number
   /** Rules of nodes, all in force unless told. */
   readonly nodeRules?: Partial<Pick<ClusterOptions, 'ringAgeLimit' | 'clockLimit'>>
+  /** Told before each model, of how many there are, with the rings that are simulated. */
+  readonly onProgress?: (progress: Progress) => void
+}
+
+export interface Progress {
+  readonly rings: readonly RingName[]
+  readonly model: string
+  /** Of all models of all parts: from 0 to 1. */
+  readonly share: number
 }
 
 /** `conditional`: safe as long as the condition holds, which no policy can ensure. */
@@ -80,23 +91,62 @@ export interface Simulation {
   readonly early: number
   /** Arrangements of deliveries, fetches and tokens that were tried. */
   readonly tried: number
+  /** What was simulated by itself, and for how long. */
+  readonly parts: readonly Part[]
 }
 
-const YEAR = 365 * 86_400
 const LEAST_NODES = 10
+
+/**
+ * Seconds after the end for which it is asked whether a revoked key is still believed: longer than
+ * any RP keeps what it has without limit, so that a short horizon does not look like "for ever".
+ */
+const AFTERWARDS = 4 * 86_400
+
+const NODES = 50
 
 /** The longest time-out that was read in an RP library. */
 const FLIGHT = 60
 
-/** @throws Refused where no key takes over within the horizon, or the nodes are too few */
+/**
+ * @throws Refused where no key takes over within the horizon, the nodes are too few, or there is
+ *   more to simulate than time and memory allow
+ */
 export function simulate(options: SimulationOptions): Simulation {
-  const { policies, leeway = 0, nodes = 50, start = 0, horizon = YEAR, outages = [] } = options
+  const { policies, nodes = NODES, horizon, jwksMaxAge, staleWhileRevalidate } = options
   if (nodes < LEAST_NODES) {
     throw new Refused(`Simulate at least ${LEAST_NODES} nodes: each of the worst cases takes one.`)
   }
-  // Rings have them in common.
-  const maxRingAge = Math.max(...policies.rings.map((policy) => policy.maxRingAge))
-  const clockSkew = Math.max(...policies.rings.map((policy) => policy.clockSkew))
+  const { maxRingAge, clockSkew } = extremes(policies)
+  const stale = Math.max(staleWhileRevalidate, options.staleIfError ?? 0)
+  const flight = options.flight ?? FLIGHT
+  const hiding = maxRingAge + jwksMaxAge + stale + flight + 2 * clockSkew
+  const parts = partsOf(policies, { nodes, horizon, hiding })
+  const results = parts.map((part, index) =>
+    simulatePart({
+      ...options,
+      policies: onlyRings(policies, part),
+      horizon: part.horizon,
+      onProgress: (progress) =>
+        options.onProgress?.({ ...progress, share: (index + progress.share) / parts.length }),
+    }),
+  )
+  return together(results, parts)
+}
+
+/** Rings have them in common. */
+function extremes({ rings }: RotationPolicies) {
+  return {
+    maxRingAge: Math.max(...rings.map((policy) => policy.maxRingAge)),
+    clockSkew: Math.max(...rings.map((policy) => policy.clockSkew)),
+  }
+}
+
+type PartOptions = SimulationOptions & { readonly horizon: number }
+
+function simulatePart(options: PartOptions): Omit<Simulation, 'parts'> {
+  const { policies, leeway = 0, nodes = NODES, start = 0, horizon, outages = [] } = options
+  const { maxRingAge, clockSkew } = extremes(policies)
   const until = start + horizon
   const versions = historyOf(policies, {
     start,
@@ -124,7 +174,12 @@ export function simulate(options: SimulationOptions): Simulation {
     gap: options.gap ?? 1,
   }
   const scene = { sightings, rules, maxRingAge, clockSkew, until }
-  const results = (options.models ?? RP_MODELS).map((model) => reportOf(model, scene))
+  const models = options.models ?? RP_MODELS
+  const results = models.map((model, index) => {
+    const rings = policies.rings.map(({ ring }) => ring)
+    options.onProgress?.({ rings, model: model.name, share: index / models.length })
+    return reportOf(model, scene)
+  })
   return {
     models: results.map(({ report }) => report),
     stories: shortest(results.flatMap(({ report }) => report.stories)),
@@ -135,6 +190,48 @@ export function simulate(options: SimulationOptions): Simulation {
     revocations: sightings.filter(({ revokedAt }) => revokedAt !== undefined).length,
     early: sightings.filter((key) => key.isExcused && key.version > 0).length,
     tried: results.reduce((sum, { tried }) => sum + tried, 0),
+  }
+}
+
+/** Each model by its worst part. */
+function together(
+  results: readonly Omit<Simulation, 'parts'>[],
+  parts: readonly Part[],
+): Simulation {
+  const [first, ...others] = results
+  if (!first) throw new Refused('No ring is published, so relying parties see none.')
+  const sum = (count: (each: Omit<Simulation, 'parts'>) => number) =>
+    results.reduce((total, each) => total + count(each), 0)
+  return {
+    models: first.models.map((model, index) =>
+      others.flatMap(({ models }) => models[index] ?? []).reduce(worse, model),
+    ),
+    stories: shortest(results.flatMap(({ stories }) => stories)),
+    nodes: first.nodes,
+    keys: sum(({ keys }) => keys),
+    activations: sum(({ activations }) => activations),
+    removals: sum(({ removals }) => removals),
+    revocations: sum(({ revocations }) => revocations),
+    early: sum(({ early }) => early),
+    tried: sum(({ tried }) => tried),
+    parts,
+  }
+}
+
+/** The worst of two reports of one model, and the stories of both. */
+function worse(a: ModelReport, b: ModelReport): ModelReport {
+  const worst = (b.margin ?? Infinity) < (a.margin ?? Infinity) ? b : a
+  const times = [a, b].flatMap(({ believesRevoked: time }) => (time === undefined ? [] : [time]))
+  const longest = times.reduce<number | null>(
+    (most, time) => (most === null || time === null ? null : Math.max(most, time)),
+    0,
+  )
+  return {
+    ...worst,
+    ...(times.length === 0 ? {} : { believesRevoked: longest }),
+    forward: least([a.forward, b.forward].filter((each) => each !== null)),
+    backward: least([a.backward, b.backward].filter((each) => each !== null)),
+    stories: shortest([...a.stories, ...b.stories]),
   }
 }
 
@@ -190,11 +287,11 @@ function forward(model: RpModel, { sightings, rules, maxRingAge }: Scene) {
     const met = meetUnknown(model, key, rules)
     tried += met.tried
     margins.push(firstSigner.from - met.blindUntil - 1)
-    stories.push(
-      ...met.refusals.map((refusal) =>
-        tooEarly(model, { ...key, firstSigner }, refusal, maxRingAge),
-      ),
+    // Of each key the shortest: those of all keys would be held in memory together.
+    const told = met.refusals.map((refusal) =>
+      tooEarly(model, { ...key, firstSigner }, refusal, maxRingAge),
     )
+    stories.push(...shortest(told))
   }
   return { margin: least(margins), stories: shortest(stories), tried }
 }
@@ -230,7 +327,8 @@ function believesRevoked(model: RpModel, { sightings, rules, clockSkew, until }:
         first ? { kid, signsAt: first.from + 2 * clockSkew } : [],
       )
       .sort((a, b) => a.signsAt - b.signsAt)[0]
-    return believesUntil(model, key, fresh, { ...rules, until: until - 1 }) + 1 - revokedAt
+    const end = { ...rules, until: until + AFTERWARDS - 1 }
+    return believesUntil(model, key, fresh, end) + 1 - revokedAt
   })
   if (times.length === 0) return undefined
   const longest = Math.max(...times)

@@ -52,6 +52,36 @@ describe('simulate', () => {
     )
   })
 
+  it('comes to an end with cryptoperiods of minutes and of seconds, beside one of months', async () => {
+    const env = {
+      KEYTURN_ROTATION: JSON.stringify({
+        ...{
+          jwksMaxAge: '1s',
+          staleWhileRevalidate: '0s',
+          refreshInterval: '1s',
+          maxRingAge: '2s',
+        },
+        clockSkew: '1s',
+        rings: {
+          'sig/RS256': { cryptoperiod: '10s', propagation: '6s', retention: '9s' },
+          'sig/ES256': { cryptoperiod: '2m', propagation: '60s', retention: '3m' },
+          'sig/PS256': {},
+        },
+      }),
+      KEYTURN_TOKENS: '{ accessToken: 5s, idToken: 5s, clientCredentials: 5s }',
+      KEYTURN_ROTATION__RINGS__SIG_ES256__STANDBY: 'false',
+      KEYTURN_OUTGOING__BACKCHANNEL_LOGOUT: 'false',
+    }
+    await using cli = await keyturnIn(env)
+    const { status, out, err } = await cli.run(['simulate'])
+    assert.equal(status, 1, 'fetches may take a minute, and no key is known that soon')
+    assert.match(out, /sig\/RS256 for \d+ min.*, sig\/ES256 for .* min.*, sig\/PS256 for 450 d/)
+    assert.match(err, /^The policy is unsafe for 19 of 21 models/)
+    const year = await cli.run(['simulate', '--days', '365'])
+    assert.equal(year.status, 1)
+    assert.match(year.err, /keys switch 3,153,600 times in 365 d.*leave the time out/)
+  })
+
   it('is refused where no key takes over in so few days', async () => {
     await using cli = await keyturnIn()
     const { status, err } = await cli.run(['simulate', '--days', '2'])

@@ -134,6 +134,26 @@ describe('the forecast', () => {
     assert.equal(instants(POLICY.ring), 2)
   })
 
+  it('reaches the steps of a slow ring beside one that turns a thousand times as fast', () => {
+    const fast = { ...POLICY, ring: 'cookie', algorithm: 'HS256', published: false }
+    const slow = { ...POLICY, cryptoperiod: 8_000_000 }
+    const policies = policiesOf(slow, { ...fast, cryptoperiod: 150, retention: 20, archive: 0 })
+    const { changes, cutAt } = forecast(facts([]), policies, { now: 0, steps: 2 })
+    const ofRing = (ring: string) =>
+      new Set(changes.filter((c) => c.ring === ring).map((c) => c.at))
+    assert.equal(ofRing(POLICY.ring).size, 2)
+    assert.equal(ofRing('cookie').size, 2)
+    assert.equal(cutAt, null)
+  })
+
+  it('says where it ends if there is more than it can look at', () => {
+    const policies = policiesOf({ ...POLICY, cryptoperiod: 150, retention: 20, archive: 0 })
+    const { changes, cutAt } = forecast(facts([]), policies, { now: 0, until: 1e9 })
+    assert.equal(changes.at(-1)?.at, cutAt)
+    assert.ok(cutAt !== null && cutAt < 1e9)
+    assert.equal(forecast(facts([]), policies, { now: 0, until: 10_000 }).cutAt, null)
+  })
+
   it('follows one key from now until its record is deleted', () => {
     const future = futureOf('k2', facts([K1, K2]), policiesOf(POLICY), 500)
     assert.deepEqual(future.map(line), [
