@@ -50,21 +50,41 @@ export async function sealEvent(
   return { id: recordId(type, data), ring, type, at, data }
 }
 
+interface CheckedEvent {
+  readonly event: KeyEvent
+  readonly knows: readonly string[]
+}
+
+/** Genuine events by id, which follows from the text: none is checked twice. */
+export type CheckedEvents = Map<string, CheckedEvent & { readonly data: string }>
+
 /**
+ * @param known brought up to date
  * @throws StoreUnreadable for a genuine event of a type that this version does not know: a newer one
  *   wrote it, and it may be a revocation
  */
 export async function openEvents(
   records: readonly SerializedEvent[],
   deployment: DeploymentSecret,
+  known: CheckedEvents = new Map(),
 ): Promise<OpenedEvents> {
   const key = deployment.key('events')
+  const check = async (record: SerializedEvent): Promise<CheckedEvent | undefined> => {
+    const { id, data } = record
+    const checked = known.get(id)
+    if (checked?.data === data) return checked
+    const payload = await readPayload(record, key)
+    if (!payload) return undefined
+    const event = toEvent(payload, record)
+    known.set(id, { ...event, data })
+    return event
+  }
   const ours = records.filter((record) => !deployment.former.includes(signerOf(record) ?? ''))
   const checked = await Promise.all(
-    ours.map(async (record) => ({ record, payload: await readPayload(record, key) })),
+    ours.map(async (record) => ({ record, event: await check(record) })),
   )
   const genuine = checked
-    .flatMap(({ record, payload }) => (payload ? { record, ...toEvent(payload, record) } : []))
+    .flatMap(({ record, event }) => (event ? { record, ...event } : []))
     .sort((a, b) => a.event.at - b.event.at || (a.record.id < b.record.id ? -1 : 1))
   const events = genuine.map(({ event }) => event)
   const named = new Set(genuine.flatMap(({ knows }) => knows))
@@ -74,7 +94,7 @@ export async function openEvents(
     heads: genuine.flatMap(({ record: { id } }) => (named.has(id) ? [] : id)),
     named: [...named],
     accepted: events.flatMap((event) => (event.type === 'accept' ? event.missing : [])),
-    forged: checked.flatMap(({ record, payload }) => (payload ? [] : record.id)),
+    forged: checked.flatMap(({ record, event }) => (event ? [] : record.id)),
   }
 }
 
@@ -124,7 +144,7 @@ async function readPayload(
   }
 }
 
-function toEvent(payload: Record<string, unknown>, { id }: SerializedEvent) {
+function toEvent(payload: Record<string, unknown>, { id }: SerializedEvent): CheckedEvent {
   const parsed = eventPayload.safeParse(payload)
   if (!parsed.success) {
     throw new StoreUnreadable(

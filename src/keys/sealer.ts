@@ -1,7 +1,7 @@
 import type { JWK } from 'jose'
 import { SealBroken } from '../errors.ts'
 import type { DeploymentSecret } from './deployment.ts'
-import { type OpenedEvents, openEvents, sealEvent } from './event-record.ts'
+import { type CheckedEvents, type OpenedEvents, openEvents, sealEvent } from './event-record.ts'
 import type { KeyEvent } from './key.ts'
 import type { SerializedEvent, SerializedKey } from './key-store.ts'
 import type { KeySealer, RingKey, SealedFacts } from './seal.ts'
@@ -31,6 +31,7 @@ export interface Sealer {
 export function createDeploymentSealer(keys: KeySealer, deployment: DeploymentSecret): Sealer {
   const seal: Sealer['seal'] = (facts, jwk, knows) =>
     keys.seal(facts, jwk, { deployment: deployment.kid, knows })
+  const checked: CheckedEvents = new Map()
   return {
     deployment,
     seal,
@@ -44,6 +45,6 @@ export function createDeploymentSealer(keys: KeySealer, deployment: DeploymentSe
       return seal(key, key.publicJwk, knows)
     },
     sealEvent: (event, knows) => sealEvent(event, knows, deployment),
-    openEvents: (records) => openEvents(records, deployment),
+    openEvents: (records) => openEvents(records, deployment, checked),
   }
 }
