@@ -275,6 +275,22 @@ test('Redis is a Cluster or watched by Sentinels, not both', (t) => {
   assert.equal(violations[0]?.fix, 'remove redis.cluster or redis.sentinels')
 })
 
+test('a wider network has no lower limit than what is in it', (t) => {
+  assert.deepEqual(violationsOf(t, 'signIn: { perAddress: 5000, perAccountAndAddress: 300 }'), [])
+  for (const [text, path] of [
+    ['{ perNetwork: 49 }', 'signIn.perNetwork'],
+    ['{ perAccountAndSite: 8, perAccountAndNetwork: 7 }', 'signIn.perAccountAndNetwork'],
+    ['{ clientSecrets: { perAddress: 9, perSite: 8 } }', 'signIn.clientSecrets.perSite'],
+    ['{ userCodes: { perAddress: 9, perNetwork: 8 } }', 'signIn.userCodes.perNetwork'],
+  ] as const) {
+    const violations = violationsOf(t, `signIn: ${text}`)
+    assert.deepEqual(broken(violations), [`${path}: sign-in-limits`])
+    assert.match(violations[0]?.fix ?? '', new RegExp(`^set ${path} to at least \\d+, or to auto$`))
+  }
+  assert.deepEqual(violationsOf(t, 'signIn: { perNetwork: 50, perSite: 50 }'), [])
+  assert.deepEqual(broken(violationsOf(t, 'signIn: { perSite: many }')), ['signIn.perSite: format'])
+})
+
 test('two listeners need two ports, unless they take any', (t) => {
   const ports = (http: string, management: string) =>
     broken(violationsOf(t, `http: { ${http} }\nmanagement: { ${management} }`))
