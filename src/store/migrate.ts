@@ -8,6 +8,8 @@ import { waitForever } from './impatience.ts'
 const MIGRATION_RETRIES = 20
 const MIGRATION_PAUSE = 100
 
+const UNIQUE_NAME = 'migration_name'
+
 /** Names the lock of PostgreSQL under which migrations run: the letters of "keyt". */
 const POSTGRES_LOCK = 0x6b657974
 
@@ -19,7 +21,9 @@ const POSTGRES_LOCK = 0x6b657974
  *   try again and find it done.
  * - PostgreSQL: all in one transaction, which holds a lock; the others wait for it.
  * - MariaDB, MySQL: they commit each statement that changes the schema at once, so migrations are
- *   made of steps that can be done again, under a lock that ends with its connection.
+ *   made of steps that can be done again, under a lock that ends with its connection. In a cluster
+ *   that lock is one node's own, so the name of a migration is unique too: who comes second finds it
+ *   noted, tries again and finds it done.
  * @returns the names of the migrations that this process applied
  * @throws StoreUnavailable
  */
@@ -83,11 +87,31 @@ async function migrateMysql(runner: QueryRunner): Promise<readonly string[]> {
     // Its name is the server's, not the database's.
     const sql = "SELECT GET_LOCK(SHA1(CONCAT('keyturn/', DATABASE())), 1) AS locked"
     while (Number((await runner.query(sql))[0].locked) !== 1);
+    await noteMigrationsOnce(runner)
     return await applyPending(runner, 'none')
   } finally {
     // Ends the lock and the session without limits.
     connection.destroy()
   }
+}
+
+/** The table in which TypeORM notes migrations, as it makes it itself but for the unique name. */
+async function noteMigrationsOnce(runner: QueryRunner): Promise<void> {
+  await runner.query(
+    `CREATE TABLE IF NOT EXISTS ${MIGRATIONS_TABLE} (id int NOT NULL AUTO_INCREMENT PRIMARY KEY,
+       timestamp bigint NOT NULL, name varchar(255) NOT NULL, UNIQUE KEY ${UNIQUE_NAME} (name))`,
+  )
+  const found: unknown[] = await runner.query(
+    `SELECT 1 FROM information_schema.statistics WHERE table_schema = DATABASE()
+       AND table_name = '${MIGRATIONS_TABLE}' AND index_name = '${UNIQUE_NAME}'`,
+  )
+  if (found.length > 0) return
+  // Made by TypeORM, maybe on several nodes at once.
+  await runner.query(
+    `DELETE again FROM ${MIGRATIONS_TABLE} again JOIN ${MIGRATIONS_TABLE} first
+       ON first.name = again.name AND first.id < again.id`,
+  )
+  await runner.query(`ALTER TABLE ${MIGRATIONS_TABLE} ADD UNIQUE KEY ${UNIQUE_NAME} (name)`)
 }
 
 async function applyPending(
