@@ -40,10 +40,12 @@ import { packageVersion } from './package-files.ts'
 import {
   askChecks,
   clockCheck,
+  databaseCheck,
   nodesCheck,
   type Readiness,
   redisCheck,
   ringCheck,
+  writesCheck,
 } from './readiness.ts'
 import { CAUSED_BY_CLIENTS, createSeldomLog, type Log } from './seldom-log.ts'
 import { createSweeper } from './store/sweeper.ts'
@@ -89,7 +91,10 @@ export async function startServer(config: Config, options: ServerOptions): Promi
   try {
     const stores = await openStores(config, clock)
     opened.defer(stores.close)
-    const { clients, accounts, consents, artifacts, messages, redis } = stores
+    for (const advice of await stores.advise()) log.warn(advice)
+    const { clients, accounts, consents, artifacts, messages, redis, database } = stores
+    const isStrict = config.management.readiness === 'strict'
+    database.watch(({ detail }) => log.error(`the database: ${detail}`))
     redis?.status.watch(({ isReachable, detail }) =>
       isReachable ? log.info(detail) : log.error(detail),
     )
@@ -104,6 +109,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       databaseClock,
       policies,
       refreshInterval,
+      maxRingAge,
       node: { id: node, version: packageVersion(), issuer, startedAt: clock.now() },
       log,
     })
@@ -139,6 +145,8 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       nodes: countStates,
       unseenKeys: () => heartbeat.unseen.length,
       redis: redis?.status,
+      database,
+      mayWrite: () => heartbeat.failure === undefined,
     })
     const mayServe = () => obstacle() === undefined
     const documents = createPublishedDocuments({ issuer, clock, mayServe, ...rotation })
@@ -241,7 +249,9 @@ export async function startServer(config: Config, options: ServerOptions): Promi
         ring: () => ringCheck(scheduler),
         clock: () => clockCheck(databaseClock),
         nodes: () => nodesCheck(heartbeat, countStates()),
-        ...(redis ? { redis: () => redisCheck(redis.status) } : {}),
+        database: () => databaseCheck(database, isStrict),
+        writes: () => writesCheck(heartbeat, { refreshInterval, now: databaseClock.now() }),
+        ...(redis ? { redis: () => redisCheck(redis.status, isStrict) } : {}),
       })
     const { registry } = metrics
     const management =

@@ -45,8 +45,12 @@ export function announceKeys(store: KeyStore, messages: Pick<Messages, 'publish'
       await announce()
     },
     addEvents: async (events) => {
-      await store.addEvents(events)
-      await announce()
+      try {
+        await store.addEvents(events)
+      } finally {
+        // Where the answer was lost it may have been done.
+        await announce()
+      }
     },
   }
 }

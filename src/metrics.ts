@@ -28,6 +28,9 @@ export interface MetricSources {
   readonly unseenKeys: () => number
   /** Where Redis is used. */
   readonly redis?: { readonly isReachable: boolean } | undefined
+  readonly database: { readonly isUsable: boolean }
+  /** Was what this node writes of itself written the last time? */
+  readonly mayWrite: () => boolean
 }
 
 export function createMetrics({ ring, ...sources }: MetricSources): Metrics {
@@ -61,6 +64,15 @@ export function createMetrics({ ring, ...sources }: MetricSources): Metrics {
     'keyturn_unseen_keys',
     'Pairs of a live node and a key that it should have loaded and has not',
     sources.unseenKeys,
+  )
+  gauge(
+    'min',
+    'keyturn_database_usable',
+    '1 while what was asked of the database last worked',
+    () => Number(sources.database.isUsable),
+  )
+  gauge('min', 'keyturn_may_write', '1 while this node can write its heartbeat', () =>
+    Number(sources.mayWrite()),
   )
   const { redis } = sources
   if (redis) {

@@ -1,10 +1,16 @@
+import { toRfc3339 } from './clock.ts'
 import type { DatabaseClock } from './keys/database-clock.ts'
 import type { Heartbeat } from './keys/heartbeat.ts'
-import { type NodeStateName, strangerWords, unseenWords } from './keys/node.ts'
+import { missingWords, type NodeStateName, strangerWords, unseenWords } from './keys/node.ts'
 import type { Scheduler } from './keys/scheduler.ts'
 import type { RedisStatus } from './redis/outage.ts'
+import type { DatabaseStatus } from './store/database-status.ts'
+import { isReadOnly } from './store/failures.ts'
 
 /** May this node get requests, and if not, or not quite, why? In words an operator understands. */
+
+/** How many refresh intervals a database may be read-only, as during a failover: as many as make a node silent. */
+const READ_ONLY_INTERVALS = 3
 
 /** The answer of one readiness check. */
 export interface Check {
@@ -72,10 +78,14 @@ export function clockCheck(databaseClock: DatabaseClock): Check {
 
 /** Other nodes are no reason to take this one away. */
 export function nodesCheck(
-  { unseen, strangers }: Heartbeat,
+  { unseen, strangers, missing }: Pick<Heartbeat, 'unseen' | 'strangers' | 'missing'>,
   { live, halted, silent }: Readonly<Record<NodeStateName, number>>,
 ): Check {
-  const alarms = [...unseen.map(unseenWords), ...strangers.map(strangerWords)]
+  const alarms = [
+    ...unseen.map(unseenWords),
+    ...strangers.map(strangerWords),
+    ...missing.map(missingWords),
+  ]
   const counts = `${live} live, ${halted} halted, ${silent} silent`
   return { ok: true, degraded: alarms.length > 0, detail: [counts, ...alarms].join('; ') }
 }
@@ -84,6 +94,45 @@ export function nodesCheck(
  * Ready even so: what needs no Redis goes on, the JWKS first of all, and a load balancer that took
  * away every node would take that away too.
  */
-export function redisCheck({ isReachable, detail }: RedisStatus): Check {
-  return { ok: true, degraded: !isReachable, detail }
+export function redisCheck(
+  { isReachable, detail }: Pick<RedisStatus, 'isReachable' | 'detail'>,
+  isStrict = false,
+): Check {
+  return { ok: isReachable || !isStrict, degraded: !isReachable, detail }
+}
+
+/**
+ * Ready even where the database fails, for the same reason, unless an operator whose load balancer knows
+ * better asks for the opposite; degraded from the first statement that failed.
+ */
+export function databaseCheck(
+  { isUsable, isSound, detail }: Pick<DatabaseStatus, 'isUsable' | 'isSound' | 'detail'>,
+  isStrict = false,
+): Check {
+  return { ok: isUsable || !isStrict, degraded: !isSound, detail }
+}
+
+/**
+ * Not ready where this node cannot write and others can, or where its database has been read-only for
+ * longer than a failover takes, as an old primary is. A node that can neither write nor read cannot
+ * know how others are.
+ * @param options refreshInterval: seconds; now: by the clock of the database
+ */
+export function writesCheck(
+  { failure }: Pick<Heartbeat, 'failure'>,
+  { refreshInterval, now }: { readonly refreshInterval: number; readonly now: number },
+): Check {
+  if (!failure) return { ok: true, detail: 'this node can write to the database' }
+  const { since, error, others } = failure
+  const reason = error instanceof Error ? error.message : String(error)
+  const detail = `this node has not been able to write since ${toRfc3339(since)}: ${reason}`
+  if (others.length > 0) {
+    const ids = others.map(({ id }) => id).join(', ')
+    return { ok: false, detail: `${detail}. Others can: ${ids}` }
+  }
+  const patience = READ_ONLY_INTERVALS * refreshInterval
+  if (isReadOnly(error) && now - since > patience) {
+    return { ok: false, detail: `${detail}. It has been read-only for longer than ${patience} s` }
+  }
+  return { ok: true, degraded: true, detail }
 }

@@ -16,6 +16,8 @@ import type { RedisConnection } from './redis/connection.ts'
 import type { ArtifactStore } from './store/artifact-store.ts'
 import { type ClientStore, createClientStore } from './store/clients.ts'
 import { openDatabase } from './store/database.ts'
+import { createDatabaseWatch, type DatabaseStatus } from './store/database-status.ts'
+import { galeraAdvice } from './store/galera.ts'
 import { migrate } from './store/migrate.ts'
 import { openArtifacts } from './store/open-artifacts.ts'
 import { openKeyStore } from './store/open-key-store.ts'
@@ -34,6 +36,10 @@ export interface Stores {
   readonly redis: RedisConnection | undefined
   /** What is written to `keys` and `clients` is announced here. */
   readonly messages: Messages
+  /** How the database is for those who ask it things. */
+  readonly database: DatabaseStatus
+  /** What the database is, where an operator should know; in words, for the log of a start. */
+  advise(): Promise<readonly string[]>
   /**
    * Opens the key-encryption keys and the secret of the deployment, once; on a first start, makes them.
    * @throws KekMissing and its like, DeploymentSecretMissing
@@ -54,19 +60,29 @@ export async function openStores(config: Config, clock: Clock): Promise<Stores> 
     const { redis, messages } = await openConfiguredRedis(config, clock)
     opened.defer(() => redis?.close())
     opened.defer(() => messages.close())
-    const keys = announceKeys(await openKeyStore(config.keyStore, dataSource), messages)
-    const artifacts = await openArtifacts(config, clock, redis)
+    const database = createDatabaseWatch(clock)
+    const { watched } = database
+    const keyStore = await openKeyStore(config.keyStore, dataSource)
+    // A store of keys that is elsewhere says nothing about the database.
+    const isInDatabase = config.keyStore.type === 'database'
+    const keys = announceKeys(isInDatabase ? watched(keyStore) : keyStore, messages)
+    const artifacts = await openArtifacts(config, clock, { redis, watched })
     opened.defer(() => artifacts.close())
     const openSealerOnce = once(() => openSealer(protectorOf(config), keys, clock))
     return {
       keys,
-      clients: announceClients(createClientStore({ dataSource, artifacts, clock }), messages),
-      accounts: createSqlAccounts(dataSource),
-      consents: createSqlConsents(dataSource),
+      clients: announceClients(
+        watched(createClientStore({ dataSource, artifacts, clock })),
+        messages,
+      ),
+      accounts: watched(createSqlAccounts(dataSource)),
+      consents: watched(createSqlConsents(dataSource)),
       artifacts,
-      nodes: createSqlNodes(dataSource),
+      nodes: watched(createSqlNodes(dataSource)),
       redis,
       messages,
+      database,
+      advise: () => galeraAdvice(dataSource, config.database.timeout),
       openSealer: openSealerOnce,
       openSecret: async () => (await openSealerOnce()).deployment,
       close: () => opened.disposeAsync(),

@@ -89,6 +89,9 @@ const management = z.strictObject({
   hosts: z
     .array(host())
     .describe('Host names it may be asked by, besides IP addresses, localhost and its own host.'),
+  readiness: z
+    .enum(['lenient', 'strict'])
+    .describe('strict: not ready as soon as the database or Redis fails.'),
 })
 
 const database = z.strictObject({

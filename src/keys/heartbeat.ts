@@ -1,6 +1,8 @@
 import type { DatabaseClock } from './database-clock.ts'
 import { isPublished } from './lifecycle.ts'
 import {
+  missingNodes,
+  missingWords,
   type NodeReport,
   strangers,
   strangerWords,
@@ -30,6 +32,19 @@ export interface Heartbeat {
   readonly unseen: readonly UnseenKey[]
   /** Nodes that share this database and serve another issuer. */
   readonly strangers: readonly NodeReport[]
+  /** Nodes that fell silent, while they may still sign: killed, cut off, or on another database. */
+  readonly missing: readonly NodeReport[]
+  /** How what this node writes of itself fails; undefined where it was written the last time. */
+  readonly failure: WriteFailure | undefined
+}
+
+/** This node cannot write; others may, or not. */
+export interface WriteFailure {
+  /** By the clock of the database. */
+  readonly since: number
+  readonly error: unknown
+  /** Nodes that have written since; none where nobody can, or where this one cannot read either. */
+  readonly others: readonly NodeReport[]
 }
 
 export interface HeartbeatOptions {
@@ -38,6 +53,8 @@ export interface HeartbeatOptions {
   readonly policies: RotationPolicies
   /** Seconds between two turns of the scheduler. */
   readonly refreshInterval: number
+  /** Seconds after which a node that could not load the ring neither signs nor serves. */
+  readonly maxRingAge: number
   readonly node: Pick<NodeReport, 'id' | 'version' | 'issuer' | 'startedAt'>
   readonly log: SchedulerLog
 }
@@ -50,31 +67,55 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
   let nodes: readonly NodeReport[] = []
   let unseen: readonly UnseenKey[] = []
   let foreign: readonly NodeReport[] = []
+  let missing: readonly NodeReport[] = []
+  let failure: WriteFailure | undefined
   /** What was logged and has not gone since. */
   let told = new Set<string>()
   let isFailing = false
   let beating: Promise<void> | undefined
 
+  /** Writes of this node. Where that fails, whether others can is read all the same. */
+  async function report(status: SchedulerStatus, now: number): Promise<void> {
+    const states = status.view?.states ?? []
+    try {
+      await store.report({
+        ...options.node,
+        seenAt: now,
+        ringHash: status.view?.hash ?? '',
+        ringAge: Math.round(Math.min(status.ringAge(), MEMORY)),
+        clockOffset: databaseClock.offset() ?? null,
+        kids: states.filter(isPublished).map((state) => state.key.kid),
+        obstacle: status.obstacle() ?? null,
+      })
+      failure = undefined
+    } catch (error) {
+      const since = failure?.since ?? now
+      failure = { since, error, others: failure?.others ?? [] }
+      const { id } = options.node
+      nodes = await store.list().catch(() => [])
+      failure = {
+        since,
+        error,
+        others: nodes.filter((node) => node.id !== id && node.seenAt > since),
+      }
+      throw error
+    }
+  }
+
   async function exchange(status: SchedulerStatus): Promise<void> {
     const now = databaseClock.now()
     const states = status.view?.states ?? []
-    await store.report({
-      ...options.node,
-      seenAt: now,
-      ringHash: status.view?.hash ?? '',
-      ringAge: Math.round(Math.min(status.ringAge(), MEMORY)),
-      clockOffset: databaseClock.offset() ?? null,
-      kids: states.filter(isPublished).map((state) => state.key.kid),
-      obstacle: status.obstacle() ?? null,
-    })
+    await report(status, now)
     await store.forget(now - MEMORY)
     nodes = await store.list()
-    const { issuer } = options.node
+    const { issuer, id } = options.node
+    missing = missingNodes(nodes, { ...options, now }).filter((node) => node.id !== id)
     unseen = unseenKeys(nodes, states, { policies, refreshInterval, now })
     foreign = strangers(nodes, { issuer, refreshInterval, now })
     tell([
       ...unseen.map((each) => [unseenWords(each), dataOf(each)] as const),
       ...foreign.map((node) => [strangerWords(node), { node: node.id }] as const),
+      ...missing.map((node) => [missingWords(node), { node: node.id }] as const),
     ])
   }
 
@@ -109,6 +150,12 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
     },
     get strangers() {
       return foreign
+    },
+    get missing() {
+      return missing
+    },
+    get failure() {
+      return failure
     },
   }
 }

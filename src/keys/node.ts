@@ -1,3 +1,4 @@
+import { toRfc3339 } from '../clock.ts'
 import type { KeyState } from './lifecycle.ts'
 import type { RotationPolicies } from './policy.ts'
 
@@ -90,6 +91,36 @@ export function strangers(
 /** For the log, readiness and `nodes list`. */
 export function strangerWords({ id, issuer }: NodeReport): string {
   return `node ${id} is on the same database and serves another issuer, ${issuer}`
+}
+
+/**
+ * Nodes that fell silent and did not stop in good order, for as long as they may still sign and serve
+ * without the ring that others have. One may have been killed; or it lives and reaches another database
+ * than this node, as after a failover that left two primaries.
+ */
+export function missingNodes(
+  nodes: readonly NodeReport[],
+  { refreshInterval, maxRingAge, now }: MissingOptions,
+): readonly NodeReport[] {
+  return nodes.filter(
+    (node) => nodeState(node, refreshInterval, now) === 'silent' && now - node.seenAt <= maxRingAge,
+  )
+}
+
+/** For the log and for readiness. */
+export function missingWords({ id, seenAt }: NodeReport): string {
+  return (
+    `node ${id} has been silent since ${toRfc3339(seenAt)}: it was killed, is cut off from the database, or ` +
+    'is on another one (two primaries)'
+  )
+}
+
+export interface MissingOptions {
+  /** Seconds. */
+  readonly refreshInterval: number
+  /** Seconds. */
+  readonly maxRingAge: number
+  readonly now: number
 }
 
 export interface StrangersOptions {

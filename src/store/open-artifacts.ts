@@ -7,6 +7,12 @@ export interface ArtifactSettings {
   readonly database: ServerSettings
 }
 
+export interface ArtifactSurroundings {
+  readonly redis?: RedisConnection | undefined
+  /** The same store, of which somebody notes how the database answers it. */
+  readonly watched?: <T extends object>(store: T) => T
+}
+
 /**
  * Opens the store of what expires that the configuration names: Redis, with the clients in the
  * database, or the database alone.
@@ -15,9 +21,9 @@ export interface ArtifactSettings {
 export async function openArtifacts(
   { database }: ArtifactSettings,
   clock: Clock,
-  redis?: RedisConnection,
+  { redis, watched = (store) => store }: ArtifactSurroundings = {},
 ): Promise<ArtifactStore> {
-  const inDatabase = await openInDatabase(database, clock)
+  const inDatabase = watched(await openInDatabase(database, clock))
   if (!redis) return inDatabase
   const { openRedisArtifacts } = await import('./redis-artifacts.ts')
   return openRedisArtifacts({ redis, clock, database: inDatabase })

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { StoreUnavailable } from '../../src/errors.ts'
 import { createDatabaseClock } from '../../src/keys/database-clock.ts'
 import { createHeartbeat } from '../../src/keys/heartbeat.ts'
 import type { NodeReport } from '../../src/keys/node.ts'
 import type { NodeStore } from '../../src/keys/node-store.ts'
-import { nodesCheck } from '../../src/readiness.ts'
+import { nodesCheck, writesCheck } from '../../src/readiness.ts'
 import { policiesOf } from '../support/rings.ts'
 import { NO_CLOCK, POLICY_90_DAYS, setUp as setUpScheduler } from '../support/scheduler.ts'
 
@@ -40,6 +41,7 @@ async function setUp() {
     databaseClock: createDatabaseClock({ store, clock, clockSkew: 60 }),
     policies: policiesOf(POLICY_90_DAYS),
     refreshInterval: REFRESH,
+    maxRingAge: 3600,
     node: { id: 'this', version: '1', issuer: 'https://id.example', startedAt: clock.now() },
     log: { info: note, warn: note, error: note },
   })
@@ -129,5 +131,64 @@ describe('the heartbeat', () => {
     await scheduler.runOnce()
     await beat()
     assert.deepEqual([...stored.keys()], ['this'])
+  })
+
+  it('whose own write fails is degraded, and not ready once another node has written', async () => {
+    const { clock, stored, state, beat, heartbeat } = await setUp()
+    const check = () => writesCheck(heartbeat, { refreshInterval: REFRESH, now: clock.now() })
+    await beat()
+    assert.deepEqual([check().ok, check().degraded], [true, undefined])
+    const mine = stored.get('this')
+    assert.ok(mine)
+    stored.set('other', { ...mine, id: 'other', seenAt: clock.now() })
+    state.down = true
+    await beat()
+    assert.deepEqual([check().ok, check().degraded], [true, true])
+    assert.match(check().detail, /has not been able to write since .*took the database away/)
+
+    await clock.pass(REFRESH)
+    stored.set('other', { ...mine, id: 'other', seenAt: clock.now() })
+    await beat()
+    assert.equal(check().ok, false)
+    assert.match(check().detail, /Others can: other/)
+
+    state.down = false
+    await beat()
+    assert.deepEqual([check().ok, check().degraded], [true, undefined])
+  })
+
+  it('on a database that stays read-only is not ready after as long as makes a node silent', async () => {
+    const error = new StoreUnavailable('Cannot tell of this node', { code: '25006' })
+    Object.assign(error, { cause: Object.assign(new Error('read-only'), { code: '25006' }) })
+    const failure = { since: 1000, error, others: [] }
+    const at = (now: number) => writesCheck({ failure }, { refreshInterval: REFRESH, now })
+    assert.deepEqual([at(1000).ok, at(1000).degraded], [true, true])
+    assert.equal(at(1000 + 3 * REFRESH).ok, true)
+    assert.equal(at(1001 + 3 * REFRESH).ok, false)
+    assert.match(at(2000).detail, /read-only for longer than 90 s/)
+    // Where nothing can be known, a node is not taken away from the others.
+    const lost = { failure: { ...failure, error: new StoreUnavailable('Cannot tell') } }
+    assert.equal(writesCheck(lost, { refreshInterval: REFRESH, now: 9000 }).ok, true)
+  })
+
+  it('names a node that fell silent, until that one cannot sign any more', async () => {
+    const { clock, stored, beat, heartbeat, lines } = await setUp()
+    await beat()
+    const mine = stored.get('this')
+    assert.ok(mine)
+    stored.set('other', { ...mine, id: 'other', seenAt: clock.now() })
+    await clock.pass(3 * REFRESH + 1)
+    await beat()
+    assert.deepEqual(
+      heartbeat.missing.map(({ id }) => id),
+      ['other'],
+    )
+    const check = nodesCheck(heartbeat, { live: 1, halted: 0, silent: 1 })
+    assert.deepEqual([check.ok, check.degraded], [true, true])
+    assert.match(check.detail, /node other has been silent since .*two primaries/)
+    assert.ok(lines.some((line) => /node other has been silent/.test(line)))
+    await clock.pass(3600)
+    await beat()
+    assert.deepEqual(heartbeat.missing, [])
   })
 })
