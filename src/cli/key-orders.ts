@@ -2,7 +2,7 @@ import { userInfo } from 'node:os'
 import type { Command } from 'commander'
 import { toRfc3339 } from '../clock.ts'
 import { proseProblem } from '../config/text.ts'
-import { KeyturnError } from '../errors.ts'
+import { KeyturnError, Refused } from '../errors.ts'
 import {
   activeKey,
   allStates,
@@ -29,6 +29,8 @@ import {
   earlyKeyText,
   isUnseen,
   revocationText,
+  soonerRow,
+  soonerText,
 } from './key-prices.ts'
 import { keyRow } from './key-words.ts'
 import { KID_HELP, kidArgument } from './kid-argument.ts'
@@ -53,6 +55,11 @@ export function addKeyOrders(keys: Command, program: Command, context: Context):
   addKeyAbandon(order, program, context)
   order('rotate', 'let the standby sign as soon as every relying party can know it')
     .argument('<ring>', 'such as sig/RS256')
+    .addHelpText(
+      'after',
+      '\nA standby that has been published for less than rotation.propagation signs once it has. The answer\n' +
+        'says why, and what it costs to be faster: keys promote KID --force.',
+    )
     .action((ring: string, options: OrderOptions) => session((open) => rotate(ring, options, open)))
   order('promote', 'let a pre-active key sign now')
     .argument('<kid>', KID_HELP, kidArgument)
@@ -68,7 +75,13 @@ export function addKeyOrders(keys: Command, program: Command, context: Context):
       'an instant such as 2026-11-22T10:00:00Z, a duration ago such as 12h, or now',
       instantArgument,
     )
-    .addHelpText('after', '\nIt asks no questions: an emergency is one command.')
+    .addHelpText(
+      'after',
+      '\nIt asks no questions: an emergency is one command. Relying parties that fetch the JWKS only for a\n' +
+        'kid that they have never seen go on trusting the revoked key until a fresh key signs, one\n' +
+        'rotation.propagation later. The answer says from when the fresh key can sign sooner, which relying\n' +
+        'parties would refuse its tokens then and for how long, and with which command.',
+    )
     .action(async (kid: string | undefined, options: RevokeOptions, command: Command) => {
       const target = targetOf(kid, options)
       if (!target) return command.error('error: name a KID, or --ring and --created-before', USAGE)
@@ -89,7 +102,13 @@ async function rotate(
   const { policies, now } = session
   const order = { ring, now, actor, reason }
   const before = await openRings(session)
-  const action = orderRotation(before, policies, order)
+  const action = decide(
+    () => orderRotation(before, policies, order),
+    () => {
+      const waiting = waitingIn(ringStates(before, policies.policyFor(ring), now))
+      if (waiting && !json) session.warn(`${whyNotSooner(waiting, session)}`)
+    },
+  )
   const facts = await perform(action, before, session)
   const states = ringStates(facts, policies.policyFor(ring), now)
   const next = states.find(({ key }) =>
@@ -97,8 +116,42 @@ async function rotate(
       ? key.generation === action.generation
       : 'kid' in action.event && key.kid === action.event.kid,
   )
-  if (json) return printJson(session, outcome(next, states))
+  const early = next && next.phase === 'pre-active' ? next : undefined
+  if (json) {
+    const sooner = early ? soonerRow(early, session) : null
+    return printJson(session, { ...outcome(next, states), sooner })
+  }
   session.print(situation(states, session))
+  if (early) session.print(`\n${whyNotSooner(early, session)}`)
+}
+
+/** What decides may refuse; then something is said before. */
+function decide<T>(order: () => T, onRefusal: () => void): T {
+  try {
+    return order()
+  } catch (error) {
+    if (error instanceof Refused) onRefusal()
+    throw error
+  }
+}
+
+function waitingIn(states: readonly KeyState<RingKey>[]): KeyState<RingKey> | undefined {
+  return states.find((state) => state.phase === 'pre-active')
+}
+
+/** Why a rotation is not at once, and how it could be. */
+function whyNotSooner(state: KeyState, session: Session): string {
+  const { policies, now } = session
+  const { key, activatesAt } = state
+  const { propagation, published } = policies.policyFor(key.ring)
+  const who = published ? 'every relying party' : 'every node'
+  const sooner = soonerText(state, session)
+  if (sooner === '') return ''
+  return (
+    `Key ${key.kid} has been published since ${instant(key.createdAt, now)}. A key signs once that ` +
+    `is ${span(propagation)} (rotation.propagation), so that ${who} knows it by then: from ` +
+    `${instant(activatesAt, now)}.\n\n${sooner}`
+  )
 }
 
 async function promote(
@@ -179,12 +232,30 @@ async function revoke(
     throw new KeyturnError(error.code, `${done}The ring does not turn yet: ${error.message}`, error)
   })
   const states = ringStates(facts, policies.policyFor(ring), now)
+  // The one that is made now, to which the ring switches one propagation later.
+  const fresh = waitingIn(states.filter((state) => isUnseen(state.key, session)))
   if (json) {
     const active = activeKey(states)?.key.kid ?? null
-    return printJson(session, { ring, revoked, active, tail, keys: states.map(keyRow) })
+    const sooner = fresh ? soonerRow(fresh, session) : null
+    return printJson(session, { ring, revoked, active, tail, sooner, keys: states.map(keyRow) })
   }
   for (const kid of revoked) session.print(`Revoked  ${kid}`)
   session.print(situation(states, session))
+  if (fresh && revoked.length > 0) session.print(`\n${freshText(fresh, session)}`)
+}
+
+/** What ends the trust of those that drop a key only when they meet another that is new to them. */
+function freshText(fresh: KeyState, session: Session): string {
+  const { key, activatesAt } = fresh
+  const { published } = session.policies.policyFor(key.ring)
+  const trust = published
+    ? 'Relying parties that fetch only for a kid that they have never seen go on trusting what is ' +
+      'revoked until they meet the fresh key'
+    : 'The fresh key is one that nobody had before. It is'
+  return (
+    `${trust} ${key.kid} (generation ${key.generation}), which signs from ` +
+    `${instant(activatesAt, session.now)}. ${soonerText(fresh, session)}`
+  )
 }
 
 /** Records or makes what was ordered, then turns the rings as a server would. */

@@ -1,10 +1,17 @@
+import { toRfc3339 } from '../clock.ts'
 import type { KeyFacts } from '../keys/key.ts'
-import { activeKey, type RingFacts, ringStates } from '../keys/lifecycle.ts'
+import { activeKey, type KeyState, type RingFacts, ringStates } from '../keys/lifecycle.ts'
 import { assume, type EventAction, plan } from '../keys/plan.ts'
-import { promotionPrice, revocationPrice, timeToReach } from '../keys/price.ts'
+import {
+  earlySwitches,
+  promotionPrice,
+  RP_KINDS,
+  revocationPrice,
+  timeToReach,
+} from '../keys/price.ts'
 import type { Session } from './session.ts'
 import { table } from './table.ts'
-import { span } from './words.ts'
+import { instant, span } from './words.ts'
 
 /** What an emergency costs at relying parties, told before it is done. */
 
@@ -39,6 +46,62 @@ export function earlyKeyText(name: string, key: NewKey, session: Session): strin
     'signs now, these refuse its tokens, for as long as this at most:\n\n' +
     `${table(['KEEPS KEYS', 'FAILS FOR', 'SUCH AS'], rows, session)}\n`
   )
+}
+
+/** When a key that waits could sign before its time, and what that costs, for JSON. */
+export function soonerRow({ key, activatesAt }: KeyState, { policies, config, now }: Session) {
+  const { published, propagation } = policies.policyFor(key.ring)
+  const lead = now - key.createdAt
+  const switches = published ? earlySwitches(lead, { ...config.rotation, propagation }) : []
+  return {
+    kid: key.kid,
+    publishedAt: toRfc3339(key.createdAt),
+    plannedAt: toRfc3339(activatesAt),
+    command: promoteCommand(key.kid),
+    switches: switches.map((each) => ({
+      from: toRfc3339(key.createdAt + each.lead),
+      fails: each.fails,
+    })),
+  }
+}
+
+/** The same in words; empty for a key that has been published for long enough. */
+export function soonerText({ key }: KeyState, session: Session): string {
+  const { policies, config, now } = session
+  const policy = policies.policyFor(key.ring)
+  if (!isUnseen(key, session)) return ''
+  if (!policy.published) {
+    const knownAt = key.createdAt + policy.maxRingAge + policy.clockSkew
+    const when = knownAt > now ? `before ${instant(knownAt, now)} other nodes may not know it` : ''
+    return `It can sign sooner${when && `; ${when}`}:\n\n  ${promoteCommand(key.kid)}\n`
+  }
+  const { propagation } = policy
+  const rows = earlySwitches(now - key.createdAt, { ...config.rotation, propagation }).map(
+    ({ lead, fails }) => {
+      const passing = fails.filter(({ failsFor }) => failsFor !== null)
+      const worst = passing.at(-1)
+      return [
+        instant(key.createdAt + lead, now),
+        passing.length === 0 ? 'none that fetches by itself' : `${passing.length} of ${RP_KINDS}`,
+        worst ? span(worst.failsFor ?? 0) : '-',
+        passing
+          .toReversed()
+          .slice(0, 3)
+          .map(({ examples }) => examples.split(', ')[0])
+          .join(', '),
+      ]
+    },
+  )
+  const head = ['FROM', 'KINDS OF RELYING PARTIES THAT FAIL', 'FOR AT MOST', 'SUCH AS']
+  return (
+    'It can sign sooner, at a price: relying parties that do not know it yet refuse its tokens, and ' +
+    `those with pinned keys until their operator acts.\n\n${table(head, rows, session)}\n\n` +
+    `  ${promoteCommand(key.kid)}\n`
+  )
+}
+
+function promoteCommand(kid: string): string {
+  return `keyturn keys promote ${kid} --force`
 }
 
 /** How long relying parties may go on trusting a key of the ring that is revoked now. */

@@ -195,6 +195,38 @@ export function revocationPrice(
   }).sort((a, b) => (a.trustsFor ?? Infinity) - (b.trustsFor ?? Infinity))
 }
 
+/** What it costs if a key signs before it has been published for one propagation. */
+export interface EarlySwitch {
+  /** Seconds for which it has been published by then. */
+  readonly lead: number
+  /** RPs that refuse its tokens, as `promotionPrice` gives them. */
+  readonly fails: readonly PromotionPrice[]
+}
+
+/**
+ * The instants before the end of `propagation` that are worth a thought: as soon as can be; once
+ * those RPs know the key that drop another only when they meet a kid they have never seen, for whose
+ * sake a switch after a revocation is made; and once every RP knows it that fetches by itself.
+ * @param propagation seconds
+ * @param lead seconds for which the key has been published already
+ * @returns earliest first; none for a key that has been published for `propagation`
+ */
+export function earlySwitches(
+  lead: number,
+  { propagation, ...settings }: CachingSettings & { readonly propagation: number },
+): readonly EarlySwitch[] {
+  const reach = timeToReach(settings)
+  const missing = (models: readonly CacheModel[]) =>
+    reach + Math.max(...models.map(({ misses }) => secondsOf(misses, settings) ?? 0))
+  const leads = [0, missing(MODELS.filter(({ keeps }) => keeps === 'unknown kid')), missing(MODELS)]
+  return [...new Set(leads.map((each) => Math.max(each, lead)))]
+    .filter((each) => each < propagation)
+    .map((each) => ({ lead: each, fails: promotionPrice(each, settings) }))
+}
+
+/** How many kinds of RPs there are prices for. */
+export const RP_KINDS = MODELS.length
+
 /** jwx looks at headers in windows of 15 minutes and takes no less than one. */
 function secondsOf(
   time: Exclude<CacheModel['keeps'], 'unknown kid'>,

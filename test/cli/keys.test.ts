@@ -4,6 +4,12 @@ import { DAY, keyturnIn, kidOf, phasesOf, type Row } from './keyturn.ts'
 
 const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/
 
+interface Sooner {
+  readonly kid: string
+  readonly command: string
+  readonly switches: readonly { readonly from: string; readonly fails: readonly object[] }[]
+}
+
 describe('keys list, show, plan and events', () => {
   it('before the first start there are no keys, and the plan says what it will make', async () => {
     await using cli = await keyturnIn()
@@ -240,6 +246,67 @@ describe('keys rotate, promote and revoke', () => {
     assert.equal(wait / 1000, 14 * DAY)
     assert.equal(again.status, 0)
     assert.match(again.err, /No key is revoked that was not revoked before/)
+  })
+
+  it('revoke says when the fresh key can sign sooner, with which command, and what that costs', async () => {
+    await using cli = await keyturnIn()
+    await cli.makeRings(20 * DAY)
+    const [first, other] = [
+      kidOf(await cli.json(['keys', 'list']), 1),
+      kidOf(await cli.json(['keys', 'list']), 1, 'sig/RS256'),
+    ]
+    const told = await cli.run(['keys', 'revoke', first])
+    const rows = await cli.json(['keys', 'list'])
+    const fresh = kidOf(rows, 3)
+    const command = `keys promote ${fresh} --force`
+    assert.match(told.out, new RegExp(`trusting.*fresh key ${fresh} .*in 14 days`))
+    assert.match(told.out, /\(now\) +19 of 20 +1\d h .*Microsoft/)
+    assert.match(told.out, /\(in 14 hours\) +none that fetches by itself/)
+    assert.ok(told.out.includes(`keyturn ${command}\n`), told.out)
+    assert.match((await cli.run(['keys', 'revoke', '--help'])).out, /can sign sooner/)
+
+    const { sooner } = await cli.json<{ sooner: Sooner }>(['keys', 'revoke', other])
+    assert.equal(sooner.kid, kidOf(await cli.json(['keys', 'list']), 3, 'sig/RS256'))
+    assert.equal(sooner.command, `keyturn keys promote ${sooner.kid} --force`)
+    assert.deepEqual(
+      sooner.switches.map(({ fails }) => fails.length),
+      [20, 9, 1],
+    )
+    const promoted = await cli.run(command.split(' '))
+    assert.equal(promoted.status, 0, promoted.err)
+    assert.deepEqual(phasesOf(await cli.json(['keys', 'list'])).slice(0, 3), [
+      '1 revoked',
+      '2 retired',
+      '3 active',
+    ])
+  })
+
+  it('rotate says why it is not at once, and what it costs to be faster', async () => {
+    await using cli = await keyturnIn()
+    await cli.makeRings(60)
+    const standby = kidOf(await cli.json(['keys', 'list']), 2)
+    const first = await cli.run(['keys', 'rotate', 'sig/ES256'])
+    const second = await cli.run(['keys', 'rotate', 'sig/ES256'])
+    assert.deepEqual([first.status, second.status], [0, 1])
+    for (const text of [first.out, second.err]) {
+      assert.match(text, new RegExp(`Key ${standby} has been published since .*ago`))
+      assert.match(text, /once that is 14 d \(rotation.propagation\)/)
+      assert.match(text, /\(now\) +19 of 20 /)
+      assert.ok(text.includes(`keyturn keys promote ${standby} --force\n`))
+    }
+    const cookie = await cli.run(['keys', 'rotate', 'cookie'])
+    assert.match(cookie.out, /every node knows it.*before .* other nodes may not know it/s)
+    assert.doesNotMatch(cookie.out, /RELYING PARTIES/)
+    const { sooner } = await cli.json<{ sooner: Sooner }>(['keys', 'rotate', 'sig/RS256'])
+    assert.equal(sooner.switches.length, 3)
+  })
+
+  it('rotate says nothing of prices where every relying party knows the key', async () => {
+    await using cli = await keyturnIn()
+    await cli.makeRings(15 * DAY)
+    const { out } = await cli.run(['keys', 'rotate', 'sig/ES256'])
+    assert.doesNotMatch(out, /sooner|price/)
+    assert.equal((await cli.json<{ sooner: null }>(['keys', 'rotate', 'sig/RS256'])).sooner, null)
   })
 
   it('revoke by date takes every older key of one ring and nothing else', async () => {

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { promotionPrice, revocationPrice, timeToReach } from '../../src/keys/price.ts'
+import {
+  earlySwitches,
+  promotionPrice,
+  revocationPrice,
+  timeToReach,
+} from '../../src/keys/price.ts'
 
 /** The worked numbers of the reference: 5 min ring age, 16 min in caches, 1 min skew, 1 min fetch. */
 const CACHING = { maxRingAge: 300, jwksMaxAge: 900, staleWhileRevalidate: 60, clockSkew: 60 }
@@ -87,4 +92,46 @@ describe('after a revocation', () => {
       assert.deepEqual([row?.trustsFor, row?.endsWithNewKid], [expected, endsWithNewKid])
     })
   }
+})
+
+describe('the instants at which a key could sign before its time', () => {
+  const DAY = 24 * HOUR
+  const at = (lead: number, propagation = 14 * DAY) =>
+    earlySwitches(lead, { ...CACHING, propagation }).map((each) => each.lead)
+  // 23 min to reach all, 15 min of max-age (Kubernetes), 12 h 36 min (Microsoft.IdentityModel).
+  const [second, last] = [38 * MINUTE, 12 * HOUR + 59 * MINUTE]
+
+  it('are now, once it serves those that wait for a new kid, and once it costs nobody who fetches', () => {
+    assert.deepEqual(at(0), [0, second, last])
+  })
+
+  it('are those still to come', () => {
+    assert.deepEqual(at(5 * MINUTE), [5 * MINUTE, second, last])
+    assert.deepEqual(at(second), [second, last])
+    assert.deepEqual(at(13 * HOUR), [13 * HOUR])
+    assert.deepEqual(at(14 * DAY), [])
+  })
+
+  it('are before the end of propagation, however short that is', () => {
+    assert.deepEqual(at(0, HOUR), [0, second])
+    assert.deepEqual(at(0, 10 * MINUTE), [0])
+  })
+
+  it('cost less and less, and in the end only those who pin keys by hand', () => {
+    const switches = earlySwitches(0, { ...CACHING, propagation: 14 * DAY })
+    const counts = switches.map(({ fails }) => fails.length)
+    assert.deepEqual(
+      counts,
+      counts.toSorted((a, b) => b - a),
+    )
+    assert.deepEqual(
+      switches.at(-1)?.fails.map(({ failsFor }) => failsFor),
+      [null],
+    )
+    const names = (index: number) =>
+      switches[index]?.fails.map((each) => each.examples).join() ?? ''
+    for (const waiting of ['go-oidc', 'Quarkus', 'Kubernetes']) {
+      assert.ok(names(0).includes(waiting) && !names(1).includes(waiting), waiting)
+    }
+  })
 })
