@@ -114,17 +114,14 @@ export function createAttempts(
   return {
     async begin(attempt) {
       const { own, ofAccount, ofNetworks } = countsOf(attempt)
-      const counts = [own, ...ofNetworks, ...ofAccount]
-      // Who is shut out anywhere adds nothing elsewhere: an address that goes on guessing one name
-      // uses up five points of that name and of its network, not all of them, and no memory.
-      const wait = await longestWait(counts)
+      // A network that is shut out adds no more names and addresses to what is kept in memory.
+      const wait = await longestWait(ofNetworks)
       if (wait !== undefined) return wait
-      // From the narrowest to the widest, stopping at the first refusal, for the same reason.
-      for (const count of counts) {
-        const passed = await count.add()
-        if (passed !== undefined) return passed
-      }
-      return undefined
+      const passed = await own.add()
+      if (passed !== undefined) return passed
+      // Side by side, as each is a trip to Redis, and neither lets one network use up what is not its.
+      const waits = await Promise.all([addInTurn(ofNetworks), addInTurn(ofAccount)])
+      return waits.find((each) => each !== undefined)
     },
 
     async succeed(attempt) {
@@ -140,6 +137,19 @@ export function createAttempts(
       await Promise.all([own, ...ofAccount].map((count) => count.takeOff()))
     },
   }
+}
+
+/**
+ * From the narrowest to the widest, stopping at the first that is full: an address that goes on guessing
+ * uses up its share of its network and of an account, not all of it.
+ * @returns seconds to wait where one was full
+ */
+async function addInTurn(counts: readonly Count[]): Promise<number | undefined> {
+  for (const count of counts) {
+    const passed = await count.add()
+    if (passed !== undefined) return passed
+  }
+  return undefined
 }
 
 /**
