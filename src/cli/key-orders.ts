@@ -2,7 +2,7 @@ import { userInfo } from 'node:os'
 import type { Command } from 'commander'
 import { toRfc3339 } from '../clock.ts'
 import { proseProblem } from '../config/text.ts'
-import { KeyturnError, Refused } from '../errors.ts'
+import { KeyturnError, Refused, StoreUnavailable } from '../errors.ts'
 import {
   activeKey,
   allStates,
@@ -226,11 +226,8 @@ async function revoke(
   } else session.warn(revocationText(action, revoked, before, session))
   if (action) await applyOrder(action, before, session)
 
-  const facts = await turnStoredRings(session).catch((error: unknown) => {
-    if (!isSealFailure(error)) throw error
-    const done = revoked.length > 0 ? `Revoked: ${revoked.join(', ')}. ` : ''
-    throw new KeyturnError(error.code, `${done}The ring does not turn yet: ${error.message}`, error)
-  })
+  const done = revoked.length > 0 ? `Revoked: ${revoked.join(', ')}. ` : ''
+  const facts = await turnStoredRings(session).catch(notTurned(done))
   const states = ringStates(facts, policies.policyFor(ring), now)
   // The one that is made now, to which the ring switches one propagation later.
   const fresh = waitingIn(states.filter((state) => isUnseen(state.key, session)))
@@ -265,7 +262,16 @@ async function perform(
   session: Session,
 ): Promise<LoadedRings> {
   await applyOrder(action, assertComplete(before), session)
-  return turnStoredRings(session)
+  return turnStoredRings(session).catch(notTurned('The order is recorded. '))
+}
+
+/** What was ordered is done, and must not be told as a failure where the turn after it fails. */
+function notTurned(done: string) {
+  return (error: unknown): never => {
+    if (!(error instanceof KeyturnError)) throw error
+    const text = `${done}The ring does not turn yet; a running server turns it: ${error.message}`
+    throw new KeyturnError(error.code, text, error)
+  }
 }
 
 async function applyOrder(
@@ -273,7 +279,12 @@ async function applyOrder(
   before: LoadedRings,
   { stores }: Session,
 ): Promise<void> {
-  await applyAction(action, before, { store: stores.keys, sealer: await stores.openSealer() })
+  const sealer = await stores.openSealer()
+  await applyAction(action, before, { store: stores.keys, sealer }).catch((error: unknown) => {
+    if (!(error instanceof StoreUnavailable) || !error.mayBeDone) throw error
+    const text = `${error.message} See: keyturn keys events. To give the order twice does no harm.`
+    throw new StoreUnavailable(text, error, error)
+  })
 }
 
 /** What an order has come to, in JSON. */

@@ -28,7 +28,7 @@ export interface RedisConnection {
    * @param what completes "Cannot ..."
    * @throws StoreUnavailable
    */
-  run<T>(what: string, send: () => Promise<T>): Promise<T>
+  run<T>(what: string, send: () => Promise<T>, how?: { readonly isRead?: boolean }): Promise<T>
   /** For who calls past `run`: Redis answered that it will not. */
   refused(error: unknown): void
   /** Runs a job when this turn of the event loop is over, just before what was sent in it goes out. */
@@ -131,10 +131,12 @@ export function openRedis(settings: RedisSettings, clock: Clock): RedisConnectio
     return sendCommand(...command)
   }
 
-  function run<T>(what: string, send: () => Promise<T>): Promise<T> {
+  function run<T>(what: string, send: () => Promise<T>, { isRead = false } = {}): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>()
     let isSettled = false
     let lastError: unknown
+    /** Was it sent, and no answer came? What Redis answered to a later attempt says nothing of it. */
+    const sent = { isUnanswered: false, wasLost: false }
     let pause = RETRY_PAUSE.first
     let retry: NodeJS.Timeout | undefined
     const deadline = setTimeout(() => {
@@ -151,7 +153,16 @@ export function openRedis(settings: RedisSettings, clock: Clock): RedisConnectio
     }
     const fail = () => {
       settle()
-      reject(new StoreUnavailable(`Cannot ${what}: ${outage.detail}`, lastError))
+      const mayBeDone = sent.isUnanswered || sent.wasLost
+      reject(
+        mayBeDone && !isRead
+          ? new StoreUnavailable(
+              `It is not known whether this was done: ${what}. No answer came: ${outage.detail}`,
+              lastError,
+              { mayBeDone },
+            )
+          : new StoreUnavailable(`Cannot ${what}: ${outage.detail}`, lastError),
+      )
     }
     const succeed = (result: T) => {
       settle()
@@ -161,6 +172,8 @@ export function openRedis(settings: RedisSettings, clock: Clock): RedisConnectio
     const tryAgain = (error: unknown) => {
       if (isSettled) return
       lastError = error
+      sent.isUnanswered = false
+      if (!(error instanceof ReplyError)) sent.wasLost = true
       if (isPassing(error)) {
         pause = Math.min(pause * 2, RETRY_PAUSE.most)
         retry = setTimeout(attempt, pause)
@@ -173,6 +186,7 @@ export function openRedis(settings: RedisSettings, clock: Clock): RedisConnectio
       waiting.delete(attempt)
       if (isMisplaced) return fail()
       if (client.status === 'ready') {
+        sent.isUnanswered = true
         send().then(succeed, tryAgain)
         return
       }

@@ -174,7 +174,9 @@ function artifactAdapter(
    */
   async function revoke(grantId: string): Promise<void> {
     const index = grantKey(grantId)
-    const members = await run('look up a grant', () => commands.zrange(index, 0, -1))
+    const members = await run('look up a grant', () => commands.zrange(index, 0, -1), {
+      isRead: true,
+    })
     if (members.length === 0) return
     await run('revoke a grant', async () => {
       await Promise.all(members.map((member) => commands.unlink(keyOfMember(member))))
