@@ -1,7 +1,7 @@
 import { userInfo } from 'node:os'
 import type { Command } from 'commander'
 import { toRfc3339 } from '../clock.ts'
-import { proseProblem } from '../config/text.ts'
+import { nameProblem, proseProblem } from '../config/text.ts'
 import { KeyturnError, Refused, StoreUnavailable } from '../errors.ts'
 import {
   activeKey,
@@ -54,7 +54,7 @@ export function addKeyOrders(keys: Command, program: Command, context: Context):
 
   addKeyAbandon(order, program, context)
   order('rotate', 'let the standby sign as soon as every relying party can know it')
-    .argument('<ring>', 'such as sig/RS256')
+    .argument('<ring>', 'such as sig/RS256', textArgument(nameProblem))
     .addHelpText(
       'after',
       '\nA standby that has been published for less than rotation.propagation signs once it has. The answer\n' +
@@ -69,7 +69,11 @@ export function addKeyOrders(keys: Command, program: Command, context: Context):
     )
   order('revoke', 'never trust a key again; a standby takes over at once')
     .argument('[kid]', KID_HELP, kidArgument)
-    .option('--ring <ring>', 'with --created-before: every older key of this ring')
+    .option(
+      '--ring <ring>',
+      'with --created-before: every older key of this ring',
+      textArgument(nameProblem),
+    )
     .option(
       '--created-before <instant>',
       'an instant such as 2026-11-22T10:00:00Z, a duration ago such as 12h, or now',

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { nameProblem } from '../config/text.ts'
 import { type Change, forecast, futureOf } from '../keys/forecast.ts'
 import type { KeyEvent } from '../keys/key.ts'
 import { allStates, isRevocationOf, type KeyState, ringNames } from '../keys/lifecycle.ts'
@@ -20,7 +21,15 @@ import { KID_HELP, kidArgument } from './kid-argument.ts'
 import { openRings, type ShownRings, showRings } from './rings.ts'
 import { type Session, withSession } from './session.ts'
 import { pairs, table } from './table.ts'
-import { countArgument, durationArgument, fromNow, instant, instantOrNull, span } from './words.ts'
+import {
+  countArgument,
+  durationArgument,
+  fromNow,
+  instant,
+  instantOrNull,
+  span,
+  textArgument,
+} from './words.ts'
 
 export function addKeys(program: Command, context: Context): void {
   const keys = program.command('keys').description('see the signing keys and turn them')
@@ -49,7 +58,7 @@ export function addKeys(program: Command, context: Context): void {
     .command('events')
     .description('every promotion, revocation and extension, oldest first')
     .argument('[kid]', `those of one key: ${KID_HELP}`, kidArgument)
-    .option('--ring <ring>', 'those of one ring')
+    .option('--ring <ring>', 'those of one ring', textArgument(nameProblem))
     .option('--last <n>', 'the newest only', countArgument)
     .option(...JSON_OPTION)
     .action((kid: string | undefined, options: EventOptions) =>

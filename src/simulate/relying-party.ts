@@ -20,6 +20,12 @@ export interface RelyingParty {
 
 const MINUTE = 60
 
+/**
+ * Fetches by timer in one wait of years; those before have no trace once so many have followed, as
+ * no cache and no node answers with what is older.
+ */
+const MOST_ROUNDS = 2_000
+
 /** For how long it keeps an answer, in seconds. */
 export function lifetimeOf({ lifetime }: RpModel, maxAge: number): number {
   if (typeof lifetime === 'number') return lifetime
@@ -72,7 +78,11 @@ export function startRelyingParty(model: RpModel, fetchJwks: (at: number) => Cop
 
   function verifyBySet(kid: string, at: number): boolean {
     if (!set) load(at)
-    if (model.refresh === 'by timer') while (at >= expiresAt()) load(expiresAt())
+    if (model.refresh === 'by timer') {
+      const rounds = Math.floor((at - expiresAt()) / lifetime())
+      if (rounds > MOST_ROUNDS) fetchedAt += (rounds - MOST_ROUNDS) * lifetime()
+      while (at >= expiresAt()) load(expiresAt())
+    }
     if (model.refresh === 'before' && at >= expiresAt()) load(at)
     if (flaggedAt !== undefined && model.poll && at >= flaggedAt + model.poll) {
       load(flaggedAt + model.poll)

@@ -98,8 +98,9 @@ export interface Simulation {
 const LEAST_NODES = 10
 
 /**
- * Seconds after the end for which it is asked whether a revoked key is still believed: longer than
- * any RP keeps what it has without limit, so that a short horizon does not look like "for ever".
+ * Seconds for which it is asked whether a revoked key is still believed, from when the fresh key
+ * signs and caches have let go: more than the day for which RPs with a limit keep keys at most. What
+ * is believed then is believed for ever; the end of the simulated time has no part in it.
  */
 const AFTERWARDS = 4 * 86_400
 
@@ -173,7 +174,7 @@ function simulatePart(options: PartOptions): Omit<Simulation, 'parts'> {
     flight: options.flight ?? FLIGHT,
     gap: options.gap ?? 1,
   }
-  const scene = { sightings, rules, maxRingAge, clockSkew, until }
+  const scene = { sightings, rules, maxRingAge, clockSkew }
   const models = options.models ?? RP_MODELS
   const results = models.map((model, index) => {
     const rings = policies.rings.map(({ ring }) => ring)
@@ -240,7 +241,6 @@ interface Scene {
   readonly rules: FailureRules
   readonly maxRingAge: number
   readonly clockSkew: number
-  readonly until: number
 }
 
 function reportOf(model: RpModel, scene: Scene): { report: ModelReport; tried: number } {
@@ -316,7 +316,7 @@ function isOutlived(key: Sightings): key is Outlived {
 }
 
 /** The longest time for which a revoked key is believed that had signed. */
-function believesRevoked(model: RpModel, { sightings, rules, clockSkew, until }: Scene) {
+function believesRevoked(model: RpModel, { sightings, rules, clockSkew }: Scene) {
   const times = sightings.flatMap((key) => {
     const { revokedAt, firstSigner } = key
     if (revokedAt === undefined || !firstSigner) return []
@@ -327,8 +327,9 @@ function believesRevoked(model: RpModel, { sightings, rules, clockSkew, until }:
         first ? { kid, signsAt: first.from + 2 * clockSkew } : [],
       )
       .sort((a, b) => a.signsAt - b.signsAt)[0]
-    const end = { ...rules, until: until + AFTERWARDS - 1 }
-    return believesUntil(model, key, fresh, end) + 1 - revokedAt
+    const hidden = 2 * (rules.jwksMaxAge + rules.staleWhileRevalidate + rules.staleIfError)
+    const end = (fresh?.signsAt ?? revokedAt) + hidden + 2 * rules.flight + AFTERWARDS
+    return believesUntil(model, key, fresh, { ...rules, until: end }) + 1 - revokedAt
   })
   if (times.length === 0) return undefined
   const longest = Math.max(...times)

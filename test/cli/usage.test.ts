@@ -25,6 +25,7 @@ describe('wrong usage', () => {
     ['a name with a control character', ['accounts', 'add', 'a', '--name', 'A\u0007'], /Write A /],
     ['a reason that nobody can read', ['keys', 'rotate', 'x', '--reason', 'a\u001b[2J'], /U\+001B/],
     ['an actor with blanks around it', ['keys', 'rotate', 'x', '--actor', ' ada'], /Write ada /],
+    ['a ring with a blank behind it', ['keys', 'rotate', 'sig/ES256 '], /Write sig\/ES256 /],
     ['a user name with a line break', ['accounts', 'add', 'a\nb']],
     ['two things from standard input', ['clients', 'add', '--secret-stdin', '--file', '-']],
   ]

@@ -89,6 +89,14 @@ describe('the horizon of a simulation', () => {
     assert.ok((parts[0]?.horizon ?? 0) >= 365 * DAY)
   })
 
+  it('comes to the same verdict with keys that sign for a century as with those that do for a year', () => {
+    const verdicts = (cryptoperiod: number) =>
+      run([{ ...slow('sig/ES256'), cryptoperiod }]).models.map(
+        ({ model, forward, believesRevoked }) => [model, forward, believesRevoked],
+      )
+    assert.deepEqual(verdicts(36_500 * DAY), verdicts(365 * DAY))
+  })
+
   it('does not take the end of a short one for trust without end', () => {
     const { models } = run([fast('sig/ES256')])
     const trust = (name: string) => models.find(({ model }) => model === name)?.believesRevoked
