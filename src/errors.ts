@@ -156,6 +156,50 @@ export class DeploymentSecretReplaced extends KeyturnError {
   }
 }
 
+/** A witness is not what Keyturn wrote: cut off, edited, or foreign. It is never replaced. */
+export class WitnessUnreadable extends KeyturnError {
+  constructor(where: string, why: string, cause?: unknown) {
+    super(
+      'witness_unreadable',
+      `The witness (rotation.witness), ${where}, cannot be believed: ${why}. It is kept and not ` +
+        'replaced, because it may remember revocations that the key store has lost. Look at it. If the ' +
+        'key store was not restored from a backup lately, remove it and the next start begins another.',
+      cause,
+    )
+  }
+}
+
+/** The witness remembers another deployment than the one in the key store. */
+export class WitnessOfAnother extends KeyturnError {
+  constructor(where: string, issuer: string | null) {
+    super(
+      'witness_of_another',
+      `The witness (rotation.witness), ${where}, is of another deployment, which issued as ` +
+        `${issuer ?? 'nobody knows whom'}. Nothing was made or signed. Either database.url or keyStore names ` +
+        'the wrong store, or two deployments share one witness: give this one a rotation.witness of its own. ' +
+        'Where this store is to replace that one for good, remove the witness.',
+    )
+  }
+}
+
+/** The key store lacks what the witness remembers: it was set back to an older state. */
+export class StoreOutdated extends KeyturnError {
+  /** @param lack in words */
+  constructor(lack: string, where: string) {
+    super(
+      'store_outdated',
+      `The key store is older than what was seen of it: it lacks ${lack}. It was probably restored from a ` +
+        `backup. Nothing was made or signed. The witness (rotation.witness) is ${where}.\n` +
+        '  See what is missing:         keyturn restore check\n' +
+        'There are three ways out:\n' +
+        '  Apply what is missing:       keyturn restore apply\n' +
+        '  Accept the older store, so that keys revoked since are trusted again:\n' +
+        '                               keyturn restore accept --reason TEXT\n' +
+        '  Stop here, and restore a newer backup or the right database.',
+    )
+  }
+}
+
 /** The store cannot be reached or written: connection refused, read-only, disk full. */
 export class StoreUnavailable extends KeyturnError {
   /** The answer was lost: it may have been done, or be done later. */

@@ -24,6 +24,7 @@ import { createHeartbeat } from './keys/heartbeat.ts'
 import { countNodes } from './keys/node.ts'
 import { JWKS_BYTES_MAX } from './keys/policy.ts'
 import { createScheduler, type Scheduler } from './keys/scheduler.ts'
+import { createWitnessWatch } from './keys/witness-watch.ts'
 import { createMetrics } from './metrics.ts'
 import { createFindAccount, createInteractionPolicy } from './oidc/account.ts'
 import { checkClientAlgorithms } from './oidc/client-algorithms.ts'
@@ -45,6 +46,7 @@ import {
   type Readiness,
   redisCheck,
   ringCheck,
+  witnessCheck,
   writesCheck,
 } from './readiness.ts'
 import { CAUSED_BY_CLIENTS, createSeldomLog, type Log } from './seldom-log.ts'
@@ -114,6 +116,19 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       log,
     })
     opened.defer(heartbeat.stop)
+    const witness =
+      stores.witness &&
+      createWitnessWatch({
+        witness: stores.witness,
+        mayBegin: true,
+        issuer,
+        policies,
+        clock,
+        addEvents: (events) => stores.keys.addEvents(events),
+        wakeOthers: () => messages.publish('ring'),
+        patience: isShared(config) ? OTHERS_PATIENCE * refreshInterval : 0,
+        log,
+      })
     const scheduler = createScheduler({
       store: stores.keys,
       sealer,
@@ -124,6 +139,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       maxRingAge,
       clockSkew,
       log,
+      witness,
       afterTurn: () => heartbeat.beat(scheduler.status),
       onView: async (view) => {
         // Published first, then used.
@@ -251,6 +267,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
         nodes: () => nodesCheck(heartbeat, countStates()),
         database: () => databaseCheck(database, isStrict),
         writes: () => writesCheck(heartbeat, { refreshInterval, now: databaseClock.now() }),
+        ...(witness ? { witness: () => witnessCheck(witness.status) } : {}),
         ...(redis ? { redis: () => redisCheck(redis.status, isStrict) } : {}),
       })
     const { registry } = metrics
@@ -311,6 +328,13 @@ const GUESSES = { right: 'right', wrong: 'wrong', attempts: 'limited', busy: 'bu
 function isShared({ database, http }: Config): boolean {
   return !isEmbedded(database.url) || http.workers !== 1
 }
+
+/**
+ * Refresh intervals that a start waits for other nodes to put back what the store lacks: one until each
+ * has looked, and half of one for those that had to connect again. With the default of 30 s that is
+ * less than the minute which the probes of deploy/kubernetes give a start.
+ */
+const OTHERS_PATIENCE = 1.5
 
 const OTHER_CLIENTS =
   'some clients were written by a configuration other than this one; if none has them any more: ' +

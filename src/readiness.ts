@@ -3,6 +3,7 @@ import type { DatabaseClock } from './keys/database-clock.ts'
 import type { Heartbeat } from './keys/heartbeat.ts'
 import { missingWords, type NodeStateName, strangerWords, unseenWords } from './keys/node.ts'
 import type { Scheduler } from './keys/scheduler.ts'
+import type { WitnessStatus } from './keys/witness-watch.ts'
 import type { RedisStatus } from './redis/outage.ts'
 import type { DatabaseStatus } from './store/database-status.ts'
 import { isReadOnly } from './store/failures.ts'
@@ -135,4 +136,9 @@ export function writesCheck(
     return { ok: false, detail: `${detail}. It has been read-only for longer than ${patience} s` }
   }
   return { ok: true, degraded: true, detail }
+}
+
+/** Ready even so: keys turn without a witness; what is missing is the proof that none was lost. */
+export function witnessCheck({ isDegraded, detail }: WitnessStatus): Check {
+  return { ok: true, degraded: isDegraded, detail }
 }

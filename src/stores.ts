@@ -11,6 +11,8 @@ import {
   type Protector,
 } from './keys/protector.ts'
 import type { Sealer } from './keys/sealer.ts'
+import type { Witness } from './keys/witness.ts'
+import { assertNotEmptied } from './keys/witness-watch.ts'
 import { announceClients, announceKeys, type Messages, noMessages } from './messages.ts'
 import type { RedisConnection } from './redis/connection.ts'
 import type { ArtifactStore } from './store/artifact-store.ts'
@@ -21,6 +23,7 @@ import { galeraAdvice } from './store/galera.ts'
 import { migrate } from './store/migrate.ts'
 import { openArtifacts } from './store/open-artifacts.ts'
 import { openKeyStore } from './store/open-key-store.ts'
+import { openWitness } from './store/open-witness.ts'
 import { createSqlAccounts, createSqlConsents } from './store/sql-accounts.ts'
 import { createSqlNodes } from './store/sql-nodes.ts'
 
@@ -32,6 +35,8 @@ export interface Stores {
   readonly consents: ConsentStore
   readonly artifacts: ArtifactStore
   readonly nodes: NodeStore
+  /** What remembers revocations outside the database; undefined where nothing does. */
+  readonly witness: Witness | undefined
   /** Where the configuration names one. It connects when it is first needed. */
   readonly redis: RedisConnection | undefined
   /** What is written to `keys` and `clients` is announced here. */
@@ -42,7 +47,7 @@ export interface Stores {
   advise(): Promise<readonly string[]>
   /**
    * Opens the key-encryption keys and the secret of the deployment, once; on a first start, makes them.
-   * @throws KekMissing and its like, DeploymentSecretMissing
+   * @throws KekMissing and its like, DeploymentSecretMissing, StoreOutdated where the store was emptied
    */
   openSealer(): Promise<Sealer>
   /** Opens the secret from which the keys come that authenticate what the stores hold. @throws the same */
@@ -68,7 +73,11 @@ export async function openStores(config: Config, clock: Clock): Promise<Stores> 
     const keys = announceKeys(isInDatabase ? watched(keyStore) : keyStore, messages)
     const artifacts = await openArtifacts(config, clock, { redis, watched })
     opened.defer(() => artifacts.close())
-    const openSealerOnce = once(() => openSealer(protectorOf(config), keys, clock))
+    const witness = openWitness(config, redis)
+    const openSealerOnce = once(async () => {
+      if (witness) await assertNotEmptied(witness, keys)
+      return openSealer(protectorOf(config), keys, clock)
+    })
     return {
       keys,
       clients: announceClients(
@@ -79,6 +88,7 @@ export async function openStores(config: Config, clock: Clock): Promise<Stores> 
       consents: watched(createSqlConsents(dataSource)),
       artifacts,
       nodes: watched(createSqlNodes(dataSource)),
+      witness,
       redis,
       messages,
       database,

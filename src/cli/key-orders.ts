@@ -34,7 +34,7 @@ import {
 } from './key-prices.ts'
 import { keyRow } from './key-words.ts'
 import { KID_HELP, kidArgument } from './kid-argument.ts'
-import { openRecordedRings, openRings, turnStoredRings } from './rings.ts'
+import { openRecordedRings, openRings, openRingsToChange, turnStoredRings } from './rings.ts'
 import { type Session, withSession } from './session.ts'
 import { instant, instantArgument, type NamedInstant, span, textArgument } from './words.ts'
 
@@ -105,7 +105,7 @@ async function rotate(
 ): Promise<void> {
   const { policies, now } = session
   const order = { ring, now, actor, reason }
-  const before = await openRings(session)
+  const before = await openRingsToChange(session)
   const action = decide(
     () => orderRotation(before, policies, order),
     () => {
@@ -164,7 +164,7 @@ async function promote(
   session: Session,
 ): Promise<void> {
   const { policies, now } = session
-  const before = await openRings(session)
+  const before = await openRingsToChange(session)
   const state = findState(before, policies, named, now)
   const { kid } = state.key
   const isEarly = state.phase === 'pre-active' && isUnseen(state.key, session)
@@ -339,7 +339,7 @@ function revokedBy(
 }
 
 /** A container may run under a number that has no name. */
-function systemUser(): string {
+export function systemUser(): string {
   try {
     return userInfo().username
   } catch {

@@ -8,6 +8,7 @@ import { addDb } from './db.ts'
 import { addKeys } from './keys.ts'
 import { withKidsLast } from './kid-argument.ts'
 import { addNodes } from './nodes.ts'
+import { addRestore } from './restore.ts'
 import { addServe, addWorker } from './serve.ts'
 import { addSimulate } from './simulate.ts'
 
@@ -41,6 +42,7 @@ export async function runCommand(argv: readonly string[], context: Context): Pro
   addAccounts(program, context)
   addNodes(program, context)
   addDb(program, context)
+  addRestore(program, context)
   try {
     await program.parseAsync(withKidsLast(argv, program), { from: 'user' })
     return DONE

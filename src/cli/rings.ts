@@ -66,22 +66,36 @@ async function load(
 }
 
 /**
+ * All rings, for who wants to change something of them.
+ * @throws StoreOutdated where the store lacks what the witness remembers, and what `openRings` throws
+ */
+export async function openRingsToChange(session: Session): Promise<LoadedRings> {
+  const { stores, witness } = session
+  return load(session, (sealer) => {
+    const read = () => loadRings(stores.keys, sealer)
+    return witness ? witness.load(sealer, read) : read()
+  })
+}
+
+type Turning = Pick<Session, 'stores' | 'policies' | 'now' | 'witness'>
+
+/**
  * Does what the plan says now, as a running server would at its next turn, and loads the rings
  * again. Both may do it at once: every action is safe to do twice.
+ * @throws StoreOutdated where the store lacks what the witness remembers
  */
-export async function turnStoredRings(
-  session: Pick<Session, 'stores' | 'policies' | 'now'>,
-): Promise<LoadedRings> {
+export async function turnStoredRings(session: Turning): Promise<LoadedRings> {
   return turnRingsWith(await session.stores.openSealer(), session)
 }
 
 /** The same with a sealer that is not the one of a start. */
 export async function turnRingsWith(
   sealer: Sealer,
-  { stores, policies, now }: Pick<Session, 'stores' | 'policies' | 'now'>,
+  { stores, policies, now, witness }: Turning,
 ): Promise<LoadedRings> {
   const store = stores.keys
-  const facts = await loadRings(store, sealer)
+  const read = () => loadRings(store, sealer)
+  const facts = witness ? await witness.load(sealer, read) : await read()
   // A server knows how its clock has behaved; a command does not, and one that is wrong by months
   // would delete keys that live. What can wait is left to the server.
   const revoked = allStates(facts, policies, now).filter(({ phase }) => phase === 'revoked')
@@ -94,5 +108,6 @@ export async function turnRingsWith(
     mayDo: (action) =>
       action.type !== 'delete' && (action.type !== 'erase' || isRevoked(action.kid)),
   })
+  await witness?.note(turn.facts)
   return turn.facts
 }

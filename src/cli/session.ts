@@ -6,8 +6,10 @@ import { isEmbedded, shownUrl } from '../database-url.ts'
 import { NotFound } from '../errors.ts'
 import { createDatabaseClock } from '../keys/database-clock.ts'
 import type { RotationPolicies } from '../keys/policy.ts'
+import type { WitnessWatch } from '../keys/witness-watch.ts'
 import type { Stores } from '../stores.ts'
 import { type Context, loadCommandConfig } from './context.ts'
+import { commandWitness } from './witness.ts'
 
 /** What a command works with while its stores are open. */
 export interface Session extends Context {
@@ -16,6 +18,8 @@ export interface Session extends Context {
   readonly stores: Stores
   /** One instant for all that the command does, by the clock of the database. */
   readonly now: number
+  /** Holds what is loaded against the witness; undefined where the configuration names none. */
+  readonly witness: WitnessWatch | undefined
 }
 
 /**
@@ -39,7 +43,8 @@ export async function withSession<T>(
     const databaseClock = createDatabaseClock({ ...context, store: stores.nodes, clockSkew })
     await databaseClock.compare()
     const now = databaseClock.now()
-    return await work({ ...context, config, policies: rotationPolicies(config), stores, now })
+    const opened = { ...context, config, policies: rotationPolicies(config), stores, now }
+    return await work({ ...opened, witness: commandWitness(opened) })
   } finally {
     await stores.close()
   }

@@ -20,6 +20,7 @@ export function brokenBounds(settings: Settings): readonly Violation[] {
     ...portBound(settings),
     ...keyStoreBound(settings),
     ...redisBound(settings),
+    ...witnessBound(settings),
     ...sealBound(settings),
     ...refreshBound(settings),
     ...ringBounds(settings),
@@ -174,6 +175,19 @@ function keyStoreBound({ keyStore, environment, http }: Settings): readonly Viol
 }
 
 /** One address of Redis, with or without nodes to find it by. */
+function witnessBound({ rotation, redis }: Settings): readonly Violation[] {
+  if (rotation.witness !== 'redis' || redis.url !== null) return []
+  return [
+    {
+      path: 'rotation.witness',
+      value: 'redis',
+      rule: 'witness-redis',
+      message: 'the witness is to be kept in Redis, but redis.url names none',
+      fix: 'set redis.url, or rotation.witness to a file (./redis for one of that name)',
+    },
+  ]
+}
+
 function redisBound({ redis: { url, cluster, sentinels } }: Settings): readonly Violation[] {
   const path = 'redis.url'
   if (url === null && cluster.length + sentinels.length > 0) {

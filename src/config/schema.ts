@@ -160,6 +160,9 @@ const rotation = z.strictObject({
   refreshInterval: duration().describe('How often a node loads the keys from the store.'),
   maxRingAge: duration({ min: 2 }).describe('Oldest keys a node may sign with.'),
   clockSkew: duration({ min: 0 }).describe('Largest difference of a node clock from true time.'),
+  witness: text().describe(
+    'What remembers revocations outside the database: auto, redis, none or FILE.',
+  ),
   rings: z
     .partialRecord(z.enum(RING_NAMES), ring)
     .describe('Rings by name, with what they override; a file that gives this map replaces it.'),

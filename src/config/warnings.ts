@@ -4,6 +4,7 @@ import { formatDuration } from './duration.ts'
 import { rotationPolicies } from './policies.ts'
 import { leastPublishedKeys } from './published-keys.ts'
 import type { Settings } from './schema.ts'
+import { witnessPlace } from './witness.ts'
 
 const HOUR = 3_600
 
@@ -18,6 +19,7 @@ export function configWarnings(settings: Settings): readonly string[] {
     ...unseenProxy(settings),
     ...staleCaches(settings),
     ...otherPort(settings),
+    ...noWitness(settings),
   ]
 }
 
@@ -106,5 +108,14 @@ function otherPort({ issuer, http }: Settings): readonly string[] {
   return [
     `The issuer ${issuer} and http.port ${http.port} name different ports. Unless something maps ` +
       'one to the other, nobody can sign in.',
+  ]
+}
+
+function noWitness(settings: Settings): readonly string[] {
+  const place = witnessPlace(settings)
+  if (place.type !== 'none' || settings.keyStore.type === 'memory') return []
+  return [
+    `Nothing outside the database remembers what was revoked, because ${place.why}. A database that is ` +
+      'restored from a backup makes keys that were revoked since trusted again, and nobody can tell.',
   ]
 }

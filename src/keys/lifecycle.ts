@@ -40,6 +40,11 @@ export interface KeyState<K extends KeyFacts = KeyFacts> {
 export interface RingFacts<K extends KeyFacts = KeyFacts> {
   readonly keys: readonly K[]
   readonly events: readonly KeyEvent[]
+  /**
+   * The highest generation of each ring that was ever seen, where somebody remembers (`witness.ts`): a
+   * store that was set back must not make another key of the same generation.
+   */
+  readonly seenGenerations?: Readonly<Record<RingName, number>>
 }
 
 /**

@@ -52,7 +52,10 @@ export function orderRotation(
     )
   }
   const standby = earliest(states.filter((state) => state.phase === 'pre-active'))
-  if (!standby) return createAction(states, policy, now, policy.propagation, order.reason)
+  if (!standby) {
+    const { propagation: delay } = policy
+    return createAction(states, facts, { policy, now, delay, reason: order.reason })
+  }
   const activatesAt = Math.max(now, standby.key.createdAt + policy.propagation)
   if (activatesAt >= standby.activatesAt) {
     throw new Refused(

@@ -122,7 +122,9 @@ function nextAction(facts: RingFacts, scope: Scope, now: number): Action | strin
   const states = ringStates(facts, policy, now)
   const active = activeKey(states)
   if (policy.configured) {
-    const turn = active ? succeed(active, states, facts, scope, now) : begin(states, scope, now)
+    const turn = active
+      ? succeed(active, states, facts, scope, now)
+      : begin(states, facts, scope, now)
     if (turn) return turn
     const extension = active && extend(active, policy, now)
     if (extension) return extension
@@ -131,7 +133,12 @@ function nextAction(facts: RingFacts, scope: Scope, now: number): Action | strin
 }
 
 /** A ring with no active key: its beginning, or what is left after a revocation. */
-function begin(states: readonly KeyState[], scope: Scope, now: number): Action | undefined {
+function begin(
+  states: readonly KeyState[],
+  facts: RingFacts,
+  scope: Scope,
+  now: number,
+): Action | undefined {
   const { policy, firstStart } = scope
   const { ring, clockSkew, propagation } = policy
   const wasRevoked = states.some((s) => s.revokedAt !== null && s.revokedAt >= s.activatesAt)
@@ -149,7 +156,8 @@ function begin(states: readonly KeyState[], scope: Scope, now: number): Action |
     const event = keyEvent({ type: 'promote', ring, kid, activatesAt, at: now, reason, actor })
     return { type: 'record', ring, event, reason }
   }
-  const create = (delay: number, reason: string) => createAction(states, policy, now, delay, reason)
+  const create = (delay: number, reason: string) =>
+    createAction(states, facts, { policy, now, delay, reason })
   // Backdated, so that a node whose clock is behind agrees that the key may sign.
   if (firstStart) return create(-2 * clockSkew, 'first start: no RP has a JWKS to refresh')
   if (wasRevoked) return create(0, 'the active key was revoked and no standby was left')
@@ -184,11 +192,12 @@ function succeed(
   }
   if (mustFlush) {
     const reason = 'a key was revoked and RPs drop it when they meet a kid they do not know'
-    return createAction(states, policy, now, policy.propagation, reason)
+    return createAction(states, facts, { policy, now, delay: policy.propagation, reason })
   }
   const planned = active.activatesAt + policy.cryptoperiod - now
   const delay = Math.max(policy.propagation, planned)
-  return createAction(states, policy, now, delay, 'the active key needs a successor')
+  const reason = 'the active key needs a successor'
+  return createAction(states, facts, { policy, now, delay, reason })
 }
 
 /** Token lifetimes may have been raised since the active key was made: record it before it signs. */
@@ -231,28 +240,36 @@ function tidy(states: readonly KeyState[], policy: RingPolicy, now: number): Act
 
 /**
  * The next generation, to sign from `delay` seconds after its creation. It counts as made after
- * every revocation that is already recorded, even if the clock was set back since.
+ * every revocation that is already recorded, even if the clock was set back since; and no generation
+ * that was ever seen is used again, even if the store was set back.
  */
 export function createAction(
   states: readonly KeyState[],
-  { ring, algorithm, retention }: RingPolicy,
-  now: number,
-  delay: number,
-  reason: string,
+  facts: Pick<RingFacts, 'seenGenerations'>,
+  { policy, now, delay, reason }: CreateOptions,
 ): CreateAction {
-  const generation = nextGeneration(states)
+  const { ring, algorithm, retention } = policy
+  const generation = nextGeneration(states, facts.seenGenerations?.[ring] ?? 0)
   const createdAt = Math.max(now, lastRevokedAt(states))
   const activatesAt = createdAt + delay
   return { type: 'create', ring, generation, algorithm, createdAt, activatesAt, retention, reason }
 }
 
 /** A record that does not open may block its own place, and never moves the ring's. */
-function nextGeneration(states: readonly KeyState[]): number {
+function nextGeneration(states: readonly KeyState[], seen: number): number {
   const taken = new Set(states.map(({ key }) => key.generation))
   const placed = states.filter(({ key }) => !key.isUnplaced).map(({ key }) => key.generation)
-  let next = Math.max(0, ...placed) + 1
+  let next = Math.max(seen, ...placed) + 1
   while (taken.has(next)) next += 1
   return next
+}
+
+export interface CreateOptions {
+  readonly policy: RingPolicy
+  readonly now: number
+  /** Seconds from its creation until it may sign; negative for a key that is backdated. */
+  readonly delay: number
+  readonly reason: string
 }
 
 function lastRevokedAt(states: readonly KeyState[]): number {

@@ -11,6 +11,7 @@ import type { RotationPolicies } from './policy.ts'
 import { isSealFailure, type LoadedRings, type OpenedKeys, turnRings } from './rotate.ts'
 import type { Sealer } from './sealer.ts'
 import { createWatchfulLoad, together } from './watchful-load.ts'
+import type { WitnessWatch } from './witness-watch.ts'
 
 /**
  * The loop that turns the rings: load, plan, apply, publish, sleep until the next change. A second one
@@ -66,6 +67,8 @@ export interface SchedulerOptions {
   /** Called after every turn, be it done or failed. Never throws. */
   readonly afterTurn?: () => void
   readonly log: SchedulerLog
+  /** Remembers outside the store; undefined where nobody does. */
+  readonly witness?: WitnessWatch | undefined
 }
 
 export interface SchedulerLog {
@@ -141,7 +144,9 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
 
     watchful.note(turned.facts)
     known = turned.facts
-    return show(known)
+    // At once: a revocation is published without waiting for anybody.
+    const [shown] = await Promise.all([show(known), options.witness?.note(known)])
+    return shown
   }
 
   /**

@@ -6,12 +6,15 @@ import type { RotationPolicies } from './policy.ts'
 import { assertComplete, type LoadedRings, loadRings, type OpenedKeys } from './rotate.ts'
 import type { SchedulerLog } from './scheduler.ts'
 import type { Sealer } from './sealer.ts'
+import type { WitnessWatch } from './witness-watch.ts'
 
 export interface WatchfulLoadOptions {
   readonly store: KeyStore
   readonly sealer: Sealer
   readonly policies: RotationPolicies
   readonly log: Pick<SchedulerLog, 'error'>
+  /** Remembers outside the store; undefined where nobody does. */
+  readonly witness?: WitnessWatch | undefined
   /** Keys that are open, brought up to date by each load: no more than a cache. */
   readonly opened: OpenedKeys
 }
@@ -22,7 +25,7 @@ export interface WatchfulLoadOptions {
  * in the store is told.
  */
 export function createWatchfulLoad(options: WatchfulLoadOptions) {
-  const { store, sealer, policies, log, opened } = options
+  const { store, sealer, policies, log, opened, witness } = options
   /** As they were when a load was last complete. What could not be added again is tried once more. */
   let known: StoredRings = { keys: [], events: [] }
   /** Kids of keys without a private half: none ever gets it back. */
@@ -62,7 +65,8 @@ export function createWatchfulLoad(options: WatchfulLoadOptions) {
 
   async function load(now: number, view: RingView | undefined): Promise<LoadedRings> {
     const states = view?.states ?? []
-    const facts = await loadRings(store, sealer, opened)
+    const read = () => loadRings(store, sealer, opened)
+    const facts = witness ? await witness.load(sealer, read) : await read()
     if (states.length > 0 && facts.keys.length === 0) {
       throw new StoreUnreadable(
         'The key store was emptied while the server ran: is its directory or database still ' +
@@ -75,7 +79,8 @@ export function createWatchfulLoad(options: WatchfulLoadOptions) {
     const loaded = { kids, events: facts.records.map(({ id }) => id) }
     const lost = lostFacts({ ...known, states }, loaded, { policies, now })
     const isWhole = lost.keys.length + lost.events.length === 0
-    const complete = assertComplete(isWhole ? facts : await restore(lost))
+    const { seenGenerations = {} } = facts
+    const complete = assertComplete(isWhole ? facts : { ...(await restore(lost)), seenGenerations })
     tell(complete)
     remember(complete)
     return complete

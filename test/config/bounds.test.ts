@@ -237,7 +237,8 @@ test('an issuer that cannot be what the listener serves is worth a warning', (t)
 test('keys that only one node has are worth a word where several nodes can share the database', (t) => {
   const database = 'database: { url: "postgres://k:p@db/k" }'
   assert.match(load(t, database).warnings.join(), /Every node needs the same/)
-  const shared = `${database}\nseal: { protector: environment, keys: ${'A'.repeat(43)} }`
+  const seal = `seal: { protector: environment, keys: ${'A'.repeat(43)} }`
+  const shared = `${database}\n${seal}\nrotation: { witness: ./witness.json }`
   assert.deepEqual(load(t, shared).warnings, [])
   const files = load(t, `${shared}\nkeyStore: { type: file }`).warnings
   assert.match(files.join(), /in a directory of this one/)

@@ -88,7 +88,7 @@ describe('what an attacker or an accident can do', () => {
     assert.ok(due.some(({ type }) => type === 'delete' || type === 'erase'))
     // A command uses of its stores only these two.
     const stores = { keys: memory, openSealer: async () => SEALER } as unknown as Stores
-    await turnStoredRings({ stores, policies, now })
+    await turnStoredRings({ stores, policies, now, witness: undefined })
     const after = (await memory.load()).keys
     for (const key of before)
       assert.deepEqual(

@@ -1,0 +1,279 @@
+import type { Command } from 'commander'
+import { toRfc3339 } from '../clock.ts'
+import { proseProblem } from '../config/text.ts'
+import { witnessPlace } from '../config/witness.ts'
+import { NotFound, Refused, StoreIncomplete, StoreOutdated, WitnessOfAnother } from '../errors.ts'
+import { readUnchecked } from '../keys/event-record.ts'
+import type { KeyEvent } from '../keys/key.ts'
+import { allStates } from '../keys/lifecycle.ts'
+import { type Order, orderAcceptance } from '../keys/operate.ts'
+import { applyAction, type LoadedRings, loadRecordedRings, NO_RINGS } from '../keys/rotate.ts'
+import type { Sealer } from '../keys/sealer.ts'
+import {
+  givenUp,
+  isStranger,
+  type Lack,
+  lackLines,
+  lackOf,
+  lackWords,
+  type WitnessRecord,
+  withAccepted,
+} from '../keys/witness.ts'
+import { authenticWitness } from '../keys/witness-mac.ts'
+import { genuineLack, lackOfEverything, witnessedFacts } from '../keys/witness-watch.ts'
+import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
+import { systemUser } from './key-orders.ts'
+import { eventWords } from './key-words.ts'
+import { type Session, withSession } from './session.ts'
+import { textArgument } from './words.ts'
+
+/** What an operator does with a key store that is older than it was. */
+
+interface PreviewOptions extends JsonOption {
+  readonly dryRun?: boolean
+}
+
+const DRY_RUN = ['--dry-run', 'say what would be done, and do nothing'] as const
+
+export function addRestore(program: Command, context: Context): void {
+  const restore = program
+    .command('restore')
+    .description('go on after the database was restored from a backup')
+    .addHelpText(
+      'after',
+      '\nWhat the key store lacks is told by the witness that this machine has (rotation.witness), and by keys and\n' +
+        'events that name others. Stop every node first, or let those that run put back what they know.',
+    )
+  const session = (work: (session: Session) => Promise<void>) => withSession(program, context, work)
+  const text = textArgument(proseProblem)
+
+  restore
+    .command('check')
+    .description('what the key store lacks; exit status 1 if anything, or if nobody can tell')
+    .option(...JSON_OPTION)
+    .action((options: JsonOption) => session((open) => check(open, options)))
+  restore
+    .command('apply')
+    .description('put back what the key store lacks: revoked keys are revoked again')
+    .option('--reason <text>', 'recorded with what is lost', text, 'not given')
+    .option('--actor <name>', 'who asks; recorded with what is lost', text, systemUser())
+    .option(...DRY_RUN)
+    .option(...JSON_OPTION)
+    .action((options: OrderOptions) => session((open) => apply(open, options)))
+  restore
+    .command('accept')
+    .description('go on with the older key store: keys that were revoked since are trusted again')
+    .requiredOption('--reason <text>', 'why; recorded', text)
+    .option('--actor <name>', 'who answers for it; recorded', text, systemUser())
+    .option(...DRY_RUN)
+    .option(...JSON_OPTION)
+    .action((options: OrderOptions) => session((open) => accept(open, options)))
+}
+
+interface OrderOptions extends PreviewOptions, Order {}
+
+interface Situation {
+  readonly facts: LoadedRings
+  /** Undefined where the key store is empty. */
+  readonly sealer: Sealer | undefined
+  readonly record: WitnessRecord | undefined
+  /** Where the witness is. */
+  readonly where: string
+  /** What the witness remembers and the store lacks. */
+  readonly lack: Lack
+  /** Ids of events that others name and that the witness does not have either. */
+  readonly gone: readonly string[]
+}
+
+/** @throws NotFound where nobody can tell, WitnessOfAnother, WitnessUnreadable, and what opens keys */
+async function look({ config, policies, stores }: Session): Promise<Situation> {
+  const { witness, keys } = stores
+  const stored = await keys.load()
+  const isEmpty = stored.keys.length + stored.events.length === 0
+  const sealer = isEmpty ? undefined : await stores.openSealer()
+  // The witness first: all that it remembers stood in the store before.
+  const record = witness && (await authenticWitness(witness, sealer?.deployment).read())
+  const facts = sealer ? await loadRecordedRings(keys, sealer) : NO_RINGS
+  const where = witness?.where ?? 'none'
+  if (!record && facts.missing.length === 0) throw new NotFound(nobodyCanTell(config, where))
+
+  const seen = sealer && witnessedFacts(facts, sealer, { issuer: config.issuer, policies })
+  if (record && seen && isStranger(record, seen)) throw new WitnessOfAnother(where, record.issuer)
+  const found = record && (seen ? lackOf(record, seen) : lackOfEverything(record))
+  const lack = (sealer ? await genuineLack(found, sealer) : found) ?? NO_LACK
+  const back = new Set(lack.events.map(({ id }) => id))
+  const gone = facts.missing.filter((id) => !back.has(id))
+  return { facts, sealer, record, where, lack, gone }
+}
+
+const NO_LACK: Lack = { events: [], generations: [] }
+
+function nobodyCanTell(config: Session['config'], where: string): string {
+  const place = witnessPlace(config)
+  const why = place.type === 'none' ? `because ${place.why}` : `yet: ${where} (rotation.witness)`
+  return (
+    `There is no witness, ${why}. Nobody can tell whether the key store is older than it was. ` +
+    'See: keyturn keys events'
+  )
+}
+
+function isWhole({ lack, gone }: Situation): boolean {
+  return lack.events.length + lack.generations.length + gone.length === 0
+}
+
+async function check(session: Session, { json }: JsonOption): Promise<void> {
+  const found = await look(session)
+  const { facts, record, lack, gone, where } = found
+  const accepted = [
+    ...(record?.accepted ?? []),
+    ...facts.events.filter((event) => event.type === 'accept'),
+  ].map(({ at, actor, reason }) => ({ at: toRfc3339(at), actor, reason }))
+  if (json)
+    printJson(session, { ok: isWhole(found), witness: where, ...row(found, session), accepted })
+  else {
+    for (const { at, actor, reason } of accepted) {
+      session.print(`Accepted at ${at} by ${actor}: ${reason}`)
+    }
+    session.print(
+      isWhole(found)
+        ? `The key store has all that is remembered by ${where}.`
+        : missingText(found, session),
+    )
+  }
+  if (lack.events.length + lack.generations.length > 0) {
+    throw new StoreOutdated(lackWords(lack), where)
+  }
+  if (gone.length > 0) throw new StoreIncomplete(gone)
+}
+
+async function apply(
+  session: Session,
+  { json, dryRun = false, actor, reason }: OrderOptions,
+): Promise<void> {
+  const found = await look(session)
+  const { sealer, lack, gone } = found
+  if (!isWhole(found) && !sealer) {
+    throw new Refused(
+      'The key store is empty: events alone do not bring back its keys. Restore a backup, or begin ' +
+        'anew with: keyturn restore accept --reason TEXT',
+    )
+  }
+  if (sealer && !dryRun) {
+    await session.stores.keys.addEvents(lack.events)
+    // Keys cannot be put back: nobody keeps them. Their generations are not used again.
+    if (lack.generations.length > 0) {
+      await giveUp(givenUp({ ...lack, events: [] }), sealer, session, { actor, reason })
+    }
+  }
+  tell(found, session, { json, dryRun }, () => [
+    ...lack.events.map(({ id }) => `Applied  ${id}`),
+    ...affected(found, session).map((kid) => `Revoked  ${kid}`),
+    ...lostLines(lack),
+    ...(gone.length > 0 ? [`Missing  ${gone.join(', ')}`, GONE] : [NEXT]),
+  ])
+}
+
+async function accept(
+  session: Session,
+  { json, dryRun = false, actor, reason }: OrderOptions,
+): Promise<void> {
+  const { now, stores } = session
+  const found = await look(session)
+  const { sealer, lack, gone } = found
+  if (!isWhole(found) && !dryRun) {
+    if (sealer) await giveUp([...givenUp(lack), ...gone], sealer, session, { actor, reason })
+    else {
+      await stores.witness?.update((record) =>
+        withAccepted(record, lack, { at: now, actor, reason }),
+      )
+    }
+  }
+  tell(found, session, { json, dryRun }, () => [
+    ...[...lack.events.map(({ id }) => id), ...gone].map((id) => `Let go   ${id}`),
+    ...affected(found, session).map((kid) => `Trusted  ${kid}`),
+    ...lostLines(lack),
+    `Recorded ${actor}: ${reason}`,
+    NEXT,
+  ])
+}
+
+const NEXT = 'The next start of a server goes on from here.'
+const GONE = 'Nobody has these any more. To go on without: keyturn restore accept --reason TEXT'
+
+/** Records in the store what nobody is to ask for any more. */
+async function giveUp(
+  missing: readonly string[],
+  sealer: Sealer,
+  { stores, policies, now }: Session,
+  order: Order,
+): Promise<void> {
+  const facts = await loadRecordedRings(stores.keys, sealer)
+  const ring = policies.rings[0]?.ring ?? 'cookie'
+  const action = orderAcceptance(ring, missing, { now, ...order })
+  await applyAction(action, facts, { store: stores.keys, sealer })
+}
+
+/** What was, or would be, done. */
+function tell(
+  found: Situation,
+  session: Session,
+  { json, dryRun }: { json: true | undefined; dryRun: boolean },
+  lines: () => readonly string[],
+): void {
+  if (json) {
+    printJson(session, { done: !dryRun && !isWhole(found), ...row(found, session) })
+  } else if (isWhole(found)) {
+    session.print('The key store has all that is remembered; there is nothing to do.')
+  } else {
+    session.print(missingText(found, session))
+    session.print(dryRun ? '\nNothing was done (--dry-run).' : ['', ...lines()].join('\n'))
+  }
+}
+
+function lostLines({ generations }: Lack): readonly string[] {
+  return generations.map(
+    ({ ring, seen }) =>
+      `Lost     ring ${ring} up to generation ${seen}; none of these is used again`,
+  )
+}
+
+/** The keys of the store that only what is missing revokes. */
+function affected({ facts, lack }: Situation, { policies, now }: Session): readonly string[] {
+  const whole = { ...facts, events: [...facts.events, ...missingEvents(lack)] }
+  const after = allStates(whole, policies, now).filter((state) => state.revokedAt !== null)
+  return allStates(facts, policies, now)
+    .filter((state) => state.revokedAt === null)
+    .map(({ key }) => key.kid)
+    .filter((kid) => after.some(({ key }) => key.kid === kid))
+}
+
+/** They were checked, or the store is empty and nobody can check them. */
+function missingEvents({ events }: Lack): readonly KeyEvent[] {
+  return readUnchecked(events)
+}
+
+function missingText(found: Situation, session: Session): string {
+  const { lack, gone } = found
+  const kids = affected(found, session)
+  return [
+    'The key store lacks:',
+    ...missingEvents(lack).map(
+      (event) =>
+        `  ${toRfc3339(event.at)} ring ${event.ring}${'kid' in event ? `, key ${event.kid}` : ''}: ` +
+        `${eventWords(event)} (${event.actor}: ${event.reason})`,
+    ),
+    ...lackLines({ ...lack, events: [] }).map((line) => `  ${line}`),
+    ...gone.map((id) => `  ${id}, which others name`),
+    ...(kids.length > 0 ? ['It trusts without these:', ...kids.map((kid) => `  ${kid}`)] : []),
+  ].join('\n')
+}
+
+function row(found: Situation, session: Session) {
+  const { lack, gone } = found
+  return {
+    events: missingEvents(lack),
+    generations: lack.generations,
+    missing: gone,
+    keys: affected(found, session),
+  }
+}

@@ -1,0 +1,45 @@
+import { basename, dirname, extname, join, resolve } from 'node:path'
+import type { Settings } from './schema.ts'
+
+/** Where the witness is that `rotation.witness` names. */
+export type WitnessPlace =
+  | { readonly type: 'file'; readonly path: string }
+  | { readonly type: 'redis' }
+  /** Why, in words that follow "because". */
+  | { readonly type: 'none'; readonly why: string }
+
+/**
+ * The folder of a witness that nobody gave a place: apart from the database and the key-encryption key
+ * beside it, so that a backup of these need not bring it along.
+ */
+const FOLDER = 'not-in-backups'
+
+/**
+ * `auto` is a file where the key-encryption keys are in one, named after that file, because two
+ * deployments may keep theirs in one folder; otherwise Redis where there is one; otherwise none.
+ */
+export function witnessPlace({
+  rotation,
+  seal,
+  redis,
+  keyStore,
+}: Pick<Settings, 'rotation' | 'seal' | 'redis' | 'keyStore'>): WitnessPlace {
+  const { witness } = rotation
+  if (witness === 'none') return none('rotation.witness is none')
+  if (witness === 'redis') return { type: 'redis' }
+  if (witness !== 'auto') return { type: 'file', path: resolve(witness) }
+  if (keyStore.type === 'memory') return none('keyStore.type is memory')
+  if (seal.protector === 'file') {
+    const name = basename(seal.file, extname(seal.file))
+    return { type: 'file', path: resolve(join(dirname(seal.file), FOLDER, `${name}-witness.json`)) }
+  }
+  if (redis.url !== null) return { type: 'redis' }
+  return none(
+    'rotation.witness is auto, and there is neither a file of key-encryption keys to keep one beside ' +
+      '(seal.file) nor Redis (redis.url)',
+  )
+}
+
+function none(why: string): WitnessPlace {
+  return { type: 'none', why }
+}
