@@ -37,19 +37,26 @@ export interface SignIn {
   readonly minimumLength: number
   /**
    * @param attempt `address` is the IP address that the person comes from; `memories`, what the
-   *   browser provably remembers of having signed in
+   *   browser provably remembers of having signed in; `session`, the one that it has
    */
   signIn(attempt: {
     readonly username: string
     readonly password: string
     readonly address: string
     readonly memories?: readonly Memory[]
+    readonly session?: SignInSession | undefined
   }): Promise<SignInOutcome>
   /** @param change `account` as it was when its old password was proved */
   changePassword(change: {
     readonly account: Account
     readonly password: string
   }): Promise<ChangeOutcome>
+}
+
+/** That a browser is signed in, and is asked for the password again. */
+export interface SignInSession {
+  readonly accountId: string
+  readonly uid: string
 }
 
 export interface SignInOptions {
@@ -118,12 +125,12 @@ export function createSignIn({
   return {
     minimumLength,
 
-    async signIn({ username: typed, password, address, memories = [] }) {
+    async signIn({ username: typed, password, address, memories = [], session }) {
       const username = typed.trim()
-      // Only a browser that signed in before has the store looked at before it is counted.
-      const known = memories.length > 0 ? await find(username) : undefined
-      const memory = known && recall(memories, known)
-      const browser = memory && `${memory.accountId} ${memory.browserId}`
+      // Only for a browser that signed in before is the store asked before the attempt is counted.
+      const mayBeKnown = memories.length > 0 || session !== undefined
+      const found = mayBeKnown ? await find(username) : undefined
+      const browser = found && nameBrowser(found, { memories, session })
       const attempt: Attempt = { username, address, browser }
       const retryAfter = await attempts.begin(attempt)
       if (retryAfter !== undefined) {
@@ -131,8 +138,8 @@ export function createSignIn({
         return { outcome: 'limited', cause: 'attempts', retryAfter }
       }
 
-      const account = known ?? (await find(username))
-      const lane = known && memory ? ownLane(known) : strangersLane(address)
+      const account = mayBeKnown ? found : await find(username)
+      const lane = account && browser ? ownLane(account) : strangersLane(address)
       const isRight = await gate.run(
         () => passwords.verify(password, account?.passwordHash ?? decoy),
         lane,
@@ -178,6 +185,19 @@ export function createSignIn({
       return { outcome: 'changed', account: changed }
     },
   }
+}
+
+/** @returns a name of this browser if it signed in before as this account */
+function nameBrowser(
+  account: Account,
+  {
+    memories,
+    session,
+  }: { readonly memories: readonly Memory[]; readonly session: SignInSession | undefined },
+): string | undefined {
+  if (session?.accountId === account.id) return `${account.id} session ${session.uid}`
+  const memory = recall(memories, account)
+  return memory && `${account.id} ${memory.browserId}`
 }
 
 /** Who proved to be this account, here or in this browser before, waits for nobody but such people. */

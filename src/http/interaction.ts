@@ -14,6 +14,8 @@ export interface Interaction
   readonly client: Client
   /** Of the session that the interaction began with. */
   readonly accountId: string | undefined
+  /** Names that session; the same for all interactions of one. */
+  readonly sessionUid: string | undefined
   /** Where forms end: the client's redirect URI. None in the device flow. */
   readonly leadsTo: string | undefined
 }
@@ -44,8 +46,8 @@ export async function findInteraction(
     if (!client) return undefined
     const { redirect_uri: redirectUri } = params
     const leadsTo = typeof redirectUri === 'string' ? redirectUri : undefined
-    const accountId = session?.accountId
-    return { provider, client, prompt, params, result, grantId, accountId, leadsTo }
+    const { accountId, uid: sessionUid } = session ?? {}
+    return { provider, client, prompt, params, result, grantId, accountId, sessionUid, leadsTo }
   } catch (error) {
     if (error instanceof errors.SessionNotFound) return undefined
     throw error

@@ -1,6 +1,6 @@
 import type { Context } from 'koa'
 import type { Account } from '../accounts/account-store.ts'
-import type { Weakness } from '../accounts/sign-in.ts'
+import type { Limited, SignInSession, Weakness } from '../accounts/sign-in.ts'
 import { field } from './forms.ts'
 import { finish, type Interaction, type Prompt, seeOther } from './interaction.ts'
 import type { InteractionOptions } from './interactions.ts'
@@ -61,14 +61,19 @@ export function createLoginPrompt({
   async function takeSignIn(ctx: Context, interaction: Interaction): Promise<void> {
     const username = field(ctx, 'username')
     const memories = browsers?.read(ctx) ?? []
-    const attempt = { username, password: field(ctx, 'password'), address: ctx.ip, memories }
-    const answer = await signIn.signIn(attempt)
+    const answer = await signIn.signIn({
+      username,
+      password: field(ctx, 'password'),
+      address: ctx.ip,
+      memories,
+      session: sessionOf(interaction),
+    })
     // Not the name as typed: people type passwords there.
     const about = { client: interaction.client.clientId, address: ctx.ip }
 
     if (answer.outcome === 'limited') {
-      log.warn(about, 'sign-in limited')
-      return showSignIn(ctx, interaction, { username, ...limited(ctx, answer.retryAfter) })
+      log.warn({ ...about, cause: answer.cause }, 'sign-in limited')
+      return showSignIn(ctx, interaction, { username, ...limited(ctx, answer) })
     }
     if (answer.outcome === 'refused') {
       log.info(about, 'sign-in refused')
@@ -102,7 +107,7 @@ export function createLoginPrompt({
 
     const answer = await signIn.changePassword({ account, password })
     if (answer.outcome === 'limited') {
-      const again = limited(ctx, answer.retryAfter)
+      const again = limited(ctx, answer)
       return showChoosePassword(ctx, interaction, { username, ...again })
     }
     if (answer.outcome === 'unacceptable') {
@@ -140,7 +145,12 @@ export function describeWeakness(weakness: Weakness, minimumLength: number): str
   return 'This password is easy to guess. Choose one without your name and without repetition.'
 }
 
-function limited(ctx: Context, retryAfter: number): Again {
+function limited(ctx: Context, { cause, retryAfter }: Limited): Again {
   ctx.set('Retry-After', String(retryAfter))
-  return { problem: `Too many attempts. Please try again ${inWords(retryAfter)}.`, status: 429 }
+  const what = cause === 'busy' ? 'Very many people are signing in.' : 'Too many attempts.'
+  return { problem: `${what} Please try again ${inWords(retryAfter)}.`, status: 429 }
+}
+
+function sessionOf({ accountId, sessionUid: uid }: Interaction): SignInSession | undefined {
+  return accountId === undefined || uid === undefined ? undefined : { accountId, uid }
 }

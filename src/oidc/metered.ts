@@ -130,7 +130,9 @@ export function meterUserCodes(adapters: AdapterFactory, options: MeteredOptions
       findByUserCode: async (userCode) => {
         const { ctx } = Provider
         if (ctx?.oidc?.route !== 'code_verification') return adapter.findByUserCode(userCode)
-        const guess = { address: ctx.ip }
+        // Who is signed in is counted by account, so that others at the same address do not matter.
+        const { accountId } = ctx.oidc.session ?? {}
+        const guess = { address: accountId === undefined ? ctx.ip : `account ${accountId}` }
         refuse(ctx, await guesses.wait(guess))
         const found = await adapter.findByUserCode(userCode)
         if (!found) onWrong()

@@ -112,6 +112,37 @@ describe('crowds, counted in memory,', () => {
     assert.deepEqual(outcomes, [...Array(5).fill('refused'), 'limited'])
   })
 
+  it('do not keep out a browser whose session is asked for the password again', async () => {
+    const signIn = open({ limits: { perAccountAndAddress: 1, perKnownBrowser: 2 } })
+    await signIn.signIn({ username: 'ada', password: 'x', address: HOME })
+    assert.equal((await own(signIn)).outcome, 'limited')
+    const attempt = { username: 'ada', password: RIGHT, address: HOME }
+    const session = { accountId: ada.id, uid: 'one' }
+    assert.equal((await signIn.signIn({ ...attempt, session })).outcome, 'signed-in')
+    const somebody = { accountId: 'somebody else', uid: 'two' }
+    assert.equal((await signIn.signIn({ ...attempt, session: somebody })).outcome, 'limited')
+    const guess = { ...attempt, password: 'x', session }
+    for (let count = 0; count < 2; count += 1) await signIn.signIn(guess)
+    assert.equal((await signIn.signIn({ ...attempt, session })).outcome, 'limited')
+  })
+
+  it('cost a known browser the same for names that exist and names that do not', async () => {
+    const asked: string[] = []
+    const counting: AccountStore = {
+      ...accounts,
+      findByUsername: (name) => {
+        asked.push(name)
+        return accounts.findByUsername(name)
+      },
+    }
+    const signIn = createSignIn({ accounts: counting, password, limits: {}, clock })
+    const memories = remember([], { ...ada, id: 'eve' }, clock.now())
+    for (const username of ['ada', 'nobody']) {
+      await signIn.signIn({ username, password: 'x', address: HOME, memories })
+    }
+    assert.deepEqual(asked, ['ada', 'nobody'])
+  })
+
   it('lose what a browser remembers when the password changes', async () => {
     const signIn = open({ limits: { perAccountAndAddress: 1 } })
     const before = { ...ada, passwordHash: await password.hash('the one before') }

@@ -102,6 +102,45 @@ describe('wrong passwords through a proxy', () => {
   }
 })
 
+describe('a guesser', () => {
+  it('does not fill the log with passwords, client secrets or user codes', async () => {
+    const lines: string[] = []
+    await using folder = await temporaryFolder()
+    const signIn = { perAddress: 3, clientSecrets: { perClientAndAddress: 3 } }
+    const config = await testSettings(folder.path, { ...(await behindProxy()), signIn })
+    const stream = { write: (line: string) => void lines.push(line) }
+    const server = await startServer(config, { log: pino({ level: 'info' }, stream) })
+    try {
+      const start = performance.now()
+      const enter = await openSignIn(config.issuer)
+      const secret = () =>
+        fetch(`${config.issuer}/token`, {
+          method: 'POST',
+          headers: { 'x-forwarded-for': '203.0.113.8' },
+          body: new URLSearchParams({
+            grant_type: 'client_credentials',
+            client_id: 'machine',
+            client_secret: 'wrong-secret-of-a-guesser',
+          }),
+        }).then((answer) => answer.text())
+      for (let round = 0; round < 20; round += 1) {
+        const names = Array.from({ length: 10 }, (_, index) => `typed ${round} ${index}`)
+        await Promise.all(names.map((name) => enter(name, 'wrong-password', '203.0.113.8')))
+        await Promise.all(names.map(secret))
+      }
+      const seconds = (performance.now() - start) / 1000
+      // Of each kind 20 lines at once, and then one a second.
+      for (const kind of [/sign-in limited/, /a client is limited/]) {
+        const count = lines.filter((line) => kind.test(line)).length
+        assert.ok(count > 0 && count <= 21 + seconds, `${kind}: ${count} in ${seconds} s`)
+      }
+      assert.doesNotMatch(lines.join(''), /typed|wrong-password|wrong-secret/)
+    } finally {
+      await server.close()
+    }
+  })
+})
+
 describe('a browser that signed in before', () => {
   /** A server whose account is soon limited, and a way to limit it. */
   async function start() {

@@ -2,8 +2,16 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import { type CryptoKey, exportJWK, type JWK, SignJWT } from 'jose'
-import { CLIENTS, SECRET, startTestServer, type TestServer } from '../support/server.ts'
-import { createUserAgent } from '../support/user-agent.ts'
+import {
+  CLIENTS,
+  freePort,
+  PERSON,
+  REDIRECT_URI,
+  SECRET,
+  startTestServer,
+  type TestServer,
+} from '../support/server.ts'
+import { createUserAgent, signIn } from '../support/user-agent.ts'
 
 /** Secrets and codes that are guessed over HTTP, from behind one reverse proxy. */
 
@@ -25,9 +33,11 @@ before(async () => {
   const jwk: JWK = { ...(await exportJWK(rsa.publicKey)), alg: 'RS256', use: 'sig', kid: 'one' }
   const names = ['basic', 'busy', 'crowd', 'neighbour', 'public']
   const endpoints = ENDPOINTS.map(({ path }) => machine(`post ${path}`, AT_POST))
+  const port = await freePort()
   keyturn = await startTestServer({
     settings: {
-      http: { port: 0, host: 'localhost', trustedProxies: 1 },
+      issuer: `http://localhost:${port}`,
+      http: { port, host: 'localhost', trustedProxies: 1 },
       clients: [
         ...CLIENTS,
         ...names.map((name) => machine(name)),
@@ -65,7 +75,7 @@ async function post(
   body: Record<string, string>,
   headers: Record<string, string> = {},
 ): Promise<Answer> {
-  const response = await fetch(`${keyturn.server.url}${path}`, {
+  const response = await fetch(`${keyturn.issuer}${path}`, {
     method: 'POST',
     headers: { 'x-forwarded-for': from, ...headers },
     body: new URLSearchParams(body),
@@ -197,9 +207,8 @@ describe('wrong client assertions', () => {
 
 describe('wrong user codes', () => {
   /** A browser at some address, on the page for codes. */
-  async function atDevicePage(address: string) {
-    const agent = createUserAgent()
-    const url = `${keyturn.server.url}/device`
+  async function atDevicePage(address: string, agent = createUserAgent()) {
+    const url = `${keyturn.issuer}/device`
     const headers = { 'x-forwarded-for': address }
     const xsrfIn = (html: string) => /name="xsrf" value="([^"]+)"/.exec(html)?.[1]
     let xsrf = xsrfIn(await (await agent.request(url, { headers })).text()) ?? ''
@@ -215,7 +224,7 @@ describe('wrong user codes', () => {
   }
 
   it('are limited where they come from, in all browsers there, and the right one only there', async () => {
-    const begun = await fetch(`${keyturn.server.url}/device/auth`, {
+    const begun = await fetch(`${keyturn.issuer}/device/auth`, {
       method: 'POST',
       body: new URLSearchParams({ client_id: 'tv', scope: 'openid' }),
     })
@@ -234,6 +243,25 @@ describe('wrong user codes', () => {
     const elsewhere = await (await atDevicePage('198.51.100.60'))(user_code)
     assert.equal(elsewhere.status, 200)
     assert.ok(elsewhere.text.includes(user_code), 'the code is not shown for comparison')
+  })
+
+  it('do not keep out who is signed in already, and has a limit of the own account', async () => {
+    const agent = createUserAgent()
+    const { issuer } = keyturn.config
+    const query = new URLSearchParams({
+      client_id: 'web',
+      response_type: 'code',
+      scope: 'openid',
+      redirect_uri: REDIRECT_URI,
+    })
+    await signIn(agent, `${issuer}/auth?${query}`, PERSON)
+    const stranger = await atDevicePage('203.0.115.60')
+    for (let index = 0; index < 21; index += 1) await stranger('WRNG-CDFG')
+    assert.equal((await stranger('WRNG-CDFG')).status, 429)
+    const enter = await atDevicePage('203.0.115.60', agent)
+    const statuses: number[] = []
+    for (let index = 0; index < 22; index += 1) statuses.push((await enter('WRNG-CDFG')).status)
+    assert.deepEqual(statuses, [...Array(20).fill(200), 429, 429])
   })
 
   it('from many addresses of one network are limited together', async () => {
