@@ -3,7 +3,12 @@ import { longestToken, rotationPolicies } from '../config/policies.ts'
 import type { Settings } from '../config/schema.ts'
 import { Refused } from '../errors.ts'
 import { RP_MODELS } from '../simulate/models.ts'
-import { type ModelReport, type Simulation, simulate } from '../simulate/simulate.ts'
+import {
+  type ModelReport,
+  type Simulation,
+  type SimulationOptions,
+  simulate,
+} from '../simulate/simulate.ts'
 import { type Cause, duration, type Story } from '../simulate/story.ts'
 import {
   type Context,
@@ -70,7 +75,7 @@ function runSimulation(program: Command, context: Context, options: Options): vo
   const start = context.clock.now()
   const settings = withOverrides(loadCommandConfig(program, context), options)
   const { rotation } = settings
-  const result = simulate({
+  const result = watched(context, {
     policies: rotationPolicies(settings),
     refreshInterval: rotation.refreshInterval,
     jwksMaxAge: rotation.jwksMaxAge,
@@ -83,13 +88,10 @@ function runSimulation(program: Command, context: Context, options: Options): vo
     start,
     horizon: options.days === undefined ? undefined : options.days * DAY,
     nodeRules: { ringAgeLimit: options.ringAgeLimit },
-    onProgress: ({ rings, model, share }) =>
-      context.progress?.(`${Math.floor(100 * share)} % (${rings.join(', ')}: ${model})`),
     ...(options.model
       ? { models: RP_MODELS.filter(({ name }) => options.model?.includes(name)) }
       : {}),
   })
-  context.progress?.('')
   if (options.json) printJson(context, result)
   else
     context.print(report(result, options, { start, staleIfError: rotation.staleIfError, context }))
@@ -100,6 +102,17 @@ function runSimulation(program: Command, context: Context, options: Options): vo
   throw new Refused(
     `The policy is unsafe for ${unsafe.length} of ${result.models.length} models: ${causes}.`,
   )
+}
+
+/** On a terminal one sees how far it is. */
+function watched(context: Context, options: SimulationOptions): Simulation {
+  const onProgress: SimulationOptions['onProgress'] = ({ rings, model, share }) =>
+    context.progress?.(`${Math.floor(100 * share)} % (${rings.join(', ')}: ${model})`)
+  try {
+    return simulate({ ...options, onProgress })
+  } finally {
+    context.progress?.('')
+  }
 }
 
 /** What a ring overrides gives way as well. */

@@ -3,6 +3,7 @@ import { isSeq, isMap as isYamlMap } from 'yaml'
 import { ConfigInvalid, type Violation } from '../errors.ts'
 import { packageFile } from '../package-files.ts'
 import { isMap } from './setting.ts'
+import { visibly } from './text.ts'
 import { readYaml, type YamlText } from './yaml.ts'
 
 /** Settings from a YAML file, with the line that each stands on. */
@@ -33,8 +34,10 @@ export function readConfigFile(file: string): ConfigText {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException // readFileSync throws nothing else
     const reason = code === 'ENOENT' ? 'does not exist' : `cannot be read: ${code}`
+    // A line break behind the name of a file is not seen otherwise.
+    const shown = file === visibly(file).slice(1, -1) ? file : visibly(file)
     const message = `the config file ${reason}`
-    const fix = `create ${file}, or name another file with --config or KEYTURN_CONFIG`
+    const fix = `create ${shown}, or name another file with --config or KEYTURN_CONFIG`
     return failed([{ path: file, value: null, rule: 'config-file', message, fix }])
   }
   return parseConfig(text, file)

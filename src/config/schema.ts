@@ -5,6 +5,7 @@ import { isLoopback } from '../loopback.ts'
 import { redisUrlProblem } from '../redis-url.ts'
 import { duration, durationOrAuto } from './duration.ts'
 import {
+  clientIdProblem,
   nameProblem,
   proseProblem,
   scopeProblem,
@@ -201,7 +202,7 @@ const clientUris = () => z.array(textBy(uriProblem)).optional()
 
 /** RFC 7591 metadata. What is not named here is passed on; oidc-provider judges it. */
 export const clientSchema = z.looseObject({
-  client_id: text(),
+  client_id: textBy(clientIdProblem),
   client_name: textBy(proseProblem).optional(),
   client_secret: secret(textBy(secretProblem).optional()),
   redirect_uris: clientUris(),

@@ -40,6 +40,13 @@ export const proseProblem: TextRule = (text) => {
   return hiddenProblem(text, HIDDEN_IN_PROSE) ?? edgeProblem(text)
 }
 
+/** A client identifier (RFC 6749, appendix A.1), so that no two that look alike are two clients. */
+export const clientIdProblem: TextRule = (text) => {
+  const problem = nameProblem(text)
+  if (problem || /^[\x20-\x7e]+$/.test(text)) return problem
+  return { expected: 'text of ASCII characters (RFC 6749, appendix A.1)' }
+}
+
 /** A secret that others present: used as it is, so only what cannot be meant is refused. */
 export const secretProblem: TextRule = (text) => {
   const found = /\p{Cc}|\ufeff/u.exec(text)

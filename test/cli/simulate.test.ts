@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
 import { describe, it } from 'node:test'
+import { runCommand } from '../../src/cli/program.ts'
+import { systemClock } from '../../src/clock.ts'
 import type { Simulation } from '../../src/simulate/simulate.ts'
 import { keyturnIn } from './keyturn.ts'
 
@@ -80,6 +83,22 @@ describe('simulate', () => {
     const year = await cli.run(['simulate', '--days', '365'])
     assert.equal(year.status, 1)
     assert.match(year.err, /keys switch 3,153,600 times in 365 d.*leave the time out/)
+  })
+
+  it('shows on a terminal how far it is, and leaves nothing of it behind', async () => {
+    await using cli = await keyturnIn()
+    const shown: string[] = []
+    const context = {
+      ...{ env: { ...cli.spawnOptions.env }, clock: systemClock, stdin: Readable.from([]) },
+      ...{ colors: false, print: () => {}, warn: () => {} },
+      progress: (text: string) => shown.push(text),
+    }
+    const args = ['simulate', '--model', 'none', 'ttl-2h']
+    assert.equal(await runCommand(args, context), 0)
+    assert.deepEqual(
+      shown.map((text) => text.replace(/ \(.*: /, ' (')),
+      ['0 % (none)', '50 % (ttl-2h)', ''],
+    )
   })
 
   it('is refused where no key takes over in so few days', async () => {

@@ -261,3 +261,10 @@ test('a password in a URL that is none is not shown either', (t) => {
     assert.doesNotMatch(JSON.stringify(violations), /s3/, text)
   }
 })
+
+test('the name of a config file that has a line break behind it is shown with it', () => {
+  assert.throws(
+    () => loadConfig({ env: { KEYTURN_CONFIG: './k.yaml\n' } }),
+    /create ".\/k.yaml\\n"/,
+  )
+})

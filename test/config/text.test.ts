@@ -120,6 +120,7 @@ test('every other setting that is compared or used as text is held to what was w
     [api({ name: 'Orders\u200e' }), 'resources.0.name', 'write Orders instead'],
     [api({ scopes: ['read write'] }), 'resources.0.scopes.0', /without blanks/],
     [client({ client_id: 'a ' }), 'clients.0.client_id', 'write a instead'],
+    [client({ client_id: 'caf\u00e9' }), 'clients.0.client_id', /ASCII/],
     [client({ client_name: 'Shop\u0007' }), 'clients.0.client_name', 'write Shop instead'],
     [
       client({ client_secret: 's3cret\r' }),
