@@ -77,7 +77,8 @@ export async function startDemo(
       // The one thing that the application could not know by itself: what the rings will do next.
       rings: () => picturesOf(server.scheduler.status.view, policies, clock.now()),
     })
-    const listener = await listen(app.handler, { host: config.http.host, port: Number(port) })
+    const { host, limits } = config.http
+    const listener = await listen(app.handler, { host, port: Number(port), limits })
     app.start()
     return {
       url,

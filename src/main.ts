@@ -12,12 +12,15 @@ import type { Config } from './config/schema.ts'
 import { isEmbedded } from './database-url.ts'
 import { createApp } from './http/app.ts'
 import { createLoadExistingGrant } from './http/consent.ts'
+import { createGate } from './http/gate.ts'
+import { boundInFlight } from './http/in-flight.ts'
 import { interactionRoutes } from './http/interactions.ts'
 import { createKnownBrowser } from './http/known-browser.ts'
 import { type Listener, listen } from './http/listener.ts'
 import { createManagementApp, managementHosts } from './http/management.ts'
 import { providerPages } from './http/pages.ts'
 import { createPublishedDocuments } from './http/published.ts'
+import { createRefusals } from './http/refusals.ts'
 import { createViews, type Views } from './http/views.ts'
 import { createDatabaseClock } from './keys/database-clock.ts'
 import { createHeartbeat } from './keys/heartbeat.ts'
@@ -154,6 +157,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       },
     })
     const { obstacle } = scheduler.status
+    let connections = () => 0
     const countStates = () => countNodes(heartbeat.nodes, refreshInterval, databaseClock.now())
     const metrics = createMetrics({
       ring: scheduler.status,
@@ -163,6 +167,8 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       redis: redis?.status,
       database,
       mayWrite: () => heartbeat.failure === undefined,
+      inFlight: () => inFlight.count,
+      connections: () => connections(),
     })
     const mayServe = () => obstacle() === undefined
     const documents = createPublishedDocuments({ issuer, clock, mayServe, ...rotation })
@@ -243,7 +249,19 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       log: ofRequests,
       onCutShort: () => metrics.cutShort.inc(),
     })
-    const respond = app.callback()
+    const refuse = createRefusals(views)
+    const inFlight = boundInFlight(app.callback(), {
+      most: http.limits.requests,
+      refuse,
+      onTurnedAway: () => metrics.turnedAway.inc(),
+    })
+    const handle = createGate(inFlight.handle, {
+      limits: http.limits,
+      authorization: `${issuerPath(issuer)}/auth`,
+      refuse,
+      onRefused: (error) => metrics.refusals.inc({ error }),
+      onCutShort: () => metrics.cutShort.inc(),
+    })
 
     scheduler.start()
     messages.subscribe('ring', scheduler.wake)
@@ -279,13 +297,18 @@ export async function startServer(config: Config, options: ServerOptions): Promi
               registry: () => registry,
               hosts: managementHosts(config.management),
             }).callback(),
-            config.management,
+            { ...config.management, limits: http.limits },
           )
         : undefined
     opened.defer(async () => management?.close(1))
-    const listener: Listener = await listen((request, response) => {
-      if (!documents.answer(request, response)) void respond(request, response)
-    }, http)
+    const listener: Listener = await listen(
+      (request, response) => {
+        // Not among the requests in flight: they are there when all else is turned away.
+        if (!documents.answer(request, response)) handle(request, response)
+      },
+      { ...http, onClosed: (bound) => metrics.closed.inc({ bound }) },
+    )
+    connections = () => listener.connections
     opened.defer(async () => listener.close(http.shutdownTimeout))
     // At last: its password is shown once, by a start that succeeds.
     const administrator = await addFirstAdministrator(config.admin.username, {

@@ -15,6 +15,10 @@ export interface Metrics {
   readonly cutShort: Counter
   readonly swaps: Counter
   readonly guesses: Counter<'kind' | 'outcome'>
+  /** Answered with 503 as there were too many in flight. */
+  readonly turnedAway: Counter
+  /** Connections that a limit closed, by the setting below `http.limits`. */
+  readonly closed: Counter<'bound'>
 }
 
 /** What gauges read when they are asked for. */
@@ -31,6 +35,10 @@ export interface MetricSources {
   readonly database: { readonly isUsable: boolean }
   /** Was what this node writes of itself written the last time? */
   readonly mayWrite: () => boolean
+  /** Requests that are worked on. */
+  readonly inFlight: () => number
+  /** To the public listener. */
+  readonly connections: () => number
 }
 
 export function createMetrics({ ring, ...sources }: MetricSources): Metrics {
@@ -80,6 +88,8 @@ export function createMetrics({ ring, ...sources }: MetricSources): Metrics {
       Number(redis.isReachable),
     )
   }
+  gauge('sum', 'keyturn_requests_in_flight', 'Requests that are worked on', sources.inFlight)
+  gauge('sum', 'keyturn_connections', 'Connections to the public listener', sources.connections)
   new Gauge({
     name: 'keyturn_nodes',
     help: 'Nodes by state: live, halted (neither signs nor serves) or silent',
@@ -137,6 +147,17 @@ export function createMetrics({ ring, ...sources }: MetricSources): Metrics {
     serverErrors: new Counter({
       name: 'keyturn_server_errors_total',
       help: 'Requests that failed by a fault of this server',
+      registers,
+    }),
+    turnedAway: new Counter({
+      name: 'keyturn_requests_turned_away_total',
+      help: 'Requests answered with 503 as too many were in flight (http.limits.requests)',
+      registers,
+    }),
+    closed: new Counter({
+      name: 'keyturn_connections_closed_total',
+      help: 'Connections that a limit of http.limits closed, by its name',
+      labelNames: ['bound'] as const,
       registers,
     }),
     cutShort: new Counter({

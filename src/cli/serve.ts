@@ -74,7 +74,10 @@ async function serveWithWorkers(
   const { readiness, registry } = workers
   const hosts = managementHosts(config.management)
   const app = createManagementApp({ readiness, registry, hosts })
-  const management = await listen(app.callback(), config.management).catch((error: unknown) => {
+  const management = await listen(app.callback(), {
+    ...config.management,
+    limits: config.http.limits,
+  }).catch((error: unknown) => {
     throw listenFailure(error, config) ?? error
   })
   try {

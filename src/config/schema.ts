@@ -57,6 +57,28 @@ const redisUrl = serverUrl(redisUrlProblem)
 
 const hostPort = textBy(hostPortProblem)
 
+const limits = z.strictObject({
+  connections: z.int().min(10).max(1_000_000).describe('Connections to one process at once.'),
+  requestsPerConnection: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .describe('Requests of one connection that may wait for their answers.'),
+  requests: z.int().min(10).max(100_000).describe('Requests that one process works on at once.'),
+  unread: duration({ max: 3600 }).describe('How long a client may leave an answer unread.'),
+  headerSize: z
+    .int()
+    .min(8_192)
+    .max(1_048_576)
+    .describe('Bytes of a request line and its header fields.'),
+  headerTime: duration({ max: 600 }).describe('Time to send them.'),
+  requestTime: duration({ max: 3600 }).describe('Time to send a whole request.'),
+  keepAlive: duration({ max: 3600 }).describe('How long an idle connection stays open.'),
+  parameters: z.int().min(20).max(1000).describe('Parameters in a query or form.'),
+  parameterLength: z.int().min(256).max(32_768).describe('Characters of one parameter.'),
+  jwtLength: z.int().min(1024).max(49_152).describe('Characters of one that holds a JWT.'),
+})
+
 const http = z.strictObject({
   host: host().describe('Address the public listener binds; 0.0.0.0 or :: for all.'),
   port: port().describe('Port of the public listener; 0 takes a free one.'),
@@ -73,6 +95,7 @@ const http = z.strictObject({
       error: 'a number from 1 to 256, or auto',
     })
     .describe('Processes that answer on the port; auto is one for each processor core.'),
+  limits: limits.describe('What clients may cost.'),
 })
 
 const outgoing = z.strictObject({

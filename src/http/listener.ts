@@ -7,11 +7,14 @@ import {
 } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { type ConnectionBound, type ConnectionLimits, watchConnections } from './connections.ts'
 import { hasSoundHost, normaliseTarget } from './target.ts'
 
 /** An HTTP server that is listening. */
 export interface Listener {
   readonly url: string
+  /** Connections that are open. */
+  readonly connections: number
   /**
    * From now on every answer says `Connection: close`, so that clients and load balancers with
    * connections kept alive go elsewhere before this listener is closed.
@@ -27,8 +30,27 @@ export interface Listener {
 /** How often idle connections are closed while the last requests finish, in milliseconds. */
 const SWEEP = 20
 
-/** Milliseconds: who sends a request more slowly than this is turned away. */
-const LIMITS = { headersTimeout: 10_000, requestTimeout: 30_000 }
+/** Milliseconds from one look for requests that are too slow to the next; Node's own is 30 s. */
+const SLOWNESS_CHECK = 2000
+
+/** What clients of a listener may cost; times in seconds, sizes in bytes. */
+export interface ListenerLimits extends ConnectionLimits {
+  /** For a request line and all header fields. */
+  readonly headerSize: number
+  readonly headerTime: number
+  /** For all of a request. */
+  readonly requestTime: number
+  /** For which a connection without a request stays open. */
+  readonly keepAlive: number
+}
+
+export interface ListenOptions {
+  readonly host: string
+  readonly port: number
+  readonly limits: ListenerLimits
+  /** A limit closed a connection. */
+  readonly onClosed?: (bound: ConnectionBound) => void
+}
 
 /**
  * Listens for requests and hands those on whose target makes sense: `url` of each is in origin-form
@@ -37,29 +59,43 @@ const LIMITS = { headersTimeout: 10_000, requestTimeout: 30_000 }
  */
 export async function listen(
   handler: RequestListener,
-  { host, port }: { host: string; port: number },
+  { host, port, limits, onClosed = () => {} }: ListenOptions,
 ): Promise<Listener> {
-  const open = new Set<ServerResponse>()
   let isSendingAway = false
-  const server = createServer(LIMITS, (request, response) => {
+  const options = {
+    maxHeaderSize: limits.headerSize,
+    headersTimeout: limits.headerTime * 1000,
+    requestTimeout: limits.requestTime * 1000,
+    keepAliveTimeout: limits.keepAlive * 1000,
+    connectionsCheckingInterval: SLOWNESS_CHECK,
+  }
+  const server = createServer(options, (request, response) => {
+    if (!connections.begin(request.socket, response)) return
     if (isSendingAway) response.shouldKeepAlive = false
-    open.add(response)
-    response.once('close', () => open.delete(response))
     if (takeTarget(request, response)) handler(request, response)
   })
+  const connections = watchConnections(limits, () => server.closeIdleConnections(), onClosed)
+  server.on('connection', connections.add)
+  server.once('close', connections.stop)
   // Node would close the connection without a word.
   server.on('connect', refuseTunnel)
   const sendAway = () => {
     isSendingAway = true
-    for (const response of open) response.shouldKeepAlive = false
+    for (const response of connections.answers()) response.shouldKeepAlive = false
   }
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
+    server.once('error', (error) => {
+      connections.stop()
+      reject(error)
+    })
     server.listen(port, host, resolve)
   })
   return {
     url: urlOf(server),
     sendAway,
+    get connections() {
+      return connections.size
+    },
     close: (timeout) => {
       sendAway()
       return drain(server, timeout)

@@ -48,7 +48,7 @@ export function providerSettings(config: Config): Configuration {
       Interaction: tokens.interaction,
       PushedAuthorizationRequest: tokens.pushedAuthorizationRequest,
       RefreshToken: refreshTokenLifetime(tokens.refreshToken),
-      Session: tokens.session,
+      Session: sessionLifetime(tokens),
     } as NonNullable<Configuration['ttl']>,
   }
 }
@@ -121,6 +121,16 @@ function refreshTokenLifetime(lifetime: number) {
     const isBrowserApp = client.applicationType === 'web' && client.clientAuthMethod === 'none'
     return rotated && isBrowserApp && !token.isSenderConstrained() ? rotated.remainingTTL : lifetime
   }
+}
+
+/**
+ * A session without a person holds a form's secret for as long as a sign-in may take. Anybody can make
+ * any number of them (`/session/end`, `/device`, `/auth`), so they do not live as those of people do.
+ */
+function sessionLifetime({ session, interaction }: Config['tokens']) {
+  const ofNobody = Math.min(session, interaction)
+  return (_ctx: KoaContextWithOIDC, { accountId }: { accountId?: string | undefined }): number =>
+    accountId === undefined ? ofNobody : session
 }
 
 /** oidc-provider refuses to call special-use addresses; while developing, RPs are on localhost. */

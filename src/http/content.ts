@@ -1,0 +1,49 @@
+import type { IncomingMessage } from 'node:http'
+
+/** What came of waiting for the content of a request. */
+export type Content = { readonly text: string } | 'too-large' | 'broken'
+
+/**
+ * Waits for the content of a request, and puts it back so that whoever parses it finds it as it came.
+ * Thus a request costs nothing but memory, of which there is a bound, until its slow or broken client
+ * has sent all of it.
+ * @param most bytes
+ */
+export async function awaitContent(request: IncomingMessage, most: number): Promise<Content> {
+  if (Number(request.headers['content-length'] ?? 0) > most) return 'too-large'
+  const chunks: Buffer[] = []
+  let size = 0
+  const { promise, resolve } = Promise.withResolvers<Content>()
+
+  const take = () => {
+    for (;;) {
+      // The stream has no encoding, so these are bytes.
+      const chunk: Buffer | null = request.read()
+      if (chunk === null) break
+      chunks.push(chunk)
+      size += chunk.length
+      if (size > most) return resolve('too-large')
+    }
+    if (!request.complete) return
+    // Before the stream notices that it was read to its end, which it does a moment later.
+    const content = size === 0 ? EMPTY : Buffer.concat(chunks, size)
+    request.unshift(content)
+    resolve({ text: content.toString('latin1') })
+  }
+  const broken = () => resolve('broken')
+  request.on('readable', take).on('error', broken).on('close', broken)
+  const content = await promise
+  request.off('readable', take).off('close', broken)
+  // Whoever breaks off later is nobody's uncaught error.
+  if (content === 'broken' || content === 'too-large') request.on('error', () => {})
+  return content
+}
+
+/** A form without fields: nothing at all cannot be put back. */
+const EMPTY = Buffer.from('&')
+
+/** Does the request have content? Without both header fields there is none (RFC 9112, section 6.3). */
+export function hasContent({ headers }: IncomingMessage): boolean {
+  const { 'content-length': length, 'transfer-encoding': encoding } = headers
+  return encoding !== undefined || (length !== undefined && Number(length) > 0)
+}

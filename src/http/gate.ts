@@ -1,0 +1,81 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { awaitContent, hasContent } from './content.ts'
+import { findParameterProblem, isTooDeep, type ParameterLimits } from './parameters.ts'
+import type { Refuse } from './refusals.ts'
+
+type Handle = (request: IncomingMessage, response: ServerResponse) => void
+
+export interface GateOptions {
+  readonly limits: ParameterLimits
+  /** Path of the authorization endpoint, where oidc-provider tells clients of what is there twice. */
+  readonly authorization: string
+  readonly refuse: Refuse
+  /** With the code of each refusal. */
+  readonly onRefused: (error: string) => void
+  /** A client broke off its request. */
+  readonly onCutShort: () => void
+}
+
+/** Bytes of content that oidc-provider reads at most. */
+const CONTENT = 56 * 1024
+
+/**
+ * Lets requests through that are complete and whose parameters are of a reasonable size. Those
+ * without content, the most frequent, pass at once.
+ */
+export function createGate(handle: Handle, options: GateOptions): Handle {
+  const { limits, authorization, refuse, onRefused, onCutShort } = options
+
+  function turnBack(
+    request: IncomingMessage,
+    response: ServerResponse,
+    status: 400 | 413,
+    description: string,
+  ): void {
+    onRefused('invalid_request')
+    // The rest of a content that nobody reads would have to be waited for.
+    if (hasContent(request)) response.shouldKeepAlive = false
+    refuse(request, response, { status, description })
+  }
+
+  async function waitForContent(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const content = await awaitContent(request, CONTENT)
+    if (content === 'broken') return onCutShort()
+    if (content === 'too-large') {
+      return turnBack(request, response, 413, `the content is larger than ${CONTENT} bytes`)
+    }
+    const type = request.headers['content-type'] ?? ''
+    if (!FORM.test(type)) return handle(request, response)
+    const problem = isReadable(type)
+      ? findParameterProblem(content.text, limits)
+      : 'the character encoding of a form has to be UTF-8'
+    if (problem !== undefined) return turnBack(request, response, 400, problem)
+    handle(request, response)
+  }
+
+  return (request, response) => {
+    const { url = '', headers } = request
+    const start = url.indexOf('?')
+    if (start !== -1) {
+      const mayRepeat = url.slice(0, start) === authorization
+      const problem = findParameterProblem(url.slice(start + 1), limits, mayRepeat)
+      if (problem !== undefined) return turnBack(request, response, 400, problem)
+    }
+    const proof = headers.dpop
+    if (typeof proof === 'string' && (proof.length > limits.jwtLength || isTooDeep(proof))) {
+      return turnBack(request, response, 400, 'the DPoP proof is too long or nested too deeply')
+    }
+    if (hasContent(request)) void waitForContent(request, response)
+    else handle(request, response)
+  }
+}
+
+const FORM = /^application\/x-www-form-urlencoded(?:\s*;|\s*$)/i
+
+/** Encodings whose bytes below 128 are ASCII; older HTTP libraries name others than UTF-8. */
+const CHARSETS = new Set(['utf-8', 'utf8', 'us-ascii', 'ascii', 'iso-8859-1', 'windows-1252'])
+
+function isReadable(type: string): boolean {
+  const named = type.matchAll(/;\s*charset\s*=\s*"?([^";\s]*)/gi)
+  return named.every(([, charset = '']) => CHARSETS.has(charset.toLowerCase()))
+}

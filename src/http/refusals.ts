@@ -1,0 +1,76 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { RETRY_AFTER } from './pages.ts'
+import type { Views } from './views.ts'
+
+/** Answers a request that never comes to koa. */
+export type Refuse = (request: IncomingMessage, response: ServerResponse, refusal: Refusal) => void
+
+export interface Refusal {
+  readonly status: 400 | 413 | 503
+  /** What was wrong, for developers. Never what was sent. */
+  readonly description: string
+}
+
+/** OAuth's names (RFC 6749, sections 4.1.2.1 and 5.2) and what people read. */
+const WORDS = {
+  400: {
+    error: 'invalid_request',
+    title: 'This request cannot be completed',
+    message: 'The application sent something that we cannot accept. Its makers need to know why.',
+  },
+  413: {
+    error: 'invalid_request',
+    title: 'That is too much',
+    message: 'What was sent is larger than anything that we ask for.',
+  },
+  503: {
+    error: 'temporarily_unavailable',
+    title: 'Please try again in a moment',
+    message: 'There is more to do here than usual. Nothing that you did was wrong.',
+  },
+} as const
+
+/**
+ * Programs get JSON, which scripts of every site may read, since there is nothing in it; browsers get
+ * a page. Both are drawn once for each refusal, as those who are refused are many.
+ */
+export function createRefusals(views: Views): Refuse {
+  const drawn = new Map<string, ReturnType<typeof draw>>()
+  return (request, response, refusal) => {
+    const isPage = request.headers.accept?.includes('text/html') ?? false
+    const name = `${isPage} ${refusal.status} ${refusal.description}`
+    const { headers, body } = drawn.get(name) ?? draw(views, isPage, refusal)
+    if (!drawn.has(name) && drawn.size < DRAWN) drawn.set(name, { headers, body })
+    response.writeHead(refusal.status, headers)
+    response.end(request.method === 'HEAD' ? undefined : body)
+  }
+}
+
+/** Descriptions name parameters, of which there are some dozens. */
+const DRAWN = 100
+
+function draw(views: Views, isPage: boolean, { status, description }: Refusal) {
+  const { error, ...words } = WORDS[status]
+  const headers: Record<string, string> = { 'cache-control': 'no-store' }
+  if (status === 503) headers['retry-after'] = RETRY_AFTER
+  if (!isPage) {
+    const body = Buffer.from(JSON.stringify({ error, error_description: description }))
+    return withContent({ ...headers, ...ANY_ORIGIN }, 'application/json; charset=utf-8', body)
+  }
+  const context = {
+    type: 'html',
+    status: 200,
+    body: undefined as unknown,
+    set: (fields: object) => void Object.assign(headers, fields),
+  }
+  const detail = status === 503 ? undefined : `${error}: ${description}`
+  // A page needs no more of koa's context than this.
+  views.render(context as never, 'error', { ...words, detail })
+  return withContent(headers, 'text/html; charset=utf-8', Buffer.from(String(context.body)))
+}
+
+const ANY_ORIGIN = { 'access-control-allow-origin': '*' }
+
+function withContent(headers: Readonly<Record<string, string>>, type: string, body: Buffer) {
+  return { headers: { ...headers, 'content-type': type, 'content-length': body.length }, body }
+}

@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict'
+import { EventEmitter, once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { describe, it, mock } from 'node:test'
+import { type ConnectionBound, watchConnections } from '../../src/http/connections.ts'
+import { listen } from '../../src/http/listener.ts'
+
+const LIMITS = {
+  connections: 100,
+  requestsPerConnection: 4,
+  unread: 3,
+  headerSize: 16_384,
+  headerTime: 10,
+  requestTime: 30,
+  keepAlive: 75,
+}
+const HEAD = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'
+
+describe('a connection', () => {
+  it('whose client sends more requests than may wait is closed, and the rest is not looked at', async () => {
+    const closed: ConnectionBound[] = []
+    let begun = 0
+    const listener = await listen(() => void begun++, {
+      host: 'localhost',
+      port: 0,
+      limits: LIMITS,
+      onClosed: (bound) => void closed.push(bound),
+    })
+    const socket = connect(Number(new URL(listener.url).port), 'localhost')
+    socket.on('error', () => {})
+    socket.write(HEAD.repeat(1500))
+    socket.resume()
+    await once(socket, 'close')
+    assert.deepEqual(closed, ['requestsPerConnection'])
+    assert.equal(begun, LIMITS.requestsPerConnection)
+    await listener.close(1)
+  })
+
+  it('whose client sends as many as may wait gets all answers, in order, again and again', async () => {
+    let begun = 0
+    const listener = await listen((_request, response) => void response.end(`#${begun++} `), {
+      host: 'localhost',
+      port: 0,
+      limits: LIMITS,
+    })
+    const socket = connect(Number(new URL(listener.url).port), 'localhost')
+    let text = ''
+    socket.on('data', (chunk) => {
+      text += chunk
+    })
+    for (let round = 1; round <= 10; round++) {
+      socket.write(HEAD.repeat(LIMITS.requestsPerConnection))
+      while (!text.includes(`#${round * LIMITS.requestsPerConnection - 1} `)) {
+        await once(socket, 'data')
+      }
+    }
+    assert.deepEqual(
+      text.match(/#\d+/g),
+      Array.from({ length: 40 }, (_, index) => `#${index}`),
+    )
+    socket.destroy()
+    await listener.close(1)
+  })
+
+  it('whose client does not read is closed when nothing has left for the time of the limit', (test) => {
+    mock.timers.enable({ apis: ['setInterval'] })
+    test.after(() => mock.timers.reset())
+    const closed: ConnectionBound[] = []
+    const connections = watchConnections(
+      LIMITS,
+      () => {},
+      (bound) => void closed.push(bound),
+    )
+    const stuck = fakeSocket()
+    const slow = fakeSocket()
+    const idle = fakeSocket()
+    for (const socket of [stuck, slow, idle]) connections.add(socket as unknown as Socket)
+    Object.assign(stuck, { writableLength: 1000, bytesWritten: 5000 })
+    Object.assign(slow, { writableLength: 1000, bytesWritten: 5000 })
+    for (let second = 0; second < 10; second++) {
+      // One chunk of it was taken.
+      Object.assign(slow, { bytesWritten: slow.bytesWritten + 10 })
+      mock.timers.tick(1000)
+    }
+    assert.equal(stuck.destroyed, true)
+    assert.equal(slow.destroyed, false)
+    assert.equal(idle.destroyed, false)
+    assert.deepEqual(closed, ['unread'])
+    connections.stop()
+  })
+
+  it('beyond the most at once is closed, once idle ones have been asked to go', () => {
+    const closed: ConnectionBound[] = []
+    let idleClosed = 0
+    const connections = watchConnections(
+      { ...LIMITS, connections: 2 },
+      () => void idleClosed++,
+      (bound) => void closed.push(bound),
+    )
+    const sockets = [fakeSocket(), fakeSocket(), fakeSocket(), fakeSocket()]
+    for (const socket of sockets) connections.add(socket as unknown as Socket)
+    assert.equal(idleClosed, 1)
+    assert.deepEqual(
+      sockets.map(({ destroyed }) => destroyed),
+      [false, false, true, true],
+    )
+    assert.deepEqual(closed, ['connections', 'connections'])
+    sockets[0]?.emit('close')
+    const next = fakeSocket()
+    connections.add(next as unknown as Socket)
+    assert.equal(next.destroyed, false)
+    connections.stop()
+  })
+})
+
+describe('a client that asks for much and reads nothing', () => {
+  it('loses its connection, and others are served', async () => {
+    const body = Buffer.alloc(64 * 1024 * 1024)
+    const closed = Promise.withResolvers<ConnectionBound>()
+    const listener = await listen((_request, response) => void response.end(body), {
+      host: 'localhost',
+      port: 0,
+      limits: { ...LIMITS, unread: 1 },
+      onClosed: closed.resolve,
+    })
+    const socket = connect(Number(new URL(listener.url).port), 'localhost')
+    socket.on('error', () => {})
+    socket.pause()
+    socket.write(HEAD)
+    assert.equal(await closed.promise, 'unread')
+    const answer = await fetch(listener.url)
+    assert.equal((await answer.bytes()).length, body.length)
+    socket.destroy()
+    await listener.close(1)
+  })
+})
+
+function fakeSocket() {
+  const socket = Object.assign(new EventEmitter(), {
+    writableLength: 0,
+    bytesWritten: 0,
+    destroyed: false,
+    destroy: () => {
+      socket.destroyed = true
+    },
+  })
+  return socket
+}
