@@ -5,6 +5,7 @@ import { Registry } from 'prom-client'
 import { hostName } from '../../src/http/allowed-hosts.ts'
 import { type Listener, listen } from '../../src/http/listener.ts'
 import { createManagementApp, managementHosts } from '../../src/http/management.ts'
+import { LISTENER_LIMITS } from '../support/limits.ts'
 import { spawnServer, untilReady } from '../support/process.ts'
 import { sendBytes } from '../support/raw.ts'
 import { freePort, startTestServer, testSettings } from '../support/server.ts'
@@ -17,7 +18,7 @@ before(async () => {
     registry: () => new Registry(),
     hosts: managementHosts({ host: 'ops.example', hosts: ['keyturn', 'metrics.internal'] }),
   })
-  listener = await listen(app.callback(), { host: '127.0.0.1', port: 0 })
+  listener = await listen(app.callback(), { host: '127.0.0.1', port: 0, limits: LISTENER_LIMITS })
 })
 after(() => listener.close(1))
 
