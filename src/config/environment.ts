@@ -22,7 +22,7 @@ export interface EnvironmentValue {
 }
 
 /** Appended to a name, it means that the value is in a file. */
-const FILE_SUFFIX = '_FILE'
+export const FILE_SUFFIX = '_FILE'
 
 /** Names the config file. */
 export const CONFIG_FILE_VARIABLE = `${ENVIRONMENT_PREFIX}CONFIG`

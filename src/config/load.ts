@@ -1,7 +1,12 @@
 import { ConfigInvalid, type Violation } from '../errors.ts'
 import { brokenBounds } from './bounds.ts'
 import { checkSettings } from './check.ts'
-import { CONFIG_FILE_VARIABLE, type Environment, readEnvironment } from './environment.ts'
+import {
+  CONFIG_FILE_VARIABLE,
+  type Environment,
+  FILE_SUFFIX,
+  readEnvironment,
+} from './environment.ts'
 import { NO_FILE, readConfigFile, readDefaults } from './file.ts'
 import { lay, layAt, pathsIn } from './layer.ts'
 import type { Config, Origin } from './schema.ts'
@@ -57,8 +62,14 @@ export function loadConfig(sources: ConfigSources): Config {
     ),
   ]
   if (problems.length > 0 || !settings) throw new ConfigInvalid(problems)
-  const warnings = configWarnings(settings)
+  // KEYTURN_SEAL__KEYS_FILE, where that gave the keys.
+  const keysFile = values.find(({ setting, name }) => isKeysFile(setting.path, name))?.name
+  const warnings = configWarnings(settings, keysFile && env[keysFile])
   return deepFreeze({ ...settings, warnings, origins: Object.fromEntries(origins) })
+}
+
+function isKeysFile(path: readonly string[], name: string): boolean {
+  return path.join('.') === 'seal.keys' && name.endsWith(FILE_SUFFIX)
 }
 
 function fileOrigin(file = '', line: number): Origin {

@@ -3,13 +3,17 @@ import { PUBLISHED_KEYS_WARN, SIGNATURE_ALGORITHMS } from '../keys/policy.ts'
 import { formatDuration } from './duration.ts'
 import { rotationPolicies } from './policies.ts'
 import { leastPublishedKeys } from './published-keys.ts'
+import { readableFiles } from './readable-files.ts'
 import type { Settings } from './schema.ts'
 import { witnessPlace } from './witness.ts'
 
 const HOUR = 3_600
 
-/** What is safe and still worth saying at start. */
-export function configWarnings(settings: Settings): readonly string[] {
+/**
+ * What is safe and still worth saying at start.
+ * @param keysFile the file that `seal.keys` was read from, if it was
+ */
+export function configWarnings(settings: Settings, keysFile?: string): readonly string[] {
   return [
     ...fastRotation(settings),
     ...forgottenKeys(settings),
@@ -20,6 +24,7 @@ export function configWarnings(settings: Settings): readonly string[] {
     ...staleCaches(settings),
     ...otherPort(settings),
     ...noWitness(settings),
+    ...readableFiles(settings, keysFile),
   ]
 }
 
@@ -35,7 +40,10 @@ function fastRotation(settings: Settings): readonly string[] {
 
 function forgottenKeys({ keyStore }: Settings): readonly string[] {
   if (keyStore.type !== 'memory') return []
-  return ['keyStore.type is memory: no token outlives this process. For development only.']
+  return [
+    'keyStore.type is memory: no token outlives this process, and what the database says of people and ' +
+      'clients is believed at each start, whoever wrote it. For development only.',
+  ]
 }
 
 /** A database server is there for several nodes, which must be able to open each other's keys. */

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { DataSource, type DataSourceOptions } from 'typeorm'
 import { engineOf, type ServerSettings, shareConnections, shownUrl } from '../database-url.ts'
@@ -69,6 +69,7 @@ async function driverOptions(settings: ServerSettings): Promise<Partial<DataSour
 function sqliteOptions(url: string): Partial<DataSourceOptions> {
   const database = sqlitePath(url)
   mkdirSync(dirname(database), { recursive: true, mode: 0o700 })
+  makePrivately(database)
   return {
     type: 'better-sqlite3',
     database,
@@ -79,6 +80,18 @@ function sqliteOptions(url: string): Partial<DataSourceOptions> {
       // Overwrite what is deleted: an erased private half must not linger in free pages.
       connection.pragma('secure_delete = ON')
     },
+  }
+}
+
+/**
+ * Makes an empty file that only its owner can read, unless one is there: SQLite itself lets everybody read
+ * what it makes. It gives the files beside a database the mode of the database.
+ */
+function makePrivately(path: string): void {
+  try {
+    closeSync(openSync(path, 'a', 0o600))
+  } catch {
+    // SQLite says better what is wrong with the path.
   }
 }
 
