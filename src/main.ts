@@ -53,6 +53,7 @@ import {
   writesCheck,
 } from './readiness.ts'
 import { CAUSED_BY_CLIENTS, createSeldomLog, type Log } from './seldom-log.ts'
+import { createForgeries } from './store/forgeries.ts'
 import { createSweeper } from './store/sweeper.ts'
 import { openStores, type Stores } from './stores.ts'
 
@@ -94,7 +95,8 @@ export async function startServer(config: Config, options: ServerOptions): Promi
   // Everything opened so far, to be closed in reverse order at the end or when a start fails.
   const opened = new AsyncDisposableStack()
   try {
-    const stores = await openStores(config, clock)
+    const forgeries = createForgeries(log, clock)
+    const stores = await openStores(config, clock, forgeries.note)
     opened.defer(stores.close)
     for (const advice of await stores.advise()) log.warn(advice)
     const { clients, accounts, consents, artifacts, messages, redis, database } = stores
@@ -104,6 +106,8 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       isReachable ? log.info(detail) : log.error(detail),
     )
     const sealer = await stores.openSealer()
+    // Its secret goes with each process, and people in the database stay: a warning says what that is worth.
+    if (config.keyStore.type === 'memory') await stores.authenticateAnew()
 
     const policies = rotationPolicies(config)
     const { refreshInterval, maxRingAge, clockSkew } = rotation
@@ -169,6 +173,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       mayWrite: () => heartbeat.failure === undefined,
       inFlight: () => inFlight.count,
       connections: () => connections(),
+      forgeries: forgeries.count,
     })
     const mayServe = () => obstacle() === undefined
     const documents = createPublishedDocuments({ issuer, clock, mayServe, ...rotation })

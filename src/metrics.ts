@@ -1,6 +1,7 @@
 import { type Aggregator, Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import type { NodeStateName } from './keys/node.ts'
 import type { SchedulerStatus } from './keys/scheduler.ts'
+import { RECORD_KINDS, type RecordKind } from './store/forgeries.ts'
 
 /**
  * What Prometheus can ask for. Names start with `keyturn_`; durations are seconds. Each gauge names
@@ -39,6 +40,8 @@ export interface MetricSources {
   readonly inFlight: () => number
   /** To the public listener. */
   readonly connections: () => number
+  /** Records of the stores that failed their check. */
+  readonly forgeries: (kind: RecordKind) => number
 }
 
 export function createMetrics({ ring, ...sources }: MetricSources): Metrics {
@@ -90,6 +93,16 @@ export function createMetrics({ ring, ...sources }: MetricSources): Metrics {
   }
   gauge('sum', 'keyturn_requests_in_flight', 'Requests that are worked on', sources.inFlight)
   gauge('sum', 'keyturn_connections', 'Connections to the public listener', sources.connections)
+  new Counter({
+    name: 'keyturn_forged_records_total',
+    help: 'Records of the stores that failed their check, as somebody else wrote or changed them',
+    labelNames: ['kind'] as const,
+    registers,
+    collect() {
+      this.reset()
+      for (const kind of RECORD_KINDS) this.inc({ kind }, sources.forgeries(kind))
+    },
+  })
   new Gauge({
     name: 'keyturn_nodes',
     help: 'Nodes by state: live, halted (neither signs nor serves) or silent',

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import type { AccountStore, ConsentStore } from './accounts/account-store.ts'
 import type { Clock } from './clock.ts'
 import type { Config } from './config/schema.ts'
@@ -16,9 +17,12 @@ import { assertNotEmptied } from './keys/witness-watch.ts'
 import { announceClients, announceKeys, type Messages, noMessages } from './messages.ts'
 import type { RedisConnection } from './redis/connection.ts'
 import type { ArtifactStore } from './store/artifact-store.ts'
+import { createAuthentic } from './store/authentic.ts'
+import { type AuthenticatedAnew, authenticateAnew } from './store/authenticate-anew.ts'
 import { type ClientStore, createClientStore } from './store/clients.ts'
 import { openDatabase } from './store/database.ts'
 import { createDatabaseWatch, type DatabaseStatus } from './store/database-status.ts'
+import type { OnForgery } from './store/forgeries.ts'
 import { galeraAdvice } from './store/galera.ts'
 import { migrate } from './store/migrate.ts'
 import { openArtifacts } from './store/open-artifacts.ts'
@@ -52,11 +56,23 @@ export interface Stores {
   openSealer(): Promise<Sealer>
   /** Opens the secret from which the keys come that authenticate what the stores hold. @throws the same */
   openSecret(): Promise<DeploymentSecret>
+  /**
+   * Authenticates people, consents and clients under the secret of the deployment, whatever they were
+   * authenticated under before (`store/authenticate-anew.ts`). @throws the same
+   */
+  authenticateAnew(): Promise<AuthenticatedAnew>
   close(): Promise<void>
 }
 
-/** @throws StoreUnavailable */
-export async function openStores(config: Config, clock: Clock): Promise<Stores> {
+/**
+ * @param onForgery is told of records that fail their check
+ * @throws StoreUnavailable
+ */
+export async function openStores(
+  config: Config,
+  clock: Clock,
+  onForgery: OnForgery = () => {},
+): Promise<Stores> {
   const opened = new AsyncDisposableStack()
   try {
     const dataSource = await openDatabase(config.database)
@@ -71,21 +87,24 @@ export async function openStores(config: Config, clock: Clock): Promise<Stores> 
     // A store of keys that is elsewhere says nothing about the database.
     const isInDatabase = config.keyStore.type === 'database'
     const keys = announceKeys(isInDatabase ? watched(keyStore) : keyStore, messages)
-    const artifacts = await openArtifacts(config, clock, { redis, watched })
-    opened.defer(() => artifacts.close())
     const witness = openWitness(config, redis)
     const openSealerOnce = once(async () => {
       if (witness) await assertNotEmptied(witness, keys)
       return openSealer(protectorOf(config), keys, clock)
     })
+    const { issuer } = config
+    const openSecret = async () => (await openSealerOnce()).deployment
+    const authentic = createAuthentic({ issuer, openSecret, onForgery })
+    const artifacts = await openArtifacts(config, { authentic, clock, redis, watched })
+    opened.defer(() => artifacts.close())
     return {
       keys,
       clients: announceClients(
-        watched(createClientStore({ dataSource, artifacts, clock })),
+        watched(createClientStore({ dataSource, artifacts, authentic, clock })),
         messages,
       ),
-      accounts: watched(createSqlAccounts(dataSource)),
-      consents: watched(createSqlConsents(dataSource)),
+      accounts: watched(createSqlAccounts(dataSource, authentic)),
+      consents: watched(createSqlConsents(dataSource, authentic)),
       artifacts,
       nodes: watched(createSqlNodes(dataSource)),
       witness,
@@ -94,7 +113,8 @@ export async function openStores(config: Config, clock: Clock): Promise<Stores> 
       database,
       advise: () => galeraAdvice(dataSource, config.database.timeout),
       openSealer: openSealerOnce,
-      openSecret: async () => (await openSealerOnce()).deployment,
+      openSecret,
+      authenticateAnew: async () => authenticateAnew(dataSource, await openSecret()),
       close: () => opened.disposeAsync(),
     }
   } catch (error) {
@@ -120,11 +140,26 @@ function once<T>(work: () => Promise<T>): () => Promise<T> {
   }
 }
 
+/** Of the hash of an issuer: 72 bits, so that no two of one Redis are the same by chance. */
+const ISSUER_LENGTH = 12
+
+/**
+ * What every key and channel in Redis begins with. Two deployments that share a Redis and its prefix have
+ * neither tokens nor counts nor wake-ups in common, as the issuer is a part of it.
+ */
+function prefixOf(prefix: string, issuer: string): string {
+  return `${prefix}${hash('sha256', issuer, 'base64url').slice(0, ISSUER_LENGTH)}:`
+}
+
 /** Its driver is loaded where it is used only: commands start sooner without. */
-async function openConfiguredRedis({ redis: { url, ...where } }: Config, clock: Clock) {
+async function openConfiguredRedis(
+  { issuer, redis: { url, prefix, ...where } }: Config,
+  clock: Clock,
+) {
   if (url === null) return { redis: undefined, messages: noMessages }
   const { openRedis } = await import('./redis/connection.ts')
   const { createRedisMessages } = await import('./redis/messages.ts')
-  const redis = openRedis({ url, ...where }, clock)
+  const own = prefixOf(prefix, issuer)
+  const redis = openRedis({ url, prefix: own, ...where }, clock)
   return { redis, messages: createRedisMessages(redis) }
 }

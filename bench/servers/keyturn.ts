@@ -13,6 +13,7 @@ import { createCurrentProvider } from '../../src/oidc/current-provider.ts'
 import { providerAdapters } from '../../src/oidc/outage.ts'
 import { providerSettings } from '../../src/oidc/settings.ts'
 import { createUsedUp } from '../../src/oidc/used-up.ts'
+import { createAuthentic } from '../../src/store/authentic.ts'
 import { openDatabase } from '../../src/store/database.ts'
 import { clientSchema } from '../../src/store/schema.ts'
 import { openSqliteArtifacts } from '../../src/store/sqlite-artifacts.ts'
@@ -36,6 +37,11 @@ const stores = await openStores(
   { ...config, keyStore: { ...config.keyStore, type: 'database' } },
   systemClock,
 )
+const authentic = createAuthentic({
+  issuer: config.issuer,
+  openSecret: stores.openSecret,
+  onForgery: () => {},
+})
 await addPerson()
 await addClients(Number(clients))
 await addExtraKey()
@@ -71,7 +77,7 @@ serveCommands(Number(new URL(server.url).port), {
 async function timeSwaps(count: number): Promise<readonly number[]> {
   const { view } = server.scheduler.status
   if (!view) throw new TypeError('the scheduler has no view')
-  const artifacts = openSqliteArtifacts(config.database, systemClock)
+  const artifacts = openSqliteArtifacts(config.database, authentic, systemClock)
   const settings = providerSettings(config)
   const current = createCurrentProvider({
     issuer: config.issuer,
@@ -117,13 +123,13 @@ async function addPerson(): Promise<void> {
 
 /** All in one transaction, unlike clients that an operator adds. */
 async function addClients(count: number): Promise<void> {
-  const rows = Array.from({ length: count }, (_, index) => ({
-    id: `client-${index}`,
-    metadata: JSON.stringify({ ...CLIENT, client_id: `client-${index}` }),
-    idTokenAlgorithm: 'RS256',
-    source: 'operator' as const,
-    updatedAt: 0,
-  }))
+  const { clients: authenticRows } = await authentic.open()
+  const rows = Array.from({ length: count }, (_, index) =>
+    authenticRows.toRow(
+      { ...CLIENT, client_id: `client-${index}` },
+      { source: 'operator', updatedAt: 0 },
+    ),
+  )
   const dataSource = await openDatabase(config.database)
   await dataSource.transaction(async (manager) => {
     for (let from = 0; from < rows.length; from += 500) {

@@ -31,6 +31,8 @@ export interface AccountStore {
   isEmpty(): Promise<boolean>
   /** In order of username. */
   list(): Promise<readonly Account[]>
+  /** Accounts that are absent as somebody else wrote or changed them, to be removed. */
+  forged(): Promise<readonly Pick<Account, 'id' | 'username'>[]>
 }
 
 /** Scopes and claims a person let a client have; remembered beyond the session. */

@@ -30,6 +30,7 @@ export function addAccounts(program: Command, context: Context): void {
       .option(...JSON_OPTION)
       .action((username: string, options: JsonOption) =>
         session(async (open) => {
+          if (name === 'remove' && (await removeForged(username, open))) return
           const answer = await work(await findAccount(username, open), open)
           printAnswer(answer, options, open)
           await answer.afterwards?.()
@@ -154,6 +155,21 @@ async function removeAccount(account: Account, session: Session): Promise<Answer
   return { words: 'Removed and signed out', account }
 }
 
+/**
+ * Removes an account that somebody else wrote or changed: no other command takes it for one.
+ * @returns false where there is none
+ */
+async function removeForged(username: string, session: Session): Promise<boolean> {
+  const { accounts } = session.stores
+  const forged = await accounts.forged()
+  const row = forged.find((each) => each.username === username.toLowerCase())
+  if (!row) return false
+  await endSessions(row, session)
+  await accounts.remove(row.id)
+  session.warn(`Removed ${row.username}, which failed its check.`)
+  return true
+}
+
 async function change(
   account: Account,
   changes: Partial<Account>,
@@ -165,7 +181,10 @@ async function change(
 }
 
 /** @throws StoreUnavailable, after which the command is to be given again */
-async function endSessions({ id, username }: Account, { stores }: Session): Promise<void> {
+async function endSessions(
+  { id, username }: Pick<Account, 'id' | 'username'>,
+  { stores }: Session,
+): Promise<void> {
   try {
     await stores.artifacts.forget('accountId', id)
   } catch (error) {

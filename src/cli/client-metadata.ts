@@ -7,7 +7,7 @@ import type { RotationPolicies } from '../keys/policy.ts'
 import { assertRing } from '../oidc/client-algorithms.ts'
 import { signingWith } from '../oidc/provider.ts'
 import { providerSettings } from '../oidc/settings.ts'
-import { type ClientMetadata, DEFAULT_ID_TOKEN_ALGORITHM } from '../store/clients.ts'
+import { type ClientMetadata, DEFAULT_ID_TOKEN_ALGORITHM } from '../store/client-rows.ts'
 
 /** From what an operator says of a client to metadata (RFC 7591) that the server can work with. */
 

@@ -113,7 +113,10 @@ async function addClient(given: Metadata, session: Session, { json }: JsonOption
   if (session.config.clients.some((client) => client.client_id === id)) throw configured(id)
   const unknown = await validateClient(metadata, session.config, session.policies)
   if (!(await session.stores.clients.add(metadata))) {
-    throw new Refused(`There is a client ${id} already. See: keyturn clients show ${id}`)
+    throw new Refused(
+      `There is a client ${id} already. See: keyturn clients show ${id}, and if that does not find it, ` +
+        `as it fails its check: keyturn clients remove ${id}`,
+    )
   }
   if (unknown.length > 0) session.warn(`Not known and without effect: ${unknown.join(', ')}`)
   if (json) {
@@ -130,7 +133,9 @@ async function addClient(given: Metadata, session: Session, { json }: JsonOption
 const UNDER_WAY = 1
 
 async function removeClient(id: string, session: Session, { json }: JsonOption): Promise<void> {
-  const { source } = await findClient(id, session.stores.clients)
+  const { clients } = session.stores
+  const isForged = (await clients.forged()).includes(id)
+  const source = isForged ? 'operator' : (await findClient(id, clients)).source
   if (source === 'config' || session.config.clients.some((client) => client.client_id === id)) {
     throw configured(id)
   }

@@ -7,6 +7,7 @@ import { NotFound } from '../errors.ts'
 import { createDatabaseClock } from '../keys/database-clock.ts'
 import type { RotationPolicies } from '../keys/policy.ts'
 import type { WitnessWatch } from '../keys/witness-watch.ts'
+import type { OnForgery } from '../store/forgeries.ts'
 import type { Stores } from '../stores.ts'
 import { type Context, loadCommandConfig } from './context.ts'
 import { commandWitness } from './witness.ts'
@@ -36,7 +37,7 @@ export async function withSession<T>(
   // The database is slow to import and half of all commands do without.
   const { openStores } = await import('../stores.ts')
   await assertDatabase(config)
-  const stores = await openStores(config, context.clock)
+  const stores = await openStores(config, context.clock, tellForgeries(context))
   try {
     // A machine whose clock is wrong must not date what it records.
     const { clockSkew } = config.rotation
@@ -47,6 +48,23 @@ export async function withSession<T>(
     return await work({ ...opened, witness: commandWitness(opened) })
   } finally {
     await stores.close()
+  }
+}
+
+/** Tells of each record once, and how to be rid of it. */
+function tellForgeries({ warn }: Pick<Context, 'warn'>): OnForgery {
+  const told = new Set<string>()
+  return (kind, name = '') => {
+    const record = `${kind} ${name}`
+    if (told.has(record)) return
+    told.add(record)
+    warn(
+      `The ${record} in the database fails its check and counts as absent: somebody else wrote or ` +
+        'changed it, or it was written under another secret of the deployment.' +
+        (kind === 'client' || kind === 'account'
+          ? ` Restore its row from a backup, or be rid of it: keyturn ${kind}s remove ${name}`
+          : ''),
+    )
   }
 }
 

@@ -4,6 +4,7 @@ import type { RingView } from '../keys/jwks.ts'
 import type { KeyState, Phase } from '../keys/lifecycle.ts'
 import type { RotationPolicies } from '../keys/policy.ts'
 import type { RingKey } from '../keys/seal.ts'
+import { compareSecret } from '../store/client-secret.ts'
 import type { CookieKeys } from './cookie-keys.ts'
 import { RingSigningKey } from './ring-signing-key.ts'
 
@@ -41,7 +42,7 @@ export function buildProvider(
   const algorithms = keys.filter((key) => key.isActive).map((key) => key.alg)
   const secure = issuer.startsWith('https:')
   const cookie = { httpOnly: true, sameSite: 'lax', secure } as const
-  return new Provider(issuer, {
+  const provider = new Provider(issuer, {
     ...settings,
     adapter,
     // The types know JWKs, not yet the keys of the experimental feature below.
@@ -58,6 +59,12 @@ export function buildProvider(
       externalSigningSupport: { enabled: true, ack: 'experimental-01' },
     },
   })
+  // Its maintainer counts this method to the public API, for hashed secrets (panva/node-oidc-provider,
+  // discussion 1410). The class is this instance's own.
+  provider.Client.prototype.compareClientSecret = function compareClientSecret(given) {
+    return compareSecret(this.clientSecret, given)
+  }
+  return provider
 }
 
 /** The `enabledJWA` of a provider that signs with these algorithms and no others. */

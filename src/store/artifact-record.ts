@@ -1,27 +1,70 @@
-import { hash, randomInt } from 'node:crypto'
+import { createHmac, hash, randomInt } from 'node:crypto'
 import { type AdapterPayload, errors } from 'oidc-provider'
+import type { DeploymentSecret } from '../keys/deployment.ts'
+import type { Owner } from './artifact-store.ts'
+import type { OnForgery } from './forgeries.ts'
+import { createPayloadCipher } from './payload-cipher.ts'
 
 /** What oidc-provider saves, as a database keeps it; the stores differ only in how they do. */
 
 /** One saved thing. Instants are seconds since the epoch; `consumedAt` is a `Use`. */
 export interface ArtifactRecord {
   readonly model: string
-  /** `digest` of its id. */
+  /** Hash of its id (`ArtifactRecords.nameOf`). */
   readonly id: string
-  /** JSON text. */
+  /** Sealed JSON, with its expiry. */
   readonly payload: string
+  /** The id under which its grant is stored. */
   readonly grantId: string | null
+  /** Hashes, by which it is found as well. */
   readonly uid: string | null
   readonly userCode: string | null
+  /** Whose it is, for `ArtifactStore.forget` alone. */
+  readonly accountId: string | null
+  readonly clientId: string | null
   readonly consumedAt: Use | null
   readonly expiresAt: number | null
 }
 
+/** The part of a record that was found. */
+export type FoundRecord = Pick<ArtifactRecord, 'model' | 'id' | 'payload' | 'consumedAt'>
+
 /**
- * Ids are bearer credentials - a token is its id - so they are stored as hashes: who can read the
- * database cannot use what is in it. These two models are also found by another field and saved
- * again, for which their id must be known; alone it is worth nothing, as a session needs its
- * signed cookie and a device code its client.
+ * Records of one issuer, which nobody can read, make, change or move who has only the store: ids are
+ * hashes, as they are bearer credentials, and payloads are encrypted and authenticated. What is not of
+ * this issuer and deployment is not found.
+ */
+export interface ArtifactRecords {
+  /** The id under which a model's record is stored. */
+  nameOf(model: string, id: string): string
+  /** The hash under which a session is found by its uid. */
+  uidOf(uid: string): string
+  /** The same for a user code: keyed, as so few are possible that a plain hash could be reversed. */
+  userCodeOf(userCode: string): string
+  /**
+   * @param expiresIn seconds, or nothing where it never expires
+   * @param now instant
+   */
+  toRecord(
+    model: string,
+    id: string,
+    payload: AdapterPayload,
+    times: { readonly expiresIn: number | undefined; readonly now: number },
+  ): ArtifactRecord
+  /**
+   * @param asked the id it was found by, or the field: a record that does not have it was moved there
+   * @returns undefined where there is none, it is over, or it fails its check
+   */
+  toPayload(
+    record: FoundRecord | undefined,
+    now: number,
+    asked?: { readonly id?: string; readonly uid?: string; readonly userCode?: string },
+  ): AdapterPayload | undefined
+}
+
+/**
+ * Models that are also found by another field and saved again, for which their id must be known; it
+ * stands in the sealed payload. That of the others is known from the request.
  */
 const KEEPS_ID: readonly string[] = ['Session', 'DeviceCode']
 
@@ -44,50 +87,100 @@ export const GRACE = 60
 /** When something was consumed, in seconds, times `USE`, and a random rest that tells one use from another. */
 export type Use = number
 
-const USE = 1_000_000
+/** Uses within one second that a `Use` tells apart. */
+export const USE = 1_000_000
 
 export function createUse(now: number): Use {
   return now * USE + randomInt(USE)
 }
 
-/** The id under which a record is stored. */
-export function digest(id: string): string {
-  return hash('sha256', id, 'base64url')
+export interface RecordsOptions {
+  readonly issuer: string
+  readonly secret: Pick<DeploymentSecret, 'key'>
+  readonly onForgery: OnForgery
 }
 
 /**
- * @param expiresIn seconds, or nothing where it never expires
- * @param now instant
+ * A payload is sealed together with its expiry for one model and one id, under keys that are the
+ * issuer's alone. What a store must be able to change or compare by itself is outside: the expiry by
+ * which it sweeps, what it finds records by - compared with the payload when one is found - and
+ * whether a record was consumed.
  */
-export function toRecord(
-  model: string,
-  id: string,
-  payload: AdapterPayload,
-  { expiresIn, now }: { readonly expiresIn: number | undefined; readonly now: number },
-): ArtifactRecord {
-  const { grantId = null, uid = null, userCode = null, consumed } = payload
+export function createArtifactRecords({
+  issuer,
+  secret,
+  onForgery,
+}: RecordsOptions): ArtifactRecords {
+  const cipher = createPayloadCipher(secret.key(`artifacts of ${issuer}`))
+  const userCodes = secret.key(`user codes of ${issuer}`)
+  // Of one length, so that what follows it cannot be taken for a part of it.
+  const scope = hash('sha256', issuer, 'base64url')
+  const nameOf = (model: string, id: string) =>
+    hash('sha256', `${scope} ${model.length} ${model} ${id}`, 'base64url')
+  const uidOf = (uid: string) => nameOf('uid', uid)
+  const userCodeOf = (userCode: string) =>
+    createHmac('sha256', userCodes).update(userCode).digest('base64url')
+  const named = (model: string, id: string) => `${model} ${id}`
+
   return {
-    model,
-    id: digest(id),
-    payload: JSON.stringify(KEEPS_ID.includes(model) ? payload : { ...payload, jti: undefined }),
-    grantId,
-    uid,
-    userCode,
-    consumedAt: typeof consumed === 'number' ? consumed * USE : null,
-    expiresAt: expiresIn ? now + expiresIn : null,
+    nameOf,
+    uidOf,
+    userCodeOf,
+    toRecord: (model, id, payload, { expiresIn, now }) => {
+      const { grantId, uid, userCode, consumed } = payload
+      const name = nameOf(model, id)
+      const expiresAt = expiresIn ? now + expiresIn : null
+      const kept = KEEPS_ID.includes(model) ? payload : { ...payload, jti: undefined }
+      const text = `${expiresAt ?? ''} ${JSON.stringify(kept)}`
+      return {
+        model,
+        id: name,
+        payload: cipher.seal(text, named(model, name)),
+        grantId: grantId === undefined ? null : nameOf(GRANT, grantId),
+        uid: uid === undefined ? null : uidOf(uid),
+        userCode: userCode === undefined ? null : userCodeOf(userCode),
+        accountId: ownerOf(payload, 'accountId') ?? null,
+        clientId: ownerOf(payload, 'clientId') ?? null,
+        consumedAt: typeof consumed === 'number' ? consumed * USE : null,
+        expiresAt,
+      }
+    },
+    toPayload: (record, now, { id, uid, userCode } = {}) => {
+      if (!record) return undefined
+      const text = cipher.open(record.payload, named(record.model, record.id))
+      if (text === undefined) {
+        onForgery('artifact', record.model)
+        return undefined
+      }
+      const space = text.indexOf(' ')
+      if (space > 0 && Number(text.slice(0, space)) + GRACE < now) return undefined
+      const payload: AdapterPayload = JSON.parse(text.slice(space + 1))
+      if (id !== undefined) payload.jti = id
+      if (
+        (uid ?? payload.uid) !== payload.uid ||
+        (userCode ?? payload.userCode) !== payload.userCode
+      ) {
+        onForgery('artifact', record.model)
+        return undefined
+      }
+      if (record.consumedAt !== null) payload.consumed = Math.floor(record.consumedAt / USE)
+      return payload
+    },
   }
 }
 
-/** @param id the one it was found by, where it was found by its id */
-export function toPayload(
-  record: Pick<ArtifactRecord, 'payload' | 'consumedAt'> | undefined,
-  id?: string,
-): AdapterPayload | undefined {
-  if (!record) return undefined
-  const payload: AdapterPayload = JSON.parse(record.payload)
-  if (id !== undefined) payload.jti = id
-  if (record.consumedAt !== null) payload.consumed = Math.floor(record.consumedAt / USE)
-  return payload
+/**
+ * Whose a payload is. An interaction is that of the person who has just signed in, or else of the
+ * session that it began with.
+ */
+export function ownerOf(payload: AdapterPayload, owner: Owner): string | undefined {
+  const { session, result } = payload
+  const holders: readonly unknown[] = [payload, ...Object.values(result ?? {}), session]
+  for (const holder of holders) {
+    const id = (holder as Partial<Record<Owner, unknown>> | undefined)?.[owner]
+    if (typeof id === 'string') return id
+  }
+  return undefined
 }
 
 /**

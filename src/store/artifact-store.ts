@@ -42,13 +42,3 @@ export type Undo = () => Promise<void>
 
 /** Whose artifacts are asked for. */
 export type Owner = Parameters<ArtifactStore['forget']>[0]
-
-/** The text in a stored payload that names its owner, for a search. */
-export function ownerText(owner: Owner, id: string): string {
-  return `"${owner}":${JSON.stringify(id)}`
-}
-
-/** The same as a pattern of LIKE, with ! to escape. */
-export function ownerPattern(owner: Owner, id: string): string {
-  return `%${ownerText(owner, id).replace(/[!%_]/g, '!$&')}%`
-}

@@ -1,9 +1,17 @@
-import type { ArtifactRecord, Use } from './artifact-record.ts'
+import type { ArtifactRecord, FoundRecord, Use } from './artifact-record.ts'
+import type { Owner } from './artifact-store.ts'
+import type { ClientRow } from './schema.ts'
+
+/** The columns that name the owner of a record. */
+export const OWNER_COLUMNS = {
+  accountId: 'account_id',
+  clientId: 'client_id',
+} as const satisfies Record<Owner, string>
+
+export type OwnerColumn = (typeof OWNER_COLUMNS)[Owner]
 
 /** Names a record. */
 export type ArtifactKey = Pick<ArtifactRecord, 'model' | 'id'>
-
-export type FoundArtifact = Pick<ArtifactRecord, 'model' | 'id' | 'payload' | 'consumedAt'>
 
 /**
  * The table `artifact` of a server, as the statements of one engine: each method is one statement
@@ -13,12 +21,9 @@ export interface ArtifactTable {
   /** Most records that go into one statement, of so many that wait. */
   readonly batch: (waiting: number) => number
   /** Those that are there, in any order. */
-  find(keys: readonly ArtifactKey[]): Promise<readonly FoundArtifact[]>
-  findBy(
-    column: 'uid' | 'user_code',
-    model: string,
-    value: string,
-  ): Promise<Omit<FoundArtifact, 'model' | 'id'> | undefined>
+  find(keys: readonly ArtifactKey[]): Promise<readonly FoundRecord[]>
+  /** @param hash of the uid or the user code */
+  findBy(column: 'uid' | 'user_code', model: string, hash: string): Promise<FoundRecord | undefined>
   /** Inserts or replaces; a record that was consumed stays so. No key comes twice. */
   upsert(records: readonly ArtifactRecord[]): Promise<void>
   /** Inserts, or replaces what expired before `now`. @returns false where neither */
@@ -29,17 +34,15 @@ export interface ArtifactTable {
   unconsume(key: ArtifactKey, use: Use): Promise<void>
   grantOf(key: ArtifactKey): Promise<string | undefined>
   destroy(key: ArtifactKey): Promise<void>
-  /** All with these grants. */
+  /** All with these grants, named by the ids under which they are stored. */
   revoke(grantIds: readonly string[]): Promise<void>
   /**
-   * Deletes what has a pattern of LIKE, with ! to escape, from the FORGET_BATCH records (`forget.ts`)
-   * that follow a key.
+   * Deletes what is an owner's from the FORGET_BATCH records (`forget.ts`) that follow a key.
    * @returns the last of them; undefined where no more follow
    */
-  forget(pattern: string, after: ArtifactKey): Promise<ArtifactKey | undefined>
+  forget(column: OwnerColumn, id: string, after: ArtifactKey): Promise<ArtifactKey | undefined>
   /** Deletes at most `limit` that expired before an instant. @returns how many */
   sweep(before: number, limit: number): Promise<number>
-  /** JSON text of a client. */
-  client(id: string): Promise<string | undefined>
+  client(id: string): Promise<ClientRow | undefined>
   close(): Promise<void>
 }

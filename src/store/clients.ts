@@ -1,29 +1,24 @@
 import { type DataSource, In, Not } from 'typeorm'
 import type { Clock } from '../clock.ts'
 import type { ArtifactStore } from './artifact-store.ts'
+import type { Authentic } from './authentic.ts'
+import type { Client, ClientMetadata } from './client-rows.ts'
 import { attempt, attemptRead } from './failures.ts'
 import { insertNew } from './insert-new.ts'
-import { type ClientRow, clientSchema, consentSchema } from './schema.ts'
+import { clientSchema, consentSchema } from './schema.ts'
 
-/** OAuth client metadata (RFC 7591, section 2). */
-export type ClientMetadata = Readonly<Record<string, unknown>> & { readonly client_id: string }
-
-/** What a client gets for its ID tokens unless it says otherwise (OIDC Registration, section 2). */
-export const DEFAULT_ID_TOKEN_ALGORITHM = 'RS256'
-
-export interface Client {
-  readonly id: string
-  readonly metadata: ClientMetadata
-  /** Written by the configuration file or by an operator. */
-  readonly source: ClientRow['source']
-  readonly updatedAt: number
-}
-
+/** A client that fails its check, as somebody else wrote or changed it, is absent. */
 export interface ClientStore {
   /** In order of client_id. */
   list(): Promise<readonly Client[]>
   find(id: string): Promise<Client | undefined>
-  /** Inserts a client. @returns false where the client_id is taken */
+  /** The ids of clients that fail their check, to be removed. */
+  forged(): Promise<readonly string[]>
+  /**
+   * Inserts a client.
+   * @returns false where the client_id is taken
+   * @throws Refused for a secret that cannot be kept
+   */
   add(metadata: ClientMetadata): Promise<boolean>
   /**
    * With all that it was given and allowed until now. Servers that know it may go on for a while
@@ -46,48 +41,52 @@ export interface ClientStore {
 export interface ClientStoreOptions {
   readonly dataSource: DataSource
   readonly artifacts: Pick<ArtifactStore, 'forget' | 'forgetClients'>
+  readonly authentic: Authentic
   readonly clock: Clock
 }
 
 export function createClientStore(options: ClientStoreOptions): ClientStore {
-  const { dataSource, artifacts, clock } = options
+  const { dataSource, artifacts, authentic, clock } = options
   const clients = dataSource.getRepository(clientSchema)
   /** What people agreed to and what was handed out: an id that is used again is another client. */
   const forget = async (clientId: string) => {
     await dataSource.getRepository(consentSchema).delete({ clientId })
     await artifacts.forget('clientId', clientId)
   }
-  const toRow = (metadata: ClientMetadata, source: ClientRow['source']): ClientRow => ({
-    id: metadata.client_id,
-    metadata: JSON.stringify(metadata),
-    idTokenAlgorithm: idTokenAlgorithm(metadata),
-    source,
-    updatedAt: clock.now(),
-  })
   const notAmong = (ids: readonly string[]) =>
     clients.findBy({ source: 'config', id: Not(In([...ids])) })
-  const write = async (rows: readonly ClientRow[]) => {
-    for (const row of rows) {
-      const known = await clients.findOneBy({ id: row.id })
+  const write = async (configured: readonly ClientMetadata[]) => {
+    const { clients: rows } = await authentic.open()
+    const source = 'config'
+    for (const metadata of configured) {
+      const known = await clients.findOneBy({ id: metadata.client_id })
       // A second start changes nothing.
-      if (known?.source === row.source && known.metadata === row.metadata) continue
-      await clients.upsert(row, ['id'])
+      if (rows.isSame(known, metadata, source)) continue
+      await clients.upsert(rows.toRow(metadata, { source, updatedAt: clock.now() }), ['id'])
     }
     artifacts.forgetClients()
   }
+  const all = () => clients.find({ order: { id: 'ASC' } })
   return {
     list: () =>
-      attemptRead('read the clients', async () =>
-        (await clients.find({ order: { id: 'ASC' } })).map(toClient),
-      ),
+      attemptRead('read the clients', async () => {
+        const { clients: rows } = await authentic.open()
+        return (await all()).flatMap((row) => rows.toClient(row) ?? [])
+      }),
     find: (id) =>
       attemptRead('read a client', async () => {
-        const row = await clients.findOneBy({ id })
-        return row ? toClient(row) : undefined
+        const { clients: rows } = await authentic.open()
+        return rows.toClient((await clients.findOneBy({ id })) ?? undefined)
+      }),
+    forged: () =>
+      attemptRead('read the clients', async () => {
+        const { clients: rows } = await authentic.open()
+        return (await all()).filter((row) => !rows.toClient(row)).map(({ id }) => id)
       }),
     add: (metadata) =>
       attempt('add a client', async () => {
-        const row = toRow(metadata, 'operator')
+        const { clients: rows } = await authentic.open()
+        const row = rows.toRow(metadata, { source: 'operator', updatedAt: clock.now() })
         const known = await clients.existsBy({ id: row.id })
         if (known) return false
         await insertNew(dataSource.manager, clientSchema, row)
@@ -104,19 +103,17 @@ export function createClientStore(options: ClientStoreOptions): ClientStore {
       }),
     replaceConfigured: (configured) =>
       attempt('write the configured clients', async () => {
-        const rows = configured.map((metadata) => toRow(metadata, 'config'))
-        const ids = rows.map((row) => row.id)
-        for (const { id } of await notAmong(ids)) {
+        for (const { id } of await notAmong(configured.map((metadata) => metadata.client_id))) {
           await forget(id)
           await clients.delete({ id })
         }
-        await write(rows)
+        await write(configured)
       }),
     writeConfigured: (configured) =>
       attempt('write the configured clients', async () => {
-        const rows = configured.map((metadata) => toRow(metadata, 'config'))
-        await write(rows)
-        return (await notAmong(rows.map((row) => row.id))).map(({ id }) => id)
+        await write(configured)
+        const others = await notAmong(configured.map((metadata) => metadata.client_id))
+        return others.map(({ id }) => id)
       }),
     idTokenAlgorithms: () =>
       attemptRead('read the algorithms of clients', () =>
@@ -128,12 +125,4 @@ export function createClientStore(options: ClientStoreOptions): ClientStore {
           .getRawMany<{ algorithm: string; client: string }>(),
       ),
   }
-}
-
-function idTokenAlgorithm({ id_token_signed_response_alg: algorithm }: ClientMetadata): string {
-  return typeof algorithm === 'string' ? algorithm : DEFAULT_ID_TOKEN_ALGORITHM
-}
-
-function toClient({ id, metadata, source, updatedAt }: ClientRow): Client {
-  return { id, metadata: JSON.parse(metadata), source, updatedAt }
 }

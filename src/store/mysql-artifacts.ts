@@ -1,14 +1,17 @@
 import type { ResultSetHeader, RowDataPacket } from 'mysql2'
 import type { ServerSettings } from '../database-url.ts'
+import type { FoundRecord } from './artifact-record.ts'
 import type { ArtifactKey, ArtifactTable } from './artifact-table.ts'
 import { isDuplicate } from './failures.ts'
 import { FORGET_BATCH } from './forget.ts'
 import { createMysqlPool, mysqlSettings } from './mysql-pool.ts'
+import type { ClientRow } from './schema.ts'
 
 /** Most records in one statement. */
 const BATCH = 64
 
-const COLUMNS = '(model, id, payload, grant_id, uid, user_code, consumed_at, expires_at)'
+const COLUMNS =
+  '(model, id, payload, grant_id, uid, user_code, account_id, client_id, consumed_at, expires_at)'
 
 // Comparisons of (model, id), spelled so that they are read from the index.
 const AFTER = '(model > ? OR (model = ? AND id > ?))'
@@ -26,7 +29,7 @@ export function openMysqlArtifacts(settings: ServerSettings): ArtifactTable {
   const write = async (sql: string, values: Value[]) =>
     (await pool.execute<ResultSetHeader>(sql, values))[0].affectedRows
   const findBy = (where: string, values: Value[]) =>
-    read<Row>(
+    read<FoundRecord>(
       `SELECT model, id, payload, consumed_at AS consumedAt FROM artifact WHERE ${where}`,
       values,
     )
@@ -39,14 +42,15 @@ export function openMysqlArtifacts(settings: ServerSettings): ArtifactTable {
         `(model, id) IN (${repeat('(?, ?)', keys.length)})`,
         keys.flatMap(({ model, id }) => [model, id]),
       ),
-    findBy: async (column, model, value) =>
-      (await findBy(`${column} = ? AND model = ?`, [value, model]))[0],
+    findBy: async (column, model, hash) =>
+      (await findBy(`${column} = ? AND model = ?`, [hash, model]))[0],
     upsert: async (records) => {
       await write(
-        `INSERT INTO artifact ${COLUMNS} VALUES ${repeat('(?, ?, ?, ?, ?, ?, ?, ?)', records.length)}
+        `INSERT INTO artifact ${COLUMNS} VALUES ${repeat(`(${repeat('?', 10)})`, records.length)}
          ON DUPLICATE KEY UPDATE
            payload = VALUES(payload), grant_id = VALUES(grant_id), uid = VALUES(uid),
-           user_code = VALUES(user_code), expires_at = VALUES(expires_at),
+           user_code = VALUES(user_code), account_id = VALUES(account_id),
+           client_id = VALUES(client_id), expires_at = VALUES(expires_at),
            consumed_at = COALESCE(consumed_at, VALUES(consumed_at))`,
         records.flatMap((record) => [
           record.model,
@@ -55,6 +59,8 @@ export function openMysqlArtifacts(settings: ServerSettings): ArtifactTable {
           record.grantId,
           record.uid,
           record.userCode,
+          record.accountId,
+          record.clientId,
           record.consumedAt,
           record.expiresAt,
         ]),
@@ -98,7 +104,7 @@ export function openMysqlArtifacts(settings: ServerSettings): ArtifactTable {
       const marks = repeat('?', grantIds.length)
       await write(`DELETE FROM artifact WHERE grant_id IN (${marks})`, [...grantIds])
     },
-    forget: async (pattern, { model, id }) => {
+    forget: async (column, owner, { model, id }) => {
       const [last] = await read<ArtifactKey>(
         `SELECT model, id FROM artifact WHERE ${AFTER}
          ORDER BY model, id LIMIT 1 OFFSET ${FORGET_BATCH - 1}`,
@@ -107,8 +113,8 @@ export function openMysqlArtifacts(settings: ServerSettings): ArtifactTable {
       const upTo = last ? [last.model, last.model, last.id] : []
       await write(
         `DELETE FROM artifact WHERE ${AFTER} ${last ? `AND ${UP_TO}` : ''}
-           AND payload LIKE ? ESCAPE '!'`,
-        [model, model, id, ...upTo, pattern],
+           AND ${column} = ?`,
+        [model, model, id, ...upTo, owner],
       )
       return last
     },
@@ -118,21 +124,16 @@ export function openMysqlArtifacts(settings: ServerSettings): ArtifactTable {
       write(`DELETE FROM artifact WHERE expires_at < ? ORDER BY expires_at LIMIT ${limit}`, [
         before,
       ]),
-    client: async (id) =>
-      (await read<{ metadata: string }>('SELECT metadata FROM client WHERE id = ?', [id]))[0]
-        ?.metadata,
+    client: async (id) => {
+      const sql = `SELECT id, metadata, id_token_algorithm AS idTokenAlgorithm, source,
+        updated_at AS updatedAt, mac FROM client WHERE id = ?`
+      return (await read<ClientRow>(sql, [id]))[0]
+    },
     close: () => pool.end(),
   }
 }
 
 type Value = string | number | null
-
-interface Row {
-  readonly model: string
-  readonly id: string
-  readonly payload: string
-  readonly consumedAt: number | null
-}
 
 function repeat(text: string, count: number): string {
   return Array.from({ length: count }, () => text).join(', ')

@@ -2,12 +2,15 @@ import type { Clock } from '../clock.ts'
 import { engineOf, type ServerSettings, shareConnections } from '../database-url.ts'
 import type { RedisConnection } from '../redis/connection.ts'
 import type { ArtifactStore } from './artifact-store.ts'
+import type { Authentic } from './authentic.ts'
 
 export interface ArtifactSettings {
   readonly database: ServerSettings
 }
 
 export interface ArtifactSurroundings {
+  readonly authentic: Authentic
+  readonly clock: Clock
   readonly redis?: RedisConnection | undefined
   /** The same store, of which somebody notes how the database answers it. */
   readonly watched?: <T extends object>(store: T) => T
@@ -20,28 +23,31 @@ export interface ArtifactSurroundings {
  */
 export async function openArtifacts(
   { database }: ArtifactSettings,
-  clock: Clock,
-  { redis, watched = (store) => store }: ArtifactSurroundings = {},
+  { authentic, clock, redis, watched = (store) => store }: ArtifactSurroundings,
 ): Promise<ArtifactStore> {
-  const inDatabase = watched(await openInDatabase(database, clock))
+  const inDatabase = watched(await openInDatabase(database, authentic, clock))
   if (!redis) return inDatabase
   const { openRedisArtifacts } = await import('./redis-artifacts.ts')
-  return openRedisArtifacts({ redis, clock, database: inDatabase })
+  return openRedisArtifacts({ redis, authentic, clock, database: inDatabase })
 }
 
-async function openInDatabase(database: ServerSettings, clock: Clock): Promise<ArtifactStore> {
+async function openInDatabase(
+  database: ServerSettings,
+  authentic: Authentic,
+  clock: Clock,
+): Promise<ArtifactStore> {
   const engine = engineOf(database.url)
   if (engine === 'better-sqlite3') {
     const { openSqliteArtifacts } = await import('./sqlite-artifacts.ts')
-    return openSqliteArtifacts(database, clock)
+    return openSqliteArtifacts(database, authentic, clock)
   }
   const connections = shareConnections(database.connections).artifacts
   const settings = { ...database, connections }
   const { createSqlArtifacts } = await import('./sql-artifacts.ts')
   if (engine === 'mysql') {
     const { openMysqlArtifacts } = await import('./mysql-artifacts.ts')
-    return createSqlArtifacts(openMysqlArtifacts(settings), clock)
+    return createSqlArtifacts(openMysqlArtifacts(settings), authentic, clock)
   }
   const { openPostgresArtifacts } = await import('./postgres-artifacts.ts')
-  return createSqlArtifacts(openPostgresArtifacts(settings), clock)
+  return createSqlArtifacts(openPostgresArtifacts(settings), authentic, clock)
 }

@@ -1,9 +1,10 @@
 import { engineOf, type ServerSettings } from '../database-url.ts'
 import { GRANT } from './artifact-record.ts'
-import type { ArtifactKey, ArtifactTable } from './artifact-table.ts'
+import type { ArtifactKey, ArtifactTable, OwnerColumn } from './artifact-table.ts'
 import { FORGET_BATCH } from './forget.ts'
 import { PostgresPool, postgresOptions } from './postgres-pool.ts'
 import { waitForDisk } from './postgres-session.ts'
+import type { ClientRow } from './schema.ts'
 
 /** Most records in one statement: a request waits for all of those it goes with. */
 const BATCH = 200
@@ -33,20 +34,31 @@ const KEYS = 'unnest($1::text[], $2::text[]) AS wanted (model, id)'
  */
 const DURABLY = "(SELECT set_config('synchronous_commit', 'on', true)) = 'on'"
 
+const forgetBatch = (column: OwnerColumn) => `WITH batch AS MATERIALIZED (
+      SELECT model, id FROM artifact WHERE (model, id) > ($2, $3)
+      ORDER BY model, id LIMIT ${FORGET_BATCH}),
+    gone AS (
+      DELETE FROM artifact WHERE (model, id) IN (SELECT model, id FROM batch)
+        AND ${column} = $1 AND ${DURABLY})
+    SELECT model, id FROM batch ORDER BY model DESC, id DESC LIMIT 1`
+
 /** Statements that each connection prepares once. */
 const SQL = {
-  client: 'SELECT metadata FROM client WHERE id = $1',
+  client: `SELECT id, metadata, id_token_algorithm, source, updated_at, mac
+    FROM client WHERE id = $1`,
   find: `SELECT artifact.model, artifact.id, payload, consumed_at FROM ${KEYS}
     JOIN artifact ON artifact.model = wanted.model AND artifact.id = wanted.id`,
-  uid: 'SELECT payload, consumed_at FROM artifact WHERE uid = $2 AND model = $1',
-  user_code: 'SELECT payload, consumed_at FROM artifact WHERE user_code = $2 AND model = $1',
+  uid: 'SELECT model, id, payload, consumed_at FROM artifact WHERE uid = $2 AND model = $1',
+  user_code: `SELECT model, id, payload, consumed_at FROM artifact
+    WHERE user_code = $2 AND model = $1`,
   upsert: `INSERT INTO artifact
-      (model, id, payload, grant_id, uid, user_code, consumed_at, expires_at)
+      (model, id, payload, grant_id, uid, user_code, account_id, client_id, consumed_at, expires_at)
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
-      $7::bigint[], $8::bigint[])
+      $7::text[], $8::text[], $9::bigint[], $10::bigint[])
     ON CONFLICT (model, id) DO UPDATE SET
       payload = excluded.payload, grant_id = excluded.grant_id, uid = excluded.uid,
-      user_code = excluded.user_code, expires_at = excluded.expires_at,
+      user_code = excluded.user_code, account_id = excluded.account_id,
+      client_id = excluded.client_id, expires_at = excluded.expires_at,
       consumed_at = coalesce(artifact.consumed_at, excluded.consumed_at)`,
   // A proof that was seen is not seen again for the first time until it has expired.
   insertOnce: `INSERT INTO artifact (model, id, payload, expires_at) VALUES ($1, $2, $3, $4)
@@ -61,13 +73,8 @@ const SQL = {
   destroy: 'DELETE FROM artifact WHERE model = $1 AND id = $2',
   destroyGrant: `DELETE FROM artifact WHERE model = $1 AND id = $2 AND ${DURABLY}`,
   revoke: `DELETE FROM artifact WHERE grant_id = ANY ($1::text[]) AND ${DURABLY}`,
-  forget: `WITH batch AS MATERIALIZED (
-      SELECT model, id FROM artifact WHERE (model, id) > ($2, $3)
-      ORDER BY model, id LIMIT ${FORGET_BATCH}),
-    gone AS (
-      DELETE FROM artifact WHERE (model, id) IN (SELECT model, id FROM batch)
-        AND payload LIKE $1 ESCAPE '!' AND ${DURABLY})
-    SELECT model, id FROM batch ORDER BY model DESC, id DESC LIMIT 1`,
+  account_id: forgetBatch('account_id'),
+  client_id: forgetBatch('client_id'),
   // What another node sweeps, and what a request is changing, is left to the next time.
   sweep: `DELETE FROM artifact WHERE (model, id) IN
     (SELECT model, id FROM artifact WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)`,
@@ -89,10 +96,10 @@ export function openPostgresArtifacts(settings: ServerSettings): ArtifactTable {
     find: async (keys) => {
       const values = [keys.map((key) => key.model), keys.map((key) => key.id)]
       const { rows } = await run<Row>('find', values)
-      return rows.map(({ model, id, ...row }) => ({ model, id, ...toFound(row) }))
+      return rows.map(toFound)
     },
-    findBy: async (column, model, value) => {
-      const { rows } = await run<Row>(column, [model, value])
+    findBy: async (column, model, hash) => {
+      const { rows } = await run<Row>(column, [model, hash])
       return rows[0] && toFound(rows[0])
     },
     upsert: async (records) => {
@@ -103,6 +110,8 @@ export function openPostgresArtifacts(settings: ServerSettings): ArtifactTable {
         records.map((record) => record.grantId),
         records.map((record) => record.uid),
         records.map((record) => record.userCode),
+        records.map((record) => record.accountId),
+        records.map((record) => record.clientId),
         records.map((record) => record.consumedAt),
         records.map((record) => record.expiresAt),
       ])
@@ -125,10 +134,15 @@ export function openPostgresArtifacts(settings: ServerSettings): ArtifactTable {
     revoke: async (grantIds) => {
       await run('revoke', [grantIds])
     },
-    forget: async (pattern, { model, id }) =>
-      (await run<ArtifactKey>('forget', [pattern, model, id])).rows[0],
+    forget: async (column, owner, { model, id }) =>
+      (await run<ArtifactKey>(column, [owner, model, id])).rows[0],
     sweep: async (before, limit) => (await run('sweep', [before, limit])).rowCount ?? 0,
-    client: async (id) => (await run<{ metadata: string }>('client', [id])).rows[0]?.metadata,
+    client: async (id) => {
+      const [row] = (await run<StoredClient>('client', [id])).rows
+      if (!row) return undefined
+      const { id_token_algorithm: idTokenAlgorithm, updated_at: updatedAt, ...rest } = row
+      return { ...rest, idTokenAlgorithm, updatedAt: Number(updatedAt) }
+    },
     close: () => pool.end(),
   }
 }
@@ -141,6 +155,12 @@ interface Row {
   readonly consumed_at: string | null
 }
 
-function toFound({ payload, consumed_at }: Omit<Row, 'model' | 'id'>) {
-  return { payload, consumedAt: consumed_at === null ? null : Number(consumed_at) }
+function toFound({ consumed_at: consumedAt, ...row }: Row) {
+  return { ...row, consumedAt: consumedAt === null ? null : Number(consumedAt) }
+}
+
+type StoredClient = Pick<ClientRow, 'id' | 'metadata' | 'source' | 'mac'> & {
+  readonly id_token_algorithm: string
+  /** As above. */
+  readonly updated_at: string
 }

@@ -1,18 +1,31 @@
 import { randomBytes } from 'node:crypto'
 import { Cluster } from 'ioredis'
-import type { AdapterPayload } from 'oidc-provider'
 import type { Clock } from '../clock.ts'
 import type { RedisConnection } from '../redis/connection.ts'
-import { digest, GIVE_BACK, GRACE, GRANT, REPLAY, usedMeanwhile } from './artifact-record.ts'
-import { type ArtifactAdapter, type ArtifactStore, ownerText } from './artifact-store.ts'
+import {
+  type ArtifactRecord,
+  type ArtifactRecords,
+  type FoundRecord,
+  GIVE_BACK,
+  GRACE,
+  GRANT,
+  ownerOf,
+  REPLAY,
+  USE,
+  usedMeanwhile,
+} from './artifact-record.ts'
+import type { ArtifactAdapter, ArtifactStore } from './artifact-store.ts'
+import type { Authentic } from './authentic.ts'
 import { type Commands, defineCommands, type InGrant } from './redis-commands.ts'
 
 /**
  * What expires, in Redis. One key for each artifact, of which the slot of a Cluster follows:
  *
- *     <prefix>a:{<model>:<hash of the id>}   payload as JSON, after `<consumed at> <nonce>` once it
- *                                            was consumed
- *     <prefix>u:{<uid>}, c:{<user code>}     a copy for those that are found by another field
+ *     <prefix>a:{<model>:<hash of the id>}   `{}` and the sealed payload, after
+ *                                            `<consumed at> <nonce>` once it was consumed
+ *     <prefix>u:{<hash of the uid>}          a copy for those that are found by another field, as
+ *     <prefix>c:{<hash of the user code>}    is c; in both `{<hash of the id>:<key of the copy>}`
+ *                                            stands for `{}`
  *     <prefix>g:{<hash of the grant's id>}   sorted set: artifacts of a grant by their expiry
  *
  * In a Cluster commands touch one key each, and those of one call go out together. As any of them
@@ -20,10 +33,10 @@ import { type Commands, defineCommands, type InGrant } from './redis-commands.ts
  */
 
 /** Found by another field too: its name, and that of the key with the copy. */
-const FOUND_BY: Readonly<Record<string, { field: 'uid' | 'userCode'; key: string }>> = {
-  Session: { field: 'uid', key: 'u' },
-  DeviceCode: { field: 'userCode', key: 'c' },
-}
+const COPIES = { Session: 'u', DeviceCode: 'c' } as const
+
+/** Models by the letter of their copies. */
+const MODEL_OF_COPY: Readonly<Record<string, string>> = { u: 'Session', c: 'DeviceCode' }
 
 /** Models that a grant takes with it, as oidc-provider's own adapter has them, and that are consumed. */
 const CONSUMABLE: readonly string[] = [
@@ -41,6 +54,7 @@ const SCAN_BATCH = 500
 
 export interface RedisArtifactsOptions {
   readonly redis: RedisConnection
+  readonly authentic: Authentic
   readonly clock: Pick<Clock, 'now'>
   /** The store of the database: it has the clients, and what expires from the time before Redis. */
   readonly database: ArtifactStore
@@ -48,7 +62,7 @@ export interface RedisArtifactsOptions {
 
 /** Does not fail where Redis is down: each call does. */
 export function openRedisArtifacts(options: RedisArtifactsOptions): ArtifactStore {
-  const { redis, database } = options
+  const { redis, authentic, clock, database } = options
   const commands = defineCommands(redis)
   const read = createReader(redis, commands)
   return {
@@ -60,7 +74,11 @@ export function openRedisArtifacts(options: RedisArtifactsOptions): ArtifactStor
     sweep: (limit) => database.sweep(limit),
     forget: async (owner, id) => {
       await database.forget(owner, id)
-      await forget(redis, ownerText(owner, id))
+      const { artifacts: records } = await authentic.open()
+      await forget(redis, (found) => {
+        const payload = records.toPayload(found, clock.now())
+        return payload !== undefined && ownerOf(payload, owner) === id
+      })
     },
     forgetClients: () => database.forgetClients(),
     close: () => database.close(),
@@ -115,20 +133,23 @@ interface AdapterOptions extends RedisArtifactsOptions {
 
 function artifactAdapter(
   model: string,
-  { redis, clock, commands, read }: AdapterOptions,
+  { redis, authentic, clock, commands, read }: AdapterOptions,
 ): ArtifactAdapter {
   const { prefix, run } = redis
   const isCluster = redis.client instanceof Cluster
-  const foundBy = FOUND_BY[model]
+  const isCopied = model in COPIES
   const isConsumable = CONSUMABLE.includes(model)
   const isGrantable = GRANTABLE.includes(model)
-  const memberOf = (id: string) => `{${model}:${digest(id)}}`
+  const open = async (): Promise<ArtifactRecords> => (await authentic.open()).artifacts
+  const memberOf = (name: string, of = model) => `{${of}:${name}}`
   const keyOfMember = (member: string) => `${prefix}a:${member}`
-  const keyOf = (id: string) => keyOfMember(memberOf(id))
-  const grantKey = (grantId: string) => `${prefix}g:{${digest(grantId)}}`
-  const copyKey = (payload: AdapterPayload | undefined): string | undefined => {
-    const value = foundBy && payload?.[foundBy.field]
-    return typeof value === 'string' ? `${prefix}${foundBy?.key}:{${digest(value)}}` : undefined
+  const keyOf = (name: string) => keyOfMember(memberOf(name))
+  const grantKey = (name: string) => `${prefix}g:{${name}}`
+  /** Without the prefix. */
+  const copyOf = ({ uid, userCode }: Pick<ArtifactRecord, 'uid' | 'userCode'>) => {
+    if (model === 'Session' && uid !== null) return `${COPIES.Session}:{${uid}}`
+    if (model === 'DeviceCode' && userCode !== null) return `${COPIES.DeviceCode}:{${userCode}}`
+    return undefined
   }
 
   const set = (key: string, text: string, ttl: number) =>
@@ -140,7 +161,7 @@ function artifactAdapter(
       grant && !isCluster
         ? [commands.keyturnSaveInGrant(key, grant.key, text, ttl, mark, ...grant.entry)]
         : [
-            isConsumable || foundBy
+            isConsumable || isCopied
               ? commands.keyturnSave(key, text, ttl, mark)
               : set(key, text, ttl),
             grant && commands.keyturnAddToGrant(grant.key, ...grant.entry),
@@ -148,12 +169,13 @@ function artifactAdapter(
     const [before] = await Promise.all([...saves, copy && set(copy, text, ttl)])
     return before
   }
-  const dropCopy = (key: string, id: string) =>
-    run('delete what is over', () => commands.keyturnDropCopy(key, id))
+  const dropCopy = (copy: string, name: string) =>
+    run('delete what is over', () => commands.keyturnDropCopy(`${prefix}${copy}`, name))
 
   /** The second time within its life somebody else is at it, unless the same attempt was sent twice. */
-  async function saveOnce(id: string, payload: AdapterPayload, expiresIn = 0): Promise<void> {
-    const text = JSON.stringify({ ...payload, jti: undefined, attempt: createNonce() })
+  async function saveOnce({ id, payload }: ArtifactRecord, expiresIn = 0): Promise<void> {
+    // No two attempts seal it to the same text.
+    const text = `{}${payload}`
     const ttl = Math.max(1, expiresIn)
     const isFirst = await run('remember a proof', () =>
       commands.keyturnSaveOnce(keyOf(id), text, ttl),
@@ -161,9 +183,10 @@ function artifactAdapter(
     if (!isFirst) throw usedMeanwhile(model)
   }
 
-  async function find(key: string, id?: string): Promise<AdapterPayload | undefined> {
+  /** @param name the id under which it is stored, unless that stands in a copy */
+  async function find(key: string, name?: string): Promise<FoundRecord | undefined> {
     const stored = await read(key)
-    return stored === null ? undefined : toPayload(stored, id)
+    return stored === null ? undefined : parse(stored, { model, name })
   }
 
   /**
@@ -172,8 +195,8 @@ function artifactAdapter(
    * token (actions/introspection.js, shared/access_token.js, helpers/grant_source.js); where the
    * grant stays - `revokeGrantPolicy` - what it gives from now on is meant to be good.
    */
-  async function revoke(grantId: string): Promise<void> {
-    const index = grantKey(grantId)
+  async function revoke(grant: string): Promise<void> {
+    const index = grantKey(grant)
     const members = await run('look up a grant', () => commands.zrange(index, 0, -1), {
       isRead: true,
     })
@@ -186,29 +209,46 @@ function artifactAdapter(
 
   return {
     async upsert(id, payload, expiresIn) {
-      if (model === REPLAY) return saveOnce(id, payload, expiresIn)
-      const text = JSON.stringify(foundBy ? payload : { ...payload, jti: undefined })
-      const ttl = expiresIn ? Math.max(1, expiresIn + GRACE) : 0
-      const member = memberOf(id)
-      const key = keyOfMember(member)
-      const copy = copyKey(payload)
-      const grantId = isGrantable ? payload.grantId : undefined
-      const mark = typeof payload.consumed === 'number' ? `${payload.consumed} ` : ''
+      const records = await open()
       const now = clock.now()
+      const record = records.toRecord(model, id, payload, { expiresIn, now })
+      if (model === REPLAY) return saveOnce(record, expiresIn)
+      const ttl = expiresIn ? Math.max(1, expiresIn + GRACE) : 0
+      const member = memberOf(record.id)
+      const key = keyOfMember(member)
+      const copied = copyOf(record)
+      const text = `${head(record.id, copied)}${record.payload}`
+      const copy = copied && `${prefix}${copied}`
+      const grantId = isGrantable ? record.grantId : null
+      const mark = typeof payload.consumed === 'number' ? `${payload.consumed} ` : ''
       const entry = [member, ttl ? now + ttl : '+inf', now] as const
       const grant = grantId ? { key: grantKey(grantId), entry } : undefined
       const before = await run('save what a request made', () =>
         save({ key, text, ttl, mark, copy, grant }),
       )
       // What it was found by before and is not any more.
-      const former = foundBy && typeof before === 'string' ? copyKey(toPayload(before)) : undefined
-      if (former && former !== copy) await dropCopy(former, id)
+      const former = isCopied && typeof before === 'string' ? copyIn(before) : undefined
+      if (former && former !== copied) await dropCopy(former, record.id)
     },
-    find: (id) => find(keyOf(id), id),
-    findByUid: (uid) => find(copyKey({ uid }) ?? ''),
-    findByUserCode: (userCode) => find(copyKey({ userCode }) ?? ''),
+    async find(id) {
+      const records = await open()
+      const name = records.nameOf(model, id)
+      return records.toPayload(await find(keyOf(name), name), clock.now(), { id })
+    },
+    async findByUid(uid) {
+      const records = await open()
+      const key = `${prefix}${COPIES.Session}:{${records.uidOf(uid)}}`
+      return records.toPayload(await find(key), clock.now(), { uid })
+    },
+    async findByUserCode(userCode) {
+      const records = await open()
+      const key = `${prefix}${COPIES.DeviceCode}:{${records.userCodeOf(userCode)}}`
+      return records.toPayload(await find(key), clock.now(), { userCode })
+    },
     async consume(id, noteUndo) {
-      const key = keyOf(id)
+      const records = await open()
+      const name = records.nameOf(model, id)
+      const key = keyOf(name)
       const mark = `${clock.now()} ${createNonce()}`
       noteUndo?.(async () => {
         await run(GIVE_BACK, () => commands.keyturnUnconsume(key, mark))
@@ -217,47 +257,85 @@ function artifactAdapter(
         commands.keyturnConsume(key, mark),
       )
       if (result === 1) return
-      const grantId = result === null ? undefined : toPayload(result).grantId
+      const found = result === null ? undefined : parse(result, { model, name })
+      const grantId = records.toPayload(found, clock.now())?.grantId
       if (grantId) {
-        const grant = keyOfMember(`{${GRANT}:${digest(grantId)}}`)
-        await run('revoke a grant', () => commands.unlink(grant))
-        await revoke(grantId)
+        const grant = records.nameOf(GRANT, grantId)
+        await run('revoke a grant', () => commands.unlink(keyOfMember(memberOf(grant, GRANT))))
+        await revoke(grant)
       }
       throw usedMeanwhile(model)
     },
     async destroy(id) {
-      const key = keyOf(id)
+      const records = await open()
+      const name = records.nameOf(model, id)
+      const key = keyOf(name)
       // Whose copy there is only the artifact itself tells: two trips, for sessions and device codes.
-      const copy = foundBy && copyKey(await find(key))
+      const copy = isCopied ? copyIn((await read(key)) ?? '') : undefined
       await run('delete what is over', () =>
-        Promise.all([copy && commands.keyturnDropCopy(copy, id), commands.unlink(key)]),
+        Promise.all([
+          copy && commands.keyturnDropCopy(`${prefix}${copy}`, name),
+          commands.unlink(key),
+        ]),
       )
     },
-    revokeByGrantId: revoke,
+    async revokeByGrantId(grantId) {
+      const records = await open()
+      await revoke(records.nameOf(GRANT, grantId))
+    },
   }
 }
 
-/** @param id put back where it was left out */
-function toPayload(stored: string, id?: string): AdapterPayload {
-  const start = stored.indexOf('{')
-  const payload: AdapterPayload = JSON.parse(start === 0 ? stored : stored.slice(start))
-  if (id !== undefined) payload.jti = id
-  if (start > 0) payload.consumed = Number.parseInt(stored, 10)
-  return payload
+/** What stands before a sealed payload, for the scripts: which copy goes with it, and whose a copy is. */
+function head(name: string, copied: string | undefined): string {
+  return copied === undefined ? '{}' : `{${name}:${copied.replace(/[{}]/g, '')}}`
 }
 
-/** Deletes every artifact, and every copy, whose payload has this text. */
-async function forget(redis: RedisConnection, text: string): Promise<void> {
+const STORED = /^([^{]*)\{(?:([\w-]+):([uc]):([\w-]+))?\}/
+
+/** The key of the copy that goes with what is stored, without the prefix. */
+function copyIn(stored: string): string | undefined {
+  const [, , , letter, name] = STORED.exec(stored) ?? []
+  return letter === undefined ? undefined : `${letter}:{${name}}`
+}
+
+/**
+ * @param under the model it was found as, and the id under which it was, unless that stands in the copy.
+ * Whether that is so its seal tells.
+ */
+function parse(
+  stored: string,
+  { model, name }: { readonly model: string; readonly name: string | undefined },
+): FoundRecord {
+  const [before = '', mark = '', id = ''] = STORED.exec(stored) ?? []
+  const consumedAt = mark === '' ? null : Number.parseInt(mark, 10) * USE
+  return { model, id: name ?? id, payload: stored.slice(before.length), consumedAt }
+}
+
+/** Whose an artifact, or a copy, is that stands under a key. */
+function parseAt(key: string, prefix: string, stored: string): FoundRecord {
+  const [, letter = '', inner = ''] = /^([auc]):\{(.*)\}$/.exec(key.slice(prefix.length)) ?? []
+  const ofCopy = MODEL_OF_COPY[letter]
+  if (ofCopy !== undefined) return parse(stored, { model: ofCopy, name: undefined })
+  const [model = '', name = ''] = inner.split(':')
+  return parse(stored, { model, name })
+}
+
+/** Deletes every artifact, and every copy, that is somebody's. */
+async function forget(
+  redis: RedisConnection,
+  isTheirs: (found: FoundRecord) => boolean,
+): Promise<void> {
   const prefix = redis.prefix.replace(/[\\*?[\]]/g, '\\$&')
   // As in `forget.ts`: where the sessions are gone, the second walk finds what they gave out meanwhile.
-  await forgetAmong(`${prefix}a:{Session:*`, redis, text)
-  await forgetAmong(`${prefix}[auc]:*`, redis, text)
+  await forgetAmong(`${prefix}a:{Session:*`, redis, isTheirs)
+  await forgetAmong(`${prefix}[auc]:*`, redis, isTheirs)
 }
 
 async function forgetAmong(
   pattern: string,
-  { client, run }: RedisConnection,
-  text: string,
+  { client, prefix, run }: RedisConnection,
+  isTheirs: (found: FoundRecord) => boolean,
 ): Promise<void> {
   const what = 'look through the sessions and tokens'
   await run(what, async () => client.ping())
@@ -271,7 +349,8 @@ async function forgetAmong(
       await run(what, () =>
         Promise.all(
           keys.map(async (key) => {
-            if ((await client.get(key))?.includes(text)) await client.unlink(key)
+            const stored = await client.get(key)
+            if (stored !== null && isTheirs(parseAt(key, prefix, stored))) await client.unlink(key)
           }),
         ),
       )

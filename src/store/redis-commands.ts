@@ -32,7 +32,7 @@ export interface Commands {
     mark: string,
     ...inGrant: InGrant
   ): Promise<string | null>
-  /** Deletes a copy if it is that of this id. */
+  /** Deletes a copy if it is that of the artifact which is stored under this id. */
   keyturnDropCopy(key: string, id: string): Promise<unknown>
 }
 
@@ -78,7 +78,7 @@ const SCRIPTS = {
     end`,
   keyturnDropCopy: `
     local copy = redis.call('get', KEYS[1])
-    if copy and cjson.decode(copy).jti == ARGV[1] then redis.call('unlink', KEYS[1]) end`,
+    if copy and string.match(copy, '^[^{]*{([^:}]*)') == ARGV[1] then redis.call('unlink', KEYS[1]) end`,
 }
 
 const SAVE_IN_GRANT = `${SAVE}${addToGrant('KEYS[2]', ['ARGV[4]', 'ARGV[5]', 'ARGV[6]'])}

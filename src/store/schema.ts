@@ -8,6 +8,7 @@ import type { Account, Consent } from '../accounts/account-store.ts'
 import type { SerializedEvent, SerializedKey } from '../keys/key-store.ts'
 import type { ArtifactRecord } from './artifact-record.ts'
 import { isText, textCollation, textType } from './migrations/portable.ts'
+import { type Authenticated, MAC_LENGTH } from './row-mac.ts'
 
 /**
  * The tables, as TypeORM sees them. What really creates them are the migrations; a test holds the
@@ -61,6 +62,8 @@ export interface ClientRow {
   /** Written by the configuration file or by an operator. */
   readonly source: 'config' | 'operator'
   readonly updatedAt: number
+  /** Of all other fields (`row-mac.ts`). */
+  readonly mac: string
 }
 
 export const clientSchema = new EntitySchema<ClientRow>({
@@ -71,11 +74,12 @@ export const clientSchema = new EntitySchema<ClientRow>({
     idTokenAlgorithm: { name: 'id_token_algorithm', type: 'varchar', length: 20 },
     source: { type: 'varchar', length: 10 },
     updatedAt: { name: 'updated_at', type: 'bigint', transformer: integer },
+    mac: { type: 'varchar', length: MAC_LENGTH },
   },
   indices: [{ name: 'client_id_token_algorithm', columns: ['idTokenAlgorithm'] }],
 })
 
-export const accountSchema = new EntitySchema<Account>({
+export const accountSchema = new EntitySchema<Authenticated<Account>>({
   name: 'account',
   columns: {
     id: { type: 'varchar', length: 64, primary: true },
@@ -89,11 +93,12 @@ export const accountSchema = new EntitySchema<Account>({
     mustChangePassword: { name: 'must_change_password', type: 'boolean' },
     createdAt: { name: 'created_at', type: 'bigint', transformer: integer },
     updatedAt: { name: 'updated_at', type: 'bigint', transformer: integer },
+    mac: { type: 'varchar', length: MAC_LENGTH },
   },
   uniques: [{ name: 'account_username', columns: ['username'] }],
 })
 
-export const consentSchema = new EntitySchema<Consent>({
+export const consentSchema = new EntitySchema<Authenticated<Consent>>({
   name: 'consent',
   columns: {
     accountId: { name: 'account_id', type: 'varchar', length: 64, primary: true },
@@ -102,6 +107,7 @@ export const consentSchema = new EntitySchema<Consent>({
     oidcClaims: { name: 'oidc_claims', type: 'text', transformer: json },
     resourceScopes: { name: 'resource_scopes', type: 'text', transformer: json },
     updatedAt: { name: 'updated_at', type: 'bigint', transformer: integer },
+    mac: { type: 'varchar', length: MAC_LENGTH },
   },
 })
 
@@ -119,6 +125,8 @@ const artifactSchema = new EntitySchema<ArtifactRecord>({
     grantId: { name: 'grant_id', type: 'varchar', length: 64, nullable: true },
     uid: { type: 'varchar', length: 64, nullable: true },
     userCode: { name: 'user_code', type: 'varchar', length: 64, nullable: true },
+    accountId: { name: 'account_id', type: 'varchar', length: 64, nullable: true },
+    clientId: { name: 'client_id', type: 'varchar', length: 255, nullable: true },
     consumedAt: { name: 'consumed_at', type: 'bigint', nullable: true, transformer: integer },
     expiresAt: { name: 'expires_at', type: 'bigint', nullable: true, transformer: integer },
   },

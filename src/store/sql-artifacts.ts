@@ -4,17 +4,16 @@ import { StoreUnavailable } from '../errors.ts'
 import {
   type ArtifactRecord,
   createUse,
-  digest,
+  type FoundRecord,
   GIVE_BACK,
   GRACE,
   GRANT,
   REPLAY,
-  toPayload,
-  toRecord,
   usedMeanwhile,
 } from './artifact-record.ts'
-import { type ArtifactAdapter, type ArtifactStore, ownerPattern } from './artifact-store.ts'
-import type { ArtifactKey, ArtifactTable, FoundArtifact } from './artifact-table.ts'
+import type { ArtifactAdapter, ArtifactStore } from './artifact-store.ts'
+import { type ArtifactKey, type ArtifactTable, OWNER_COLUMNS } from './artifact-table.ts'
+import type { Authentic } from './authentic.ts'
 import { CLIENT_CACHE, clientAdapter, KNOWN_CLIENTS } from './client-adapter.ts'
 import { attempt, attemptRead, attemptTwice } from './failures.ts'
 import { forgetInBatches } from './forget.ts'
@@ -25,18 +24,24 @@ import { shareStatements } from './shared-statements.ts'
 const LINE_LIMIT = 5
 
 /** What expires, in the table of a database server. */
-export function createSqlArtifacts(table: ArtifactTable, clock: Clock): ArtifactStore {
-  const clients = createClientCache(table, clock)
+export function createSqlArtifacts(
+  table: ArtifactTable,
+  authentic: Authentic,
+  clock: Clock,
+): ArtifactStore {
+  const clients = createClientCache(table, authentic, clock)
   const shared = shareTable(table, clock)
   return {
     adapter: (model) =>
-      model === 'Client' ? clients.adapter : artifactAdapter(model, table, { ...shared, clock }),
+      model === 'Client'
+        ? clients.adapter
+        : artifactAdapter(model, table, { ...shared, authentic, clock }),
     sweep: (limit) =>
       attempt('delete what has expired', () => table.sweep(clock.now() - GRACE, limit)),
     forget: (owner, id) => {
-      const pattern = ownerPattern(owner, id)
+      const column = OWNER_COLUMNS[owner]
       return forgetInBatches((after) =>
-        attemptTwice('delete sessions and tokens', () => table.forget(pattern, after)),
+        attemptTwice('delete sessions and tokens', () => table.forget(column, id, after)),
       )
     },
     forgetClients: clients.forget,
@@ -53,7 +58,7 @@ function shareTable(table: ArtifactTable, { elapsed }: Clock) {
     new StoreUnavailable(`Cannot ask the database: too much waits for it, for ${LINE_LIMIT} s now.`)
   const limit = { seconds: LINE_LIMIT, elapsed, late }
   return {
-    find: shareStatements<ArtifactKey, FoundArtifact | undefined>({
+    find: shareStatements<ArtifactKey, FoundRecord | undefined>({
       take,
       limit,
       run: async (keys) => {
@@ -85,29 +90,47 @@ function shareTable(table: ArtifactTable, { elapsed }: Clock) {
 function artifactAdapter(
   model: string,
   table: ArtifactTable,
-  { find, upsert, revoke, clock }: Shared & { readonly clock: Clock },
+  {
+    find,
+    upsert,
+    revoke,
+    authentic,
+    clock,
+  }: Shared & { readonly authentic: Authentic; readonly clock: Clock },
 ): ArtifactAdapter {
-  const keyOf = (id: string): ArtifactKey => ({ model, id: digest(id) })
-  const findBy = async (column: 'uid' | 'user_code', value: string) => {
-    if (!isStorable(value)) return undefined
-    return toPayload(
-      await attemptRead('read sessions and tokens', () => table.findBy(column, model, value)),
-    )
+  const keyOf = async (id: string): Promise<ArtifactKey> => {
+    const { artifacts } = await authentic.open()
+    return { model, id: artifacts.nameOf(model, id) }
   }
+  const findBy = (column: 'uid' | 'user_code', hash: string) =>
+    attemptRead('read sessions and tokens', () => table.findBy(column, model, hash))
   return {
     async upsert(id, payload, expiresIn) {
+      const { artifacts } = await authentic.open()
       const now = clock.now()
-      const record = toRecord(model, id, payload, { expiresIn, now })
+      const record = artifacts.toRecord(model, id, payload, { expiresIn, now })
       if (model !== REPLAY) return upsert(record)
       // oidc-provider looks first and saves then: of two uses at the same instant, one gets in.
       const isFirst = await attempt('remember a proof', () => table.insertOnce(record, now))
       if (!isFirst) throw usedMeanwhile(model)
     },
-    find: async (id) => toPayload(await find(keyOf(id)), id),
-    findByUid: (uid) => findBy('uid', uid),
-    findByUserCode: (userCode) => findBy('user_code', userCode),
+    find: async (id) => {
+      const { artifacts } = await authentic.open()
+      const found = await find({ model, id: artifacts.nameOf(model, id) })
+      return artifacts.toPayload(found, clock.now(), { id })
+    },
+    findByUid: async (uid) => {
+      const { artifacts } = await authentic.open()
+      const found = await findBy('uid', artifacts.uidOf(uid))
+      return artifacts.toPayload(found, clock.now(), { uid })
+    },
+    findByUserCode: async (userCode) => {
+      const { artifacts } = await authentic.open()
+      const found = await findBy('user_code', artifacts.userCodeOf(userCode))
+      return artifacts.toPayload(found, clock.now(), { userCode })
+    },
     async consume(id, noteUndo) {
-      const key = keyOf(id)
+      const key = await keyOf(id)
       const use = createUse(clock.now())
       noteUndo?.(() => attemptTwice(GIVE_BACK, () => table.unconsume(key, use)))
       const grantId = await attemptTwice('consume a code or a token', async () => {
@@ -117,15 +140,19 @@ function artifactAdapter(
       if (grantId === undefined) return
       if (grantId !== null) {
         // The grant first: from then on all that came of it is useless.
-        await attemptTwice('revoke a grant', () =>
-          table.destroy({ model: GRANT, id: digest(grantId) }),
-        )
+        await attemptTwice('revoke a grant', () => table.destroy({ model: GRANT, id: grantId }))
         await revoke(grantId)
       }
       throw usedMeanwhile(model)
     },
-    destroy: (id) => attemptTwice('delete a session or a token', () => table.destroy(keyOf(id))),
-    revokeByGrantId: revoke,
+    destroy: async (id) => {
+      const key = await keyOf(id)
+      await attemptTwice('delete a session or a token', () => table.destroy(key))
+    },
+    revokeByGrantId: async (grantId) => {
+      const { artifacts } = await authentic.open()
+      await revoke(artifacts.nameOf(GRANT, grantId))
+    },
   }
 }
 
@@ -155,7 +182,7 @@ function nameOf({ model, id }: ArtifactKey): string {
 }
 
 /** Clients in memory, for CLIENT_CACHE seconds. */
-function createClientCache(table: ArtifactTable, clock: Clock) {
+function createClientCache(table: ArtifactTable, authentic: Authentic, clock: Clock) {
   interface Known {
     readonly metadata: Promise<AdapterPayload | undefined>
     readonly until: number
@@ -164,8 +191,8 @@ function createClientCache(table: ArtifactTable, clock: Clock) {
 
   async function read(id: string): Promise<AdapterPayload | undefined> {
     if (!isStorable(id)) return undefined
-    const text = await attemptRead('read a client', () => table.client(id))
-    return text === undefined ? undefined : JSON.parse(text)
+    const { clients } = await authentic.open()
+    return clients.toPayload(await attemptRead('read a client', () => table.client(id)))
   }
 
   async function find(id: string): Promise<AdapterPayload | undefined> {

@@ -5,20 +5,20 @@ import type { ServerSettings } from '../database-url.ts'
 import {
   type ArtifactRecord,
   createUse,
-  digest,
+  type FoundRecord,
   GRACE,
   GRANT,
   REPLAY,
-  toPayload,
-  toRecord,
   usedMeanwhile,
 } from './artifact-record.ts'
-import { type ArtifactAdapter, type ArtifactStore, ownerPattern } from './artifact-store.ts'
-import type { ArtifactKey } from './artifact-table.ts'
+import type { ArtifactAdapter, ArtifactStore } from './artifact-store.ts'
+import { type ArtifactKey, OWNER_COLUMNS, type OwnerColumn } from './artifact-table.ts'
+import type { Authentic } from './authentic.ts'
 import { clientAdapter, KNOWN_CLIENTS } from './client-adapter.ts'
 import { sqlitePath } from './database.ts'
 import { BUSY_TIMEOUT, storeUnavailable } from './failures.ts'
 import { FORGET_BATCH, forgetInBatches } from './forget.ts'
+import type { ClientRow } from './schema.ts'
 import { createWriter, type Writer } from './shared-commits.ts'
 
 /**
@@ -29,23 +29,24 @@ import { createWriter, type Writer } from './shared-commits.ts'
  */
 export function openSqliteArtifacts(
   { url, durability }: Pick<ServerSettings, 'url' | 'durability'>,
+  authentic: Authentic,
   clock: Clock,
 ): ArtifactStore {
   const database = open(url, durability === 'full' ? 'FULL' : 'NORMAL')
   const statements = prepare(database)
   const writer = createWriter(database)
-  const clients = cachedClients(statements, clock)
+  const clients = cachedClients(statements, authentic, clock)
+  const options = { statements, writer, authentic, clock }
 
   return {
-    adapter: (model) =>
-      model === 'Client' ? clients.adapter : artifactAdapter(model, statements, writer, clock),
+    adapter: (model) => (model === 'Client' ? clients.adapter : artifactAdapter(model, options)),
     sweep: (limit) => writer.write(() => statements.sweep.run(clock.now() - GRACE, limit).changes),
     forget: (owner, id) => {
-      const pattern = ownerPattern(owner, id)
+      const forgetBatch = statements.forget[OWNER_COLUMNS[owner]]
       return forgetInBatches((after) =>
         writer.write(() => {
           const last = statements.lastOfBatch.get(after)
-          statements.forget.run({ ...after, pattern })
+          forgetBatch.run({ ...after, owner: id })
           return last
         }),
       )
@@ -72,19 +73,26 @@ function open(url: string, synchronous: 'FULL' | 'NORMAL'): Sqlite.Database {
 
 type Statements = ReturnType<typeof prepare>
 
-type Row = Pick<ArtifactRecord, 'payload' | 'consumedAt'>
-
 function prepare(database: Sqlite.Database) {
   const find = (column: string) =>
-    database.prepare<[string, string], Row>(
-      `SELECT payload, consumed_at AS consumedAt FROM artifact WHERE model = ? AND ${column} = ?`,
+    database.prepare<[string, string], FoundRecord>(
+      `SELECT model, id, payload, consumed_at AS consumedAt FROM artifact
+       WHERE model = ? AND ${column} = ?`,
     )
   const insert = `INSERT INTO artifact
-      (model, id, payload, grant_id, uid, user_code, consumed_at, expires_at)
-    VALUES (@model, @id, @payload, @grantId, @uid, @userCode, @consumedAt, @expiresAt)`
+      (model, id, payload, grant_id, uid, user_code, account_id, client_id, consumed_at, expires_at)
+    VALUES (@model, @id, @payload, @grantId, @uid, @userCode, @accountId, @clientId, @consumedAt,
+      @expiresAt)`
+  const forget = (column: OwnerColumn) =>
+    database.prepare<[ArtifactKey & { readonly owner: string }]>(
+      `DELETE FROM artifact WHERE ${column} = @owner AND (model, id) IN
+         (SELECT model, id FROM artifact WHERE (model, id) > (@model, @id)
+          ORDER BY model, id LIMIT ${FORGET_BATCH})`,
+    )
   return {
-    client: database.prepare<[string], { metadata: string }>(
-      'SELECT metadata FROM client WHERE id = ?',
+    client: database.prepare<[string], ClientRow>(
+      `SELECT id, metadata, id_token_algorithm AS idTokenAlgorithm, source,
+         updated_at AS updatedAt, mac FROM client WHERE id = ?`,
     ),
     find: find('id'),
     findByUid: find('uid'),
@@ -93,7 +101,8 @@ function prepare(database: Sqlite.Database) {
       `${insert}
        ON CONFLICT (model, id) DO UPDATE SET
          payload = excluded.payload, grant_id = excluded.grant_id, uid = excluded.uid,
-         user_code = excluded.user_code, expires_at = excluded.expires_at,
+         user_code = excluded.user_code, account_id = excluded.account_id,
+         client_id = excluded.client_id, expires_at = excluded.expires_at,
          consumed_at = coalesce(consumed_at, excluded.consumed_at)`,
     ),
     // A proof that was seen is not seen again for the first time until it has expired.
@@ -119,11 +128,7 @@ function prepare(database: Sqlite.Database) {
       `SELECT model, id FROM artifact WHERE (model, id) > (@model, @id)
        ORDER BY model, id LIMIT 1 OFFSET ${FORGET_BATCH - 1}`,
     ),
-    forget: database.prepare<[ArtifactKey & { readonly pattern: string }]>(
-      `DELETE FROM artifact WHERE payload LIKE @pattern ESCAPE '!' AND (model, id) IN
-         (SELECT model, id FROM artifact WHERE (model, id) > (@model, @id)
-          ORDER BY model, id LIMIT ${FORGET_BATCH})`,
-    ),
+    forget: { account_id: forget('account_id'), client_id: forget('client_id') },
     sweep: database.prepare<[number, number]>(
       `DELETE FROM artifact WHERE (model, id) IN
          (SELECT model, id FROM artifact WHERE expires_at < ? LIMIT ?)`,
@@ -133,20 +138,26 @@ function prepare(database: Sqlite.Database) {
   }
 }
 
+interface AdapterOptions {
+  readonly statements: Statements
+  readonly writer: Writer
+  readonly authentic: Authentic
+  readonly clock: Pick<Clock, 'now'>
+}
+
 function artifactAdapter(
   model: string,
-  statements: Statements,
-  { write }: Writer,
-  clock: Clock,
+  { statements, writer: { write }, authentic, clock }: AdapterOptions,
 ): ArtifactAdapter {
   const revoke = (grantId: string) => {
-    statements.destroy.run(GRANT, digest(grantId))
+    statements.destroy.run(GRANT, grantId)
     statements.revoke.run(grantId)
   }
   return {
     async upsert(id, payload, expiresIn) {
+      const { artifacts } = await authentic.open()
       const now = clock.now()
-      const record = toRecord(model, id, payload, { expiresIn, now })
+      const record = artifacts.toRecord(model, id, payload, { expiresIn, now })
       if (model !== REPLAY) {
         await write(() => statements.upsert.run(record))
         return
@@ -155,11 +166,24 @@ function artifactAdapter(
       const { changes } = await write(() => statements.insertOnce.run(record, now))
       if (changes === 0) throw usedMeanwhile(model)
     },
-    find: async (id) => toPayload(statements.find.get(model, digest(id)), id),
-    findByUid: async (uid) => toPayload(statements.findByUid.get(model, uid)),
-    findByUserCode: async (userCode) => toPayload(statements.findByUserCode.get(model, userCode)),
+    find: async (id) => {
+      const { artifacts } = await authentic.open()
+      const found = statements.find.get(model, artifacts.nameOf(model, id))
+      return artifacts.toPayload(found, clock.now(), { id })
+    },
+    findByUid: async (uid) => {
+      const { artifacts } = await authentic.open()
+      const found = statements.findByUid.get(model, artifacts.uidOf(uid))
+      return artifacts.toPayload(found, clock.now(), { uid })
+    },
+    findByUserCode: async (userCode) => {
+      const { artifacts } = await authentic.open()
+      const found = statements.findByUserCode.get(model, artifacts.userCodeOf(userCode))
+      return artifacts.toPayload(found, clock.now(), { userCode })
+    },
     async consume(id, noteUndo) {
-      const key = digest(id)
+      const { artifacts } = await authentic.open()
+      const key = artifacts.nameOf(model, id)
       const use = createUse(clock.now())
       noteUndo?.(async () => {
         await write(() => statements.unconsume.run(model, key, use))
@@ -173,10 +197,12 @@ function artifactAdapter(
       if (!isFirst) throw usedMeanwhile(model)
     },
     async destroy(id) {
-      await write(() => statements.destroy.run(model, digest(id)))
+      const { artifacts } = await authentic.open()
+      await write(() => statements.destroy.run(model, artifacts.nameOf(model, id)))
     },
     async revokeByGrantId(grantId) {
-      await write(() => statements.revoke.run(grantId))
+      const { artifacts } = await authentic.open()
+      await write(() => statements.revoke.run(artifacts.nameOf(GRANT, grantId)))
     },
   }
 }
@@ -185,11 +211,16 @@ function artifactAdapter(
 const CLIENT_CHECK = 0.02
 
 /** Clients in memory while nothing in the database changes. */
-function cachedClients({ client, version }: Statements, clock: Pick<Clock, 'elapsed'>) {
+function cachedClients(
+  { client, version }: Statements,
+  authentic: Authentic,
+  clock: Pick<Clock, 'elapsed'>,
+) {
   const known = new Map<string, AdapterPayload>()
   let knownVersion: number | undefined
   let checkedAt = -Infinity
   const adapter = clientAdapter(async (id) => {
+    const { clients } = await authentic.open()
     const now = clock.elapsed()
     if (now - checkedAt >= CLIENT_CHECK) {
       checkedAt = now
@@ -199,9 +230,8 @@ function cachedClients({ client, version }: Statements, clock: Pick<Clock, 'elap
     }
     const found = known.get(id)
     if (found) return found
-    const row = client.get(id)
-    if (!row) return undefined
-    const metadata: AdapterPayload = JSON.parse(row.metadata)
+    const metadata = clients.toPayload(client.get(id))
+    if (!metadata) return undefined
     known.set(id, metadata)
     return metadata
   })

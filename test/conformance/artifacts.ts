@@ -315,21 +315,37 @@ export function testArtifacts(
     })
 
     test('cannot be used by somebody who reads the database', async ({ artifacts, dump }) => {
-      for (const model of [
-        'AccessToken',
-        'RefreshToken',
-        'ClientCredentials',
-        'AuthorizationCode',
-        'PushedAuthorizationRequest',
-      ]) {
+      for (const model of MODELS) {
         const id = `a-bearer-secret-${model}`
-        await artifacts.adapter(model).upsert(id, { jti: id }, 60)
+        // Of an interaction the session and what it is for can be used as well.
+        const session = { cookie: 'a-bearer-secret', uid: 'a-bearer-secret' }
+        const more = { uid: id, userCode: id, deviceCode: id, parJti: id, grantId: id, session }
+        await artifacts.adapter(model).upsert(id, { jti: id, ...more }, 60)
+        if (model === 'ReplayDetection') continue
         assert.equal((await artifacts.adapter(model).find(id))?.jti, id)
       }
       assert.ok(!(await dump()).includes('a-bearer-secret'))
     })
   })
 }
+
+/** Every model of oidc-provider. */
+const MODELS = [
+  'AccessToken',
+  'AuthorizationCode',
+  'BackchannelAuthenticationRequest',
+  'ClientCredentials',
+  'DeviceCode',
+  'Grant',
+  'InitialAccessToken',
+  'Interaction',
+  'PreAuthorizedCode',
+  'PushedAuthorizationRequest',
+  'RefreshToken',
+  'RegistrationAccessToken',
+  'ReplayDetection',
+  'Session',
+]
 
 /** Work for very many, a hundred at a time: thousands at once outlast the time that each has. */
 async function inHundreds<T>(

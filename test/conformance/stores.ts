@@ -5,6 +5,7 @@ import { openArtifacts } from '../../src/store/open-artifacts.ts'
 import { createSqlAccounts, createSqlConsents } from '../../src/store/sql-accounts.ts'
 import { createSqlKeyStore } from '../../src/store/sql-key-store.ts'
 import { createSqlNodes } from '../../src/store/sql-nodes.ts'
+import { testAuthentic } from '../support/authentic.ts'
 import { empty, settingsOf } from '../support/databases.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { testAccountStore } from './account-store.ts'
@@ -36,7 +37,11 @@ export function testStores(
   const openAccounts = async () => {
     const { dataSource } = database()
     await empty(dataSource)
-    return { accounts: createSqlAccounts(dataSource), consents: createSqlConsents(dataSource) }
+    const authentic = testAuthentic()
+    return {
+      accounts: createSqlAccounts(dataSource, authentic),
+      consents: createSqlConsents(dataSource, authentic),
+    }
   }
   testAccountStore(name, openAccounts)
   testConsentStore(name, openAccounts)
@@ -61,9 +66,11 @@ export function testStores(
     await empty(dataSource)
     const clock = createFakeClock()
     const settings = { database: settingsOf(database()) }
-    const artifacts = await openArtifacts(settings, clock)
-    const other = await openArtifacts(settings, clock)
+    const authentic = testAuthentic()
+    const artifacts = await openArtifacts(settings, { authentic, clock })
+    const other = await openArtifacts(settings, { authentic: testAuthentic(), clock })
     return {
+      authentic,
       artifacts,
       other,
       clock,
@@ -82,7 +89,7 @@ export function testStores(
     return {
       ...opened,
       clients: createClientStore({ dataSource, ...opened }),
-      consents: createSqlConsents(dataSource),
+      consents: createSqlConsents(dataSource, opened.authentic),
     }
   })
 }

@@ -22,9 +22,10 @@ const SWAPS = 200
 const STORE_MODULE = `
 import { createMemoryKeyStore } from ${JSON.stringify(new URL('../../src/store/memory-key-store.ts', import.meta.url).href)}
 export function createKeyStore() {
-  const store = createMemoryKeyStore()
-  const flip = { store, promoted: true, first: [] }
-  globalThis.keyturnSwapTest = flip
+  // One for all who open it, as what the database holds is authenticated under its secret.
+  globalThis.keyturnSwapTest ??= { store: createMemoryKeyStore(), promoted: true, first: [] }
+  const flip = globalThis.keyturnSwapTest
+  const { store } = flip
   const load = async () => {
     const { keys, events } = await store.load()
     if (flip.promoted) return { keys, events }

@@ -8,6 +8,7 @@ import { openArtifacts } from '../../src/store/open-artifacts.ts'
 import { PostgresPool, postgresOptions } from '../../src/store/postgres-pool.ts'
 import { createSqlKeyStore } from '../../src/store/sql-key-store.ts'
 import { serializedKey } from '../conformance/key-store.ts'
+import { testAuthentic } from '../support/authentic.ts'
 import { createMigrated, DATABASES, settingsOf } from '../support/databases.ts'
 import { freePort } from '../support/server.ts'
 import { service } from '../support/services.ts'
@@ -40,7 +41,10 @@ for (const database of DATABASES) {
       const { url, dataSource, close } = await createMigrated(database)
       const settings = settingsOf({ url })
       const other = await openDatabase(settings)
-      const artifacts = await openArtifacts({ database: settings }, systemClock)
+      const artifacts = await openArtifacts(
+        { database: settings },
+        { authentic: testAuthentic(), clock: systemClock },
+      )
       const tokens = artifacts.adapter('AccessToken')
       const store = createSqlKeyStore(other)
       await store.addKey(serializedKey(1))
@@ -78,7 +82,10 @@ for (const database of DATABASES) {
       const { url, dataSource, close } = await createMigrated(database)
       const settings = { url, connections: 6, timeout: 5 }
       const other = await openDatabase(settings)
-      const artifacts = await openArtifacts({ database: settings }, systemClock)
+      const artifacts = await openArtifacts(
+        { database: settings },
+        { authentic: testAuthentic(), clock: systemClock },
+      )
       const tokens = artifacts.adapter('AccessToken')
       await Promise.all([
         ...Array.from({ length: 50 }, (_, i) => tokens.consume(`${i}`).catch(() => {})),
@@ -204,7 +211,10 @@ describe('a server that cannot be used', () => {
       const settings = { url: proxy.url, connections: 2, timeout: 1 }
       const dataSource = await openDatabase(settings)
       await migrate(dataSource)
-      const artifacts = await openArtifacts({ database: settings }, systemClock)
+      const artifacts = await openArtifacts(
+        { database: settings },
+        { authentic: testAuthentic(), clock: systemClock },
+      )
       const tokens = artifacts.adapter('AccessToken')
       await tokens.upsert('t', { jti: 't' }, 60)
       await dataSource.query('SELECT 1')

@@ -7,6 +7,7 @@ import { migrate } from '../../src/store/migrate.ts'
 import { openArtifacts } from '../../src/store/open-artifacts.ts'
 import { createSqlKeyStore } from '../../src/store/sql-key-store.ts'
 import { serializedKey } from '../conformance/key-store.ts'
+import { testAuthentic } from '../support/authentic.ts'
 import { type GaleraCluster, skipGalera, startGalera } from '../support/galera.ts'
 import { until } from '../support/redis.ts'
 
@@ -72,7 +73,12 @@ describe('a Galera cluster', { skip: skipGalera }, () => {
     const sources = await openAll()
     await migrate(sources[0] ?? assert.fail())
     const stores = await Promise.all(
-      cluster.nodes.map((_, place) => openArtifacts({ database: settingsAt(place) }, systemClock)),
+      cluster.nodes.map((_, place) =>
+        openArtifacts(
+          { database: settingsAt(place) },
+          { authentic: testAuthentic(), clock: systemClock },
+        ),
+      ),
     )
     const at = (place: number, model: string) =>
       (stores[place % stores.length] ?? assert.fail()).adapter(model)

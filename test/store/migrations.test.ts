@@ -8,6 +8,7 @@ import { migrate, migrationStatus } from '../../src/store/migrate.ts'
 import { createSqlAccounts } from '../../src/store/sql-accounts.ts'
 import { createSqlKeyStore } from '../../src/store/sql-key-store.ts'
 import { serializedKey } from '../conformance/key-store.ts'
+import { testAuthentic } from '../support/authentic.ts'
 import { createMigrated, DATABASES, settingsOf, type TestedDatabase } from '../support/databases.ts'
 import { createAccount } from '../support/memory-accounts.ts'
 
@@ -143,8 +144,8 @@ for (const database of DATABASES) {
       const key = serializedKey(1)
       assert.deepEqual(await createSqlKeyStore(older).addKey(key), key)
       const ada = createAccount()
-      assert.ok(await createSqlAccounts(older).add(ada))
-      assert.deepEqual(await createSqlAccounts(older).findById(ada.id), ada)
+      assert.ok(await createSqlAccounts(older, testAuthentic()).add(ada))
+      assert.deepEqual(await createSqlAccounts(older, testAuthentic()).findById(ada.id), ada)
       await older.destroy()
       await close()
     })

@@ -7,6 +7,7 @@ import { migrate } from '../../src/store/migrate.ts'
 import { openArtifacts } from '../../src/store/open-artifacts.ts'
 import { createSqlKeyStore } from '../../src/store/sql-key-store.ts'
 import { serializedKey } from '../conformance/key-store.ts'
+import { testAuthentic } from '../support/authentic.ts'
 import { settingsOf } from '../support/databases.ts'
 import { skipPgbouncer, startPgbouncer } from '../support/pgbouncer.ts'
 import { service } from '../support/services.ts'
@@ -20,7 +21,10 @@ describe('PgBouncer before PostgreSQL', { skip: postgres.skip ?? skipPgbouncer }
     const settings = settingsOf(pooler)
     const dataSource = await openDatabase(settings)
     await migrate(dataSource)
-    const artifacts = await openArtifacts({ database: settings }, systemClock)
+    const artifacts = await openArtifacts(
+      { database: settings },
+      { authentic: testAuthentic(), clock: systemClock },
+    )
     const tokens = artifacts.adapter('AccessToken')
     await Promise.all(
       Array.from({ length: 40 }, async (_, i) => {
@@ -64,7 +68,10 @@ describe('PgBouncer before PostgreSQL', { skip: postgres.skip ?? skipPgbouncer }
         openDatabase(settings),
         /session mode \(PgBouncer: pool_mode = session\)/,
       )
-      const artifacts = await openArtifacts({ database: settings }, systemClock)
+      const artifacts = await openArtifacts(
+        { database: settings },
+        { authentic: testAuthentic(), clock: systemClock },
+      )
       await assert.rejects(artifacts.adapter('AccessToken').find('t'), /session mode/)
       for (let round = 0; round < 5; round++) assert.deepEqual(await settingsInEffect(), before)
       await artifacts.close()
@@ -137,7 +144,10 @@ describe('commits of PostgreSQL', { skip: postgres.skip }, () => {
       await dataSource.query(`CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN INSERT INTO witness VALUES (current_setting('synchronous_commit')); RETURN NULL; END $$`)
       await dataSource.query('CREATE TRIGGER note AFTER INSERT ON artifact EXECUTE FUNCTION note()')
-      const artifacts = await openArtifacts({ database: settings }, systemClock)
+      const artifacts = await openArtifacts(
+        { database: settings },
+        { authentic: testAuthentic(), clock: systemClock },
+      )
       await artifacts.adapter('AccessToken').upsert('t', { jti: 't' }, 60)
       assert.deepEqual(await dataSource.query('SELECT mode FROM witness'), [{ mode }])
       await artifacts.close()

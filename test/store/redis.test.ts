@@ -5,6 +5,7 @@ import { openRedis, type RedisConnection } from '../../src/redis/connection.ts'
 import type { ArtifactStore } from '../../src/store/artifact-store.ts'
 import { openRedisArtifacts } from '../../src/store/redis-artifacts.ts'
 import { testArtifacts } from '../conformance/artifacts.ts'
+import { testAuthentic } from '../support/authentic.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import {
   redisPlaces,
@@ -28,7 +29,7 @@ function openArtifacts(changes: Parameters<typeof redisSettings>[0]) {
   const settings = redisSettings(changes)
   const connections = [openRedis(settings, clock), openRedis(settings, clock)] as const
   const [artifacts, other] = connections.map((redis) =>
-    openRedisArtifacts({ redis, clock, database: EMPTY }),
+    openRedisArtifacts({ redis, authentic: testAuthentic(), clock, database: EMPTY }),
   ) as [ArtifactStore, ArtifactStore]
   const [redis] = connections
   return {

@@ -5,6 +5,7 @@ import { systemClock } from '../../src/clock.ts'
 import { openRedis } from '../../src/redis/connection.ts'
 import { openDatabase } from '../../src/store/database.ts'
 import { openArtifacts } from '../../src/store/open-artifacts.ts'
+import { testAuthentic } from '../support/authentic.ts'
 import { type Certificates, makeCertificates, skipCertificates } from '../support/certificates.ts'
 import { redisSettings } from '../support/redis.ts'
 
@@ -41,7 +42,10 @@ const CIPHER = {
 async function cipherOf(kind: 'postgres' | 'mariadb', url: string): Promise<string> {
   const settings = { url, connections: 2, timeout: 5 }
   // What expires has connections of its own.
-  const artifacts = await openArtifacts({ database: settings }, systemClock)
+  const artifacts = await openArtifacts(
+    { database: settings },
+    { authentic: testAuthentic(), clock: systemClock },
+  )
   await artifacts
     .adapter('AccessToken')
     .find('t')

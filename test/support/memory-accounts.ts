@@ -37,6 +37,7 @@ export function createMemoryAccounts(): { accounts: AccountStore; consents: Cons
         return people.delete(id)
       },
       isEmpty: async () => people.size === 0,
+      forged: async () => [],
       list: async () =>
         [...people.values()].sort((a, b) =>
           a.username.toLowerCase() < b.username.toLowerCase() ? -1 : 1,

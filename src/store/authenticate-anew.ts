@@ -1,0 +1,72 @@
+import type { DataSource } from 'typeorm'
+import type { DeploymentSecret } from '../keys/deployment.ts'
+import { authenticRecords } from './authentic.ts'
+import type { StoredMetadata } from './client-rows.ts'
+import type { StoredSecret } from './client-secret.ts'
+import { attempt } from './failures.ts'
+import { accountSchema, clientSchema, consentSchema } from './schema.ts'
+
+/** What became of the rows under another secret of the deployment. */
+export interface AuthenticatedAnew {
+  readonly accounts: number
+  readonly consents: number
+  readonly clients: number
+  /** Clients whose secret was sealed under the secret that is lost: each needs another one. */
+  readonly lostSecrets: readonly string[]
+}
+
+/**
+ * Authenticates all people, consents and clients anew, under another secret of the deployment, where the
+ * one before is lost. Passwords stay good, as do client secrets that are hashed; the others were sealed.
+ * Everything else that was authenticated or sealed under the secret before - sessions, tokens, grants -
+ * is absent from then on.
+ *
+ * THIS BELIEVES THE DATABASE: what somebody else wrote into these tables counts as genuine afterwards.
+ * With the secret lost nobody can tell any more.
+ * @param secret the new one
+ * @throws StoreUnavailable, after which it can be done again
+ */
+export function authenticateAnew(
+  dataSource: DataSource,
+  secret: Pick<DeploymentSecret, 'key'>,
+): Promise<AuthenticatedAnew> {
+  return attempt('authenticate people and clients anew', () =>
+    dataSource.transaction(async (manager) => {
+      const records = authenticRecords({ issuer: '', secret, onForgery: () => {} })
+      const accounts = await manager.find(accountSchema)
+      for (const { mac: _, ...account } of accounts) {
+        const { mac } = records.accounts.sign(account)
+        await manager.update(accountSchema, { id: account.id }, { mac })
+      }
+      const consents = await manager.find(consentSchema)
+      for (const { mac: _, ...consent } of consents) {
+        const { accountId, clientId } = consent
+        const { mac } = records.consents.sign(consent)
+        await manager.update(consentSchema, { accountId, clientId }, { mac })
+      }
+      const clients = await manager.find(clientSchema)
+      const lostSecrets: string[] = []
+      for (const { mac: _, ...client } of clients) {
+        const { metadata, isLost } = withoutSealed(client.metadata)
+        if (isLost) lostSecrets.push(client.id)
+        const { mac } = records.clientMac.sign({ ...client, metadata })
+        await manager.update(clientSchema, { id: client.id }, { metadata, mac })
+      }
+      return {
+        accounts: accounts.length,
+        consents: consents.length,
+        clients: clients.length,
+        lostSecrets,
+      }
+    }),
+  )
+}
+
+/** What is sealed under a lost secret says that it is lost. */
+function withoutSealed(text: string): { readonly metadata: string; readonly isLost: boolean } {
+  const metadata: StoredMetadata = JSON.parse(text)
+  const { client_secret: secret } = metadata
+  if (secret === undefined || 'hash' in secret) return { metadata: text, isLost: false }
+  const lost: StoredSecret = { lost: true }
+  return { metadata: JSON.stringify({ ...metadata, client_secret: lost }), isLost: true }
+}

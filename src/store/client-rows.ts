@@ -1,0 +1,103 @@
+import type { AdapterPayload } from 'oidc-provider'
+import {
+  compareSecret,
+  readSecret,
+  type StoredSecret,
+  secretOf,
+  storeSecret,
+} from './client-secret.ts'
+import type { PayloadCipher } from './payload-cipher.ts'
+import type { RowMac } from './row-mac.ts'
+import type { ClientRow } from './schema.ts'
+
+/** OAuth client metadata (RFC 7591, section 2). */
+export type ClientMetadata = Readonly<Record<string, unknown>> & { readonly client_id: string }
+
+/** What a client gets for its ID tokens unless it says otherwise (OIDC Registration, section 2). */
+export const DEFAULT_ID_TOKEN_ALGORITHM = 'RS256'
+
+export interface Client {
+  readonly id: string
+  /** With a secret, or its hash, as oidc-provider takes it (`client-secret.ts`). Never to be shown. */
+  readonly metadata: ClientMetadata
+  /** Written by the configuration file or by an operator. */
+  readonly source: ClientRow['source']
+  readonly updatedAt: number
+}
+
+/** Clients as the table `client` keeps them: authenticated, and without the text of a secret. */
+export interface ClientRows {
+  /** @throws Refused for a secret that cannot be kept */
+  toRow(metadata: ClientMetadata, from: Pick<Client, 'source' | 'updatedAt'>): ClientRow
+  /** @returns undefined where there is none or it fails its check */
+  toClient(row: ClientRow | undefined): Client | undefined
+  /** The same for oidc-provider. */
+  toPayload(row: ClientRow | undefined): AdapterPayload | undefined
+  /** Is this what `toRow` would write, apart from what is random, and the time? */
+  isSame(row: ClientRow | null, metadata: ClientMetadata, source: Client['source']): boolean
+}
+
+/** The fields of a row that its MAC covers. */
+export type ClientFields = Omit<ClientRow, 'mac'>
+
+export const CLIENT_FIELDS = [
+  'id',
+  'metadata',
+  'idTokenAlgorithm',
+  'source',
+  'updatedAt',
+] as const satisfies readonly (keyof ClientFields)[]
+
+/** Metadata as its column has it, in JSON. */
+export interface StoredMetadata {
+  readonly [name: string]: unknown
+  readonly client_secret?: StoredSecret
+}
+
+export function createClientRows(mac: RowMac<ClientFields>, cipher: PayloadCipher): ClientRows {
+  const toRow: ClientRows['toRow'] = (metadata, { source, updatedAt }) => {
+    const { client_secret: secret, client_id: id } = metadata
+    const kept =
+      typeof secret === 'string'
+        ? { client_secret: storeSecret(secret, metadata, secretOf(cipher, id).seal) }
+        : {}
+    return mac.sign({
+      id,
+      metadata: JSON.stringify({ ...metadata, ...kept }),
+      idTokenAlgorithm: idTokenAlgorithm(metadata),
+      source,
+      updatedAt,
+    })
+  }
+
+  const toClient: ClientRows['toClient'] = (row) => {
+    const genuine = mac.check(row)
+    if (!genuine) return undefined
+    const { id, source, updatedAt } = genuine
+    const stored: StoredMetadata = JSON.parse(genuine.metadata)
+    const { client_secret: secret, ...metadata } = stored
+    const { open } = secretOf(cipher, id)
+    const read = secret === undefined ? {} : { client_secret: readSecret(secret, open) }
+    return { id, metadata: { ...metadata, ...read, client_id: id }, source, updatedAt }
+  }
+
+  return {
+    toRow,
+    toClient,
+    // The type says more about it than oidc-provider needs.
+    toPayload: (row) => toClient(row)?.metadata as AdapterPayload | undefined,
+    isSame: (row, metadata, source) => {
+      const known = row ? toClient(row) : undefined
+      if (known?.source !== source) return false
+      const { client_secret: kept, client_id: _, ...rest } = known.metadata
+      const { client_secret: secret, client_id: __, ...wanted } = metadata
+      if (JSON.stringify(rest) !== JSON.stringify(wanted)) return false
+      if (typeof kept !== 'string' || typeof secret !== 'string') return kept === secret
+      return compareSecret(kept, secret)
+    },
+  }
+}
+
+function idTokenAlgorithm({ id_token_signed_response_alg: algorithm }: ClientMetadata): string {
+  return typeof algorithm === 'string' ? algorithm : DEFAULT_ID_TOKEN_ALGORITHM
+}
