@@ -51,7 +51,22 @@ async function abandon(options: AbandonOptions, session: Session): Promise<void>
   const losses = await abandonLosses(target, { now, actor, reason })
   if (!json) session.warn(preview(losses, session))
   const facts = await turnRingsWith(losses.sealer, session)
-  if (json) return printJson(session, { done: true, ...summary(losses, session) })
+  const anew = losses.isSecretLost ? await stores.authenticateAnew() : undefined
+  const lostClientSecrets = anew?.lostSecrets ?? []
+  if (json) {
+    return printJson(session, { done: true, ...summary(losses, session), lostClientSecrets })
+  }
+  if (anew) {
+    session.print(
+      `Kept     ${anew.accounts} people, ${anew.clients} clients and ${anew.consents} consents, as the ` +
+        'database has them: look whether all of it is yours',
+    )
+  }
+  for (const id of lostClientSecrets) {
+    session.print(
+      `Lost     the secret of client ${id}: give it another one (remove it, add it again)`,
+    )
+  }
   for (const policy of policies.rings) {
     const active = activeKey(ringStates(facts, policy, now))
     session.print(`Signs    ${active ? active.key.kid : 'no key'} (${policy.ring})`)

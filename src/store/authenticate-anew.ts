@@ -11,7 +11,10 @@ export interface AuthenticatedAnew {
   readonly accounts: number
   readonly consents: number
   readonly clients: number
-  /** Clients whose secret was sealed under the secret that is lost: each needs another one. */
+  /**
+   * Clients of operators whose secret was sealed, and is lost: each needs another one. Those of the
+   * configuration get theirs at the next start.
+   */
   readonly lostSecrets: readonly string[]
 }
 
@@ -48,7 +51,7 @@ export function authenticateAnew(
       const lostSecrets: string[] = []
       for (const { mac: _, ...client } of clients) {
         const { metadata, isLost } = withoutSealed(client.metadata)
-        if (isLost) lostSecrets.push(client.id)
+        if (isLost && client.source === 'operator') lostSecrets.push(client.id)
         const { mac } = records.clientMac.sign({ ...client, metadata })
         await manager.update(clientSchema, { id: client.id }, { metadata, mac })
       }

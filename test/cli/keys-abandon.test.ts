@@ -51,6 +51,30 @@ describe('keys abandon --lost-kek', () => {
     assert.deepEqual(due.due, [])
   })
 
+  it('keeps people and clients, and names the clients whose secret was sealed', async () => {
+    await using cli = await keyturnIn()
+    await cli.makeRings(DAY)
+    await cli.json(['accounts', 'add', 'ada'])
+    const jwt = ['--file', '-']
+    const added = { client_id: 'jwt', token_endpoint_auth_method: 'client_secret_jwt' }
+    await cli.json(['clients', 'add', '--id', 'web', '--redirect-uri', 'https://a.example/'])
+    const input = JSON.stringify({ ...added, redirect_uris: ['https://a.example/'] })
+    await cli.json(['clients', 'add', ...jwt], input)
+    await rm(`${cli.path}/kek.jwks`)
+    const outcome = await cli.json<{ lostClientSecrets: string[] }>([...ABANDON, '--yes'])
+    assert.deepEqual(outcome.lostClientSecrets, ['jwt'])
+    const people = await cli.json<{ username: string }[]>(['accounts', 'list'])
+    assert.deepEqual(
+      people.map(({ username }) => username),
+      ['ada'],
+    )
+    const clients = await cli.json<{ id: string }[]>(['clients', 'list'])
+    assert.deepEqual(
+      clients.map(({ id }) => id),
+      ['jwt', 'web'],
+    )
+  })
+
   it('is refused where nothing is lost, also once it was done', async () => {
     await using cli = await keyturnIn()
     await cli.makeRings(DAY)
