@@ -1,5 +1,8 @@
+import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
+import { databaseUrlProblem } from '../database-url.ts'
 import { Refused } from '../errors.ts'
+import { nodeState } from '../keys/node.ts'
 import {
   type Context,
   JSON_OPTION,
@@ -7,7 +10,7 @@ import {
   loadCommandConfig,
   printJson,
 } from './context.ts'
-import { assertDatabase } from './session.ts'
+import { assertDatabase, withSession } from './session.ts'
 import { table } from './table.ts'
 
 export function addDb(program: Command, context: Context): void {
@@ -45,6 +48,55 @@ export function addDb(program: Command, context: Context): void {
         }
       }),
     )
+  db.command('copy')
+    .description('copy all that the database keeps into another, empty one; every node stopped')
+    .requiredOption('--to <url>', 'URL of the other database, or @FILE that holds it')
+    .option(...JSON_OPTION)
+    .action((options: JsonOption & { to: string }) => copy(program, context, options))
+}
+
+/** @param to a URL, or @FILE that holds one, so that no password stands on the command line */
+async function copy(
+  program: Command,
+  context: Context,
+  { to, json }: JsonOption & { readonly to: string },
+): Promise<void> {
+  const config = loadCommandConfig(program, context)
+  const url = to.startsWith('@') ? (await readFile(to.slice(1), 'utf8')).trim() : to
+  const problem = databaseUrlProblem(url)
+  if (problem !== undefined)
+    throw new Refused(`--to names no database of Keyturn: it must be ${problem}.`)
+  await withSession(program, context, async ({ stores, now }) => {
+    const { refreshInterval } = config.rotation
+    const running = (await stores.nodes.list()).filter(
+      (node) => nodeState(node, refreshInterval, now) !== 'silent',
+    )
+    if (running.length === 0) return
+    throw new Refused(
+      `Nothing is copied while nodes run: ${running.map(({ id }) => id).join(', ')}. What they write ` +
+        `meanwhile would be lost. Stop them; one that was killed counts as running for ${3 * refreshInterval} s.`,
+    )
+  })
+  await withDatabase(program, context, async (source, { migrate }) => {
+    await migrate(source)
+    const { openDatabase } = await import('../store/database.ts')
+    const { copyDatabase } = await import('../store/copy.ts')
+    const target = await openDatabase({ ...config.database, url })
+    try {
+      await migrate(target)
+      const copied = await copyDatabase(source, target)
+      if (json) return printJson(context, { copied })
+      for (const { table, rows } of copied) context.print(`Copied   ${table}: ${rows}`)
+      context.print('Set database.url to the new database, and start the nodes.')
+      if (config.keyStore.type !== 'database') {
+        context.print(
+          `Keys are not in the database (keyStore.type ${config.keyStore.type}) and stay.`,
+        )
+      }
+    } finally {
+      await target.destroy()
+    }
+  })
 }
 
 type MigrateModule = typeof import('../store/migrate.ts')

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { packageVersion } from '../package-files.ts'
 import { addAccounts } from './accounts.ts'
+import { addBackup } from './backup.ts'
 import { addClients } from './clients.ts'
 import { addConfig } from './config.ts'
 import { type Context, reasonOf } from './context.ts'
@@ -42,6 +43,7 @@ export async function runCommand(argv: readonly string[], context: Context): Pro
   addAccounts(program, context)
   addNodes(program, context)
   addDb(program, context)
+  addBackup(program, context)
   addRestore(program, context)
   try {
     await program.parseAsync(withKidsLast(argv, program), { from: 'user' })

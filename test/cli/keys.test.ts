@@ -114,7 +114,7 @@ describe('the beginning of a kid', () => {
     const rows = await cli.json(['keys', 'list'])
     const [first, standby] = [kidOf(rows, 1), kidOf(rows, 2)]
     const early = await cli.run(['keys', 'promote', beginning(standby)])
-    assert.match(early.err, new RegExp(`^Key ${standby} has been published`))
+    assert.match(early.err, new RegExp(`^Key ${standby} has been published`, 'm'))
     assert.match(early.err, new RegExp(`Key ${standby} is published only since`))
     const promoted = await cli.json<Row>(['keys', 'promote', beginning(standby), '--force'])
     assert.equal(promoted.kid, standby)

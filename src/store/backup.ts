@@ -1,0 +1,66 @@
+import { chmod, copyFile, cp, mkdir, readdir } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import Sqlite from 'better-sqlite3'
+import { Refused } from '../errors.ts'
+import { attempt } from './failures.ts'
+
+/** What a backup of one machine consists of; whatever is not there is left out. */
+export interface BackupSources {
+  /** SQLite file. */
+  readonly database: string
+  /** Directory of keys, for key store `file`. */
+  readonly keys?: string | undefined
+  /** File of key-encryption keys. */
+  readonly kek?: string | undefined
+}
+
+/**
+ * Writes a backup into a folder that is made for it, for its owner alone, also while servers run: of
+ * the database as it is at one instant, which a copy of its file would not be. The witness never
+ * belongs into a backup.
+ * @returns paths of what was written
+ * @throws Refused where the folder holds something; StoreUnavailable
+ */
+export async function writeBackup(
+  folder: string,
+  { database, keys, kek }: BackupSources,
+): Promise<readonly string[]> {
+  return attempt(`write a backup into ${folder}`, async () => {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    if ((await readdir(folder)).length > 0) {
+      throw new Refused(
+        `The folder ${folder} holds something already. Name one that is new or empty.`,
+      )
+    }
+    const at = (path: string) => join(folder, basename(path))
+    // The database first: a key that is made meanwhile is in both or in the directory of keys alone.
+    await copySqlite(database, at(database))
+    if (keys !== undefined) await copyKeys(keys, at(keys))
+    if (kek !== undefined) {
+      await copyFile(kek, at(kek))
+      await chmod(at(kek), 0o600)
+    }
+    return [database, keys, kek].flatMap((path) => (path === undefined ? [] : at(path)))
+  })
+}
+
+/** @see https://sqlite.org/backup.html */
+async function copySqlite(from: string, to: string): Promise<void> {
+  const source = new Sqlite(from, { readonly: true, fileMustExist: true })
+  try {
+    await source.backup(to)
+  } finally {
+    source.close()
+  }
+  await chmod(to, 0o600)
+}
+
+/** Keys before events, as a key names events that it knows and these must not be missing. */
+async function copyKeys(from: string, to: string): Promise<void> {
+  await mkdir(to, { mode: 0o700 })
+  for (const part of ['keys', 'events']) {
+    // Drafts belong to who is writing them.
+    const filter = (path: string) => !path.endsWith('.draft')
+    await cp(join(from, part), join(to, part), { recursive: true, filter })
+  }
+}
