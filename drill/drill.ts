@@ -1,6 +1,8 @@
 import { appendFileSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { takeTurns } from './calm.ts'
+import type { ClusterKind } from './clusters.ts'
 import { FAULTS, type Fault, type Site } from './faults.ts'
 import { createJournal, type Journal } from './journal.ts'
 import { createRandom } from './random.ts'
@@ -9,7 +11,7 @@ import { type Sabotage, TOKEN_LIFETIME } from './settings.ts'
 import { type Stage, setStage } from './stage.ts'
 import { watchStalls } from './stalls.ts'
 
-export type Database = 'sqlite' | 'postgres' | 'mariadb'
+export type Database = 'sqlite' | 'postgres' | 'mariadb' | ClusterKind
 
 export interface DrillOptions {
   readonly seed: number
@@ -21,6 +23,10 @@ export interface DrillOptions {
   readonly tokens: number
   /** Of each kind of fault. */
   readonly faults: number
+  /** Only these faults, by name; all that make sense if empty. */
+  readonly only?: readonly string[]
+  /** Sign-ins one after another, each request at another node, before anything else happens. */
+  readonly calm?: number
   /** Operations of clients a second. */
   readonly rate: number
   /** The drill ends, even if an aim is not reached. */
@@ -72,21 +78,26 @@ export async function runDrill(options: DrillOptions): Promise<Report> {
   const site: Site = { ...stage, journal, wait, isShort, random: createRandom(seed, 'faults') }
   const rotations = () => sum(watch.signed.values(), (kids) => kids.size - 1)
   const tokens = () => sum(load.issued, ([kind, count]) => (kind.includes('token') ? count : 0))
+  const { only = [] } = options
+  const faults = FAULTS.filter(
+    (fault) => fault.isPossible(site) && (only.length === 0 || only.includes(fault.name)),
+  )
   const isEnough = (fault: Fault) => (journal.faults.get(fault.name) ?? 0) >= options.faults
   const isReached = () =>
-    rotations() >= options.rotations &&
-    tokens() >= options.tokens &&
-    FAULTS.every((fault) => !fault.isPossible(site) || isEnough(fault))
+    rotations() >= options.rotations && tokens() >= options.tokens && faults.every(isEnough)
   const deadline = startedAt + options.minutes * 60_000
   const isOver = () => halt.aborted || Date.now() > deadline || isReached()
 
+  if (options.calm) {
+    say(`${options.calm} sign-ins, each request at another node`)
+    await takeTurns({ count: options.calm, issuer: stage.balancer.url, journal, halt, load })
+  }
   load.start()
   const loadStartedAt = Date.now()
   if (sabotage) await sabotageStory(sabotage, site)
   while (!isOver()) {
-    for (const fault of site.random.shuffle(FAULTS)) {
+    for (const fault of site.random.shuffle(faults)) {
       if (isOver()) break
-      if (!fault.isPossible(site)) continue
       if (isShort && isEnough(fault)) continue
       say(`${fault.name}  (${rotations()} rotations, ${tokens()} tokens)`)
       await fault.inject(site)
@@ -125,6 +136,7 @@ function results(stage: Stage, journal: Journal, startedAt: number) {
     [...watch.made.keys()].filter((place) => place.startsWith(`${ring} `)).length
   return {
     faults: Object.fromEntries(journal.faults),
+    times: Object.fromEntries(journal.times),
     keys: Object.fromEntries(
       [...watch.signed].map(([ring, kids]) => [ring, { made: made(ring), used: kids.size }]),
     ),

@@ -1,3 +1,5 @@
+import { CLUSTER_FAULTS } from './cluster-faults.ts'
+import type { DatabaseCluster, Entrance } from './clusters.ts'
 import type { Journal } from './journal.ts'
 import type { Node } from './nodes.ts'
 import type { Operator } from './operator.ts'
@@ -16,7 +18,12 @@ export interface Fault {
 
 export interface Site {
   readonly nodes: readonly Node[]
-  readonly database: Service | undefined
+  /** Undefined for SQLite. */
+  readonly database: Entrance | undefined
+  /** Where it is one server that may be stopped. */
+  readonly server: Service | undefined
+  /** Where it is more than one. */
+  readonly cluster: DatabaseCluster | undefined
   readonly redis: Service | undefined
   readonly operator: Operator
   readonly journal: Journal
@@ -81,8 +88,8 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'database stopped',
-    isPossible: ({ database }) => database !== undefined,
-    inject: (site) => stopAndStart(site, site.database, 'stopped database'),
+    isPossible: ({ server }) => server !== undefined,
+    inject: (site) => stopAndStart(site, site.server, 'stopped database'),
   },
   {
     name: 'Redis stopped',
@@ -145,8 +152,11 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'key revoked',
     isPossible: () => true,
-    inject: ({ operator }) => operator.revoke(),
+    inject: async ({ operator }) => {
+      await operator.revoke()
+    },
   },
+  ...CLUSTER_FAULTS,
 ]
 
 async function stopAndStart(

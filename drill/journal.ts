@@ -17,6 +17,9 @@ export interface Journal {
   retried(request: LostRequest): void
   /** What excuses a failure in this time, at this node where one is known. */
   excuseFor(span: Span, node: string | undefined): Excuse | undefined
+  /** Notes how many milliseconds something took. */
+  took(what: string, milliseconds: number): void
+  readonly times: ReadonlyMap<string, readonly number[]>
   /** Was any request lost in this time? */
   wasLost(span: Span): boolean
   violation(rule: string, detail: string): void
@@ -38,6 +41,8 @@ export interface Excuse extends Span {
   readonly node?: string
   /** Excuses requests that were lost in this way, and nothing else; all of them if undefined. */
   readonly why?: string
+  /** Excuses no request that was lost in another way than these, but whatever else came of it. */
+  readonly lostBy?: readonly string[]
 }
 
 export interface LostRequest extends Span {
@@ -68,6 +73,7 @@ export function createJournal({ onViolation, isOver }: JournalOptions): Journal 
   const lostTo = new Map<string, number>()
   const violations: Violation[] = []
   const losses: Span[] = []
+  const times = new Map<string, readonly number[]>()
   const excuses: (Omit<Excuse, 'to'> & { to: number })[] = []
 
   const excuseFor = ({ from, to }: Span, node: string | undefined, why?: string) =>
@@ -76,7 +82,8 @@ export function createJournal({ onViolation, isOver }: JournalOptions): Journal 
         excuse.from <= to &&
         from <= excuse.to &&
         (!excuse.node || excuse.node === node) &&
-        (!excuse.why || excuse.why === why),
+        (!excuse.why || excuse.why === why) &&
+        (!excuse.lostBy || why === undefined || excuse.lostBy.includes(why)),
     )
   const violation = (rule: string, detail: string) => {
     if (isOver()) return
@@ -93,6 +100,10 @@ export function createJournal({ onViolation, isOver }: JournalOptions): Journal 
       excuses.push({ cause: STALLED, from, to: to + AFTERMATH })
     },
     stalledFor: () => stalledFor,
+    times,
+    took: (what, milliseconds) => {
+      times.set(what, [...(times.get(what) ?? []), milliseconds])
+    },
     faults,
     lostTo,
     violations,

@@ -17,7 +17,7 @@ export interface Load {
   /** No more operations; resolves when those that have begun are over. */
   stop(): Promise<void>
   /** Tokens so far, by kind. */
-  readonly issued: ReadonlyMap<string, number>
+  readonly issued: Map<string, number>
 }
 
 export interface Issue extends IssuedToken {

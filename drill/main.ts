@@ -19,6 +19,8 @@ interface Arguments {
   readonly rotations?: number
   readonly tokens?: number
   readonly faults?: number
+  readonly only?: readonly string[]
+  readonly calm: number
   readonly rate?: number
   readonly minutes?: number
   readonly short?: true
@@ -40,13 +42,18 @@ async function main(argv: readonly string[]): Promise<void> {
     .option('--nodes <n>', 'server processes', wholeNumber, 4)
     .addOption(
       new Option('--database <kind>')
-        .choices(['postgres', 'mariadb', 'sqlite'])
+        .choices(['postgres', 'mariadb', 'sqlite', 'galera', 'postgres-ha'])
         .default('postgres'),
     )
     .option('--no-redis', 'keep everything in the database')
     .option('--rotations <n>', `at least; ${LONG.rotations}`, wholeNumber)
     .option('--tokens <n>', `at least; ${LONG.tokens}`, wholeNumber)
     .option('--faults <n>', `at least, of each kind; ${LONG.faults}`, wholeNumber)
+    .option(
+      '--only <fault...>',
+      'these kinds of faults only, such as "node killed, another started"',
+    )
+    .option('--calm <n>', 'sign-ins before, each request at another node', wholeNumber, 0)
     .option('--rate <n>', `operations of clients a second; ${LONG.rate}`, wholeNumber)
     .option('--minutes <n>', `at most; ${LONG.minutes}`, wholeNumber)
     .option('--short', 'each fault once, in about a minute')
@@ -79,7 +86,10 @@ async function main(argv: readonly string[]): Promise<void> {
 
   const report = await runDrill({
     ...{ seed, nodes, database, sabotage, logs, isShort, say },
-    hasRedis: database !== 'sqlite' && options.redis,
+    // What a cluster is to show needs everything in it.
+    hasRedis: (database === 'postgres' || database === 'mariadb') && options.redis,
+    only: options.only ?? [],
+    calm: options.calm,
     rotations: options.rotations ?? form.rotations,
     tokens: options.tokens ?? form.tokens,
     faults: options.faults ?? form.faults,

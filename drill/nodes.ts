@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from '../test/support/server.ts'
 import type { Balancer } from './balancer.ts'
 import { type ChaosProxy, startChaosProxy } from './chaos-proxy.ts'
+import type { Entrance } from './clusters.ts'
 import type { Journal } from './journal.ts'
 import type { Random } from './random.ts'
 import type { Service } from './services.ts'
@@ -48,7 +49,7 @@ export interface NodeOptions {
   readonly balancer: Balancer
   readonly journal: Journal
   readonly random: Random
-  readonly database: Service | undefined
+  readonly database: Entrance | undefined
   readonly redis: Service | undefined
   readonly sabotage: Sabotage | undefined
   /** Nothing is waited for any more. */
@@ -57,7 +58,7 @@ export interface NodeOptions {
 
 export async function createNode(options: NodeOptions): Promise<Node> {
   const { place, config, folder, balancer, journal, random } = options
-  const proxyTo = async (service: Service | undefined) =>
+  const proxyTo = async (service: Entrance | undefined) =>
     service && startChaosProxy(service.port, random)
   const database = await proxyTo(options.database)
   const redis = await proxyTo(options.redis)

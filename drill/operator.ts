@@ -8,8 +8,14 @@ import type { Watch } from './watch.ts'
 /** An operator who turns and revokes keys with the CLI while everything runs. */
 export interface Operator {
   rotate(): Promise<void>
-  /** Revokes the active key of a ring whose standby RPs know, and waits until nobody uses it. */
-  revoke(): Promise<void>
+  /**
+   * Revokes the active key of a ring whose standby RPs know, and waits until nobody uses it.
+   * @param then done as soon as the command has answered
+   * @returns the kid
+   */
+  revoke(then?: () => Promise<void>): Promise<string | undefined>
+  /** Is the key revoked for who asks the database now? */
+  assertRevoked(kid: string | undefined): Promise<void>
   readonly emergencies: readonly Emergency[]
 }
 
@@ -90,18 +96,29 @@ export function createOperator(options: OperatorOptions): Operator {
     rotate: async () => {
       if (await untilStandbyIsKnown(ORDERS_RING)) await order('keys', 'rotate', ORDERS_RING)
     },
-    revoke: async () => {
+    assertRevoked: async (kid) => {
+      if (kid === undefined) return
+      const { status, output, errors } = await run('keys', 'list', '--json')
+      // What the command prints is its documented interface.
+      const keys = status === 0 ? (JSON.parse(output) as readonly ListedKey[]) : []
+      const phase = keys.find((key) => key.kid === kid)?.phase
+      if (phase !== 'revoked') {
+        journal.violation('lost revocation', `${kid} is ${phase ?? 'unknown'}: ${errors}`)
+      }
+    },
+    revoke: async (then) => {
       const active = await untilStandbyIsKnown(ORDERS_RING)
-      if (!active) return
+      if (!active) return undefined
       fleet.revoke(active.kid)
       const seen = watch.revoked(active.kid)
       const startedAt = Date.now()
       // What is under way when the key is revoked has its name in it, and must not be signed with it.
       const over = journal.excuse({ cause: 'key revoked meanwhile', why: 'answered 503' })
       const outcome = await order('keys', 'revoke', active.kid)
+      if (outcome) await then?.()
       await delay(TOLERANCE)
       over()
-      if (!outcome) return
+      if (!outcome) return undefined
       const { answeredAt } = outcome
       // Once it has not been seen for a while, it was seen for the last time.
       const quiet = 2000
@@ -121,6 +138,7 @@ export function createOperator(options: OperatorOptions): Operator {
       if (took > most && !journal.excuseFor(span, undefined)) {
         journal.violation('emergency', `${active.kid} was in use ${took} ms after it was revoked`)
       }
+      return active.kid
     },
   }
 }

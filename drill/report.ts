@@ -12,6 +12,8 @@ export interface Report {
   readonly duration: number
   readonly tokenRate: number
   readonly faults: Readonly<Record<string, number>>
+  /** Milliseconds that something took, each time. */
+  readonly times: Readonly<Record<string, readonly number[]>>
   readonly keys: Readonly<Record<string, { readonly made: number; readonly used: number }>>
   readonly rotations: number
   readonly tokens: number
@@ -89,6 +91,11 @@ function sections(report: Report): readonly Section[] {
   return [
     { title: 'Drill', head: ['', ''], rows: summary(report) },
     { title: 'Faults', head: ['fault', 'times'], rows: Object.entries(report.faults) },
+    ...(Object.keys(report.times).length === 0
+      ? []
+      : [
+          { title: 'How long', head: ['what', 'times', 'median', 'most'], rows: durations(report) },
+        ]),
     { title: 'Keys', head: ['ring', 'made', 'signed'], rows: made },
     { title: 'Clients', head: ['what', 'times'], rows: Object.entries(report.operations) },
     {
@@ -122,6 +129,15 @@ function sections(report: Report): readonly Section[] {
       rows: [...Object.entries(report.lost), ['nothing: another node answered', report.retried]],
     },
   ]
+}
+
+function durations({ times }: Report): Rows {
+  const seconds = (value = 0) => `${(value / 1000).toFixed(1)} s`
+  return Object.entries(times).map(([what, list]) => {
+    const sorted = [...list].sort((a, b) => a - b)
+    const median = sorted[Math.floor((sorted.length - 1) / 2)]
+    return [what, list.length, seconds(median), seconds(sorted.at(-1))]
+  })
 }
 
 function summary(report: Report): Rows {

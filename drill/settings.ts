@@ -71,6 +71,8 @@ export function nodeSettings(options: {
   readonly databaseUrl: string
   readonly sabotage: Sabotage | undefined
   readonly logLevel: string
+  /** Seconds. */
+  readonly databaseTimeout: number
 }): object {
   const { issuer, folder, databaseUrl, sabotage, logLevel } = options
   const seconds = (value: number) => `${value}s`
@@ -80,7 +82,7 @@ export function nodeSettings(options: {
     http: { shutdownDelay: '1s', trustedProxies: 1 },
     // Logout tokens would live for two minutes.
     outgoing: { backchannelLogout: false },
-    database: { url: databaseUrl },
+    database: { url: databaseUrl, timeout: seconds(options.databaseTimeout) },
     seal: { file: `${folder}/kek.jwks` },
     rotation: {
       cryptoperiod: seconds(PROPAGATION + 1),

@@ -6,7 +6,8 @@ import { loadConfig } from '../src/config/load.ts'
 import { openStores } from '../src/stores.ts'
 import { addPerson, freePort } from '../test/support/server.ts'
 import { type Balancer, startBalancer } from './balancer.ts'
-import type { DrillOptions } from './drill.ts'
+import { type DatabaseCluster, type Entrance, startCluster } from './clusters.ts'
+import type { Database, DrillOptions } from './drill.ts'
 import { type Fleet, type Refusal, startFleet } from './fleet.ts'
 import { type Journal, STALLED } from './journal.ts'
 import { createLoad, type Load } from './load.ts'
@@ -20,7 +21,9 @@ import { createWatch, type Watch } from './watch.ts'
 
 /** Everything that takes part in a drill, started and ready. */
 export interface Stage {
-  readonly database: Service | undefined
+  readonly database: Entrance | undefined
+  readonly server: Service | undefined
+  readonly cluster: DatabaseCluster | undefined
   readonly redis: Service | undefined
   readonly balancer: Balancer
   readonly nodes: readonly Node[]
@@ -48,8 +51,8 @@ export async function setStage(
 ): Promise<Stage> {
   const { seed, sabotage, hasRedis } = drill
   const folder = temporaryFolder(stack)
-  const database =
-    drill.database === 'sqlite' ? undefined : stack.use(await startService(drill.database))
+  const { server, cluster } = await startDatabase(stack, drill.database)
+  const database = server ?? cluster?.common
   const redis = hasRedis ? stack.use(await startService('redis')) : undefined
   const balancer = stack.use(
     await startBalancer({
@@ -65,6 +68,8 @@ export async function setStage(
       folder,
       databaseUrl: database?.url() ?? `sqlite:${join(folder, 'keyturn.db')}`,
       sabotage: broken,
+      // A Galera node that dies stops commits for 6 s.
+      databaseTimeout: drill.database === 'galera' ? 10 : 5,
       logLevel: drill.logs ? 'info' : 'warn',
     })
     writeFileSync(file, JSON.stringify(settings, null, 2))
@@ -82,7 +87,7 @@ export async function setStage(
     const random = createRandom(seed, `connections of node ${place}`)
     const node = await createNode({
       ...{ place, config, folder: drill.logs ?? folder, balancer, journal, random },
-      ...{ database, redis, sabotage, halt },
+      ...{ database: cluster?.entrance(place) ?? server, redis, sabotage, halt },
     })
     nodes.push(stack.use(node))
   }
@@ -115,7 +120,30 @@ export async function setStage(
     },
   })
   stack.defer(load.stop)
-  return { database, redis, balancer, nodes, fleet, watch, operator, load, refusals }
+  return {
+    database,
+    server,
+    cluster,
+    redis,
+    balancer,
+    nodes,
+    fleet,
+    watch,
+    operator,
+    load,
+    refusals,
+  }
+}
+
+async function startDatabase(
+  stack: AsyncDisposableStack,
+  kind: Database,
+): Promise<Pick<Stage, 'server' | 'cluster'>> {
+  if (kind === 'sqlite') return { server: undefined, cluster: undefined }
+  if (kind === 'galera' || kind === 'postgres-ha') {
+    return { server: undefined, cluster: stack.use(await startCluster(kind)) }
+  }
+  return { server: stack.use(await startService(kind)), cluster: undefined }
 }
 
 function noteRefusal(

@@ -1,0 +1,62 @@
+import { type GaleraCluster, skipGalera, startGalera } from '../test/support/galera.ts'
+import {
+  type PostgresPair,
+  skipPostgresPair,
+  startPostgresPair,
+} from '../test/support/postgres-pair.ts'
+import { startTcpSwitch, type TcpSwitch } from '../test/support/tcp-switch.ts'
+import type { Service } from './services.ts'
+
+/** Databases that are more than one machine. */
+export type ClusterKind = 'galera' | 'postgres-ha'
+
+/** Where a node of Keyturn, or the drill itself, finds the database. */
+export type Entrance = Pick<Service, 'port' | 'url'>
+
+export interface DatabaseCluster extends AsyncDisposable {
+  /** For the node of a place: in a Galera cluster each has another database node, in turn. */
+  entrance(place: number): Entrance
+  /** For the drill's own eyes and for commands: always to a database node that lives. */
+  readonly common: Entrance
+  readonly galera?: { readonly cluster: GaleraCluster; readonly lead: TcpSwitch['lead'] }
+  readonly postgres?: PostgresPair
+}
+
+/** Why a cluster cannot be had here, or false. */
+export function skipCluster(kind: ClusterKind): string | false {
+  return kind === 'galera' ? skipGalera : skipPostgresPair
+}
+
+export async function startCluster(kind: ClusterKind): Promise<DatabaseCluster> {
+  return kind === 'galera' ? startGaleraCluster() : startPair()
+}
+
+async function startPair(): Promise<DatabaseCluster> {
+  const pair = await startPostgresPair()
+  return {
+    entrance: () => pair,
+    common: pair,
+    postgres: pair,
+    [Symbol.asyncDispose]: () => pair[Symbol.asyncDispose](),
+  }
+}
+
+async function startGaleraCluster(): Promise<DatabaseCluster> {
+  const cluster = await startGalera()
+  const { nodes } = cluster
+  const lead = await startTcpSwitch(nodes[0]?.port)
+  const at = (place: number): Entrance => {
+    const node = nodes[place % nodes.length]
+    if (!node) throw new TypeError('a cluster has nodes')
+    return node
+  }
+  return {
+    entrance: (place) => at(place - 1),
+    common: { port: lead.port, url: (through = lead.port) => at(0).url(through) },
+    galera: { cluster, lead: lead.lead },
+    [Symbol.asyncDispose]: async () => {
+      await lead[Symbol.asyncDispose]()
+      await cluster[Symbol.asyncDispose]()
+    },
+  }
+}

@@ -1,0 +1,182 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { appendFile, chmod, mkdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import pg from 'pg'
+import { findProgram, identityOf, run } from './programs.ts'
+import { freePort } from './server.ts'
+import { startTcpSwitch } from './tcp-switch.ts'
+import { temporaryFolder } from './temporary.ts'
+
+/** A PostgreSQL primary and its synchronous standby, behind a port that leads to the primary. */
+export interface PostgresPair extends AsyncDisposable {
+  /** Of the port that leads to the primary. */
+  readonly port: number
+  url(through?: number): string
+  /**
+   * The primary dies without a word, the standby is promoted, and the port leads there.
+   * @returns milliseconds until the new primary took writes
+   */
+  failOver(): Promise<number>
+  /** The dead one comes back as the synchronous standby of the other. */
+  rebuild(): Promise<void>
+}
+
+/** For `describe`: why it is left out, or false. In CI it must be there. */
+export const skipPostgresPair: string | false = reasonToSkip()
+
+function reasonToSkip(): string | false {
+  if (findProgram('postgres') && findProgram('pg_basebackup')) return false
+  if (process.env.CI) throw new Error('postgresql is not installed')
+  return 'postgresql is not installed'
+}
+
+const STANDBY = 'standby'
+/** Milliseconds. */
+const PATIENCE = 60_000
+const POLL = 20
+
+export async function startPostgresPair(): Promise<PostgresPair> {
+  const folder = await temporaryFolder()
+  await chmod(folder.path, 0o755)
+  const identity = identityOf('postgres')
+  const home = join(folder.path, 'home')
+  await mkdir(home)
+  if (identity) await run('chown', [`${identity.uid}:${identity.gid}`, home])
+  const as = { ...identity, cwd: home }
+  const members = [
+    createMember(home, await freePort()),
+    createMember(home, await freePort()),
+  ] as const
+  let [primary, standby]: readonly [Member, Member] = members
+
+  function createMember(base: string, port: number) {
+    const data = join(base, `data-${port}`)
+    let child: ChildProcess | undefined
+    let exited: Promise<unknown> = Promise.resolve()
+    const query = async <Row extends pg.QueryResultRow>(sql: string): Promise<Row[]> => {
+      const client = new pg.Client({ host: '127.0.0.1', port, user: 'postgres' })
+      client.on('error', () => {})
+      await client.connect()
+      try {
+        return (await client.query<Row>(sql)).rows
+      } finally {
+        await client.end().catch(() => {})
+      }
+    }
+    const log = join(base, `log-${port}`)
+    return {
+      port,
+      data,
+      query,
+      start: async () => {
+        child = spawn(
+          findProgram('postgres') ?? 'postgres',
+          [
+            ...['-D', data, '-p', String(port), '-k', base, '-c', 'listen_addresses=127.0.0.1'],
+            // A crash of the server loses nothing without it; only one of the machine would.
+            ...['-c', 'fsync=off', '-c', 'max_connections=200', '-c', 'hot_standby=on'],
+            ...['-c', 'shared_buffers=32MB', '-c', 'wal_keep_size=64MB'],
+          ],
+          { ...as, stdio: ['ignore', 'pipe', 'pipe'] },
+        )
+        child.stderr?.on('data', (text) => void appendFile(log, text).catch(() => {}))
+        exited = once(child, 'exit')
+        const ended = exited.then(async () => {
+          throw new Error(`PostgreSQL ended: ${(await readFile(log, 'utf8')).slice(-1500)}`)
+        })
+        ended.catch(() => {})
+        await Promise.race([
+          untilTrue('PostgreSQL answers', () => query('SELECT 1').then(Boolean)),
+          ended,
+        ])
+      },
+      kill: async () => {
+        child?.kill('SIGKILL')
+        await exited
+      },
+    }
+  }
+
+  async function rebuild(): Promise<void> {
+    await standby.kill()
+    await rm(standby.data, { recursive: true, force: true })
+    const from = `host=127.0.0.1 port=${primary.port} user=postgres application_name=${STANDBY}`
+    await run(
+      'pg_basebackup',
+      ['-D', standby.data, '-R', '-X', 'stream', '-c', 'fast', '-d', from],
+      as,
+    )
+    // Once it is promoted there is nobody to wait for.
+    const own = join(standby.data, 'postgresql.auto.conf')
+    await appendFile(own, "synchronous_standby_names = ''\n")
+    await standby.start()
+    await primary.query(`ALTER SYSTEM SET synchronous_standby_names = '${STANDBY}'`)
+    await primary.query('SELECT pg_reload_conf()')
+    await untilTrue('the standby is synchronous', async () => {
+      const rows = await primary.query<{ sync_state: string }>(
+        'SELECT sync_state FROM pg_stat_replication',
+      )
+      return rows[0]?.sync_state === 'sync'
+    })
+  }
+
+  const lead = await startTcpSwitch(primary.port)
+  const killAll = () => void Promise.all(members.map((member) => member.kill()))
+  process.on('exit', killAll)
+  const pair: PostgresPair = {
+    port: lead.port,
+    url: (through = lead.port) => `postgres://postgres@127.0.0.1:${through}/postgres`,
+    rebuild,
+    failOver: async () => {
+      const from = performance.now()
+      await primary.kill()
+      lead.lead(undefined)
+      await standby.query('SELECT pg_promote()')
+      const took = performance.now() - from
+      lead.lead(standby.port)
+      ;[primary, standby] = [standby, primary]
+      return took
+    },
+    [Symbol.asyncDispose]: async () => {
+      process.removeListener('exit', killAll)
+      await lead[Symbol.asyncDispose]()
+      for (const member of members) await member.kill()
+      // Its other processes see that it is gone, and end.
+      await folder.remove().catch(async () => {
+        await delay(500)
+        await folder.remove()
+      })
+    },
+  }
+  try {
+    await run(
+      'initdb',
+      ['-D', primary.data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-sync'],
+      as,
+    )
+    await primary.start()
+    await rebuild()
+    return pair
+  } catch (error) {
+    await pair[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+type Member = {
+  readonly port: number
+  readonly data: string
+  query<Row extends pg.QueryResultRow>(sql: string): Promise<Row[]>
+  start(): Promise<void>
+  kill(): Promise<void>
+}
+
+async function untilTrue(what: string, ask: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + PATIENCE
+  while (!(await ask().catch(() => false))) {
+    if (Date.now() > deadline) throw new Error(`waited in vain: ${what}`)
+    await delay(POLL)
+  }
+}
