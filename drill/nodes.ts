@@ -18,7 +18,7 @@ const SKEWED_CLOCK = join(import.meta.dirname, 'skewed-clock.ts')
 const SABOTAGE = join(import.meta.dirname, 'sabotage.ts')
 
 /** Milliseconds until a node must be ready, after its start or after a fault is over. */
-const READY_LIMIT = 30_000
+const READY_LIMIT = 60_000
 const POLL = 50
 
 /** A place for a server: its ports and its connections stay when the process in it changes. */
