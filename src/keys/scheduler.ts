@@ -115,6 +115,12 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     await databaseClock.compare()
     if (!databaseClock.isRight()) throw new ClockWrong(databaseClock.offset() ?? 0)
     const loaded = await load(now)
+    // Shown before it counts as young: what the plan asks for may take its time, and a node that comes
+    // back after others have switched must not serve meanwhile what it knew before.
+    if (view) {
+      known = loaded
+      await show(known)
+    }
     // From here on the ring is as young as this load, whatever becomes of the plan.
     loadedAt = startedAt
     let doneAt: Moment | undefined

@@ -46,7 +46,12 @@ const RETRY_PAUSE = { first: 20, most: 500 }
 /** How Redis says that another node, or the same in a moment, will do what was asked. */
 const PASSING = ['LOADING', 'READONLY', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN', 'MOVED', 'ASK']
 
+/** What a server writes to a connection that it closes at once. */
+const FAREWELLS = /^-(ERR max number of clients|DENIED)/
+
 const HINTS: Readonly<Record<string, string>> = {
+  DENIED:
+    'it is in protected mode: it takes connections of its own machine only, as it has no password',
   NOAUTH: 'it asks for a password; put it into redis.url',
   WRONGPASS: 'it refuses the user or password of redis.url',
   OOM: 'it is full; give it more memory (maxmemory)',
@@ -66,10 +71,33 @@ export function openRedis(settings: RedisSettings, clock: Clock): RedisConnectio
   let isLasting = false
   /** Since when there is no connection, by a clock that cannot be set. */
   let lostAt: number | undefined
+  /** Has no connection failed in a way that says more? */
+  let isSilent = true
   /** Is it connected to another database than the one that redis.url names? */
   let isMisplaced = false
 
+  /** What Redis said on a connection before it closed it, without being asked. */
+  let farewell: string | undefined
+  let wasReady = false
+  const isSecure = options.tls !== undefined
+  /** One that has never been ready may speak TLS where we do not, or the other way round. */
+  const doubt = (reason: string) => {
+    if (wasReady) return reason
+    return isSecure
+      ? `${reason}; does it speak TLS on this port?`
+      : `${reason}; does it want TLS (rediss://) on this port?`
+  }
+  /** Read past ioredis: it knows no answer to nothing, and tells of a connection that was lost. */
+  client.on('connect', () => {
+    if (!(client instanceof Redis)) return
+    farewell = undefined
+    client.stream.once('data', (chunk: Buffer) => {
+      const [line = ''] = chunk.toString('latin1').split('\r\n', 1)
+      if (FAREWELLS.test(line)) farewell = line.slice(1)
+    })
+  })
   client.on('ready', () => {
+    wasReady = true
     if (isMisplaced) return
     isLasting = false
     lostAt = undefined
@@ -80,13 +108,15 @@ export function openRedis(settings: RedisSettings, clock: Clock): RedisConnectio
     isMisplaced = false
     if (isClosed) return
     lostAt ??= clock.elapsed()
-    outage.begin()
+    outage.begin(farewell === undefined ? undefined : explain(new Error(farewell)))
   })
   client.on('error', (error) => {
     // ioredis would go on in database 0.
     if (/DB index is out of range/.test(error.message)) isMisplaced = true
+    isSilent = false
     lostAt ??= clock.elapsed()
-    outage.begin(explain(error))
+    const reason = farewell === undefined ? explain(error) : explain(new Error(farewell))
+    outage.begin(isCut(error) && farewell === undefined ? doubt(reason) : reason)
   })
   // ioredis gives up where a Sentinel or a name server answered nonsense; Keyturn does not.
   client.on('end', () => {
@@ -141,7 +171,9 @@ export function openRedis(settings: RedisSettings, clock: Clock): RedisConnectio
     let retry: NodeJS.Timeout | undefined
     const deadline = setTimeout(() => {
       isLasting = client.status !== 'ready'
-      outage.begin(lastError instanceof ReplyError ? explain(lastError) : undefined)
+      if (lastError instanceof ReplyError) outage.begin(explain(lastError))
+      else if (isSecure && !wasReady && isSilent) outage.begin(doubt('it does not answer'))
+      else outage.begin()
       fail()
     }, timeout)
 
@@ -296,6 +328,11 @@ function describe({ url, cluster, sentinels, master }: RedisSettings): string {
     return `Redis master ${master} of the Sentinels ${sentinels.join(', ')} (redis.sentinels)`
   }
   return `Redis at ${new URL(url).host} (redis.url)`
+}
+
+/** Did the other end close the connection? */
+function isCut({ message }: Error): boolean {
+  return /ECONNRESET|EPIPE|Connection is closed|socket hang up/.test(message)
 }
 
 function isPassing(error: unknown): boolean {

@@ -415,6 +415,42 @@ describe('the scheduler of a node among others', () => {
     assert.equal(scheduler.status.obstacle(), undefined, 'it can load the ring, and calls it old')
   })
 
+  it('serves what it has loaded before it does what is due, which may take its time', async () => {
+    const memory = createMemoryKeyStore()
+    const { store, state } = flaky(memory)
+    const erasing = Promise.withResolvers<void>()
+    const slow: KeyStore = {
+      ...store,
+      eraseKey: async (key) => {
+        await erasing.promise
+        await store.eraseKey(key)
+      },
+    }
+    const clock = createFakeClock()
+    const other = setUp(memory, clock)
+    const { scheduler } = setUp(slow, clock)
+    await other.scheduler.runOnce()
+    await scheduler.runOnce()
+    // It is cut off; meanwhile another one switches and makes a successor.
+    state.down = true
+    const second = scheduler.status.view?.states[1]
+    assert.ok(second)
+    await clock.pass(second.activatesAt - clock.now() + 1)
+    await other.scheduler.runOnce()
+    await clock.pass(3600)
+    await assert.rejects(scheduler.runOnce())
+    assert.notEqual(scheduler.status.obstacle(), undefined)
+    // It is back, and has a private half to erase.
+    state.down = false
+    const turn = scheduler.runOnce()
+    await clock.settle()
+    assert.equal(scheduler.status.obstacle(), undefined)
+    const generations = scheduler.status.view?.states.map(({ key }) => key.generation)
+    assert.deepEqual(generations, [1, 2, 3])
+    erasing.resolve()
+    await turn
+  })
+
   it('keeps the revocations it knows while a key does not open and the store has lost them', async () => {
     const memory = createMemoryKeyStore()
     const { scheduler, clock, active } = setUp(memory)
