@@ -45,6 +45,13 @@ describe('docker-compose.yml', () => {
     assert.equal(services.keyturn.deploy.replicas, 2)
     assert.deepEqual(services.migrate.environment, settings)
   })
+
+  it('says how a Prometheus may scrape the replicas by the name of their service', () => {
+    const lines = [...read('docker-compose.yml').matchAll(/# (KEYTURN_MANAGEMENT__\w+): (.+)/g)]
+    const env = Object.fromEntries(lines.map(([, name, value = '']) => [name, parse(value)]))
+    const { host, hosts } = loadConfig({ env }).management
+    assert.deepEqual({ host, hosts }, { host: '0.0.0.0', hosts: ['keyturn'] })
+  })
 })
 
 describe('the Kubernetes manifests', () => {
@@ -62,6 +69,9 @@ describe('the Kubernetes manifests', () => {
       )
       const config = loadConfig({ env })
       assert.deepEqual(config.warnings, [])
+      const services = parseAllDocuments(read('deploy/kubernetes/service.yaml'))
+      const names = services.map((service) => service.getIn(['metadata', 'name']))
+      for (const host of config.management.hosts) assert.ok(names.includes(host), host)
       const { shutdownDelay, shutdownTimeout } = config.http
       const grace = podSpec.terminationGracePeriodSeconds
       if (grace !== undefined) assert.ok(Number(grace) > shutdownDelay + shutdownTimeout)
