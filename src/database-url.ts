@@ -92,7 +92,7 @@ const MYSQL: UrlDialect = {
   },
   // mysql2 reads neither of them.
   lacks: ['sslcrl', 'sslcrlfile', 'sslnegotiation'],
-  several: `${SEVERAL} (HAProxy, MaxScale, ProxySQL)`,
+  several: `${SEVERAL} (HAProxy, MaxScale)`,
 }
 
 /** What speaks to the database that a URL names; MariaDB and MySQL are one, as their drivers are. */

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
+import { CLUSTER_FAULTS } from '../../drill/cluster-faults.ts'
+import { skipCluster } from '../../drill/clusters.ts'
 import { type DrillOptions, runDrill } from '../../drill/drill.ts'
 import { FAULTS } from '../../drill/faults.ts'
 import { type Report, renderMarkdown, renderTables } from '../../drill/report.ts'
@@ -27,7 +29,8 @@ describe('the drill', { skip: reason }, () => {
     const report = await runDrill(shortDrill(1))
     t.diagnostic(renderTables(report))
     assert.deepEqual(report.violations, [])
-    assert.deepEqual(Object.keys(report.faults).sort(), FAULTS.map(({ name }) => name).sort())
+    const ofOneServer = FAULTS.filter((fault) => !CLUSTER_FAULTS.includes(fault))
+    assert.deepEqual(Object.keys(report.faults).sort(), ofOneServer.map(({ name }) => name).sort())
     const covered = report.relyingParties.filter(({ isCovered }) => isCovered)
     assert.ok(covered.length > 15)
     for (const { name, verified } of covered) assert.ok(verified > 0, `${name} verified nothing`)
@@ -39,6 +42,26 @@ describe('the drill', { skip: reason }, () => {
     assert.match(firstRule(report, t), /JWKS lacks a live key|refused token|two signers/)
   })
 })
+
+for (const [database, calm, faults] of [
+  ['galera', 12, ['Galera node killed', 'Galera node frozen', 'Galera without quorum']],
+  ['postgres-ha', 4, ['failover right after a revocation']],
+] as const) {
+  describe(`the drill, on ${database},`, { skip: skipCluster(database) }, () => {
+    it('answers with nothing worse than 503 while a part of the database is gone', async (t) => {
+      const report = await runDrill(
+        shortDrill(4, { database, hasRedis: false, nodes: 3, calm, only: faults, rate: 10 }),
+      )
+      t.diagnostic(renderTables(report))
+      assert.deepEqual(report.violations, [])
+      assert.deepEqual(Object.keys(report.faults).sort(), [...faults].sort())
+      // Each request at another node than the one before, and none was refused.
+      assert.equal(report.operations['in turn: sign-ins'], calm)
+      assert.equal(report.operations['in turn: refreshes'], 4 * calm)
+      assert.equal(report.operations['in turn: introspections'], 4 * calm)
+    })
+  })
+}
 
 describe('the drill, on SQLite,', () => {
   for (const sabotage of ['propagation', 'retention'] as const) {
