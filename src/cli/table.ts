@@ -1,27 +1,36 @@
-import Table from 'cli-table3'
+import stringWidth from 'string-width'
 import type { Context } from './context.ts'
 
-const NONE = [
-  ...['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left'],
-  ...['bottom-right', 'left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid'],
-]
+/** Stands between columns. */
+const GAP = '  '
 
-/** Columns without lines between them: easy to read, and to cut with other programs. */
+/**
+ * Columns without lines between them: easy to read, and to cut with other programs. Takes time in
+ * proportion to the rows, as a listing may have a hundred thousand.
+ */
 export function table(
   head: readonly string[],
   rows: readonly (readonly (string | number)[])[],
   { colors }: Pick<Context, 'colors'>,
 ): string {
-  const lines = new Table({
-    head: [...head],
-    chars: { ...Object.fromEntries(NONE.map((name) => [name, ''])), middle: '  ' },
-    style: { 'padding-left': 0, 'padding-right': 0, head: colors ? ['bold'] : [], border: [] },
-  })
-  // What people and clients call themselves must not steer the terminal.
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  const plain = (cell: string | number) => String(cell).replace(/[\x00-\x1f\x7f-\x9f]/g, '?')
-  lines.push(...rows.map((row) => row.map(plain)))
-  return lines.toString().replaceAll(/ +$/gm, '')
+  const cells = [head, ...rows].map((row) => row.map((cell) => measured(String(cell))))
+  const widths = head.map((_, column) =>
+    cells.reduce((most, row) => Math.max(most, row[column]?.width ?? 0), 0),
+  )
+  const lines = cells.map((row) =>
+    row
+      .map(({ text, width }, column) => text + ' '.repeat((widths[column] ?? 0) - width))
+      .join(GAP)
+      .trimEnd(),
+  )
+  const [first = '', ...others] = lines
+  return [colors ? `\x1b[1m${first}\x1b[22m` : first, ...others].join('\n')
+}
+
+/** What people and clients call themselves must not steer the terminal, nor turn its lines around. */
+function measured(cell: string) {
+  const text = cell.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, '?')
+  return { text, width: stringWidth(text) }
 }
 
 /** Names and values, one pair to a line; what has no value is left out. */

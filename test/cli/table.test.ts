@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { table } from '../../src/cli/table.ts'
+
+const PLAIN = { colors: false }
+
+describe('a table', () => {
+  it('has columns as wide as what they show, and nothing behind the last', () => {
+    const rows = [
+      ['shop', 'Shop', 1],
+      ['a-longer-id', '株式会社', 23],
+      ['flag', '👩‍👧 Café', ''],
+    ]
+    assert.deepEqual(table(['CLIENT', 'NAME', 'N'], rows, PLAIN).split('\n'), [
+      'CLIENT       NAME      N',
+      'shop         Shop      1',
+      'a-longer-id  株式会社  23',
+      'flag         👩‍👧 Café',
+    ])
+  })
+
+  it('shows its head in bold where colours are allowed, also without rows', () => {
+    assert.equal(table(['A', 'B'], [], { colors: true }), '\x1b[1mA  B\x1b[22m')
+    assert.equal(table(['A', 'B'], [], PLAIN), 'A  B')
+  })
+
+  it('lets no cell steer the terminal, break a line or turn it around', () => {
+    const text = table(['A'], [['a\x1b[2J'], ['b\nc'], ['d\u202ee'], ['f\x9bg']], PLAIN)
+    assert.equal(text, 'A\na?[2J\nb?c\nd?e\nf?g')
+  })
+
+  it('of a hundred thousand rows takes no longer than its rows', { timeout: 60_000 }, () => {
+    const rows = Array.from({ length: 100_000 }, (_, i) => [`client-${i}`, 'Name', 'confidential'])
+    assert.equal(table(['CLIENT', 'NAME', 'KIND'], rows, PLAIN).split('\n').length, 100_001)
+  })
+})
