@@ -159,8 +159,8 @@ describe('a server whose Redis', { skip: skipRedis }, () => {
       )
     // Whatever but access tokens, which are saved last.
     const models = ['AuthorizationCode', 'Grant', 'RefreshToken', 'Session']
-    const all = models.map((model) => `~${config.redis.prefix}a:{${model}*`)
-    const fail = () => allow(...all, `~${config.redis.prefix}[gu]:*`)
+    const all = models.map((model) => `~${config.redis.prefix}*:a:{${model}*`)
+    const fail = () => allow(...all, `~${config.redis.prefix}*:[gu]:*`)
 
     const rp = await discoverAs(issuer, 'web')
     const wishes = { scope: 'openid offline_access', prompt: 'consent' }
