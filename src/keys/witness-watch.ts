@@ -76,6 +76,8 @@ export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
   let failure: string | undefined
   let missing: string | undefined
   let wasMissing = false
+  /** What was logged of a failure that lasts. */
+  let told: string | undefined
 
   async function load(
     openedBy: Sealer,
@@ -118,10 +120,23 @@ export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
   }
 
   async function reload(loadStore: () => Promise<LoadedRings>): Promise<LoadedRings> {
+    const before = record
     await look({ mustBeWhole: false })
+    if (before && !record) {
+      log.warn(
+        { witness: where },
+        'the witness is gone, and is begun again with what the key store has',
+      )
+    }
     const facts = await loadStore()
     // An empty store may be the wrong one, of which the caller knows more.
-    const lack = facts.keys.length === 0 ? undefined : await check(facts)
+    const lack = facts.keys.length === 0 ? undefined : await check(facts).catch(replaced)
+    function replaced(error: unknown): undefined {
+      if (!(error instanceof WitnessOfAnother || error instanceof WitnessUnreadable)) throw error
+      // It stops nothing that runs, and waits to be looked at.
+      record = before
+      fail(error)
+    }
     missing = lack && lack.generations.length > 0 ? lackWords({ ...lack, events: [] }) : undefined
     if (!lack || lack.events.length === 0) return facts
     const data = { events: lack.events.map(({ id }) => id), witness: where }
@@ -133,15 +148,21 @@ export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
     return loadStore()
   }
 
-  /** What the store lacks and what is genuine. @throws WitnessOfAnother */
+  /** What the store lacks and what is genuine. @throws WitnessOfAnother, WitnessUnreadable */
   async function check(facts: LoadedRings): Promise<Lack | undefined> {
     if (!record || !sealer) return undefined
     const seen = witnessedFacts(facts, sealer, options)
-    if (isStranger(record, seen)) throw new WitnessOfAnother(where, record.issuer)
-    if (isUnbound(record) && facts.keys.length > 0) {
+    assertOurs(record, facts, seen)
+    return genuineLack(lackOf(record, seen), sealer)
+  }
+
+  /** @throws WitnessOfAnother, WitnessUnreadable */
+  function assertOurs(found: WitnessRecord, facts: LoadedRings, seen: WitnessedFacts): void {
+    if (isStranger(found, seen)) throw new WitnessOfAnother(where, found.issuer)
+    // One that was accepted away is of nobody until the first keys are made.
+    if (isUnbound(found) && facts.keys.length > 0) {
       throw new WitnessUnreadable(where, 'it does not say which deployment it is of')
     }
-    return genuineLack(lackOf(record, seen), sealer)
   }
 
   /**
@@ -163,10 +184,11 @@ export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
   }
 
   function fail(error: Error): void {
-    if (failure === undefined) {
+    if (told !== error.message) {
       log.warn({ err: error }, 'the witness does not work; the keys turn all the same')
     }
     failure = error.message
+    told = failure
   }
 
   async function note(facts: LoadedRings): Promise<void> {
@@ -175,13 +197,17 @@ export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
     if (!sealer || !isStarted || (facts.keys.length === 0 && isBound)) return
     if (!options.mayBegin && record === undefined) return
     const seen = witnessedFacts(facts, sealer, options)
-    if (failure === undefined && record && witnessed(record, seen) === record) return
+    if (failure === undefined && record && witnessed(record, seen) === record) {
+      told = undefined
+      return
+    }
     try {
       record = await witness.update((before) => {
-        if (isStranger(before, seen)) throw new WitnessOfAnother(where, before.issuer)
+        assertOurs(before, facts, seen)
         return witnessed(before, seen)
       })
       failure = undefined
+      told = undefined
     } catch (error) {
       fail(error instanceof Error ? error : new Error(String(error)))
     }

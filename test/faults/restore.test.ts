@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFile, rm, stat, truncate } from 'node:fs/promises'
+import { readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { describe, it } from 'node:test'
@@ -8,8 +8,11 @@ import { runCommand } from '../../src/cli/program.ts'
 import { systemClock } from '../../src/clock.ts'
 import type { Config } from '../../src/config/schema.ts'
 import { witnessPlace } from '../../src/config/witness.ts'
+import { GENERATION_MAX } from '../../src/keys/limits.ts'
+import type { WitnessRecord } from '../../src/keys/witness.ts'
 import { startServer } from '../../src/main.ts'
 import { openDatabase, sqlitePath } from '../../src/store/database.ts'
+import { parseWitness, witnessText } from '../../src/store/witness-text.ts'
 import type { Row } from '../cli/keyturn.ts'
 import { DATABASES } from '../support/databases.ts'
 import { skipRedis, startRedis } from '../support/redis.ts'
@@ -407,3 +410,82 @@ async function withDatabase<T>(
     await source.destroy()
   }
 }
+
+describe('somebody who can write the witness', () => {
+  /** Edits it as an attacker would who knows its format: the digest fits again. */
+  async function edit(path: string, change: (record: WitnessRecord) => WitnessRecord) {
+    const record = parseWitness(await readFile(path, 'utf8'), path)
+    await writeFile(path, witnessText(change(record)))
+  }
+  const forgeries: readonly (readonly [string, (record: WitnessRecord) => WitnessRecord])[] = [
+    ['uses up no generations', (r) => ({ ...r, generations: { 'sig/RS256': GENERATION_MAX } })],
+    ['hides no revocation', (r) => ({ ...r, events: [] })],
+    ['takes no loss upon others', (r) => ({ ...r, lost: { 'sig/RS256': 9 } })],
+    ['frees it from no deployment', (r) => ({ ...r, deployment: null, mac: null })],
+    ['gives it to no other', (r) => ({ ...r, deployment: 'A'.repeat(43) })],
+  ]
+  for (const [sentence, change] of forgeries) {
+    it(sentence, async () => {
+      await using own = await deployment()
+      await own.start()
+      await own.json('keys', 'revoke', await own.kidOf(1))
+      const server = await startServer(own.config, { log })
+      const before = await own.keys()
+      try {
+        await edit(witnessFile(own.config), change)
+        await server.scheduler.runOnce()
+        await own.run('keys', 'rotate', 'sig/RS256')
+        await server.scheduler.runOnce()
+        const { ok, checks } = await server.readiness()
+        assert.deepEqual([ok, checks.witness?.degraded], [true, true], checks.witness?.detail)
+      } finally {
+        await server.close()
+      }
+      assert.deepEqual(await own.keys(), before)
+      await assert.rejects(own.start(), /The witness \(rotation\.witness\)/)
+    })
+  }
+
+  it('adds no event that revokes anything', async () => {
+    await using own = await deployment()
+    await own.start()
+    const forged = { id: `revoke/${'A'.repeat(43)}`, ring: 'sig/RS256', type: 'revoke', at: 1 }
+    await edit(witnessFile(own.config), (record) => ({
+      ...record,
+      events: [{ ...forged, data: 'e30.e30.AAAA' }],
+    }))
+    await assert.rejects(own.start(), { code: 'witness_unreadable' })
+  })
+})
+
+describe('a witness of another deployment', () => {
+  it('is named, at a start and by commands, and mixed with nothing', async () => {
+    await using own = await deployment()
+    await own.start()
+    await using other = await deployment()
+    await other.start()
+    const path = witnessFile(own.config)
+    const foreign = await readFile(witnessFile(other.config), 'utf8')
+    await writeFile(path, foreign)
+    await assert.rejects(own.start(), (error: Error & { code: string }) => {
+      assert.equal(error.code, 'witness_of_another')
+      assert.ok(error.message.includes(other.config.issuer), error.message)
+      return true
+    })
+    const rotate = await own.run('keys', 'rotate', 'sig/RS256')
+    assert.match(rotate.err, /is of another deployment/)
+    assert.match((await own.run('restore', 'accept', '--reason', 'no')).err, /another deployment/)
+    assert.equal(await readFile(path, 'utf8'), foreign)
+  })
+
+  it('is not the witness of the same deployment under another issuer', async () => {
+    await using own = await deployment()
+    await own.start()
+    await using renamed = await deployment({
+      database: { url: own.config.database.url },
+      seal: { file: own.config.seal.file },
+    })
+    assert.notEqual(renamed.config.issuer, own.config.issuer)
+    await renamed.start()
+  })
+})
