@@ -87,8 +87,10 @@ export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
     sealer = openedBy
     const facts = isStarted ? await reload(loadStore) : await start(loadStore)
     isStarted = true
+    // As they were before the store was asked: what another node has made since is not lost.
+    const seenGenerations = record?.generations ?? {}
     await note(facts)
-    return { ...facts, seenGenerations: record?.generations ?? {} }
+    return { ...facts, seenGenerations }
   }
 
   async function start(loadStore: () => Promise<LoadedRings>): Promise<LoadedRings> {
