@@ -2,10 +2,9 @@ import type { Clock } from '../clock.ts'
 import { KekMissing, Refused } from '../errors.ts'
 import {
   type DeploymentSecret,
-  deploymentRecords,
+  findDeployment,
   isDeploymentRecord,
-  openDeployment,
-  sealNew,
+  makeDeployment,
 } from './deployment.ts'
 import { openEvents } from './event-record.ts'
 import { keyEvent } from './key.ts'
@@ -41,10 +40,13 @@ export interface AbandonOptions {
  * Looks at what would be given up; makes nothing.
  * @throws Refused where nothing is lost
  */
-export async function findLosses({ store, protector, clock }: AbandonOptions): Promise<Losses> {
-  const stored = await store.load()
+export async function findLosses({
+  store,
+  protector,
+}: Omit<AbandonOptions, 'clock'>): Promise<Losses> {
+  const stored = await loadAny(store)
   const keys = await openKeys(protector).catch(ifMissing)
-  const secret = keys && (await openDeployment(store, keys, clock).catch(ifMissing))
+  const secret = keys && (await findDeployment(stored, keys).catch(ifMissing))
   return lossesOf(stored, keys, secret)
 }
 
@@ -58,19 +60,16 @@ export async function abandonLosses(
   { store, protector, clock }: AbandonOptions,
   order: Order & { readonly now: number },
 ): Promise<Losses & { readonly sealer: Sealer }> {
-  const stored = await store.load()
+  const stored = await loadAny(store)
   const keys = await openKeys(protector).catch(async (error: unknown) => {
     if (!(error instanceof KekMissing && protector.create)) throw error
     await protector.create()
     return openKeys(protector)
   })
-  const secret = await openDeployment(store, keys, clock).catch(ifMissing)
-  const losses = await lossesOf(stored, keys, secret)
-  if (!secret) {
-    const generation = 1 + Math.max(0, ...deploymentRecords(stored).map((each) => each.generation))
-    await store.addKey(await sealNew(keys, generation, clock))
-  }
-  const sealer = createDeploymentSealer(keys, secret ?? (await openDeployment(store, keys, clock)))
+  const found = await findDeployment(stored, keys).catch(ifMissing)
+  const losses = await lossesOf(stored, keys, found)
+  const secret = found ?? (await makeDeployment(stored, { store, sealer: keys, clock }))
+  const sealer = createDeploymentSealer(keys, secret)
   let { heads } = await loadRecordedRings(store, sealer)
   for (const { id: kid, ring } of losses.keys) {
     const { now: at, actor, reason } = order
@@ -80,6 +79,16 @@ export async function abandonLosses(
     heads = [record.id]
   }
   return { ...losses, sealer }
+}
+
+/** An empty store has lost nothing with a key-encryption key. @throws Refused */
+async function loadAny(store: KeyStore): Promise<StoredRings> {
+  const stored = await store.load()
+  if (stored.keys.length + stored.events.length > 0) return stored
+  throw new Refused(
+    'Nothing is given up: the key store is empty. If it should have keys, restore it from a backup; else ' +
+      'the first start of the server makes them.',
+  )
 }
 
 async function lossesOf(

@@ -28,18 +28,15 @@ export interface DeploymentSecret {
 }
 
 /** The place of the secret in a key store; no ring of signing keys has this name. */
-export const DEPLOYMENT_RING = 'deployment'
+const DEPLOYMENT_RING = 'deployment'
 
 const KEY_BYTES = 32
 
 /**
- * Opens the secret of the deployment. A key store without any key or event gets one: of nodes that
- * start at once, the first one's is everybody's.
- *
- * Where there are several records, the highest generation counts: what was given up stays given up. A
- * record that is no seal at all, which anybody who writes the store can add, takes the place of none.
- * @throws DeploymentSecretMissing where the store has keys or events, and no secret
- * @throws KekMissing; SealBroken where no record opens
+ * Opens the secret of the deployment, and seals it under the newest key-encryption key where it is under
+ * an older one. A key store without any key or event gets a secret: of nodes that start at once, the
+ * first one's is everybody's.
+ * @throws DeploymentSecretMissing, KekMissing, SealBroken
  */
 export async function openDeployment(
   store: KeyStore,
@@ -47,50 +44,52 @@ export async function openDeployment(
   clock: Pick<Clock, 'now'>,
 ): Promise<DeploymentSecret> {
   const stored = await store.load()
-  const records = deploymentRecords(stored)
-  if (records.length > 0) return keepNewest(await openNewest(records, sealer), store, sealer)
-  if (stored.keys.length + stored.events.length > 0) throw new DeploymentSecretMissing()
-  return openNewest([await store.addKey(await sealNew(sealer, 1, clock))], sealer)
+  const found = await findDeployment(stored, sealer)
+  return found
+    ? sealUnderNewest(found, store, sealer)
+    : makeDeployment(stored, { store, sealer, clock })
 }
 
 /**
- * Seals the secret under the newest key-encryption key, so that an old one may go once no key needs it.
- * A store that takes nothing now takes it at a later start.
+ * The secret that a store has; undefined where it has neither keys nor events. Writes nothing.
+ *
+ * Where there are several records, the highest generation counts: what was given up stays given up. A
+ * record that is no seal at all, which anybody who writes the store can add, takes the place of none.
+ * @throws DeploymentSecretMissing where the store has keys or events, and no secret
+ * @throws KekMissing; SealBroken where no record opens
  */
-async function keepNewest(
-  opened: OpenedSecret,
-  store: KeyStore,
+export async function findDeployment(
+  stored: StoredRings,
   sealer: KeySealer,
-): Promise<DeploymentSecret> {
-  const { secret, record } = opened
-  if (opened.protectedBy === sealer.newest()) return opened
-  const { id: kid, created: createdAt, ...rest } = record
-  const resealed = await sealer.seal(
-    { ...rest, kid, createdAt },
-    secret.export({ format: 'jwk' }) as JWK,
-  )
-  await store.eraseKey(resealed).catch((error: unknown) => {
-    if (!(error instanceof StoreUnavailable)) throw error
-  })
-  return opened
+): Promise<DeploymentSecret | undefined> {
+  const records = stored.keys.filter(isDeploymentRecord)
+  if (records.length > 0) return openNewest(records, sealer)
+  if (stored.keys.length + stored.events.length > 0) throw new DeploymentSecretMissing()
+  return undefined
 }
 
-/** @param generation 1, or one more than that of a secret which is given up for lost */
-export async function sealNew(
-  sealer: KeySealer,
-  generation: number,
-  clock: Pick<Clock, 'now'>,
-): Promise<SerializedKey> {
+/**
+ * Makes a secret, the first one or one that counts in the place of those in the store.
+ * @param stored what the store holds
+ */
+export async function makeDeployment(
+  stored: StoredRings,
+  { store, sealer, clock }: MakeOptions,
+): Promise<DeploymentSecret> {
+  const before = stored.keys.filter(isDeploymentRecord)
+  const generation = 1 + Math.max(0, ...before.map((record) => record.generation))
   const { kid, jwk } = await generateKey(COOKIE_ALGORITHM)
   const now = clock.now()
   const life = { createdAt: now, activatesAt: now, retention: 0 }
   const place = { kid, ring: DEPLOYMENT_RING, generation, algorithm: COOKIE_ALGORITHM }
-  return sealer.seal({ ...place, ...life }, jwk)
+  const made = await store.addKey(await sealer.seal({ ...place, ...life }, jwk))
+  return openNewest([...before, made], sealer)
 }
 
-/** The records of secrets: the newest that opens counts. */
-export function deploymentRecords({ keys }: StoredRings): readonly SerializedKey[] {
-  return keys.filter(isDeploymentRecord)
+export interface MakeOptions {
+  readonly store: KeyStore
+  readonly sealer: KeySealer
+  readonly clock: Pick<Clock, 'now'>
 }
 
 /** Is it the secret of a deployment, and no key of a ring? */
@@ -98,43 +97,58 @@ export function isDeploymentRecord({ ring }: Pick<SerializedKey, 'ring'>): boole
   return ring === DEPLOYMENT_RING
 }
 
+/** @param secret 256 random bits */
+export function deploymentOf(
+  fields: Omit<DeploymentSecret, 'key'>,
+  secret: KeyObject,
+): DeploymentSecret {
+  return {
+    ...fields,
+    key: (purpose) =>
+      createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', `keyturn/${purpose}`, KEY_BYTES))),
+  }
+}
+
+/**
+ * An old key-encryption key may go once nothing is sealed under it. A store that takes nothing now takes
+ * the new seal at a later start.
+ */
+async function sealUnderNewest(
+  deployment: DeploymentSecret,
+  store: KeyStore,
+  sealer: KeySealer,
+): Promise<DeploymentSecret> {
+  const { key } = await sealer.open(deployment.record)
+  if (key.protectedBy === sealer.newest() || !key.privateKey) return deployment
+  // Node's type of a JWK only lacks what jose's has.
+  const record = await sealer.seal(key, key.privateKey.export({ format: 'jwk' }) as JWK)
+  try {
+    await store.eraseKey(record)
+    return { ...deployment, record }
+  } catch (error) {
+    if (!(error instanceof StoreUnavailable)) throw error
+    return deployment
+  }
+}
+
 async function openNewest(
   records: readonly SerializedKey[],
   sealer: KeySealer,
-): Promise<OpenedSecret> {
+): Promise<DeploymentSecret> {
   let failure: unknown
   for (const record of records.toSorted((a, b) => b.generation - a.generation)) {
     try {
-      const { kid, privateKey: secret, protectedBy } = (await sealer.open(record)).key
-      if (secret?.type === 'secret') {
-        const former = records.flatMap((each) => (each === record ? [] : each.id))
-        return { ...deploymentOf(kid, secret, record), former, secret, protectedBy }
+      const { kid, privateKey: secret } = (await sealer.open(record)).key
+      if (secret?.type !== 'secret') {
+        throw new SealBroken(record.id, 'it is no secret of a deployment')
       }
-      throw new SealBroken(record.id, 'it is no secret of a deployment')
+      const former = records.flatMap((each) => (each === record ? [] : each.id))
+      return deploymentOf({ kid, record, former }, secret)
     } catch (error) {
-      // One under a key-encryption key that this node lacks may be what counts now.
+      // A record under a key-encryption key that this node lacks may be what counts now.
       if (!(error instanceof SealBroken)) throw error
       failure ??= error
     }
   }
   throw failure
-}
-
-interface OpenedSecret extends DeploymentSecret {
-  readonly secret: KeyObject
-  readonly protectedBy: string | null
-}
-
-export function deploymentOf(
-  kid: string,
-  secret: KeyObject,
-  record: SerializedKey,
-): DeploymentSecret {
-  return {
-    kid,
-    record,
-    former: [],
-    key: (purpose) =>
-      createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', `keyturn/${purpose}`, KEY_BYTES))),
-  }
 }

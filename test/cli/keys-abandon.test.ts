@@ -86,6 +86,33 @@ describe('keys abandon --lost-kek', () => {
     assert.equal((await cli.run([...ABANDON, '--yes'])).status, 1)
   })
 
+  it('is refused where the key store is empty, and makes nothing in it', async () => {
+    await using cli = await keyturnIn()
+    const file = `${cli.path}/kek.jwks`
+    for (const keys of [undefined, [kek()]]) {
+      if (keys) await writeFile(file, JSON.stringify({ keys }))
+      for (const args of [ABANDON, [...ABANDON, '--yes']]) {
+        const answer = await cli.run(args)
+        assert.equal(answer.status, 1, answer.out)
+        assert.match(answer.err, /Nothing is given up: the key store is empty/)
+        const stored = await cli.withStores((stores) => stores.keys.load())
+        assert.deepEqual(stored, { keys: [], events: [] })
+      }
+      if (!keys) await assert.rejects(readFile(file), { code: 'ENOENT' })
+    }
+  })
+
+  it('does not even seal the secret anew before it was told to', async () => {
+    await using cli = await keyturnIn()
+    await cli.makeRings(DAY)
+    const file = `${cli.path}/kek.jwks`
+    const { keys } = JSON.parse(await readFile(file, 'utf8'))
+    await writeFile(file, JSON.stringify({ keys: [kek(), ...keys] }))
+    const before = await cli.withStores((stores) => stores.keys.load())
+    assert.equal((await cli.run(ABANDON)).status, 1)
+    assert.deepEqual(await cli.withStores((stores) => stores.keys.load()), before)
+  })
+
   it('gives up only what is sealed under a lost one, where a newer one sealed the rest', async () => {
     await using cli = await keyturnIn()
     await cli.makeRings(15 * DAY)

@@ -263,6 +263,15 @@ describe('the secret of the deployment', () => {
     assert.equal((await openDeployment(store, alone, clock)).kid, kid, 'the old one may go')
   })
 
+  it('is put back as it was sealed last, not under a key-encryption key that may have gone', async () => {
+    const store = createMemoryKeyStore()
+    const { kid } = await openDeployment(store, createSealer([kek]), clock)
+    const newer: Kek = { kid: 'newer', secret: new Uint8Array(32).fill(8) }
+    const { record } = await openDeployment(store, createSealer([newer, kek]), clock)
+    assert.deepEqual((await store.load()).keys, [record])
+    assert.equal((await createSealer([newer]).open(record)).key.kid, kid)
+  })
+
   it('that is gone while there are keys or events is never made anew', async () => {
     const keys = createSealer([kek])
     const spoilt: readonly ((store: KeyStore) => Promise<unknown>)[] = [

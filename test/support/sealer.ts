@@ -9,7 +9,7 @@ import { serializedKey } from '../conformance/key-store.ts'
 /** The secret of a deployment that no store keeps. */
 export function testDeployment(kid = 'deployment') {
   const record = serializedKey(1, { id: kid, ring: 'deployment' })
-  return deploymentOf(kid, createSecretKey(randomBytes(32)), record)
+  return deploymentOf({ kid, record, former: [] }, createSecretKey(randomBytes(32)))
 }
 
 export function testSealer(
