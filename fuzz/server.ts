@@ -17,12 +17,14 @@ export interface FuzzedServer extends AsyncDisposable {
 
 const root = join(import.meta.dirname, '..')
 
-export async function startFuzzedServer(): Promise<FuzzedServer> {
+/** @param settings laid over those of the tests */
+export async function startFuzzedServer(settings: object = {}): Promise<FuzzedServer> {
   const folder = await temporaryFolder()
   const config = await testSettings(folder.path, {
     log: { level: 'debug', format: 'json' },
     // Wrong passwords are part of it; somebody has to be able to sign in all the same.
     signIn: { perAccountAndAddress: 1_000_000, perAddress: 1_000_000, perAccount: 1_000_000 },
+    ...settings,
   })
   await addPerson(config)
   const env = Object.fromEntries(

@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
 /** What one connection may cost. */
@@ -18,11 +18,11 @@ export type ConnectionBound = keyof ConnectionLimits
 export interface Connections {
   add(socket: Socket): void
   /**
-   * A request has come. HTTP/1.1 allows several before the first answer (RFC 9112, section 9.3.2), and
-   * Node hands over all that it has read at once: so a client could begin thousands with one packet.
-   * @returns whether it may be handled; otherwise its connection is closed
+   * Takes a request that has come. HTTP/1.1 allows several before the first answer (RFC 9112, section
+   * 9.3.2), and Node hands over all that it has read at once: a client could begin thousands with one
+   * packet. So they are handled one after another, and where too many wait the connection is closed.
    */
-  begin(socket: Socket, response: ServerResponse): boolean
+  take(request: IncomingMessage, response: ServerResponse): void
   /** Answers that have not been sent. */
   answers(): Iterable<ServerResponse>
   readonly size: number
@@ -30,7 +30,8 @@ export interface Connections {
 }
 
 interface Connection {
-  readonly answers: Set<ServerResponse>
+  /** Those that wait, and some that have been sent since the last look. */
+  answers: ServerResponse[]
   /** Bytes that have left this process. */
   sent: number
   /** Sweeps since something left while something was to. */
@@ -60,15 +61,37 @@ function parseUnless(socket: Socket, isOver: () => boolean): void {
   }
 }
 
+/** How many answers wait. Asked with each request, so that none needs a listener for its end. */
+function countWaiting(connection: Connection): number {
+  const { answers } = connection
+  // By far the most frequent: one request after another.
+  if (answers.length === 1 && answers[0]?.writableFinished) answers.length = 0
+  else if (answers.length > 1) connection.answers = answers.filter(isWaiting)
+  return connection.answers.length
+}
+
+function isWaiting({ writableFinished }: ServerResponse): boolean {
+  return !writableFinished
+}
+
 /** Seconds from one look at all connections to the next. */
 const SWEEP = 1
 
-/** @param closeIdle closes the connections on which nothing is under way */
-export function watchConnections(
-  limits: ConnectionLimits,
-  closeIdle: () => void,
-  onClosed: (bound: ConnectionBound) => void,
-): Connections {
+export interface ConnectionsOptions {
+  readonly limits: ConnectionLimits
+  /** Gets each request when its turn has come. */
+  readonly handle: (request: IncomingMessage, response: ServerResponse) => void
+  /** Closes the connections on which nothing is under way. */
+  readonly closeIdle: () => void
+  readonly onClosed: (bound: ConnectionBound) => void
+}
+
+export function watchConnections({
+  limits,
+  handle,
+  closeIdle,
+  onClosed,
+}: ConnectionsOptions): Connections {
   const open = new Map<Socket, Connection>()
   let hasClosedIdle = false
 
@@ -81,6 +104,8 @@ export function watchConnections(
   function sweep(): void {
     hasClosedIdle = false
     for (const [socket, connection] of open) {
+      // So that what was sent is not kept until the next request.
+      countWaiting(connection)
       const unsent = socket.writableLength
       const sent = socket.bytesWritten - unsent
       connection.stuck = unsent > 0 && sent === connection.sent ? connection.stuck + 1 : 0
@@ -104,28 +129,30 @@ export function watchConnections(
         socket.destroy()
         return onClosed('connections')
       }
-      const connection: Connection = { answers: new Set(), sent: 0, stuck: 0 }
+      const connection: Connection = { answers: [], sent: 0, stuck: 0 }
       open.set(socket, connection)
       parseUnless(socket, () => {
-        if (connection.answers.size >= limits.requestsPerConnection) {
-          close(socket, 'requestsPerConnection')
-        }
-        return !open.has(socket)
+        if (!open.has(socket)) return true
+        if (countWaiting(connection) < limits.requestsPerConnection) return false
+        close(socket, 'requestsPerConnection')
+        return true
       })
       // An answer that was never begun does not hear of the end of its connection.
       socket.once('close', () => open.delete(socket))
     },
-    begin: (socket, response) => {
+    take: (request, response) => {
+      const { socket } = request
       const connection = open.get(socket)
       // Node goes on with what it has read of a connection that is closed.
-      if (!connection) return false
-      if (connection.answers.size >= limits.requestsPerConnection) {
-        close(socket, 'requestsPerConnection')
-        return false
-      }
-      connection.answers.add(response)
-      response.once('close', () => connection.answers.delete(response))
-      return true
+      if (!connection) return
+      const waiting = countWaiting(connection)
+      if (waiting >= limits.requestsPerConnection) return close(socket, 'requestsPerConnection')
+      const before = connection.answers.at(-1)
+      connection.answers.push(response)
+      if (waiting === 0 || !before) return handle(request, response)
+      before.once('close', () => {
+        if (open.has(socket)) handle(request, response)
+      })
     },
     answers: function* () {
       for (const { answers } of open.values()) yield* answers

@@ -69,12 +69,16 @@ export async function listen(
     keepAliveTimeout: limits.keepAlive * 1000,
     connectionsCheckingInterval: SLOWNESS_CHECK,
   }
-  const server = createServer(options, (request, response) => {
-    if (!connections.begin(request.socket, response)) return
-    if (isSendingAway) response.shouldKeepAlive = false
-    if (takeTarget(request, response)) handler(request, response)
+  const server = createServer(options, (request, response) => connections.take(request, response))
+  const connections = watchConnections({
+    limits,
+    handle: (request, response) => {
+      if (isSendingAway) response.shouldKeepAlive = false
+      if (takeTarget(request, response)) handler(request, response)
+    },
+    closeIdle: () => server.closeIdleConnections(),
+    onClosed,
   })
-  const connections = watchConnections(limits, () => server.closeIdleConnections(), onClosed)
   server.on('connection', connections.add)
   server.once('close', connections.stop)
   // Node would close the connection without a word.

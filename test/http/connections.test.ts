@@ -24,7 +24,7 @@ describe('a connection', () => {
     socket.resume()
     await once(socket, 'close')
     assert.deepEqual(closed, ['requestsPerConnection'])
-    assert.equal(begun, LIMITS.requestsPerConnection)
+    assert.equal(begun, 1)
     await listener.close(0)
   })
 
@@ -58,11 +58,12 @@ describe('a connection', () => {
     mock.timers.enable({ apis: ['setInterval'] })
     test.after(() => mock.timers.reset())
     const closed: ConnectionBound[] = []
-    const connections = watchConnections(
-      LIMITS,
-      () => {},
-      (bound) => void closed.push(bound),
-    )
+    const connections = watchConnections({
+      limits: LIMITS,
+      handle: () => {},
+      closeIdle: () => {},
+      onClosed: (bound) => void closed.push(bound),
+    })
     const stuck = fakeSocket()
     const slow = fakeSocket()
     const idle = fakeSocket()
@@ -84,11 +85,12 @@ describe('a connection', () => {
   it('beyond the most at once is closed, once idle ones have been asked to go', () => {
     const closed: ConnectionBound[] = []
     let idleClosed = 0
-    const connections = watchConnections(
-      { ...LIMITS, connections: 2 },
-      () => void idleClosed++,
-      (bound) => void closed.push(bound),
-    )
+    const connections = watchConnections({
+      limits: { ...LIMITS, connections: 2 },
+      handle: () => {},
+      closeIdle: () => void idleClosed++,
+      onClosed: (bound) => void closed.push(bound),
+    })
     const sockets = [fakeSocket(), fakeSocket(), fakeSocket(), fakeSocket()]
     for (const socket of sockets) connections.add(socket as unknown as Socket)
     assert.equal(idleClosed, 1)
