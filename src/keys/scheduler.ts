@@ -115,14 +115,6 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     await databaseClock.compare()
     if (!databaseClock.isRight()) throw new ClockWrong(databaseClock.offset() ?? 0)
     const loaded = await load(now)
-    // Shown before it counts as young: what the plan asks for may take its time, and a node that comes
-    // back after others have switched must not serve meanwhile what it knew before.
-    if (view) {
-      known = loaded
-      await show(known)
-    }
-    // From here on the ring is as young as this load, whatever becomes of the plan.
-    loadedAt = startedAt
     let doneAt: Moment | undefined
     const turned = await turnRings(loaded, {
       store,
@@ -141,17 +133,24 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       if (loaded.keys.length > 0) {
         known = loaded
         await show(known)
+        loadedAt = startedAt
       }
       throw error
     })
-    // What was done took its time, and was followed by another load.
-    loadedAt = doneAt ?? startedAt
     report(turned.warnings)
 
     watchful.note(turned.facts)
     known = turned.facts
     // At once: a revocation is published without waiting for anybody.
-    const [shown] = await Promise.all([show(known), options.witness?.note(known)])
+    const [shown] = await Promise.all([
+      show(known).then((next) => {
+        // Young only once it is shown: the plan may take its time, and a node that comes back after others
+        // have switched must not serve meanwhile what it knew before. What was done was followed by another load.
+        loadedAt = doneAt ?? startedAt
+        return next
+      }),
+      options.witness?.note(known),
+    ])
     return shown
   }
 
