@@ -1,7 +1,8 @@
-import { chmod, copyFile, cp, mkdir, readdir } from 'node:fs/promises'
+import { cp, mkdir, open, readdir, readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { Refused } from '../errors.ts'
+import { createFile } from '../whole-file.ts'
 import { attempt } from './failures.ts'
 
 /** What a backup of one machine consists of; whatever is not there is left out. */
@@ -37,8 +38,8 @@ export async function writeBackup(
     await copySqlite(database, at(database))
     if (keys !== undefined) await copyKeys(keys, at(keys))
     if (kek !== undefined) {
-      await copyFile(kek, at(kek))
-      await chmod(at(kek), 0o600)
+      // A copy would have the mode of its source first.
+      await createFile(at(kek), await readFile(kek, 'utf8'))
     }
     return [database, keys, kek].flatMap((path) => (path === undefined ? [] : at(path)))
   })
@@ -48,11 +49,12 @@ export async function writeBackup(
 async function copySqlite(from: string, to: string): Promise<void> {
   const source = new Sqlite(from, { readonly: true, fileMustExist: true })
   try {
+    // SQLite would let everybody read what it makes, until somebody changes that.
+    await (await open(to, 'wx', 0o600)).close()
     await source.backup(to)
   } finally {
     source.close()
   }
-  await chmod(to, 0o600)
 }
 
 /** Keys before events, as a key names events that it knows and these must not be missing. */
