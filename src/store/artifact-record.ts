@@ -4,6 +4,7 @@ import type { DeploymentSecret } from '../keys/deployment.ts'
 import type { Owner } from './artifact-store.ts'
 import type { OnForgery } from './forgeries.ts'
 import { createPayloadCipher } from './payload-cipher.ts'
+import { createTextMac } from './text-mac.ts'
 
 /** What oidc-provider saves, as a database keeps it; the stores differ only in how they do. */
 
@@ -12,7 +13,7 @@ export interface ArtifactRecord {
   readonly model: string
   /** Hash of its id (`ArtifactRecords.nameOf`). */
   readonly id: string
-  /** Sealed JSON, with its expiry. */
+  /** JSON with its expiry, sealed or with a MAC. */
   readonly payload: string
   /** The id under which its grant is stored. */
   readonly grantId: string | null
@@ -30,9 +31,9 @@ export interface ArtifactRecord {
 export type FoundRecord = Pick<ArtifactRecord, 'model' | 'id' | 'payload' | 'consumedAt'>
 
 /**
- * Records of one issuer, which nobody can read, make, change or move who has only the store: ids are
- * hashes, as they are bearer credentials, and payloads are encrypted and authenticated. What is not of
- * this issuer and deployment is not found.
+ * Records of one issuer, which nobody can use, make, change or move who has only the store: ids are
+ * hashes, as they are bearer credentials, and payloads are authenticated, and encrypted unless they are
+ * of no use. What is not of this issuer and deployment is not found.
  */
 export interface ArtifactRecords {
   /** The id under which a model's record is stored. */
@@ -67,6 +68,22 @@ export interface ArtifactRecords {
  * stands in the sealed payload. That of the others is known from the request.
  */
 const KEEPS_ID: readonly string[] = ['Session', 'DeviceCode']
+
+/**
+ * Models whose payload is of no use to who reads it, once the id is not in it: whose, for whom, until
+ * when. It carries a MAC and is not encrypted, as that costs every request with a token much less. All
+ * others are encrypted, also those that another version of oidc-provider may bring.
+ */
+const LEGIBLE: ReadonlySet<string> = new Set([
+  'AccessToken',
+  'ClientCredentials',
+  'Grant',
+  'RefreshToken',
+])
+
+function isLegible(model: string): boolean {
+  return LEGIBLE.has(model)
+}
 
 /** The model that remembers proofs and assertions which may be used once (DPoP, private_key_jwt). */
 export const REPLAY = 'ReplayDetection'
@@ -112,6 +129,7 @@ export function createArtifactRecords({
   onForgery,
 }: RecordsOptions): ArtifactRecords {
   const cipher = createPayloadCipher(secret.key(`artifacts of ${issuer}`))
+  const mac = createTextMac(secret.key(`legible artifacts of ${issuer}`))
   const userCodes = secret.key(`user codes of ${issuer}`)
   // Of one length, so that what follows it cannot be taken for a part of it.
   const scope = hash('sha256', issuer, 'base64url')
@@ -135,7 +153,9 @@ export function createArtifactRecords({
       return {
         model,
         id: name,
-        payload: cipher.seal(text, named(model, name)),
+        payload: isLegible(model)
+          ? mac.sign(text, named(model, name))
+          : cipher.seal(text, named(model, name)),
         grantId: grantId === undefined ? null : nameOf(GRANT, grantId),
         uid: uid === undefined ? null : uidOf(uid),
         userCode: userCode === undefined ? null : userCodeOf(userCode),
@@ -147,7 +167,10 @@ export function createArtifactRecords({
     },
     toPayload: (record, now, { id, uid, userCode } = {}) => {
       if (!record) return undefined
-      const text = cipher.open(record.payload, named(record.model, record.id))
+      const place = named(record.model, record.id)
+      const text = isLegible(record.model)
+        ? mac.check(record.payload, place)
+        : cipher.open(record.payload, place)
       if (text === undefined) {
         onForgery('artifact', record.model)
         return undefined

@@ -319,7 +319,9 @@ export function testArtifacts(
         const id = `a-bearer-secret-${model}`
         // Of an interaction the session and what it is for can be used as well.
         const session = { cookie: 'a-bearer-secret', uid: 'a-bearer-secret' }
-        const more = { uid: id, userCode: id, deviceCode: id, parJti: id, grantId: id, session }
+        const more = LEGIBLE.includes(model)
+          ? {}
+          : { uid: id, userCode: id, deviceCode: id, parJti: id, grantId: id, session }
         await artifacts.adapter(model).upsert(id, { jti: id, ...more }, 60)
         if (model === 'ReplayDetection') continue
         assert.equal((await artifacts.adapter(model).find(id))?.jti, id)
@@ -328,6 +330,9 @@ export function testArtifacts(
     })
   })
 }
+
+/** Models whose payloads are of no use to who reads them. */
+const LEGIBLE = ['AccessToken', 'ClientCredentials', 'Grant', 'RefreshToken']
 
 /** Every model of oidc-provider. */
 const MODELS = [

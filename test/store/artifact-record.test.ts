@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
+import { createHmac, randomBytes } from 'node:crypto'
 import { describe, it } from 'node:test'
 import {
   type ArtifactRecord,
@@ -8,6 +8,7 @@ import {
   ownerOf,
 } from '../../src/store/artifact-record.ts'
 import { createPayloadCipher } from '../../src/store/payload-cipher.ts'
+import { createTextMac } from '../../src/store/text-mac.ts'
 import { testSecret } from '../support/authentic.ts'
 
 const NOW = 1_760_000_000
@@ -108,6 +109,42 @@ describe('a stored artifact', () => {
     assert.equal(ownerOf(signedIn as never, 'accountId'), 'now')
     assert.equal(ownerOf({ accountId: 'a', clientId: 'c' }, 'clientId'), 'c')
     assert.equal(ownerOf({}, 'clientId'), undefined)
+  })
+})
+
+describe('a token, whose payload can be read', () => {
+  it('is absent where anything about it was changed, or a text of another kind stands there', () => {
+    const payload = { jti: 'id', accountId: 'ada', clientId: 'shop', exp: NOW + 60 }
+    const record = save(open(), 'AccessToken', 'id', payload)
+    assert.deepEqual(open().toPayload(record, NOW, { id: 'id' }), payload)
+    const text = record.payload.slice(43)
+    const sealed = save(open(), 'Session', 'id', payload).payload
+    for (const change of [
+      { model: 'RefreshToken' },
+      { id: save(open(), 'AccessToken', 'other', payload).id },
+      { payload: record.payload.replace('ada', 'bob') },
+      { payload: record.payload.replace(String(NOW + 60), String(NOW + 61)) },
+      { payload: text },
+      { payload: `${'A'.repeat(43)}${text}` },
+      { payload: `${record.payload} ` },
+      { payload: sealed },
+      { payload: '' },
+    ]) {
+      const records = open()
+      assert.equal(records.toPayload({ ...record, ...change }, NOW), undefined)
+      assert.equal(records.forgeries(), 1, JSON.stringify(change))
+    }
+    const moved = { ...save(), payload: record.payload }
+    assert.equal(open().toPayload(moved, NOW), undefined, 'a MAC in the place of a seal')
+  })
+
+  it('carries the HMAC-SHA-256 that everybody else computes', () => {
+    const key = testSecret().key('texts')
+    const { sign } = createTextMac(key)
+    for (const text of ['', 'text', 'ünï \ud83d\udd11', 'x'.repeat(1000)]) {
+      const mac = createHmac('sha256', key.export().toString('hex'))
+      assert.equal(sign(text, 'name'), mac.update(`4 name ${text}`).digest('base64url') + text)
+    }
   })
 })
 
