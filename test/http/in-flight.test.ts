@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { boundInFlight } from '../../src/http/in-flight.ts'
+import { listen } from '../../src/http/listener.ts'
+import { createRefusals } from '../../src/http/refusals.ts'
+import { createViews } from '../../src/http/views.ts'
+import { LISTENER_LIMITS } from '../support/limits.ts'
+
+const MOST = 3
+
+describe('a server that works on as many requests as it may', () => {
+  it('asks programs and people to come back, until one of them is done', async (test) => {
+    const work = Array.from({ length: MOST }, () => Promise.withResolvers<void>())
+    let turnedAway = 0
+    let begun = 0
+    const inFlight = boundInFlight(
+      async (_request, response) => {
+        await work[begun++]?.promise
+        response.end('done')
+      },
+      {
+        most: MOST,
+        refuse: createRefusals(createViews()),
+        onTurnedAway: () => void turnedAway++,
+      },
+    )
+    const listener = await listen(
+      (request, response) => {
+        if (request.url === '/jwks') response.end('keys')
+        else inFlight.handle(request, response)
+      },
+      { host: 'localhost', port: 0, limits: LISTENER_LIMITS },
+    )
+    test.after(() => listener.close(0))
+    const ask = (path: string, headers = {}) => fetch(`${listener.url}${path}`, { headers })
+
+    const busy = work.map(() => ask('/token'))
+    while (begun < MOST) await new Promise(setImmediate)
+    assert.equal(inFlight.count, MOST)
+
+    const program = await ask('/token')
+    assert.equal(program.status, 503)
+    assert.ok(Number(program.headers.get('retry-after')) > 0)
+    assert.equal(program.headers.get('cache-control'), 'no-store')
+    assert.match(await program.text(), /"error":"temporarily_unavailable"/)
+    const person = await ask('/auth', { accept: 'text/html,*/*' })
+    assert.equal(person.status, 503)
+    assert.match(person.headers.get('content-security-policy') ?? '', /default-src 'none'/)
+    assert.match(await person.text(), /Please try again in a moment/)
+    assert.equal(turnedAway, 2)
+    assert.equal(await (await ask('/jwks')).text(), 'keys')
+
+    work[0]?.resolve()
+    assert.equal(await (await Promise.race(busy)).text(), 'done')
+    assert.equal(inFlight.count, MOST - 1)
+    const next = ask('/token')
+    assert.equal(await (await next).text(), 'done')
+    for (const { resolve } of work) resolve()
+    await Promise.all(busy)
+    assert.equal(inFlight.count, 0)
+  })
+})
