@@ -197,8 +197,11 @@ export function createArtifactRecords({
  * session that it began with.
  */
 export function ownerOf(payload: AdapterPayload, owner: Owner): string | undefined {
-  const { session, result } = payload
-  const holders: readonly unknown[] = [payload, ...Object.values(result ?? {}), session]
+  const { [owner]: own, session, result } = payload
+  if (typeof own === 'string') return own
+  // Spares tokens, which have neither.
+  if (!session && !result) return undefined
+  const holders: readonly unknown[] = [...Object.values(result ?? {}), session]
   for (const holder of holders) {
     const id = (holder as Partial<Record<Owner, unknown>> | undefined)?.[owner]
     if (typeof id === 'string') return id
