@@ -307,6 +307,59 @@ describe('a start after a restore', () => {
   })
 })
 
+describe('machines that have a witness each', () => {
+  /** Another machine of the same deployment: the same database and keys, a witness of its own. */
+  async function machineBeside(own: Awaited<ReturnType<typeof deployment>>, witness: string) {
+    return deployment({
+      database: { url: own.config.database.url },
+      seal: { file: own.config.seal.file },
+      rotation: { witness, refreshInterval: '1s', maxRingAge: '10m' },
+    })
+  }
+
+  for (const [way, args] of [
+    ['applied', ['apply']],
+    ['accepted', ['accept', '--reason', 'a drill']],
+  ] as const) {
+    it(`need what is ${way} once, wherever that is`, async () => {
+      await using folder = await temporaryFolder()
+      await using own = await deployment()
+      await using other = await machineBeside(own, join(folder.path, 'witness.json'))
+      await own.start()
+      await other.start()
+      const backup = await backUp(own.config)
+      await own.json('keys', 'revoke', await own.kidOf(1))
+      await other.start()
+      await own.start()
+      await backup.restore()
+      await assert.rejects(own.start(), OUTDATED)
+      await assert.rejects(other.start(), OUTDATED)
+      const done = await own.run('restore', ...args)
+      assert.equal(done.status, 0, done.err)
+      await other.start()
+      await own.start()
+    })
+  }
+
+  it('are told by the one that saw more', async () => {
+    await using folder = await temporaryFolder()
+    await using own = await deployment()
+    await using other = await machineBeside(own, join(folder.path, 'witness.json'))
+    await own.start()
+    await other.start()
+    const backup = await backUp(own.config)
+    const kid = await own.kidOf(2, 'sig/ES256')
+    // The other machine's servers are stopped, and it hears nothing of this.
+    await own.json('keys', 'revoke', kid)
+    await backup.restore()
+    await assert.rejects(own.start(), OUTDATED)
+    await other.start()
+    assert.equal((await own.run('restore', 'apply')).status, 0)
+    await other.start()
+    assert.equal(await other.phaseOf(kid), 'revoked')
+  })
+})
+
 describe('a database that is set back while a server runs', { skip: PostgreSQL?.skip }, () => {
   it('gets back what that server knows, for which another start waits', async () => {
     assert.ok(PostgreSQL)
