@@ -73,8 +73,10 @@ export function nodeSettings(options: {
   readonly logLevel: string
   /** Seconds. */
   readonly databaseTimeout: number
+  /** `database.durability`. */
+  readonly durability: 'full' | 'relaxed'
 }): object {
-  const { issuer, folder, databaseUrl, sabotage, logLevel } = options
+  const { issuer, folder, databaseUrl, sabotage, logLevel, durability } = options
   const seconds = (value: number) => `${value}s`
   const limit = 1_000_000
   return {
@@ -82,7 +84,7 @@ export function nodeSettings(options: {
     http: { shutdownDelay: '1s', trustedProxies: 1 },
     // Logout tokens would live for two minutes.
     outgoing: { backchannelLogout: false },
-    database: { url: databaseUrl, timeout: seconds(options.databaseTimeout) },
+    database: { url: databaseUrl, timeout: seconds(options.databaseTimeout), durability },
     seal: { file: `${folder}/kek.jwks` },
     rotation: {
       cryptoperiod: seconds(PROPAGATION + 1),

@@ -69,6 +69,8 @@ export async function setStage(
       databaseUrl: database?.url() ?? `sqlite:${join(folder, 'keyturn.db')}`,
       sabotage: broken,
       // A Galera node that dies stops commits for 6 s.
+      // After a failover no code that a client holds may be unknown.
+      durability: drill.database === 'postgres-ha' ? 'full' : 'relaxed',
       databaseTimeout: drill.database === 'galera' ? 10 : 5,
       logLevel: drill.logs ? 'info' : 'warn',
     })

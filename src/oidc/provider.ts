@@ -1,4 +1,5 @@
 import { type AdapterFactory, type Configuration, Provider } from 'oidc-provider'
+import { RingStale } from '../errors.ts'
 import type { Authorize } from '../keys/authorize.ts'
 import type { RingView } from '../keys/jwks.ts'
 import type { KeyState, Phase } from '../keys/lifecycle.ts'
@@ -35,7 +36,11 @@ export function buildProvider(
     // A ring that is not configured any more verifies what it signed and signs no more.
     phase === 'active' && !policies.policyFor(key.ring).configured ? 'retired' : phase
   const keys = states
-    .map((state) => new RingSigningKey(state.key, phaseOf(state), authorize))
+    .map((state) =>
+      isStandIn(state, view) && policies.policyFor(state.key.ring).configured
+        ? new RingSigningKey(state.key, 'active', refuseFor(state.key.ring))
+        : new RingSigningKey(state.key, phaseOf(state), authorize),
+    )
     .sort((a, b) => Number(b.isActive) - Number(a.isActive))
 
   // Only what a key can sign today is offered; a client that needs more is told so.
@@ -65,6 +70,26 @@ export function buildProvider(
     return compareSecret(this.clientSecret, given)
   }
   return provider
+}
+
+/**
+ * Where the active key of a ring was revoked and the next one could not be promoted yet, as when the store
+ * went away in between, the next one stands in for it: oidc-provider would take the ring for one that was
+ * never there, and blame the client or answer 500. Whatever asks for its signature is answered 503.
+ */
+function isStandIn({ key }: KeyState<RingKey>, { states }: RingView): boolean {
+  const ofRing = states.filter((state) => state.key.ring === key.ring)
+  if (ofRing.some(({ phase }) => phase === 'active')) return false
+  if (!ofRing.some(({ phase }) => phase === 'revoked')) return false
+  return ofRing.find(({ phase, key }) => phase === 'pre-active' && key.publicJwk)?.key === key
+}
+
+function refuseFor(ring: string): Authorize {
+  return () => {
+    throw new RingStale(
+      `Ring ${ring} has no key that may sign at the moment: its key was revoked, and the next one is not promoted yet.`,
+    )
+  }
 }
 
 /** The `enabledJWA` of a provider that signs with these algorithms and no others. */
