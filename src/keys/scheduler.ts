@@ -3,19 +3,20 @@ import { ClockWrong, KeyturnError, StoreIncomplete } from '../errors.ts'
 import { type Authorize, createAuthorize } from './authorize.ts'
 import { watchClock } from './clock-jumps.ts'
 import type { DatabaseClock } from './database-clock.ts'
-import { type RingView, ringView } from './jwks.ts'
+import type { RingView } from './jwks.ts'
 import type { KeyStore } from './key-store.ts'
 import { eraseAt } from './lifecycle.ts'
 import type { Action } from './plan.ts'
 import type { RotationPolicies } from './policy.ts'
+import { createPublisher } from './publisher.ts'
 import { isSealFailure, type LoadedRings, type OpenedKeys, turnRings } from './rotate.ts'
 import type { Sealer } from './sealer.ts'
 import { createWatchfulLoad, together } from './watchful-load.ts'
 import type { WitnessWatch } from './witness-watch.ts'
 
 /**
- * The loop that turns the rings: load, plan, apply, publish, sleep until the next change. A second one
- * publishes, from the keys at hand, what is due by the clock. Requests never make keys.
+ * The loop that turns the rings: load, plan, apply, publish, sleep until the next change. A second loop
+ * keeps time (`publisher.ts`). Requests never make keys.
  */
 export interface Scheduler {
   /** Loads, plans, applies and publishes once. @throws what the store or a seal throws */
@@ -94,15 +95,13 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   const opened: OpenedKeys = new Map()
   const watchful = createWatchfulLoad({ ...options, opened })
   const clockJumps = watchClock(options)
+  const publisher = createPublisher(options)
 
-  let known: LoadedRings | undefined
-  let view: RingView | undefined
   let loadedAt: Moment = { elapsed: -Infinity, wall: -Infinity }
   let failure: Error | undefined
   let failures = 0
   let warnings: readonly string[] = []
   let running: Promise<RingView> | undefined
-  let showing: Promise<unknown> = Promise.resolve()
   let loops: Promise<unknown> | undefined
   let lookedAt = -Infinity
   const stopping = new AbortController()
@@ -116,7 +115,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     if (!databaseClock.isRight()) throw new ClockWrong(databaseClock.offset() ?? 0)
     const loaded = await load(now)
     let doneAt: Moment | undefined
-    const turned = await turnRings(loaded, {
+    const { facts, warnings: found } = await turnRings(loaded, {
       store,
       sealer,
       policies,
@@ -130,27 +129,26 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       },
     }).catch(async (error: unknown) => {
       // A store that takes nothing must not hide what it says, a revocation above all.
-      if (loaded.keys.length > 0) {
-        known = loaded
-        await show(known)
-        loadedAt = startedAt
-      }
+      if (loaded.keys.length > 0) await publish(loaded, startedAt)
       throw error
     })
-    report(turned.warnings)
+    report(found)
 
-    watchful.note(turned.facts)
-    known = turned.facts
-    // At once: a revocation is published without waiting for anybody.
-    const [shown] = await Promise.all([
-      show(known).then((next) => {
-        // Young only once it is shown: the plan may take its time, and a node that comes back after others
-        // have switched must not serve meanwhile what it knew before. What was done was followed by another load.
-        loadedAt = doneAt ?? startedAt
-        return next
-      }),
-      options.witness?.note(known),
-    ])
+    watchful.note(facts)
+    // What was done took its time, and was followed by another load.
+    const youngAt = doneAt ?? startedAt
+    // Together: a revocation is published without waiting for the witness.
+    const [shown] = await Promise.all([publish(facts, youngAt), options.witness?.note(facts)])
+    return shown
+  }
+
+  /**
+   * A ring is as young as its load, and only once it is shown: the plan may take its time, and a node that
+   * comes back after others have switched must not serve meanwhile what it knew before.
+   */
+  async function publish(facts: LoadedRings, at: Moment): Promise<RingView> {
+    const shown = await publisher.show(facts)
+    loadedAt = at
     return shown
   }
 
@@ -160,49 +158,15 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
    */
   async function load(now: number): Promise<LoadedRings> {
     try {
-      return await watchful.load(now, view)
+      return await watchful.load(now, publisher.view)
     } catch (error) {
+      const known = publisher.facts
       if (known && (isSealFailure(error) || error instanceof StoreIncomplete)) {
         // Together: a store that has lost some must not make a revoked key good again.
         const { events } = await sealer.openEvents((await store.load()).events)
-        known = { ...known, events: together(known.events, events) }
-        await show(known)
+        await publisher.show({ ...known, events: together(known.events, events) })
       }
       throw error
-    }
-  }
-
-  /** Publishes what the facts say at this instant, one after another. */
-  function show(facts: LoadedRings): Promise<RingView> {
-    const publish = async () => {
-      const next = ringView(facts, policies, clock.now())
-      if (next.hash !== view?.hash) {
-        await options.onView(next)
-        for (const turned of view ? phaseChanges(view, next) : []) log.info(...turned)
-      }
-      view = next
-      return next
-    }
-    const shown = showing.then(publish, publish)
-    showing = shown
-    return shown
-  }
-
-  /**
-   * Switches at the very instant that was planned, however long the store takes to answer, or
-   * whether it answers at all.
-   */
-  async function keepTime(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      const dueIn = (view?.nextChangeAt ?? Infinity) - clock.exact()
-      // What is overdue could not be published a moment ago.
-      const pause = dueIn > 0 ? Math.min(dueIn, options.refreshInterval) : FIRST_RETRY
-      await clock.sleep(pause, stopping.signal)
-      const isDue = (view?.nextChangeAt ?? Infinity) <= clock.now()
-      if (!known || !isDue || !databaseClock.isRight()) continue
-      await show(known).catch((error: unknown) => {
-        log.error({ err: error }, 'the keys that are due could not be published')
-      })
     }
   }
 
@@ -247,7 +211,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   function pause(): number {
     const interval = options.refreshInterval * (1 - Math.random() * 0.2)
     if (failures > 0) return Math.min(interval, FIRST_RETRY * 2 ** Math.min(failures - 1, 10))
-    const dueIn = (view?.nextChangeAt ?? Infinity) - clock.now()
+    const dueIn = (publisher.view?.nextChangeAt ?? Infinity) - clock.now()
     return Math.max(0, Math.min(interval, dueIn))
   }
 
@@ -257,18 +221,18 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       if (!databaseClock.isRight()) return new ClockWrong(databaseClock.offset() ?? 0).message
       // By whichever clock says more.
       const age = Math.max(status.ringAge(), clock.now() - loadedAt.wall)
-      if (!view) return 'The key ring was never loaded.'
+      if (!publisher.view) return 'The key ring was never loaded.'
       if (age <= options.maxRingAge) return undefined
       return `The key ring was loaded ${Math.round(age)} s ago, longer than maxRingAge.`
     },
     maySign: (kid) => {
-      const state = view?.states.find((candidate) => candidate.key.kid === kid)
+      const state = publisher.view?.states.find((candidate) => candidate.key.kid === kid)
       if (!state || status.obstacle() !== undefined) return false
       const endsAt = eraseAt(state, policies.policyFor(state.key.ring))
       return state.revokedAt === null && (endsAt === null || clock.now() < endsAt)
     },
     get view() {
-      return view
+      return publisher.view
     },
     get failure() {
       return failure
@@ -288,7 +252,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   }
 
   async function lookFor(kid: string): Promise<void> {
-    if (view?.states.some((state) => state.key.kid === kid)) return
+    if (publisher.view?.states.some((state) => state.key.kid === kid)) return
     if (mayLook()) await runOnce().catch(() => {})
   }
 
@@ -298,13 +262,13 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     authorize: createAuthorize({
       ...options,
       status,
-      heads: () => known?.heads ?? [],
+      heads: () => publisher.facts?.heads ?? [],
       onOutdated: () => {
         if (mayLook()) sleeping.abort()
       },
     }),
     start: () => {
-      loops ??= Promise.all([runUntilStopped(), keepTime()])
+      loops ??= Promise.all([runUntilStopped(), publisher.keepTime(stopping.signal)])
     },
     wake: () => sleeping.abort(),
     stop: async () => {
@@ -313,17 +277,6 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     },
     status,
   }
-}
-
-/** What became of keys since the view before, for the log: the one place that tells of a switch. */
-function phaseChanges(before: RingView, after: RingView): readonly [object, string][] {
-  const phases = new Map(before.states.map(({ key, phase }) => [key.kid, phase]))
-  return after.states
-    .filter(({ key, phase }) => phases.has(key.kid) && phases.get(key.kid) !== phase)
-    .map(({ key: { ring, generation, kid }, phase }) => [
-      { ring, generation, kid, phase },
-      `ring ${ring}: generation ${generation} is ${phase}${phase === 'active' ? ' and signs now' : ''}`,
-    ])
 }
 
 function isDestructive(action: Action): boolean {

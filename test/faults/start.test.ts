@@ -8,7 +8,9 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import Sqlite from 'better-sqlite3'
 import { pino } from 'pino'
+import { systemClock } from '../../src/clock.ts'
 import { startServer } from '../../src/main.ts'
+import { openStores } from '../../src/stores.ts'
 import { spawnServer } from '../support/process.ts'
 import { testSettings } from '../support/server.ts'
 import { temporaryFolder } from '../support/temporary.ts'
@@ -59,6 +61,21 @@ describe('a start', () => {
     assert.ok(server.administrator?.account.mustChangePassword)
     assert.ok(server.administrator.oneTimePassword.length >= 16)
     await server.close()
+  })
+
+  it('on a store whose only key is a standby makes what other rings need', async () => {
+    await using folder = await temporaryFolder()
+    // A witness would miss the keys that the test takes away.
+    const config = await startOnce(folder.path, { rotation: { witness: 'none' } })
+    const database = new Sqlite(join(folder.path, 'keyturn.db'))
+    database.prepare("DELETE FROM ring_key WHERE ring IN ('sig/ES256', 'cookie')").run()
+    database.prepare("DELETE FROM ring_key WHERE ring = 'sig/RS256' AND generation = 1").run()
+    database.close()
+    const server = await startServer(config, { log })
+    const states = server.scheduler.status.view?.states ?? []
+    await server.close()
+    const rings = states.filter(({ phase }) => phase === 'active').map(({ key }) => key.ring)
+    assert.deepEqual(rings.toSorted(), ['cookie', 'sig/ES256'])
   })
 
   it('that finds its port taken leaves the first administrator to the next, which shows the password', async () => {
@@ -151,16 +168,13 @@ describe('a start', () => {
     await using folder = await temporaryFolder()
     const config = await testSettings(folder.path, { clients: [] })
     await startServer(config, { log }).then((server) => server.close())
-    const database = new Sqlite(join(folder.path, 'keyturn.db'))
-    const metadata = JSON.stringify({
+    const stores = await openStores(config, systemClock)
+    await stores.clients.add({
       client_id: 'old',
       redirect_uris: ['https://old.example/'],
       id_token_signed_response_alg: 'PS256',
     })
-    database
-      .prepare('INSERT INTO client VALUES (?, ?, ?, ?, ?)')
-      .run('old', metadata, 'PS256', 'operator', 1)
-    database.close()
+    await stores.close()
     await assert.rejects(startServer(config, { log }), (error: Error & { code: string }) => {
       assert.equal(error.code, 'refused')
       assert.match(error.message, /Client old .* PS256, but no ring does. Add "sig\/PS256: \{\}"/)

@@ -415,6 +415,23 @@ describe('the scheduler of a node among others', () => {
     assert.equal(scheduler.status.obstacle(), undefined, 'it can load the ring, and calls it old')
   })
 
+  it('at a restart on a store that takes nothing serves what the store has', async () => {
+    const memory = createMemoryKeyStore()
+    const { scheduler, clock, active } = setUp(memory)
+    await scheduler.runOnce()
+    const second = scheduler.status.view?.states[1]
+    assert.ok(second)
+    await clock.pass(second.activatesAt - clock.now() + 1)
+    const { store, state } = readOnly(memory)
+    state.isReadOnly = true
+    const restarted = setUp(store, clock)
+    await assert.rejects(restarted.scheduler.runOnce(), { code: 'store_unavailable' })
+    assert.equal(restarted.active().kid, second.key.kid)
+    assert.equal(restarted.scheduler.status.obstacle(), undefined)
+    await scheduler.runOnce()
+    assert.equal(active().kid, second.key.kid)
+  })
+
   it('that was too old stays so until what it has loaded is shown, however long its work takes', async () => {
     const memory = createMemoryKeyStore()
     const { store, state } = flaky(memory)
