@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { Refused } from '../errors.ts'
-import { abandonLosses, findLosses, type Losses } from '../keys/abandon.ts'
+import { abandonLosses, concludeLosses, findLosses, type Losses } from '../keys/abandon.ts'
 import { activeKey, ringStates } from '../keys/lifecycle.ts'
 import { nodeState } from '../keys/node.ts'
 import type { Order } from '../keys/operate.ts'
@@ -52,6 +52,7 @@ async function abandon(options: AbandonOptions, session: Session): Promise<void>
   if (!json) session.warn(preview(losses, session))
   const facts = await turnRingsWith(losses.sealer, session)
   const anew = losses.isSecretLost ? await stores.authenticateAnew() : undefined
+  if (anew) await concludeLosses({ ...target, ...losses }, { now, actor, reason })
   const lostClientSecrets = anew?.lostSecrets ?? []
   if (json) {
     return printJson(session, { done: true, ...summary(losses, session), lostClientSecrets })

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { KekMissing, Refused } from '../errors.ts'
 import {
+  DEPLOYMENT_RING,
   type DeploymentSecret,
   findDeployment,
   isDeploymentRecord,
@@ -26,7 +27,10 @@ import { createDeploymentSealer, type Sealer } from './sealer.ts'
 export interface Losses {
   /** Records of the keys that will be revoked. */
   readonly keys: readonly SerializedKey[]
-  /** Is the secret of the deployment lost, and with it whatever it authenticated? */
+  /**
+   * Is the secret of the deployment lost, and with it whatever it authenticated? Also where a command
+   * that gave it up was cut off before `concludeLosses`.
+   */
   readonly isSecretLost: boolean
 }
 
@@ -51,8 +55,9 @@ export async function findLosses({
 }
 
 /**
- * Revokes what cannot be opened, under a new secret of the deployment where the old one is lost. The
- * rings are to be turned after it. Where it was cut off it can be done again.
+ * Revokes what cannot be opened, under a new secret of the deployment where the old one is lost. After it
+ * the rings are to be turned, what the old secret authenticated is to be authenticated anew, and that is to
+ * be concluded. Where it was cut off it can be done again.
  * @returns what opens and seals from now on
  * @throws Refused where nothing is lost; KekMissing where key-encryption keys come from outside and none does
  */
@@ -81,6 +86,17 @@ export async function abandonLosses(
   return { ...losses, sealer }
 }
 
+/** Records that nothing is left to be done for the secrets that were given up. */
+export async function concludeLosses(
+  { store, sealer }: { readonly store: KeyStore; readonly sealer: Sealer },
+  { now: at, actor, reason }: Order & { readonly now: number },
+): Promise<void> {
+  const { former } = sealer.deployment
+  const { heads } = await loadRecordedRings(store, sealer)
+  const fields = { ring: DEPLOYMENT_RING, missing: former, at, actor, reason }
+  await store.addEvents([await sealer.sealEvent(keyEvent({ type: 'accept', ...fields }), heads)])
+}
+
 /** An empty store has lost nothing with a key-encryption key. @throws Refused */
 async function loadAny(store: KeyStore): Promise<StoredRings> {
   const stored = await store.load()
@@ -98,12 +114,15 @@ async function lossesOf(
 ): Promise<Losses> {
   const records = stored.keys.filter((record) => !isDeploymentRecord(record))
   if (!keys || !secret) return { keys: records, isSecretLost: true }
-  const { events } = await openEvents(stored.events, secret)
+  const { events, accepted } = await openEvents(stored.events, secret)
+  const isCutOff = !secret.former.every((kid) => accepted.includes(kid))
   const isLost = async (record: SerializedKey) =>
     !events.some((event) => isRevocationOf(event, closedKey(record))) &&
     (await keys.open(record).catch(ifMissing)) === undefined
   const lost = await Promise.all(records.map(isLost))
-  if (lost.includes(true)) return { keys: records.filter((_, i) => lost[i]), isSecretLost: false }
+  if (isCutOff || lost.includes(true)) {
+    return { keys: records.filter((_, i) => lost[i]), isSecretLost: isCutOff }
+  }
   throw new Refused(
     'Nothing is given up: the key-encryption keys that this command finds open every key that is not ' +
       'revoked. If a server does not find them, compare its seal.* settings with those of this command.',

@@ -28,7 +28,7 @@ export interface DeploymentSecret {
 }
 
 /** The place of the secret in a key store; no ring of signing keys has this name. */
-const DEPLOYMENT_RING = 'deployment'
+export const DEPLOYMENT_RING = 'deployment'
 
 const KEY_BYTES = 32
 

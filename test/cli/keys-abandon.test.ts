@@ -2,6 +2,9 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { describe, it } from 'node:test'
+import { systemClock } from '../../src/clock.ts'
+import { abandonLosses } from '../../src/keys/abandon.ts'
+import { fileProtector } from '../../src/keys/protector.ts'
 import { DAY, keyturnIn, kidOf, phasesOf, type Row } from './keyturn.ts'
 
 const ABANDON = ['keys', 'abandon', '--lost-kek']
@@ -73,6 +76,25 @@ describe('keys abandon --lost-kek', () => {
       clients.map(({ id }) => id),
       ['jwt', 'web'],
     )
+  })
+
+  it('that was cut off before people and clients were kept does the rest when it is asked again', async () => {
+    await using cli = await keyturnIn()
+    await cli.makeRings(DAY)
+    const uri = 'https://shop.example.com/callback'
+    await cli.json(['clients', 'add', '--id', 'shop', '--redirect-uri', uri])
+    await rm(`${cli.path}/kek.jwks`)
+    const { seal } = cli.config
+    await cli.withStores(async ({ keys: store }) => {
+      const target = { store, protector: fileProtector(seal.file), clock: systemClock }
+      const order = { now: systemClock.now(), actor: 'test', reason: 'a test cut it off' }
+      await abandonLosses(target, order)
+    })
+    assert.deepEqual(await cli.json(['clients', 'list']), [], 'nobody vouches for the client')
+    const { secretLost } = await cli.json<Outcome>([...ABANDON, '--yes'])
+    assert.equal(secretLost, true)
+    assert.equal((await cli.json(['clients', 'list'])).length, 1)
+    assert.equal((await cli.run([...ABANDON, '--yes'])).status, 1)
   })
 
   it('is refused where nothing is lost, also once it was done', async () => {

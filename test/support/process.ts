@@ -45,7 +45,14 @@ export function spawnServer(configFile: string, options: { uid?: number } = {}):
 }
 
 /** Waits until the server answers. @throws with its output if it ends instead */
-export async function untilReady(server: ServerProcess, { issuer }: Config): Promise<void> {
+export async function untilReady(
+  server: ServerProcess,
+  { issuer, http: { port } }: Config,
+): Promise<void> {
+  // The issuer may be the name of several servers, each on a port of its own.
+  const jwks = new URL(`${issuer}/jwks`)
+  jwks.port = String(port)
+
   let isOver = false
   const ended = server.ended.then((status) => {
     isOver = true
@@ -53,7 +60,7 @@ export async function untilReady(server: ServerProcess, { issuer }: Config): Pro
   })
   const answers = (async () => {
     while (!isOver) {
-      const answer = await fetch(`${issuer}/jwks`).catch(() => undefined)
+      const answer = await fetch(jwks).catch(() => undefined)
       if (answer?.ok) return
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
