@@ -107,7 +107,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     )
     const sealer = await stores.openSealer()
     // Its secret goes with each process, and people in the database stay: a warning says what that is worth.
-    if (config.keyStore.type === 'memory') await stores.authenticateAnew()
+    if (config.keyStore.type === 'memory') await stores.authenticateAnew(sealer.deployment)
 
     const policies = rotationPolicies(config)
     const { refreshInterval, maxRingAge, clockSkew } = rotation

@@ -57,10 +57,10 @@ export interface Stores {
   /** Opens the secret from which the keys come that authenticate what the stores hold. @throws the same */
   openSecret(): Promise<DeploymentSecret>
   /**
-   * Authenticates people, consents and clients under the secret of the deployment, whatever they were
-   * authenticated under before (`store/authenticate-anew.ts`). @throws the same
+   * Authenticates people, consents and clients under a secret, whatever they were authenticated under
+   * before (`store/authenticate-anew.ts`). @throws StoreUnavailable
    */
-  authenticateAnew(): Promise<AuthenticatedAnew>
+  authenticateAnew(secret: DeploymentSecret): Promise<AuthenticatedAnew>
   close(): Promise<void>
 }
 
@@ -114,7 +114,7 @@ export async function openStores(
       advise: () => galeraAdvice(dataSource, config.database.timeout),
       openSealer: openSealerOnce,
       openSecret,
-      authenticateAnew: async () => authenticateAnew(dataSource, await openSecret()),
+      authenticateAnew: (secret) => authenticateAnew(dataSource, secret),
       close: () => opened.disposeAsync(),
     }
   } catch (error) {

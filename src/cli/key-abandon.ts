@@ -1,10 +1,12 @@
 import type { Command } from 'commander'
 import { Refused } from '../errors.ts'
-import { abandonLosses, concludeLosses, findLosses, type Losses } from '../keys/abandon.ts'
+import { abandonLosses, findLosses, type Losses } from '../keys/abandon.ts'
+import type { DeploymentSecret } from '../keys/deployment.ts'
 import { activeKey, ringStates } from '../keys/lifecycle.ts'
 import { nodeState } from '../keys/node.ts'
 import type { Order } from '../keys/operate.ts'
 import type { RingPolicy } from '../keys/policy.ts'
+import type { AuthenticatedAnew } from '../store/authenticate-anew.ts'
 import { protectorOf } from '../stores.ts'
 import { type Context, type JsonOption, printJson } from './context.ts'
 import { acceptanceTail, earlyKeyPrice, earlyKeyText } from './key-prices.ts'
@@ -48,11 +50,14 @@ async function abandon(options: AbandonOptions, session: Session): Promise<void>
     session.print(preview(losses, session))
     return session.print('Nothing was done. To do it: keyturn keys abandon --lost-kek --yes')
   }
-  const losses = await abandonLosses(target, { now, actor, reason })
+  const done: AuthenticatedAnew[] = []
+  const authenticateAnew = async (secret: DeploymentSecret) => {
+    done.push(await stores.authenticateAnew(secret))
+  }
+  const losses = await abandonLosses({ ...target, authenticateAnew }, { now, actor, reason })
+  const anew = done.at(-1)
   if (!json) session.warn(preview(losses, session))
   const facts = await turnRingsWith(losses.sealer, session)
-  const anew = losses.isSecretLost ? await stores.authenticateAnew() : undefined
-  if (anew) await concludeLosses({ ...target, ...losses }, { now, actor, reason })
   const lostClientSecrets = anew?.lostSecrets ?? []
   if (json) {
     return printJson(session, { done: true, ...summary(losses, session), lostClientSecrets })

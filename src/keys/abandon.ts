@@ -1,7 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { KekMissing, Refused } from '../errors.ts'
 import {
-  DEPLOYMENT_RING,
   type DeploymentSecret,
   findDeployment,
   isDeploymentRecord,
@@ -27,10 +26,7 @@ import { createDeploymentSealer, type Sealer } from './sealer.ts'
 export interface Losses {
   /** Records of the keys that will be revoked. */
   readonly keys: readonly SerializedKey[]
-  /**
-   * Is the secret of the deployment lost, and with it whatever it authenticated? Also where a command
-   * that gave it up was cut off before `concludeLosses`.
-   */
+  /** Is the secret of the deployment lost, and with it whatever it authenticated? */
   readonly isSecretLost: boolean
 }
 
@@ -38,6 +34,8 @@ export interface AbandonOptions {
   readonly store: KeyStore
   readonly protector: Protector
   readonly clock: Pick<Clock, 'now'>
+  /** Authenticates everything else anew that the lost secret authenticated; safe to do twice. */
+  readonly authenticateAnew: (secret: DeploymentSecret) => Promise<unknown>
 }
 
 /**
@@ -47,7 +45,7 @@ export interface AbandonOptions {
 export async function findLosses({
   store,
   protector,
-}: Omit<AbandonOptions, 'clock'>): Promise<Losses> {
+}: Pick<AbandonOptions, 'store' | 'protector'>): Promise<Losses> {
   const stored = await loadAny(store)
   const keys = await openKeys(protector).catch(ifMissing)
   const secret = keys && (await findDeployment(stored, keys).catch(ifMissing))
@@ -55,14 +53,13 @@ export async function findLosses({
 }
 
 /**
- * Revokes what cannot be opened, under a new secret of the deployment where the old one is lost. After it
- * the rings are to be turned, what the old secret authenticated is to be authenticated anew, and that is to
- * be concluded. Where it was cut off it can be done again.
+ * Revokes what cannot be opened, under a new secret of the deployment where the old one is lost. The
+ * rings are to be turned after it. Where it was cut off it can be done again.
  * @returns what opens and seals from now on
  * @throws Refused where nothing is lost; KekMissing where key-encryption keys come from outside and none does
  */
 export async function abandonLosses(
-  { store, protector, clock }: AbandonOptions,
+  { store, protector, clock, authenticateAnew: prepare }: AbandonOptions,
   order: Order & { readonly now: number },
 ): Promise<Losses & { readonly sealer: Sealer }> {
   const stored = await loadAny(store)
@@ -73,7 +70,7 @@ export async function abandonLosses(
   })
   const found = await findDeployment(stored, keys).catch(ifMissing)
   const losses = await lossesOf(stored, keys, found)
-  const secret = found ?? (await makeDeployment(stored, { store, sealer: keys, clock }))
+  const secret = found ?? (await makeDeployment(stored, { store, sealer: keys, clock, prepare }))
   const sealer = createDeploymentSealer(keys, secret)
   let { heads } = await loadRecordedRings(store, sealer)
   for (const { id: kid, ring } of losses.keys) {
@@ -84,17 +81,6 @@ export async function abandonLosses(
     heads = [record.id]
   }
   return { ...losses, sealer }
-}
-
-/** Records that nothing is left to be done for the secrets that were given up. */
-export async function concludeLosses(
-  { store, sealer }: { readonly store: KeyStore; readonly sealer: Sealer },
-  { now: at, actor, reason }: Order & { readonly now: number },
-): Promise<void> {
-  const { former } = sealer.deployment
-  const { heads } = await loadRecordedRings(store, sealer)
-  const fields = { ring: DEPLOYMENT_RING, missing: former, at, actor, reason }
-  await store.addEvents([await sealer.sealEvent(keyEvent({ type: 'accept', ...fields }), heads)])
 }
 
 /** An empty store has lost nothing with a key-encryption key. @throws Refused */
@@ -114,15 +100,15 @@ async function lossesOf(
 ): Promise<Losses> {
   const records = stored.keys.filter((record) => !isDeploymentRecord(record))
   if (!keys || !secret) return { keys: records, isSecretLost: true }
-  const { events, accepted } = await openEvents(stored.events, secret)
-  const isCutOff = !secret.former.every((kid) => accepted.includes(kid))
-  const isLost = async (record: SerializedKey) =>
-    !events.some((event) => isRevocationOf(event, closedKey(record))) &&
-    (await keys.open(record).catch(ifMissing)) === undefined
-  const lost = await Promise.all(records.map(isLost))
-  if (isCutOff || lost.includes(true)) {
-    return { keys: records.filter((_, i) => lost[i]), isSecretLost: isCutOff }
+  const { events } = await openEvents(stored.events, secret)
+  const isLost = async (record: SerializedKey) => {
+    if (events.some((event) => isRevocationOf(event, closedKey(record)))) return false
+    const opened = await keys.open(record).catch(ifMissing)
+    // A key of a secret that was given up goes with it, also where that was cut off in between.
+    return opened === undefined || secret.former.includes(opened.deployment ?? '')
   }
+  const lost = await Promise.all(records.map(isLost))
+  if (lost.includes(true)) return { keys: records.filter((_, i) => lost[i]), isSecretLost: false }
   throw new Refused(
     'Nothing is given up: the key-encryption keys that this command finds open every key that is not ' +
       'revoked. If a server does not find them, compare its seal.* settings with those of this command.',

@@ -28,7 +28,7 @@ export interface DeploymentSecret {
 }
 
 /** The place of the secret in a key store; no ring of signing keys has this name. */
-export const DEPLOYMENT_RING = 'deployment'
+const DEPLOYMENT_RING = 'deployment'
 
 const KEY_BYTES = 32
 
@@ -69,12 +69,13 @@ export async function findDeployment(
 }
 
 /**
- * Makes a secret, the first one or one that counts in the place of those in the store.
+ * Makes a secret, the first one or one that counts in the place of those in the store. Where another
+ * process makes one at the same moment, that one may count.
  * @param stored what the store holds
  */
 export async function makeDeployment(
   stored: StoredRings,
-  { store, sealer, clock }: MakeOptions,
+  { store, sealer, clock, prepare }: MakeOptions,
 ): Promise<DeploymentSecret> {
   const before = stored.keys.filter(isDeploymentRecord)
   const generation = 1 + Math.max(0, ...before.map((record) => record.generation))
@@ -82,14 +83,23 @@ export async function makeDeployment(
   const now = clock.now()
   const life = { createdAt: now, activatesAt: now, retention: 0 }
   const place = { kid, ring: DEPLOYMENT_RING, generation, algorithm: COOKIE_ALGORITHM }
-  const made = await store.addKey(await sealer.seal({ ...place, ...life }, jwk))
-  return openNewest([...before, made], sealer)
+  const own = await sealer.seal({ ...place, ...life }, jwk)
+  await prepare?.(await openNewest([...before, own], sealer))
+  const made = await store.addKey(own)
+  const secret = await openNewest([...before, made], sealer)
+  if (made.id !== own.id) await prepare?.(secret)
+  return secret
 }
 
 export interface MakeOptions {
   readonly store: KeyStore
   readonly sealer: KeySealer
   readonly clock: Pick<Clock, 'now'>
+  /**
+   * Does what has to be done before a secret counts, for each that may: once it is in the store, nobody
+   * can tell any more whether this was done. Safe to do twice.
+   */
+  readonly prepare?: (secret: DeploymentSecret) => Promise<unknown>
 }
 
 /** Is it the secret of a deployment, and no key of a ring? */
@@ -142,7 +152,8 @@ async function openNewest(
       if (secret?.type !== 'secret') {
         throw new SealBroken(record.id, 'it is no secret of a deployment')
       }
-      const former = records.flatMap((each) => (each === record ? [] : each.id))
+      // A file may be a copy with the id of the secret itself, which would make all events former ones.
+      const former = records.flatMap(({ id }) => (id === kid ? [] : id))
       return deploymentOf({ kid, record, former }, secret)
     } catch (error) {
       // A record under a key-encryption key that this node lacks may be what counts now.

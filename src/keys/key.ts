@@ -102,7 +102,7 @@ export interface ValidUntilEvent extends EventBase {
  */
 export interface AcceptEvent extends EventBase {
   readonly type: 'accept'
-  /** Ids of the records; kids, where secrets of the deployment were given up. */
+  /** Ids of the records. */
   readonly missing: readonly string[]
 }
 

@@ -4,7 +4,9 @@ import { readFile, rm, writeFile } from 'node:fs/promises'
 import { describe, it } from 'node:test'
 import { systemClock } from '../../src/clock.ts'
 import { abandonLosses } from '../../src/keys/abandon.ts'
-import { fileProtector } from '../../src/keys/protector.ts'
+import type { KeyStore } from '../../src/keys/key-store.ts'
+import { protectorOf } from '../../src/stores.ts'
+import { serializedKey as anyKey } from '../conformance/key-store.ts'
 import { DAY, keyturnIn, kidOf, phasesOf, type Row } from './keyturn.ts'
 
 const ABANDON = ['keys', 'abandon', '--lost-kek']
@@ -16,6 +18,44 @@ interface Outcome {
 }
 
 const kek = () => ({ kty: 'oct', k: randomBytes(32).toString('base64url') })
+
+/** What is lost, and how. The secret of the deployment always is. */
+const LOSSES: readonly [string, (cli: Cli) => Promise<void>][] = [
+  ['no key', ({ path }) => rm(`${path}/kek.jwks`)],
+  [
+    'every key, but not the secret,',
+    async ({ path, withStores }) => {
+      const file = `${path}/kek.jwks`
+      const before = await readFile(file, 'utf8')
+      const { keys } = JSON.parse(before)
+      await writeFile(file, JSON.stringify({ keys: [kek(), ...keys] }))
+      await withStores((stores) => stores.openSealer())
+      await writeFile(file, before)
+    },
+  ],
+]
+
+type Cli = Awaited<ReturnType<typeof keyturnIn>>
+
+/** A store that breaks down at a write, as if the process had been killed. */
+function cutOff(store: KeyStore, writes: number): KeyStore {
+  let left = writes
+  const write = () => {
+    if (left === 0) throw new Error('cut off')
+    left -= 1
+  }
+  return {
+    ...store,
+    addKey: async (key) => {
+      write()
+      return store.addKey(key)
+    },
+    addEvents: async (events) => {
+      write()
+      return store.addEvents(events)
+    },
+  }
+}
 
 describe('keys abandon --lost-kek', () => {
   it('tells first what it would do, and changes nothing', async () => {
@@ -78,31 +118,61 @@ describe('keys abandon --lost-kek', () => {
     )
   })
 
-  it('that was cut off before people and clients were kept does the rest when it is asked again', async () => {
-    await using cli = await keyturnIn()
-    await cli.makeRings(DAY)
-    const uri = 'https://shop.example.com/callback'
-    await cli.json(['clients', 'add', '--id', 'shop', '--redirect-uri', uri])
-    await rm(`${cli.path}/kek.jwks`)
-    const { seal } = cli.config
-    await cli.withStores(async ({ keys: store }) => {
-      const target = { store, protector: fileProtector(seal.file), clock: systemClock }
-      const order = { now: systemClock.now(), actor: 'test', reason: 'a test cut it off' }
-      await abandonLosses(target, order)
+  for (const [sentence, loses] of LOSSES) {
+    it(`can be done again wherever it was cut off, where ${sentence} opened`, async () => {
+      for (const cutAt of [0, 1, 2, 7, Number.POSITIVE_INFINITY]) {
+        await using cli = await keyturnIn()
+        await cli.makeRings(DAY)
+        await cli.json(['accounts', 'add', 'ada'])
+        await cli.json(['clients', 'add', '--id', 'web', '--redirect-uri', 'https://a.example/'])
+        await cli.json(['keys', 'revoke', kidOf(await cli.json(['keys', 'list']), 2, 'sig/RS256')])
+        const old = await cli.json(['keys', 'list'])
+        await loses(cli)
+
+        const abandoned = cli.withStores((stores) =>
+          abandonLosses(
+            {
+              store: cutOff(stores.keys, cutAt),
+              protector: protectorOf(cli.config),
+              clock: systemClock,
+              authenticateAnew: stores.authenticateAnew,
+            },
+            { now: systemClock.now(), actor: 'ada', reason: 'the disk burnt' },
+          ),
+        )
+        if (cutAt < Number.POSITIVE_INFINITY) {
+          await assert.rejects(abandoned, /cut off/)
+          await cli.json([...ABANDON, '--yes'])
+        } else await abandoned
+
+        await cli.run(['keys', 'rotate', 'sig/RS256'])
+        const rows = await cli.json(['keys', 'list'])
+        const phases = old.map((row) => rows.find(({ kid }) => kid === row.kid)?.phase)
+        assert.deepEqual(new Set(phases), new Set(['revoked']), `cut off at ${cutAt}`)
+        for (const [command, name] of [
+          ['accounts', 'ada'],
+          ['clients', 'web'],
+        ] as const) {
+          const found = await cli.json<Record<string, string>[]>([command, 'list'])
+          const names = found.map(({ username, id }) => username ?? id)
+          assert.deepEqual(names, [name], `cut off at ${cutAt}`)
+        }
+      }
     })
-    assert.deepEqual(await cli.json(['clients', 'list']), [], 'nobody vouches for the client')
-    const { secretLost } = await cli.json<Outcome>([...ABANDON, '--yes'])
-    assert.equal(secretLost, true)
-    assert.equal((await cli.json(['clients', 'list'])).length, 1)
-    assert.equal((await cli.run([...ABANDON, '--yes'])).status, 1)
-  })
+  }
 
   it('is refused where nothing is lost, also once it was done', async () => {
     await using cli = await keyturnIn()
     await cli.makeRings(DAY)
-    const whole = await cli.run([...ABANDON, '--yes'])
-    assert.equal(whole.status, 1)
-    assert.match(whole.err, /Nothing is given up.*compare its seal\.\* settings/)
+    const assertWhole = async () => {
+      const whole = await cli.run([...ABANDON, '--yes'])
+      assert.equal(whole.status, 1)
+      assert.match(whole.err, /Nothing is given up.*compare its seal\.\* settings/)
+    }
+    await assertWhole()
+    // A record that anybody can write makes nobody believe what else is in the database.
+    await cli.withStores(({ keys }) => keys.addKey(anyKey(2, { ring: 'deployment' })))
+    await assertWhole()
     await rm(`${cli.path}/kek.jwks`)
     assert.equal((await cli.run([...ABANDON, '--yes'])).status, 0)
     assert.equal((await cli.run([...ABANDON, '--yes'])).status, 1)

@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
 import { describe, it } from 'node:test'
 import { openDeployment } from '../../src/keys/deployment.ts'
 import type { KeyStore, SerializedKey } from '../../src/keys/key-store.ts'
 import { createSealer, type Kek } from '../../src/keys/seal.ts'
+import { createDeploymentSealer } from '../../src/keys/sealer.ts'
+import { createFileKeyStore } from '../../src/store/file-key-store.ts'
 import { createMemoryKeyStore } from '../../src/store/memory-key-store.ts'
 import { serializedKey as anyKey } from '../conformance/key-store.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { DAY, SEALER, setUp } from '../support/scheduler.ts'
 import { record, testDeployment, testSealer } from '../support/sealer.ts'
+import { temporaryFolder } from '../support/temporary.ts'
 
 /** What somebody can do who writes the key store and has no key-encryption key. */
 
@@ -299,6 +303,32 @@ describe('the secret of the deployment', () => {
     const { record: theirs } = await openDeployment(other, foreign, clock)
     await store.addKey({ ...theirs, generation: 3 })
     assert.equal((await openDeployment(store, keys, clock)).kid, kid)
+  })
+
+  it('is not taken for one that was given up because of a copy of its record', async () => {
+    const folder = await temporaryFolder()
+    const store = createFileKeyStore(folder.path)
+    const sealer = createSealer([kek])
+    const ours = await openDeployment(store, sealer, clock)
+    const event = await record(store, createDeploymentSealer(sealer, ours), {
+      ...ORDER,
+      type: 'revoke',
+      kid: 'any',
+      at: 1,
+    })
+    for (const [generation, data] of [
+      [2, ours.record.data],
+      [3, 'x'],
+    ] as const) {
+      const copy = JSON.stringify({ ...ours.record, generation, data })
+      await writeFile(`${folder.path}/keys/deployment.${generation}.json`, copy)
+      const found = await openDeployment(store, sealer, clock)
+      assert.equal(found.kid, ours.kid)
+      const opened = createDeploymentSealer(sealer, found)
+      const { records } = await opened.openEvents((await store.load()).events)
+      assert.deepEqual(records, event)
+    }
+    await folder.remove()
   })
 
   it('that is deleted while a node runs is put back by it', async () => {
