@@ -20,7 +20,12 @@ import {
   withAccepted,
 } from '../keys/witness.ts'
 import { authenticWitness } from '../keys/witness-mac.ts'
-import { genuineLack, lackOfEverything, witnessedFacts } from '../keys/witness-watch.ts'
+import {
+  assertOfSomebody,
+  genuineLack,
+  lackOfEverything,
+  witnessedFacts,
+} from '../keys/witness-watch.ts'
 import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
 import { systemUser } from './key-orders.ts'
 import { eventWords } from './key-words.ts'
@@ -98,7 +103,10 @@ async function look({ config, policies, stores }: Session): Promise<Situation> {
   if (!record && facts.missing.length === 0) throw new NotFound(nobodyCanTell(config, where))
 
   const seen = sealer && witnessedFacts(facts, sealer, { issuer: config.issuer, policies })
-  if (record && seen && isStranger(record, seen)) throw new WitnessOfAnother(where, record.issuer)
+  if (record && seen) {
+    assertOfSomebody(record, where)
+    if (isStranger(record, seen)) throw new WitnessOfAnother(where, record.issuer)
+  }
   const found = record && (seen ? lackOf(record, seen) : lackOfEverything(record))
   const lack = (sealer ? await genuineLack(found, sealer) : found) ?? NO_LACK
   const back = new Set(lack.events.map(({ id }) => id))

@@ -1,16 +1,17 @@
 import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto'
 import { WitnessUnreadable } from '../errors.ts'
 import type { DeploymentSecret } from './deployment.ts'
-import type { Witness, WitnessRecord } from './witness.ts'
+import { NOTHING_WITNESSED, type Witness, type WitnessRecord } from './witness.ts'
 
 /**
  * A witness is authenticated, because who can write Redis could otherwise make every start be refused,
- * or use up all generations of a ring.
+ * or use up all generations of a ring. One of a secret that was given up says nothing: nobody can check
+ * it any more, and its events are no longer believed either.
  */
 
 /** Reads and changes a witness in the name of a deployment. */
 export interface AuthenticWitness {
-  /** @throws WitnessUnreadable where the MAC does not fit, and what `read` of the witness throws */
+  /** Undefined where there is none that says anything. @throws WitnessUnreadable where the MAC does not fit, and what `read` of the witness throws */
   read(): Promise<WitnessRecord | undefined>
   /** @throws the same */
   update(change: (before: WitnessRecord) => WitnessRecord): Promise<WitnessRecord>
@@ -25,6 +26,7 @@ export function authenticWitness(
   const isOurs = (record: WitnessRecord) =>
     deployment !== undefined && record.deployment === deployment.kid
   const checked = (record: WitnessRecord) => {
+    if (deployment?.former.includes(record.deployment ?? '')) return undefined
     if (!key || !isOurs(record) || isGenuine(record, key)) return record
     throw new WitnessUnreadable(witness.where, 'its MAC does not fit: somebody edited it')
   }
@@ -35,7 +37,7 @@ export function authenticWitness(
     },
     update: (change) =>
       witness.update((before) => {
-        const after = change(checked(before))
+        const after = change(checked(before) ?? NOTHING_WITNESSED)
         if (after === before) return before
         return { ...after, mac: key && isOurs(after) ? macOf(after, key) : null }
       }),

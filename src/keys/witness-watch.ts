@@ -155,6 +155,7 @@ export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
     if (!record || !sealer) return undefined
     const seen = witnessedFacts(facts, sealer, options)
     assertOurs(record, facts, seen)
+    if (facts.keys.length > 0) assertOfSomebody(record, where)
     return genuineLack(lackOf(record, seen), sealer)
   }
 
@@ -162,9 +163,7 @@ export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
   function assertOurs(found: WitnessRecord, facts: LoadedRings, seen: WitnessedFacts): void {
     if (isStranger(found, seen)) throw new WitnessOfAnother(where, found.issuer)
     // One that was accepted away is of nobody until the first keys are made.
-    if (isUnbound(found) && facts.keys.length > 0) {
-      throw new WitnessUnreadable(where, 'it does not say which deployment it is of')
-    }
+    if (isUnbound(found) && facts.keys.length > 0) assertOfSomebody(found, where)
   }
 
   /**
@@ -253,6 +252,16 @@ export function witnessedFacts(
     given: facts.events.flatMap((event) => (event.type === 'accept' ? event.missing : [])),
     configured: policies.rings.map(({ ring }) => ring),
   }
+}
+
+/**
+ * A witness that is removed is told of at the next start. One that somebody emptied says as little, and
+ * must not pass for whole.
+ * @throws WitnessUnreadable
+ */
+export function assertOfSomebody({ deployment }: WitnessRecord, where: string): void {
+  if (deployment !== null) return
+  throw new WitnessUnreadable(where, 'it does not say which deployment it is of')
 }
 
 /** Does it remember something, and not of whom? Nobody can vouch for it then. */

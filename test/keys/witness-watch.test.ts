@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import type { Clock } from '../../src/clock.ts'
 import { type LoadedRings, NO_RINGS } from '../../src/keys/rotate.ts'
 import type { RingKey } from '../../src/keys/seal.ts'
-import { witnessed } from '../../src/keys/witness.ts'
+import { NOTHING_WITNESSED, witnessed } from '../../src/keys/witness.ts'
 import { authenticWitness } from '../../src/keys/witness-mac.ts'
 import { createWitnessWatch } from '../../src/keys/witness-watch.ts'
 import { createMemoryWitness } from '../../src/store/memory-witness.ts'
@@ -19,6 +19,8 @@ function rings(...generations: readonly number[]): LoadedRings {
   const keys = generations.map((generation) => key(generation) as RingKey)
   return { ...NO_RINGS, keys, hasDeployment: true }
 }
+
+const ACCEPTED = { at: 1, actor: 'x', reason: 'x', events: [], generations: {} }
 
 /** A clock on which a sleep is over at once. */
 function dreamingClock(): Clock {
@@ -112,6 +114,36 @@ describe('the watch over a witness', () => {
     assert.equal(watch.status.isDegraded, false)
   })
 
+  it('believes nothing of what cannot be checked, because its secret was given up', async () => {
+    for (const lost of [{}, { [RING]: 2 ** 31 - 1 }]) {
+      const { watch, witness, log } = setUp()
+      const forged = {
+        deployment: 'given up',
+        issuer: 'x',
+        generations: { [RING]: 2 ** 31 - 1 },
+        lost,
+      }
+      await witness.update((before) => ({ ...before, ...forged, accepted: [{ ...ACCEPTED }] }))
+      const sealer = { ...SEALER, deployment: { ...SEALER.deployment, former: ['given up'] } }
+      const facts = await watch.load(sealer, async () => rings(1, 2))
+      assert.deepEqual(facts.seenGenerations, {})
+      assert.match(log.join(), /has no witness of what was revoked and cannot tell/)
+      const begun = await witness.read()
+      assert.equal(begun?.deployment, SEALER.deployment.kid)
+      assert.deepEqual([begun?.generations, begun?.lost, begun?.accepted], [{ [RING]: 2 }, {}, []])
+    }
+  })
+
+  it('that was emptied is no better than one that was damaged', async () => {
+    for (const changes of [{}, { issuer: 'https://id.example.com' }, { lost: { [RING]: 3 } }]) {
+      const { watch, witness, other } = setUp()
+      await other(3)
+      await witness.update(() => ({ ...NOTHING_WITNESSED, ...changes }))
+      const started = watch.load(SEALER, async () => rings(1, 2))
+      await assert.rejects(started, { code: 'witness_unreadable' })
+    }
+  })
+
   it('begins no witness for a command, and adds to one that is there', async () => {
     const { clock, log } = setUp()
     const witness = createMemoryWitness()
@@ -130,7 +162,9 @@ describe('the watch over a witness', () => {
     await command().load(SEALER, async () => rings(1))
     assert.equal(await witness.read(), undefined)
     assert.match(log.join(), /has no witness/)
-    await witness.update((before) => before)
+    await authenticWitness(witness, SEALER.deployment).update((before) =>
+      witnessed(before, seen({ deployments: [SEALER.deployment.kid] })),
+    )
     await command().load(SEALER, async () => rings(1, 2))
     assert.deepEqual((await witness.read())?.generations, { [RING]: 2 })
   })
