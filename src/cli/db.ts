@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { databaseUrlProblem } from '../database-url.ts'
 import { Refused } from '../errors.ts'
-import { nodeState } from '../keys/node.ts'
+import { assertStopped } from '../keys/node.ts'
 import {
   type Context,
   JSON_OPTION,
@@ -55,6 +55,8 @@ export function addDb(program: Command, context: Context): void {
     .action((options: JsonOption & { to: string }) => copy(program, context, options))
 }
 
+const RUNNING = { what: 'copied', why: 'What they write meanwhile would be lost.' }
+
 /** @param to a URL, or @FILE that holds one, so that no password stands on the command line */
 async function copy(
   program: Command,
@@ -68,14 +70,7 @@ async function copy(
     throw new Refused(`--to names no database of Keyturn: it must be ${problem}.`)
   await withSession(program, context, async ({ stores, now }) => {
     const { refreshInterval } = config.rotation
-    const running = (await stores.nodes.list()).filter(
-      (node) => nodeState(node, refreshInterval, now) !== 'silent',
-    )
-    if (running.length === 0) return
-    throw new Refused(
-      `Nothing is copied while nodes run: ${running.map(({ id }) => id).join(', ')}. What they write ` +
-        `meanwhile would be lost. Stop them; one that was killed counts as running for ${3 * refreshInterval} s.`,
-    )
+    assertStopped(await stores.nodes.list(), { refreshInterval, now }, RUNNING)
   })
   await withDatabase(program, context, async (source, { migrate }) => {
     await migrate(source)

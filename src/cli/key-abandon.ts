@@ -1,21 +1,20 @@
 import type { Command } from 'commander'
-import { Refused } from '../errors.ts'
 import { abandonLosses, findLosses, type Losses } from '../keys/abandon.ts'
 import type { DeploymentSecret } from '../keys/deployment.ts'
 import { activeKey, ringStates } from '../keys/lifecycle.ts'
-import { nodeState } from '../keys/node.ts'
-import type { Order } from '../keys/operate.ts'
+import { assertStopped } from '../keys/node.ts'
 import type { RingPolicy } from '../keys/policy.ts'
 import type { AuthenticatedAnew } from '../store/authenticate-anew.ts'
 import { protectorOf } from '../stores.ts'
-import { type Context, type JsonOption, printJson } from './context.ts'
+import { type Context, printJson } from './context.ts'
 import { acceptanceTail, earlyKeyPrice, earlyKeyText } from './key-prices.ts'
+import type { OrderOptions } from './order-options.ts'
 import { turnRingsWith } from './rings.ts'
 import { type Session, withSession } from './session.ts'
 
 /** The way out where a key-encryption key is lost, told before it is done. */
 
-interface AbandonOptions extends Order, JsonOption {
+interface AbandonOptions extends OrderOptions {
   readonly lostKek?: true
   readonly yes?: true
 }
@@ -42,7 +41,8 @@ export function addKeyAbandon(
 async function abandon(options: AbandonOptions, session: Session): Promise<void> {
   const { stores, config, policies, now, clock } = session
   const { actor, reason, yes, json } = options
-  await assertStopped(session)
+  const { refreshInterval } = config.rotation
+  assertStopped(await stores.nodes.list(), { refreshInterval, now }, RUNNING)
   const target = { store: stores.keys, protector: protectorOf(config), clock }
   if (!yes) {
     const losses = await findLosses(target)
@@ -80,18 +80,10 @@ async function abandon(options: AbandonOptions, session: Session): Promise<void>
   session.print('Back up the key-encryption key now, apart from the database, and start the nodes.')
 }
 
-/** A node that runs has the keys in memory, and would put them back. @throws Refused */
-async function assertStopped({ stores, config, now }: Session): Promise<void> {
-  const { refreshInterval } = config.rotation
-  const running = (await stores.nodes.list()).filter(
-    (node) => nodeState(node, refreshInterval, now) !== 'silent',
-  )
-  if (running.length === 0) return
-  throw new Refused(
-    `Nothing is given up while nodes run: ${running.map(({ id }) => id).join(', ')}. They still have ` +
-      'the keys, and perhaps the key-encryption key in a file or an environment. Stop them; one that ' +
-      `was killed counts as running for ${3 * refreshInterval} s.`,
-  )
+/** A node that runs would put the keys back. */
+const RUNNING = {
+  what: 'given up',
+  why: 'They still have the keys, and perhaps the key-encryption key in a file or an environment.',
 }
 
 function summary({ keys, isSecretLost }: Losses, session: Session) {

@@ -1,18 +1,10 @@
-import { userInfo } from 'node:os'
 import type { Command } from 'commander'
-import { toRfc3339 } from '../clock.ts'
-import { nameProblem, proseProblem } from '../config/text.ts'
+import { nameProblem } from '../config/text.ts'
 import { KeyturnError, Refused, StoreUnavailable } from '../errors.ts'
-import {
-  activeKey,
-  allStates,
-  type KeyState,
-  type RingFacts,
-  ringStates,
-} from '../keys/lifecycle.ts'
+import { activeKey, type KeyState, ringStates } from '../keys/lifecycle.ts'
 import {
   findState,
-  type Order,
+  newlyRevoked,
   orderPromotion,
   orderRevocation,
   orderRevocationBefore,
@@ -21,8 +13,9 @@ import {
 import { assume, type CreateAction, type EventAction } from '../keys/plan.ts'
 import { applyAction, assertComplete, isSealFailure, type LoadedRings } from '../keys/rotate.ts'
 import type { RingKey } from '../keys/seal.ts'
-import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
+import { type Context, JSON_OPTION, printJson } from './context.ts'
 import { addKeyAbandon } from './key-abandon.ts'
+import { freshText, outcome, situation, whyNotSooner } from './key-outcome.ts'
 import {
   acceptanceTail,
   earlyKeyPrice,
@@ -30,17 +23,15 @@ import {
   isUnseen,
   revocationText,
   soonerRow,
-  soonerText,
 } from './key-prices.ts'
 import { keyRow } from './key-words.ts'
 import { KID_HELP, kidArgument } from './kid-argument.ts'
+import { type OrderOptions, proseArgument, systemUser } from './order-options.ts'
 import { openRecordedRings, openRings, openRingsToChange, turnStoredRings } from './rings.ts'
 import { type Session, withSession } from './session.ts'
-import { instant, instantArgument, type NamedInstant, span, textArgument } from './words.ts'
+import { instantArgument, type NamedInstant, textArgument } from './words.ts'
 
 /** What an operator may ask of the rings. Deciding is in `operate.ts`; here it is told and done. */
-
-interface OrderOptions extends Order, JsonOption {}
 
 export function addKeyOrders(keys: Command, program: Command, context: Context): void {
   const session = (work: (session: Session) => Promise<void>) => withSession(program, context, work)
@@ -48,8 +39,8 @@ export function addKeyOrders(keys: Command, program: Command, context: Context):
     keys
       .command(name)
       .description(description)
-      .option('--reason <text>', 'recorded with the event', prose, 'not given')
-      .option('--actor <name>', 'who asks; recorded with the event', prose, systemUser())
+      .option('--reason <text>', 'recorded with the event', proseArgument, 'not given')
+      .option('--actor <name>', 'who asks; recorded with the event', proseArgument, systemUser())
       .option(...JSON_OPTION)
 
   addKeyAbandon(order, program, context)
@@ -93,9 +84,6 @@ export function addKeyOrders(keys: Command, program: Command, context: Context):
     })
 }
 
-/** Events are facts: what cannot be read in them cannot be mended later. */
-const prose = textArgument(proseProblem)
-
 const USAGE = { exitCode: 2, code: 'keyturn.usage' }
 
 async function rotate(
@@ -110,7 +98,7 @@ async function rotate(
     () => orderRotation(before, policies, order),
     () => {
       const waiting = waitingIn(ringStates(before, policies.policyFor(ring), now))
-      if (waiting && !json) session.warn(`${whyNotSooner(waiting, session)}`)
+      if (waiting && !json) session.warn(whyNotSooner(waiting, session))
     },
   )
   const facts = await perform(action, before, session)
@@ -141,21 +129,6 @@ function decide<T>(order: () => T, onRefusal: () => void): T {
 
 function waitingIn(states: readonly KeyState<RingKey>[]): KeyState<RingKey> | undefined {
   return states.find((state) => state.phase === 'pre-active')
-}
-
-/** Why a rotation is not at once, and how it could be. */
-function whyNotSooner(state: KeyState, session: Session): string {
-  const { policies, now } = session
-  const { key, activatesAt } = state
-  const { propagation, published } = policies.policyFor(key.ring)
-  const who = published ? 'every relying party' : 'every node'
-  const sooner = soonerText(state, session)
-  if (sooner === '') return ''
-  return (
-    `Key ${key.kid} has been published since ${instant(key.createdAt, now)}. A key signs once that ` +
-    `is ${span(propagation)} (rotation.propagation), so that ${who} knows it by then: from ` +
-    `${instant(activatesAt, now)}.\n\n${sooner}`
-  )
 }
 
 async function promote(
@@ -223,7 +196,9 @@ async function revoke(
         })
   const ring = 'kid' in target ? findState(before, policies, target.kid, now).key.ring : target.ring
 
-  const revoked = revokedBy(action, before, session)
+  const revoked = action
+    ? newlyRevoked({ before, after: assume(before, action) }, policies, now)
+    : []
   const tail = acceptanceTail(ring, session)
   if (!action || revoked.length === 0) {
     session.warn('No key is revoked that was not revoked before.')
@@ -243,20 +218,6 @@ async function revoke(
   for (const kid of revoked) session.print(`Revoked  ${kid}`)
   session.print(situation(states, session))
   if (fresh && revoked.length > 0) session.print(`\n${freshText(fresh, session)}`)
-}
-
-/** What ends the trust of those that drop a key only when they meet another that is new to them. */
-function freshText(fresh: KeyState, session: Session): string {
-  const { key, activatesAt } = fresh
-  const { published } = session.policies.policyFor(key.ring)
-  const trust = published
-    ? 'Relying parties that fetch only for a kid that they have never seen go on trusting what is ' +
-      'revoked until they meet the fresh key'
-    : 'The fresh key is one that nobody had before. It is'
-  return (
-    `${trust} ${key.kid} (generation ${key.generation}), which signs from ` +
-    `${instant(activatesAt, session.now)}. ${soonerText(fresh, session)}`
-  )
 }
 
 /** Records or makes what was ordered, then turns the rings as a server would. */
@@ -287,62 +248,6 @@ async function applyOrder(
   await applyAction(action, before, { store: stores.keys, sealer }).catch((error: unknown) => {
     if (!(error instanceof StoreUnavailable) || !error.mayBeDone) throw error
     const text = `${error.message} See: keyturn keys events. To give the order twice does no harm.`
-    throw new StoreUnavailable(text, error, error)
+    throw new StoreUnavailable(text, error, { mayBeDone: true })
   })
-}
-
-/** What an order has come to, in JSON. */
-function outcome(next: KeyState<RingKey> | undefined, states: readonly KeyState<RingKey>[]) {
-  return {
-    ring: next?.key.ring ?? null,
-    kid: next?.key.kid ?? null,
-    activatesAt: next ? toRfc3339(next.activatesAt) : null,
-    keys: states.map(keyRow),
-  }
-}
-
-/** Who signs, who is next, and when a running server knows. */
-function situation(states: readonly KeyState<RingKey>[], session: Session): string {
-  const { now } = session
-  const name = ({ key }: KeyState) => `${key.kid} (generation ${key.generation})`
-  const active = activeKey(states)
-  const waiting = states.filter((state) => state.phase === 'pre-active')
-  return [
-    active ? `Signs    ${name(active)}` : 'Signs    no key',
-    ...waiting.map((state) => `Next     ${name(state)} from ${instant(state.activatesAt, now)}`),
-    whenNodesFollow(session),
-  ].join('\n')
-}
-
-/** What was written has been announced by now, or not. */
-function whenNodesFollow({ config, stores: { redis } }: Session): string {
-  const latest = span(config.rotation.refreshInterval)
-  if (!redis) return `Running nodes follow within ${latest}.`
-  const { isReachable, detail } = redis.status
-  return isReachable
-    ? `Running nodes follow at once; those that Redis does not reach, within ${latest}.`
-    : `${detail}. Running nodes follow within ${latest}.`
-}
-
-/** The keys that an order revokes and that were not revoked before. */
-function revokedBy(
-  action: EventAction | undefined,
-  before: RingFacts<RingKey>,
-  { policies, now }: Session,
-): readonly string[] {
-  if (!action) return []
-  const trusted = allStates(before, policies, now).filter((state) => state.revokedAt === null)
-  const after = allStates(assume(before, action), policies, now)
-  return trusted
-    .map((state) => state.key.kid)
-    .filter((kid) => after.some((state) => state.key.kid === kid && state.revokedAt !== null))
-}
-
-/** A container may run under a number that has no name. */
-export function systemUser(): string {
-  try {
-    return userInfo().username
-  } catch {
-    return `uid ${process.getuid?.() ?? 'unknown'}`
-  }
 }

@@ -1,12 +1,10 @@
 import type { Command } from 'commander'
 import { toRfc3339 } from '../clock.ts'
-import { proseProblem } from '../config/text.ts'
 import { witnessPlace } from '../config/witness.ts'
 import { NotFound, Refused, StoreIncomplete, StoreOutdated, WitnessOfAnother } from '../errors.ts'
 import { readUnchecked } from '../keys/event-record.ts'
 import type { KeyEvent } from '../keys/key.ts'
-import { allStates } from '../keys/lifecycle.ts'
-import { type Order, orderAcceptance } from '../keys/operate.ts'
+import { newlyRevoked, type Order, orderAcceptance } from '../keys/operate.ts'
 import { applyAction, type LoadedRings, loadRecordedRings, NO_RINGS } from '../keys/rotate.ts'
 import type { Sealer } from '../keys/sealer.ts'
 import {
@@ -27,14 +25,13 @@ import {
   witnessedFacts,
 } from '../keys/witness-watch.ts'
 import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
-import { systemUser } from './key-orders.ts'
 import { eventWords } from './key-words.ts'
+import { type OrderOptions, proseArgument, systemUser } from './order-options.ts'
 import { type Session, withSession } from './session.ts'
-import { textArgument } from './words.ts'
 
 /** What an operator does with a key store that is older than it was. */
 
-interface PreviewOptions extends JsonOption {
+interface RestoreOptions extends OrderOptions {
   readonly dryRun?: boolean
 }
 
@@ -50,7 +47,6 @@ export function addRestore(program: Command, context: Context): void {
         'events that name others. Stop every node first, or let those that run put back what they know.',
     )
   const session = (work: (session: Session) => Promise<void>) => withSession(program, context, work)
-  const text = textArgument(proseProblem)
 
   restore
     .command('check')
@@ -60,22 +56,20 @@ export function addRestore(program: Command, context: Context): void {
   restore
     .command('apply')
     .description('put back what the key store lacks: revoked keys are revoked again')
-    .option('--reason <text>', 'recorded with what is lost', text, 'not given')
-    .option('--actor <name>', 'who asks; recorded with what is lost', text, systemUser())
+    .option('--reason <text>', 'recorded with what is lost', proseArgument, 'not given')
+    .option('--actor <name>', 'who asks; recorded with what is lost', proseArgument, systemUser())
     .option(...DRY_RUN)
     .option(...JSON_OPTION)
-    .action((options: OrderOptions) => session((open) => apply(open, options)))
+    .action((options: RestoreOptions) => session((open) => apply(open, options)))
   restore
     .command('accept')
     .description('go on with the older key store: keys that were revoked since are trusted again')
-    .requiredOption('--reason <text>', 'why; recorded', text)
-    .option('--actor <name>', 'who answers for it; recorded', text, systemUser())
+    .requiredOption('--reason <text>', 'why; recorded', proseArgument)
+    .option('--actor <name>', 'who answers for it; recorded', proseArgument, systemUser())
     .option(...DRY_RUN)
     .option(...JSON_OPTION)
-    .action((options: OrderOptions) => session((open) => accept(open, options)))
+    .action((options: RestoreOptions) => session((open) => accept(open, options)))
 }
-
-interface OrderOptions extends PreviewOptions, Order {}
 
 interface Situation {
   readonly facts: LoadedRings
@@ -156,7 +150,7 @@ async function check(session: Session, { json }: JsonOption): Promise<void> {
 
 async function apply(
   session: Session,
-  { json, dryRun = false, actor, reason }: OrderOptions,
+  { json, dryRun = false, actor, reason }: RestoreOptions,
 ): Promise<void> {
   const found = await look(session)
   const { sealer, lack, gone } = found
@@ -183,7 +177,7 @@ async function apply(
 
 async function accept(
   session: Session,
-  { json, dryRun = false, actor, reason }: OrderOptions,
+  { json, dryRun = false, actor, reason }: RestoreOptions,
 ): Promise<void> {
   const { now, stores } = session
   const found = await look(session)
@@ -247,15 +241,11 @@ function lostLines({ generations }: Lack): readonly string[] {
 
 /** The keys of the store that only what is missing revokes. */
 function affected({ facts, lack }: Situation, { policies, now }: Session): readonly string[] {
-  const whole = { ...facts, events: [...facts.events, ...missingEvents(lack)] }
-  const after = allStates(whole, policies, now).filter((state) => state.revokedAt !== null)
-  return allStates(facts, policies, now)
-    .filter((state) => state.revokedAt === null)
-    .map(({ key }) => key.kid)
-    .filter((kid) => after.some(({ key }) => key.kid === kid))
+  const after = { ...facts, events: [...facts.events, ...missingEvents(lack)] }
+  return newlyRevoked({ before: facts, after }, policies, now)
 }
 
-/** They were checked, or the store is empty and nobody can check them. */
+/** What is missing was checked, or the store is empty and nobody can check it. */
 function missingEvents({ events }: Lack): readonly KeyEvent[] {
   return readUnchecked(events)
 }

@@ -1,4 +1,5 @@
 import { toRfc3339 } from '../clock.ts'
+import { Refused } from '../errors.ts'
 import type { KeyState } from './lifecycle.ts'
 import type { RotationPolicies } from './policy.ts'
 
@@ -43,6 +44,24 @@ const MISSED = 3
 export function nodeState(node: NodeReport, refreshInterval: number, now: number): NodeStateName {
   if (now - node.seenAt > MISSED * refreshInterval) return 'silent'
   return node.obstacle === null ? 'live' : 'halted'
+}
+
+/**
+ * For what may only be done while every node is stopped.
+ * @param what is not done, and why not while nodes run: both in words of a message
+ * @throws Refused where a node runs, halted or not
+ */
+export function assertStopped(
+  nodes: readonly NodeReport[],
+  { refreshInterval, now }: { readonly refreshInterval: number; readonly now: number },
+  { what, why }: { readonly what: string; readonly why: string },
+): void {
+  const running = nodes.filter((node) => nodeState(node, refreshInterval, now) !== 'silent')
+  if (running.length === 0) return
+  throw new Refused(
+    `Nothing is ${what} while nodes run: ${running.map(({ id }) => id).join(', ')}. ${why} Stop them; ` +
+      `one that was killed counts as running for ${MISSED * refreshInterval} s.`,
+  )
 }
 
 /** A key that signs or will, and a live node that has not loaded it although it had the time to. */

@@ -147,6 +147,25 @@ export function orderAcceptance(
   return record({ type: 'accept', ring, missing, at: now, ...order })
 }
 
+/**
+ * kids of the keys that are trusted by what is known before, and revoked by what is known after.
+ * @param after the same keys, with more events
+ */
+export function newlyRevoked(
+  { before, after }: { readonly before: RingFacts; readonly after: RingFacts },
+  policies: RotationPolicies,
+  now: number,
+): readonly string[] {
+  const revoked = new Set(
+    allStates(after, policies, now).flatMap(({ key, revokedAt }) =>
+      revokedAt === null ? [] : key.kid,
+    ),
+  )
+  return allStates(before, policies, now)
+    .filter(({ key, revokedAt }) => revokedAt === null && revoked.has(key.kid))
+    .map(({ key }) => key.kid)
+}
+
 /** Where a key stands in its ring, for an event that outlives the key; null where nobody can vouch for it. */
 function placeOf({ key, activatesAt }: KeyState): KeyPlace | null {
   if (key.isUnplaced) return null
