@@ -34,11 +34,10 @@ describe('a Galera cluster', { skip: skipGalera }, () => {
       const sources = await Promise.all(
         [0, 1, 2, 0].map((place) => openDatabase(settingsAt(place, name))),
       )
-      const applied = await Promise.all(sources.map(migrate))
+      await Promise.all(sources.map(migrate))
       const rows = await sources[0]?.query('SELECT name FROM migration')
       assert.equal(rows.length, migrations.length)
       assert.equal(new Set(rows.map((row: { name: string }) => row.name)).size, rows.length)
-      assert.ok(applied.flat().length >= migrations.length)
       for (const source of sources) {
         assert.deepEqual(await migrate(source), [])
         await source.destroy()
