@@ -3,13 +3,9 @@ import { longestToken, rotationPolicies } from '../config/policies.ts'
 import type { Settings } from '../config/schema.ts'
 import { Refused } from '../errors.ts'
 import { RP_MODELS } from '../simulate/models.ts'
-import {
-  type ModelReport,
-  type Simulation,
-  type SimulationOptions,
-  simulate,
-} from '../simulate/simulate.ts'
+import { type Simulation, type SimulationOptions, simulate } from '../simulate/simulate.ts'
 import { type Cause, duration, type Story } from '../simulate/story.ts'
+import type { ModelReport } from '../simulate/verdict.ts'
 import {
   type Context,
   JSON_OPTION,

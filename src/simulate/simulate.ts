@@ -1,13 +1,13 @@
 import { Refused } from '../errors.ts'
 import type { RingName } from '../keys/key.ts'
 import type { RotationPolicies } from '../keys/policy.ts'
-import { type ClusterOptions, type Span, spansOf } from './cluster.ts'
-import { believesUntil, type FailureRules, meetUnknown, refusesAtStart } from './failures.ts'
+import { type ClusterOptions, spansOf } from './cluster.ts'
 import { type HistoryOptions, historyOf, usualOrders } from './history.ts'
 import { onlyRings, type Part, partsOf } from './horizon.ts'
 import { RP_MODELS, type RpModel } from './models.ts'
-import { type LastToken, type Sightings, sightingsOf } from './sightings.ts'
-import { duration, goneTooSoon, type Story, shorter, tooEarly } from './story.ts'
+import { sightingsOf } from './sightings.ts'
+import { type Story, shortest } from './story.ts'
+import { isOutlived, type ModelReport, reportOf, worse } from './verdict.ts'
 
 /**
  * Is a rotation policy safe for each kind of relying party (RP), by what margin, and if not, how
@@ -57,27 +57,6 @@ export interface Progress {
   readonly share: number
 }
 
-/** `conditional`: safe as long as the condition holds, which no policy can ensure. */
-export type Verdict = 'safe' | 'conditional' | 'unsafe' | 'advisory'
-
-export interface ModelReport {
-  readonly model: string
-  readonly standsFor: string
-  readonly verdict: Verdict
-  /** What a conditional verdict depends on, or what an operator should know of an advisory one. */
-  readonly condition: string | null
-  /** Seconds by which keys could sign earlier; negative where they must later. Null: none did. */
-  readonly forward: number | null
-  /** Seconds by which tokens could live longer; negative where they must shorter. */
-  readonly backward: number | null
-  /** The smaller of both. */
-  readonly margin: number | null
-  /** Seconds for which it believes a revoked key; null for ever; absent where none was revoked. */
-  readonly believesRevoked?: number | null
-  /** The shortest for each cause. */
-  readonly stories: readonly Story[]
-}
-
 export interface Simulation {
   readonly models: readonly ModelReport[]
   /** The shortest of all models for each cause, shortest first. */
@@ -96,13 +75,6 @@ export interface Simulation {
 }
 
 const LEAST_NODES = 10
-
-/**
- * Seconds for which it is asked whether a revoked key is still believed, from when the fresh key
- * signs and caches have let go: more than the day for which RPs with a limit keep keys at most. What
- * is believed then is believed for ever; the end of the simulated time has no part in it.
- */
-const AFTERWARDS = 4 * 86_400
 
 const NODES = 50
 
@@ -217,135 +189,4 @@ function together(
     tried: sum(({ tried }) => tried),
     parts,
   }
-}
-
-/** The worst of two reports of one model, and the stories of both. */
-function worse(a: ModelReport, b: ModelReport): ModelReport {
-  const worst = (b.margin ?? Infinity) < (a.margin ?? Infinity) ? b : a
-  const times = [a, b].flatMap(({ believesRevoked: time }) => (time === undefined ? [] : [time]))
-  const longest = times.reduce<number | null>(
-    (most, time) => (most === null || time === null ? null : Math.max(most, time)),
-    0,
-  )
-  return {
-    ...worst,
-    ...(times.length === 0 ? {} : { believesRevoked: longest }),
-    forward: least([a.forward, b.forward].filter((each) => each !== null)),
-    backward: least([a.backward, b.backward].filter((each) => each !== null)),
-    stories: shortest([...a.stories, ...b.stories]),
-  }
-}
-
-interface Scene {
-  readonly sightings: readonly Sightings[]
-  readonly rules: FailureRules
-  readonly maxRingAge: number
-  readonly clockSkew: number
-}
-
-function reportOf(model: RpModel, scene: Scene): { report: ModelReport; tried: number } {
-  const { name, standsFor, proof, advice = null } = model
-  const believes = believesRevoked(model, scene)
-  const told = {
-    model: name,
-    standsFor,
-    ...(believes === undefined ? {} : { believesRevoked: believes }),
-  }
-  if (proof === 'advisory') {
-    const margins = { forward: null, backward: null, margin: null }
-    const report = { ...told, verdict: proof, condition: advice, ...margins, stories: [] } as const
-    return { report, tried: 0 }
-  }
-  const ahead = forward(model, scene)
-  const behind = backward(model, scene)
-  const margin = least([ahead.margin, behind.margin].filter((each) => each !== null))
-  const isUnsafe = margin !== null && margin < 0
-  const report = {
-    ...told,
-    verdict: isUnsafe ? 'unsafe' : proof === 'always' ? 'safe' : 'conditional',
-    condition: isUnsafe ? null : conditionOf(model, (ahead.margin ?? 0) + scene.rules.gap),
-    ...{ forward: ahead.margin, backward: behind.margin, margin },
-    stories: shortest([...ahead.stories, ...behind.stories]),
-  } as const
-  return { report, tried: ahead.tried }
-}
-
-function conditionOf({ proof, limit }: RpModel, gap: number): string | null {
-  if (proof === 'if busy') return `if each verifies a token at least every ${duration(gap)}`
-  if (proof === 'if not flooded') return `unless invented kids use up its ${limit} fetches a minute`
-  return null
-}
-
-/** Every key that takes over: does it meet RPs that cannot know it? */
-function forward(model: RpModel, { sightings, rules, maxRingAge }: Scene) {
-  const stories: Story[] = []
-  const margins: number[] = []
-  let tried = 0
-  for (const key of sightings) {
-    const { firstSigner, isExcused } = key
-    if (isExcused || !firstSigner) continue
-    const met = meetUnknown(model, key, rules)
-    tried += met.tried
-    margins.push(firstSigner.from - met.blindUntil - 1)
-    // Of each key the shortest: those of all keys would be held in memory together.
-    const told = met.refusals.map((refusal) =>
-      tooEarly(model, { ...key, firstSigner }, refusal, maxRingAge),
-    )
-    stories.push(...shortest(told))
-  }
-  return { margin: least(margins), stories: shortest(stories), tried }
-}
-
-/** Every key that leaves: has every token that it signed expired? Those of revoked keys must not. */
-function backward(model: RpModel, { sightings, maxRingAge }: Scene) {
-  const stories: Story[] = []
-  const margins: number[] = []
-  for (const key of sightings.filter(isOutlived)) {
-    const { lastToken: token, removal, kid } = key
-    margins.push(removal.from - token.expiresAt)
-    if (removal.from >= token.expiresAt || !refusesAtStart(model, kid, removal.view)) continue
-    stories.push(goneTooSoon(model, key, { token, removal }, maxRingAge))
-  }
-  return { margin: least(margins), stories }
-}
-
-type Outlived = Sightings & { readonly lastToken: LastToken; readonly removal: Span }
-
-function isOutlived(key: Sightings): key is Outlived {
-  return key.lastToken !== undefined && key.removal !== undefined && key.revokedAt === undefined
-}
-
-/** The longest time for which a revoked key is believed that had signed. */
-function believesRevoked(model: RpModel, { sightings, rules, clockSkew }: Scene) {
-  const times = sightings.flatMap((key) => {
-    const { revokedAt, firstSigner } = key
-    if (revokedAt === undefined || !firstSigner) return []
-    const fresh = sightings
-      .filter((other) => other.key.ring === key.key.ring && other.bornAt >= revokedAt)
-      .flatMap(({ kid, firstSigner: first }) =>
-        // By then the slowest clock signs with it as well.
-        first ? { kid, signsAt: first.from + 2 * clockSkew } : [],
-      )
-      .sort((a, b) => a.signsAt - b.signsAt)[0]
-    const hidden = 2 * (rules.jwksMaxAge + rules.staleWhileRevalidate + rules.staleIfError)
-    const end = (fresh?.signsAt ?? revokedAt) + hidden + 2 * rules.flight + AFTERWARDS
-    return believesUntil(model, key, fresh, { ...rules, until: end }) + 1 - revokedAt
-  })
-  if (times.length === 0) return undefined
-  const longest = Math.max(...times)
-  return longest === Infinity ? null : longest
-}
-
-function least(margins: readonly number[]): number | null {
-  return margins.length === 0 ? null : Math.min(...margins)
-}
-
-/** One for each cause. */
-function shortest(stories: readonly Story[]): readonly Story[] {
-  const best = new Map<string, Story>()
-  for (const story of stories) {
-    const known = best.get(story.cause)
-    best.set(story.cause, known ? shorter(known, story) : story)
-  }
-  return [...best.values()].sort((a, b) => a.events.length - b.events.length)
 }

@@ -86,8 +86,18 @@ export function goneTooSoon(
   return { cause, model: model.name, events: sort(events) }
 }
 
+/** The shortest for each cause, shortest first. */
+export function shortest(stories: readonly Story[]): readonly Story[] {
+  const best = new Map<string, Story>()
+  for (const story of stories) {
+    const known = best.get(story.cause)
+    best.set(story.cause, known ? shorter(known, story) : story)
+  }
+  return [...best.values()].sort((a, b) => a.events.length - b.events.length)
+}
+
 /** The shorter story, or the one that takes less time. */
-export function shorter(a: Story, b: Story): Story {
+function shorter(a: Story, b: Story): Story {
   const time = ({ events }: Story) => (events.at(-1)?.at ?? 0) - (events[0]?.at ?? 0)
   const longer = a.events.length - b.events.length || time(a) - time(b)
   return longer <= 0 ? a : b
