@@ -1,6 +1,6 @@
 import { KekEmpty, KekUnreadable, type Violation } from '../errors.ts'
+import { environmentKeks } from '../keys/kek-text.ts'
 import { COOKIE_RING, type RingPolicy } from '../keys/policy.ts'
-import { environmentKeks } from '../keys/protector.ts'
 import { redisServer } from '../redis-url.ts'
 import { formatDuration as text } from './duration.ts'
 import { longestToken, ringOverrides, ringSetting, rotationPolicies } from './policies.ts'
@@ -141,7 +141,7 @@ function issuerBound({ environment, issuer }: Settings): readonly Violation[] {
   return [{ path: 'issuer', value: issuer, rule: 'production-issuer', message, fix }]
 }
 
-/** Port 0 is a free one, another for each. */
+/** Port 0 stands for a free port, so that two of them never clash. */
 function portBound({ http, management }: Settings): readonly Violation[] {
   if (http.port !== management.port || http.port === 0) return []
   const hosts = [http.host, management.host]
@@ -174,7 +174,6 @@ function keyStoreBound({ keyStore, environment, http }: Settings): readonly Viol
   return [{ path, value: null, rule: 'key-store-module', message, fix }]
 }
 
-/** One address of Redis, with or without nodes to find it by. */
 function witnessBound({ rotation, redis }: Settings): readonly Violation[] {
   if (rotation.witness !== 'redis' || redis.url !== null) return []
   return [
@@ -188,6 +187,7 @@ function witnessBound({ rotation, redis }: Settings): readonly Violation[] {
   ]
 }
 
+/** Redis has one URL, with or without a list of nodes to find it by. */
 function redisBound({ redis: { url, cluster, sentinels } }: Settings): readonly Violation[] {
   const path = 'redis.url'
   if (url === null && cluster.length + sentinels.length > 0) {

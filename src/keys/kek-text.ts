@@ -1,4 +1,6 @@
 import { calculateJwkThumbprint } from 'jose'
+import { z } from 'zod'
+import { KekEmpty, KekUnreadable } from '../errors.ts'
 import type { Kek } from './seal.ts'
 
 /**
@@ -6,7 +8,11 @@ import type { Kek } from './seal.ts'
  * and base64url (RFC 4648, sections 4 and 5), with and without padding, name the same one.
  */
 
-const KEK_BYTES = 32
+export const KEK_BYTES = 32
+
+const kekSet = z.object({
+  keys: z.array(z.object({ kty: z.literal('oct'), k: z.string() })).min(1),
+})
 
 /** The bytes in base64 have this many characters, and one `=` of padding. */
 const LENGTH = 43
@@ -18,10 +24,62 @@ export interface WrittenKek {
 }
 
 /**
+ * The key-encryption keys in the setting `seal.keys`, newest first.
+ * @throws KekEmpty, KekUnreadable
+ */
+export function environmentKeks(text: string): readonly WrittenKek[] {
+  const source = 'key-encryption key setting seal.keys'
+  const bare = withoutMark(text).trim()
+  if (bare === '' || bare.startsWith('{')) return readKekSet(text, source)
+  return checked(
+    bare.split(',').map((key) => key.trim()),
+    source,
+  )
+}
+
+/**
+ * The keys of a JWK Set (RFC 7517).
+ * @param source how a message calls the place that has it
+ * @throws KekEmpty, KekUnreadable
+ */
+export function readKekSet(text: string, source: string): readonly WrittenKek[] {
+  const bare = withoutMark(text).trim()
+  if (bare === '') throw new KekEmpty(`The ${source} is empty. Restore it from a backup.`)
+  let keys: readonly { readonly k: string }[]
+  try {
+    keys = kekSet.parse(JSON.parse(bare)).keys
+  } catch (cause) {
+    throw new KekUnreadable(
+      `The ${source} is neither a JWK Set of 256-bit symmetric keys nor, in a setting, such keys in ` +
+        'base64 with commas between. If it was good before, restore it from a backup.',
+      // What JSON.parse says quotes the text.
+      cause instanceof SyntaxError ? undefined : cause,
+    )
+  }
+  return checked(
+    keys.map(({ k }) => k),
+    source,
+  )
+}
+
+function checked(texts: readonly string[], source: string): readonly WrittenKek[] {
+  const keks = readKekTexts(texts)
+  if (typeof keks !== 'string') return keks
+  throw new KekUnreadable(
+    `The ${source} cannot be used: ${keks}. If it was good before, restore it from a backup.`,
+  )
+}
+
+/** RFC 8259, section 8.1: a byte order mark may be passed over. */
+function withoutMark(text: string): string {
+  return text.replace(/^\ufeff/, '')
+}
+
+/**
  * @param texts each of one KEK
  * @returns the KEKs in the same order, or what is wrong with one of them; never a word of the text
  */
-export function readKekTexts(texts: readonly string[]): readonly WrittenKek[] | string {
+function readKekTexts(texts: readonly string[]): readonly WrittenKek[] | string {
   const keks: WrittenKek[] = []
   for (const [index, text] of texts.entries()) {
     const place = texts.length === 1 ? 'it' : `key ${index + 1} of ${texts.length}`

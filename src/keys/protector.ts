@@ -2,12 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { base64url } from 'jose'
-import { z } from 'zod'
 import type { Clock } from '../clock.ts'
-import { KekEmpty, KekMissing, KekUnreadable, StoreUnavailable } from '../errors.ts'
+import { KekMissing, KekUnreadable, StoreUnavailable } from '../errors.ts'
 import { createFile } from '../whole-file.ts'
 import { isDeploymentRecord, openDeployment } from './deployment.ts'
-import { keksOf, readKekTexts, type WrittenKek } from './kek-text.ts'
+import { environmentKeks, KEK_BYTES, keksOf, readKekSet } from './kek-text.ts'
 import type { KeyStore } from './key-store.ts'
 import { createSealer, type Kek, type KeySealer } from './seal.ts'
 import { createDeploymentSealer, type Sealer } from './sealer.ts'
@@ -23,12 +22,6 @@ export interface Protector {
   create?(): Promise<void>
 }
 
-const KEK_BYTES = 32
-
-const kekSet = z.object({
-  keys: z.array(z.object({ kty: z.literal('oct'), k: z.string() })).min(1),
-})
-
 /** A JWK Set file (RFC 7517) of symmetric keys, newest first; made with mode 0600. */
 export function fileProtector(path: string): Protector {
   return {
@@ -41,7 +34,7 @@ export function fileProtector(path: string): Protector {
           cause,
         )
       })
-      return keksOf(readSet(text, `key-encryption key file ${path}`))
+      return keksOf(readKekSet(text, `key-encryption key file ${path}`))
     },
     create: async () => {
       const k = base64url.encode(randomBytes(KEK_BYTES))
@@ -72,54 +65,6 @@ export function environmentProtector(text: string | undefined): Protector {
       return keksOf(environmentKeks(text))
     },
   }
-}
-
-/**
- * The key-encryption keys in the setting `seal.keys`, newest first.
- * @throws KekEmpty, KekUnreadable
- */
-export function environmentKeks(text: string): readonly WrittenKek[] {
-  const source = 'key-encryption key setting seal.keys'
-  const bare = withoutMark(text).trim()
-  if (bare === '' || bare.startsWith('{')) return readSet(text, source)
-  return checked(
-    bare.split(',').map((key) => key.trim()),
-    source,
-  )
-}
-
-/** The keys of a JWK Set. */
-function readSet(text: string, source: string): readonly WrittenKek[] {
-  const bare = withoutMark(text).trim()
-  if (bare === '') throw new KekEmpty(`The ${source} is empty. Restore it from a backup.`)
-  let keys: readonly { readonly k: string }[]
-  try {
-    keys = kekSet.parse(JSON.parse(bare)).keys
-  } catch (cause) {
-    throw new KekUnreadable(
-      `The ${source} is neither a JWK Set of 256-bit symmetric keys nor, in a setting, such keys in ` +
-        'base64 with commas between. If it was good before, restore it from a backup.',
-      // What JSON.parse says quotes the text.
-      cause instanceof SyntaxError ? undefined : cause,
-    )
-  }
-  return checked(
-    keys.map(({ k }) => k),
-    source,
-  )
-}
-
-function checked(texts: readonly string[], source: string): readonly WrittenKek[] {
-  const keks = readKekTexts(texts)
-  if (typeof keks !== 'string') return keks
-  throw new KekUnreadable(
-    `The ${source} cannot be used: ${keks}. If it was good before, restore it from a backup.`,
-  )
-}
-
-/** RFC 8259, section 8.1: a byte order mark may be passed over. */
-function withoutMark(text: string): string {
-  return text.replace(/^\ufeff/, '')
 }
 
 /**

@@ -258,7 +258,8 @@ test('a password in a URL that is none is not shown either', (t) => {
   for (const text of cases) {
     const violations = violationsOf(t, text)
     assert.equal(violations.length, 1, text)
-    assert.doesNotMatch(JSON.stringify(violations), /s3/, text)
+    // Not only /s3/: the violation names a file of the test, whose folder may be called so by chance.
+    assert.doesNotMatch(JSON.stringify(violations), /s3(cr|\/cr)/, text)
   }
 })
 
