@@ -69,6 +69,9 @@ export function parseConnectionUrl(text: string, dialect: UrlDialect): UrlAnswer
     ...{ hostname, username, password: url.password, path: pathname.replace(/^\//, '') },
   })
   if (!decoded) return { problem: 'a URL in which every % begins a code; write % itself as %25' }
+  if ([...Object.values(decoded), ...Object.values(others)].some((part) => part.includes('\0'))) {
+    return { problem: 'a URL without %00, at which servers would end a name' }
+  }
   const {
     host = decoded.hostname,
     user = decoded.username,

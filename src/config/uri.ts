@@ -29,6 +29,8 @@ export function issuerRule(isLoopback: (hostname: string) => boolean): TextRule 
     const url = URL.parse(text)
     if (!url || uriProblem(text) || text.endsWith('/') || /[?#]/.test(text)) return false
     if (url.username || url.password || hasOtherSpelling(url.pathname)) return false
+    if (UNUSABLE.test(url.pathname) || hostProblem(url.hostname.replace(/^\[|\]$/g, '')))
+      return false
     return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))
   }
   return (text) => {
@@ -43,6 +45,12 @@ export function issuerRule(isLoopback: (hostname: string) => boolean): TextRule 
     }
   }
 }
+
+/**
+ * What the path of an issuer cannot have: `;` ends the path of a cookie (RFC 6265, section 4.1.1), and a
+ * request with an encoded slash, backslash or control character is refused (`http/target.ts`).
+ */
+const UNUSABLE = /;|%(?:[01][\dA-F]|2F|5C|7F)/
 
 /** A name or an address of a machine, without port. */
 export const hostProblem: TextRule = (text) => {

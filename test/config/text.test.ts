@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it, test } from 'node:test'
 import type { Violation } from '../../src/errors.ts'
+import { normaliseTarget } from '../../src/http/target.ts'
 import { broken, load, temporaryFile, violationsOf } from './sources.ts'
 
 /** What a URL parser, an editor or a shell changes, against what was written. */
@@ -64,6 +65,13 @@ describe('an issuer that a URL parser would mend', () => {
     'https://id.example.com/%7Eop',
     'https://id.example.com/a%2fb',
     'https://id.example.com/100%',
+    // No request for it would be answered, or no cookie of it be possible.
+    'https://id.example.com/a%2Fb',
+    'https://id.example.com/a%5Cb',
+    'https://id.example.com/a%00',
+    'https://id.example.com/a;b',
+    'https://id..example.com',
+    'https://-id.example.com',
     'http://id.example.com ',
     '',
   ]) {
@@ -78,10 +86,14 @@ describe('an issuer that a URL parser would mend', () => {
   test('nothing is wrong with escapes, other ports and hosts in Punycode', (t) => {
     for (const issuer of [
       'https://id.example.com/a%20b',
+      'https://id.example.com/a%3Bb',
+      "https://id.example.com/:a/(b)*/c'd,e=f&g@h+i$j!k",
       'https://id.example.com:8443/op',
       'https://xn--bcher-kva.example',
     ]) {
       assert.equal(load(t, `issuer: ${issuer}`).issuer, issuer)
+      const { pathname } = new URL(issuer)
+      assert.equal(normaliseTarget(pathname), pathname, 'a request for it is answered')
     }
   })
 })
