@@ -106,7 +106,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       isReachable ? log.info(detail) : log.error(detail),
     )
     const sealer = await stores.openSealer()
-    // Its secret goes with each process, and people in the database stay: a warning says what that is worth.
+    // A secret in memory goes with its process, and people in the database stay: a warning says what that is worth.
     if (config.keyStore.type === 'memory') await stores.authenticateAnew(sealer.deployment)
 
     const policies = rotationPolicies(config)
@@ -315,7 +315,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     )
     connections = () => listener.connections
     opened.defer(async () => listener.close(http.shutdownTimeout))
-    // At last: its password is shown once, by a start that succeeds.
+    // The administrator comes last, because the password is shown once, by a start that succeeds.
     const administrator = await addFirstAdministrator(config.admin.username, {
       accounts,
       passwords,
@@ -399,7 +399,7 @@ function providerConfiguration(
   }
 }
 
-/** Its host, which people know, and an end that tells processes and restarts apart. */
+/** The host, which people know, and an end that tells processes and restarts apart. */
 function nodeId(worker: number | undefined): string {
   const process = worker === undefined ? '' : `-w${worker}`
   return `${hostname()}${process}-${randomBytes(3).toString('hex')}`

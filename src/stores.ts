@@ -151,7 +151,7 @@ function prefixOf(prefix: string, issuer: string): string {
   return `${prefix}${hash('sha256', issuer, 'base64url').slice(0, ISSUER_LENGTH)}:`
 }
 
-/** Its driver is loaded where it is used only: commands start sooner without. */
+/** The driver of Redis is loaded only where it is used: commands start sooner without. */
 async function openConfiguredRedis(
   { issuer, redis: { url, prefix, ...where } }: Config,
   clock: Clock,

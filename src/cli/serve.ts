@@ -99,7 +99,7 @@ async function serveAsWorker(context: Context): Promise<void> {
     import('../workers/worker.ts'),
   ])
   const worker = thisWorker()
-  // Its primary gets them as well, as Ctrl-C goes to every process of a terminal, and says stop.
+  // The primary gets these signals as well, as Ctrl-C goes to every process of a terminal, and says stop.
   for (const signal of STOP_SIGNALS) process.on(signal, () => {})
   const start = async (config: Config) => {
     const log = createLog(config.log).child({ worker: worker.id })

@@ -52,7 +52,7 @@ export function durationArgument(text: string): number {
   return parseDuration(text)
 }
 
-/** An instant that an operator named; where it was told from now, by the clock of the database. */
+/** An instant that an operator named. @param now by the clock of the database, for one such as `12h` ago */
 export type NamedInstant = (now: number) => number
 
 /** For commander: an instant, or a duration before now. */

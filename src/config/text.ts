@@ -75,7 +75,7 @@ export function textBy(rule: TextRule) {
   })
 }
 
-/** For messages: quoted, and with everything that nobody sees as \\u and its number. */
+/** For messages: quoted, and with everything that nobody sees as \u and its number. */
 export function visibly(text: string): string {
   return JSON.stringify(text).replace(/(?! )[\p{C}\p{Z}\p{DI}\ufffd]/gu, escaped)
 }

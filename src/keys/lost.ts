@@ -45,3 +45,9 @@ export function lostFacts<K extends Named, E extends Named>(
     events: known.events.filter((event) => !events.has(event.id)),
   }
 }
+
+/** The records of both, each once. */
+export function together<T extends Named>(known: readonly T[], added: readonly T[]): readonly T[] {
+  const ids = new Set(known.map(({ id }) => id))
+  return [...known, ...added.filter(({ id }) => !ids.has(id))]
+}

@@ -138,7 +138,7 @@ const MODELS: readonly CacheModel[] = [
     keeps: 12 * HOUR,
   },
   {
-    // It goes on with an expired set while it refreshes, and keeps the one before for an hour.
+    // ASP.NET goes on with an expired set while it refreshes, and keeps the one before for an hour.
     model: '12 h, then behind the next request',
     examples: 'Microsoft.IdentityModel (ASP.NET Core)',
     misses: MICROSOFT,

@@ -6,12 +6,13 @@ import type { DatabaseClock } from './database-clock.ts'
 import type { RingView } from './jwks.ts'
 import type { KeyStore } from './key-store.ts'
 import { eraseAt } from './lifecycle.ts'
+import { together } from './lost.ts'
 import type { Action } from './plan.ts'
 import type { RotationPolicies } from './policy.ts'
 import { createPublisher } from './publisher.ts'
 import { isSealFailure, type LoadedRings, type OpenedKeys, turnRings } from './rotate.ts'
 import type { Sealer } from './sealer.ts'
-import { createWatchfulLoad, together } from './watchful-load.ts'
+import { createWatchfulLoad } from './watchful-load.ts'
 import type { WitnessWatch } from './witness-watch.ts'
 
 /**
@@ -189,7 +190,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     while (!stopping.signal.aborted) {
       // Made before the turn, so that a wake-up that comes during it is not lost.
       sleeping = new AbortController()
-      // One that a request has caused may have loaded before that for which this loop was woken.
+      // A turn that a request has caused may have loaded before what this loop was woken for was written.
       await running?.catch(() => {})
       try {
         await runOnce()

@@ -1,7 +1,7 @@
 import { DeploymentSecretReplaced, StoreUnreadable } from '../errors.ts'
 import type { RingView } from './jwks.ts'
 import type { KeyStore, StoredRings } from './key-store.ts'
-import { lostFacts } from './lost.ts'
+import { lostFacts, together } from './lost.ts'
 import type { RotationPolicies } from './policy.ts'
 import { assertComplete, type LoadedRings, loadRings, type OpenedKeys } from './rotate.ts'
 import type { SchedulerLog } from './scheduler.ts'
@@ -126,12 +126,3 @@ export function createWatchfulLoad(options: WatchfulLoadOptions) {
 
 /** Most ids of forged events in one line of the log. */
 const TOLD_MAX = 10
-
-/** All of both, each once. */
-export function together<T extends { readonly id: string }>(
-  known: readonly T[],
-  added: readonly T[],
-): readonly T[] {
-  const ids = new Set(known.map(({ id }) => id))
-  return [...known, ...added.filter(({ id }) => !ids.has(id))]
-}

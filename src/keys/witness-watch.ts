@@ -9,10 +9,10 @@ import {
   highestGenerations,
   isStranger,
   type Lack,
-  lackIn,
   lackLines,
   lackOf,
   lackWords,
+  unlessEmpty,
   type Witness,
   type WitnessedFacts,
   type WitnessRecord,
@@ -274,7 +274,7 @@ export async function genuineLack(
   lack: Lack | undefined,
   { openEvents }: Pick<Sealer, 'openEvents'>,
 ): Promise<Lack | undefined> {
-  return lack && lackIn({ ...lack, events: (await openEvents(lack.events)).records })
+  return lack && unlessEmpty({ ...lack, events: (await openEvents(lack.events)).records })
 }
 
 /**
@@ -299,12 +299,5 @@ export async function assertNotEmptied(
 /** What a store lacks that is empty. */
 export function lackOfEverything(record: WitnessRecord): Lack | undefined {
   const configured = Object.keys(record.generations)
-  return lackOf(record, {
-    deployments: [],
-    issuer: '',
-    events: [],
-    generations: {},
-    given: [],
-    configured,
-  })
+  return lackOf(record, { events: [], generations: {}, given: [], configured })
 }

@@ -117,11 +117,11 @@ export function highestGenerations(keys: readonly WitnessedKey[]): Generations {
 export function witnessed(before: WitnessRecord, facts: WitnessedFacts): WitnessRecord {
   const known = new Set(before.events.map(({ id }) => id))
   const fresh = facts.events.filter(({ id }) => !known.has(id))
-  const generations = together(before.generations, facts.generations)
+  const generations = largerOf(before.generations, facts.generations)
   const ended = Object.entries(before.generations).filter(
     ([ring]) => !(ring in facts.generations) && !facts.configured.includes(ring),
   )
-  const lost = together(before.lost, Object.fromEntries(ended))
+  const lost = largerOf(before.lost, Object.fromEntries(ended))
   const [deployment = null] = facts.deployments
   const isNew =
     fresh.length > 0 ||
@@ -141,20 +141,23 @@ export function witnessed(before: WitnessRecord, facts: WitnessedFacts): Witness
 }
 
 /** What the store lacks; undefined where it is as new as the witness. */
-export function lackOf(record: WitnessRecord, facts: WitnessedFacts): Lack | undefined {
+export function lackOf(
+  record: WitnessRecord,
+  facts: Pick<WitnessedFacts, 'events' | 'generations' | 'given' | 'configured'>,
+): Lack | undefined {
   const settled = new Set([...facts.events.map(({ id }) => id), ...facts.given])
   const events = record.events.filter(({ id }) => !settled.has(id))
-  const lost = together(record.lost, givenGenerations(facts.given))
+  const lost = largerOf(record.lost, givenGenerations(facts.given))
   const generations = Object.entries(record.generations).flatMap(([ring, seen]) => {
     const has = facts.generations[ring] ?? 0
     const isMissed = facts.configured.includes(ring) && has < seen && (lost[ring] ?? 0) < seen
     return isMissed ? [{ ring, seen, stored: has }] : []
   })
-  return lackIn({ events, generations })
+  return unlessEmpty({ events, generations })
 }
 
-/** Undefined where it is none. */
-export function lackIn(lack: Lack): Lack | undefined {
+/** The lack itself; undefined where nothing is lacking. */
+export function unlessEmpty(lack: Lack): Lack | undefined {
   return lack.events.length + lack.generations.length === 0 ? undefined : lack
 }
 
@@ -204,7 +207,7 @@ export function withAccepted(
     ...record,
     deployment: null,
     events: record.events.filter(({ id }) => !gone.has(id)),
-    lost: together(record.lost, generations),
+    lost: largerOf(record.lost, generations),
     accepted: [...record.accepted, { ...by, events: lack.events, generations }],
   }
 }
@@ -250,7 +253,7 @@ function seenOf(generations: readonly MissingGeneration[]): Generations {
 }
 
 /** The larger of each; `a` itself where `b` raises none. */
-function together(a: Generations, b: Generations): Generations {
+function largerOf(a: Generations, b: Generations): Generations {
   return Object.entries(b).reduce((sum, [ring, generation]) => raised(sum, { ring, generation }), a)
 }
 
