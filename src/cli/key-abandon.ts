@@ -11,6 +11,7 @@ import { acceptanceTail, earlyKeyPrice, earlyKeyText } from './key-prices.ts'
 import type { OrderOptions } from './order-options.ts'
 import { turnRingsWith } from './rings.ts'
 import { type Session, withSession } from './session.ts'
+import { counted } from './words.ts'
 
 /** The way out where a key-encryption key is lost, told before it is done. */
 
@@ -47,7 +48,7 @@ async function abandon(options: AbandonOptions, session: Session): Promise<void>
   if (!yes) {
     const losses = await findLosses(target)
     if (json) return printJson(session, { done: false, ...summary(losses, session) })
-    session.print(preview(losses, session))
+    session.print(preview('Would revoke', losses, session))
     return session.print('Nothing was done. To do it: keyturn keys abandon --lost-kek --yes')
   }
   const done: AuthenticatedAnew[] = []
@@ -56,7 +57,7 @@ async function abandon(options: AbandonOptions, session: Session): Promise<void>
   }
   const losses = await abandonLosses({ ...target, authenticateAnew }, { now, actor, reason })
   const anew = done.at(-1)
-  if (!json) session.warn(preview(losses, session))
+  if (!json) session.warn(preview('Revoked', losses, session))
   const facts = await turnRingsWith(losses.sealer, session)
   const lostClientSecrets = anew?.lostSecrets ?? []
   if (json) {
@@ -64,8 +65,8 @@ async function abandon(options: AbandonOptions, session: Session): Promise<void>
   }
   if (anew) {
     session.print(
-      `Kept     ${anew.accounts} people, ${anew.clients} clients and ${anew.consents} consents, as the ` +
-        'database has them: look whether all of it is yours',
+      `Kept     ${counted(anew.accounts, 'person', 'people')}, ${counted(anew.clients, 'client')} and ` +
+        `${counted(anew.consents, 'consent')}, as the database has them: look whether all of it is yours`,
     )
   }
   for (const id of lostClientSecrets) {
@@ -99,10 +100,13 @@ function summary({ keys, isSecretLost }: Losses, session: Session) {
   }
 }
 
-function preview({ keys, isSecretLost }: Losses, session: Session): string {
+function preview(verb: string, { keys, isSecretLost }: Losses, session: Session): string {
   const first = session.policies.rings.find(({ published }) => published)
   return [
-    `Revoked  ${keys.map(({ id, ring, generation }) => `${id} (${ring} ${generation})`).join('\n         ')}`,
+    ...keys.map(
+      ({ id, ring, generation }, i) =>
+        `${i === 0 ? verb : ' '.repeat(verb.length)}  ${id} (${ring} ${generation})`,
+    ),
     '',
     'Tokens that these keys signed are refused by relying parties as soon as they fetch the JWKS again.',
     ...(first ? [earlyKeyText('A new key', newKey(first, session), session)] : []),

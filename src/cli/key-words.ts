@@ -4,6 +4,7 @@ import type { KeyEvent } from '../keys/key.ts'
 import type { KeyState } from '../keys/lifecycle.ts'
 import type { RingPolicy } from '../keys/policy.ts'
 import type { RingKey } from '../keys/seal.ts'
+import { givenWords } from '../keys/witness.ts'
 import { instant, instantOrNull, span } from './words.ts'
 
 /** Keys, events and changes in JSON and in words. */
@@ -102,6 +103,6 @@ export function eventWords(event: KeyEvent): string {
     case 'valid-until':
       return `kept until what it signed has expired, ${toRfc3339(event.validUntil)}`
     case 'accept':
-      return `${event.missing.length} missing event(s) given up`
+      return givenWords(event.missing)
   }
 }

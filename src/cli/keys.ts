@@ -253,7 +253,9 @@ function eventTable(
   const rows = events.map((event) => {
     const { at, ring, kid, actor, reason } = eventRow(event)
     const when = now === undefined ? at : `${at} (${fromNow(event.at, now)})`
-    return [when, ring, kid ?? '-', eventWords(event), actor, reason]
+    // Giving up what is missing concerns all rings; the words name those that lost keys.
+    const where = event.type === 'accept' ? '-' : ring
+    return [when, where, kid ?? '-', eventWords(event), actor, reason]
   })
   return table(['AT', 'RING', 'KID', 'EVENT', 'BY', 'REASON'], rows, colors)
 }

@@ -28,6 +28,7 @@ import { type Context, JSON_OPTION, type JsonOption, printJson } from './context
 import { eventWords } from './key-words.ts'
 import { type OrderOptions, proseArgument, systemUser } from './order-options.ts'
 import { type Session, withSession } from './session.ts'
+import { counted } from './words.ts'
 
 /** What an operator does with a key store that is older than it was. */
 
@@ -168,7 +169,7 @@ async function apply(
     }
   }
   tell(found, session, { json, dryRun }, () => [
-    ...lack.events.map(({ id }) => `Applied  ${id}`),
+    ...countedLine('Applied', lack.events.length),
     ...affected(found, session).map((kid) => `Revoked  ${kid}`),
     ...lostLines(lack),
     ...(gone.length > 0 ? [`Missing  ${gone.join(', ')}`, GONE] : [NEXT]),
@@ -191,7 +192,7 @@ async function accept(
     }
   }
   tell(found, session, { json, dryRun }, () => [
-    ...[...lack.events.map(({ id }) => id), ...gone].map((id) => `Let go   ${id}`),
+    ...countedLine('Given up', lack.events.length + gone.length),
     ...affected(found, session).map((kid) => `Trusted  ${kid}`),
     ...lostLines(lack),
     `Recorded ${actor}: ${reason}`,
@@ -199,6 +200,7 @@ async function accept(
   ])
 }
 
+const DRY = 'Nothing was done (--dry-run). Without --dry-run the answer is:'
 const NEXT = 'The next start of a server goes on from here.'
 const GONE = 'Nobody has these any more. To go on without: keyturn restore accept --reason TEXT'
 
@@ -228,8 +230,13 @@ function tell(
     session.print('The key store has all that is remembered; there is nothing to do.')
   } else {
     session.print(missingText(found, session))
-    session.print(dryRun ? '\nNothing was done (--dry-run).' : ['', ...lines()].join('\n'))
+    session.print(['', ...(dryRun ? [DRY] : []), ...lines()].join('\n'))
   }
+}
+
+/** The events themselves are listed above it, in words. */
+function countedLine(what: string, events: number): readonly string[] {
+  return events === 0 ? [] : [`${what.padEnd(8)} ${counted(events, 'event')}`]
 }
 
 function lostLines({ generations }: Lack): readonly string[] {

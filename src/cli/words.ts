@@ -32,6 +32,11 @@ export function instantOrNull(at: number | null): string | null {
   return at === null ? null : toRfc3339(at)
 }
 
+/** @example counted(2, 'event') // '2 events' */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`
+}
+
 const SHORT = { day: 'd', hour: 'h', minute: 'min', second: 's' } as const
 
 /** The two largest units, rounded up. @example span(45_360) // '12 h 36 min' */

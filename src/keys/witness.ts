@@ -192,6 +192,19 @@ function givenGenerations(given: readonly string[]): Generations {
     .reduce<Generations>(raised, {})
 }
 
+/** What an event gives up, in words. @example '2 missing events given up' */
+export function givenWords(given: readonly string[]): string {
+  const events = given.filter((id) => !id.startsWith(GENERATION)).length
+  const lost = Object.entries(givenGenerations(given))
+  return [
+    ...(events > 0 ? [`${events} missing event${events === 1 ? '' : 's'} given up`] : []),
+    ...lost.map(
+      ([ring, generation]) =>
+        `lost keys of ring ${ring}, no generation up to ${generation} is used again`,
+    ),
+  ].join('; ')
+}
+
 /**
  * An operator goes on with a store that is empty and so cannot keep the event that says it: what was is
  * no longer asked for, but kept, and the next deployment may have the witness.

@@ -65,7 +65,7 @@ describe('keys abandon --lost-kek', () => {
     const before = await cli.withStores((stores) => stores.keys.load())
     const answer = await cli.run(ABANDON)
     assert.equal(answer.status, 0, answer.err)
-    assert.match(answer.out, /^Revoked [\s\S]*\(sig\/ES256 1\)/)
+    assert.match(answer.out, /^Would revoke [\s\S]*\(sig\/ES256 1\)/)
     assert.match(answer.out, /refused by relying parties as soon as they fetch the JWKS again/)
     assert.match(answer.out, /FAILS FOR/)
     assert.match(answer.out, /Everybody has to sign in again/)

@@ -122,7 +122,7 @@ for (const { name, skip, create } of DATABASES) {
       assert.equal(checked.status, 1)
       assert.ok(checked.out.includes(kid), 'it is not said which key would be trusted again')
       const preview = await own.run('restore', 'apply', '--dry-run')
-      assert.match(preview.out, /Nothing was done/)
+      assert.match(preview.out, /Nothing was done[\s\S]*Applied {2}2 events\nRevoked {2}/)
       await assert.rejects(own.start(), OUTDATED)
       const applied = await own.run('restore', 'apply')
       assert.equal(applied.status, 0, applied.err)
@@ -137,6 +137,8 @@ for (const { name, skip, create } of DATABASES) {
       )
       assert.ok(ring.every((row) => row.kid !== lost))
       assert.equal((await own.run('restore', 'check')).status, 0)
+      const { out } = await own.run('keys', 'events')
+      assert.match(out, / - +- +lost keys of ring sig\/RS256, no generation up to 3 is used again/)
     })
 
     test('goes on as it is where that is accepted, which is recorded with who and why', async (own) => {
@@ -150,7 +152,8 @@ for (const { name, skip, create } of DATABASES) {
       assert.equal((await own.run('restore', 'accept')).status, 2, 'no reason was asked for')
       const reason = 'the revocation was a mistake'
       const accept = ['restore', 'accept', '--actor', 'ada', '--reason', reason]
-      assert.match((await own.run(...accept, '--dry-run')).out, /Nothing was done/)
+      const preview = await own.run(...accept, '--dry-run')
+      assert.match(preview.out, /Nothing was done[\s\S]*Given up 2 events\nTrusted {2}/)
       await assert.rejects(own.start(), OUTDATED)
       const accepted = await own.run(...accept)
       assert.equal(accepted.status, 0, accepted.err)
