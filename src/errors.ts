@@ -94,6 +94,21 @@ export class KekMissing extends KeyturnError {
   }
 }
 
+/** The newest secret of the deployment does not open for want of its key-encryption key, and an earlier one does. */
+export class DeploymentSecretDisplaced extends KekMissing {
+  /** @param newest generation of the record that counts @param earlier of the one that opens */
+  constructor(newest: number, earlier: number) {
+    super(
+      `The secret of the deployment has a newer record (generation ${newest} of ring deployment) under a ` +
+        `key-encryption key that this node does not have, although generation ${earlier} opens. If another ` +
+        'node gave that one up (keys abandon --lost-kek), add the key-encryption key that it has since ' +
+        '(see seal.*). If nobody did, somebody who writes the key store put the record there: delete it, ' +
+        'and find out who. Giving up the newer one is refused while an earlier one opens, because it ' +
+        'would make genuine whatever else that person wrote.',
+    )
+  }
+}
+
 /** The key-encryption key is there but holds nothing. */
 export class KekEmpty extends KeyturnError {
   constructor(message: string) {

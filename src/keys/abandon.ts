@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { KekMissing, Refused } from '../errors.ts'
+import { DeploymentSecretDisplaced, KekMissing, Refused } from '../errors.ts'
 import {
   type DeploymentSecret,
   findDeployment,
@@ -40,7 +40,7 @@ export interface AbandonOptions {
 
 /**
  * Looks at what would be given up; makes nothing.
- * @throws Refused where nothing is lost
+ * @throws Refused where nothing is lost; DeploymentSecretDisplaced where an earlier secret is not
  */
 export async function findLosses({
   store,
@@ -117,6 +117,6 @@ async function lossesOf(
 
 /** A key that is damaged is not lost with a key-encryption key: `keys revoke` ends it. */
 function ifMissing(error: unknown): undefined {
-  if (error instanceof KekMissing) return undefined
+  if (error instanceof KekMissing && !(error instanceof DeploymentSecretDisplaced)) return undefined
   throw error
 }

@@ -1,7 +1,13 @@
 import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
 import type { JWK } from 'jose'
 import type { Clock } from '../clock.ts'
-import { DeploymentSecretMissing, SealBroken, StoreUnavailable } from '../errors.ts'
+import {
+  DeploymentSecretDisplaced,
+  DeploymentSecretMissing,
+  KekMissing,
+  SealBroken,
+  StoreUnavailable,
+} from '../errors.ts'
 import { generateKey } from './generate.ts'
 import type { KeyStore, SerializedKey, StoredRings } from './key-store.ts'
 import { COOKIE_ALGORITHM } from './policy.ts'
@@ -56,7 +62,7 @@ export async function openDeployment(
  * Where there are several records, the highest generation counts: what was given up stays given up. A
  * record that is no seal at all, which anybody who writes the store can add, takes the place of none.
  * @throws DeploymentSecretMissing where the store has keys or events, and no secret
- * @throws KekMissing; SealBroken where no record opens
+ * @throws DeploymentSecretDisplaced, KekMissing; SealBroken where no record opens
  */
 export async function findDeployment(
   stored: StoredRings,
@@ -146,20 +152,24 @@ async function openNewest(
   sealer: KeySealer,
 ): Promise<DeploymentSecret> {
   let failure: unknown
+  let missing: { readonly generation: number; readonly error: KekMissing } | undefined
   for (const record of records.toSorted((a, b) => b.generation - a.generation)) {
     try {
       const { kid, privateKey: secret } = (await sealer.open(record)).key
       if (secret?.type !== 'secret') {
         throw new SealBroken(record.id, 'it is no secret of a deployment')
       }
+      // The record under a key-encryption key that this node lacks may be what counts now.
+      if (missing) throw new DeploymentSecretDisplaced(missing.generation, record.generation)
       // A file may be a copy with the id of the secret itself, which would make all events former ones.
       const former = records.flatMap(({ id }) => (id === kid ? [] : id))
       return deploymentOf({ kid, record, former }, secret)
     } catch (error) {
-      // A record under a key-encryption key that this node lacks may be what counts now.
-      if (!(error instanceof SealBroken)) throw error
+      if (error instanceof DeploymentSecretDisplaced) throw error
+      if (error instanceof KekMissing) missing ??= { generation: record.generation, error }
+      else if (!(error instanceof SealBroken)) throw error
       failure ??= error
     }
   }
-  throw failure
+  throw missing?.error ?? failure
 }

@@ -4,7 +4,10 @@ import { readFile, rm, writeFile } from 'node:fs/promises'
 import { describe, it } from 'node:test'
 import { systemClock } from '../../src/clock.ts'
 import { abandonLosses } from '../../src/keys/abandon.ts'
+import { openDeployment } from '../../src/keys/deployment.ts'
 import type { KeyStore } from '../../src/keys/key-store.ts'
+import { createSealer } from '../../src/keys/seal.ts'
+import { createMemoryKeyStore } from '../../src/store/memory-key-store.ts'
 import { protectorOf } from '../../src/stores.ts'
 import { serializedKey as anyKey } from '../conformance/key-store.ts'
 import { DAY, keyturnIn, kidOf, phasesOf, type Row } from './keyturn.ts'
@@ -176,6 +179,30 @@ describe('keys abandon --lost-kek', () => {
     await rm(`${cli.path}/kek.jwks`)
     assert.equal((await cli.run([...ABANDON, '--yes'])).status, 0)
     assert.equal((await cli.run([...ABANDON, '--yes'])).status, 1)
+  })
+
+  it('is refused where only a record of the secret that somebody put there does not open', async () => {
+    await using cli = await keyturnIn()
+    await cli.makeRings(DAY)
+    // Whoever writes the database can seal whatever they like under a key-encryption key of their own.
+    const theirs = createSealer([{ kid: 'theirs', secret: randomBytes(32) }])
+    const other = createMemoryKeyStore()
+    const { record } = await openDeployment(other, theirs, systemClock)
+    for (const generation of [2, 7]) {
+      await cli.withStores(({ keys }) =>
+        keys.addKey({ ...record, generation, id: `x${generation}` }),
+      )
+      const before = await cli.withStores(({ keys }) => keys.load())
+      for (const args of [ABANDON, [...ABANDON, '--yes'], ['keys', 'rotate', 'sig/ES256']]) {
+        const answer = await cli.run(args)
+        assert.equal(answer.status, 1, answer.out)
+        assert.match(
+          answer.err,
+          new RegExp(`generation ${generation} .* although generation 1 opens`),
+        )
+      }
+      assert.deepEqual(await cli.withStores(({ keys }) => keys.load()), before)
+    }
   })
 
   it('is refused where the key store is empty, and makes nothing in it', async () => {
