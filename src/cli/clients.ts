@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { toRfc3339 } from '../clock.ts'
@@ -6,7 +5,13 @@ import { clientViolations } from '../config/check.ts'
 import { isEmbedded } from '../database-url.ts'
 import { listed, NotFound, Refused } from '../errors.ts'
 import { CLIENT_CACHE } from '../store/client-adapter.ts'
-import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
+import {
+  type Context,
+  JSON_OPTION,
+  type JsonOption,
+  printJson,
+  readArgumentFile,
+} from './context.ts'
 import { type Session, withSession } from './session.ts'
 import { table } from './table.ts'
 import { fromNow } from './words.ts'
@@ -186,9 +191,7 @@ async function readMetadata(options: AddOptions, { stdin }: Context): Promise<Me
 
 async function readSource(file: string, stdin: Context['stdin']): Promise<string> {
   if (file === '-') return text(stdin)
-  return readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new Refused(`The file ${file} cannot be read: ${error.message}`)
-  })
+  return readArgumentFile(file)
 }
 
 function parseMetadata(json: string, file: string): Metadata {

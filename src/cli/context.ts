@@ -1,9 +1,10 @@
+import { readFile } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import type { Command } from 'commander'
 import type { Clock } from '../clock.ts'
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
-import { KeyturnError } from '../errors.ts'
+import { KeyturnError, Refused } from '../errors.ts'
 
 /** What commands have from outside. */
 export interface Context {
@@ -35,6 +36,13 @@ export function configFile(program: Command): string | undefined {
 /** The configuration that `--config` or the environment names. @throws ConfigInvalid */
 export function loadCommandConfig(program: Command, { env }: Context): Config {
   return loadConfig({ env, file: configFile(program) })
+}
+
+/** The text of a file that an argument names. @throws Refused where it cannot be read */
+export async function readArgumentFile(file: string): Promise<string> {
+  return readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new Refused(`The file ${file} cannot be read: ${error.message}`)
+  })
 }
 
 export function printJson({ print }: Pick<Context, 'print'>, value: unknown): void {

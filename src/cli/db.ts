@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import type { Command } from 'commander'
 import { databaseUrlProblem } from '../database-url.ts'
 import { Refused } from '../errors.ts'
@@ -9,6 +8,7 @@ import {
   type JsonOption,
   loadCommandConfig,
   printJson,
+  readArgumentFile,
 } from './context.ts'
 import { assertDatabase, withSession } from './session.ts'
 import { table } from './table.ts'
@@ -64,7 +64,7 @@ async function copy(
   { to, json }: JsonOption & { readonly to: string },
 ): Promise<void> {
   const config = loadCommandConfig(program, context)
-  const url = to.startsWith('@') ? (await readFile(to.slice(1), 'utf8')).trim() : to
+  const url = to.startsWith('@') ? (await readArgumentFile(to.slice(1))).trim() : to
   const problem = databaseUrlProblem(url)
   if (problem !== undefined)
     throw new Refused(`--to names no database of Keyturn: it must be ${problem}.`)

@@ -165,15 +165,16 @@ async function apply(
     await session.stores.keys.addEvents(lack.events)
     // Keys cannot be put back: nobody keeps them. Their generations are not used again.
     if (lack.generations.length > 0) {
-      await giveUp(givenUp({ ...lack, events: [] }), sealer, session, { actor, reason })
+      await giveUp(givenUp({ ...lack, events: [] }), { sealer, actor, reason }, session)
     }
   }
-  tell(found, session, { json, dryRun }, () => [
+  const lines = () => [
     ...countedLine('Applied', lack.events.length),
     ...affected(found, session).map((kid) => `Revoked  ${kid}`),
     ...lostLines(lack),
     ...(gone.length > 0 ? [`Missing  ${gone.join(', ')}`, GONE] : [NEXT]),
-  ])
+  ]
+  tell(found, session, { json, dryRun, lines })
 }
 
 async function accept(
@@ -184,20 +185,21 @@ async function accept(
   const found = await look(session)
   const { sealer, lack, gone } = found
   if (!isWhole(found) && !dryRun) {
-    if (sealer) await giveUp([...givenUp(lack), ...gone], sealer, session, { actor, reason })
+    if (sealer) await giveUp([...givenUp(lack), ...gone], { sealer, actor, reason }, session)
     else {
       await stores.witness?.update((record) =>
         withAccepted(record, lack, { at: now, actor, reason }),
       )
     }
   }
-  tell(found, session, { json, dryRun }, () => [
+  const lines = () => [
     ...countedLine('Given up', lack.events.length + gone.length),
     ...affected(found, session).map((kid) => `Trusted  ${kid}`),
     ...lostLines(lack),
     `Recorded ${actor}: ${reason}`,
     NEXT,
-  ])
+  ]
+  tell(found, session, { json, dryRun, lines })
 }
 
 const DRY = 'Nothing was done (--dry-run). Without --dry-run the answer is:'
@@ -207,9 +209,8 @@ const GONE = 'Nobody has these any more. To go on without: keyturn restore accep
 /** Records in the store what nobody is to ask for any more. */
 async function giveUp(
   missing: readonly string[],
-  sealer: Sealer,
+  { sealer, ...order }: Order & { readonly sealer: Sealer },
   { stores, policies, now }: Session,
-  order: Order,
 ): Promise<void> {
   const facts = await loadRecordedRings(stores.keys, sealer)
   const ring = policies.rings[0]?.ring ?? 'cookie'
@@ -217,13 +218,15 @@ async function giveUp(
   await applyAction(action, facts, { store: stores.keys, sealer })
 }
 
+interface TellOptions {
+  readonly json: true | undefined
+  readonly dryRun: boolean
+  /** What was done. */
+  readonly lines: () => readonly string[]
+}
+
 /** What was, or would be, done. */
-function tell(
-  found: Situation,
-  session: Session,
-  { json, dryRun }: { json: true | undefined; dryRun: boolean },
-  lines: () => readonly string[],
-): void {
+function tell(found: Situation, session: Session, { json, dryRun, lines }: TellOptions): void {
   if (json) {
     printJson(session, { done: !dryRun && !isWhole(found), ...row(found, session) })
   } else if (isWhole(found)) {

@@ -64,7 +64,7 @@ export function orderRotation(
         `keyturn keys promote ${standby.key.kid} --force`,
     )
   }
-  return promotion(standby, activatesAt, now, order)
+  return promotion(standby, activatesAt, { now, ...order })
 }
 
 /**
@@ -91,7 +91,7 @@ export function orderPromotion(
         `it from ${toRfc3339(safeAt)}. Wait, or take the price with --force.`,
     )
   }
-  return promotion(state, now, now, order)
+  return promotion(state, now, { now, ...order })
 }
 
 /**
@@ -231,7 +231,11 @@ export function assertRing(ring: RingName, facts: RingFacts, policies: RotationP
 /** Lines of a message, so that the beginning that all keys share does not fill a screen. */
 const MOST_CANDIDATES = 20
 
-function promotion(state: KeyState, activatesAt: number, now: number, order: Order): EventAction {
+function promotion(
+  state: KeyState,
+  activatesAt: number,
+  { now, ...order }: Order & { readonly now: number },
+): EventAction {
   const { kid, ring } = state.key
   return record({ type: 'promote', ring, kid, activatesAt, at: now, ...order })
 }

@@ -144,5 +144,8 @@ describe('keyturn db copy', () => {
       assert.equal(answer.status, 1, url)
       assert.match(answer.err, /^--to names no database of Keyturn: it must be /)
     }
+    const missing = await cli.run(['db', 'copy', '--to', `@${join(cli.path, 'nowhere')}`])
+    assert.equal(missing.status, 1)
+    assert.match(missing.err, /^The file .*nowhere cannot be read: ENOENT/)
   })
 })
