@@ -1,14 +1,22 @@
 import { readdirSync, statSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { isEmbedded } from '../database-url.ts'
 import type { Settings } from './schema.ts'
 
-/** Bits of a file's mode that let its group, or anybody, read it. */
+/** Bits of a file's mode that let its group, or anybody, read or write it. */
 const READABLE = 0o044
+const WRITABLE = 0o022
 
 /**
- * Files with secrets that other users of this machine can read. Keyturn makes its own with mode 0600; these
- * were made, copied or restored by somebody else.
+ * Bits of a folder's mode: anybody may put files into it, and nobody but the owner of each may take it away.
+ * A group that may is often meant, as that of volumes of Kubernetes.
+ */
+const WRITABLE_BY_ALL = 0o002
+const STICKY = 0o1000
+
+/**
+ * Files with secrets that other users of this machine can read, change or replace by their own. Keyturn
+ * makes its own with mode 0600; these were made, copied or restored by somebody else.
  * @param keysFile the file that `seal.keys` was read from, if it was
  */
 export function readableFiles(
@@ -30,13 +38,29 @@ const DATABASE = 'hashes of passwords and sealed keys (database.url)'
 const KEYS = 'sealed signing keys (keyStore.path)'
 
 function warn(paths: readonly string[], holding: string): readonly string[] {
-  const open = paths.filter(isReadableByOthers)
-  const [first] = open
-  if (first === undefined) return []
-  const others = open.length > 1 ? `, and ${open.length - 1} more beside it,` : ''
+  const readable = paths.filter((path) => (modeOf(path) & READABLE) !== 0)
+  const writable = paths.filter((path) => !readable.includes(path) && modeOf(path) & WRITABLE)
+  const folders = [...new Set(paths.map((path) => dirname(path)))].filter(
+    (folder) => (modeOf(folder) & (WRITABLE_BY_ALL | STICKY)) === WRITABLE_BY_ALL,
+  )
   return [
-    `Other users of this machine can read ${first}${others} with ${holding}. ` +
-      `If that is not meant: chmod 600 ${first}`,
+    ...warnOf(readable, 'read', holding, 'chmod 600'),
+    ...warnOf(writable, 'change', holding, 'chmod 600'),
+    ...warnOf(folders, 'put files of their own into', holding, 'chmod o-w'),
+  ]
+}
+
+function warnOf(
+  [first, ...more]: readonly string[],
+  can: string,
+  holding: string,
+  command: string,
+): readonly string[] {
+  if (first === undefined) return []
+  const others = more.length > 0 ? `, and ${more.length} more beside it,` : ''
+  return [
+    `Other users of this machine can ${can} ${first}${others} with ${holding}. ` +
+      `If that is not meant: ${command} ${first}`,
   ]
 }
 
@@ -53,8 +77,8 @@ function keyFiles(folder: string): readonly string[] {
   })
 }
 
-function isReadableByOthers(path: string): boolean {
-  return unlessMissing(() => (statSync(path).mode & READABLE) !== 0, false)
+function modeOf(path: string): number {
+  return unlessMissing(() => statSync(path).mode, 0)
 }
 
 /** What cannot be looked at is reported by who needs it. */

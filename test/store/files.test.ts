@@ -116,6 +116,31 @@ describe('files that other users of the machine can read', () => {
     assert.deepEqual(loadConfig({ file: join(folder.path, 'keyturn.yaml'), env: {} }).warnings, [])
   })
 
+  it('are warned of where others can change them only, or put their own in their place', async () => {
+    await using folder = await temporaryFolder()
+    const config = await testSettings(folder.path)
+    const warnings = () =>
+      loadConfig({ file: join(folder.path, 'keyturn.yaml'), env: {} }).warnings.join('\n')
+    const kek = join(folder.path, 'kek.jwks')
+    await writeFile(kek, '')
+    for (const mode of [0o602, 0o620, 0o622]) {
+      await chmod(kek, mode)
+      assert.match(warnings(), /can change .*kek\.jwks .*chmod 600 .*kek\.jwks$/m)
+    }
+    await chmod(kek, 0o600)
+
+    for (const mode of [0o777, 0o703]) {
+      await chmod(folder.path, mode)
+      const told = new RegExp(`can put files of their own into .* chmod o-w ${folder.path}$`, 'gm')
+      assert.equal(warnings().match(told)?.length, 2, 'for the database and for the key')
+    }
+    // As /tmp, or a volume whose group is the server's.
+    for (const mode of [0o1777, 0o2770, 0o755]) {
+      await chmod(folder.path, mode)
+      assert.equal(warnings(), config.warnings.join())
+    }
+  })
+
   it('are warned of where a variable names them for the key-encryption keys', async () => {
     await using folder = await temporaryFolder()
     await testSettings(folder.path)
