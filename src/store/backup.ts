@@ -1,8 +1,8 @@
-import { cp, mkdir, open, readdir, readFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { cp, mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { Refused } from '../errors.ts'
-import { createFile } from '../whole-file.ts'
+import { createFile, syncDirectory } from '../whole-file.ts'
 import { attempt } from './failures.ts'
 
 /** What a backup of one machine consists of; whatever is not there is left out. */
@@ -39,22 +39,35 @@ export async function writeBackup(
     if (keys !== undefined) await copyKeys(keys, at(keys))
     if (kek !== undefined) {
       // A copy would have the mode of its source first.
-      await createFile(at(kek), await readFile(kek, 'utf8'))
+      const isMade = await createFile(at(kek), await readFile(kek, 'utf8'))
+      if (!isMade) {
+        throw new Refused(
+          `The key-encryption keys are not in the backup, because ${at(kek)} is something else of it ` +
+            'already. Back them up by hand, or give seal.file another name.',
+        )
+      }
     }
     return [database, keys, kek].flatMap((path) => (path === undefined ? [] : at(path)))
   })
 }
 
-/** @see https://sqlite.org/backup.html */
+/**
+ * A copy that was cut off looks like an empty database, which restored would be a first start: so it gets its
+ * name when it is whole.
+ * @see https://sqlite.org/backup.html
+ */
 async function copySqlite(from: string, to: string): Promise<void> {
+  const draft = `${to}.draft`
   const source = new Sqlite(from, { readonly: true, fileMustExist: true })
   try {
     // SQLite would let everybody read what it makes, until somebody changes that.
-    await (await open(to, 'wx', 0o600)).close()
-    await source.backup(to)
+    await (await open(draft, 'wx', 0o600)).close()
+    await source.backup(draft)
   } finally {
     source.close()
   }
+  await rename(draft, to)
+  await syncDirectory(dirname(to))
 }
 
 /** Keys before events, as a key names events that it knows and these must not be missing. */

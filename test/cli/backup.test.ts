@@ -58,6 +58,25 @@ describe('keyturn backup', () => {
     assert.match(answer.err, /holds something already/)
   })
 
+  it('that is cut off leaves nothing that could be taken for a database', async () => {
+    await using cli = await keyturnIn()
+    const database = join(cli.path, 'keyturn.db')
+    await rm(`${database}-wal`, { force: true })
+    await writeFile(database, 'this is no database, so that the copy ends half-way')
+    const folder = join(cli.path, 'backup')
+    assert.equal((await cli.run(['backup', folder])).status, 1)
+    assert.ok(!(await readdir(folder)).includes('keyturn.db'))
+  })
+
+  it('does not pass over key-encryption keys whose file is named as the database is', async () => {
+    await using folder = await temporaryFolder()
+    await using cli = await keyturnIn({ KEYTURN_SEAL__FILE: join(folder.path, 'keyturn.db') })
+    await cli.makeRings(DAY)
+    const answer = await cli.run(['backup', join(cli.path, 'backup')])
+    assert.equal(answer.status, 1)
+    assert.match(answer.err, /key-encryption keys are not in the backup/)
+  })
+
   it('names the tool of a database server', async () => {
     for (const [url, tool] of [
       ['postgres://u@127.0.0.1:1/k', 'pg_dump'],
