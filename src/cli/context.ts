@@ -28,14 +28,11 @@ export interface JsonOption {
 
 export const JSON_OPTION = ['--json', 'answer in JSON'] as const
 
-/** The configuration file that `--config` names, which may stand before or after the command. */
-export function configFile(program: Command): string | undefined {
-  return program.opts<{ config?: string }>().config
-}
-
 /** The configuration that `--config` or the environment names. @throws ConfigInvalid */
 export function loadCommandConfig(program: Command, { env }: Context): Config {
-  return loadConfig({ env, file: configFile(program) })
+  // --config may stand before or after the command.
+  const { config: file } = program.opts<{ config?: string }>()
+  return loadConfig({ env, file })
 }
 
 /** The text of a file that an argument names. @throws Refused where it cannot be read */

@@ -143,17 +143,28 @@ export function createSealer(keks: readonly Kek[]): KeySealer {
  * its ring that the revocation names, since it may have been the one that signed. What the record says
  * of itself is not believed: anybody who writes the store can write such a record.
  */
-export function closedKey(record: SerializedKey, place?: KeyPlace | null): RingKey {
-  const nothing = { publicJwk: undefined, publicKey: undefined, privateKey: undefined, knows: [] }
-  const state = { hasPrivateHalf: false, isOpen: false, protectedBy: kekOf(record) }
-  const facts = { ...factsOf(record), ...nothing, ...state, retention: 0 }
-  return place ? { ...facts, ...place } : { ...facts, isUnplaced: true }
+export function closedKey(record: SerializedKey, place?: KeyPlace): RingKey {
+  const closed = { ...unopened(record), retention: 0 }
+  return place ? { ...closed, ...place } : { ...closed, isUnplaced: true }
 }
 
 /** A key as its record says, for people to look at. */
 export function uncheckedKey(record: SerializedKey): RingKey {
-  const { isUnplaced: _, ...closed } = closedKey(record)
-  return { ...closed, ...factsOf(record), hasPrivateHalf: true }
+  return { ...unopened(record), hasPrivateHalf: true }
+}
+
+/** What the record says without being opened; no half of the key is at hand. */
+function unopened(record: SerializedKey): RingKey {
+  return {
+    ...factsOf(record),
+    publicJwk: undefined,
+    publicKey: undefined,
+    privateKey: undefined,
+    hasPrivateHalf: false,
+    isOpen: false,
+    protectedBy: kekOf(record),
+    knows: [],
+  }
 }
 
 function factsOf(record: SerializedKey): SealedFacts {
