@@ -23,6 +23,7 @@ import {
   isUnseen,
   revocationText,
   soonerRow,
+  successorAfter,
 } from './key-prices.ts'
 import { keyRow } from './key-words.ts'
 import { KID_HELP, kidArgument } from './kid-argument.ts'
@@ -199,7 +200,8 @@ async function revoke(
   const revoked = action
     ? newlyRevoked({ before, after: assume(before, action) }, policies, now)
     : []
-  const tail = acceptanceTail(ring, session)
+  const { isMadeNow } = action ? successorAfter(action, before, session) : { isMadeNow: false }
+  const tail = acceptanceTail(ring, session, { isMadeNow })
   if (!action || revoked.length === 0) {
     session.warn('No key is revoked that was not revoked before.')
   } else session.warn(revocationText(action, revoked, before, session))
@@ -208,8 +210,9 @@ async function revoke(
   const done = revoked.length > 0 ? `Revoked: ${revoked.join(', ')}. ` : ''
   const facts = await turnStoredRings(session).catch(notTurned(done))
   const states = ringStates(facts, policies.policyFor(ring), now)
-  // The one that is made now, to which the ring switches one propagation later.
-  const fresh = waitingIn(states.filter((state) => isUnseen(state.key, session)))
+  // The one to which the ring switches one propagation later, unless what signs is new already.
+  const unseen = waitingIn(states.filter((state) => isUnseen(state.key, session)))
+  const fresh = isMadeNow ? undefined : unseen
   if (json) {
     const active = activeKey(states)?.key.kid ?? null
     const sooner = fresh ? soonerRow(fresh, session) : null

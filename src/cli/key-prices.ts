@@ -104,10 +104,39 @@ function promoteCommand(kid: string): string {
   return `keyturn keys promote ${kid} --force`
 }
 
-/** How long relying parties may go on trusting a key of the ring that is revoked now. */
-export function acceptanceTail(ring: string, { policies, config }: Session) {
+/**
+ * How long relying parties may go on trusting a key of the ring that is revoked now.
+ * @param successor who signs then; one that is made now is a kid that nobody has seen, and ends the
+ *   trust of those who fetch for such a kid only, without waiting for a switch
+ */
+export function acceptanceTail(
+  ring: string,
+  { policies, config }: Session,
+  { isMadeNow }: Pick<Successor, 'isMadeNow'> = { isMadeNow: false },
+) {
   const { published, propagation } = policies.policyFor(ring)
-  return published ? revocationPrice({ ...config.rotation, propagation }) : []
+  const freshAfter = isMadeNow ? timeToReach(config.rotation) : propagation
+  return published ? revocationPrice({ ...config.rotation, propagation: freshAfter }) : []
+}
+
+/** Who signs once keys of a ring are revoked. */
+export interface Successor {
+  /** Undefined where nobody does. */
+  readonly key: KeyFacts | undefined
+  /** It was not there before the revocation. */
+  readonly isMadeNow: boolean
+}
+
+export function successorAfter(
+  action: EventAction,
+  before: RingFacts,
+  { policies, now }: Session,
+): Successor {
+  const ordered = assume(before, action)
+  const after = plan(ordered, policies, now).actions.reduce(assume, ordered)
+  const key = activeKey(ringStates(after, policies.policyFor(action.ring), now))?.key
+  const wasThere = before.keys.some(({ kid }) => kid === key?.kid)
+  return { key, isMadeNow: key !== undefined && !wasThere }
 }
 
 /** Who takes over, at what price, and how long the revoked keys go on being trusted. */
@@ -119,14 +148,11 @@ export function revocationText(
 ): string {
   const { policies, now } = session
   const policy = policies.policyFor(action.ring)
-  const ordered = assume(before, action)
-  const after = plan(ordered, policies, now).actions.reduce(assume, ordered)
-  const successor = activeKey(ringStates(after, policy, now))?.key
+  const { key: successor, isMadeNow } = successorAfter(action, before, session)
   const wasSigning = activeKey(ringStates(before, policy, now))?.key.kid
   const texts: string[] = []
   if (successor && successor.kid !== wasSigning) {
-    const isMade = before.keys.some((key) => key.kid === successor.kid)
-    const name = isMade ? `Key ${successor.kid}` : 'A key that is made now'
+    const name = isMadeNow ? 'A key that is made now' : `Key ${successor.kid}`
     texts.push(`${name} (generation ${successor.generation}) takes over.\n`)
     if (isUnseen(successor, session)) texts.push(earlyKeyText(name, successor, session))
   }
@@ -134,7 +160,7 @@ export function revocationText(
     texts.push(`Nodes may accept what was signed for up to ${span(policy.maxRingAge)}.\n`)
     return texts.join('\n')
   }
-  const rows = acceptanceTail(action.ring, session).map((row) => [
+  const rows = acceptanceTail(action.ring, session, { isMadeNow }).map((row) => [
     row.model,
     row.trustsFor === null ? 'until its operator acts' : span(row.trustsFor),
     row.endsWithNewKid ? 'the fresh key signs' : row.trustsFor === null ? '-' : 'it fetches',

@@ -329,6 +329,19 @@ describe('keys rotate, promote and revoke', () => {
     assert.match(future.err, /is in the future/)
   })
 
+  it('revoke of all keys of a ring says that trust ends with the key that signs at once', async () => {
+    await using cli = await keyturnIn()
+    await cli.makeRings(20 * DAY)
+    const told = await cli.run(['keys', 'revoke', '--ring', 'sig/ES256', '--created-before', 'now'])
+    assert.match(told.err, /A key that is made now \(generation 3\) takes over/)
+    assert.match(told.err, /^for ever, but fetches for an unknown kid +1 h 18 min /m)
+    assert.doesNotMatch(told.out, /go on trusting|sooner/)
+    const cookies = ['keys', 'revoke', '--ring', 'cookie', '--created-before', 'now']
+    assert.doesNotMatch((await cli.run(cookies)).out, /nobody had before/)
+    const rs = ['keys', 'revoke', '--ring', 'sig/RS256', '--created-before', 'now']
+    assert.equal((await cli.json<{ sooner: null }>(rs)).sooner, null)
+  })
+
   for (const { generation, phases } of [
     { generation: 1, phases: ['1 revoked', '2 active', '3 pre-active'] },
     { generation: 2, phases: ['1 active', '2 revoked', '3 pre-active'] },
