@@ -12,7 +12,8 @@ const GROWTH = 1.1
 
 function number(text: string): number {
   const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('a whole number')
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new InvalidArgumentError('It must be a whole number.')
   return value
 }
 

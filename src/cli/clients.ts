@@ -14,7 +14,7 @@ import {
 } from './context.ts'
 import { type Session, withSession } from './session.ts'
 import { table } from './table.ts'
-import { fromNow } from './words.ts'
+import { counted, fromNow } from './words.ts'
 
 type Metadata = Readonly<Record<string, unknown>>
 type Client = Awaited<ReturnType<Session['stores']['clients']['list']>>[number]
@@ -110,7 +110,7 @@ async function addClient(given: Metadata, session: Session, { json }: JsonOption
   if (violations.length > 0) {
     if (json) printJson(session, { ok: false, violations })
     throw new Refused(
-      `The client is refused, with ${violations.length} problem(s):\n${listed(violations)}`,
+      `The client is refused, with ${counted(violations.length, 'problem')}:\n${listed(violations)}`,
     )
   }
   const { metadata, generatedSecret } = completeClient(given)
@@ -119,8 +119,8 @@ async function addClient(given: Metadata, session: Session, { json }: JsonOption
   const unknown = await validateClient(metadata, session.config, session.policies)
   if (!(await session.stores.clients.add(metadata))) {
     throw new Refused(
-      `There is a client ${id} already. See: keyturn clients show ${id}, and if that does not find it, ` +
-        `as it fails its check: keyturn clients remove ${id}`,
+      `There is a client ${id} already. See: keyturn clients show ${id}. If that does not find it, its ` +
+        `record was changed by somebody else; to make room for it: keyturn clients remove ${id}`,
     )
   }
   if (unknown.length > 0) session.warn(`Not known and without effect: ${unknown.join(', ')}`)

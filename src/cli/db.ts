@@ -12,9 +12,10 @@ import {
 } from './context.ts'
 import { assertDatabase, withSession } from './session.ts'
 import { table } from './table.ts'
+import { counted } from './words.ts'
 
 export function addDb(program: Command, context: Context): void {
-  const db = program.command('db').description('bring the database up to date')
+  const db = program.command('db').description('bring the database up to date, or copy it')
   db.command('migrate')
     .description('apply what is missing, or make the database; other commands apply it too')
     .option(...JSON_OPTION)
@@ -43,7 +44,7 @@ export function addDb(program: Command, context: Context): void {
         const pending = migrations.filter((migration) => !migration.applied).length
         if (pending > 0) {
           throw new Refused(
-            `${pending} of ${migrations.length} migration(s) pending. Apply with: keyturn db migrate`,
+            `${pending} of ${counted(migrations.length, 'migration')} pending. Apply with: keyturn db migrate`,
           )
         }
       }),

@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { longestToken, rotationPolicies } from '../config/policies.ts'
 import type { Settings } from '../config/schema.ts'
 import { Refused } from '../errors.ts'
@@ -36,7 +36,7 @@ export function addSimulate(program: Command, context: Context): void {
     .description('is the rotation policy safe for each kind of relying party, and by what margin?')
     .option(
       '--days <n>',
-      'days from a first start; unless told a year, or as long as the rings need',
+      'days from a first start (default: what the rings need, mostly a year or more)',
       countArgument,
     )
     .option('--nodes <n>', 'nodes, with the worst clocks and faults allowed', countArgument, 50)
@@ -51,8 +51,16 @@ export function addSimulate(program: Command, context: Context): void {
       'instead of the configured one, safe or not',
       durationArgument,
     )
-    .option('--leeway <duration>', 'tokens are accepted for that much longer', durationArgument, 0)
-    .option('--fetch-time <duration>', 'longest time of a fetch (60s)', durationArgument, 60)
+    .addOption(
+      new Option('--leeway <duration>', 'tokens are accepted for that much longer')
+        .argParser(durationArgument)
+        .default(0, '0s'),
+    )
+    .addOption(
+      new Option('--fetch-time <duration>', 'longest time of a fetch')
+        .argParser(durationArgument)
+        .default(60, '60s'),
+    )
     .option('--stale-if-error', 'count what HTTP caches serve while no node can be reached')
     .option('--no-ring-age-limit', 'as if nodes went on with keys older than maxRingAge')
     .option(...JSON_OPTION)
