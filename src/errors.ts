@@ -1,3 +1,5 @@
+import { shellWord } from './shell-word.ts'
+
 /**
  * Everything that can go wrong in a way an operator treats differently. One class per situation;
  * `code` is stable and safe to show, `message` says what was attempted and what to do about it,
@@ -81,7 +83,7 @@ export class SealBroken extends KeyturnError {
     super(
       'seal_broken',
       `Key ${kid} does not open: ${detail}. It is kept and not replaced. Restore its record from a ` +
-        `backup, or give it up with: keyturn keys revoke ${kid}`,
+        `backup, or give it up with: keyturn keys revoke ${shellWord(kid)}`,
       cause,
     )
     this.kid = kid

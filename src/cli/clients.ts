@@ -4,6 +4,7 @@ import { toRfc3339 } from '../clock.ts'
 import { clientViolations } from '../config/check.ts'
 import { isEmbedded } from '../database-url.ts'
 import { listed, NotFound, Refused } from '../errors.ts'
+import { shellWord } from '../shell-word.ts'
 import { CLIENT_CACHE } from '../store/client-adapter.ts'
 import {
   type Context,
@@ -119,8 +120,8 @@ async function addClient(given: Metadata, session: Session, { json }: JsonOption
   const unknown = await validateClient(metadata, session.config, session.policies)
   if (!(await session.stores.clients.add(metadata))) {
     throw new Refused(
-      `There is a client ${id} already. See: keyturn clients show ${id}. If that does not find it, its ` +
-        `record was changed by somebody else; to make room for it: keyturn clients remove ${id}`,
+      `There is a client ${id} already. See: keyturn clients show ${shellWord(id)}. If that does not ` +
+        `find it, its record was changed by somebody else; to make room for it: keyturn clients remove ${shellWord(id)}`,
     )
   }
   if (unknown.length > 0) session.warn(`Not known and without effect: ${unknown.join(', ')}`)

@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts'
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { KeyturnError, Refused } from '../errors.ts'
+import { plainJson } from './terminal.ts'
 
 /** What commands have from outside. */
 export interface Context {
@@ -43,7 +44,7 @@ export async function readArgumentFile(file: string): Promise<string> {
 }
 
 export function printJson({ print }: Pick<Context, 'print'>, value: unknown): void {
-  print(JSON.stringify(value, null, 2))
+  print(plainJson(JSON.stringify(value, null, 2)))
 }
 
 /** Why a command failed. Expected errors say all there is to say; of others, the way to more. */

@@ -12,6 +12,7 @@ import { addNodes } from './nodes.ts'
 import { addRestore } from './restore.ts'
 import { addServe, addWorker } from './serve.ts'
 import { addSimulate } from './simulate.ts'
+import { plainText } from './terminal.ts'
 
 const DONE = 0
 const FAILED = 1
@@ -23,7 +24,12 @@ const WRONG_USAGE = 2
  * @returns the exit status: 0 done, 1 refused or failed with the reason on standard error, 2 wrong
  *   usage
  */
-export async function runCommand(argv: readonly string[], context: Context): Promise<number> {
+export async function runCommand(argv: readonly string[], outside: Context): Promise<number> {
+  const context: Context = {
+    ...outside,
+    print: (text) => outside.print(plainText(text)),
+    warn: (text) => outside.warn(plainText(text)),
+  }
   const program = new Command('keyturn')
     .description('An OpenID Connect token server whose signing keys rotate themselves')
     .version(packageVersion(), '-V, --version')

@@ -7,6 +7,7 @@ import { NotFound } from '../errors.ts'
 import { createDatabaseClock } from '../keys/database-clock.ts'
 import type { RotationPolicies } from '../keys/policy.ts'
 import type { WitnessWatch } from '../keys/witness-watch.ts'
+import { shellWord } from '../shell-word.ts'
 import type { OnForgery } from '../store/forgeries.ts'
 import type { Stores } from '../stores.ts'
 import { type Context, loadCommandConfig } from './context.ts'
@@ -62,7 +63,7 @@ function tellForgeries({ warn }: Pick<Context, 'warn'>): OnForgery {
       `The ${record} in the database fails its check and counts as absent: somebody else wrote or ` +
         'changed it, or it was written under another secret of the deployment.' +
         (kind === 'client' || kind === 'account'
-          ? ` Restore its row from a backup, or be rid of it: keyturn ${kind}s remove ${name}`
+          ? ` Restore its row from a backup, or be rid of it: keyturn ${kind}s remove ${shellWord(name)}`
           : ''),
     )
   }

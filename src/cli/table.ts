@@ -1,5 +1,6 @@
 import stringWidth from 'string-width'
 import type { Context } from './context.ts'
+import { plainCell } from './terminal.ts'
 
 /** Stands between columns. */
 const GAP = '  '
@@ -27,9 +28,8 @@ export function table(
   return [colors ? `\x1b[1m${first}\x1b[22m` : first, ...others].join('\n')
 }
 
-/** What people and clients call themselves must not steer the terminal, nor turn its lines around. */
 function measured(cell: string) {
-  const text = cell.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, '?')
+  const text = plainCell(cell)
   return { text, width: stringWidth(text) }
 }
 
