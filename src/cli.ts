@@ -27,6 +27,7 @@ process.exitCode = await runCommand(process.argv.slice(2), {
   clock: systemClock,
   stdin: process.stdin,
   colors: process.stdout.isTTY && !process.env.NO_COLOR,
+  columns: process.stdout.isTTY ? process.stdout.columns : undefined,
   print: (text) => process.stdout.write(`${text}\n`),
   warn: (text) => process.stderr.write(`${text}\n`),
   ...(process.stderr.isTTY

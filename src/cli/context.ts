@@ -14,6 +14,8 @@ export interface Context {
   readonly stdin: Readable
   /** May the output have colours? */
   readonly colors: boolean
+  /** How many characters the terminal is wide; undefined where the output goes to a file or a program. */
+  readonly columns?: number | undefined
   /** Writes a text and a newline to standard output: what the command answers. */
   print(text: string): void
   /** The same to standard error: what a person should know besides. */

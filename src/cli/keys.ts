@@ -247,7 +247,7 @@ function eventsOf(named: string, { keys, events }: ShownRings): readonly KeyEven
 
 function eventTable(
   events: readonly KeyEvent[],
-  colors: Pick<Context, 'colors'>,
+  terminal: Pick<Context, 'colors' | 'columns'>,
   now?: number,
 ): string {
   const rows = events.map((event) => {
@@ -257,5 +257,5 @@ function eventTable(
     const where = event.type === 'accept' ? '-' : ring
     return [when, where, kid ?? '-', eventWords(event), actor, reason]
   })
-  return table(['AT', 'RING', 'KID', 'EVENT', 'BY', 'REASON'], rows, colors)
+  return table(['AT', 'RING', 'KID', 'EVENT', 'BY', 'REASON'], rows, terminal)
 }

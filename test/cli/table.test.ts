@@ -29,6 +29,40 @@ describe('a table', () => {
     assert.equal(text, 'A\na?[2J\nb?c\nd?e\nf?g')
   })
 
+  const PRICES = [
+    ['for ever, but fetches', '14 d 1 h', 'Quarkus, Kong, aws-jwt-verify'],
+    ['5 min', '1 h', 'Envoy'],
+  ]
+
+  it('on a terminal that is too narrow goes on below itself where it has words', () => {
+    const text = table(['KEEPS KEYS', 'FOR', 'SUCH AS'], PRICES, { ...PLAIN, columns: 48 })
+    assert.deepEqual(text.split('\n'), [
+      'KEEPS KEYS             FOR       SUCH AS',
+      'for ever, but fetches  14 d 1 h  Quarkus, Kong,',
+      '                                 aws-jwt-verify',
+      '5 min                  1 h       Envoy',
+    ])
+    const narrow = table(['KEEPS KEYS', 'FOR', 'SUCH AS'], PRICES, { ...PLAIN, columns: 36 })
+    assert.deepEqual(narrow.split('\n'), [
+      'KEEPS KEYS  FOR       SUCH AS',
+      'for ever,   14 d 1 h  Quarkus, Kong,',
+      'but                   aws-jwt-verify',
+      'fetches',
+      '5 min       1 h       Envoy',
+    ])
+  })
+
+  it('leaves ids whole, and everything to the terminal where nothing helps', () => {
+    const rows = [['a-kid-of-many-characters', 'signs from 2027']]
+    const fits = table(['KID', 'NEXT'], rows, { ...PLAIN, columns: 36 })
+    assert.deepEqual(fits.split('\n').slice(1), [
+      'a-kid-of-many-characters  signs from',
+      '                          2027',
+    ])
+    const wide = table(['KID', 'NEXT'], rows, PLAIN)
+    assert.equal(table(['KID', 'NEXT'], rows, { ...PLAIN, columns: 20 }), wide)
+  })
+
   it('of a hundred thousand rows takes no longer than its rows', { timeout: 60_000 }, () => {
     const rows = Array.from({ length: 100_000 }, (_, i) => [`client-${i}`, 'Name', 'confidential'])
     assert.equal(table(['CLIENT', 'NAME', 'KIND'], rows, PLAIN).split('\n').length, 100_001)
