@@ -107,7 +107,11 @@ export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
     const until = clock.elapsed() + options.patience
     if (options.patience > 0) {
       const data = { missing: lack ? lackLines(lack) : facts.missing, seconds: options.patience }
-      log.warn(data, 'the key store is older than it was; other nodes may put back what it lacks')
+      log.warn(
+        data,
+        `the key store is older than it was; this start waits ${options.patience} s, as other nodes may ` +
+          'put back what it lacks',
+      )
       await options.wakeOthers()
     }
     while (isOlder() && clock.elapsed() < until) {
