@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Command } from 'commander'
+import { countArgument } from '../src/cli/words.ts'
 import { startFuzzedServer } from './server.ts'
 
 /**
@@ -14,11 +15,10 @@ const HEAD = 'GET /session/end HTTP/1.1\r\nHost: localhost\r\n\r\n'
 
 const program = new Command('flood')
   .description('Clients that send and never read, while the JWKS is asked for')
-  .option('--connections <count>', 'at once', '200')
-  .option('--seconds <count>', 'how long they come again', '20')
+  .option('--connections <count>', 'at once', countArgument, 200)
+  .option('--seconds <count>', 'how long they come again', countArgument, 20)
   .parse()
-const options = program.opts<{ connections: string; seconds: string }>()
-const [connections, seconds] = [Number(options.connections), Number(options.seconds)]
+const { connections, seconds } = program.opts<{ connections: number; seconds: number }>()
 
 await using server = await startFuzzedServer({ log: { level: 'info', format: 'json' } })
 const { issuer } = server.config
