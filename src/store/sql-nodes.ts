@@ -1,14 +1,47 @@
 import { type DataSource, LessThan } from 'typeorm'
+import { z } from 'zod'
+import { instant } from '../keys/limits.ts'
 import type { NodeReport } from '../keys/node.ts'
 import type { NodeStore } from '../keys/node-store.ts'
 import { attempt, attemptRead } from './failures.ts'
-import { nodeSchema } from './schema.ts'
+import { type NodeRow, nodeSchema } from './schema.ts'
 
 /** The clock of a server, in seconds with fraction. SQLite's is the clock of this machine. */
 const TIME: Readonly<Record<string, string>> = {
   postgres: 'SELECT extract(epoch FROM clock_timestamp())::float8 AS now',
   cockroachdb: 'SELECT extract(epoch FROM clock_timestamp())::float8 AS now',
   mysql: 'SELECT UNIX_TIMESTAMP(SYSDATE(6)) AS now',
+}
+
+/** Of a newer version, what this one knows. */
+const nodeReport = z.object({
+  id: z.string(),
+  version: z.string(),
+  issuer: z.string(),
+  startedAt: instant,
+  seenAt: instant,
+  ringHash: z.string(),
+  ringAge: z.number(),
+  clockOffset: z.number().nullable(),
+  kids: z.array(z.string()),
+  obstacle: z.string().nullable(),
+}) satisfies z.ZodType<NodeReport>
+
+/**
+ * Reports are not authenticated, as nothing that keeps tokens valid depends on them. One that no node wrote
+ * is passed over: it must not take readiness and metrics of all nodes with it.
+ */
+function readReport({ id, seenAt, body }: NodeRow): readonly NodeReport[] {
+  const { data } = nodeReport.safeParse(jsonOf(body))
+  return data && data.id === id && data.seenAt === seenAt ? [data] : []
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 /** A NodeStore in the table `node`. */
@@ -30,7 +63,7 @@ export function createSqlNodes(dataSource: DataSource): NodeStore {
     list: () =>
       attemptRead('read the nodes', async () => {
         const rows = await nodes.find({ order: { id: 'ASC' } })
-        return rows.map(({ body }): NodeReport => JSON.parse(body))
+        return rows.flatMap(readReport)
       }),
     remove: (id) =>
       attempt('forget this node', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import pg from 'pg'
+import { openDatabase } from '../../src/store/database.ts'
 import { until } from '../support/redis.ts'
 import { startTestServer } from '../support/server.ts'
 import { service } from '../support/services.ts'
@@ -72,4 +73,33 @@ it('a node without its database is ready, unless readiness is strict', { skip },
       return /keyturn_database_usable 0/.test(metrics) && /keyturn_may_write 0/.test(metrics)
     })
   }
+})
+
+it('a node is ready and measured whatever somebody writes among the reports of nodes', async () => {
+  await using started = await startTestServer({ settings: ROTATION })
+  const { server, config } = started
+  const database = await openDatabase(config.database)
+  const [own] = await database.query('SELECT * FROM node')
+  const report = JSON.parse(own.body)
+  const bodies: Readonly<Record<string, string>> = {
+    a: 'null',
+    b: '{}',
+    c: '[]',
+    d: 'no JSON',
+    e: '',
+    f: JSON.stringify({ ...report, id: 'f', kids: null }),
+    g: JSON.stringify({ ...report, id: 'g', seenAt: '9e99' }),
+    h: JSON.stringify({ ...report, id: 'h', obstacle: {} }),
+    i: JSON.stringify({ ...report, id: 'another' }),
+  }
+  for (const [id, body] of Object.entries(bodies)) {
+    await database.query('INSERT INTO node VALUES (?, ?, ?)', [id, report.seenAt, body])
+  }
+  const other = JSON.stringify({ ...report, id: 'other', ofANewerVersion: 1 })
+  await database.query('INSERT INTO node VALUES (?, ?, ?)', ['other', report.seenAt, other])
+  const nodes = async () => (await server.readiness()).checks.nodes?.detail ?? ''
+  await until('the node hears of the other', async () => (await nodes()).startsWith('2 live'))
+  assert.ok((await server.readiness()).ok)
+  assert.match(await server.registry.metrics(), /keyturn_nodes\{state="live"\} 2/)
+  await database.destroy()
 })
