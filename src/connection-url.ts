@@ -134,7 +134,7 @@ function unknownParameter(
   instead: Readonly<Record<string, string>>,
 ): string {
   const key = keyOf(name)
-  const other = instead[key]
+  const other = Object.hasOwn(instead, key) ? instead[key] : undefined
   if (other !== undefined) return `a URL without ${name}; ${other}`
   const [nearest] = [...known, ...TLS_NAMES].sort((a, b) => distance(key, a) - distance(key, b))
   return `a URL of known parameters; ${name} is none, the nearest is ${nearest}`

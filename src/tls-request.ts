@@ -32,14 +32,14 @@ export type TlsVersion = (typeof VERSIONS)[number]
 
 const VERSIONS = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const
 
-/** A parameter as it was written; `key` is its name without case, hyphens and underscores. */
+/** A parameter as it was written; `key` is its name by `keyOf`. */
 export interface Parameter {
   readonly name: string
   readonly key: string
   readonly value: string
 }
 
-/** One name for `ssl-mode`, `sslMode`, `ssl_mode` and `sslmode`. */
+/** One name for `ssl-mode`, `sslMode`, `ssl_mode`, `ssl.mode` and `sslmode`. */
 export function keyOf(name: string): string {
   return name.toLowerCase().replace(/[-_.]/g, '')
 }
@@ -87,23 +87,25 @@ export function isTlsParameter(key: string): boolean {
 }
 
 /** Values of a level, without case and with hyphens. `allow` and `prefer` never fall back here. */
-const LEVELS: Readonly<Record<string, TlsLevel>> = {
-  disable: 'disable',
-  disabled: 'disable',
-  allow: 'require',
-  prefer: 'require',
-  preferred: 'require',
-  require: 'require',
-  required: 'require',
-  trust: 'require',
-  'no-verify': 'require',
-  'skip-verify': 'require',
-  'accept-invalid-certs': 'require',
-  'verify-ca': 'verify-ca',
-  'verify-full': 'verify-full',
-  'verify-identity': 'verify-full',
-  strict: 'verify-full',
-}
+const LEVELS: ReadonlyMap<string, TlsLevel> = new Map(
+  Object.entries({
+    disable: 'disable',
+    disabled: 'disable',
+    allow: 'require',
+    prefer: 'require',
+    preferred: 'require',
+    require: 'require',
+    required: 'require',
+    trust: 'require',
+    'no-verify': 'require',
+    'skip-verify': 'require',
+    'accept-invalid-certs': 'require',
+    'verify-ca': 'verify-ca',
+    'verify-full': 'verify-full',
+    'verify-identity': 'verify-full',
+    strict: 'verify-full',
+  } satisfies Readonly<Record<string, TlsLevel>>),
+)
 
 const TRUE = ['true', '1', 'on', 'yes']
 const FALSE = ['false', '0', 'off', 'no']
@@ -148,7 +150,7 @@ function understand({ name, key, value }: Parameter, said: Said): string | undef
   const meaning = MEANINGS.get(key)
   switch (meaning) {
     case 'level': {
-      const level = LEVELS[word]
+      const level = LEVELS.get(word)
       if (level === 'disable') said.isOff = name
       else if (level) said.levels.set(name, level)
       else if (isTrue && key === 'requiressl') said.levels.set(name, 'require')
@@ -216,17 +218,19 @@ function understand({ name, key, value }: Parameter, said: Said): string | undef
 }
 
 /** Fields of Node's options, by the parameter that means the same. */
-const JSON_FIELDS: Readonly<Record<string, string>> = {
-  ca: 'sslca',
-  cert: 'sslcert',
-  key: 'sslkey',
-  passphrase: 'sslpassphrase',
-  ciphers: 'sslciphers',
-  minversion: 'tlsminversion',
-  maxversion: 'tlsmaxversion',
-  rejectunauthorized: 'rejectunauthorized',
-  verifyidentity: 'verifyidentity',
-}
+const JSON_FIELDS: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    ca: 'sslca',
+    cert: 'sslcert',
+    key: 'sslkey',
+    passphrase: 'sslpassphrase',
+    ciphers: 'sslciphers',
+    minversion: 'tlsminversion',
+    maxversion: 'tlsmaxversion',
+    rejectunauthorized: 'rejectunauthorized',
+    verifyidentity: 'verifyidentity',
+  }),
+)
 
 /** As mysql2 writes it: `ssl={"rejectUnauthorized":true}`, which compares no host unless told. */
 function understandJson(
@@ -242,7 +246,7 @@ function understandJson(
   said.isOn = name
   said.checksHost = false
   for (const [field, inner] of Object.entries(fields)) {
-    const key = JSON_FIELDS[keyOf(field)]
+    const key = JSON_FIELDS.get(keyOf(field))
     if (key === undefined) return `a URL whose ${name} has no ${field}, which nobody understands`
     const problem = understand({ name: `${name}.${field}`, key, value: String(inner) }, said)
     if (problem !== undefined) return problem
