@@ -7,6 +7,12 @@ import { attemptRead } from './failures.ts'
  */
 const AGREEMENT = 1
 
+/** Seconds: what Galera takes where its options do not say. */
+const SUSPECT_TIMEOUT = 5
+
+/** Seconds that `database.timeout` should have left once commits go on, for all that waited meanwhile. */
+const SPARE = 4
+
 /**
  * What an operator should know about a Galera cluster behind `database.url`; nothing where it is none.
  * @param timeout `database.timeout`, in seconds
@@ -23,15 +29,24 @@ export async function galeraAdvice(
     )
     return new Map(rows.map((row) => [row.Variable_name, row.Value]))
   })
-  const options = variables.get('wsrep_provider_options') ?? ''
-  if (variables.get('wsrep_on') !== 'ON' || options === '') return []
-  const suspect = seconds(/evs\.suspect_timeout *= *(\S+?);/.exec(options)?.[1]) ?? 5
+  if (variables.get('wsrep_on') !== 'ON') return []
+  return timeoutAdvice(variables.get('wsrep_provider_options') ?? '', timeout)
+}
+
+/**
+ * What to change where `database.timeout` ends before a cluster goes on without a node that died.
+ * @param options `wsrep_provider_options`, which is empty where there is no cluster
+ * @param timeout `database.timeout`, in seconds
+ */
+export function timeoutAdvice(options: string, timeout: number): readonly string[] {
+  if (options === '') return []
+  const suspect = seconds(/evs\.suspect_timeout *= *(\S+?);/.exec(options)?.[1]) ?? SUSPECT_TIMEOUT
   const needed = Math.ceil(suspect + AGREEMENT)
   if (timeout > needed) return []
   return [
     `The database is a Galera cluster. When one of its nodes dies, commits wait for ${needed} s ` +
       `(evs.suspect_timeout ${suspect} s, and some time to agree), and database.timeout gives up after ${timeout} s. ` +
-      `Set database.timeout to ${needed * 2 - 2}s, or evs.suspect_timeout to less.`,
+      `Set database.timeout to ${needed + SPARE}s, or evs.suspect_timeout to less.`,
   ]
 }
 

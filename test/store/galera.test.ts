@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { systemClock } from '../../src/clock.ts'
 import { migrations, openDatabase } from '../../src/store/database.ts'
-import { galeraAdvice } from '../../src/store/galera.ts'
+import { galeraAdvice, timeoutAdvice } from '../../src/store/galera.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import { openArtifacts } from '../../src/store/open-artifacts.ts'
 import { createSqlKeyStore } from '../../src/store/sql-key-store.ts'
@@ -140,5 +140,24 @@ describe('a Galera cluster', { skip: skipGalera }, () => {
     await third.start()
     assert.ok((await keys.load()).keys.length > 0)
     await source.destroy()
+  })
+})
+
+describe('what to set database.timeout to', () => {
+  for (const [options, timeout, wanted] of [
+    ['evs.suspect_timeout = PT5S; x = y;', 6, 10],
+    ['evs.suspect_timeout = PT0.5S; x = y;', 2, 6],
+    ['evs.suspect_timeout = PT0.1S;', 1, 6],
+    ['evs.suspect_timeout = PT30S;', 30, 35],
+    ['x = y;', 5, 10],
+  ] as const) {
+    it(`for ${options} and ${timeout} s, is long enough to need no more advice`, () => {
+      assert.match(timeoutAdvice(options, timeout)[0] ?? '', new RegExp(`timeout to ${wanted}s`))
+      assert.deepEqual(timeoutAdvice(options, wanted), [])
+    })
+  }
+
+  it('is not said where there is no cluster', () => {
+    assert.deepEqual(timeoutAdvice('', 1), [])
   })
 })
