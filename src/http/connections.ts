@@ -122,10 +122,10 @@ export function watchConnections({
         // Once between two sweeps, as it looks at every connection.
         hasClosedIdle = true
         closeIdle()
+        // Their `close` event comes a moment later; their places are free at once.
+        for (const each of open.keys()) if (each.destroyed) open.delete(each)
       }
-      // Those that were closed a moment ago are still among the open ones: they count as free.
-      const isFull = open.size >= limits.connections
-      if (isFull && [...open.keys()].every(({ destroyed }) => !destroyed)) {
+      if (open.size >= limits.connections) {
         socket.destroy()
         return onClosed('connections')
       }

@@ -105,6 +105,25 @@ describe('a connection', () => {
     assert.equal(next.destroyed, false)
     connections.stop()
   })
+
+  it('has the place of an idle one at once that was closed for it', () => {
+    const closed: ConnectionBound[] = []
+    const sockets = [fakeSocket(), fakeSocket(), fakeSocket(), fakeSocket()]
+    const connections = watchConnections({
+      limits: { ...LIMITS, connections: 2 },
+      handle: () => {},
+      closeIdle: () => sockets[0]?.destroy(),
+      onClosed: (bound) => void closed.push(bound),
+    })
+    for (const socket of sockets) connections.add(socket as unknown as Socket)
+    assert.deepEqual(
+      sockets.map(({ destroyed }) => destroyed),
+      [true, false, false, true],
+    )
+    assert.deepEqual(closed, ['connections'])
+    assert.equal(connections.size, 2)
+    connections.stop()
+  })
 })
 
 describe('a client that asks for much and reads nothing', () => {
