@@ -1,17 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { StoreUnavailable } from './errors.ts'
-import type { TlsRequest, TlsVersion } from './tls-request.ts'
+import type { TlsRequest } from './tls-request.ts'
 
-/** What `node:tls` is told; files are read. */
-export interface TlsOptions {
-  readonly ca?: string
-  readonly cert?: string
-  readonly key?: string
-  readonly crl?: string
-  readonly passphrase?: string
-  readonly ciphers?: string
-  readonly minVersion?: TlsVersion
-  readonly maxVersion?: TlsVersion
+/** What `node:tls` is told: that of the request, in which PEM stands instead of paths. */
+export interface TlsOptions extends Omit<TlsRequest, 'level' | 'isDirect'> {
   readonly rejectUnauthorized: boolean
   /** Only where the host is not to be compared. */
   readonly checkServerIdentity?: () => undefined
