@@ -48,7 +48,7 @@ describe('keyturn nodes list', () => {
     const now = systemClock.now()
     const { issuer } = cli.config
     const report = {
-      ...{ version: '0.9', issuer, startedAt: now - 90_000, seenAt: now, ringHash: 'abcdefghijk' },
+      ...{ version: '0.9', issuer, startedAt: now - 89_000, seenAt: now, ringHash: 'abcdefghijk' },
       ...{ ringAge: 4, clockOffset: 0.126, kids, obstacle: null },
     }
     await cli.withStores(async ({ nodes }) => {
