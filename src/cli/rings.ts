@@ -1,4 +1,4 @@
-import { type KeyturnError, StoreIncomplete } from '../errors.ts'
+import { KeyturnError, StoreIncomplete } from '../errors.ts'
 import { allStates, type RingFacts } from '../keys/lifecycle.ts'
 import {
   isSealFailure,
@@ -11,6 +11,9 @@ import {
 } from '../keys/rotate.ts'
 import type { RingKey } from '../keys/seal.ts'
 import type { Sealer } from '../keys/sealer.ts'
+import { isStranger, lackOf, lackWords, type WitnessRecord } from '../keys/witness.ts'
+import { authenticWitness } from '../keys/witness-mac.ts'
+import { genuineLack, witnessedFacts } from '../keys/witness-watch.ts'
 import type { Session } from './session.ts'
 
 /**
@@ -36,15 +39,41 @@ export interface ShownRings extends RingFacts<RingKey> {
  * All rings, for a listing: where the key-encryption key is away, as the records say.
  * @throws StoreUnavailable, StoreUnreadable
  */
-export async function showRings(session: Opening): Promise<ShownRings> {
+export async function showRings(session: Session): Promise<ShownRings> {
+  const { stores, warn } = session
   try {
-    return await openRecordedRings(session)
+    return await load(session, async (sealer) => {
+      // The witness first: all that it remembers stood in the store before.
+      const record = await readWitness(session, sealer)
+      const rings = await loadRecordedRings(stores.keys, sealer)
+      const seen = witnessedFacts(rings, sealer, { ...session, issuer: session.config.issuer })
+      const isOurs = record && !isStranger(record, seen)
+      const lack = isOurs && (await genuineLack(lackOf(record, seen), sealer))
+      if (lack) warn(`${outdated(lackWords(lack))} See: keyturn restore check`)
+      return rings
+    })
   } catch (error) {
     if (!isSealFailure(error)) throw error
     session.warn('The keys cannot be opened. This is what their records say, unchecked:')
     const facts = readUncheckedRings(await session.stores.keys.load())
     return { ...facts, failures: [error] }
   }
+}
+
+/** Undefined also where it does not work, which a start and `restore check` say. */
+async function readWitness(
+  { stores: { witness } }: Session,
+  { deployment }: Sealer,
+): Promise<WitnessRecord | undefined> {
+  return witness && authenticWitness(witness, deployment).read().catch(ifUnusable)
+}
+
+function ifUnusable(error: unknown): undefined {
+  if (!(error instanceof KeyturnError)) throw error
+}
+
+function outdated(missing: string): string {
+  return `The key store is older than what was seen of it, and no server starts on it: it lacks ${missing}.`
 }
 
 type Opening = Pick<Session, 'stores' | 'warn'>

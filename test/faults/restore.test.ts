@@ -118,6 +118,8 @@ for (const { name, skip, create } of DATABASES) {
       await own.start()
       await backup.restore()
 
+      const listed = await own.run('keys', 'list')
+      assert.match(listed.err, /older than what was seen.* 1 revocation.*restore check/)
       const checked = await own.run('restore', 'check')
       assert.equal(checked.status, 1)
       assert.ok(checked.out.includes(kid), 'it is not said which key would be trusted again')
