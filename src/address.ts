@@ -22,6 +22,9 @@ export const UNKNOWN_ADDRESS = 'unknown'
 /** The translation of IPv4 to IPv6 at an edge (RFC 6052, section 2.1): the last 32 bits are IPv4. */
 const TRANSLATED: [ipaddr.IPv6, number] = [ipaddr.IPv6.parse('64:ff9b::'), 96]
 
+/** IPv6 that follows from an IPv4 address (RFC 3056, section 2): bits 16 to 48 are that address. */
+const SIX_TO_FOUR: [ipaddr.IPv6, number] = [ipaddr.IPv6.parse('2002::'), 16]
+
 /** A port, or a name in its place (RFC 7239, section 6.3), which say nothing about the address. */
 const PORT = String.raw`(?::(?:\d{0,5}|_[\w.-]+))?`
 const IPV6_NODE = new RegExp(String.raw`^\[([^\]]*)\]${PORT}$`)
@@ -63,6 +66,10 @@ export function networksOf(address: string): Networks {
   if (!isIPv6(address)) return { address, site: address, network: address }
   const found = normalised(ipaddr.IPv6.parse(address.replace(/%.*/, '')))
   if (found.kind() === 'ipv4') return networksOf(found.toString())
+  // Who has the IPv4 address has 2^80 of these, and no neighbours.
+  if (found.match(...SIX_TO_FOUR)) {
+    return networksOf(new ipaddr.IPv4(found.toByteArray().slice(2, 6)).toString())
+  }
   const block = (bits: number) => {
     const start = ipaddr.IPv6.networkAddressFromCIDR(`${found.toString()}/${bits}`)
     return `${start.toString()}/${bits}`

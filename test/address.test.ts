@@ -82,8 +82,13 @@ describe('the networks of an address', () => {
     })
   })
 
-  it('are itself and its /24 for IPv4, however that was written', () => {
-    for (const text of ['203.0.113.8', '::ffff:203.0.113.8', '64:ff9b::cb00:7108'])
+  it('are itself and its /24 for IPv4, however that was written or carried', () => {
+    for (const text of [
+      '203.0.113.8',
+      '::ffff:203.0.113.8',
+      '64:ff9b::cb00:7108',
+      '2002:cb00:7108::1',
+    ])
       assert.deepEqual(networksOf(text), {
         address: '203.0.113.8/32',
         site: '203.0.113.8/32',
