@@ -91,14 +91,18 @@ export function openRedisArtifacts(options: RedisArtifactsOptions): ArtifactStor
  */
 function createReader({ client, run, atEndOfTurn }: RedisConnection, commands: Commands) {
   const what = 'read what a request refers to'
-  if (client instanceof Cluster) return (key: string) => run(what, () => commands.get(key))
+  const isRead = true
+  if (client instanceof Cluster) {
+    return (key: string) => run(what, () => commands.get(key), { isRead })
+  }
   let asked: { key: string; answer: PromiseWithResolvers<string | null> }[] = []
 
   async function ask(): Promise<void> {
     const batch = asked
     asked = []
     try {
-      const values = await run(what, () => client.mget(batch.map(({ key }) => key)))
+      const keys = batch.map(({ key }) => key)
+      const values = await run(what, () => client.mget(keys), { isRead })
       for (const [index, { answer }] of batch.entries()) answer.resolve(values[index] ?? null)
     } catch (error) {
       for (const { answer } of batch) answer.reject(error)
@@ -338,15 +342,18 @@ async function forgetAmong(
   isTheirs: (found: FoundRecord) => boolean,
 ): Promise<void> {
   const what = 'look through the sessions and tokens'
-  await run(what, async () => client.ping())
+  const isRead = true
+  await run(what, async () => client.ping(), { isRead })
   const nodes = client instanceof Cluster ? client.nodes('master') : [client]
   for (const node of nodes) {
     let cursor = '0'
     do {
-      const [next, keys] = await run(what, () =>
-        node.scan(cursor, 'MATCH', pattern, 'COUNT', SCAN_BATCH),
+      const [next, keys] = await run(
+        what,
+        () => node.scan(cursor, 'MATCH', pattern, 'COUNT', SCAN_BATCH),
+        { isRead },
       )
-      await run(what, () =>
+      await run('delete sessions and tokens', () =>
         Promise.all(
           keys.map(async (key) => {
             const stored = await client.get(key)

@@ -24,7 +24,8 @@ export function createRedisWitness(redis: RedisConnection, issuer: string): Witn
   redis.client.defineCommand('keyturnReplace', { numberOfKeys: 1, lua: REPLACE })
   // The script was just added; the other is its own, with fewer overloads.
   const commands = redis.client as unknown as Commands
-  const get = () => redis.run('read the witness (rotation.witness)', () => commands.get(key))
+  const get = () =>
+    redis.run('read the witness (rotation.witness)', () => commands.get(key), { isRead: true })
 
   return {
     where,

@@ -3,11 +3,15 @@ import { describe, it } from 'node:test'
 import { findServices, startService } from '../../drill/services.ts'
 import { systemClock } from '../../src/clock.ts'
 import { openRedis } from '../../src/redis/connection.ts'
+import type { ArtifactStore } from '../../src/store/artifact-store.ts'
 import { openDatabase } from '../../src/store/database.ts'
 import { migrate } from '../../src/store/migrate.ts'
+import { openRedisArtifacts } from '../../src/store/redis-artifacts.ts'
+import { createRedisWitness } from '../../src/store/redis-witness.ts'
 import { createSqlKeyStore } from '../../src/store/sql-key-store.ts'
 import { keyturnIn, type Row } from '../cli/keyturn.ts'
 import { serializedKey } from '../conformance/key-store.ts'
+import { testAuthentic } from '../support/authentic.ts'
 import { DATABASES, settingsOf } from '../support/databases.ts'
 import { redisSettings, skipRedis, startRedis, until } from '../support/redis.ts'
 import { startTcpSwitch } from '../support/tcp-switch.ts'
@@ -115,5 +119,43 @@ describe('Redis that falls silent', { skip: skipRedis }, () => {
     )
     server.signal('SIGCONT')
     redis.close()
+  })
+
+  it('has done nothing where a session, or the witness, was only to be read', async (t) => {
+    await using server = await startRedis()
+    const redis = openRedis(redisSettings({ url: server.url, timeout: 1 }), systemClock)
+    t.after(() => redis.close())
+    const authentic = testAuthentic()
+    const store = openRedisArtifacts({
+      redis,
+      authentic,
+      clock: systemClock,
+      // Not asked for sessions.
+      database: {} as ArtifactStore,
+    })
+    const sessions = store.adapter('Session')
+    const witness = createRedisWitness(redis, 'https://issuer.example')
+    const now = systemClock.now()
+    const session = { uid: 'uid', jti: 'id', exp: now + 60, iat: now }
+    await sessions.upsert('id', session, 60)
+    assert.ok(await sessions.find('id'))
+    assert.equal(await witness.read(), undefined)
+    server.signal('SIGSTOP')
+    t.after(() => server.signal('SIGCONT'))
+    const [found, foundByUid, witnessed] = await Promise.allSettled([
+      sessions.find('id'),
+      sessions.findByUid('uid'),
+      witness.read(),
+    ])
+    server.signal('SIGCONT')
+    for (const [result, what] of [
+      [found, /^Cannot read what a request refers to: /],
+      [foundByUid, /^Cannot read what a request refers to: /],
+      [witnessed, /^Cannot read the witness/],
+    ] as const) {
+      assert.ok(result?.status === 'rejected')
+      assert.match(result.reason.message, what)
+      assert.equal(result.reason.mayBeDone, false)
+    }
   })
 })
