@@ -40,7 +40,7 @@ interface Connection {
 
 /** What Node's types leave out, as it is not documented. */
 interface ParsedSocket {
-  readonly parser?: { onIncoming?: (...request: unknown[]) => number }
+  readonly parser?: { onIncoming?: (request: unknown, shouldKeepAlive: unknown) => number }
 }
 
 /** What the parser is told so that it takes the rest for another protocol, and leaves it alone. */
@@ -56,9 +56,8 @@ function parseUnless(socket: Socket, isOver: () => boolean): void {
   const { parser } = socket as ParsedSocket
   const take = parser?.onIncoming
   if (!parser || !take) return
-  parser.onIncoming = function (this: unknown, ...request) {
-    return isOver() ? NO_MORE_HTTP : take.apply(this, request)
-  }
+  parser.onIncoming = (request, shouldKeepAlive) =>
+    isOver() ? NO_MORE_HTTP : take(request, shouldKeepAlive)
 }
 
 /** How many answers wait. Asked with each request, so that none needs a listener for its end. */

@@ -60,10 +60,17 @@ export function readSecret(
  */
 export function compareSecret(known: string | undefined, given: string): boolean {
   if (known === undefined) return false
-  const [salt = '', hashed = ''] = known.startsWith(HASH) ? known.slice(HASH.length).split(':') : []
-  const expected = hashed === '' ? digest(salt, known) : Buffer.from(hashed, 'base64url')
-  const actual = digest(salt, given)
-  return expected.length === actual.length && timingSafeEqual(expected, actual)
+  if (!known.startsWith(HASH)) return isEqual(Buffer.from(known), Buffer.from(given))
+  const end = known.indexOf(':', HASH.length)
+  const salt = known.slice(HASH.length, end)
+  return isEqual(Buffer.from(known.slice(end + 1), 'base64url'), digest(salt, given))
+}
+
+/** Takes the same time wherever they differ; only that their lengths do can be told by it. */
+function isEqual(expected: Buffer, actual: Buffer): boolean {
+  if (expected.length === actual.length) return timingSafeEqual(expected, actual)
+  timingSafeEqual(actual, actual)
+  return false
 }
 
 /** Also of use as a key of HMAC or AES, or no secret that is sent (OIDC Registration, section 2). */
