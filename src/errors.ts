@@ -39,8 +39,7 @@ export class ConfigInvalid extends KeyturnError {
   constructor(violations: readonly Violation[]) {
     super(
       'config_invalid',
-      `The configuration has ${violations.length} problem${violations.length === 1 ? '' : 's'}:\n` +
-        listed(violations),
+      `The configuration has ${violations.length} problem(s):\n${listed(violations)}`,
     )
     this.violations = violations
   }
