@@ -10,12 +10,12 @@ export type Content = { readonly text: string } | 'too-large' | 'broken'
  * @param most bytes
  */
 export async function awaitContent(request: IncomingMessage, most: number): Promise<Content> {
-  if (Number(request.headers['content-length'] ?? 0) > most) return 'too-large'
-  // What came in one packet with the header is here once Node has read that: no listener is needed.
+  const length = Number(request.headers['content-length'] ?? 0)
+  if (length > most) return 'too-large'
+  // What came in one packet with the header is here a moment later: no listener is needed.
   await undefined
-  if (request.complete && !request.destroyed && request.readableLength > 0) {
-    if (request.readableLength > most) return 'too-large'
-    // The stream has no encoding, so these are bytes, and all of them.
+  if (length > 0 && request.readableLength === length && !request.destroyed) {
+    // The stream has no encoding, so these are bytes.
     const content: Buffer = request.read()
     request.unshift(content)
     return { text: content.toString('latin1') }
