@@ -74,6 +74,8 @@ export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
   let isStarted = false
   /** What is wrong with the witness itself, in words; and what the store lacks for good. */
   let failure: string | undefined
+  /** Did the last attempt to write fail? Only one that succeeds says otherwise. */
+  let isUnwritten = false
   let missing: string | undefined
   let wasMissing = false
   /** What was logged of a failure that lasts. */
@@ -177,7 +179,8 @@ export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
   async function look({ mustBeWhole }: { mustBeWhole: boolean }): Promise<boolean> {
     try {
       record = await witness.read()
-      failure = undefined
+      // That it can be read does not say that it can be written.
+      if (!isUnwritten) failure = undefined
       return true
     } catch (error) {
       const isAway = error instanceof StoreUnavailable
@@ -211,9 +214,11 @@ export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
         assertOurs(before, facts, seen)
         return witnessed(before, seen)
       })
+      isUnwritten = false
       failure = undefined
       told = undefined
     } catch (error) {
+      isUnwritten = true
       fail(error instanceof Error ? error : new Error(String(error)))
     }
   }

@@ -280,6 +280,11 @@ describe('a start after a restore', () => {
       const { ok, degraded, checks } = await server.readiness()
       assert.deepEqual([ok, degraded], [true, true])
       assert.match(checks.witness?.detail ?? '', /Cannot write the witness \/proc\/witness\.json/)
+      for (let turn = 0; turn < 10; turn += 1) {
+        const turned = server.scheduler.runOnce()
+        assert.equal((await server.readiness()).degraded, true, 'also while it looks again')
+        await turned
+      }
     } finally {
       await server.close()
     }
