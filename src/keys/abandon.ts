@@ -12,7 +12,7 @@ import type { KeyStore, SerializedKey, StoredRings } from './key-store.ts'
 import { isRevocationOf } from './lifecycle.ts'
 import type { Order } from './operate.ts'
 import { openKeys, type Protector } from './protector.ts'
-import { loadRecordedRings } from './rotate.ts'
+import { applyAction, loadRecordedRings } from './rotate.ts'
 import { closedKey, type KeySealer } from './seal.ts'
 import { createDeploymentSealer, type Sealer } from './sealer.ts'
 
@@ -76,9 +76,8 @@ export async function abandonLosses(
   for (const { id: kid, ring } of losses.keys) {
     const { now: at, actor, reason } = order
     const event = keyEvent({ type: 'revoke', ring, kid, place: null, at, actor, reason })
-    const record = await sealer.sealEvent(event, heads)
-    await store.addEvents([record])
-    heads = [record.id]
+    const record = { type: 'record', ring, event, reason } as const
+    heads = (await applyAction(record, { keys: [], heads }, { store, sealer })).heads
   }
   return { ...losses, sealer }
 }

@@ -79,7 +79,12 @@ export async function openEvents(
     known.set(id, { ...event, data })
     return event
   }
-  const ours = records.filter((record) => !deployment.former.includes(signerOf(record) ?? ''))
+  const { former } = deployment
+  // Hardly a deployment ever gave up a secret: its events need no second look at each turn.
+  const ours =
+    former.length === 0
+      ? records
+      : records.filter((record) => !former.includes(signerOf(record) ?? ''))
   const checked = await Promise.all(
     ours.map(async (record) => ({ record, event: await check(record) })),
   )

@@ -72,10 +72,11 @@ export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
   /** As it was last read or written. */
   let record: WitnessRecord | undefined
   let isStarted = false
-  /** What is wrong with the witness itself, in words; and what the store lacks for good. */
+  /** What is wrong with the witness itself, in words. */
   let failure: string | undefined
   /** Did the last attempt to write fail? Only one that succeeds says otherwise. */
   let isUnwritten = false
+  /** What the store lacks for good, in words. */
   let missing: string | undefined
   let wasMissing = false
   /** What was logged of a failure that lasts. */
