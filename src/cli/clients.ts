@@ -1,5 +1,6 @@
 import { text } from 'node:stream/consumers'
 import type { Command } from 'commander'
+import { clientSchema, describedProperties } from '../clients/properties.ts'
 import { toRfc3339 } from '../clock.ts'
 import { clientViolations } from '../config/check.ts'
 import { isEmbedded } from '../database-url.ts'
@@ -52,6 +53,7 @@ export function addClients(program: Command, context: Context): void {
     .option('--secret-stdin', 'read its secret from standard input')
     .option('--file <file>', 'read metadata (RFC 7591) from a JSON file, - for standard input')
     .option(...JSON_OPTION)
+    .addHelpText('after', () => propertiesHelp(program))
     .action(async (options: AddOptions, command: Command) => {
       if (options.secretStdin && options.file === '-') {
         return command.error('error: --secret-stdin and --file - both read standard input', {
@@ -114,7 +116,7 @@ async function addClient(given: Metadata, session: Session, { json }: JsonOption
       `The client is refused, with ${counted(violations.length, 'problem')}:\n${listed(violations)}`,
     )
   }
-  const { metadata, generatedSecret } = completeClient(given)
+  const { metadata, generatedSecret } = completeClient(clientSchema.partial().parse(given))
   const id = metadata.client_id
   if (session.config.clients.some((client) => client.client_id === id)) throw configured(id)
   const unknown = await validateClient(metadata, session.config, session.policies)
@@ -167,6 +169,15 @@ async function findClient(id: string, clients: Session['stores']['clients']): Pr
   const client = await clients.find(id)
   if (client) return client
   throw new NotFound(`There is no client ${id}. See: keyturn clients list`)
+}
+
+/** The properties that a file can give, in the manner of the options above them. */
+function propertiesHelp(program: Command): string {
+  const help = program.createHelp()
+  const described = describedProperties()
+  const width = Math.max(...described.map(([name]) => name.length))
+  const lines = described.map(([name, text]) => help.formatItem(name, width, text, help))
+  return `\nProperties in a file, and of clients in the configuration:\n${lines.join('\n')}`
 }
 
 /** What flags say, over what a file says. */

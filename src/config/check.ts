@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import { clientSchema } from '../clients/properties.ts'
 import type { Violation } from '../errors.ts'
-import { clientSchema, type Settings, settingsSchema } from './schema.ts'
+import { type Settings, settingsSchema } from './schema.ts'
 import { masked } from './secret.ts'
 import {
   childNode,

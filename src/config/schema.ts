@@ -1,18 +1,11 @@
 import { z } from 'zod'
+import { clientSchema } from '../clients/properties.ts'
 import { databaseUrlProblem } from '../database-url.ts'
 import { COOKIE_RING, SIGNATURE_ALGORITHMS, signatureRing } from '../keys/policy.ts'
 import { isLoopback } from '../loopback.ts'
 import { redisUrlProblem } from '../redis-url.ts'
 import { duration, durationOrAuto } from './duration.ts'
-import {
-  clientIdProblem,
-  nameProblem,
-  proseProblem,
-  scopeProblem,
-  secretProblem,
-  textBy,
-  usernameProblem,
-} from './text.ts'
+import { nameProblem, proseProblem, scopeProblem, textBy, usernameProblem } from './text.ts'
 import { hostPortProblem, hostProblem, issuerRule, uriProblem } from './uri.ts'
 
 /**
@@ -215,38 +208,6 @@ const resource = z.strictObject({
   algorithm: algorithm.default('RS256').describe('Signs JWT access tokens; needs a ring.'),
   tokenLifetime: duration().optional().describe('Instead of tokens.accessToken.'),
   audience: text().optional().describe('Their aud, instead of the identifier.'),
-})
-
-const word = () => text().optional()
-const words = () => z.array(text()).optional()
-/** Text that is empty means, with some programs that write metadata, that there is none. */
-const clientUri = () => textBy((text) => (text === '' ? undefined : uriProblem(text))).optional()
-const clientUris = () => z.array(textBy(uriProblem)).optional()
-
-/** RFC 7591 metadata. What is not named here is passed on; oidc-provider judges it. */
-export const clientSchema = z.looseObject({
-  client_id: textBy(clientIdProblem),
-  client_name: textBy(proseProblem).optional(),
-  client_secret: secret(textBy(secretProblem).optional()),
-  redirect_uris: clientUris(),
-  post_logout_redirect_uris: clientUris(),
-  request_uris: clientUris(),
-  backchannel_logout_uri: clientUri(),
-  client_uri: clientUri(),
-  logo_uri: clientUri(),
-  policy_uri: clientUri(),
-  tos_uri: clientUri(),
-  jwks_uri: clientUri(),
-  sector_identifier_uri: clientUri(),
-  initiate_login_uri: clientUri(),
-  grant_types: words(),
-  response_types: words(),
-  scope: word(),
-  token_endpoint_auth_method: word(),
-  id_token_signed_response_alg: word(),
-  userinfo_signed_response_alg: word(),
-  introspection_signed_response_alg: word(),
-  authorization_signed_response_alg: word(),
 })
 
 const attempts = () => z.int().min(1)

@@ -4,6 +4,7 @@ import {
   type KoaContextWithOIDC,
   type ResourceServer,
 } from 'oidc-provider'
+import { OWN_PROPERTIES } from '../clients/properties.ts'
 import type { Config, ResourceSettings } from '../config/schema.ts'
 import { isLoopback } from '../loopback.ts'
 
@@ -13,6 +14,7 @@ export function providerSettings(config: Config): Configuration {
   return {
     claims: { ...config.claims, openid: ['sub'] },
     clientBasedCORS,
+    extraClientMetadata: { properties: [...OWN_PROPERTIES] },
     clockTolerance: config.rotation.clockSkew,
     fetchResponseBodyLimits: { jwks_uri: CLIENT_JWKS_BYTES },
     ...(mayReachPrivateNetworks(config) ? { fetch: fetchAnywhere } : {}),
