@@ -67,14 +67,18 @@ function ownKeys({ database, keyStore, seal }: Settings): readonly string[] {
   ]
 }
 
+/** Key types that RPs are sure to know (RFC 7518, section 6.1); others came with later standards. */
+const COMMON_TYPES = ['RSA', 'EC']
+
 function unknownKeyTypes({ rotation }: Settings): readonly string[] {
   const types: Readonly<Record<string, string>> = SIGNATURE_ALGORITHMS
-  const rings = Object.keys(rotation.rings).filter((ring) => types[ring.slice(4)] === 'AKP')
-  if (rings.length === 0) return []
-  return [
-    `${rings.join(', ')}: one key of a type it does not know (kty AKP) makes many a relying party ` +
-      'refuse the whole JWKS, keys of other rings too. Try it with every relying party first.',
-  ]
+  const byType = Map.groupBy(Object.keys(rotation.rings), (ring) => types[ring.slice(4)])
+  return [...byType].flatMap(([type, rings]) =>
+    type === undefined || COMMON_TYPES.includes(type)
+      ? []
+      : `${rings.join(', ')}: one key of a type it does not know (kty ${type}) makes many a relying ` +
+        'party refuse the whole JWKS, keys of other rings too. Try it with every relying party first.',
+  )
 }
 
 function manyKeys(settings: Settings): readonly string[] {

@@ -19,7 +19,7 @@ import type { RingKey } from './seal.ts'
 export interface RingView {
   /** Every key, in ring and generation order. */
   readonly states: readonly KeyState<RingKey>[]
-  /** RFC 7517 JWK Set: active keys first, then pre-active, then retired. */
+  /** RFC 7517 JWK Set: ring by ring, in each the active key first, then pre-active, then retired ones. */
   readonly jwks: { readonly keys: readonly JWK[] }
   /** First instant from then on when any phase or plan can differ. */
   readonly nextChangeAt: number | null
@@ -56,10 +56,19 @@ export function signerOf(view: RingView, ring: string): KeyState<RingKey> | unde
   return activeKey(view.states.filter((state) => state.key.ring === ring))
 }
 
-const JWKS_ORDER = ['active', 'pre-active', 'retired']
+/** The ring of the algorithm that OpenID Connect takes unless told (Core 1.0, section 2). */
+const DEFAULT_RING = 'sig/RS256'
 
-/** RPs that take the first key of a type (they should not) then take the one that signs. */
+const PHASES = ['active', 'pre-active', 'retired']
+
+/**
+ * The default ring first, then the others as configured: python-jose tries key by key, whatever the
+ * kid, and throws at the first of another type. RPs that take the first key of a type (they should
+ * not) then take the one that signs.
+ */
 function jwksOrder(states: readonly KeyState<RingKey>[]): readonly KeyState<RingKey>[] {
-  const rank = (state: KeyState) => JWKS_ORDER.indexOf(state.phase)
-  return states.filter(isPublished).sort((a, b) => rank(a) - rank(b))
+  const rings = [...new Set([DEFAULT_RING, ...states.map(({ key }) => key.ring)])]
+  const ring = ({ key }: KeyState) => rings.indexOf(key.ring)
+  const phase = (state: KeyState) => PHASES.indexOf(state.phase)
+  return states.filter(isPublished).sort((a, b) => ring(a) - ring(b) || phase(a) - phase(b))
 }

@@ -226,6 +226,20 @@ test('a fast profile, an ML-DSA ring and more than 5 keys are worth a warning', 
   assert.match(warnings[2] ?? '', /^6 keys are published all the time/)
 })
 
+test('a ring whose key type came after RSA and EC is worth a warning', (t) => {
+  for (const [ring, type] of [
+    ['sig/Ed25519', 'OKP'],
+    ['sig/EdDSA', 'OKP'],
+    ['sig/ML-DSA-87', 'AKP'],
+  ]) {
+    const { warnings } = load(t, `rotation: { rings: { sig/RS256: {}, ${ring}: {} } }`)
+    assert.equal(warnings.length, 1, ring)
+    assert.ok(warnings[0]?.startsWith(`${ring}: one key of a type it does not know (kty ${type})`))
+  }
+  const known = load(t, 'rotation: { rings: { sig/PS384: {}, sig/ES512: {} } }')
+  assert.deepEqual(known.warnings, [])
+})
+
 test('an issuer that cannot be what the listener serves is worth a warning', (t) => {
   const rings = 'rotation: { rings: { sig/RS256: {} } }\n'
   const proxy = load(t, `${rings}issuer: https://id.example.com`).warnings
