@@ -34,6 +34,8 @@ import { checkClientAlgorithms } from './oidc/client-algorithms.ts'
 import { createCurrentProvider } from './oidc/current-provider.ts'
 import { observeProvider } from './oidc/events.ts'
 import { createMetered } from './oidc/guess-limits.ts'
+import { createJwtAccessTokens, REVOKED } from './oidc/jwt-access-tokens.ts'
+import { answerForJwts } from './oidc/jwt-endpoints.ts'
 import { meterClients, meterUserCodes } from './oidc/metered.ts'
 import { issuerPath } from './oidc/origin.ts'
 import { providerAdapters, tellOutage } from './oidc/outage.ts'
@@ -189,6 +191,15 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       metrics,
       log: ofRequests,
     })
+    const jwtAccessTokens = createJwtAccessTokens({
+      issuer,
+      resources: config.resources,
+      view: () => scheduler.status.view,
+      lookFor: scheduler.lookFor,
+      accounts,
+      revoked: artifacts.adapter(REVOKED),
+      clock,
+    })
     const current = createCurrentProvider({
       issuer,
       adapter: meterUserCodes(providerAdapters(artifacts.adapter, usedUp), metered.userCodes),
@@ -202,6 +213,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
           onFault: usedUp.giveBack,
         })
         meterClients(provider, metered.clientSecrets)
+        answerForJwts(provider, jwtAccessTokens)
       },
       settings: providerConfiguration(config, stores, { views, log: ofRequests }),
     })

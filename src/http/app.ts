@@ -1,6 +1,6 @@
-import { decodeProtectedHeader } from 'jose'
 import Koa, { type Middleware } from 'koa'
 import mount from 'koa-mount'
+import { kidOf } from '../oidc/jwt-access-tokens.ts'
 import { issuerPath, pinOrigin } from '../oidc/origin.ts'
 import type { Log } from '../seldom-log.ts'
 import { knowClients } from './client-address.ts'
@@ -114,15 +114,5 @@ function knowHintedKey(lookFor: (kid: string) => Promise<void>): Middleware {
     const { id_token_hint: hint } = ctx.query
     const kid = typeof hint === 'string' ? kidOf(hint) : undefined
     return kid === undefined ? next() : lookFor(kid).then(next)
-  }
-}
-
-/** `kid` in the header of what may be a JWT. */
-function kidOf(token: string): string | undefined {
-  try {
-    const { kid } = decodeProtectedHeader(token)
-    return kid
-  } catch {
-    return undefined
   }
 }

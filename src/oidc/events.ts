@@ -1,6 +1,7 @@
 import type { KoaContextWithOIDC, Provider } from 'oidc-provider'
 import type { Metrics } from '../metrics.ts'
 import type { Log } from '../seldom-log.ts'
+import { isForJwt } from './jwt-endpoints.ts'
 import { Outage } from './outage.ts'
 
 export interface ObserveOptions {
@@ -36,10 +37,13 @@ export function observeProvider(
     metrics.refusals.inc({ error: code })
     log.debug({ ...where(ctx), error: code, reason: error.message }, 'request refused')
   }
+  const refusedUnlessJwt = (ctx: KoaContextWithOIDC, error: Error & { error?: string }) => {
+    if (!isForJwt(error)) refused(ctx, error)
+  }
   provider.on('authorization.error', refused)
   provider.on('grant.error', refused)
-  provider.on('introspection.error', refused)
-  provider.on('revocation.error', refused)
+  provider.on('introspection.error', refusedUnlessJwt)
+  provider.on('revocation.error', refusedUnlessJwt)
   provider.on('userinfo.error', refused)
   provider.on('pushed_authorization_request.error', refused)
   provider.on('device_authorization.error', refused)

@@ -16,6 +16,7 @@ export function providerSettings(config: Config): Configuration {
     clientBasedCORS,
     extraClientMetadata: { properties: [...OWN_PROPERTIES] },
     clockTolerance: config.rotation.clockSkew,
+    formats: { customizers: { jwt: nameGrant } },
     fetchResponseBodyLimits: { jwks_uri: CLIENT_JWKS_BYTES },
     ...(mayReachPrivateNetworks(config) ? { fetch: fetchAnywhere } : {}),
     features: {
@@ -64,8 +65,15 @@ const clientBasedCORS: NonNullable<Configuration['clientBasedCORS']> = (ctx, ori
   return (client.redirectUris ?? []).some((uri) => URL.parse(uri)?.origin === origin)
 }
 
+/** An access token that nobody keeps a record of names its grant, so that it can be told when that ends. */
+const nameGrant: NonNullable<
+  NonNullable<NonNullable<Configuration['formats']>['customizers']>['jwt']
+> = (_ctx, token, { payload }) => {
+  if ('grantId' in token && token.grantId !== undefined) payload.grant_id = token.grantId
+}
+
 /** Confidential clients are resource servers and may ask about any token, public ones about theirs. */
-async function mayIntrospect(
+export async function mayIntrospect(
   { oidc: { provider } }: KoaContextWithOIDC,
   client: { clientId: string; clientAuthMethod?: string | undefined },
   token: { clientId?: string | undefined },
@@ -77,7 +85,7 @@ async function mayIntrospect(
 }
 
 /** A client revokes its own tokens. RFC 7009, section 2.1: to a public client, others do not exist. */
-async function mayRevoke(
+export async function mayRevoke(
   _ctx: KoaContextWithOIDC,
   client: { clientId: string; clientAuthMethod?: string | undefined },
   token: { clientId?: string | undefined },

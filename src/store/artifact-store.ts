@@ -12,7 +12,7 @@ export interface ArtifactStore {
   sweep(limit: number): Promise<number>
   /**
    * Deletes the sessions, grants and tokens of a person or a client. JWT access tokens that were
-   * handed out stay valid until they expire, as no store is asked about them.
+   * handed out verify until they expire; introspection knows no more of them.
    * @throws StoreUnavailable
    */
   forget(owner: 'accountId' | 'clientId', id: string): Promise<void>

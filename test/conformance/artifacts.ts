@@ -270,6 +270,23 @@ export function testArtifacts(
       assert.ok(await tokens.find('three'))
     })
 
+    test('of nobody, and of a model that is not oidc-provider’s, stay until they expire', async ({
+      artifacts,
+      other,
+      pass,
+    }) => {
+      const revoked = (store: ArtifactStore) => store.adapter('RevokedAccessToken')
+      await revoked(artifacts).upsert('jti', {}, 60)
+      await artifacts.forget('clientId', 'shop')
+      await artifacts.forget('accountId', 'ada')
+      await artifacts.adapter('AccessToken').revokeByGrantId('grant')
+      await artifacts.sweep(10)
+      await pass(59)
+      assert.ok(await revoked(other).find('jti'))
+      await pass(600)
+      assert.equal(await revoked(other).find('jti'), undefined)
+    })
+
     test('of a person are found among very many, of several models', async ({ artifacts }) => {
       const save = (model: string, id: string, accountId: string) =>
         artifacts.adapter(model).upsert(id, { jti: id, accountId }, 60)

@@ -102,6 +102,13 @@ describe('a server whose Redis', { skip: skipRedis }, () => {
     const token = await post(issuer, '/token', jwt)
     assert.equal(token.status, 200)
     assert.equal(decodeJwt(String(token.body.access_token)).aud, API)
+    // Whether it was revoked only Redis knows.
+    const presented = { token: String(token.body.access_token) }
+    for (const path of ['/token/introspection', '/token/revocation']) {
+      const { status, body, retryAfter } = await post(issuer, path, presented)
+      assert.deepEqual([status, body.error, retryAfter], [503, 'temporarily_unavailable', '5'])
+    }
+    assert.equal(await metric(keyturn, 'keyturn_server_errors_total'), failures + 4)
   }
 
   it('stops says so, does what it can without, and goes on when it is back', async () => {

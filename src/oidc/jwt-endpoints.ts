@@ -1,0 +1,81 @@
+import { errors, type KoaContextWithOIDC, type Provider } from 'oidc-provider'
+import type { AccessTokenClaims, JwtAccessTokens } from './jwt-access-tokens.ts'
+import { mayIntrospect, mayRevoke } from './settings.ts'
+
+/**
+ * Introspection and revocation of JWT access tokens (RFC 7662, section 2.2; RFC 7009, section 2.2.1).
+ * oidc-provider authenticates the client and then refuses every JWT; what it refused for that alone is
+ * answered here. Other tokens, which are the most, cost nothing but a look at the path.
+ */
+export function answerForJwts(provider: Provider, tokens: JwtAccessTokens): void {
+  const refused = new WeakSet<object>()
+  const noteRefusal = (ctx: KoaContextWithOIDC, error: Error) => {
+    if (isForJwt(error)) refused.add(ctx)
+  }
+  provider.on('introspection.error', noteRefusal)
+  provider.on('revocation.error', noteRefusal)
+
+  async function answer(ctx: KoaContextWithOIDC, next: () => Promise<void>): Promise<void> {
+    await next()
+    if (!refused.has(ctx)) return
+    const { route } = ctx.oidc
+    try {
+      if (route === 'introspection') await introspect(ctx, tokens)
+      else await revoke(ctx, tokens)
+    } catch (error) {
+      if (!(error instanceof errors.OIDCProviderError)) throw error
+      ctx.status = error.statusCode
+      ctx.body = { error: error.error, error_description: error.error_description }
+      provider.emit(`${route}.error`, ctx, error)
+    }
+  }
+  provider.use((ctx, next) =>
+    // oidc-provider adds `oidc` to the context of each request that it answers.
+    ENDPOINTS.test(ctx.path) ? answer(ctx as KoaContextWithOIDC, next) : next(),
+  )
+}
+
+/** Does the error say no more than that the token is a JWT? */
+export function isForJwt(error: Error): boolean {
+  return error instanceof errors.UnsupportedTokenType
+}
+
+/** oidc-provider's default paths, in any case and with a slash at the end, as it takes them. */
+const ENDPOINTS = /^\/token\/(introspection|revocation)\/?$/i
+
+async function introspect(ctx: KoaContextWithOIDC, tokens: JwtAccessTokens): Promise<void> {
+  const { client, provider } = ctx.oidc
+  const claims = await tokens.check(tokenOf(ctx), provider)
+  const isActive =
+    claims !== undefined &&
+    client !== undefined &&
+    (await mayIntrospect(ctx, client, { clientId: claims.client_id }))
+  ctx.status = 200
+  ctx.body = isActive ? describe(claims) : { active: false }
+}
+
+/** RFC 7662, section 2.2. */
+function describe(claims: AccessTokenClaims): object {
+  return { ...claims, active: true, token_type: claims.cnf?.jkt ? 'DPoP' : 'Bearer' }
+}
+
+/** The refresh tokens of the grant go too, as they do with an opaque access token. */
+async function revoke(ctx: KoaContextWithOIDC, tokens: JwtAccessTokens): Promise<void> {
+  const { client, provider } = ctx.oidc
+  const claims = await tokens.check(tokenOf(ctx), provider)
+  ctx.status = 200
+  ctx.body = ''
+  if (!claims || !client) return
+  if (!(await mayRevoke(ctx, client, { clientId: claims.client_id }))) return
+  await tokens.revoke(claims)
+  const { grant_id: grantId } = claims
+  if (grantId === undefined) return
+  await Promise.all([
+    provider.AccessToken.revokeByGrantId(grantId),
+    provider.RefreshToken.revokeByGrantId(grantId),
+  ])
+}
+
+function tokenOf({ oidc }: KoaContextWithOIDC): string {
+  return String(oidc.params?.token)
+}
