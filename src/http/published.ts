@@ -75,10 +75,7 @@ export function createPublishedDocuments(options: PublishedOptions): PublishedDo
     },
     answer: (request, response) => {
       const { url = '' } = request
-      const query = url.indexOf('?')
-      // oidc-provider's router takes other cases and a slash at the end, and would answer itself.
-      const asked = (query === -1 ? url : url.slice(0, query)).toLowerCase().replace(/\/$/, '')
-      const found = documents.get(asked)
+      const found = documents.get(url) ?? documents.get(canonicalPath(url))
       if (!found) return false
       respond(found, request, response, options.mayServe())
       return true
@@ -87,6 +84,12 @@ export function createPublishedDocuments(options: PublishedOptions): PublishedDo
       return jwksBytes
     },
   }
+}
+
+/** oidc-provider's router takes other cases and a slash at the end, and would answer itself. */
+function canonicalPath(url: string): string {
+  const query = url.indexOf('?')
+  return (query === -1 ? url : url.slice(0, query)).toLowerCase().replace(/\/$/, '')
 }
 
 function document(content: object, type: string, cacheControl: () => string): Document {

@@ -1,5 +1,5 @@
-import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto'
 import { NoActiveKey } from '../errors.ts'
+import { createHmacSha256, isSameText } from '../hmac.ts'
 import { type RingView, signerOf } from '../keys/jwks.ts'
 import { isPublished } from '../keys/lifecycle.ts'
 import { COOKIE_RING } from '../keys/policy.ts'
@@ -23,24 +23,18 @@ export function createCookieKeys(view: RingView): CookieKeys {
   )
   // The retired come before the standby: they made most of the cookies that are out there.
   const keys = [...(active ? [active] : []), ...others].flatMap(({ key }) => key.privateKey ?? [])
+  const macs = keys.map(createHmacSha256)
 
-  const index = (data: string, signature: string) => {
-    const given = Buffer.from(signature)
-    return keys.findIndex((key) => {
-      const expected = Buffer.from(mac(data, key))
-      return expected.length === given.length && timingSafeEqual(expected, given)
-    })
-  }
+  const index = (data: string, signature: string) =>
+    macs.findIndex((macOf) => isSameText(macOf(data), signature))
   return {
     sign: (data) => {
-      if (!active?.key.privateKey) throw new NoActiveKey(COOKIE_RING)
-      return mac(data, active.key.privateKey)
+      // That of the active key, if it has one.
+      const [macOf] = macs
+      if (!active?.key.privateKey || !macOf) throw new NoActiveKey(COOKIE_RING)
+      return macOf(data)
     },
     verify: (data, signature) => index(data, signature) >= 0,
     index,
   }
-}
-
-function mac(data: string, key: KeyObject): string {
-  return createHmac('sha256', key).update(data).digest('base64url')
 }

@@ -1,5 +1,6 @@
-import { createHmac, hash, randomInt } from 'node:crypto'
+import { hash, randomInt } from 'node:crypto'
 import { type AdapterPayload, errors } from 'oidc-provider'
+import { createHmacSha256 } from '../hmac.ts'
 import type { DeploymentSecret } from '../keys/deployment.ts'
 import type { Owner } from './artifact-store.ts'
 import type { OnForgery } from './forgeries.ts'
@@ -130,14 +131,12 @@ export function createArtifactRecords({
 }: RecordsOptions): ArtifactRecords {
   const cipher = createPayloadCipher(secret.key(`artifacts of ${issuer}`))
   const mac = createTextMac(secret.key(`legible artifacts of ${issuer}`))
-  const userCodes = secret.key(`user codes of ${issuer}`)
   // Of one length, so that what follows it cannot be taken for a part of it.
   const scope = hash('sha256', issuer, 'base64url')
   const nameOf = (model: string, id: string) =>
     hash('sha256', `${scope} ${model.length} ${model} ${id}`, 'base64url')
   const uidOf = (uid: string) => nameOf('uid', uid)
-  const userCodeOf = (userCode: string) =>
-    createHmac('sha256', userCodes).update(userCode).digest('base64url')
+  const userCodeOf = createHmacSha256(secret.key(`user codes of ${issuer}`))
   const named = (model: string, id: string) => `${model} ${id}`
 
   return {

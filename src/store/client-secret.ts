@@ -1,5 +1,6 @@
-import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { Refused } from '../errors.ts'
+import { isSameText } from '../hmac.ts'
 import type { PayloadCipher } from './payload-cipher.ts'
 
 /**
@@ -40,7 +41,7 @@ export function storeSecret(
   if (secret.startsWith(HASH)) throw new Refused(`A client secret must not begin with "${HASH}".`)
   if (secret.length < HASHED_LENGTH || needsText(metadata)) return { sealed: seal(secret) }
   const salt = randomBytes(SALT_BYTES).toString('base64url')
-  return { hash: `${HASH}${salt}:${digest(salt, secret).toString('base64url')}` }
+  return { hash: `${HASH}${salt}:${digest(salt, secret)}` }
 }
 
 /** What oidc-provider gets for `client_secret`: the secret, or a hash that `compareSecret` understands. */
@@ -60,17 +61,10 @@ export function readSecret(
  */
 export function compareSecret(known: string | undefined, given: string): boolean {
   if (known === undefined) return false
-  if (!known.startsWith(HASH)) return isEqual(Buffer.from(known), Buffer.from(given))
+  if (!known.startsWith(HASH)) return isSameText(known, given)
   const end = known.indexOf(':', HASH.length)
   const salt = known.slice(HASH.length, end)
-  return isEqual(Buffer.from(known.slice(end + 1), 'base64url'), digest(salt, given))
-}
-
-/** Takes the same time wherever they differ; only that their lengths do can be told by it. */
-function isEqual(expected: Buffer, actual: Buffer): boolean {
-  if (expected.length === actual.length) return timingSafeEqual(expected, actual)
-  timingSafeEqual(actual, actual)
-  return false
+  return isSameText(known.slice(end + 1), digest(salt, given))
 }
 
 /** Also of use as a key of HMAC or AES, or no secret that is sent (OIDC Registration, section 2). */
@@ -83,8 +77,8 @@ function needsText(metadata: Metadata): boolean {
 }
 
 /** The salt has one length, so that it cannot be taken for a part of the secret. */
-function digest(salt: string, secret: string): Buffer {
-  return hash('sha256', `${salt}${secret}`, 'buffer')
+function digest(salt: string, secret: string): string {
+  return hash('sha256', `${salt}${secret}`, 'base64url')
 }
 
 /** The two directions of a cipher for the secret of one client. */

@@ -1,4 +1,5 @@
-import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import { createHmacSha256, isSameText } from '../hmac.ts'
 import type { OnForgery, RecordKind } from './forgeries.ts'
 
 /** A row with the MAC of all its other fields. */
@@ -26,10 +27,8 @@ export interface RowMacOptions<T> {
 
 export function createRowMac<T extends object>(options: RowMacOptions<T>): RowMac<T> {
   const { kind, key, fields, name, onForgery } = options
-  const macOf = (row: T) =>
-    createHmac('sha256', key)
-      .update(JSON.stringify([kind, ...fields.map((field) => row[field])]))
-      .digest('base64url')
+  const hmac = createHmacSha256(key)
+  const macOf = (row: T) => hmac(JSON.stringify([kind, ...fields.map((field) => row[field])]))
   return {
     sign: (row) => ({ ...row, mac: macOf(row) }),
     check: (stored) => {
@@ -37,14 +36,9 @@ export function createRowMac<T extends object>(options: RowMacOptions<T>): RowMa
       const { mac, ...rest } = stored
       // What is left of an intersection is its other part, which the compiler does not see.
       const row = rest as unknown as T
-      if (isEqual(mac, macOf(row))) return row
+      if (isSameText(mac, macOf(row))) return row
       onForgery(kind, String(row[name]))
       return undefined
     },
   }
-}
-
-function isEqual(one: string, other: string): boolean {
-  const [a, b] = [Buffer.from(one), Buffer.from(other)]
-  return a.length === b.length && timingSafeEqual(a, b)
 }

@@ -145,7 +145,7 @@ describe('a token, whose payload can be read', () => {
     const key = testSecret().key('texts')
     const { sign } = createTextMac(key)
     for (const text of ['', 'text', 'ünï \ud83d\udd11', 'x'.repeat(1000)]) {
-      const mac = createHmac('sha256', key.export().toString('hex'))
+      const mac = createHmac('sha256', key)
       assert.equal(sign(text, 'name'), mac.update(`4 name ${text}`).digest('base64url') + text)
     }
   })
