@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { type AdapterFactory, type Configuration, errors, Provider } from 'oidc-provider'
+import { SIGNED_ANSWERS, type SignedAnswer } from '../clients/signed-answers.ts'
 import type { Config } from '../config/schema.ts'
 import { Refused } from '../errors.ts'
 import { generateKey } from '../keys/generate.ts'
@@ -41,10 +42,17 @@ export async function validateClient(
   config: Config,
   policies: RotationPolicies,
 ): Promise<readonly string[]> {
-  const { client_id: id, id_token_signed_response_alg: asked } = metadata
-  const algorithm = typeof asked === 'string' ? asked : DEFAULT_ID_TOKEN_ALGORITHM
-  // The server signs ID tokens with its rings alone, never with a client's secret.
-  if (!algorithm.startsWith('HS')) assertRing(algorithm, `Client ${id}`, policies)
+  const { client_id: id } = metadata
+  const wanted: ClientMetadata = {
+    id_token_signed_response_alg: DEFAULT_ID_TOKEN_ALGORITHM,
+    ...metadata,
+  }
+  for (const answer of Object.keys(SIGNED_ANSWERS) as SignedAnswer[]) {
+    const { [answer]: algorithm } = wanted
+    // The server signs with its rings alone, never with a client's secret, which oidc-provider tells.
+    if (typeof algorithm !== 'string' || algorithm.startsWith('HS')) continue
+    assertRing({ answer, algorithm, client: id }, policies)
+  }
 
   const provider = await buildValidator(metadata, config, policies)
   try {
@@ -98,7 +106,7 @@ async function buildValidator(
     ...settings,
     adapter,
     jwks: { keys } as NonNullable<Configuration['jwks']>,
-    enabledJWA: signingWith(algorithms),
+    ...signingWith(algorithms),
     cookies: { keys: [randomBytes(SECRET_BYTES).toString('base64url')] },
   })
 }

@@ -44,9 +44,9 @@ const registeredProperties = {
   scope: word().describe('All OpenID scopes that it may ask for, separated by blanks.'),
   token_endpoint_auth_method: word().describe('How it proves itself; client_secret_basic.'),
   id_token_signed_response_alg: word().describe('Signs its ID tokens; needs a ring; RS256.'),
-  userinfo_signed_response_alg: word(),
-  introspection_signed_response_alg: word(),
-  authorization_signed_response_alg: word(),
+  userinfo_signed_response_alg: word().describe('Signs its userinfo; plain JSON unless told.'),
+  introspection_signed_response_alg: word().describe('Signs what it introspects (RFC 9701).'),
+  authorization_signed_response_alg: word().describe('Signs authorization responses (JARM).'),
 }
 
 /**

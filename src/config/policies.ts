@@ -14,6 +14,9 @@ const DAY = 86_400
 /** Logout tokens live this long: Back-Channel Logout 1.0, section 2.4, advises two minutes at most. */
 const LOGOUT_TOKEN = 120
 
+/** Signed authorization responses too, which any client may ask for (JARM, section 2.1: ten minutes at most). */
+const AUTHORIZATION_RESPONSE = 120
+
 /**
  * The policies of all configured rings, in the order of the configuration, the cookie ring last
  * where it is not mentioned. A ring found in a store that the configuration does not name gets the
@@ -51,7 +54,8 @@ export function ringSetting(
 
 /**
  * The longest lifetime, in seconds, of anything signed that RPs verify with the JWKS, and the
- * setting that says so.
+ * setting that says so. Signed userinfo lives as long as the access token that it is asked with, and an
+ * answer to introspection has no lifetime: it is verified as it comes (RFC 9701, section 5).
  */
 export function longestToken({ tokens, resources, outgoing }: Settings): {
   readonly name: string
@@ -61,6 +65,7 @@ export function longestToken({ tokens, resources, outgoing }: Settings): {
     { name: 'tokens.idToken', lifetime: tokens.idToken },
     { name: 'tokens.accessToken', lifetime: tokens.accessToken },
     { name: 'tokens.clientCredentials', lifetime: tokens.clientCredentials },
+    { name: 'authorization responses', lifetime: AUTHORIZATION_RESPONSE },
     ...(outgoing.backchannelLogout ? [{ name: 'logout tokens', lifetime: LOGOUT_TOKEN }] : []),
     ...resources.flatMap(({ tokenFormat, tokenLifetime: lifetime }, index) =>
       tokenFormat === 'jwt' && lifetime !== undefined

@@ -1,3 +1,4 @@
+import { SIGNED_ANSWERS, type WantedAlgorithm } from '../clients/signed-answers.ts'
 import { toRfc3339 } from '../clock.ts'
 import { Refused } from '../errors.ts'
 import { type RingView, signerOf } from '../keys/jwks.ts'
@@ -5,40 +6,41 @@ import { type RotationPolicies, signatureRing } from '../keys/policy.ts'
 import type { ClientStore } from '../store/clients.ts'
 
 /**
- * Does every client get its ID tokens signed? Removing a ring that a client needs would answer that
- * client with errors; better not to start.
+ * Does every client get signed what it wants signed? Removing a ring that a client needs would answer
+ * that client with errors; better not to start.
  * @returns warnings about rings that will sign, but do not yet
  * @throws Refused naming a client whose algorithm has no ring
  */
 export async function checkClientAlgorithms(
-  clients: Pick<ClientStore, 'idTokenAlgorithms'>,
+  clients: Pick<ClientStore, 'signingAlgorithms'>,
   policies: RotationPolicies,
   view: RingView,
 ): Promise<readonly string[]> {
-  const warnings: string[] = []
-  for (const { algorithm, client } of await clients.idTokenAlgorithms()) {
-    assertRing(algorithm, `Client ${client}`, policies)
-    const warning = notYetSigning(algorithm, `Client ${client}`, view)
-    if (warning) warnings.push(warning)
-  }
-  return warnings
+  const wanted = await clients.signingAlgorithms()
+  for (const one of wanted) assertRing(one, policies)
+  return wanted.flatMap((one) => notYetSigning(one, view) ?? [])
 }
 
 /** @throws Refused */
-export function assertRing(algorithm: string, who: string, policies: RotationPolicies): void {
+export function assertRing(wanted: WantedAlgorithm, policies: RotationPolicies): void {
+  const { answer, algorithm, client } = wanted
   const ring = signatureRing(algorithm)
   if (policies.policyFor(ring).configured) return
   const rings = policies.rings.filter((policy) => policy.published).map((policy) => policy.ring)
+  const what = answer === 'id_token_signed_response_alg' ? 'its ID tokens' : SIGNED_ANSWERS[answer]
   throw new Refused(
-    `${who} wants its ID tokens signed with ${algorithm}, but no ring does. Add "${ring}: {}" to ` +
+    `Client ${client} wants ${what} signed with ${algorithm}, but no ring does. Add "${ring}: {}" to ` +
       `rotation.rings, or use one that is there (${rings.join(', ')}).`,
   )
 }
 
-function notYetSigning(algorithm: string, who: string, view: RingView): string | undefined {
+function notYetSigning(
+  { answer, algorithm, client }: WantedAlgorithm,
+  view: RingView,
+): string | undefined {
   const ring = signatureRing(algorithm)
   if (signerOf(view, ring)) return undefined
   const first = view.states.find((s) => s.key.ring === ring && s.phase === 'pre-active')
   const from = first ? ` from ${toRfc3339(first.activatesAt)}` : ''
-  return `${who} wants ID tokens signed with ${algorithm}; ring ${ring} signs only${from}.`
+  return `Client ${client} wants ${SIGNED_ANSWERS[answer]} signed with ${algorithm}; ring ${ring} signs only${from}.`
 }

@@ -51,8 +51,21 @@ async function introspect(ctx: KoaContextWithOIDC, tokens: JwtAccessTokens): Pro
     client !== undefined &&
     (await mayIntrospect(ctx, client, { clientId: claims.client_id }))
   ctx.status = 200
-  ctx.body = isActive ? describe(claims) : { active: false }
+  await respond(ctx, isActive ? describe(claims) : { active: false })
 }
+
+/** RFC 9701, section 4: signed for whoever asks for that, as oidc-provider answers about other tokens. */
+async function respond(ctx: KoaContextWithOIDC, answer: object): Promise<void> {
+  ctx.body = answer
+  const { client, provider } = ctx.oidc
+  if (!client?.introspectionSignedResponseAlg || ctx.accepts('json', SIGNED) !== SIGNED) return
+  const token = new provider.IdToken({}, { ctx })
+  token.set('token_introspection', answer)
+  ctx.body = await token.issue({ use: 'introspection' })
+  ctx.type = `${SIGNED}; charset=utf-8`
+}
+
+const SIGNED = 'application/token-introspection+jwt'
 
 /** RFC 7662, section 2.2. */
 function describe(claims: AccessTokenClaims): object {

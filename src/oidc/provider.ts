@@ -52,7 +52,7 @@ export function buildProvider(
     adapter,
     // The types know JWKs, not yet the keys of the experimental feature below.
     jwks: { keys } as unknown as NonNullable<Configuration['jwks']>,
-    enabledJWA: signingWith(algorithms),
+    ...signingWith(algorithms),
     cookies: {
       keys: cookieKeys,
       names: cookieNames(secure),
@@ -92,15 +92,27 @@ function refuseFor(ring: string): Authorize {
   }
 }
 
-/** The `enabledJWA` of a provider that signs with these algorithms and no others. */
-export function signingWith(algorithms: readonly string[]) {
+/**
+ * What a provider that signs with these algorithms and no others offers, and what a client has that does
+ * not say: RS256 (JARM, section 3; RFC 9701, section 6) where that is among them, and else the first.
+ */
+export function signingWith(
+  algorithms: readonly string[],
+): Pick<Configuration, 'enabledJWA' | 'clientDefaults'> {
+  const unlessTold = algorithms.includes('RS256') ? 'RS256' : algorithms[0]
   return {
-    idTokenSigningAlgValues: algorithms,
-    userinfoSigningAlgValues: algorithms,
-    introspectionSigningAlgValues: algorithms,
-    authorizationSigningAlgValues: algorithms,
-    // The types list the algorithms one by one; rings name them as text.
-  } as NonNullable<Configuration['enabledJWA']>
+    enabledJWA: {
+      idTokenSigningAlgValues: algorithms,
+      userinfoSigningAlgValues: algorithms,
+      introspectionSigningAlgValues: algorithms,
+      authorizationSigningAlgValues: algorithms,
+      // The types list the algorithms one by one; rings name them as text.
+    } as NonNullable<Configuration['enabledJWA']>,
+    clientDefaults: {
+      authorization_signed_response_alg: unlessTold,
+      introspection_signed_response_alg: unlessTold,
+    } as NonNullable<Configuration['clientDefaults']>,
+  }
 }
 
 /** `__Host-` binds the session to this host and to TLS (RFC 6265bis); the others have paths. */

@@ -26,6 +26,9 @@ export function providerSettings(config: Config): Configuration {
       deviceFlow: { enabled: true },
       devInteractions: { enabled: false },
       dPoP: { enabled: true },
+      jwtIntrospection: { enabled: true },
+      jwtResponseModes: { enabled: true },
+      jwtUserinfo: { enabled: true },
       introspection: { enabled: true, allowedPolicy: mayIntrospect },
       pushedAuthorizationRequests: { enabled: true },
       resourceIndicators: {

@@ -1,4 +1,5 @@
-import { type DataSource, In, Not } from 'typeorm'
+import { type DataSource, In, Like, Not } from 'typeorm'
+import { OPTIONAL_ANSWERS, type WantedAlgorithm } from '../clients/signed-answers.ts'
 import type { Clock } from '../clock.ts'
 import type { ArtifactStore } from './artifact-store.ts'
 import type { Authentic } from './authentic.ts'
@@ -34,8 +35,8 @@ export interface ClientStore {
    * @returns the ids of clients that another configuration, or an earlier one, has written
    */
   writeConfigured(clients: readonly ClientMetadata[]): Promise<readonly string[]>
-  /** The ID-token algorithms that clients use, each with one of its clients. */
-  idTokenAlgorithms(): Promise<readonly { readonly algorithm: string; readonly client: string }[]>
+  /** What clients want signed with which algorithms, each with one of its clients. */
+  signingAlgorithms(): Promise<readonly WantedAlgorithm[]>
 }
 
 export interface ClientStoreOptions {
@@ -65,6 +66,24 @@ export function createClientStore(options: ClientStoreOptions): ClientStore {
       await clients.upsert(rows.toRow(metadata, { source, updatedAt: clock.now() }), ['id'])
     }
     artifacts.forgetClients()
+  }
+  /** Few clients name any of these, and only they are read as a whole. */
+  const others = async (): Promise<readonly WantedAlgorithm[]> => {
+    const { clients: rows } = await authentic.open()
+    const named = await clients.find({
+      where: OPTIONAL_ANSWERS.map((answer) => ({ metadata: Like(`%"${answer}":%`) })),
+      order: { id: 'ASC' },
+    })
+    const wanted = new Map<string, WantedAlgorithm>()
+    for (const { id, metadata } of named.flatMap((row) => rows.toClient(row) ?? [])) {
+      for (const answer of OPTIONAL_ANSWERS) {
+        const { [answer]: algorithm } = metadata
+        const name = `${answer} ${algorithm}`
+        if (typeof algorithm !== 'string' || wanted.has(name)) continue
+        wanted.set(name, { answer, algorithm, client: id })
+      }
+    }
+    return [...wanted.values()]
   }
   const all = () => clients.find({ order: { id: 'ASC' } })
   return {
@@ -115,14 +134,19 @@ export function createClientStore(options: ClientStoreOptions): ClientStore {
         const others = await notAmong(configured.map((metadata) => metadata.client_id))
         return others.map(({ id }) => id)
       }),
-    idTokenAlgorithms: () =>
-      attemptRead('read the algorithms of clients', () =>
-        clients
+    signingAlgorithms: () =>
+      attemptRead('read the algorithms of clients', async () => {
+        const ofIdTokens = await clients
           .createQueryBuilder('client')
           .select('client.idTokenAlgorithm', 'algorithm')
           .addSelect('MIN(client.id)', 'client')
           .groupBy('client.idTokenAlgorithm')
-          .getRawMany<{ algorithm: string; client: string }>(),
-      ),
+          .getRawMany<{ algorithm: string; client: string }>()
+        const answer = 'id_token_signed_response_alg'
+        return [
+          ...ofIdTokens.map((wanted) => ({ answer, ...wanted }) as const),
+          ...(await others()),
+        ]
+      }),
   }
 }

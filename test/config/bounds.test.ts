@@ -49,6 +49,14 @@ const LIMITS = [
     fix: 'set rotation.retention to at least 4m',
   },
   {
+    bound: 'retention covers authorization responses of 120s where nothing else lives as long',
+    at: 'rotation: { retention: 240s }\ntokens: { idToken: 1s, accessToken: 1s, clientCredentials: 1s }\noutgoing: { backchannelLogout: false }',
+    beyond:
+      'rotation: { retention: 239s }\ntokens: { idToken: 1s, accessToken: 1s, clientCredentials: 1s }\noutgoing: { backchannelLogout: false }',
+    broken: ['rotation.retention: retention'],
+    fix: 'set rotation.retention to at least 4m',
+  },
+  {
     bound: 'retention of the cookie ring covers the session (14d + 2 x 1m)',
     at: 'rotation: { rings: { sig/RS256: {}, cookie: { retention: 20162m } } }',
     beyond: 'rotation: { rings: { sig/RS256: {}, cookie: { retention: 1209719s } } }',

@@ -41,12 +41,33 @@ export function testClientStore(name: string, open: () => Promise<ClientsUnderTe
       )
       assert.equal(found[0]?.metadata.client_name, 'A')
       assert.deepEqual(
-        (await clients.idTokenAlgorithms()).toSorted((x, y) => (x.client < y.client ? -1 : 1)),
+        (await clients.signingAlgorithms()).toSorted((x, y) => (x.client < y.client ? -1 : 1)),
         [
-          { algorithm: 'RS256', client: 'a' },
-          { algorithm: 'ES256', client: 'by hand' },
+          { answer: 'id_token_signed_response_alg', algorithm: 'RS256', client: 'a' },
+          { answer: 'id_token_signed_response_alg', algorithm: 'ES256', client: 'by hand' },
         ],
       )
+    })
+
+    test('names one client for each algorithm of each answer', async ({ clients }) => {
+      const signed = {
+        userinfo_signed_response_alg: 'ES256',
+        introspection_signed_response_alg: 'PS256',
+        authorization_signed_response_alg: 'EdDSA',
+      }
+      await clients.add({ client_id: 'b', ...signed })
+      await clients.add({ client_id: 'a', userinfo_signed_response_alg: 'ES256' })
+      await clients.add({ client_id: 'c', userinfo_signed_response_alg: 'RS256' })
+      const found = (await clients.signingAlgorithms()).map(
+        ({ answer, algorithm, client }) => `${client} ${answer} ${algorithm}`,
+      )
+      assert.deepEqual(found.sort(), [
+        'a id_token_signed_response_alg RS256',
+        'a userinfo_signed_response_alg ES256',
+        'b authorization_signed_response_alg EdDSA',
+        'b introspection_signed_response_alg PS256',
+        'c userinfo_signed_response_alg RS256',
+      ])
     })
 
     test('takes everything with a client that goes that it was given, and nothing of others', async ({

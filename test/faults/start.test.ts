@@ -164,23 +164,29 @@ describe('a start', () => {
     assert.equal((await readFile(join(keys, name), 'utf8')).length, Math.floor(text.length / 2))
   })
 
-  it('with a client whose algorithm has no ring is refused, with the way out', async () => {
-    await using folder = await temporaryFolder()
-    const config = await testSettings(folder.path, { clients: [] })
-    await startServer(config, { log }).then((server) => server.close())
-    const stores = await openStores(config, systemClock)
-    await stores.clients.add({
-      client_id: 'old',
-      redirect_uris: ['https://old.example/'],
-      id_token_signed_response_alg: 'PS256',
+  for (const [property, what] of [
+    ['id_token_signed_response_alg', 'its ID tokens'],
+    ['userinfo_signed_response_alg', 'userinfo'],
+    ['introspection_signed_response_alg', 'answers to introspection'],
+    ['authorization_signed_response_alg', 'authorization responses'],
+  ] as const) {
+    it(`with a client whose ${property} has no ring is refused, with the way out`, async () => {
+      await using folder = await temporaryFolder()
+      const config = await testSettings(folder.path, { clients: [] })
+      await startServer(config, { log }).then((server) => server.close())
+      const stores = await openStores(config, systemClock)
+      const redirect_uris = ['https://old.example/']
+      await stores.clients.add({ client_id: 'new', redirect_uris, [property]: 'ES256' })
+      await stores.clients.add({ client_id: 'old', redirect_uris, [property]: 'PS256' })
+      await stores.close()
+      await assert.rejects(startServer(config, { log }), (error: Error & { code: string }) => {
+        assert.equal(error.code, 'refused')
+        assert.match(error.message, /PS256, but no ring does. Add "sig\/PS256: \{\}"/)
+        assert.ok(error.message.startsWith(`Client old wants ${what} signed`), error.message)
+        return true
+      })
     })
-    await stores.close()
-    await assert.rejects(startServer(config, { log }), (error: Error & { code: string }) => {
-      assert.equal(error.code, 'refused')
-      assert.match(error.message, /Client old .* PS256, but no ring does. Add "sig\/PS256: \{\}"/)
-      return true
-    })
-  })
+  }
 
   it('on a file that is no database says so', async () => {
     await using folder = await temporaryFolder()
