@@ -20,7 +20,8 @@ export async function resetDemoPerson(config: Config, clock: Clock): Promise<Dem
   const { accounts, close } = await openStores(config, clock)
   try {
     const before = await accounts.findByUsername(person.username)
-    if (before) await accounts.update({ ...person, id: before.id, createdAt: before.createdAt })
+    const { id: _, username: __, createdAt: ___, ...changes } = person
+    if (before) await accounts.change(before.id, () => changes)
     else await accounts.add(person)
   } finally {
     await close()

@@ -18,13 +18,26 @@ export interface Account {
   readonly updatedAt: number
 }
 
+/** The fields that may change, each with its new value. */
+export type AccountChanges = Partial<Omit<Account, 'id' | 'username' | 'createdAt'>>
+
 export interface AccountStore {
   findById(id: string): Promise<Account | undefined>
   findByUsername(username: string): Promise<Account | undefined>
   /** @returns false where the username is taken */
   add(account: Account): Promise<boolean>
-  /** Replaces the account with the same id. @returns false where there is none */
-  update(account: Account): Promise<boolean>
+  /**
+   * Changes the fields that `decide` names and no others, and only while what it was shown still
+   * stands: where somebody else changed the account meanwhile, it is asked again with what is there
+   * then. So nobody undoes what another did, as the operator who disables an account while its owner
+   * chooses a new password.
+   * @param decide gives undefined where it finds that nothing should be changed any more
+   * @returns the account as it is then; undefined where there is none, or `decide` gave up
+   */
+  change(
+    id: string,
+    decide: (current: Account) => AccountChanges | undefined,
+  ): Promise<Account | undefined>
   /** Removes the account and its consents. @returns false where there is none */
   remove(id: string): Promise<boolean>
   /** Is there nobody at all? */
@@ -46,9 +59,19 @@ export interface Consent {
   readonly updatedAt: number
 }
 
+/** A consent without whose it is. */
+export type Allowed = Omit<Consent, 'accountId' | 'clientId'>
+
 export interface ConsentStore {
   find(accountId: string, clientId: string): Promise<Consent | undefined>
-  /** Inserts, or replaces what was remembered for the same account and client. */
-  save(consent: Consent): Promise<void>
+  /**
+   * Remembers what `decide` makes of what was remembered before; it is asked again where somebody
+   * else remembered something meanwhile, so that of two consents at once none is lost.
+   */
+  change(
+    accountId: string,
+    clientId: string,
+    decide: (before: Consent | undefined) => Allowed,
+  ): Promise<void>
   remove(accountId: string, clientId: string): Promise<void>
 }

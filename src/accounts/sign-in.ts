@@ -60,7 +60,7 @@ export interface SignInSession {
 }
 
 export interface SignInOptions {
-  readonly accounts: Pick<AccountStore, 'findById' | 'findByUsername' | 'update'>
+  readonly accounts: Pick<AccountStore, 'findByUsername' | 'change'>
   readonly password: Passwords
   /** Those left out have their default. */
   readonly limits: Partial<AttemptLimits>
@@ -106,21 +106,13 @@ export function createSignIn({
   async function upgradeHash(account: Account, password: string): Promise<Account> {
     const passwordHash = await gate.run(() => passwords.hash(password), ownLane(account))
     if (passwordHash === 'busy') return account
-    const current = await unchanged(account)
-    if (!current) return account
-    const upgraded = { ...current, passwordHash }
-    return (await accounts.update(upgraded)) ? upgraded : account
+    const upgrade = (current: Account) =>
+      isUnchanged(current, account) ? { passwordHash } : undefined
+    return (await accounts.change(account.id, upgrade)) ?? account
   }
 
   const find = async (username: string) =>
     POSSIBLE_NAME.test(username) ? accounts.findByUsername(username) : undefined
-
-  /** The account as it is now, unless its password or standing changed meanwhile. */
-  async function unchanged(account: Account): Promise<Account | undefined> {
-    const current = await accounts.findById(account.id)
-    const isSame = current?.passwordHash === account.passwordHash && !current.isDisabled
-    return isSame ? current : undefined
-  }
 
   return {
     minimumLength,
@@ -173,18 +165,19 @@ export function createSignIn({
 
       const passwordHash = await gate.run(() => passwords.hash(password), ownLane(account))
       if (passwordHash === 'busy') return busy
-      const current = await unchanged(account)
-      if (!current) return { outcome: 'stale' }
-      const changed: Account = {
-        ...current,
-        passwordHash,
-        mustChangePassword: false,
-        updatedAt: clock.now(),
-      }
-      if (!(await accounts.update(changed))) return { outcome: 'stale' }
-      return { outcome: 'changed', account: changed }
+      const changed = await accounts.change(account.id, (current) =>
+        isUnchanged(current, account)
+          ? { passwordHash, mustChangePassword: false, updatedAt: clock.now() }
+          : undefined,
+      )
+      return changed ? { outcome: 'changed', account: changed } : { outcome: 'stale' }
     },
   }
+}
+
+/** Are password and standing still as they were when the password was proved? */
+function isUnchanged(current: Account, proved: Account): boolean {
+  return current.passwordHash === proved.passwordHash && !current.isDisabled
 }
 
 /** @returns a name of this browser if it signed in before as this account */

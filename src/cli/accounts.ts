@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { Account } from '../accounts/account-store.ts'
+import type { Account, AccountChanges } from '../accounts/account-store.ts'
 import { newAccount } from '../accounts/new-account.ts'
 import { createPasswords } from '../accounts/password.ts'
 import { toRfc3339 } from '../clock.ts'
@@ -172,11 +172,11 @@ async function removeForged(username: string, session: Session): Promise<boolean
 
 async function change(
   account: Account,
-  changes: Partial<Account>,
+  changes: AccountChanges,
   { stores, now }: Session,
 ): Promise<Account> {
-  const changed: Account = { ...account, ...changes, updatedAt: now }
-  if (await stores.accounts.update(changed)) return changed
+  const changed = await stores.accounts.change(account.id, () => ({ ...changes, updatedAt: now }))
+  if (changed) return changed
   throw new NotFound(`Account ${account.username} was removed meanwhile.`)
 }
 

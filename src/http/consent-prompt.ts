@@ -56,8 +56,10 @@ export function createConsentPrompt({
       addToGrant(grant, allowed)
       const consent = { grantId: await grant.save() }
 
-      const remembered = mergeConsent(await consents.find(accountId, clientId), allowed)
-      await consents.save({ accountId, clientId, ...remembered, updatedAt: clock.now() })
+      await consents.change(accountId, clientId, (before) => ({
+        ...mergeConsent(before, allowed),
+        updatedAt: clock.now(),
+      }))
       log.info({ account: accountId, client: clientId }, 'consent given')
       await finish(ctx, interaction, { consent })
       return true

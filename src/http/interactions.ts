@@ -22,7 +22,7 @@ export interface InteractionOptions {
   /** Left out, no browser is remembered. */
   readonly browsers?: KnownBrowser
   readonly accounts: Pick<AccountStore, 'findById'>
-  readonly consents: Pick<ConsentStore, 'find' | 'save'>
+  readonly consents: Pick<ConsentStore, 'change'>
   readonly clock: Pick<Clock, 'now'>
   readonly issuer: string
   readonly vocabulary: Vocabulary

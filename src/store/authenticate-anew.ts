@@ -1,4 +1,4 @@
-import type { DataSource } from 'typeorm'
+import type { DataSource, FindOneOptions } from 'typeorm'
 import type { DeploymentSecret } from '../keys/deployment.ts'
 import { authenticRecords } from './authentic.ts'
 import type { StoredMetadata } from './client-rows.ts'
@@ -36,18 +36,19 @@ export function authenticateAnew(
   return attempt('authenticate people and clients anew', () =>
     dataSource.transaction(async (manager) => {
       const records = authenticRecords({ issuer: '', secret, onForgery: () => {} })
-      const accounts = await manager.find(accountSchema)
+      const unchanging = lockOf(dataSource)
+      const accounts = await manager.find(accountSchema, unchanging)
       for (const { mac: _, ...account } of accounts) {
         const { mac } = records.accounts.sign(account)
         await manager.update(accountSchema, { id: account.id }, { mac })
       }
-      const consents = await manager.find(consentSchema)
+      const consents = await manager.find(consentSchema, unchanging)
       for (const { mac: _, ...consent } of consents) {
         const { accountId, clientId } = consent
         const { mac } = records.consents.sign(consent)
         await manager.update(consentSchema, { accountId, clientId }, { mac })
       }
-      const clients = await manager.find(clientSchema)
+      const clients = await manager.find(clientSchema, unchanging)
       const lostSecrets: string[] = []
       for (const { mac: _, ...client } of clients) {
         const { metadata, isLost } = withoutSealed(client.metadata)
@@ -63,6 +64,14 @@ export function authenticateAnew(
       }
     }),
   )
+}
+
+/**
+ * Rows that are read stay so until they are written: a MAC of what somebody changed in between would fail
+ * its check for good. SQLite has no such locks, and refuses to write what was read before a change.
+ */
+function lockOf({ options: { type } }: DataSource): FindOneOptions {
+  return type === 'better-sqlite3' ? {} : { lock: { mode: 'pessimistic_write' } }
 }
 
 /** What is sealed under a lost secret says that it is lost. */

@@ -124,7 +124,8 @@ export function createClientStore(options: ClientStoreOptions): ClientStore {
       attempt('write the configured clients', async () => {
         for (const { id } of await notAmong(configured.map((metadata) => metadata.client_id))) {
           await forget(id)
-          await clients.delete({ id })
+          // An operator may have made a client of that name meanwhile.
+          await clients.delete({ id, source: 'config' })
         }
         await write(configured)
       }),

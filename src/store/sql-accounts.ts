@@ -1,6 +1,7 @@
 import type { DataSource } from 'typeorm'
-import type { Account, AccountStore, ConsentStore } from '../accounts/account-store.ts'
+import type { AccountStore, ConsentStore } from '../accounts/account-store.ts'
 import type { Authentic } from './authentic.ts'
+import { whileOthersWrite, writeChanges } from './change-row.ts'
 import { attempt, attemptRead } from './failures.ts'
 import { insertNew } from './insert-new.ts'
 import { createLookUp } from './look-up.ts'
@@ -12,10 +13,6 @@ export function createSqlAccounts(dataSource: DataSource, authentic: Authentic):
   const consents = dataSource.getRepository(consentSchema)
   const byId = createLookUp(dataSource, accountSchema, 'id')
   const byUsername = createLookUp(dataSource, accountSchema, 'username')
-  const toRow = async (account: Account) => {
-    const { accounts: macs } = await authentic.open()
-    return macs.sign({ ...account, username: account.username.toLowerCase() })
-  }
   const find = async (lookUp: typeof byId, by: string) => {
     const { accounts: macs } = await authentic.open()
     return macs.check(await attemptRead('read an account', () => lookUp(by)))
@@ -25,14 +22,24 @@ export function createSqlAccounts(dataSource: DataSource, authentic: Authentic):
     findByUsername: (name) => find(byUsername, name.toLowerCase()),
     add: (account) =>
       attempt('add an account', async () => {
-        const row = await toRow(account)
+        const { accounts: macs } = await authentic.open()
+        const row = macs.sign({ ...account, username: account.username.toLowerCase() })
         await insertNew(dataSource.manager, accountSchema, row)
         return accounts.existsBy({ id: row.id, username: row.username })
       }),
-    update: (account) =>
+    change: (id, decide) =>
       attempt('change an account', async () => {
-        const { id, ...changes } = await toRow(account)
-        return (await accounts.update({ id }, changes)).affected === 1
+        const { accounts: macs } = await authentic.open()
+        return whileOthersWrite('the account', async () => {
+          const row = await byId(id)
+          const current = macs.check(row)
+          const changes = current && decide(current)
+          if (!row || !current || !changes) return { done: undefined }
+          const changed = { ...current, ...changes }
+          // The MAC is of all fields: where it is the same, so is the row.
+          const isDone = await writeChanges(accounts, { id, mac: row.mac }, row, macs.sign(changed))
+          return isDone ? { done: changed } : undefined
+        })
       }),
     remove: (id) =>
       attempt('remove an account', async () => {
@@ -64,10 +71,21 @@ export function createSqlConsents(dataSource: DataSource, authentic: Authentic):
       const { consents: macs } = await authentic.open()
       return macs.check(await attemptRead('read a consent', () => find(accountId, clientId)))
     },
-    save: (consent) =>
+    change: (accountId, clientId, decide) =>
       attempt('remember a consent', async () => {
         const { consents: macs } = await authentic.open()
-        await consents.upsert(macs.sign(consent), ['accountId', 'clientId'])
+        const key = { accountId, clientId }
+        await whileOthersWrite('the consent', async () => {
+          const row = await find(accountId, clientId)
+          const changed = macs.sign({ ...key, ...decide(macs.check(row)) })
+          if (row) {
+            const isDone = await writeChanges(consents, { ...key, mac: row.mac }, row, changed)
+            return isDone ? { done: undefined } : undefined
+          }
+          await insertNew(dataSource.manager, consentSchema, changed)
+          const isOurs = await consents.existsBy({ ...key, mac: changed.mac })
+          return isOurs ? { done: undefined } : undefined
+        })
       }),
     remove: (accountId, clientId) =>
       attempt('forget a consent', async () => {

@@ -5,7 +5,7 @@ import { type AttemptLimits, DEFAULT_ATTEMPT_LIMITS } from '../../src/accounts/a
 import { createGate } from '../../src/accounts/gate.ts'
 import { createPasswords, type Passwords } from '../../src/accounts/password.ts'
 import { createSignIn, type SignInOptions } from '../../src/accounts/sign-in.ts'
-import { createAccount, createMemoryAccounts } from '../support/memory-accounts.ts'
+import { createAccount, createMemoryAccounts, replaceAccount } from '../support/memory-accounts.ts'
 
 const CHEAP = { memoryKiB: 64, passes: 1, parallelism: 1 }
 const RIGHT = 'correct horse battery staple'
@@ -80,7 +80,7 @@ describe('signIn', () => {
 
   it('asks for a new password after a one-time password', async () => {
     const invited = { ...ada, mustChangePassword: true }
-    await accounts.update(invited)
+    await replaceAccount(accounts, invited)
     assert.deepEqual(await open().signIn({ username: 'ada', password: RIGHT, address }), {
       outcome: 'must-change',
       account: invited,
@@ -217,7 +217,7 @@ describe('changePassword', () => {
 
   it('stores a new password and ends the need for one', async () => {
     const invited = { ...ada, mustChangePassword: true }
-    await accounts.update(invited)
+    await replaceAccount(accounts, invited)
     const { changePassword, signIn } = open()
     const answer = await changePassword({ account: invited, password: fresh })
     assert(answer.outcome === 'changed')
@@ -249,7 +249,7 @@ describe('changePassword', () => {
   it('changes nothing when the account changed since the old password was proved', async () => {
     const { changePassword } = open()
     for (const meanwhile of [{ isDisabled: true }, { passwordHash: passwords.decoy() }]) {
-      await accounts.update({ ...ada, ...meanwhile })
+      await replaceAccount(accounts, { ...ada, ...meanwhile })
       const answer = await changePassword({ account: ada, password: fresh })
       assert.deepEqual(answer, { outcome: 'stale' })
       assert.deepEqual(await accounts.findById(ada.id), { ...ada, ...meanwhile })

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import type { AccountStore } from '../../src/accounts/account-store.ts'
-import { createAccount } from '../support/memory-accounts.ts'
+import { createAccount, replaceAccount } from '../support/memory-accounts.ts'
+
+/** Changes of one account at once. */
+const RIVALS = 20
 
 /**
  * What every AccountStore does.
@@ -96,24 +99,54 @@ export function testAccountStore(
     it('replaces an account, and says so when there is none to replace', async () => {
       const ada = createAccount()
       const changed = { ...ada, name: 'Ada', email: null, isDisabled: true, updatedAt: 1 }
-      assert.equal(await accounts.update(ada), false)
+      assert.equal(await replaceAccount(accounts, ada), undefined)
       await accounts.add(ada)
-      assert.equal(await accounts.update(changed), true)
+      assert.deepEqual(await replaceAccount(accounts, changed), changed)
       assert.deepEqual(await accounts.findById(ada.id), changed)
     })
 
     it('accepts an update that changes nothing', async () => {
       const ada = createAccount()
       await accounts.add(ada)
-      assert.equal(await accounts.update(ada), true)
+      assert.deepEqual(await replaceAccount(accounts, ada), ada)
     })
 
-    it('finds an account under its new user name after a rename', async () => {
-      const ada = createAccount({ username: 'ada' })
+    it('changes nothing where the one who decides finds that it should not', async () => {
+      const ada = createAccount({ isDisabled: true })
       await accounts.add(ada)
-      await accounts.update({ ...ada, username: 'Countess' })
-      assert.equal((await accounts.findByUsername('countess'))?.id, ada.id)
-      assert.equal(await accounts.findByUsername('ada'), undefined)
+      const changed = await accounts.change(ada.id, ({ isDisabled }) =>
+        isDisabled ? undefined : { passwordHash: 'another' },
+      )
+      assert.equal(changed, undefined)
+      assert.deepEqual(await accounts.findById(ada.id), ada)
+    })
+
+    it('loses none of many changes at once', async () => {
+      const ada = createAccount({ updatedAt: 0 })
+      await accounts.add(ada)
+      const count = () => accounts.change(ada.id, ({ updatedAt }) => ({ updatedAt: updatedAt + 1 }))
+      await Promise.all([
+        ...Array.from({ length: RIVALS }, count),
+        accounts.change(ada.id, () => ({ name: 'Ada' })),
+        accounts.change(ada.id, () => ({ email: 'ada@example.com' })),
+      ])
+      const changed = { name: 'Ada', email: 'ada@example.com', updatedAt: RIVALS }
+      assert.deepEqual(await accounts.findById(ada.id), { ...ada, ...changed })
+    })
+
+    it('leaves an account disabled that is disabled while its owner chooses a password', async () => {
+      for (let round = 0; round < RIVALS; round += 1) {
+        const ada = createAccount({ username: `ada ${round}` })
+        await accounts.add(ada)
+        const passwordHash = `chosen ${round}`
+        await Promise.all([
+          accounts.change(ada.id, ({ isDisabled }) =>
+            isDisabled ? undefined : { passwordHash, mustChangePassword: false },
+          ),
+          accounts.change(ada.id, () => ({ isDisabled: true })),
+        ])
+        assert.equal((await accounts.findById(ada.id))?.isDisabled, true)
+      }
     })
 
     it('removes an account once, which frees its user name', async () => {

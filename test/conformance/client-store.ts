@@ -3,6 +3,7 @@ import { describe } from 'node:test'
 import type { ConsentStore } from '../../src/accounts/account-store.ts'
 import type { ArtifactStore } from '../../src/store/artifact-store.ts'
 import type { ClientStore } from '../../src/store/clients.ts'
+import { rememberConsent } from '../support/memory-accounts.ts'
 import { testsWith } from '../support/with-opened.ts'
 
 export interface ClientsUnderTest {
@@ -80,7 +81,7 @@ export function testClientStore(name: string, open: () => Promise<ClientsUnderTe
         await clients.add({ client_id: clientId })
         await tokens.upsert(clientId, { jti: clientId, clientId }, 60)
         const wishes = { oidcScopes: ['openid'], oidcClaims: [], resourceScopes: {} }
-        await consents.save({ accountId: 'ada', clientId, ...wishes, updatedAt: 1 })
+        await rememberConsent(consents, { accountId: 'ada', clientId, ...wishes, updatedAt: 1 })
       }
       assert.ok(await clients.remove('my_app'))
       assert.equal(await clients.remove('my_app'), false)

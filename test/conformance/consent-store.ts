@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import type { AccountStore, Consent, ConsentStore } from '../../src/accounts/account-store.ts'
-import { createAccount } from '../support/memory-accounts.ts'
+import { createAccount, rememberConsent } from '../support/memory-accounts.ts'
 
 interface Opened {
   readonly accounts: AccountStore
@@ -36,37 +36,60 @@ export function testConsentStore(name: string, open: () => Promise<Opened>): voi
     afterEach(() => opened.close?.())
 
     it('gives back what was remembered', async () => {
-      await consents.save(consent)
+      await rememberConsent(consents, consent)
       assert.deepEqual(await consents.find(ada.id, 'app'), consent)
     })
 
     it('keeps empty lists', async () => {
       const empty = { ...consent, oidcScopes: [], oidcClaims: [], resourceScopes: {} }
-      await consents.save(empty)
+      await rememberConsent(consents, empty)
       assert.deepEqual(await consents.find(ada.id, 'app'), empty)
     })
 
     it('replaces what was remembered for the same person and client', async () => {
-      await consents.save(consent)
+      await rememberConsent(consents, consent)
       const replaced = { ...consent, oidcScopes: ['openid'], updatedAt: 1_760_000_100 }
-      await consents.save(replaced)
+      await rememberConsent(consents, replaced)
       assert.deepEqual(await consents.find(ada.id, 'app'), replaced)
     })
 
+    it('loses none of several consents at once, also where there was none before', async () => {
+      for (const before of [undefined, consent]) {
+        const clientId = before ? 'app' : 'another'
+        if (before) await rememberConsent(consents, before)
+        const scopes = Array.from({ length: 10 }, (_, i) => `scope-${i}`)
+        await Promise.all(
+          scopes.map((scope) =>
+            consents.change(ada.id, clientId, (remembered) => ({
+              oidcScopes: [...(remembered?.oidcScopes ?? []), scope],
+              oidcClaims: [],
+              resourceScopes: {},
+              updatedAt: 1,
+            })),
+          ),
+        )
+        const found = await consents.find(ada.id, clientId)
+        assert.deepEqual(
+          found?.oidcScopes.toSorted(),
+          [...(before?.oidcScopes ?? []), ...scopes].toSorted(),
+        )
+      }
+    })
+
     it('survives two simultaneous consents for the same person and client', async () => {
-      await Promise.all([consents.save(consent), consents.save(consent)])
+      await Promise.all([rememberConsent(consents, consent), rememberConsent(consents, consent)])
       assert.deepEqual(await consents.find(ada.id, 'app'), consent)
     })
 
     it('keeps persons and clients apart', async () => {
-      await consents.save(consent)
+      await rememberConsent(consents, consent)
       assert.equal(await consents.find(ada.id, 'other'), undefined)
       assert.equal(await consents.find(bob.id, 'app'), undefined)
     })
 
     it('forgets what is removed, and does not mind when there is nothing', async () => {
-      await consents.save(consent)
-      await consents.save({ ...consent, clientId: 'other' })
+      await rememberConsent(consents, consent)
+      await rememberConsent(consents, { ...consent, clientId: 'other' })
       await consents.remove(ada.id, 'app')
       await consents.remove(ada.id, 'app')
       assert.equal(await consents.find(ada.id, 'app'), undefined)
@@ -74,8 +97,8 @@ export function testConsentStore(name: string, open: () => Promise<Opened>): voi
     })
 
     it('forgets the consents of an account that is removed, and only those', async () => {
-      await consents.save(consent)
-      await consents.save({ ...consent, accountId: bob.id })
+      await rememberConsent(consents, consent)
+      await rememberConsent(consents, { ...consent, accountId: bob.id })
       await opened.accounts.remove(ada.id)
       assert.equal(await consents.find(ada.id, 'app'), undefined)
       assert.notEqual(await consents.find(bob.id, 'app'), undefined)

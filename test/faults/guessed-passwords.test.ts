@@ -5,6 +5,7 @@ import { createPasswords } from '../../src/accounts/password.ts'
 import { systemClock } from '../../src/clock.ts'
 import { startServer } from '../../src/main.ts'
 import { openStores } from '../../src/stores.ts'
+import { replaceAccount } from '../support/memory-accounts.ts'
 import {
   addPerson,
   freePort,
@@ -259,7 +260,7 @@ describe('a browser that signed in before', () => {
       assert(account)
       const passwords = createPasswords(keyturn.config.password.argon2)
       const passwordHash = await passwords.hash(password)
-      await stores.accounts.update({ ...account, passwordHash })
+      await replaceAccount(stores.accounts, { ...account, passwordHash })
     } finally {
       await stores.close()
     }

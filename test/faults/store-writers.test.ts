@@ -8,6 +8,7 @@ import { systemClock } from '../../src/clock.ts'
 import { openDatabase } from '../../src/store/database.ts'
 import { openStores } from '../../src/stores.ts'
 import { DATABASES, settingsOf } from '../support/databases.ts'
+import { rememberConsent } from '../support/memory-accounts.ts'
 import { type RedisProcess, skipRedis, startRedis, until } from '../support/redis.ts'
 import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
 import {
@@ -385,7 +386,7 @@ function testPlace(
         const { id: accountId } = await account(PERSON.username)
         const wishes = { oidcScopes: ['openid'], oidcClaims: [], resourceScopes: {} }
         const consent = { accountId, clientId: 'agreed', ...wishes, updatedAt: 1 }
-        await stores.consents.save(consent)
+        await rememberConsent(stores.consents, consent)
         const consents = place.dataSource.getRepository('consent')
         const key = { accountId, clientId: 'agreed' }
         const row = await consents.findOneBy(key)

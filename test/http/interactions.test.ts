@@ -17,7 +17,7 @@ import { errorPages, providerPages } from '../../src/http/pages.ts'
 import { createViews, providerHeaders, staticFiles } from '../../src/http/views.ts'
 import { createFindAccount, createInteractionPolicy } from '../../src/oidc/account.ts'
 import type { Log } from '../../src/seldom-log.ts'
-import { createAccount, createMemoryAccounts } from '../support/memory-accounts.ts'
+import { createAccount, createMemoryAccounts, replaceAccount } from '../support/memory-accounts.ts'
 
 const RIGHT = 'correct horse battery staple'
 const FRESH = 'purple monkey dishwasher'
@@ -229,7 +229,7 @@ describe('sign-in', () => {
   })
 
   it('says the same for a wrong password, an unknown name and a disabled account', async () => {
-    await accounts.update({ ...bob, isDisabled: true })
+    await replaceAccount(accounts, { ...bob, isDisabled: true })
     const pages = []
     for (const [username, password] of [
       ['ada', 'wrong'],
@@ -276,7 +276,7 @@ describe('sign-in', () => {
   it('asks again, rather than failing, when the account of a session is disabled', async () => {
     const browser = open()
     await allowOnce(browser)
-    await accounts.update({ ...ada, isDisabled: true })
+    await replaceAccount(accounts, { ...ada, isDisabled: true })
     const page = await browser.go(authorization())
     assert.equal(titleOf(page), 'Sign in')
     const silent = await browser.go(authorization({ prompt: 'none' }))
@@ -286,7 +286,7 @@ describe('sign-in', () => {
 
 describe('signing in as somebody else', () => {
   it('ends the session of the person before, also without scripts', async () => {
-    await accounts.update({ ...bob, mustChangePassword: false })
+    await replaceAccount(accounts, { ...bob, mustChangePassword: false })
     const browser = open()
     await allowOnce(browser)
     const signIn = await browser.go(authorization({ prompt: 'login' }))
@@ -346,7 +346,7 @@ describe('one-time password', () => {
   it('loses its force when the account changes in the meantime', async () => {
     const browser = open()
     const choose = await browser.send(await browser.go(authorization()), signInAs('bob'))
-    await accounts.update({ ...bob, updatedAt: bob.updatedAt + 60 })
+    await replaceAccount(accounts, { ...bob, updatedAt: bob.updatedAt + 60 })
     const fields = { action: 'choose-password', password: FRESH, repeated: FRESH }
     assert.equal((await browser.send(choose, fields)).status, 409)
   })
@@ -432,7 +432,7 @@ describe('consent', () => {
   it('is not taken from somebody who was disabled in the meantime', async () => {
     const browser = open()
     const page = await browser.send(await browser.go(authorization()), signInAs('ada'))
-    await accounts.update({ ...ada, isDisabled: true })
+    await replaceAccount(accounts, { ...ada, isDisabled: true })
     assert.equal((await browser.send(page, { action: 'allow' })).status, 400)
     assert.equal(await consents.find(ada.id, 'notes'), undefined)
   })

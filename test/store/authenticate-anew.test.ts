@@ -8,7 +8,7 @@ import { createSqlAccounts, createSqlConsents } from '../../src/store/sql-accoun
 import { testAuthentic, testSecret } from '../support/authentic.ts'
 import { createMigrated, DATABASES } from '../support/databases.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
-import { createAccount } from '../support/memory-accounts.ts'
+import { createAccount, rememberConsent } from '../support/memory-accounts.ts'
 
 const LONG = 'a secret that is longer than thirty-two characters'
 
@@ -40,7 +40,7 @@ for (const database of DATABASES) {
         updatedAt: 1,
       }
       await before.accounts.add(ada)
-      await before.consents.save(consent)
+      await rememberConsent(before.consents, consent)
       const jwt = { token_endpoint_auth_method: 'client_secret_jwt' }
       await before.clients.add({ client_id: 'hashed', client_secret: LONG })
       await before.clients.add({ client_id: 'jwt', client_secret: LONG, ...jwt })

@@ -25,10 +25,13 @@ export function createMemoryAccounts(): { accounts: AccountStore; consents: Cons
         people.set(account.id, account)
         return true
       },
-      async update(account) {
-        if (!people.has(account.id)) return false
-        people.set(account.id, account)
-        return true
+      async change(id, decide) {
+        const current = people.get(id)
+        const changes = current && decide(current)
+        if (!changes) return undefined
+        const changed = { ...current, ...changes }
+        people.set(id, changed)
+        return changed
       },
       async remove(id) {
         for (const [consentKey, consent] of allowed) {
@@ -46,8 +49,9 @@ export function createMemoryAccounts(): { accounts: AccountStore; consents: Cons
 
     consents: {
       find: async (accountId, clientId) => allowed.get(key(accountId, clientId)),
-      async save(consent) {
-        allowed.set(key(consent.accountId, consent.clientId), consent)
+      async change(accountId, clientId, decide) {
+        const at = key(accountId, clientId)
+        allowed.set(at, { accountId, clientId, ...decide(allowed.get(at)) })
       },
       async remove(accountId, clientId) {
         allowed.delete(key(accountId, clientId))
@@ -72,4 +76,20 @@ export function createAccount(values: Partial<Account> = {}): Account {
     updatedAt: 1_760_000_000,
     ...values,
   }
+}
+
+/** Writes a whole account over the one with its id. */
+export async function replaceAccount(
+  accounts: Pick<AccountStore, 'change'>,
+  { id, username: _, createdAt: __, ...changes }: Account,
+): Promise<Account | undefined> {
+  return accounts.change(id, () => changes)
+}
+
+/** Remembers this consent, whatever was remembered before. */
+export async function rememberConsent(
+  consents: Pick<ConsentStore, 'change'>,
+  { accountId, clientId, ...allowed }: Consent,
+): Promise<void> {
+  await consents.change(accountId, clientId, () => allowed)
 }
