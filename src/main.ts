@@ -359,7 +359,10 @@ export async function startServer(config: Config, options: ServerOptions): Promi
 }
 
 /** What people did who had proved who they are: each is told. */
-const FACTS = ['signed in', 'password changed', 'consent given', 'a grant was revoked']
+const FACTS = [
+  ...['signed in', 'signed in with a one-time password', 'password changed'],
+  ...['consent given', 'a grant was revoked'],
+]
 
 /** How metrics call what `signIn` tells. */
 const GUESSES = { right: 'right', wrong: 'wrong', attempts: 'limited', busy: 'busy' } as const

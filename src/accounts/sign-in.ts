@@ -11,9 +11,16 @@ export type SignInOutcome =
   | { readonly outcome: 'signed-in'; readonly account: Account }
   /** The password was right and good for one use: `changePassword` comes next. */
   | { readonly outcome: 'must-change'; readonly account: Account }
-  /** Unknown name, wrong password or disabled account; nobody outside learns which. */
-  | { readonly outcome: 'refused' }
+  | Refused
   | Limited
+
+/** Nobody outside learns why: both fields are for the log. */
+export interface Refused {
+  readonly outcome: 'refused'
+  readonly reason: 'unknown-name' | 'wrong-password' | 'disabled'
+  /** Whose name was typed; undefined for a name that nobody has, which may be a password. */
+  readonly account: Account | undefined
+}
 
 export type ChangeOutcome =
   | { readonly outcome: 'changed'; readonly account: Account }
@@ -28,6 +35,8 @@ export interface Limited {
   readonly cause: 'attempts' | 'busy'
   /** Seconds. */
   readonly retryAfter: number
+  /** Whose name was typed, where it was looked up at all. */
+  readonly account?: Account | undefined
 }
 
 export type Weakness = 'too-short' | 'predictable' | 'unchanged'
@@ -127,7 +136,7 @@ export function createSignIn({
       const retryAfter = await attempts.begin(attempt)
       if (retryAfter !== undefined) {
         observe('attempts')
-        return { outcome: 'limited', cause: 'attempts', retryAfter }
+        return { outcome: 'limited', cause: 'attempts', retryAfter, account: found }
       }
 
       const account = mayBeKnown ? found : await find(username)
@@ -139,11 +148,12 @@ export function createSignIn({
       if (isRight === 'busy') {
         observe('busy')
         await attempts.turnAway(attempt)
-        return busy
+        return { ...busy, account }
       }
       if (!isRight || account === undefined || account.isDisabled) {
         observe('wrong')
-        return { outcome: 'refused' }
+        const reason = isRight ? 'disabled' : 'wrong-password'
+        return { outcome: 'refused', reason: account ? reason : 'unknown-name', account }
       }
       observe('right')
       await attempts.succeed(attempt)

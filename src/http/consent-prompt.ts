@@ -1,6 +1,6 @@
 import { isLoopback } from '../loopback.ts'
 import { addToGrant, describeWishes, mergeConsent, readWishes } from './consent.ts'
-import { finish, type Prompt, showExpired } from './interaction.ts'
+import { finish, type Prompt, showExpired, whence, whose } from './interaction.ts'
 import type { InteractionOptions } from './interactions.ts'
 import { clientName } from './pages.ts'
 
@@ -60,7 +60,7 @@ export function createConsentPrompt({
         ...mergeConsent(before, allowed),
         updatedAt: clock.now(),
       }))
-      log.info({ account: accountId, client: clientId }, 'consent given')
+      log.info({ ...whence(ctx, interaction), ...whose(account) }, 'consent given')
       await finish(ctx, interaction, { consent })
       return true
     },

@@ -1,6 +1,7 @@
 import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import { errors, type InteractionResults } from 'oidc-provider'
+import type { Account } from '../accounts/account-store.ts'
 import { EXPIRED } from './pages.ts'
 import type { Views } from './views.ts'
 
@@ -73,4 +74,14 @@ export function seeOther(ctx: Context, location: string): void {
 
 export function showExpired(ctx: Context, views: Views): void {
   views.render(ctx, 'error', { ...EXPIRED, status: 400 })
+}
+
+/** For log lines: which client asks, and from where. */
+export function whence(ctx: Context, { client }: Pick<Interaction, 'client'>) {
+  return { client: client.clientId, address: ctx.ip }
+}
+
+/** For log lines: who it is about. Never a name as it was typed, as people type passwords there. */
+export function whose(account: Account | undefined) {
+  return account ? { account: account.id, username: account.username } : {}
 }

@@ -8,7 +8,7 @@ import type { Log } from '../seldom-log.ts'
 import type { Vocabulary } from './consent.ts'
 import { createConsentPrompt } from './consent-prompt.ts'
 import { field, readForm, refuseForeignForms } from './forms.ts'
-import { findInteraction, finish, type Prompt, showExpired } from './interaction.ts'
+import { findInteraction, finish, type Prompt, showExpired, whence } from './interaction.ts'
 import type { KnownBrowser } from './known-browser.ts'
 import { createLoginPrompt } from './login-prompt.ts'
 import { allowMethods } from './methods.ts'
@@ -35,7 +35,7 @@ export interface InteractionOptions {
  * browser that holds the interaction's signed cookie, through a form of ours.
  */
 export function interactionRoutes(options: InteractionOptions): Middleware {
-  const { views, issuer } = options
+  const { views, issuer, log } = options
   const prompts: Readonly<Record<string, Prompt>> = {
     login: createLoginPrompt(options),
     consent: createConsentPrompt(options),
@@ -59,6 +59,7 @@ export function interactionRoutes(options: InteractionOptions): Middleware {
     if (!interaction) return showExpired(ctx, views)
     const action = field(ctx, 'action')
     if (action === 'deny') {
+      log.info({ ...whence(ctx, interaction), prompt: interaction.prompt.name }, 'request denied')
       const error_description = 'The person did not allow it'
       return finish(ctx, interaction, { error: 'access_denied', error_description })
     }

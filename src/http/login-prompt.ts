@@ -2,7 +2,7 @@ import type { Context } from 'koa'
 import type { Account } from '../accounts/account-store.ts'
 import type { Limited, SignInSession, Weakness } from '../accounts/sign-in.ts'
 import { field } from './forms.ts'
-import { finish, type Interaction, type Prompt, seeOther } from './interaction.ts'
+import { finish, type Interaction, type Prompt, seeOther, whence, whose } from './interaction.ts'
 import type { InteractionOptions } from './interactions.ts'
 import { clientName } from './pages.ts'
 import { inWords } from './waiting.ts'
@@ -68,26 +68,26 @@ export function createLoginPrompt({
       memories,
       session: sessionOf(interaction),
     })
-    // Not the name as typed: people type passwords there.
-    const about = { client: interaction.client.clientId, address: ctx.ip }
+    const about = { ...whence(ctx, interaction), ...whose(answer.account) }
 
     if (answer.outcome === 'limited') {
-      log.warn({ ...about, cause: answer.cause }, 'sign-in limited')
+      log.warn({ ...about, reason: answer.cause }, 'sign-in limited')
       return showSignIn(ctx, interaction, { username, ...limited(ctx, answer) })
     }
     if (answer.outcome === 'refused') {
-      log.info(about, 'sign-in refused')
+      log.info({ ...about, reason: answer.reason }, 'sign-in refused')
       const problem = 'User name or password is not right.'
       return showSignIn(ctx, interaction, { username, problem, status: 401 })
     }
     const { id: accountId, updatedAt } = answer.account
     if (answer.outcome === 'must-change') {
+      log.info(about, 'signed in with a one-time password')
       const passwordChange: PasswordChange = { accountId, updatedAt }
       const options = { mergeWithLastSubmission: false }
       await interaction.provider.interactionResult(ctx.req, ctx.res, { passwordChange }, options)
       return seeOther(ctx, ctx.originalUrl)
     }
-    log.info({ ...about, account: accountId }, 'signed in')
+    log.info(about, 'signed in')
     browsers?.write(ctx, answer.account)
     await finish(ctx, interaction, { login: { accountId, amr: ['pwd'] } })
   }
@@ -106,19 +106,24 @@ export function createLoginPrompt({
     }
 
     const answer = await signIn.changePassword({ account, password })
+    const about = { ...whence(ctx, interaction), ...whose(account) }
+    const notChanged = (reason: string) => log.info({ ...about, reason }, 'password not changed')
     if (answer.outcome === 'limited') {
+      notChanged(answer.cause)
       const again = limited(ctx, answer)
       return showChoosePassword(ctx, interaction, { username, ...again })
     }
     if (answer.outcome === 'unacceptable') {
+      notChanged(answer.reason)
       const problem = describeWeakness(answer.reason, signIn.minimumLength)
       return showChoosePassword(ctx, interaction, { username, problem, status: 422 })
     }
     if (answer.outcome === 'stale') {
+      notChanged('account changed meanwhile')
       const problem = 'Your account changed in the meantime. Please sign in again.'
       return showSignIn(ctx, interaction, { username, problem, status: 409 })
     }
-    log.info({ account: account.id }, 'password changed')
+    log.info(about, 'password changed')
     browsers?.write(ctx, answer.account)
     await finish(ctx, interaction, { login: { accountId: account.id, amr: ['pwd'] } })
   }

@@ -3,6 +3,7 @@ import type { Metrics } from '../metrics.ts'
 import type { Log } from '../seldom-log.ts'
 import { isForJwt } from './jwt-endpoints.ts'
 import { Outage } from './outage.ts'
+import { refusalReason } from './refusal-reason.ts'
 
 export interface ObserveOptions {
   readonly metrics: Metrics
@@ -35,7 +36,10 @@ export function observeProvider(
     if (error instanceof Outage) return failed(ctx, error)
     const code = error.error ?? 'unknown'
     metrics.refusals.inc({ error: code })
-    log.debug({ ...where(ctx), error: code, reason: error.message }, 'request refused')
+    log[levelOf(code)](
+      { ...where(ctx), error: code, reason: refusalReason(error) },
+      'request refused',
+    )
   }
   const refusedUnlessJwt = (ctx: KoaContextWithOIDC, error: Error & { error?: string }) => {
     if (!isForJwt(error)) refused(ctx, error)
@@ -65,6 +69,33 @@ export function observeProvider(
   })
 }
 
+/** The course of things: a poll too early, a silent sign-in without a session, a nonce to be used. */
+const NO_NEWS: readonly string[] = [
+  ...['authorization_pending', 'slow_down', 'use_dpop_nonce'],
+  ...['login_required', 'consent_required', 'interaction_required'],
+]
+
+/** What clients do is no error of ours; that one cannot authenticate is somebody's to look at. */
+function levelOf(code: string): 'debug' | 'info' | 'warn' {
+  if (NO_NEWS.includes(code)) return 'debug'
+  return code === 'invalid_client' ? 'warn' : 'info'
+}
+
+/** Where it came from, which client asked for what, and whose tokens it is about. */
 function where(ctx: KoaContextWithOIDC): object {
-  return { route: ctx.oidc?.route, client: ctx.oidc?.client?.clientId }
+  const { route, client, params, entities } = ctx.oidc ?? {}
+  const token = entities?.RefreshToken ?? entities?.AuthorizationCode ?? entities?.AccessToken
+  return {
+    route,
+    client: client?.clientId,
+    grantType: grantTypeOf(params),
+    account: token?.accountId,
+    address: ctx.ip,
+  }
+}
+
+/** As it was asked for, if it can be one: what clients send else is not for the log. */
+function grantTypeOf(params: KoaContextWithOIDC['oidc']['params']): string | undefined {
+  const { grant_type: asked } = params ?? {}
+  return typeof asked === 'string' && /^[\w.:-]{1,100}$/.test(asked) ? asked : undefined
 }

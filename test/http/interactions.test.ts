@@ -273,6 +273,56 @@ describe('sign-in', () => {
     assert.doesNotMatch(JSON.stringify(logged), /typed|wrong password|correct horse/)
   })
 
+  it('writes who signs in, from where, at which client, and why somebody may not', async () => {
+    await replaceAccount(accounts, { ...bob, isDisabled: true })
+    const attempt = async (username: string, password: string) => {
+      const browser = open()
+      const fields = { action: 'sign-in', username, password }
+      await browser.send(await browser.go(authorization()), fields)
+    }
+    await attempt('ADA', 'wrong')
+    await attempt('bob', RIGHT)
+    await attempt('bob', 'wrong')
+    await attempt('a password by mistake', RIGHT)
+    await attempt('ada', RIGHT)
+    const about = { client: 'notes', address: '127.0.0.1' }
+    const [isAda, isBob] = [ada, bob].map(({ id, username }) => ({ account: id, username }))
+    assert.deepEqual(
+      logged.map(({ details, message }) => [message, details]),
+      [
+        ['sign-in refused', { ...about, ...isAda, reason: 'wrong-password' }],
+        ['sign-in refused', { ...about, ...isBob, reason: 'disabled' }],
+        ['sign-in refused', { ...about, ...isBob, reason: 'wrong-password' }],
+        ['sign-in refused', { ...about, reason: 'unknown-name' }],
+        ['signed in', { ...about, ...isAda }],
+      ],
+    )
+  })
+
+  it('writes who chose a password, and who did not and why', async () => {
+    const browser = open()
+    const choose = await browser.send(await browser.go(authorization()), signInAs('bob'))
+    const fields = (password: string) => ({
+      action: 'choose-password',
+      password,
+      repeated: password,
+    })
+    const again = await browser.send(choose, fields('short'))
+    await browser.send(again, fields(FRESH))
+    await browser.send(await browser.go(authorization({ prompt: 'consent' })), { action: 'deny' })
+    const about = { client: 'notes', address: '127.0.0.1' }
+    const isBob = { account: bob.id, username: 'bob' }
+    assert.deepEqual(
+      logged.map(({ details, message }) => [message, details]),
+      [
+        ['signed in with a one-time password', { ...about, ...isBob }],
+        ['password not changed', { ...about, ...isBob, reason: 'too-short' }],
+        ['password changed', { ...about, ...isBob }],
+        ['request denied', { ...about, prompt: 'consent' }],
+      ],
+    )
+  })
+
   it('asks again, rather than failing, when the account of a session is disabled', async () => {
     const browser = open()
     await allowOnce(browser)

@@ -11,6 +11,7 @@ import { createFakeClock } from '../support/fake-clock.ts'
 import { createAccount } from '../support/memory-accounts.ts'
 
 const CHANGES = 20
+const PEOPLE = 10
 
 for (const database of DATABASES) {
   describe(`what somebody else writes meanwhile on ${database.name}`, {
@@ -37,17 +38,19 @@ for (const database of DATABASES) {
       const elsewhere = await openDatabase(settingsOf({ url }))
       const [before, after] = [randomBytes(32), randomBytes(32)]
       const accounts = createSqlAccounts(elsewhere, testAuthentic({ secret: before }))
-      const people = Array.from({ length: CHANGES }, (_, i) => createAccount({ username: `p${i}` }))
+      const people = Array.from({ length: PEOPLE }, (_, i) => createAccount({ username: `p${i}` }))
       for (const person of people) await accounts.add(person)
+      const changeOften = async (id: string) => {
+        for (let left = CHANGES; left > 0; left -= 1) {
+          await accounts.change(id, ({ updatedAt }) => ({ updatedAt: updatedAt + 1 }))
+        }
+      }
       await Promise.all([
+        ...people.map(({ id }) => changeOften(id)),
         authenticateAnew(dataSource, testSecret(after)),
-        ...people.map(({ id }) => accounts.change(id, () => ({ name: 'changed' }))),
       ])
-      // Who was changed later is authentic under the secret before, until it is done again.
-      const found = [after, before].map((secret) =>
-        createSqlAccounts(dataSource, testAuthentic({ secret })).list(),
-      )
-      assert.equal((await Promise.all(found)).flat().length, CHANGES)
+      const found = await createSqlAccounts(dataSource, testAuthentic({ secret: after })).list()
+      assert.equal(found.length, people.length)
       await elsewhere.destroy()
       await close()
     })

@@ -68,7 +68,11 @@ export interface TestServerOptions {
   readonly clock?: Clock
   /** Path of the issuer. */
   readonly path?: string
+  /** Takes the lines of the log as their fields. */
+  readonly onLogged?: (line: LogLine) => void
 }
+
+export type LogLine = Readonly<Record<string, unknown>> & { readonly msg: string }
 
 /** The settings of a server under test: its own folder and ports, nothing shared. */
 export async function testSettings(
@@ -103,7 +107,10 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   try {
     const config = await testSettings(folder.path, options.settings, options.path)
     await addPerson(config, clock)
-    const log = pino({ level: process.env.KEYTURN_TEST_LOG ?? 'silent' })
+    const { onLogged } = options
+    const log = onLogged
+      ? pino({ level: 'info' }, { write: (line: string) => onLogged(JSON.parse(line)) })
+      : pino({ level: process.env.KEYTURN_TEST_LOG ?? 'silent' })
     const server = await startServer(config, { log, clock })
     return {
       issuer: config.issuer,
