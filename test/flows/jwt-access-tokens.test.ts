@@ -140,9 +140,9 @@ describe('introspection of a JWT access token', () => {
     const { rp, tokens } = await tokensOfPerson()
     const account = await stores.accounts.findById(tokens.claims()?.sub ?? '')
     assert.ok(account)
-    await stores.accounts.update({ ...account, isDisabled: true })
+    await stores.accounts.change(account.id, () => ({ isDisabled: true }))
     assert.deepEqual(await introspect(tokens.access_token), { active: false })
-    await stores.accounts.update({ ...account, isDisabled: false })
+    await stores.accounts.change(account.id, () => ({ isDisabled: false }))
     assert.equal((await introspect(tokens.access_token)).active, true)
 
     await client.tokenRevocation(rp, tokens.refresh_token ?? '')
