@@ -37,6 +37,9 @@ interface Document {
   readonly body: Buffer
   readonly etag: string
   readonly type: string
+  readonly length: string
+  /** Header fields, names and values by turns. */
+  readonly unchanging: readonly string[]
   readonly cacheControl: () => string
 }
 
@@ -95,11 +98,16 @@ function canonicalPath(url: string): string {
 function document(content: object, type: string, cacheControl: () => string): Document {
   const body = Buffer.from(JSON.stringify(content))
   const etag = `"${createHash('sha256').update(body).digest('base64url')}"`
-  return { body, etag, type, cacheControl }
+  const unchanging = [
+    ...['etag', etag],
+    ...['access-control-allow-origin', '*'],
+    ...['x-content-type-options', 'nosniff'],
+  ]
+  return { body, etag, type, length: String(body.length), unchanging, cacheControl }
 }
 
 function respond(
-  { body, etag, type, cacheControl }: Document,
+  { body, etag, type, length, unchanging, cacheControl }: Document,
   request: IncomingMessage,
   response: ServerResponse,
   mayServe: boolean,
@@ -117,18 +125,16 @@ function respond(
     response.writeHead(503, headers).end()
     return
   }
-  const headers = {
-    'cache-control': cacheControl(),
-    etag,
-    ...ANY_ORIGIN,
-    'x-content-type-options': 'nosniff',
-  }
+  // Names and values by turns, which Node writes faster than an object.
+  const headers = ['cache-control', cacheControl(), ...unchanging]
+  const { 'if-none-match': known } = request.headers
   // `no-cache` in a request is for the caches on its way; the origin may still say "not modified".
-  if (fresh({ 'if-none-match': request.headers['if-none-match'] }, { etag })) {
+  if (known !== undefined && fresh({ 'if-none-match': known }, { etag })) {
     response.writeHead(304, headers).end()
     return
   }
-  response.writeHead(200, { ...headers, 'content-type': type, 'content-length': body.length })
+  headers.push('content-type', type, 'content-length', length)
+  response.writeHead(200, headers)
   response.end(request.method === 'HEAD' ? undefined : body)
 }
 
