@@ -242,6 +242,17 @@ export class Refused extends KeyturnError {
   }
 }
 
+/** Metadata of a client with which the server could not work. */
+export class ClientInvalid extends Refused {
+  readonly violations: readonly Violation[]
+
+  constructor(violations: readonly Violation[]) {
+    const problems = `${violations.length} problem${violations.length === 1 ? '' : 's'}`
+    super(`The client is refused, with ${problems}:\n${listed(violations)}`)
+    this.violations = violations
+  }
+}
+
 /** The processes that answer requests do not start, or die again and again; with the reason. */
 export class WorkersFailed extends KeyturnError {
   constructor(message: string) {

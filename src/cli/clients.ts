@@ -1,11 +1,11 @@
 import { text } from 'node:stream/consumers'
 import type { Command } from 'commander'
-import { clientSchema, describedProperties } from '../clients/properties.ts'
+import { clientContext } from '../clients/context.ts'
+import { addClient, type ClientWork, findClient, removeClient } from '../clients/operate.ts'
+import { describedProperties } from '../clients/properties.ts'
 import { toRfc3339 } from '../clock.ts'
-import { clientViolations } from '../config/check.ts'
 import { isEmbedded } from '../database-url.ts'
-import { listed, NotFound, Refused } from '../errors.ts'
-import { shellWord } from '../shell-word.ts'
+import { ClientInvalid, Refused } from '../errors.ts'
 import { CLIENT_CACHE } from '../store/client-adapter.ts'
 import {
   type Context,
@@ -16,7 +16,7 @@ import {
 } from './context.ts'
 import { type Session, withSession } from './session.ts'
 import { table } from './table.ts'
-import { counted, fromNow } from './words.ts'
+import { fromNow } from './words.ts'
 
 type Metadata = Readonly<Record<string, unknown>>
 type Client = Awaited<ReturnType<Session['stores']['clients']['list']>>[number]
@@ -61,14 +61,14 @@ export function addClients(program: Command, context: Context): void {
         })
       }
       const given = await readMetadata(options, context)
-      await session((open) => addClient(given, open, options))
+      await session((open) => addOne(given, open, options))
     })
   clients
     .command('remove')
     .description('forget a client; what it was given stops working (takes some seconds)')
     .argument('<id>')
     .option(...JSON_OPTION)
-    .action((id: string, options: JsonOption) => session((open) => removeClient(id, open, options)))
+    .action((id: string, options: JsonOption) => session((open) => removeOne(id, open, options)))
 }
 
 interface AddOptions extends JsonOption {
@@ -107,31 +107,18 @@ async function showClient(id: string, session: Session, { json }: JsonOption): P
   session.print(JSON.stringify(client.metadata, null, 2))
 }
 
-async function addClient(given: Metadata, session: Session, { json }: JsonOption): Promise<void> {
-  const { completeClient, validateClient } = await import('./client-metadata.ts')
-  const violations = clientViolations({ client_id: 'new', ...given })
-  if (violations.length > 0) {
-    if (json) printJson(session, { ok: false, violations })
-    throw new Refused(
-      `The client is refused, with ${counted(violations.length, 'problem')}:\n${listed(violations)}`,
-    )
-  }
-  const { metadata, generatedSecret } = completeClient(clientSchema.partial().parse(given))
-  const id = metadata.client_id
-  if (session.config.clients.some((client) => client.client_id === id)) throw configured(id)
-  const unknown = await validateClient(metadata, session.config, session.policies)
-  if (!(await session.stores.clients.add(metadata))) {
-    throw new Refused(
-      `There is a client ${id} already. See: keyturn clients show ${shellWord(id)}. If that does not ` +
-        `find it, its record was changed by somebody else; to make room for it: keyturn clients remove ${shellWord(id)}`,
-    )
-  }
-  if (unknown.length > 0) session.warn(`Not known and without effect: ${unknown.join(', ')}`)
+async function addOne(given: Metadata, session: Session, options: JsonOption): Promise<void> {
+  const { metadata, generatedSecret } = await tellingProblems(
+    addClient(given, clientWork(session)),
+    session,
+    options,
+  )
+  const { json } = options
   if (json) {
     const secret = generatedSecret === undefined ? {} : { client_secret: generatedSecret }
     return printJson(session, { ...withoutSecret(metadata), ...secret })
   }
-  session.print(`Added client ${id}.`)
+  session.print(`Added client ${metadata.client_id}.`)
   if (generatedSecret !== undefined) {
     session.print(`Secret ${generatedSecret}\nIt is shown this once.`)
   }
@@ -140,35 +127,45 @@ async function addClient(given: Metadata, session: Session, { json }: JsonOption
 /** Seconds for which a request that has begun may still issue tokens. */
 const UNDER_WAY = 1
 
-async function removeClient(id: string, session: Session, { json }: JsonOption): Promise<void> {
-  const { clients } = session.stores
-  const isForged = (await clients.forged()).includes(id)
-  const source = isForged ? 'operator' : (await findClient(id, clients)).source
-  if (source === 'config' || session.config.clients.some((client) => client.client_id === id)) {
-    throw configured(id)
-  }
+async function removeOne(id: string, session: Session, { json }: JsonOption): Promise<void> {
   const { config, stores, clock } = session
-  await stores.clients.remove(id)
-  // What servers that had not heard of it gave it meanwhile.
-  const isHeard = isEmbedded(config.database.url) || stores.redis?.status.isReachable === true
-  const pause = (isHeard ? 0 : CLIENT_CACHE) + UNDER_WAY
-  await clock.sleep(pause, new AbortController().signal)
-  await stores.artifacts.forget('clientId', id)
+  const isHeard = () => isEmbedded(config.database.url) || stores.redis?.status.isReachable === true
+  await removeClient(id, {
+    ...clientWork(session),
+    untilHeard: () =>
+      clock.sleep((isHeard() ? 0 : CLIENT_CACHE) + UNDER_WAY, new AbortController().signal),
+    forget: (clientId) => stores.artifacts.forget('clientId', clientId),
+  })
   if (json) return printJson(session, { client_id: id, removed: true })
   session.print(`Removed client ${id}.`)
 }
 
-function configured(id: string): Refused {
-  return new Refused(
-    `Client ${id} is defined by the configuration, which is written into the store at every ` +
-      'start. Change or remove it there, under clients, and restart.',
-  )
+function clientWork({ stores, config, policies }: Session): ClientWork {
+  return {
+    clients: stores.clients,
+    configured: config.clients.map((client) => client.client_id),
+    context: clientContext(config),
+    assertAcceptable: async (metadata) => {
+      // oidc-provider is slow to import, and half of these commands do without.
+      const { createBuildClient } = await import('../oidc/acceptable-client.ts')
+      const build = await createBuildClient(config, policies)
+      await build(metadata)
+    },
+  }
 }
 
-async function findClient(id: string, clients: Session['stores']['clients']): Promise<Client> {
-  const client = await clients.find(id)
-  if (client) return client
-  throw new NotFound(`There is no client ${id}. See: keyturn clients list`)
+/** Programs get what is wrong with a client as data. */
+async function tellingProblems<T>(
+  work: Promise<T>,
+  session: Session,
+  { json }: JsonOption,
+): Promise<T> {
+  return work.catch((error: unknown) => {
+    if (json && error instanceof ClientInvalid) {
+      printJson(session, { ok: false, violations: error.violations })
+    }
+    throw error
+  })
 }
 
 /** The properties that a file can give, in the manner of the options above them. */

@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { clientSchema } from '../clients/properties.ts'
 import type { Violation } from '../errors.ts'
 import { type Settings, settingsSchema } from './schema.ts'
 import { masked } from './secret.ts'
@@ -45,16 +44,15 @@ export function checkSettings(value: unknown, known: KnownSettings): CheckedSett
 }
 
 /**
- * The metadata of one client that a command was given, by the rules that clients of the
- * configuration have.
- * @returns a violation for each problem; their paths begin at the client
+ * One value against a schema of its own, such as the metadata of a client that a command was given.
+ * @returns a violation for each problem; their paths begin at the value
  */
-export function clientViolations(metadata: unknown): readonly Violation[] {
-  const result = clientSchema.safeParse(metadata, { error: expectation })
+export function schemaViolations(schema: z.ZodType, value: unknown): readonly Violation[] {
+  const result = schema.safeParse(value, { error: expectation })
   if (result.success) return []
   // The cast narrows zod's type of JSON Schema to the keywords that zod writes for this schema.
-  const tree = z.toJSONSchema(clientSchema, { io: 'input' }) as SettingNode
-  return result.error.issues.flatMap((issue) => violationsOf(issue, metadata, tree))
+  const tree = z.toJSONSchema(schema, { io: 'input' }) as SettingNode
+  return result.error.issues.flatMap((issue) => violationsOf(issue, value, tree))
 }
 
 type Issue = z.core.$ZodIssue
@@ -75,7 +73,9 @@ function expectation(issue: z.core.$ZodRawIssue): string {
     case 'invalid_type':
       return TYPES[issue.expected] ?? issue.expected
     case 'invalid_value':
-      return `one of ${issue.values.join(', ')}`
+      return issue.values.length === 1
+        ? `${String(issue.values[0])}`
+        : `one of ${issue.values.join(', ')}`
     case 'too_small':
       return `at least ${issue.minimum}`
     case 'too_big':
@@ -104,7 +104,8 @@ function violationsOf(issue: Issue, value: unknown, tree: SettingNode): readonly
   )
   const shown = masked(path.reduce(childValue, value), node)
   const name = path.join('.')
-  const instead: unknown = issue.code === 'custom' ? issue.params?.instead : undefined
+  const { instead, remove }: { instead?: unknown; remove?: unknown } =
+    issue.code === 'custom' ? (issue.params ?? {}) : {}
   const state = shown === undefined ? 'is missing' : `is ${inWords(shown)}`
   return [
     {
@@ -112,9 +113,18 @@ function violationsOf(issue: Issue, value: unknown, tree: SettingNode): readonly
       value: shown ?? null,
       rule: RULES[issue.code] ?? 'format',
       message: `it ${state}, but must be ${issue.message}`,
-      fix: instead === undefined ? `set ${name} to ${issue.message}` : `write ${instead} instead`,
+      fix: fixOf(name, issue.message, { instead, remove }),
     },
   ]
+}
+
+function fixOf(
+  name: string,
+  expected: string,
+  { instead, remove }: { readonly instead?: unknown; readonly remove?: unknown },
+): string {
+  if (remove === true) return `remove ${name}`
+  return instead === undefined ? `set ${name} to ${expected}` : `write ${instead} instead`
 }
 
 /** A name in a map whose names people choose. */
@@ -127,7 +137,10 @@ function misnamed(path: Path, issue: z.core.$ZodIssueInvalidKey): Violation {
 
 /** No value is shown: it may be a secret under a name that was misspelt. */
 function unknownSetting(path: Path, value: unknown, tree: SettingNode): Violation {
-  const known = settingsBelow(tree, value).map((setting) => setting.path)
+  const known = settingsBelow(tree, value)
+    // What has a name only to be refused is no advice.
+    .filter(({ node }) => node.deprecated !== true)
+    .map((setting) => setting.path)
   const nearest = nearestPath(path, known).join('.')
   return {
     path: path.join('.'),

@@ -1,3 +1,5 @@
+import { brokenConfiguredClients, withCompleteClients } from '../clients/configured.ts'
+import { clientContext } from '../clients/context.ts'
 import { ConfigInvalid, type Violation } from '../errors.ts'
 import { brokenBounds } from './bounds.ts'
 import { checkSettings } from './check.ts'
@@ -37,14 +39,16 @@ export function loadConfig(sources: ConfigSources): Config {
   const text = file === undefined ? NO_FILE : readConfigFile(file)
   const base = lay(defaults, text.value)
   const { values, violations } = readEnvironment(env, settingsBelow(tree, base))
-  const value = values.reduce(
-    (below, { setting, value }) => layAt(below, setting.path, value),
-    base,
+  const value = withCompleteClients(
+    values.reduce((below, { setting, value }) => layAt(below, setting.path, value), base),
   )
   const { settings, violations: misfits } = checkSettings(value, { defaults, tree })
 
   // Rules between defaults and a file that could not be read would only confuse.
-  const bounds = settings && text.violations.length === 0 ? brokenBounds(settings) : []
+  const bounds =
+    settings && text.violations.length === 0
+      ? [...brokenBounds(settings), ...brokenConfiguredClients(value, clientContext(settings))]
+      : []
   const wrong = new Set(misfits.map((misfit) => misfit.path))
   const origins = new Map<string, Origin>([
     ...[...text.lines].map(([path, line]) => [path, fileOrigin(file, line)] as const),

@@ -4,9 +4,9 @@ import {
   type KoaContextWithOIDC,
   type ResourceServer,
 } from 'oidc-provider'
+import { mayCallPrivateNetworks } from '../clients/context.ts'
 import { OWN_PROPERTIES } from '../clients/properties.ts'
 import type { Config, ResourceSettings } from '../config/schema.ts'
-import { isLoopback } from '../loopback.ts'
 
 /** oidc-provider's configuration, as far as neither keys nor people have a part in it. */
 export function providerSettings(config: Config): Configuration {
@@ -18,7 +18,7 @@ export function providerSettings(config: Config): Configuration {
     clockTolerance: config.rotation.clockSkew,
     formats: { customizers: { jwt: nameGrant } },
     fetchResponseBodyLimits: { jwks_uri: CLIENT_JWKS_BYTES },
-    ...(mayReachPrivateNetworks(config) ? { fetch: fetchAnywhere } : {}),
+    ...(mayCallPrivateNetworks(config) ? { fetch: fetchAnywhere } : {}),
     features: {
       backchannelLogout: { enabled: config.outgoing.backchannelLogout },
       claimsParameter: { enabled: true },
@@ -146,12 +146,7 @@ function sessionLifetime({ session, interaction }: Config['tokens']) {
     accountId === undefined ? ofNobody : session
 }
 
-/** oidc-provider refuses to call special-use addresses; while developing, RPs are on localhost. */
-function mayReachPrivateNetworks({ issuer, outgoing }: Config): boolean {
-  const { hostname } = new URL(issuer)
-  return outgoing.privateNetworks || isLoopback(hostname)
-}
-
+/** oidc-provider itself refuses to call special-use addresses. */
 const fetchAnywhere: NonNullable<Configuration['fetch']> = (url, options) => {
   // Node's own option of fetch, which the DOM type does not have.
   const { dispatcher: _, ...rest } = options as RequestInit & { dispatcher?: unknown }

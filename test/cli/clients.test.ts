@@ -66,15 +66,27 @@ describe('clients', () => {
   it('add refuses what the server could not work with, before it is stored', async () => {
     await using cli = await keyturnIn()
     const refused: readonly [readonly string[], RegExp][] = [
-      [['--id-token-alg', 'ES384', ...URI], /no ring does. Add "sig\/ES384: {}"/],
-      [['--id-token-alg', 'HS256', ...URI], /must be 'RS256' or 'ES256'/],
+      [
+        ['--id-token-alg', 'ES384', ...URI],
+        /no ring signs with ES384\n.* or add sig\/ES384: {} to rotation.rings/,
+      ],
+      [
+        ['--id-token-alg', 'HS256', ...URI],
+        /no ring signs with HS256\n.*set id_token_signed_response_alg to RS256 or ES256/,
+      ],
       [
         ['--redirect-uri', 'shop.example'],
         /redirect_uris.0: it is "shop.example", but must be an absolute URI/,
       ],
-      [['--redirect-uri', 'myapp:/callback'], /must only contain web uris/],
-      [['--grant-type', 'password'], /grant_types can only contain/],
-      [[], /redirect_uris is mandatory/],
+      [
+        ['--redirect-uri', 'myapp:/callback'],
+        /redirect_uris.0: it is "myapp:\/callback", but must be .* a scheme with a dot/,
+      ],
+      [
+        ['--grant-type', 'password'],
+        /grant_types.0: it is "password", but must be one of authorization_code,/,
+      ],
+      [[], /redirect_uris: it is missing or empty/],
       [['--file', 'nowhere.json'], /nowhere.json cannot be read/],
     ]
     const answers = await Promise.all(

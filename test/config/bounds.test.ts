@@ -168,27 +168,29 @@ test('what resources and clients want signed has a ring', (t) => {
 rotation: { rings: { sig/ES256: {} } }
 resources: [{ identifier: urn:a, scopes: [], algorithm: PS256 }]
 clients:
-  - { client_id: a }
-  - { client_id: b, id_token_signed_response_alg: ES256, userinfo_signed_response_alg: HS256 }`
+  - { client_id: a, client_secret: s, redirect_uris: [https://a.example/] }
+  - { client_id: b, token_endpoint_auth_method: none, redirect_uris: [https://b.example/], id_token_signed_response_alg: HS256 }`
   const violations = violationsOf(t, text)
   assert.deepEqual(broken(violations), [
     'resources.0.algorithm: algorithm-ring',
     'clients.0.id_token_signed_response_alg: algorithm-ring',
-    'clients.1.userinfo_signed_response_alg: algorithm-ring',
+    'clients.1.id_token_signed_response_alg: algorithm-ring',
   ])
   assert.deepEqual(
     violations.map((violation) => violation.fix),
     [
       'set resources.0.algorithm to ES256, or add sig/PS256: {} to rotation.rings',
       'set clients.0.id_token_signed_response_alg to ES256, or add sig/RS256: {} to rotation.rings',
-      'set clients.1.userinfo_signed_response_alg to ES256',
+      'set clients.1.id_token_signed_response_alg to ES256',
     ],
   )
 })
 
 test('a client or resource that stands twice is refused', (t) => {
   const text = `
-clients: [{ client_id: a }, { client_id: a }]
+clients:
+  - { client_id: a, client_secret: s, redirect_uris: [https://a.example/] }
+  - { client_id: a, client_secret: s, redirect_uris: [https://a.example/] }
 resources: [{ identifier: urn:a, scopes: [] }, { identifier: urn:a, scopes: [] }]`
   assert.deepEqual(broken(violationsOf(t, text)), [
     'resources.1.identifier: repeated',

@@ -53,14 +53,24 @@ test('a variable adds a ring, and another replaces all of them', () => {
 })
 
 test('a list is given in YAML flow style, and an entry of a list by its index', (t) => {
-  const scopes = { KEYTURN_CLAIMS__PROFILE: '[name]', KEYTURN_CLIENTS: '[{ client_id: a }]' }
-  const config = loadConfig({ env: scopes })
-  assert.deepEqual(config.claims.profile, ['name'])
-  assert.deepEqual(config.clients, [{ client_id: 'a' }])
-  const file = load(t, 'clients: [{ client_id: a }, { client_id: b }]', {
-    KEYTURN_CLIENTS__1__CLIENT_SECRET: 'c',
+  const uris = ['https://a.example/']
+  const clients = '[{ client_id: a, client_secret: s, redirect_uris: [https://a.example/] }]'
+  const config = loadConfig({
+    env: { KEYTURN_CLAIMS__PROFILE: '[name]', KEYTURN_CLIENTS: clients },
   })
-  assert.deepEqual(file.clients, [{ client_id: 'a' }, { client_id: 'b', client_secret: 'c' }])
+  assert.deepEqual(config.claims.profile, ['name'])
+  assert.deepEqual(config.clients, [{ client_id: 'a', client_secret: 's', redirect_uris: uris }])
+  const file = load(
+    t,
+    `clients: [${clients.slice(1, -1)}, { client_id: b, redirect_uris: ${JSON.stringify(uris)} }]`,
+    {
+      KEYTURN_CLIENTS__1__CLIENT_SECRET: 'c',
+    },
+  )
+  assert.deepEqual(file.clients, [
+    { client_id: 'a', client_secret: 's', redirect_uris: uris },
+    { client_id: 'b', client_secret: 'c', redirect_uris: uris },
+  ])
 })
 
 test('text is taken as it is, not as YAML', () => {

@@ -48,17 +48,15 @@ test('the rings of a file replace the default rings, in its order, but for the c
 })
 
 test('the result is frozen to its depths', (t) => {
-  const config = load(t, 'clients: [{ client_id: a, redirect_uris: ["https://a.example/"] }]')
+  const config = load(
+    t,
+    'clients: [{ client_id: a, client_secret: s, redirect_uris: [https://a.example/] }]',
+  )
   const frozen = (value: unknown): boolean =>
     typeof value !== 'object' ||
     value === null ||
     (Object.isFrozen(value) && Object.values(value).every(frozen))
   assert.ok(frozen(config))
-})
-
-test('client metadata that Keyturn does not know is passed on', (t) => {
-  const [client] = load(t, 'clients: [{ client_id: a, tls_client_auth_san_dns: b }]').clients
-  assert.deepEqual(client, { client_id: 'a', tls_client_auth_san_dns: 'b' })
 })
 
 test('a file that does not exist is a violation', () => {
@@ -139,7 +137,7 @@ rotation:
   propagation: 1m
   cryptoperiod: 90
 tokens: { grant: 1h }
-clients: [{ client_secret: s }]
+clients: [{ client_secret: s, redirect_uris: [https://a.example/] }]
 log: { level: loud }`
   const env = { KEYTURN_HTTP__PROT: '1', KEYTURN_SWEEP__BATCH: 'many' }
   assert.deepEqual(broken(violationsOf(t, text, env)).toSorted(), [

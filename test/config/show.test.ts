@@ -15,7 +15,8 @@ test('the text of the defaults is what default.yaml says', () => {
 })
 
 test('what is shown can be loaded again, to the same effect', (t) => {
-  const text = 'rotation: { retention: 5401s, rings: { sig/RS256: } }\nclients: [{ client_id: a }]'
+  const text =
+    'rotation: { retention: 5401s, rings: { sig/RS256: } }\nclients: [{ client_id: a, token_endpoint_auth_method: none, redirect_uris: [https://a.example/] }]'
   const { warnings, origins: _, ...settings } = load(t, text)
   const { origins: __, ...again } = load(t, configText({ ...settings, warnings, origins: {} }))
   assert.deepEqual(again, { ...settings, warnings })
@@ -31,12 +32,14 @@ test('a comment says where a value came from that is not the default', (t) => {
 test('secrets are masked, and only secrets', (t) => {
   const config = load(
     t,
-    'clients: [{ client_id: a, client_secret: topsecret, other_secret: topsecret }]',
+    'clients: [{ client_id: a, client_secret: topsecret, redirect_uris: [https://a.example/] }]',
     { KEYTURN_SEAL__KEYS: 'topsecret' },
   )
   assert.doesNotMatch(configText(config), /topsecret/)
   const shown = shownSettings(config)
-  assert.deepEqual(shown.clients, [{ client_id: 'a', client_secret: '***', other_secret: '***' }])
+  assert.deepEqual(shown.clients, [
+    { client_id: 'a', client_secret: '***', redirect_uris: ['https://a.example/'] },
+  ])
   assert.deepEqual(shown.password, readDefaults().password)
 })
 

@@ -98,7 +98,8 @@ describe('an issuer that a URL parser would mend', () => {
   })
 })
 
-const client = (metadata: object) => `clients: [${JSON.stringify({ client_id: 'a', ...metadata })}]`
+const complete = { client_id: 'a', client_secret: 's', redirect_uris: ['https://a.example/'] }
+const client = (metadata: object) => `clients: [${JSON.stringify({ ...complete, ...metadata })}]`
 const api = (fields: object) =>
   `resources: [${JSON.stringify({ identifier: 'urn:a', scopes: [], ...fields })}]`
 
@@ -190,6 +191,7 @@ clients:
   - client_id: a b
     client_name: "株式会社　例"
     client_secret: " with blanks "
+    application_type: native
     redirect_uris: ["https://a.example", "https://a.example/cb?x=%2f", "com.example.app://Cb"]
     client_uri: ""`
   const { resources, clients } = load(t, text)

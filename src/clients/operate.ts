@@ -1,0 +1,97 @@
+import { ClientInvalid, NotFound, Refused } from '../errors.ts'
+import { shellWord } from '../shell-word.ts'
+import type { Client, ClientMetadata } from '../store/client-rows.ts'
+import type { ClientStore } from '../store/clients.ts'
+import { hasSecret, newClientId, newSecret, withoutEmpty, withResponseTypes } from './complete.ts'
+import type { ClientContext } from './context.ts'
+import { clientSchema } from './properties.ts'
+import { clientViolations } from './validate.ts'
+
+/** What operators do with clients. */
+
+export interface ClientWork {
+  readonly clients: ClientStore
+  /** The ids of clients that the configuration defines. */
+  readonly configured: readonly string[]
+  readonly context: ClientContext
+  /** Has oidc-provider build a client. @throws Refused */
+  readonly assertAcceptable: (metadata: ClientMetadata) => Promise<void>
+}
+
+export interface AddedClient {
+  readonly metadata: ClientMetadata
+  /** Made here, to be shown once. */
+  readonly generatedSecret: string | undefined
+}
+
+/**
+ * Registers a client. An id and a secret that it needs and does not have are made.
+ * @throws ClientInvalid with every problem; Refused where the id is taken
+ */
+export async function addClient(
+  given: Readonly<Record<string, unknown>>,
+  work: ClientWork,
+): Promise<AddedClient> {
+  const named = withResponseTypes({ client_id: newClientId(), ...withoutEmpty(given) })
+  const isGenerated = !('client_secret' in named) && hasSecret(named)
+  const generatedSecret = isGenerated ? newSecret() : undefined
+  const complete = isGenerated ? { ...named, client_secret: generatedSecret } : named
+  const metadata = checkedClient(complete, work)
+  const id = metadata.client_id
+  assertNotConfigured(id, work)
+  await work.assertAcceptable(metadata)
+  if (!(await work.clients.add(metadata))) {
+    throw new Refused(
+      `There is a client ${id} already. See: keyturn clients show ${shellWord(id)}. If that does not ` +
+        `find it, its record was changed by somebody else; to make room for it: keyturn clients remove ${shellWord(id)}`,
+    )
+  }
+  return { metadata, generatedSecret }
+}
+
+/** @throws NotFound */
+export async function findClient(id: string, clients: ClientStore): Promise<Client> {
+  const client = await clients.find(id)
+  if (client) return client
+  throw new NotFound(`There is no client ${id}. See: keyturn clients list`)
+}
+
+export interface RemovalWork extends Pick<ClientWork, 'clients' | 'configured'> {
+  /** Waits until no server gives the client anything any more. */
+  readonly untilHeard: () => Promise<void>
+  /** Deletes what a client was given. */
+  readonly forget: (clientId: string) => Promise<void>
+}
+
+/** Forgets a client, and all that it was given. @throws NotFound, Refused */
+export async function removeClient(id: string, work: RemovalWork): Promise<void> {
+  const { clients, untilHeard, forget } = work
+  const isForged = (await clients.forged()).includes(id)
+  const source = isForged ? 'operator' : (await findClient(id, clients)).source
+  assertNotConfigured(id, { ...work, source })
+  await clients.remove(id)
+  await untilHeard()
+  // What servers that had not heard of it gave it meanwhile.
+  await forget(id)
+}
+
+/** What is stored of metadata that is right. @throws ClientInvalid */
+function checkedClient(
+  metadata: Readonly<Record<string, unknown>>,
+  { context }: Pick<ClientWork, 'context'>,
+): ClientMetadata {
+  const violations = clientViolations(metadata, context)
+  if (violations.length > 0) throw new ClientInvalid(violations)
+  return clientSchema.parse(metadata)
+}
+
+function assertNotConfigured(
+  id: string,
+  { configured, source }: Pick<ClientWork, 'configured'> & Partial<Pick<Client, 'source'>>,
+): void {
+  if (source !== 'config' && !configured.includes(id)) return
+  throw new Refused(
+    `Client ${id} is defined by the configuration, which is written into the store at every ` +
+      'start. Change or remove it there, under clients, and restart.',
+  )
+}

@@ -1,0 +1,46 @@
+import type { Violation } from '../errors.ts'
+import type { ClientContext } from './context.ts'
+import { type ClientProperties, clientSchema } from './properties.ts'
+import { ANSWER_RULES } from './rules/answers.ts'
+import { AUTHENTICATION_RULES } from './rules/authentication.ts'
+import { GRANT_RULES } from './rules/grants.ts'
+import { withDefaults } from './rules/rule.ts'
+import { URI_RULES } from './rules/uris.ts'
+
+/** Rules that tie the properties of one client to each other and to the server. Pure. */
+
+const RULES = [...AUTHENTICATION_RULES, ...GRANT_RULES, ...URI_RULES, ...ANSWER_RULES]
+
+/**
+ * Every broken rule. What is malformed is told by the schema, and says nothing of what was meant: a
+ * rule that needs it is silent.
+ * @param metadata as it was given, or completed
+ */
+export function brokenClientRules(metadata: unknown, context: ClientContext): readonly Violation[] {
+  const { client, malformed } = wellFormed(metadata)
+  const ruled = withDefaults(client)
+  return RULES.filter(({ needs }) => !needs.some((name) => malformed.has(name))).flatMap(
+    ({ check }) => check(ruled, context),
+  )
+}
+
+/**
+ * The properties with which the schema finds nothing wrong, and the names of the others. Of a list,
+ * what is malformed is left empty.
+ */
+function wellFormed(metadata: unknown): {
+  readonly client: Partial<ClientProperties>
+  readonly malformed: ReadonlySet<string>
+} {
+  const given = typeof metadata === 'object' && metadata !== null ? metadata : {}
+  const issues = clientSchema.safeParse(given).error?.issues ?? []
+  const malformed = new Set(issues.flatMap(({ path: [name] }) => (name ? [String(name)] : [])))
+  const kept = Object.entries(given).flatMap(([name, value]): [string, unknown][] => {
+    if (!malformed.has(name)) return [[name, value]]
+    if (!Array.isArray(value)) return []
+    const wrong = issues.filter(({ path }) => path[0] === name).map(({ path }) => path[1])
+    return [[name, value.map((item, index) => (wrong.includes(index) ? undefined : item))]]
+  })
+  // They have the approval of the schema; what codecs make of them is of no interest to the rules.
+  return { client: Object.fromEntries(kept) as Partial<ClientProperties>, malformed }
+}

@@ -1,0 +1,41 @@
+import type { Violation } from '../../errors.ts'
+import type { ClientContext } from '../context.ts'
+import { type ClientProperties, DEVICE_CODE } from '../properties.ts'
+
+/** What the rules of clients have in common. */
+
+/** One client, with what one that does not say has (RFC 7591, section 2). */
+export interface RuledClient extends Partial<ClientProperties> {
+  readonly method: string
+  readonly grants: readonly string[]
+  readonly types: readonly string[]
+  readonly isNative: boolean
+}
+
+export interface ClientRule {
+  /** Properties without which there is nothing to say, where they are malformed. */
+  readonly needs: readonly (keyof ClientProperties)[]
+  readonly check: (client: RuledClient, context: ClientContext) => readonly Violation[]
+}
+
+export function withDefaults(client: Partial<ClientProperties>): RuledClient {
+  const grants = client.grant_types ?? ['authorization_code']
+  return {
+    ...client,
+    method: client.token_endpoint_auth_method ?? 'client_secret_basic',
+    grants,
+    types: client.response_types ?? (grants.includes('authorization_code') ? ['code'] : []),
+    isNative: client.application_type === 'native',
+  }
+}
+
+/** Do people sign in to it? */
+export function hasPeople(grants: readonly string[]): boolean {
+  return grants.includes('authorization_code') || grants.includes(DEVICE_CODE)
+}
+
+/** A property that says something and changes nothing. */
+export function withoutEffect(path: string, value: unknown, why: string): Violation {
+  const message = `it has no effect, as ${why}`
+  return { path, value, rule: 'no-effect', message, fix: `remove ${path}` }
+}
