@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto'
 import type { Context } from 'koa'
 import type { Account } from '../accounts/account-store.ts'
 import { type Memory, remember } from '../accounts/known-browser.ts'
 import type { Clock } from '../clock.ts'
 import type { CookieKeys } from '../oidc/cookie-keys.ts'
+import { cookieNames } from '../oidc/cookie-names.ts'
 import { issuerPath } from '../oidc/origin.ts'
 
 /** The cookie by which a browser shows as which accounts it signed in before. */
@@ -27,15 +27,14 @@ export interface KnownBrowserOptions {
 const COOKIE_LENGTH = 2048
 
 /**
- * One cookie per issuer, since cookies know no port: its name and its signature hold the issuer, so
- * that neither another issuer on the same host replaces it nor is its cookie accepted here. Browsers
- * send it with the forms below /interaction only.
+ * One cookie per issuer: its name and its signature hold the issuer, so that neither another issuer on
+ * the same host replaces it nor is its cookie accepted here. Browsers send it with the forms below
+ * /interaction only.
  */
 export function createKnownBrowser(options: KnownBrowserOptions): KnownBrowser {
   const { issuer, cookieKeys, lifetime, clock } = options
   const secure = issuer.startsWith('https:')
-  const mark = createHash('sha256').update(issuer).digest('hex').slice(0, 8)
-  const name = `${secure ? '__Secure-' : ''}keyturn_known_${mark}`
+  const { known: name } = cookieNames(issuer)
   const path = `${issuerPath(issuer)}/interaction`
   // No cookie of koa or oidc-provider is signed as text that begins like this.
   const signed = (payload: string) => `known browser\n${issuer}\n${payload}`

@@ -7,6 +7,7 @@ import type { RotationPolicies } from '../keys/policy.ts'
 import type { RingKey } from '../keys/seal.ts'
 import { compareSecret } from '../store/client-secret.ts'
 import type { CookieKeys } from './cookie-keys.ts'
+import { cookieNames } from './cookie-names.ts'
 import { RingSigningKey } from './ring-signing-key.ts'
 
 export interface ProviderOptions {
@@ -46,6 +47,7 @@ export function buildProvider(
   // Only what a key can sign today is offered; a client that needs more is told so.
   const algorithms = keys.filter((key) => key.isActive).map((key) => key.alg)
   const secure = issuer.startsWith('https:')
+  const { session, interaction, resume } = cookieNames(issuer)
   const cookie = { httpOnly: true, sameSite: 'lax', secure } as const
   const provider = new Provider(issuer, {
     ...settings,
@@ -55,7 +57,7 @@ export function buildProvider(
     ...signingWith(algorithms),
     cookies: {
       keys: cookieKeys,
-      names: cookieNames(secure),
+      names: { session, interaction, resume },
       long: cookie,
       short: cookie,
     },
@@ -112,14 +114,5 @@ export function signingWith(
       authorization_signed_response_alg: unlessTold,
       introspection_signed_response_alg: unlessTold,
     } as NonNullable<Configuration['clientDefaults']>,
-  }
-}
-
-/** `__Host-` binds the session to this host and to TLS (RFC 6265bis); the others have paths. */
-function cookieNames(secure: boolean) {
-  return {
-    session: secure ? '__Host-keyturn' : 'keyturn',
-    interaction: 'keyturn_interaction',
-    resume: 'keyturn_resume',
   }
 }

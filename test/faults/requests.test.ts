@@ -1,13 +1,21 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { after, before, describe, it } from 'node:test'
-import { startTestServer, type TestServer } from '../support/server.ts'
+import { cookieNames } from '../../src/oidc/cookie-names.ts'
+import { freePort, startTestServer, type TestServer } from '../support/server.ts'
 
 /** Oversized and malformed requests, at every endpoint: an error for the sender, never for us. */
 
+// Known beforehand, because the cookies of an attack are named by it.
+const PORT = await freePort()
+const ISSUER = `http://localhost:${PORT}`
+const names = cookieNames(ISSUER)
+
 let keyturn: TestServer
 before(async () => {
-  keyturn = await startTestServer()
+  keyturn = await startTestServer({
+    settings: { issuer: ISSUER, http: { host: 'localhost', port: PORT } },
+  })
 })
 after(() => keyturn[Symbol.asyncDispose]())
 
@@ -94,7 +102,9 @@ const ATTACKS: readonly Attack[] = [
   {
     name: 'broken cookies',
     init: {
-      headers: { cookie: 'keyturn=%E0%A4%A; keyturn.sig=x; keyturn_interaction=../..; =;;' },
+      headers: {
+        cookie: `${names.session}=%E0%A4%A; ${names.session}.sig=x; ${names.interaction}=../..; =;;`,
+      },
     },
   },
   {
