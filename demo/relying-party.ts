@@ -153,7 +153,7 @@ export async function createRelyingParty(options: RelyingPartyOptions): Promise<
     ctx.redirect('/')
   })
 
-  const ownForms = refuseForeignForms(url)
+  const ownForms = refuseForeignForms({ issuer: url, log })
 
   /** An access token for the application itself: client credentials. */
   router.post('/token', ownForms, async (ctx) => {

@@ -12,6 +12,7 @@ import type { Config } from './config/schema.ts'
 import { isEmbedded } from './database-url.ts'
 import { createApp } from './http/app.ts'
 import { createLoadExistingGrant } from './http/consent.ts'
+import { createFormSecrets } from './http/form-secret.ts'
 import { createGate } from './http/gate.ts'
 import { boundInFlight } from './http/in-flight.ts'
 import { interactionRoutes } from './http/interactions.ts'
@@ -256,6 +257,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
         consents,
         clock,
         issuer,
+        secrets: createFormSecrets(issuer, current.cookieKeys),
         vocabulary: config,
         log: ofRequests,
       }),

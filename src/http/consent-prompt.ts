@@ -22,7 +22,7 @@ export function createConsentPrompt({
   }
 
   return {
-    async show(ctx, { accountId, client, leadsTo, prompt }) {
+    async show(ctx, { accountId, client, leadsTo, prompt, xsrf }) {
       const account = await findAccount(accountId)
       if (!account) return showExpired(ctx, views)
       views.render(ctx, 'consent', {
@@ -34,7 +34,8 @@ export function createConsentPrompt({
           { text: 'Privacy policy', href: client.policyUri },
           { text: 'Terms of service', href: client.tosUri },
         ].flatMap(({ text, href }) => (href ? [{ text, href }] : [])),
-        leadsTo,
+        xsrf,
+        leadsOutside: leadsTo !== undefined,
       })
     },
 

@@ -2,6 +2,7 @@ import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import { errors, type InteractionResults } from 'oidc-provider'
 import type { Account } from '../accounts/account-store.ts'
+import type { FormSecrets } from './form-secret.ts'
 import { EXPIRED } from './pages.ts'
 import type { Views } from './views.ts'
 
@@ -19,6 +20,8 @@ export interface Interaction
   readonly sessionUid: string | undefined
   /** Where forms end: the client's redirect URI. None in the device flow. */
   readonly leadsTo: string | undefined
+  /** Shows that a form is from a page of this interaction. */
+  readonly xsrf: string
 }
 
 /** One kind of prompt: shows its page, takes its forms. */
@@ -35,6 +38,7 @@ export interface Prompt {
 export async function findInteraction(
   ctx: Context,
   provider: Provider,
+  secrets: FormSecrets,
 ): Promise<Interaction | undefined> {
   try {
     const { uid, prompt, params, result, grantId, session } = await provider.interactionDetails(
@@ -48,7 +52,19 @@ export async function findInteraction(
     const { redirect_uri: redirectUri } = params
     const leadsTo = typeof redirectUri === 'string' ? redirectUri : undefined
     const { accountId, uid: sessionUid } = session ?? {}
-    return { provider, client, prompt, params, result, grantId, accountId, sessionUid, leadsTo }
+    const xsrf = secrets.of(uid)
+    return {
+      provider,
+      client,
+      prompt,
+      params,
+      result,
+      grantId,
+      accountId,
+      sessionUid,
+      leadsTo,
+      xsrf,
+    }
   } catch (error) {
     if (error instanceof errors.SessionNotFound) return undefined
     throw error

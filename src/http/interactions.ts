@@ -1,5 +1,5 @@
 import Router from '@koa/router'
-import type { Middleware } from 'koa'
+import type { Context, Middleware } from 'koa'
 import type Provider from 'oidc-provider'
 import type { AccountStore, ConsentStore } from '../accounts/account-store.ts'
 import type { SignIn } from '../accounts/sign-in.ts'
@@ -7,6 +7,7 @@ import type { Clock } from '../clock.ts'
 import type { Log } from '../seldom-log.ts'
 import type { Vocabulary } from './consent.ts'
 import { createConsentPrompt } from './consent-prompt.ts'
+import type { FormSecrets } from './form-secret.ts'
 import { field, readForm, refuseForeignForms } from './forms.ts'
 import { findInteraction, finish, type Prompt, showExpired, whence } from './interaction.ts'
 import type { KnownBrowser } from './known-browser.ts'
@@ -25,6 +26,7 @@ export interface InteractionOptions {
   readonly consents: Pick<ConsentStore, 'change'>
   readonly clock: Pick<Clock, 'now'>
   readonly issuer: string
+  readonly secrets: FormSecrets
   readonly vocabulary: Vocabulary
   readonly log: Log
 }
@@ -35,7 +37,7 @@ export interface InteractionOptions {
  * browser that holds the interaction's signed cookie, through a form of ours.
  */
 export function interactionRoutes(options: InteractionOptions): Middleware {
-  const { views, issuer, log } = options
+  const { views, issuer, log, secrets } = options
   const prompts: Readonly<Record<string, Prompt>> = {
     login: createLoginPrompt(options),
     consent: createConsentPrompt(options),
@@ -49,13 +51,15 @@ export function interactionRoutes(options: InteractionOptions): Middleware {
   })
 
   router.get(path, async (ctx) => {
-    const interaction = await findInteraction(ctx, options.provider())
+    const interaction = await findInteraction(ctx, options.provider(), secrets)
     if (!interaction) return showExpired(ctx, views)
     await promptOf(interaction).show(ctx, interaction)
   })
 
-  router.post(path, refuseForeignForms(issuer), readForm(), async (ctx) => {
-    const interaction = await findInteraction(ctx, options.provider())
+  const hasSecret = (ctx: Context) => secrets.isOf(String(ctx.params.uid), field(ctx, 'xsrf'))
+  const ownForms = refuseForeignForms({ issuer, log, hasSecret })
+  router.post(path, readForm(), ownForms, async (ctx) => {
+    const interaction = await findInteraction(ctx, options.provider(), secrets)
     if (!interaction) return showExpired(ctx, views)
     const action = field(ctx, 'action')
     if (action === 'deny') {

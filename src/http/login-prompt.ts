@@ -32,20 +32,27 @@ export function createLoginPrompt({
   log,
 }: Pick<InteractionOptions, 'views' | 'signIn' | 'accounts' | 'browsers' | 'log'>): Prompt {
   async function showSignIn(ctx: Context, interaction: Interaction, again?: Again): Promise<void> {
-    const { client, leadsTo, params, accountId } = interaction
+    const { client, leadsTo, params, accountId, xsrf } = interaction
     const known = accountId === undefined ? undefined : await accounts.findById(accountId)
     const hint = typeof params.login_hint === 'string' ? params.login_hint : known?.username
     const username = hint ?? ''
-    views.render(ctx, 'sign-in', { clientName: clientName(client), username, leadsTo, ...again })
+    views.render(ctx, 'sign-in', {
+      clientName: clientName(client),
+      username,
+      xsrf,
+      leadsOutside: leadsTo !== undefined,
+      ...again,
+    })
   }
 
   function showChoosePassword(
     ctx: Context,
-    { leadsTo }: Interaction,
+    { leadsTo, xsrf }: Interaction,
     more: { username: string } & Partial<Again>,
   ): void {
     const { minimumLength } = signIn
-    views.render(ctx, 'choose-password', { minimumLength, leadsTo, ...more })
+    const leadsOutside = leadsTo !== undefined
+    views.render(ctx, 'choose-password', { minimumLength, xsrf, leadsOutside, ...more })
   }
 
   /** The person whose one-time password was right in this interaction, if that still counts. */

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Context, Middleware } from 'koa'
+import type Provider from 'oidc-provider'
 import { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { StoreUnavailable } from '../errors.ts'
 import { TooManyGuesses } from '../oidc/metered.ts'
@@ -92,18 +93,13 @@ export function providerPages({ views, log }: PageOptions) {
             action,
             xsrf,
             clientName: ctx.oidc.client && clientName(ctx.oidc.client),
-            leadsTo: textOrNothing(ctx.oidc.params?.post_logout_redirect_uri),
+            leadsOutside: ctx.oidc.params?.post_logout_redirect_uri !== undefined,
           })
         },
-        postLogoutSuccessSource(ctx) {
-          // A client is named here only when the person left it and stays signed in elsewhere.
-          const left = ctx.oidc.client && clientName(ctx.oidc.client)
-          views.render(ctx, 'done', {
-            title: left ? `You left ${left}` : 'You are signed out',
-            message: left
-              ? 'You are still signed in here for other applications. You can close this page.'
-              : 'You can close this page.',
-          })
+        async postLogoutSuccessSource(ctx) {
+          // Not what the address says, which anybody can open: the session itself.
+          const session = await ctx.oidc.provider.Session.get(ctx)
+          views.render(ctx, 'done', describeSession(session, ctx.oidc.client))
         },
       },
 
@@ -240,6 +236,22 @@ function createErrorId(): string {
   return randomBytes(6).toString('hex')
 }
 
-function textOrNothing(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined
+/** What has become of somebody who was asked whether to sign out, and perhaps came from a client. */
+function describeSession(
+  { accountId, authorizations = {} }: Awaited<ReturnType<Provider['Session']['get']>>,
+  client: KoaContextWithOIDC['oidc']['client'],
+): Words {
+  if (accountId === undefined) {
+    return { title: 'You are signed out', message: 'You can close this page.' }
+  }
+  if (client && !(client.clientId in authorizations)) {
+    return {
+      title: `You left ${clientName(client)}`,
+      message: 'You are still signed in here for other applications. You can close this page.',
+    }
+  }
+  return {
+    title: 'You are still signed in',
+    message: 'Nothing has changed. You can close this page.',
+  }
 }

@@ -10,14 +10,21 @@ import { allowMethods } from './methods.ts'
 
 /** What each template in `views/` needs. Templates only choose and repeat. */
 export interface Pages {
-  'sign-in': { readonly clientName: string; readonly username: string; readonly problem?: string }
+  'sign-in': {
+    readonly clientName: string
+    readonly username: string
+    readonly xsrf: string
+    readonly problem?: string
+  }
   'choose-password': {
     readonly username: string
     readonly minimumLength: number
+    readonly xsrf: string
     readonly problem?: string
   }
   consent: {
     readonly clientName: string
+    readonly xsrf: string
     readonly username: string
     /** Where the person goes next, in words. */
     readonly destination: string
@@ -57,7 +64,7 @@ export interface Views {
   render<Page extends keyof Pages>(
     ctx: PageContext,
     page: Page,
-    content: Pages[Page] & { readonly status?: number; readonly leadsTo?: string | undefined },
+    content: Pages[Page] & { readonly status?: number; readonly leadsOutside?: boolean },
   ): void
 }
 
@@ -88,9 +95,9 @@ export function createViews({ name = 'Keyturn', mountPath = '' }: ViewsOptions =
   }
 
   return {
-    render(ctx, page, { status, leadsTo, ...props }) {
+    render(ctx, page, { status, leadsOutside = false, ...props }) {
       const body = eta.render(`/${page}`, { ...props, site })
-      setPageHeaders(ctx, leadsTo)
+      setPageHeaders(ctx, leadsOutside)
       if (status !== undefined) ctx.status = status
       ctx.type = 'html'
       ctx.body = body
@@ -100,15 +107,20 @@ export function createViews({ name = 'Keyturn', mountPath = '' }: ViewsOptions =
 
 /**
  * Headers of every page: nothing but our own style, no scripts, no frames.
- * @param leadsTo the URI that a form on the page ends at, outside Keyturn: a redirect URI
+ *
+ * Browsers hold every redirect after a form's POST against `form-action`, not only the first one, and
+ * stop without a word. Where a client's redirect URI sends the browser on - to an application behind a
+ * broker, to http://localhost, to a private scheme - nobody here can know. So there is no
+ * `form-action` on pages whose forms end outside, and our own origin alone on all others.
+ * @param leadsOutside does a form on the page end at a client's redirect URI?
  */
-export function setPageHeaders(ctx: Pick<PageContext, 'set'>, leadsTo?: string): void {
+export function setPageHeaders(ctx: Pick<PageContext, 'set'>, leadsOutside: boolean): void {
   ctx.set({
     'Content-Security-Policy': [
       "default-src 'none'",
       "style-src 'self'",
       "img-src 'self' data:",
-      `form-action ${formTargets(leadsTo)}`,
+      ...(leadsOutside ? [] : ["form-action 'self'"]),
       "frame-ancestors 'none'",
       "base-uri 'none'",
     ].join('; '),
@@ -163,17 +175,6 @@ export function staticFiles(): Middleware {
       'X-Content-Type-Options': 'nosniff',
     })
   })
-}
-
-/**
- * Browsers hold every redirect after a form's POST against `form-action`, not only the first one.
- * The client's own origin is not enough: an identity broker's redirect URI sends the browser on to
- * the application behind it, and Chrome stops there without a word. So the scheme is allowed:
- * `https:` (never downgraded to http), or the private scheme of a native application.
- */
-function formTargets(leadsTo: string | undefined): string {
-  if (leadsTo === undefined || !URL.canParse(leadsTo)) return "'self'"
-  return `'self' ${new URL(leadsTo).protocol}`
 }
 
 function readVersions(views: string): ReadonlyMap<string, string> {

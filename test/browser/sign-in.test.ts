@@ -4,7 +4,7 @@ import type { BrowserContextOptions, Locator, Page } from 'playwright-core'
 import type { DemoPerson } from '../../demo/person.ts'
 import { rotationPolicies } from '../../src/config/policies.ts'
 import { signerOf } from '../../src/keys/jwks.ts'
-import { launchBrowser, missingBrowser } from '../support/browser.ts'
+import { launchBrowser, missingBrowser, openTab } from '../support/browser.ts'
 import { startTestDemo, type TestDemo } from './demo.ts'
 
 /** People in a real browser, at a real Keyturn, for a real application (`demo/`). */
@@ -21,7 +21,7 @@ after(() => chromium?.[Symbol.asyncDispose]())
 
 test('keys turn between sign-in and sign-out: nobody notices', options, async () => {
   await using demo = await startTestDemo()
-  await using tab = await openTab()
+  await using tab = await newTab()
   const { page } = tab
   const { propagation, cryptoperiod, retention } = rotationPolicies(demo.config).policyFor(RING)
 
@@ -76,7 +76,7 @@ test('keys turn between sign-in and sign-out: nobody notices', options, async ()
 
 test('a person who has only a keyboard signs in and out', options, async () => {
   await using demo = await startTestDemo()
-  await using tab = await openTab()
+  await using tab = await newTab()
   const { page } = tab
 
   await page.goto(`${demo.url}/?still`)
@@ -106,7 +106,7 @@ test('a person who has only a keyboard signs in and out', options, async () => {
 
 test('without JavaScript everything works, and the page refreshes itself', options, async () => {
   await using demo = await startTestDemo()
-  await using tab = await openTab({ javaScriptEnabled: false })
+  await using tab = await newTab({ javaScriptEnabled: false })
   const { page } = tab
 
   await signIn(page, demo)
@@ -120,7 +120,7 @@ test('without JavaScript everything works, and the page refreshes itself', optio
 
 test('signing out at Keyturn signs out of the application', options, async () => {
   await using demo = await startTestDemo()
-  await using tab = await openTab()
+  await using tab = await newTab()
   const { page } = tab
 
   await signIn(page, demo)
@@ -134,7 +134,7 @@ test('signing out at Keyturn signs out of the application', options, async () =>
 
 test('who does not allow it comes back to the application and is told', options, async () => {
   await using demo = await startTestDemo()
-  await using tab = await openTab()
+  await using tab = await newTab()
   const { page } = tab
 
   await page.goto(demo.url)
@@ -147,20 +147,9 @@ test('who does not allow it comes back to the application and is told', options,
   await page.getByRole('heading', { name: 'Watch the keys turn' }).waitFor()
 })
 
-/** A fresh profile with one tab; `problems` is what its console complains of, such as the CSP. */
-async function openTab(context: BrowserContextOptions = {}) {
+function newTab(context: BrowserContextOptions = {}) {
   if (!chromium) throw new TypeError('there is no browser')
-  const profile = await chromium.browser.newContext(context)
-  const page = await profile.newPage()
-  page.setDefaultTimeout(15_000)
-  const problems: string[] = []
-  page.on('pageerror', (error) => problems.push(error.message))
-  page.on('console', (message) => {
-    // A wrong password is answered with 401, which the console reports as well.
-    const isAnswer = message.text().startsWith('Failed to load resource')
-    if (message.type() === 'error' && !isAnswer) problems.push(message.text())
-  })
-  return { page, problems, [Symbol.asyncDispose]: () => profile.close() }
+  return openTab(chromium.browser, context)
 }
 
 async function signIn(page: Page, demo: TestDemo): Promise<void> {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync } from 'node:crypto'
+import { createHmac, generateKeyPairSync } from 'node:crypto'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, beforeEach, describe, it, mock } from 'node:test'
@@ -12,6 +12,7 @@ import { DEFAULT_ATTEMPT_LIMITS } from '../../src/accounts/attempts.ts'
 import { createPasswords } from '../../src/accounts/password.ts'
 import { createSignIn } from '../../src/accounts/sign-in.ts'
 import { createLoadExistingGrant } from '../../src/http/consent.ts'
+import { createFormSecrets } from '../../src/http/form-secret.ts'
 import { interactionRoutes } from '../../src/http/interactions.ts'
 import { errorPages, providerPages } from '../../src/http/pages.ts'
 import { createViews, providerHeaders, staticFiles } from '../../src/http/views.ts'
@@ -61,6 +62,8 @@ before(async () => {
 after(() => new Promise((closed) => server.close(closed).closeAllConnections()))
 
 let handle: ReturnType<Koa['callback']>
+
+const mac = (data: string) => createHmac('sha256', 'of this test').update(data).digest('base64url')
 
 beforeEach(async () => {
   ;({ accounts, consents } = createMemoryAccounts())
@@ -139,6 +142,10 @@ function createApp(): ReturnType<Koa['callback']> {
       consents,
       clock,
       issuer,
+      secrets: createFormSecrets(issuer, {
+        sign: mac,
+        verify: (data, given) => mac(data) === given,
+      }),
       vocabulary: { claims: { profile: ['name'] }, resources: [] },
       log,
     }),
@@ -179,10 +186,15 @@ function openBrowser(): Browser {
     const values = Object.fromEntries(hidden.map(([, name, value]) => [name, value]))
     const body = new URLSearchParams({ ...values, ...fields })
     const own = { origin: issuer, 'sec-fetch-site': 'same-origin' }
-    return go(action, { method: 'POST', body, headers: { ...own, ...headers } })
+    return go(action, { method: 'POST', body, headers: sent({ ...own, ...headers }) })
   }
 
   return { go, send }
+}
+
+/** Without those that are empty. */
+function sent(headers: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).filter(([, value]) => value !== ''))
 }
 
 function authorization(params: Record<string, string> = {}): string {
@@ -241,7 +253,8 @@ describe('sign-in', () => {
       const again = await browser.send(page, { action: 'sign-in', username, password })
       assert.equal(again.status, 401)
       assert.match(again.html, new RegExp(`value="${username}"`))
-      pages.push(again.html.replaceAll(username, ''))
+      // The secret of a form is another one in each interaction.
+      pages.push(again.html.replaceAll(username, '').replace(/name="xsrf" value="[^"]*"/, ''))
     }
     assert.equal(new Set(pages).size, 1)
     assert.match(pages[0] ?? '', /User name or password is not right\./)
@@ -495,6 +508,7 @@ describe('forms that are not ours', () => {
     ['another site, in a browser without Sec-Fetch-Site', { origin: 'https://evil.example' }],
     ['a page without an origin', { origin: 'null', 'sec-fetch-site': 'cross-site' }],
     ['another port of this host', { origin: 'http://127.0.0.1:1', 'sec-fetch-site': 'none' }],
+    ['a name pointed at us', { origin: 'http://evil.example', 'sec-fetch-site': 'same-origin' }],
   ]
   for (const [from, headers] of foreign) {
     it(`are refused when they come from ${from}`, async () => {
@@ -506,8 +520,40 @@ describe('forms that are not ours', () => {
       })
       assert.equal(refused.status, 403)
       assert.match(refused.headers.get('content-type') ?? '', /text\/html/)
+      const [line] = logged.filter(({ message }) => message === 'a form was refused')
+      assert.match(String(line?.details.reason), /^(Origin|Sec-Fetch-Site) is /)
     })
   }
+
+  const untold: readonly Record<string, string>[] = [
+    { origin: '', 'sec-fetch-site': '' },
+    { origin: 'null', 'sec-fetch-site': '' },
+  ]
+  for (const headers of untold) {
+    it(`are told by their secret where the browser says ${JSON.stringify(headers)}`, async () => {
+      const browser = open()
+      const page = await browser.go(authorization())
+      const guesses = ['', 'guessed', mac('something else')]
+      for (const xsrf of guesses) {
+        const refused = await browser.send(page, { ...signInAs('ada'), xsrf }, headers)
+        assert.equal(refused.status, 403)
+      }
+      const lines = logged.filter(({ message }) => message === 'a form was refused')
+      assert.equal(lines.length, guesses.length)
+      assert.match(String(lines[0]?.details.reason), /secret/)
+      const consent = await browser.send(page, signInAs('ada'), headers)
+      assert.match(titleOf(consent) ?? '', /^Allow /)
+    })
+  }
+
+  it('are ours where the browser says so, although a proxy hides their origin', async () => {
+    const hidden = { origin: 'null', 'sec-fetch-site': 'same-origin' }
+    const browser = open()
+    const page = await browser.go(authorization())
+    const consent = await browser.send(page, { ...signInAs('ada'), xsrf: '' }, hidden)
+    const back = await browser.send(consent, { action: 'allow', xsrf: '' }, hidden)
+    assert.ok(codeOf(back))
+  })
 
   it('are refused in another browser, which lacks the cookie', async () => {
     const page = await open().go(authorization())
@@ -653,7 +699,7 @@ describe('signing out', () => {
     const params = new URLSearchParams({ client_id: 'notes', post_logout_redirect_uri: bye })
     const page = await browser.go(`/session/end?${params}`)
     assert.equal(titleOf(page), 'Sign out?')
-    assert.match(page.headers.get('content-security-policy') ?? '', /form-action 'self' https:;/)
+    assert.doesNotMatch(page.headers.get('content-security-policy') ?? '', /form-action/)
     const back = await browser.send(page, { logout: 'yes' })
     assert.equal(back.url.href, bye)
     assert.equal(titleOf(await browser.go(authorization())), 'Sign in')
@@ -664,6 +710,19 @@ describe('signing out', () => {
     await allowOnce(browser)
     const done = await browser.send(await browser.go('/session/end'), { logout: 'yes' })
     assert.equal(titleOf(done), 'You are signed out')
+  })
+
+  it('says that a person who stays is signed in, and that is so', async () => {
+    const browser = open()
+    await allowOnce(browser)
+    const stayed = await browser.send(await browser.go('/session/end'), {})
+    assert.equal(titleOf(stayed), 'You are still signed in')
+    assert.ok(codeOf(await browser.go(authorization())), 'the session lives')
+    assert.equal(titleOf(await browser.go('/session/end/success')), 'You are still signed in')
+    const claimed = await browser.go('/session/end/success?client_id=notes')
+    assert.equal(titleOf(claimed), 'You are still signed in', 'whatever an address says')
+    const nobody = await open().go('/session/end/success?client_id=notes')
+    assert.equal(titleOf(nobody), 'You are signed out')
   })
 
   it('can leave one application only', async () => {
@@ -787,21 +846,14 @@ describe('every page', () => {
     }
   })
 
-  it('lets forms lead to the scheme of the application, and nowhere else', async () => {
+  it('lets forms lead on from an application to anywhere, and to us where none is behind them', async () => {
     const formAction = ({ headers }: Page) =>
       /form-action ([^;]*)/.exec(headers.get('content-security-policy') ?? '')?.[1]
-    const web = await open().go(authorization())
-    assert.equal(formAction(web), "'self' https:")
-    const challenge = 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM'
-    const native = await open().go(
-      authorization({
-        client_id: 'pocket',
-        redirect_uri: 'com.example.pocket:/callback',
-        code_challenge: challenge,
-        code_challenge_method: 'S256',
-      }),
-    )
-    assert.equal(formAction(native), "'self' com.example.pocket:")
+    const browser = open()
+    const signIn = await browser.go(authorization())
+    assert.equal(formAction(signIn), undefined)
+    assert.equal(formAction(await browser.send(signIn, signInAs('ada'))), undefined)
+    assert.equal(formAction(await browser.go('/session/end')), "'self'")
     assert.equal(formAction(await open().go('/device')), "'self'")
   })
 

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { type Browser, chromium } from 'playwright-core'
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 
 /** The Chromium of the machine; the environment variable CHROMIUM names another. */
 const EXECUTABLE = process.env.CHROMIUM ?? '/usr/bin/chromium'
@@ -28,4 +28,28 @@ export async function launchBrowser(): Promise<{ readonly browser: Browser } & A
     ],
   })
   return { browser, [Symbol.asyncDispose]: () => browser.close() }
+}
+
+/** A fresh profile with one tab. */
+export interface Tab extends AsyncDisposable {
+  readonly page: Page
+  /** What its console complains of, such as the content security policy. */
+  readonly problems: readonly string[]
+}
+
+/** How long an element or an address is waited for, in milliseconds. */
+const PATIENCE = 15_000
+
+export async function openTab(browser: Browser, context: BrowserContextOptions = {}): Promise<Tab> {
+  const profile = await browser.newContext(context)
+  const page = await profile.newPage()
+  page.setDefaultTimeout(PATIENCE)
+  const problems: string[] = []
+  page.on('pageerror', (error) => problems.push(error.message))
+  page.on('console', (message) => {
+    // A wrong password is answered with 401, which the console reports as well.
+    const isAnswer = message.text().startsWith('Failed to load resource')
+    if (message.type() === 'error' && !isAnswer) problems.push(message.text())
+  })
+  return { page, problems, [Symbol.asyncDispose]: () => profile.close() }
 }
