@@ -25,6 +25,9 @@ const NONCE_BYTES = 12
 const COUNTER_BYTES = 6
 const TAG_BYTES = 16
 
+/** Most texts that are remembered; they have about a kilobyte each. */
+const KNOWN_TEXTS = 2000
+
 /** Most keys of other processes that are remembered. */
 const KNOWN_KEYS = 1000
 
@@ -33,24 +36,36 @@ const KNOWN_KEYS = 1000
  * RFC 5869), and counts its nonces: a nonce never comes twice under one key, while random nonces under
  * one key would have to end after 2^32 texts (NIST SP 800-38D, section 8.3), ten days of a busy server.
  * A text is the salt, the count, the ciphertext and the tag, in base64url.
+ *
+ * The newest texts are remembered with what they were sealed as: a sign-in reads its session and its
+ * interaction many times between two changes, and opening them each time would cost it a tenth.
  */
 export function createPayloadCipher(key: KeyObject): PayloadCipher {
   const salt = randomBytes(SALT_BYTES).toString('base64url')
   const ownKey = deriveKey(key, salt)
   const nonce = Buffer.alloc(NONCE_BYTES)
-  const known = new Map([[salt, ownKey]])
+  const keys = new Map([[salt, ownKey]])
   let count = 0
+  const texts = new Map<string, { readonly sealed: string; readonly text: string }>()
+
+  function remember(name: string, sealed: string, text: string): void {
+    // The newest is the last, and the first goes.
+    texts.delete(name)
+    texts.set(name, { sealed, text })
+    const [oldest] = texts.keys()
+    if (texts.size > KNOWN_TEXTS && oldest !== undefined) texts.delete(oldest)
+  }
 
   function keyOf(itsSalt: string): KeyObject {
-    const found = known.get(itsSalt)
+    const found = keys.get(itsSalt)
     if (found) return found
-    if (known.size >= KNOWN_KEYS) {
+    if (keys.size >= KNOWN_KEYS) {
       // Whoever writes the store may write any number of salts.
-      known.clear()
-      known.set(salt, ownKey)
+      keys.clear()
+      keys.set(salt, ownKey)
     }
     const derived = deriveKey(key, itsSalt)
-    known.set(itsSalt, derived)
+    keys.set(itsSalt, derived)
     return derived
   }
 
@@ -64,9 +79,14 @@ export function createPayloadCipher(key: KeyObject): PayloadCipher {
       // It has given all already; without it there is no tag.
       cipher.final()
       const counter = nonce.subarray(NONCE_BYTES - COUNTER_BYTES)
-      return salt + Buffer.concat([counter, sealed, cipher.getAuthTag()]).toString('base64url')
+      const bytes = Buffer.concat([counter, sealed, cipher.getAuthTag()])
+      const result = salt + bytes.toString('base64url')
+      remember(name, result, text)
+      return result
     },
     open: (sealed, name) => {
+      const known = texts.get(name)
+      if (known?.sealed === sealed) return known.text
       const bytes = Buffer.from(sealed.slice(SALT_LENGTH), 'base64url')
       const end = bytes.length - TAG_BYTES
       if (end < COUNTER_BYTES) return undefined
@@ -75,11 +95,14 @@ export function createPayloadCipher(key: KeyObject): PayloadCipher {
       const decipher = createDecipheriv(ALGORITHM, keyOf(sealed.slice(0, SALT_LENGTH)), itsNonce)
       decipher.setAAD(Buffer.from(name))
       decipher.setAuthTag(bytes.subarray(end))
-      const text = decipher.update(bytes.subarray(COUNTER_BYTES, end), undefined, 'utf8')
       try {
-        return text + decipher.final('utf8')
+        const text =
+          decipher.update(bytes.subarray(COUNTER_BYTES, end), undefined, 'utf8') +
+          decipher.final('utf8')
+        remember(name, sealed, text)
+        return text
       } catch {
-        // What was read so far is nobody's word.
+        // What was read until then is nobody's word.
         return undefined
       }
     },

@@ -164,6 +164,19 @@ describe('a cipher of payloads', () => {
     assert.equal(own.open(own.seal('', 'name'), 'name'), '')
   })
 
+  it('tells what it remembers from what was put in its place', () => {
+    const cipher = createPayloadCipher(testSecret().key('payloads'))
+    const [first, second] = [cipher.seal('first', 'name'), cipher.seal('second', 'name')]
+    for (const [sealed, text] of [
+      [second, 'second'],
+      [first, 'first'],
+    ] as const) {
+      assert.equal(cipher.open(sealed, 'name'), text)
+      assert.equal(cipher.open(sealed, 'another'), undefined)
+      assert.equal(cipher.open(`${sealed.slice(0, -4)}AAAA`, 'name'), undefined)
+    }
+  })
+
   it('never uses a nonce twice', () => {
     const cipher = createPayloadCipher(testSecret().key('payloads'))
     const nonces = Array.from({ length: 1000 }, () =>
