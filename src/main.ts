@@ -33,6 +33,7 @@ import { createMetrics } from './metrics.ts'
 import { createFindAccount, createInteractionPolicy } from './oidc/account.ts'
 import { checkClientAlgorithms } from './oidc/client-algorithms.ts'
 import { createCurrentProvider } from './oidc/current-provider.ts'
+import { equipClients } from './oidc/equip-clients.ts'
 import { observeProvider } from './oidc/events.ts'
 import { createMetered } from './oidc/guess-limits.ts'
 import { createJwtAccessTokens, REVOKED } from './oidc/jwt-access-tokens.ts'
@@ -213,6 +214,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
           onOutage,
           onFault: usedUp.giveBack,
         })
+        equipClients(provider, clock)
         meterClients(provider, metered.clientSecrets)
         answerForJwts(provider, jwtAccessTokens)
       },
