@@ -9,7 +9,7 @@ export interface DemoPerson {
   readonly password: string
 }
 
-const DETAILS = { username: 'demo', name: 'Robin Demo', email: 'robin@demo.example' }
+const DETAILS = { username: 'demo', claims: { name: 'Robin Demo', email: 'robin@demo.example' } }
 
 /** Somebody who can sign in at once, with a new password at each start. */
 export async function resetDemoPerson(config: Config, clock: Clock): Promise<DemoPerson> {

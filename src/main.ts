@@ -31,6 +31,7 @@ import { createScheduler, type Scheduler } from './keys/scheduler.ts'
 import { createWitnessWatch } from './keys/witness-watch.ts'
 import { createMetrics } from './metrics.ts'
 import { createFindAccount, createInteractionPolicy } from './oidc/account.ts'
+import { passwordContext } from './oidc/authentication-context.ts'
 import { checkClientAlgorithms } from './oidc/client-algorithms.ts'
 import { createCurrentProvider } from './oidc/current-provider.ts'
 import { equipClients } from './oidc/equip-clients.ts'
@@ -402,7 +403,7 @@ function providerConfiguration(
     ...settings,
     findAccount: (...args) => tellOutage(Promise.resolve(findAccount(...args))),
     interactions: {
-      policy: createInteractionPolicy(),
+      policy: createInteractionPolicy([passwordContext(config.issuer)]),
       url: (_ctx, { uid }) => `${mountPath}/interaction/${uid}`,
     },
     loadExistingGrant: (ctx) => tellOutage(loadExistingGrant(ctx)),

@@ -1,3 +1,5 @@
+import type { Claims } from './claims.ts'
+
 /** People, and what they agreed to share with which client. */
 
 export interface Account {
@@ -7,9 +9,7 @@ export interface Account {
   readonly username: string
   /** PHC string (Argon2id). */
   readonly passwordHash: string
-  readonly name: string | null
-  readonly email: string | null
-  readonly emailVerified: boolean
+  readonly claims: Claims
   readonly isAdministrator: boolean
   readonly isDisabled: boolean
   /** Signed in with a one-time password: a new one must be chosen before anything else. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import type { Account, AccountStore } from './account-store.ts'
+import type { Claims } from './claims.ts'
 import { generatePassword, type Passwords } from './password.ts'
 
 /** A new person with a password that is good for one sign-in, at which a new one is chosen. */
@@ -12,8 +13,7 @@ export interface NewAccount {
 
 export interface AccountDetails {
   readonly username: string
-  readonly name?: string | null
-  readonly email?: string | null
+  readonly claims?: Claims
   readonly isAdministrator?: boolean
 }
 
@@ -29,9 +29,7 @@ export async function newAccount(
     id: randomUUID(),
     username: details.username.toLowerCase(),
     passwordHash: await passwords.hash(oneTimePassword),
-    name: details.name ?? null,
-    email: details.email ?? null,
-    emailVerified: false,
+    claims: details.claims ?? {},
     isAdministrator: details.isAdministrator ?? false,
     isDisabled: false,
     mustChangePassword: true,

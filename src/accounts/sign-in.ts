@@ -221,12 +221,13 @@ function findWeakness(
 ): Weakness | undefined {
   if ([...password].length < minimumLength) return 'too-short'
   if (new Set(password.toLowerCase()).size < 5) return 'predictable'
-  const known = [account.username, account.email, account.email?.split('@')[0], account.name]
+  const { username, claims } = account
+  const known = [username, claims.email?.split('@')[0], ...Object.values(claims)]
   const rest = known
-    .filter((text) => text != null && text.length >= 4)
-    .reduce<string>(
-      (left, text) => left.replaceAll(`${text}`.toLowerCase(), ''),
-      password.toLowerCase(),
-    )
+    .filter((text) => typeof text === 'string')
+    // The longest first: an email address holds its name.
+    .toSorted((a, b) => b.length - a.length)
+    .filter((text) => text.length >= 4)
+    .reduce((left, text) => left.replaceAll(text.toLowerCase(), ''), password.toLowerCase())
   return rest.length < minimumLength / 2 ? 'predictable' : undefined
 }

@@ -22,7 +22,7 @@ export interface Vocabulary {
 
 const SCOPES: Readonly<Record<string, string>> = {
   openid: 'recognise you when you come back',
-  profile: 'see your name and user name',
+  profile: 'see your name and the other details of your profile',
   email: 'see your email address',
   address: 'see your postal address',
   phone: 'see your phone number',
@@ -31,9 +31,23 @@ const SCOPES: Readonly<Record<string, string>> = {
 
 const CLAIMS: Readonly<Record<string, string>> = {
   name: 'see your name',
+  given_name: 'see your given name',
+  family_name: 'see your family name',
+  middle_name: 'see your middle name',
+  nickname: 'see your nickname',
   preferred_username: 'see your user name',
+  profile: 'see the address of your profile page',
+  picture: 'see your picture',
+  website: 'see the address of your website',
+  gender: 'see your gender',
+  birthdate: 'see your date of birth',
+  zoneinfo: 'see your time zone',
+  locale: 'see your language',
   email: 'see your email address',
   email_verified: 'see whether your email address is confirmed',
+  phone_number: 'see your phone number',
+  phone_number_verified: 'see whether your phone number is confirmed',
+  address: 'see your postal address',
   updated_at: 'see when your details last changed',
 }
 

@@ -1,6 +1,7 @@
 import type { Context } from 'koa'
 import type { Account } from '../accounts/account-store.ts'
 import type { Limited, SignInSession, Weakness } from '../accounts/sign-in.ts'
+import { passwordContext } from '../oidc/authentication-context.ts'
 import { field } from './forms.ts'
 import { finish, type Interaction, type Prompt, seeOther, whence, whose } from './interaction.ts'
 import type { InteractionOptions } from './interactions.ts'
@@ -29,8 +30,15 @@ export function createLoginPrompt({
   signIn,
   accounts,
   browsers,
+  issuer,
   log,
-}: Pick<InteractionOptions, 'views' | 'signIn' | 'accounts' | 'browsers' | 'log'>): Prompt {
+}: Pick<
+  InteractionOptions,
+  'views' | 'signIn' | 'accounts' | 'browsers' | 'issuer' | 'log'
+>): Prompt {
+  /** RFC 8176 for `amr`. */
+  const proof = { acr: passwordContext(issuer), amr: ['pwd'] }
+
   async function showSignIn(ctx: Context, interaction: Interaction, again?: Again): Promise<void> {
     const { client, leadsTo, params, accountId, xsrf } = interaction
     const known = accountId === undefined ? undefined : await accounts.findById(accountId)
@@ -96,7 +104,7 @@ export function createLoginPrompt({
     }
     log.info(about, 'signed in')
     browsers?.write(ctx, answer.account)
-    await finish(ctx, interaction, { login: { accountId, amr: ['pwd'] } })
+    await finish(ctx, interaction, { login: { accountId, ...proof } })
   }
 
   async function takeNewPassword(ctx: Context, interaction: Interaction): Promise<void> {
@@ -132,7 +140,7 @@ export function createLoginPrompt({
     }
     log.info(about, 'password changed')
     browsers?.write(ctx, answer.account)
-    await finish(ctx, interaction, { login: { accountId: account.id, amr: ['pwd'] } })
+    await finish(ctx, interaction, { login: { accountId: account.id, ...proof } })
   }
 
   return {

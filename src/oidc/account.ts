@@ -1,5 +1,6 @@
 import { type AccountClaims, type FindAccount, interactionPolicy } from 'oidc-provider'
 import type { Account, AccountStore } from '../accounts/account-store.ts'
+import { refuseUnmetContexts } from './authentication-context.ts'
 
 /**
  * The `findAccount` of oidc-provider. A person who is disabled or gone is not found, which ends
@@ -17,23 +18,25 @@ export function createFindAccount(accounts: Pick<AccountStore, 'findById'>): Fin
  * Every claim that Keyturn knows of a person; oidc-provider hands out those that scope, the claims
  * parameter and consent allow (OpenID Connect Core 1.0, section 5.4). What is unknown is left out.
  */
-export function accountClaims(account: Account): AccountClaims {
+export function accountClaims({ id, username, claims, createdAt }: Account): AccountClaims {
   return {
-    sub: account.id,
-    preferred_username: account.username,
-    updated_at: account.updatedAt,
-    ...(account.name === null ? {} : { name: account.name }),
-    ...(account.email === null
-      ? {}
-      : { email: account.email, email_verified: account.emailVerified }),
+    // Not that of the account: a new password changes nothing of what clients are told.
+    updated_at: createdAt,
+    ...claims,
+    sub: id,
+    preferred_username: username,
   }
 }
 
 /**
- * oidc-provider's policy of when to ask for a sign-in or consent, and one reason more: the session
- * belongs to somebody who is disabled or gone. Without it such a session ends in a server error.
+ * oidc-provider's policy of when to ask for a sign-in or consent, and two things more: a session that
+ * belongs to somebody who is disabled or gone, which would end in a server error, and a context that
+ * no sign-in has.
+ * @param contexts in which people sign in here (`acr`)
  */
-export function createInteractionPolicy(): interactionPolicy.DefaultPolicy {
+export function createInteractionPolicy(
+  contexts: readonly string[] = [],
+): interactionPolicy.DefaultPolicy {
   const policy = interactionPolicy.base()
   const { Check } = interactionPolicy
   const accountGone = new Check(
@@ -43,5 +46,6 @@ export function createInteractionPolicy(): interactionPolicy.DefaultPolicy {
     ({ oidc }) => oidc.session?.accountId !== undefined && oidc.account === undefined,
   )
   policy.get('login')?.checks.add(accountGone)
+  policy.get('login')?.checks.add(refuseUnmetContexts(contexts))
   return policy
 }

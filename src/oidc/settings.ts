@@ -7,12 +7,17 @@ import {
 import { mayCallPrivateNetworks } from '../clients/context.ts'
 import { OWN_PROPERTIES } from '../clients/properties.ts'
 import type { Config, ResourceSettings } from '../config/schema.ts'
+import { passwordContext } from './authentication-context.ts'
 
 /** oidc-provider's configuration, as far as neither keys nor people have a part in it. */
 export function providerSettings(config: Config): Configuration {
   const { tokens } = config
   return {
-    claims: { ...config.claims, openid: ['sub'] },
+    acrValues: [passwordContext(config.issuer)],
+    // `amr` for clients that ask for it (claims); oidc-provider knows the others of the protocol.
+    claims: { ...config.claims, openid: ['sub'], amr: null } as NonNullable<
+      Configuration['claims']
+    >,
     clientBasedCORS,
     extraClientMetadata: { properties: [...OWN_PROPERTIES] },
     clockTolerance: config.rotation.clockSkew,

@@ -1,4 +1,4 @@
-import type { Account, Consent } from '../accounts/account-store.ts'
+import type { Consent } from '../accounts/account-store.ts'
 import type { DeploymentSecret } from '../keys/deployment.ts'
 import { type ArtifactRecords, createArtifactRecords } from './artifact-record.ts'
 import {
@@ -10,6 +10,7 @@ import {
 import type { OnForgery } from './forgeries.ts'
 import { createPayloadCipher } from './payload-cipher.ts'
 import { createRowMac, type RowMac } from './row-mac.ts'
+import type { AccountRow } from './schema.ts'
 
 /** What makes records of the stores authentic: keys that come from the secret of the deployment. */
 export interface Authentic {
@@ -25,7 +26,7 @@ export interface AuthenticRecords {
   readonly clients: ClientRows
   /** Of a row of a client, whatever its metadata. */
   readonly clientMac: RowMac<ClientFields>
-  readonly accounts: RowMac<Account>
+  readonly accounts: RowMac<AccountRow>
   readonly consents: RowMac<Consent>
 }
 
@@ -63,7 +64,7 @@ const ACCOUNT_FIELDS = [
   'mustChangePassword',
   'createdAt',
   'updatedAt',
-] as const satisfies readonly (keyof Account)[]
+] as const satisfies readonly (keyof AccountRow)[]
 
 const CONSENT_FIELDS = [
   'accountId',
@@ -92,10 +93,11 @@ export function authenticRecords({
     artifacts: createArtifactRecords({ issuer, secret, onForgery }),
     clientMac,
     clients: createClientRows(clientMac, createPayloadCipher(secret.key('client secrets'))),
-    accounts: createRowMac<Account>({
+    accounts: createRowMac<AccountRow>({
       kind: 'account',
       key: secret.key('accounts'),
       fields: ACCOUNT_FIELDS,
+      later: ['claims'],
       name: 'username',
       onForgery,
     }),

@@ -5,9 +5,10 @@ import { engineOf, type ServerSettings, shareConnections, shownUrl } from '../da
 import { attemptRead, BUSY_TIMEOUT } from './failures.ts'
 import { Initial0001 } from './migrations/0001-initial.ts'
 import { Nodes0002 } from './migrations/0002-nodes.ts'
+import { Claims0003 } from './migrations/0003-claims.ts'
 import { schemasFor } from './schema.ts'
 
-export const migrations = [Initial0001, Nodes0002]
+export const migrations = [Initial0001, Nodes0002, Claims0003]
 
 /** The table in which TypeORM notes which migrations were applied. */
 export const MIGRATIONS_TABLE = 'migration'

@@ -20,15 +20,24 @@ export interface RowMacOptions<T> {
   readonly key: KeyObject
   /** Every field but the MAC. One that is left out is not authenticated. */
   readonly fields: readonly (keyof T & string)[]
+  /**
+   * Fields that came later. They are authenticated where they have a value, so that rows of before and
+   * rows without one have the MAC that they always had.
+   */
+  readonly later?: readonly (keyof T & string)[]
   /** The field by which a row is named in the log. */
   readonly name: keyof T & string
   readonly onForgery: OnForgery
 }
 
 export function createRowMac<T extends object>(options: RowMacOptions<T>): RowMac<T> {
-  const { kind, key, fields, name, onForgery } = options
+  const { kind, key, fields, later = [], name, onForgery } = options
   const hmac = createHmacSha256(key)
-  const macOf = (row: T) => hmac(JSON.stringify([kind, ...fields.map((field) => row[field])]))
+  const macOf = (row: T) => {
+    const values: unknown[] = [kind, ...fields.map((field) => row[field])]
+    for (const field of later) if (row[field] !== null) values.push(field, row[field])
+    return hmac(JSON.stringify(values))
+  }
   return {
     sign: (row) => ({ ...row, mac: macOf(row) }),
     check: (stored) => {

@@ -79,7 +79,21 @@ export const clientSchema = new EntitySchema<ClientRow>({
   indices: [{ name: 'client_id_token_algorithm', columns: ['idTokenAlgorithm'] }],
 })
 
-export const accountSchema = new EntitySchema<Authenticated<Account>>({
+/**
+ * An account as its columns have it. Those of the claims `name`, `email` and `email_verified` are from
+ * the first version: they keep what they can, so that its nodes go on finding people whose claims it
+ * knows, and `claims` keeps the others.
+ */
+export interface AccountRow extends Omit<Account, 'claims'> {
+  readonly name: string | null
+  readonly email: string | null
+  /** false also where nobody knows. */
+  readonly emailVerified: boolean
+  /** Other claims in JSON; null where there are none. */
+  readonly claims: string | null
+}
+
+export const accountSchema = new EntitySchema<Authenticated<AccountRow>>({
   name: 'account',
   columns: {
     id: { type: 'varchar', length: 64, primary: true },
@@ -94,6 +108,7 @@ export const accountSchema = new EntitySchema<Authenticated<Account>>({
     createdAt: { name: 'created_at', type: 'bigint', transformer: integer },
     updatedAt: { name: 'updated_at', type: 'bigint', transformer: integer },
     mac: { type: 'varchar', length: MAC_LENGTH },
+    claims: { type: 'text', nullable: true },
   },
   uniques: [{ name: 'account_username', columns: ['username'] }],
 })

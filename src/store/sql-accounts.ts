@@ -1,5 +1,6 @@
 import type { DataSource } from 'typeorm'
 import type { AccountStore, ConsentStore } from '../accounts/account-store.ts'
+import { toAccount, toRow } from './account-row.ts'
 import type { Authentic } from './authentic.ts'
 import { whileOthersWrite, writeChanges } from './change-row.ts'
 import { attempt, attemptRead } from './failures.ts'
@@ -15,7 +16,8 @@ export function createSqlAccounts(dataSource: DataSource, authentic: Authentic):
   const byUsername = createLookUp(dataSource, accountSchema, 'username')
   const find = async (lookUp: typeof byId, by: string) => {
     const { accounts: macs } = await authentic.open()
-    return macs.check(await attemptRead('read an account', () => lookUp(by)))
+    const row = macs.check(await attemptRead('read an account', () => lookUp(by)))
+    return row && toAccount(row)
   }
   return {
     findById: (id) => find(byId, id),
@@ -23,7 +25,7 @@ export function createSqlAccounts(dataSource: DataSource, authentic: Authentic):
     add: (account) =>
       attempt('add an account', async () => {
         const { accounts: macs } = await authentic.open()
-        const row = macs.sign({ ...account, username: account.username.toLowerCase() })
+        const row = macs.sign(toRow({ ...account, username: account.username.toLowerCase() }))
         await insertNew(dataSource.manager, accountSchema, row)
         return accounts.existsBy({ id: row.id, username: row.username })
       }),
@@ -32,12 +34,14 @@ export function createSqlAccounts(dataSource: DataSource, authentic: Authentic):
         const { accounts: macs } = await authentic.open()
         return whileOthersWrite('the account', async () => {
           const row = await byId(id)
-          const current = macs.check(row)
+          const genuine = macs.check(row)
+          const current = genuine && toAccount(genuine)
           const changes = current && decide(current)
           if (!row || !current || !changes) return { done: undefined }
           const changed = { ...current, ...changes }
           // The MAC is of all fields: where it is the same, so is the row.
-          const isDone = await writeChanges(accounts, { id, mac: row.mac }, row, macs.sign(changed))
+          const after = macs.sign(toRow(changed))
+          const isDone = await writeChanges(accounts, { id, mac: row.mac }, row, after)
           return isDone ? { done: changed } : undefined
         })
       }),
@@ -51,7 +55,7 @@ export function createSqlAccounts(dataSource: DataSource, authentic: Authentic):
       attemptRead('read the accounts', async () => {
         const { accounts: macs } = await authentic.open()
         const rows = await accounts.find({ order: { username: 'ASC' } })
-        return rows.flatMap((row) => macs.check(row) ?? [])
+        return rows.flatMap((row) => macs.check(row) ?? []).map(toAccount)
       }),
     forged: () =>
       attemptRead('read the accounts', async () => {

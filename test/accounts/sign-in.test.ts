@@ -227,7 +227,7 @@ describe('changePassword', () => {
   })
 
   it('refuses what is short, easy to guess or not new', async () => {
-    const account = { ...ada, username: 'ada.lovelace', email: 'countess@example.com' }
+    const account = { ...ada, username: 'ada.lovelace', claims: { email: 'countess@example.com' } }
     const { changePassword } = open()
     for (const [password, reason] of [
       ['short', 'too-short'],

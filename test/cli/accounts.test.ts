@@ -11,6 +11,7 @@ interface Shown {
   readonly username: string
   readonly isDisabled: boolean
   readonly mustChangePassword: boolean
+  readonly claims: Readonly<Record<string, unknown>>
   readonly oneTimePassword?: string
 }
 
@@ -80,5 +81,70 @@ describe('accounts', () => {
     assert.match(renewed.out, /^Password (\w{5}-){3}\w{5}$/m)
     const [row] = await cli.json<Shown[]>(['accounts', 'list'])
     assert.equal(row?.isDisabled, true)
+  })
+
+  it('add and set take claims, show tells them, and nothing is claimed that is not known', async () => {
+    await using cli = await keyturnIn()
+    const shown = () => cli.json<Shown>(['accounts', 'show', 'ada'])
+    const args = ['--name', 'Ada', '--email', 'ada@example.com', '--claim', 'birthdate=1815-12-10']
+    await cli.json(['accounts', 'add', 'ada', ...args])
+    const added = { name: 'Ada', email: 'ada@example.com', birthdate: '1815-12-10' }
+    assert.deepEqual((await shown()).claims, added)
+
+    const set = (...more: string[]) => cli.json<Shown>(['accounts', 'set', 'ADA', ...more])
+    await set('--email-verified', '--claim', 'address={"locality":"London"}')
+    const { updated_at, ...claims } = (await shown()).claims
+    assert.deepEqual(claims, { ...added, email_verified: true, address: { locality: 'London' } })
+    assert.ok(Math.abs(Number(updated_at) - Date.now() / 1000) < 60)
+    const another = await set('--email', 'countess@example.com', '--remove', 'birthdate')
+    const { updated_at: _, ...left } = another.claims
+    assert.deepEqual(left, {
+      name: 'Ada',
+      email: 'countess@example.com',
+      address: { locality: 'London' },
+    })
+    const text = await cli.run(['accounts', 'show', 'ada'])
+    assert.match(text.out, /^email +countess@example\.com$/m)
+    assert.match(text.out, /^address +\{"locality":"London"\}$/m)
+    assert.doesNotMatch(text.out, /argon2|verified/)
+  })
+
+  it('set refuses what is no claim or has another type, with all that is wrong, and changes nothing', async () => {
+    await using cli = await keyturnIn()
+    await cli.json(['accounts', 'add', 'ada', '--email', 'ada@example.com'])
+    const refused = async (...args: string[]) => {
+      const { status, err } = await cli.run(['accounts', 'set', 'ada', ...args])
+      assert.notEqual(status, 0, args.join(' '))
+      return err
+    }
+    const both = await refused('--claim', 'zoneinfo=paris', '--claim', 'shoesize=7')
+    assert.match(both, /There is no claim shoesize/)
+    assert.match(both, /The claim zoneinfo must be a time zone/)
+    assert.match(await refused('--claim', 'sub=root'), /The claim sub cannot be set/)
+    assert.match(
+      await refused('--claim', 'preferred_username=root'),
+      /the user name of the account/,
+    )
+    assert.match(await refused('--claim', 'address=London'), /a JSON object/)
+    assert.match(await refused('--claim', 'email_verified=yes'), /true or false/)
+    assert.match(await refused('--claim', 'nickname'), /NAME=VALUE/)
+    assert.match(await refused('--claim', 'locale=en', '--claim', 'locale=fr'), /given twice/)
+    assert.match(await refused('--remove', 'nickname'), /Account ada has no claim nickname/)
+    assert.match(await refused('--remove', 'email', '--email-verified'), /set email too/)
+    assert.match(await refused(), /Nothing to change/)
+    const unknown = await cli.run(['accounts', 'set', 'eve', '--name', 'Eve'])
+    assert.match(unknown.err, /There is no account eve/)
+    const { claims } = await cli.json<Shown>(['accounts', 'show', 'ada'])
+    assert.deepEqual(claims, { email: 'ada@example.com' })
+    const advised = await cli.run(['accounts', 'set', 'ada', '--claim', 'phone_number=0604 555'])
+    assert.equal(advised.status, 0)
+    assert.match(advised.err, /E\.164/)
+  })
+
+  it('have the claims that the configuration gives a scope', async () => {
+    await using cli = await keyturnIn({ KEYTURN_CLAIMS__PROFILE: '[name, groups]' })
+    const args = ['accounts', 'add', 'ada', '--claim', 'groups=["staff","admins"]']
+    const { claims } = await cli.json<Shown>(args)
+    assert.deepEqual(claims, { groups: ['staff', 'admins'] })
   })
 })

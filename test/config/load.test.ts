@@ -17,7 +17,7 @@ test('a file is laid over the defaults, and durations become seconds', (t) => {
   const config = load(t, 'tokens:\n  idToken: 30m\nclaims:\n  phone: [phone_number]\n')
   assert.equal(config.tokens.idToken, 1800)
   assert.equal(config.tokens.accessToken, 3600)
-  assert.deepEqual(Object.keys(config.claims), ['profile', 'email', 'phone'])
+  assert.deepEqual(Object.keys(config.claims), ['profile', 'email', 'address', 'phone'])
 })
 
 test('a section with nothing in it says nothing, and neither does an empty file', (t) => {

@@ -25,9 +25,15 @@ export function testAccountStore(
 
     it('gives back every field of an account, found by id and by user name', async () => {
       const ada = createAccount({
-        name: 'Ada Lovelace',
-        email: 'ada@example.com',
-        emailVerified: true,
+        claims: {
+          name: 'Ada Lovelace',
+          email: 'ada@example.com',
+          email_verified: true,
+          address: { locality: 'London', formatted: 'Line one\nLine “two”' },
+          birthdate: '1815-12-10',
+          updated_at: 1_760_000_002,
+          groups: ['a', { b: null }],
+        },
         isAdministrator: true,
         isDisabled: true,
         mustChangePassword: true,
@@ -39,10 +45,18 @@ export function testAccountStore(
       assert.deepEqual(await accounts.findByUsername('ada'), ada)
     })
 
-    it('keeps what is unknown about a person as null', async () => {
-      const ada = createAccount({ name: null, email: null })
-      await accounts.add(ada)
-      assert.deepEqual(await accounts.findById(ada.id), ada)
+    it('keeps what is unknown about a person unknown, and tells it from what is not so', async () => {
+      const known = [
+        {},
+        { email: 'ada@example.com' },
+        { email: 'ada@example.com', email_verified: false },
+        { phone_number: '+442079460000', phone_number_verified: false },
+      ]
+      for (const [index, claims] of known.entries()) {
+        const person = createAccount({ username: `ada ${index}`, claims })
+        await accounts.add(person)
+        assert.deepEqual(await accounts.findById(person.id), person)
+      }
     })
 
     it('compares user names in lower case, beyond the letters of English', async () => {
@@ -98,7 +112,8 @@ export function testAccountStore(
 
     it('replaces an account, and says so when there is none to replace', async () => {
       const ada = createAccount()
-      const changed = { ...ada, name: 'Ada', email: null, isDisabled: true, updatedAt: 1 }
+      const claims = { name: 'Ada', nickname: 'the countess' }
+      const changed = { ...ada, claims, isDisabled: true, updatedAt: 1 }
       assert.equal(await replaceAccount(accounts, ada), undefined)
       await accounts.add(ada)
       assert.deepEqual(await replaceAccount(accounts, changed), changed)
@@ -127,10 +142,13 @@ export function testAccountStore(
       const count = () => accounts.change(ada.id, ({ updatedAt }) => ({ updatedAt: updatedAt + 1 }))
       await Promise.all([
         ...Array.from({ length: RIVALS }, count),
-        accounts.change(ada.id, () => ({ name: 'Ada' })),
-        accounts.change(ada.id, () => ({ email: 'ada@example.com' })),
+        ...['name', 'locale', 'zoneinfo'].map((name) =>
+          accounts.change(ada.id, ({ claims }) => ({ claims: { ...claims, [name]: name } })),
+        ),
+        accounts.change(ada.id, () => ({ isAdministrator: true })),
       ])
-      const changed = { name: 'Ada', email: 'ada@example.com', updatedAt: RIVALS }
+      const claims = { name: 'name', locale: 'locale', zoneinfo: 'zoneinfo' }
+      const changed = { claims, isAdministrator: true, updatedAt: RIVALS }
       assert.deepEqual(await accounts.findById(ada.id), { ...ada, ...changed })
     })
 

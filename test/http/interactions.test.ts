@@ -68,7 +68,7 @@ const mac = (data: string) => createHmac('sha256', 'of this test').update(data).
 beforeEach(async () => {
   ;({ accounts, consents } = createMemoryAccounts())
   const passwordHash = await passwords.hash(RIGHT)
-  ada = createAccount({ username: 'ada', email: 'ada@example.com', passwordHash })
+  ada = createAccount({ username: 'ada', claims: { email: 'ada@example.com' }, passwordHash })
   bob = createAccount({ username: 'bob', passwordHash, mustChangePassword: true })
   await accounts.add(ada)
   await accounts.add(bob)
@@ -421,7 +421,7 @@ describe('consent', () => {
     const page = await browser.send(await browser.go(authorization()), signInAs('ada'))
     assert.deepEqual(permissionsOf(page), [
       'recognise you when you come back',
-      'see your name and user name',
+      'see your name and the other details of your profile',
     ])
     assert.match(page.html, /<dd>ada<\/dd>/)
     assert.match(page.html, /<dd>notes\.example\.com<\/dd>/)

@@ -30,7 +30,9 @@ for (const database of DATABASES) {
       const secret = randomBytes(32)
       const after = openWith(secret)
 
-      const ada = createAccount({ name: 'Ada', emailVerified: true })
+      const ada = createAccount({
+        claims: { name: 'Ada', email: 'a@example.com', email_verified: false, locale: 'en' },
+      })
       const consent = {
         accountId: ada.id,
         clientId: 'hashed',

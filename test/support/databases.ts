@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { DataSource } from 'typeorm'
+import { DataSource, type MigrationInterface } from 'typeorm'
 import { openDatabase } from '../../src/store/database.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import { type FreshDatabase, service } from './services.ts'
@@ -68,4 +68,14 @@ export async function empty(dataSource: DataSource): Promise<void> {
   for (const { tableName } of dataSource.entityMetadatas) {
     await dataSource.query(`DELETE FROM ${dataSource.driver.escape(tableName)}`)
   }
+}
+
+/** The same database as a version saw it that had these migrations and no later ones. */
+export async function openAsBefore(
+  place: { readonly url: string },
+  known: readonly (new () => MigrationInterface)[],
+): Promise<DataSource> {
+  const opened = await openDatabase(settingsOf(place))
+  await opened.destroy()
+  return new DataSource({ ...opened.options, migrations: [...known] }).initialize()
 }

@@ -132,7 +132,10 @@ export async function addPerson(config: Config, clock: Clock = systemClock): Pro
   const stores = await openStores(config, clock)
   const passwords = createPasswords(config.password.argon2)
   const { account } = await newAccount(
-    { username: PERSON.username, name: 'Ada Lovelace', email: 'ada@example.com' },
+    {
+      username: PERSON.username,
+      claims: { name: 'Ada Lovelace', email: 'ada@example.com' },
+    },
     passwords,
     clock,
   )

@@ -67,6 +67,27 @@ export async function createTables(
   }
 }
 
+/**
+ * Adds columns that may be empty, to a table that is used by other versions meanwhile. Not by TypeORM,
+ * which copies a table of SQLite for it. A column that is there already was made by an attempt that was
+ * cut off.
+ */
+export async function addColumns(
+  runner: QueryRunner,
+  table: string,
+  columns: readonly TableColumnOptions[],
+): Promise<void> {
+  const { type } = runner.dataSource.options
+  const collation = type === 'mysql' ? await mysqlCollation(runner) : textCollation(type)
+  const quote = type === 'mysql' ? '`' : '"'
+  for (const { name, type: of, length } of columns) {
+    if (await runner.hasColumn(table, name)) continue
+    const sqlType = length ? `${textType(type, of)}(${length})` : textType(type, of)
+    const collate = isText(of) && collation ? ` COLLATE ${quote}${collation}${quote}` : ''
+    await runner.query(`ALTER TABLE ${table} ADD ${name} ${sqlType}${collate} NULL`)
+  }
+}
+
 /** How the engine calls text of any length; MySQL's `text` ends at 64 KiB, `mediumtext` at 16 MiB. */
 export function textType(engine: string, type: string): string {
   return engine === 'mysql' && type === 'text' ? 'mediumtext' : type

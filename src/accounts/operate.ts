@@ -1,0 +1,152 @@
+import { NotFound, Refused, StoreUnavailable } from '../errors.ts'
+import type { Account, AccountChanges, AccountStore } from './account-store.ts'
+import { type Claims, changeClaims, claimProblem, claimsProblems, unknownClaim } from './claims.ts'
+import { type AccountDetails, type NewAccount, newAccount } from './new-account.ts'
+import type { Passwords } from './password.ts'
+
+/** What an operator may do with accounts. */
+
+export interface Surroundings {
+  readonly accounts: AccountStore
+  readonly passwords: Pick<Passwords, 'hash'>
+  /** Ends all sessions and tokens of an account. @throws StoreUnavailable */
+  readonly endSessions: (accountId: string) => Promise<void>
+  /** Claims that accounts may have here (`claimNames`). */
+  readonly claimNames: readonly string[]
+  /** One instant for all that is done. */
+  readonly now: number
+}
+
+/** What becomes of the claims of a person. */
+export interface ClaimChanges {
+  readonly set: Claims
+  /** Names of claims that are not known any more. */
+  readonly removed: readonly string[]
+}
+
+/**
+ * Adds a person with a password for the first sign-in.
+ * @throws Refused for claims that are none, and where the user name is taken
+ */
+export async function addAccount(
+  details: Omit<AccountDetails, 'claims'> & { readonly claims: Claims },
+  { accounts, passwords, claimNames, now }: Surroundings,
+): Promise<NewAccount> {
+  assertClaims(details.claims, claimNames)
+  assertTogether(details.claims)
+  const made = await newAccount(details, passwords, { now: () => now })
+  if (await accounts.add(made.account)) return made
+  throw new Refused(`There is an account ${made.account.username} already.`)
+}
+
+/** @throws Refused for claims that are none; NotFound */
+export async function setClaims(
+  account: Account,
+  changes: ClaimChanges,
+  surroundings: Surroundings,
+): Promise<Account> {
+  const { claimNames, now } = surroundings
+  assertClaims(changes.set, claimNames)
+  const missing = changes.removed.filter((name) => !Object.hasOwn(account.claims, name))
+  refuse(missing.map((name) => `Account ${account.username} has no claim ${name}.`))
+  return change(account, surroundings, ({ claims: before }) => {
+    const claims = changeClaims(before, changes.set, { ...changes, now })
+    assertTogether(claims)
+    return { claims }
+  })
+}
+
+/** A new password for one sign-in; sessions go on until `endSessions`. @throws NotFound */
+export async function renewPassword(
+  account: Account,
+  surroundings: Surroundings,
+): Promise<NewAccount> {
+  const { passwords, now } = surroundings
+  const made = await newAccount(account, passwords, { now: () => now })
+  const { passwordHash } = made.account
+  const renew = () => ({ passwordHash, mustChangePassword: true })
+  return { ...made, account: await change(account, surroundings, renew) }
+}
+
+/** Lets a person sign in no more, and signs them out. @throws NotFound; StoreUnavailable */
+export async function disableAccount(
+  account: Account,
+  surroundings: Surroundings,
+): Promise<Account> {
+  const changed = await change(account, surroundings, () => ({ isDisabled: true }))
+  await signOut(account, surroundings)
+  return changed
+}
+
+/** @throws NotFound */
+export function enableAccount(account: Account, surroundings: Surroundings): Promise<Account> {
+  return change(account, surroundings, () => ({ isDisabled: false }))
+}
+
+/** Forgets a person and what they agreed to, and signs them out. @throws NotFound; StoreUnavailable */
+export async function removeAccount(account: Account, surroundings: Surroundings): Promise<void> {
+  // Still there if the sessions cannot be ended, so that the command can be given again.
+  await disableAccount(account, surroundings)
+  await surroundings.accounts.remove(account.id)
+}
+
+/**
+ * Removes an account that somebody else wrote or changed: nothing else takes it for one.
+ * @returns its user name; undefined where there is none of this name
+ */
+export async function removeForged(
+  username: string,
+  surroundings: Surroundings,
+): Promise<string | undefined> {
+  const { accounts } = surroundings
+  const forged = await accounts.forged()
+  const row = forged.find((each) => each.username === username.toLowerCase())
+  if (!row) return undefined
+  await signOut(row, surroundings)
+  await accounts.remove(row.id)
+  return row.username
+}
+
+/** @throws StoreUnavailable, after which it is to be done again */
+export async function signOut(
+  { id, username }: Pick<Account, 'id' | 'username'>,
+  { endSessions }: Pick<Surroundings, 'endSessions'>,
+): Promise<void> {
+  try {
+    await endSessions(id)
+  } catch (error) {
+    if (!(error instanceof StoreUnavailable)) throw error
+    const left = `not all sessions and tokens of ${username} were ended: give this command again`
+    throw new StoreUnavailable(`${error.message}; ${left}`, error)
+  }
+}
+
+async function change(
+  { id, username }: Account,
+  { accounts, now }: Pick<Surroundings, 'accounts' | 'now'>,
+  decide: (current: Account) => AccountChanges,
+): Promise<Account> {
+  const changed = await accounts.change(id, (current) => ({ ...decide(current), updatedAt: now }))
+  if (changed) return changed
+  throw new NotFound(`Account ${username} was removed meanwhile.`)
+}
+
+/** @throws Refused with all that is wrong */
+function assertClaims(claims: Claims, names: readonly string[]): void {
+  const unknown = Object.keys(claims).map((name) => unknownClaim(name, names))
+  const wrong = Object.entries(claims).map(([name, value]) => {
+    const problem = claimProblem(name, value)
+    if (!problem) return undefined
+    const instead = problem.instead === undefined ? '' : ` Write ${problem.instead} instead.`
+    return `The claim ${name} must be ${problem.expected}.${instead}`
+  })
+  refuse([...unknown, ...wrong].filter((problem) => problem !== undefined))
+}
+
+function assertTogether(claims: Claims): void {
+  refuse(claimsProblems(claims))
+}
+
+function refuse(problems: readonly string[]): void {
+  if (problems.length > 0) throw new Refused(problems.join('\n'))
+}
