@@ -6,6 +6,8 @@ import type { Registry } from 'prom-client'
 import { addFirstAdministrator, type NewAccount } from './accounts/new-account.ts'
 import { createPasswords } from './accounts/password.ts'
 import { createSignIn } from './accounts/sign-in.ts'
+import { clientContext } from './clients/context.ts'
+import { assertProfile } from './clients/profile.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { rotationPolicies } from './config/policies.ts'
 import type { Config } from './config/schema.ts'
@@ -207,6 +209,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       issuer,
       adapter: meterUserCodes(providerAdapters(artifacts.adapter, usedUp), metered.userCodes),
       policies,
+      profile: config.profile,
       authorize: scheduler.authorize,
       onBuilt: (provider) => {
         observeProvider(provider, {
@@ -228,6 +231,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     } else {
       await clients.replaceConfigured(config.clients)
     }
+    await assertProfile(clients, clientContext(config))
     const view = await scheduler.runOnce()
     for (const warning of await checkClientAlgorithms(clients, policies, view)) {
       log.warn(warning)

@@ -83,6 +83,7 @@ async function timeSwaps(count: number): Promise<readonly number[]> {
     issuer: config.issuer,
     adapter: providerAdapters(artifacts.adapter, createUsedUp(systemClock, log)),
     policies: rotationPolicies(config),
+    profile: config.profile,
     authorize: () => undefined,
     settings: {
       ...settings,

@@ -5,6 +5,8 @@ import { isLoopback } from '../loopback.ts'
 /** What the rules of clients need to know of the server. */
 export interface ClientContext {
   readonly isProduction: boolean
+  /** To which all clients are held. */
+  readonly profile: Settings['profile']
   /** JWS algorithms of the rings that sign. */
   readonly algorithms: readonly string[]
   /** OpenID scopes. */
@@ -17,9 +19,10 @@ export interface ClientContext {
 }
 
 export function clientContext(settings: Settings): ClientContext {
-  const { environment, rotation, claims, resources, outgoing } = settings
+  const { environment, profile, rotation, claims, resources, outgoing } = settings
   return {
     isProduction: environment === 'production',
+    profile,
     algorithms: signingAlgorithms(rotation),
     scopes: [...new Set(['openid', 'offline_access', ...Object.keys(claims)])],
     resources,

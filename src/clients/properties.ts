@@ -148,7 +148,12 @@ const registeredProperties = {
  * value, where `ownProperties` reads it. Each is `optional()` and has a description. What is stored
  * and read is the schema's output, so that durations are seconds.
  */
-const properties = {} satisfies z.ZodRawShape
+const properties = {
+  profile: z
+    .literal('fapi2')
+    .optional()
+    .describe('fapi2: it is held to the FAPI 2.0 Security Profile.'),
+} satisfies z.ZodRawShape
 
 export const OWN_PROPERTIES: readonly string[] = Object.keys(properties)
 

@@ -3,13 +3,20 @@ import type { ClientContext } from './context.ts'
 import { type ClientProperties, clientSchema } from './properties.ts'
 import { ANSWER_RULES } from './rules/answers.ts'
 import { AUTHENTICATION_RULES } from './rules/authentication.ts'
+import { FAPI2_RULES } from './rules/fapi2.ts'
 import { GRANT_RULES } from './rules/grants.ts'
 import { withDefaults } from './rules/rule.ts'
 import { URI_RULES } from './rules/uris.ts'
 
 /** Rules that tie the properties of one client to each other and to the server. Pure. */
 
-const RULES = [...AUTHENTICATION_RULES, ...GRANT_RULES, ...URI_RULES, ...ANSWER_RULES]
+const RULES = [
+  ...AUTHENTICATION_RULES,
+  ...GRANT_RULES,
+  ...URI_RULES,
+  ...ANSWER_RULES,
+  ...FAPI2_RULES,
+]
 
 /**
  * Every broken rule. What is malformed is told by the schema, and says nothing of what was meant: a

@@ -3,6 +3,7 @@ import { environmentKeks } from '../keys/kek-text.ts'
 import { COOKIE_RING, type RingPolicy } from '../keys/policy.ts'
 import { redisServer } from '../redis-url.ts'
 import { formatDuration as text } from './duration.ts'
+import { brokenProfile } from './fapi2.ts'
 import { longestToken, ringOverrides, ringSetting, rotationPolicies } from './policies.ts'
 import { publishedKeysBound } from './published-keys.ts'
 import { brokenReferences } from './references.ts'
@@ -29,6 +30,7 @@ export function brokenBounds(settings: Settings): readonly Violation[] {
     ...grantBound(settings),
     ...attemptBounds(settings),
     ...brokenReferences(settings),
+    ...brokenProfile(settings),
   ]
 }
 

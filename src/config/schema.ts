@@ -261,6 +261,9 @@ const password = z.strictObject({
 export const settingsSchema = z.strictObject({
   issuer: issuer.describe('The issuer identifier: the URL at which browsers and RPs see Keyturn.'),
   environment: z.enum(['development', 'production']).describe('production refuses shortcuts.'),
+  profile: z
+    .enum(['none', 'fapi2'])
+    .describe('fapi2: all clients are held to the FAPI 2.0 Security Profile.'),
   http: http.describe('The public listener.'),
   outgoing: outgoing.describe('Requests that Keyturn makes to clients.'),
   management: management.describe('The listener for operators.'),

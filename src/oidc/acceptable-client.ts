@@ -64,7 +64,7 @@ async function buildValidator(
     ...settings,
     adapter: () => clientAdapter(find),
     jwks: { keys } as NonNullable<Configuration['jwks']>,
-    ...signingWith(algorithms),
+    ...signingWith(algorithms, config.profile),
     cookies: { keys: [randomBytes(COOKIE_SECRET_BYTES).toString('base64url')] },
   })
 }

@@ -1,4 +1,6 @@
 import { type AdapterFactory, type Configuration, Provider } from 'oidc-provider'
+import { FAPI2, FAPI2_ALGORITHMS } from '../clients/fapi2.ts'
+import type { Config } from '../config/schema.ts'
 import { RingStale } from '../errors.ts'
 import type { Authorize } from '../keys/authorize.ts'
 import type { RingView } from '../keys/jwks.ts'
@@ -16,6 +18,8 @@ export interface ProviderOptions {
   readonly settings: Configuration
   readonly adapter: AdapterFactory
   readonly policies: RotationPolicies
+  /** To which all clients are held. */
+  readonly profile: Config['profile']
   readonly authorize: Authorize
 }
 
@@ -31,7 +35,7 @@ export function buildProvider(
   cookieKeys: CookieKeys,
   options: ProviderOptions,
 ): Provider {
-  const { issuer, settings, adapter, policies, authorize } = options
+  const { issuer, settings, adapter, policies, profile, authorize } = options
   const states = view.states.filter((state) => state.key.publicJwk && state.phase !== 'revoked')
   const phaseOf = ({ key, phase }: KeyState<RingKey>): Phase =>
     // A ring that is not configured any more verifies what it signed and signs no more.
@@ -54,7 +58,7 @@ export function buildProvider(
     adapter,
     // The types know JWKs, not yet the keys of the experimental feature below.
     jwks: { keys } as unknown as NonNullable<Configuration['jwks']>,
-    ...signingWith(algorithms),
+    ...signingWith(algorithms, profile),
     cookies: {
       keys: cookieKeys,
       names: { session, interaction, resume },
@@ -95,12 +99,15 @@ function refuseFor(ring: string): Authorize {
 }
 
 /**
- * What a provider that signs with these algorithms and no others offers, and what a client has that does
+ * What a provider that signs with these algorithms and no others offers, as far as its profile lets it, and what a client has that does
  * not say: RS256 (JARM, section 3; RFC 9701, section 6) where that is among them, and else the first.
  */
 export function signingWith(
-  algorithms: readonly string[],
+  active: readonly string[],
+  profile: Config['profile'],
 ): Pick<Configuration, 'enabledJWA' | 'clientDefaults'> {
+  const mayBeUsed = (algorithm: string) => profile !== FAPI2 || FAPI2_ALGORITHMS.includes(algorithm)
+  const algorithms = active.filter(mayBeUsed)
   const unlessTold = algorithms.includes('RS256') ? 'RS256' : algorithms[0]
   return {
     enabledJWA: {
@@ -108,6 +115,7 @@ export function signingWith(
       userinfoSigningAlgValues: algorithms,
       introspectionSigningAlgValues: algorithms,
       authorizationSigningAlgValues: algorithms,
+      ...(profile === FAPI2 ? { clientAuthSigningAlgValues: FAPI2_ALGORITHMS } : {}),
       // The types list the algorithms one by one; rings name them as text.
     } as NonNullable<Configuration['enabledJWA']>,
     clientDefaults: {

@@ -5,26 +5,37 @@ import {
   type ResourceServer,
 } from 'oidc-provider'
 import { mayCallPrivateNetworks } from '../clients/context.ts'
+import { FAPI2_CODE } from '../clients/fapi2.ts'
 import { OWN_PROPERTIES } from '../clients/properties.ts'
 import type { Config, ResourceSettings } from '../config/schema.ts'
 import { passwordContext } from './authentication-context.ts'
+import { createFapi2 } from './profiles/fapi2.ts'
 
 /** oidc-provider's configuration, as far as neither keys nor people have a part in it. */
 export function providerSettings(config: Config): Configuration {
   const { tokens } = config
+  const fapi2 = createFapi2(config)
   return {
+    ...fapi2.settings,
     acrValues: [passwordContext(config.issuer)],
     // `amr` for clients that ask for it (claims); oidc-provider knows the others of the protocol.
     claims: { ...config.claims, openid: ['sub'], amr: null } as NonNullable<
       Configuration['claims']
     >,
     clientBasedCORS,
-    extraClientMetadata: { properties: [...OWN_PROPERTIES] },
+    extraClientMetadata: {
+      properties: [...OWN_PROPERTIES],
+      validator: (_ctx, property, _value, metadata) => {
+        // Called for each property, whether a client has it or not.
+        if (property === 'profile') fapi2.impose(metadata)
+      },
+    },
     clockTolerance: config.rotation.clockSkew,
     formats: { customizers: { jwt: nameGrant } },
     fetchResponseBodyLimits: { jwks_uri: CLIENT_JWKS_BYTES },
     ...(mayCallPrivateNetworks(config) ? { fetch: fetchAnywhere } : {}),
     features: {
+      ...fapi2.features,
       backchannelLogout: { enabled: config.outgoing.backchannelLogout },
       claimsParameter: { enabled: true },
       clientCredentials: { enabled: true },
@@ -35,7 +46,6 @@ export function providerSettings(config: Config): Configuration {
       jwtResponseModes: { enabled: true },
       jwtUserinfo: { enabled: true },
       introspection: { enabled: true, allowedPolicy: mayIntrospect },
-      pushedAuthorizationRequests: { enabled: true },
       resourceIndicators: {
         enabled: true,
         getResourceServerInfo: resourceServers(config.resources, tokens.accessToken),
@@ -45,12 +55,12 @@ export function providerSettings(config: Config): Configuration {
     },
     responseTypes: ['code'],
     // Reuse of a rotated token revokes the grant (RFC 9700, section 4.14.2).
-    rotateRefreshToken: true,
+    rotateRefreshToken: ({ oidc: { client } }) => !client || !fapi2.holds(client),
     routes: { userinfo: '/userinfo' },
     // The types want numbers or functions of exactly their own arguments.
     ttl: {
       AccessToken: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? tokens.accessToken,
-      AuthorizationCode: tokens.authorizationCode,
+      AuthorizationCode: fapi2.atMost(FAPI2_CODE, tokens.authorizationCode),
       ClientCredentials: (_ctx, token) =>
         token.resourceServer?.accessTokenTTL ?? tokens.clientCredentials,
       DeviceCode: tokens.deviceCode,

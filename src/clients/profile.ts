@@ -1,0 +1,26 @@
+import { listed, Refused } from '../errors.ts'
+import type { ClientStore } from '../store/clients.ts'
+import type { ClientContext } from './context.ts'
+import { FAPI2 } from './fapi2.ts'
+import { FAPI2_RULE } from './rules/fapi2.ts'
+import { brokenClientRules } from './rules.ts'
+
+/**
+ * Do all clients meet the profile of the server? Those that were stored under another configuration are
+ * not asked otherwise, and would be refused one by one.
+ * @throws Refused with the first client that does not
+ */
+export async function assertProfile(
+  clients: Pick<ClientStore, 'list'>,
+  context: ClientContext,
+): Promise<void> {
+  if (context.profile !== FAPI2) return
+  for (const { id, metadata } of await clients.list()) {
+    const broken = brokenClientRules(metadata, context).filter(({ rule }) => rule === FAPI2_RULE)
+    if (broken.length === 0) continue
+    throw new Refused(
+      `Client ${id} does not meet the profile of the server, fapi2:\n${listed(broken)}\nChange it with ` +
+        'keyturn clients, or set profile to none, and profile: fapi2 at the clients that are to be held to it.',
+    )
+  }
+}

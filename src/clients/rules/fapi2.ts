@@ -1,0 +1,107 @@
+import type { Violation } from '../../errors.ts'
+import type { ClientContext } from '../context.ts'
+import { FAPI2, FAPI2_ALGORITHMS, FAPI2_AUTHENTICATION, FAPI2_IMPOSED } from '../fapi2.ts'
+import { verifiesOneOf } from '../jwks.ts'
+import { SIGNED_ANSWERS, type SignedAnswer } from '../signed-answers.ts'
+import { isPlainHttp } from '../uris.ts'
+import type { ClientRule, RuledClient } from './rule.ts'
+
+/** What the FAPI 2.0 Security Profile forbids a client that is held to it. */
+
+export const FAPI2_RULES: readonly ClientRule[] = [
+  { needs: ['profile', 'token_endpoint_auth_method'], check: held(authenticationRule) },
+  { needs: ['profile', 'token_endpoint_auth_signing_alg'], check: held(assertionRule) },
+  {
+    needs: ['profile', 'jwks', 'token_endpoint_auth_method', 'token_endpoint_auth_signing_alg'],
+    check: held(keysRule),
+  },
+  { needs: ['profile'], check: held(answersRule) },
+  { needs: ['profile'], check: held(imposedRule) },
+  { needs: ['profile'], check: held(redirectRule) },
+]
+
+/** The name of all these rules. */
+export const FAPI2_RULE = 'fapi2'
+
+type Problem = Omit<Violation, 'rule'>
+
+function held(problems: (client: RuledClient) => readonly Problem[]): ClientRule['check'] {
+  return (client, { profile }: ClientContext) => {
+    if (client.profile !== FAPI2 && profile !== FAPI2) return []
+    const whose = profile === FAPI2 ? 'the profile of the server' : 'its profile'
+    return problems(client).map(({ message, ...problem }) => ({
+      ...problem,
+      rule: FAPI2_RULE,
+      message: `${message}, as ${whose} is fapi2 (FAPI 2.0 Security Profile)`,
+    }))
+  }
+}
+
+const ALGORITHMS = FAPI2_ALGORITHMS.join(', ')
+
+function authenticationRule({
+  method,
+  token_endpoint_auth_method: given,
+}: RuledClient): readonly Problem[] {
+  if (method === FAPI2_AUTHENTICATION) return []
+  const path = 'token_endpoint_auth_method'
+  const message = `it is ${method}, but the client must prove itself with keys of its own`
+  const fix = `set ${path} to ${FAPI2_AUTHENTICATION}, and jwks_uri or jwks to its public keys`
+  return [{ path, value: given ?? null, message, fix }]
+}
+
+function assertionRule(client: RuledClient): readonly Problem[] {
+  const path = 'token_endpoint_auth_signing_alg'
+  const { [path]: algorithm, method } = client
+  if (algorithm === undefined || method !== FAPI2_AUTHENTICATION) return []
+  if (FAPI2_ALGORITHMS.includes(algorithm)) return []
+  const message = `it is ${algorithm}, but must be one of ${ALGORITHMS}`
+  return [{ path, value: algorithm, message, fix: `set ${path} to one of ${ALGORITHMS}` }]
+}
+
+function keysRule(client: RuledClient): readonly Problem[] {
+  const { jwks, method, token_endpoint_auth_signing_alg: algorithm } = client
+  if (jwks === undefined || algorithm !== undefined || method !== FAPI2_AUTHENTICATION) return []
+  if (jwks.keys.some((key) => verifiesOneOf(key, FAPI2_ALGORITHMS))) return []
+  const message = `none of its keys verifies one of ${ALGORITHMS}, and others must not sign`
+  return [{ path: 'jwks', value: jwks, message, fix: `add a public key for one of ${ALGORITHMS}` }]
+}
+
+function answersRule(client: RuledClient): readonly Problem[] {
+  return (Object.keys(SIGNED_ANSWERS) as SignedAnswer[]).flatMap((path) => {
+    const { [path]: asked } = client
+    // RS256 if omitted (OpenID Connect Registration 1.0, section 2); the others follow it here.
+    const isImplied = path === 'id_token_signed_response_alg' && asked === undefined
+    if (!isImplied && (asked === undefined || FAPI2_ALGORITHMS.includes(asked))) return []
+    const state = isImplied ? 'is missing, which means RS256' : `is ${asked}`
+    const message = `it ${state}, but must be one of ${ALGORITHMS}`
+    return [
+      {
+        path,
+        value: asked ?? null,
+        message,
+        fix: `set ${path} to one of ${ALGORITHMS} with a ring`,
+      },
+    ]
+  })
+}
+
+/** What is so without a word; only who says otherwise is told. */
+function imposedRule(client: RuledClient): readonly Problem[] {
+  const given: Readonly<Record<string, unknown>> = { ...client }
+  return Object.entries(FAPI2_IMPOSED).flatMap(([path, imposed]) => {
+    const { [path]: value } = given
+    if (value === undefined || value === imposed) return []
+    const message = `it is ${value}, but must be ${imposed}`
+    return [{ path, value, message, fix: `remove ${path}, or set it to ${imposed}` }]
+  })
+}
+
+function redirectRule({ redirect_uris: uris = [] }: RuledClient): readonly Problem[] {
+  return uris.flatMap((uri, index) => {
+    if (uri === undefined || !isPlainHttp(uri)) return []
+    const path = `redirect_uris.${index}`
+    const message = `it is "${uri}", but only https may lead to another machine`
+    return [{ path, value: uri, message, fix: 'use https' }]
+  })
+}
