@@ -2,13 +2,15 @@ import { toRfc3339 } from '../clock.ts'
 import type { KeyFacts } from '../keys/key.ts'
 import { activeKey, type KeyState, type RingFacts, ringStates } from '../keys/lifecycle.ts'
 import { assume, type EventAction, plan } from '../keys/plan.ts'
+import { RP_MODELS } from '../relying-parties/models.ts'
 import {
   earlySwitches,
+  type PromotionPrice,
   promotionPrice,
-  RP_KINDS,
+  type RevocationPrice,
   revocationPrice,
   timeToReach,
-} from '../keys/price.ts'
+} from '../relying-parties/price.ts'
 import type { Session } from './session.ts'
 import { table } from './table.ts'
 import { instant, span } from './words.ts'
@@ -35,10 +37,10 @@ export function earlyKeyText(name: string, key: NewKey, session: Session): strin
     const most = span(Math.max(0, policy.maxRingAge + policy.clockSkew - lead))
     return `${name} is new: other nodes may not know it for up to ${most}.\n`
   }
-  const rows = earlyKeyPrice(key, session).map(({ model, examples, failsFor }) => [
-    model,
-    failsFor === null ? 'until its operator acts' : span(failsFor),
-    examples,
+  const rows = earlyKeyPrice(key, session).map((price) => [
+    price.model,
+    failureText(price),
+    price.examples,
   ])
   return (
     `${name} has been published for ${span(lead)}. Nodes and HTTP caches may hide it for ` +
@@ -47,6 +49,13 @@ export function earlyKeyText(name: string, key: NewKey, session: Session): strin
     `${table(['KEEPS KEYS', 'FAILS FOR', 'SUCH AS'], rows, session)}\n`
   )
 }
+
+function failureText({ failsFor, from, endsBy }: PromotionPrice): string {
+  if (failsFor === null) return endsBy === 'restart' ? 'until it is restarted' : BY_OPERATOR
+  return `${span(failsFor)}${from === 'first token' ? ' from its first token on' : ''}`
+}
+
+const BY_OPERATOR = 'until its operator acts'
 
 /** When a key that waits could sign before its time, and what that costs, for JSON. */
 export function soonerRow({ key, activatesAt }: KeyState, { policies, config, now }: Session) {
@@ -82,7 +91,9 @@ export function soonerText({ key }: KeyState, session: Session): string {
       const worst = passing.at(-1)
       return [
         instant(key.createdAt + lead, now),
-        passing.length === 0 ? 'none that fetches by itself' : `${passing.length} of ${RP_KINDS}`,
+        passing.length === 0
+          ? 'none that fetches by itself'
+          : `${passing.flatMap(({ models }) => models).length} of ${RP_MODELS.length}`,
         worst ? span(worst.failsFor ?? 0) : '-',
         passing
           .toReversed()
@@ -162,8 +173,8 @@ export function revocationText(
   }
   const rows = acceptanceTail(action.ring, session, { isMadeNow }).map((row) => [
     row.model,
-    row.trustsFor === null ? 'until its operator acts' : span(row.trustsFor),
-    row.endsWithNewKid ? 'the fresh key signs' : row.trustsFor === null ? '-' : 'it fetches',
+    row.trustsFor === null ? (ENDLESS[row.endsBy] ?? BY_OPERATOR) : span(row.trustsFor),
+    endText(row),
     row.examples,
   ])
   const who = revoked.length === 1 ? `Key ${revoked[0]} leaves` : `${revoked.length} keys leave`
@@ -174,3 +185,21 @@ export function revocationText(
   )
   return texts.join('\n')
 }
+
+/** How trust that has no time ends. */
+const ENDLESS: Partial<Record<RevocationPrice['endsBy'], string>> = {
+  restart: 'until it is restarted',
+  pause: 'as long as its tokens come',
+}
+
+/** What ends the trust, with the time that it goes on after that: neither bounds anything without the other. */
+function endText({ endsBy, idleAfter, goesOnFor }: RevocationPrice): string {
+  const after = goesOnFor > 0 ? `${span(goesOnFor)} after ` : ''
+  if (endsBy === 'new kid') return `${after}the fresh key signs${after && OR_RESTART}`
+  if (endsBy === 'fetch') return `${after}it fetches${after && OR_RESTART}`
+  if (endsBy === 'request') return `${after}its first request past ${span(idleAfter)}${OR_RESTART}`
+  if (endsBy === 'pause') return `no token of the key for ${span(idleAfter)}${OR_RESTART}`
+  return '-'
+}
+
+const OR_RESTART = '; a restart ends it'

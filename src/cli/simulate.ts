@@ -2,10 +2,10 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { longestToken, rotationPolicies } from '../config/policies.ts'
 import type { Settings } from '../config/schema.ts'
 import { Refused } from '../errors.ts'
-import { RP_MODELS } from '../simulate/models.ts'
-import { type Simulation, type SimulationOptions, simulate } from '../simulate/simulate.ts'
-import { type Cause, duration, type Story } from '../simulate/story.ts'
-import type { ModelReport } from '../simulate/verdict.ts'
+import { RP_MODELS } from '../relying-parties/models.ts'
+import { type Simulation, type SimulationOptions, simulate } from '../relying-parties/simulate.ts'
+import { type Cause, duration, type Story } from '../relying-parties/story.ts'
+import type { ModelReport } from '../relying-parties/verdict.ts'
 import {
   type Context,
   JSON_OPTION,

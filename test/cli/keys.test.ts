@@ -260,8 +260,8 @@ describe('keys rotate, promote and revoke', () => {
     const fresh = kidOf(rows, 3)
     const command = `keys promote ${fresh} --force`
     assert.match(told.out, new RegExp(`trusting.*fresh key ${fresh} .*in 14 days`))
-    assert.match(told.out, /\(now\) +19 of 20 +1\d h .*Microsoft/)
-    assert.match(told.out, /\(in 14 hours\) +none that fetches by itself/)
+    assert.match(told.out, /\(now\) +50 of 53 +1 d 2 h .*DiscoveryCache/)
+    assert.match(told.out, /\(in 25 hours\) +none that fetches by itself/)
     assert.ok(told.out.includes(`keyturn ${command}\n`), told.out)
     assert.match((await cli.run(['keys', 'revoke', '--help'])).out, /can sign sooner/)
 
@@ -270,7 +270,7 @@ describe('keys rotate, promote and revoke', () => {
     assert.equal(sooner.command, `keyturn keys promote ${sooner.kid} --force`)
     assert.deepEqual(
       sooner.switches.map(({ fails }) => fails.length),
-      [20, 9, 1],
+      [45, 19, 2],
     )
     const promoted = await cli.run(command.split(' '))
     assert.equal(promoted.status, 0, promoted.err)
@@ -291,7 +291,7 @@ describe('keys rotate, promote and revoke', () => {
     for (const text of [first.out, second.err]) {
       assert.match(text, new RegExp(`Key ${standby} has been published since .*ago`))
       assert.match(text, /once that is 14 d \(rotation.propagation\)/)
-      assert.match(text, /\(now\) +19 of 20 /)
+      assert.match(text, /\(now\) +50 of 53 /)
       assert.ok(text.includes(`keyturn keys promote ${standby} --force\n`))
     }
     const cookie = await cli.run(['keys', 'rotate', 'cookie'])

@@ -8,7 +8,13 @@ import {
   openDelivery,
 } from './delivery.ts'
 import type { RpModel } from './models.ts'
-import { type Copy, coolDownOf, lifetimeOf, startRelyingParty } from './relying-party.ts'
+import {
+  type Copy,
+  coolDownOf,
+  lifetimeOf,
+  type RelyingParty,
+  startRelyingParty,
+} from './relying-party.ts'
 import type { NodeAnswer, Sightings } from './sightings.ts'
 
 /**
@@ -21,7 +27,7 @@ export interface FailureRules extends CacheRules {
   readonly jwksMaxAge: number
   /** Seconds from the answer of a node to the end of the fetch. */
   readonly flight: number
-  /** Seconds between two tokens at an RP that refreshes behind its answers. */
+  /** Seconds between two tokens at an RP that refreshes behind its answers, or between two starts. */
   readonly gap: number
 }
 
@@ -43,7 +49,9 @@ export interface Forward {
 }
 
 /** Can an RP meet the key before it knows it? */
-export function meetUnknown(model: RpModel, key: Sightings, rules: FailureRules): Forward {
+export function meetUnknown(kind: RpModel, key: Sightings, rules: FailureRules): Forward {
+  // One that reads the JWKS when it starts, and is restarted in time, fetches as often as that.
+  const model = kind.proof === 'if restarted' ? { ...kind, lifetime: rules.gap } : kind
   const { kid, lacking, firstSigner } = key
   const signedFrom = firstSigner?.from ?? Infinity
   const refusals: Refusal[] = []
@@ -52,12 +60,12 @@ export function meetUnknown(model: RpModel, key: Sightings, rules: FailureRules)
   for (const { delivery, answer, handedAt, open } of arrangements(lacking, later, rules)) {
     const loads = [answer.at + rules.flight, handedAt + rules.flight]
     for (const loadedAt of new Set(loads)) {
-      for (const at of instants(model, answer, [...loads, signedFrom], rules)) {
+      for (const at of instants([...loads, signedFrom], turns(model, answer, rules))) {
         if (at < loadedAt) continue
         tried += 1
         const rp = startRelyingParty(model, open())
         rp.load(loadedAt)
-        keepBusy(rp, model, answer, { from: loadedAt, until: at, gap: rules.gap })
+        keepBusy(rp, model, answer, { ...rules, from: loadedAt, until: at })
         if (!rp.verify(kid, at)) refusals.push({ delivery, answer, loadedAt, refusedAt: at })
       }
     }
@@ -81,7 +89,7 @@ export function refusesAtStart(model: RpModel, kid: string, { kids }: Pick<Copy,
 export function believesUntil(
   model: RpModel,
   key: Sightings,
-  fresh: { readonly kid: string; readonly signsAt: number } | undefined,
+  fresh: FreshKey | undefined,
   { until, ...rules }: FailureRules & { readonly until: number },
 ): number {
   const othersOf = ({ kids }: Copy) => kids.difference(new Set([key.kid]))
@@ -91,22 +99,48 @@ export function believesUntil(
   for (const { answer, handedAt, open } of arrangements(key.showing, later, rules)) {
     const loadedAt = handedAt + rules.flight
     if (loadedAt > until) return Infinity
-    const flush = Math.max(loadedAt, fresh?.signsAt ?? Infinity)
+    const others = { kids: othersOf(answer) }
+    // The fetch for its first token takes time, in which others are judged by what is there.
+    const flush = Math.max(loadedAt, (fresh?.signsAt ?? Infinity) + rules.flight)
     const coolDown = coolDownOf(model, answer.maxAge)
-    for (const at of [...instants(model, answer, [loadedAt, flush], rules), until]) {
-      if (at < loadedAt || at > until || at <= last) continue
-      const rp = startRelyingParty(model, open())
-      rp.load(loadedAt)
-      rp.verify(key.kid, loadedAt)
-      const others = { kids: othersOf(answer) }
-      keepBusy(rp, model, others, { from: loadedAt, until: at, gap: rules.gap })
-      for (const due of [flush, flush + 1, flush + coolDown, flush + coolDown + 1]) {
-        if (fresh && due <= at) rp.verify(fresh.kid, due)
+    const dropped = [flush, flush + coolDown].filter(Number.isFinite)
+    const met = dropped.flatMap((at) =>
+      fresh ? [tokenOf(fresh.kid, at), tokenOf(fresh.kid, at + 1)] : [],
+    )
+    // The last before the fresh key comes, as long as the set is there; and the first, which keeps
+    // an entry of the key that is not made anew then.
+    const late = dropped.map((at) => tokenOf(key.kid, at - 1))
+    const ends = [...lastInstants(model, answer, [loadedAt, flush], rules), until]
+    for (const touched of [[tokenOf(key.kid, loadedAt)], late]) {
+      for (const at of ends.toReversed()) {
+        if (at < loadedAt || at > until) continue
+        if (at <= last) break
+        const rp = startRelyingParty(model, open())
+        rp.load(loadedAt)
+        const tokens = [...touched, ...met].filter((token) => token.at >= loadedAt && token.at < at)
+        let from = loadedAt
+        for (const token of tokens.sort((a, b) => a.at - b.at)) {
+          keepBusy(rp, model, others, { ...rules, from, until: token.at })
+          rp.verify(token.kid, token.at)
+          from = token.at
+        }
+        keepBusy(rp, model, others, { ...rules, from, until: at })
+        if (!rp.verify(key.kid, at)) continue
+        last = at
+        break
       }
-      if (rp.verify(key.kid, at)) last = at
     }
   }
   return last >= until ? Infinity : last
+}
+
+export interface FreshKey {
+  readonly kid: string
+  readonly signsAt: number
+}
+
+function tokenOf(kid: string, at: number) {
+  return { kid, at }
 }
 
 /** An answer on its way, by one delivery. */
@@ -149,39 +183,61 @@ function arrangements(
   )
 }
 
-/** Instants around which an RP behaves differently, if it fetched at one of the bases. */
-function instants(
+/** Seconds after a fetch at which an RP may come by another set. */
+function turns(
   model: RpModel,
   { maxAge }: Pick<Answer, 'maxAge'>,
-  bases: readonly number[],
   { gap }: Pick<FailureRules, 'gap'>,
 ): readonly number[] {
   const lifetime = lifetimeOf(model, maxAge)
-  const behind = lifetime + gap - 1
-  const after = [
-    0,
-    coolDownOf(model, maxAge),
-    lifetime,
-    behind,
-    behind + (model.lastKnownGood ?? 0),
-  ]
-  const sums = bases.flatMap((base) => after.flatMap((s) => [base + s - 1, base + s, base + s + 1]))
+  return [0, coolDownOf(model, maxAge), lifetime, lifetime + gap - 1]
+}
+
+/** Instants at which a key may be believed for the last time, if it was to be had at one of the bases. */
+function lastInstants(
+  model: RpModel,
+  answer: Pick<Answer, 'maxAge'>,
+  bases: readonly number[],
+  rules: Pick<FailureRules, 'gap'>,
+): readonly number[] {
+  const { keeps, keepsTokens = 0, oldSets } = model
+  const own = keeps === 'set' ? 0 : lifetimeOf(model, answer.maxAge)
+  const more = [0, own, keepsTokens, oldSets?.believedFor ?? 0]
+  return instants(
+    bases,
+    turns(model, answer, rules).flatMap((turn) => more.map((each) => turn + each)),
+  )
+}
+
+/** So many seconds after each base, and the seconds beside them; in order. */
+function instants(bases: readonly number[], after: readonly number[]): readonly number[] {
+  // Two before: what begins with the last token before a base ends a second sooner.
+  const beside = [-2, -1, 0, 1]
+  const sums = bases.flatMap((base) => after.flatMap((s) => beside.map((off) => base + s + off)))
   return [...new Set(sums)].filter(Number.isFinite).sort((a, b) => a - b)
 }
 
 /** Rounds of a wait of years that leave a trace: it keeps two sets, each for less than a round. */
 const MOST_ROUNDS = 100
 
-/** Refreshing behind answers needs answers: tokens of a key that is known, in the worst rhythm. */
+/**
+ * Tokens of a key that is known, in the worst rhythm: refreshing behind answers needs answers, and an old
+ * set is believed from its last one on.
+ */
 function keepBusy(
-  rp: ReturnType<typeof startRelyingParty>,
+  rp: RelyingParty,
   model: RpModel,
   { kids }: Pick<Copy, 'kids'>,
-  { from, until, gap }: { readonly from: number; readonly until: number; readonly gap: number },
+  {
+    from,
+    until,
+    gap,
+    jwksMaxAge,
+  }: FailureRules & { readonly from: number; readonly until: number },
 ): void {
   const [known] = kids
-  if (model.refresh !== 'behind' || known === undefined) return
-  const period = lifetimeOf(model, 0) - 1 + gap
+  if ((model.refresh !== 'behind' && !model.oldSets) || known === undefined) return
+  const period = lifetimeOf(model, jwksMaxAge) - 1 + gap
   const rounds = Math.floor((until - from) / period)
   if (rounds > MOST_ROUNDS) rp.load(from + (rounds - MOST_ROUNDS) * period)
   // Just before the end of its set, so that the next token comes as late as can be after it.

@@ -92,6 +92,7 @@ export function worse(a: ModelReport, b: ModelReport): ModelReport {
 
 function conditionOf({ proof, limit }: RpModel, gap: number): string | null {
   if (proof === 'if busy') return `if each verifies a token at least every ${duration(gap)}`
+  if (proof === 'if restarted') return `if each is restarted at least every ${duration(gap)}`
   if (proof === 'if not flooded') return `unless invented kids use up its ${limit} fetches a minute`
   return null
 }
@@ -144,8 +145,8 @@ function believesRevoked(model: RpModel, { sightings, rules, clockSkew }: Scene)
     const fresh = sightings
       .filter((other) => other.key.ring === key.key.ring && other.bornAt >= revokedAt)
       .flatMap(({ kid, firstSigner: first }) =>
-        // By then the slowest clock signs with it as well.
-        first ? { kid, signsAt: first.from + 2 * clockSkew } : [],
+        // By then the slowest clock signs with it as well, even if the fastest stamped it.
+        first ? { kid, signsAt: first.from + 3 * clockSkew } : [],
       )
       .sort((a, b) => a.signsAt - b.signsAt)[0]
     const hidden = 2 * (rules.jwksMaxAge + rules.staleWhileRevalidate + rules.staleIfError)

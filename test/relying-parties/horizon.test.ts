@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { Refused } from '../../src/errors.ts'
 import type { RingPolicy } from '../../src/keys/policy.ts'
-import { partsOf } from '../../src/simulate/horizon.ts'
-import { simulate } from '../../src/simulate/simulate.ts'
+import { partsOf } from '../../src/relying-parties/horizon.ts'
+import { simulate } from '../../src/relying-parties/simulate.ts'
 import { POLICY, policiesOf } from '../support/rings.ts'
 
 const MINUTE = 60

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { createCache } from '../../src/simulate/delivery.ts'
-import { RP_MODELS, type RpModel } from '../../src/simulate/models.ts'
-import { startRelyingParty } from '../../src/simulate/relying-party.ts'
+import { createCache } from '../../src/relying-parties/delivery.ts'
+import { RP_MODELS, type RpModel } from '../../src/relying-parties/models.ts'
+import { startRelyingParty } from '../../src/relying-parties/relying-party.ts'
 
 /** The JWKS shows `old` always and `new` from 1000 on; max-age is 900. */
 const NEW_AT = 1000
@@ -20,37 +20,91 @@ function modelNamed(name: string): RpModel {
 /** An RP that fetched for the last time just before the new key, and what becomes of tokens. */
 const tokens: readonly [model: string, at: number, accepted: boolean][] = [
   ['none', NEW_AT, true],
+  ['ttl-1m', 999 + 59, false],
+  ['ttl-1m', 999 + 60, true],
   ['ttl-5m', 999 + 299, false],
   ['ttl-5m', 999 + 300, true],
+  ['ttl-5m-timer', 999 + 299, false],
+  ['ttl-5m-timer', 999 + 300, true],
+  ['ttl-10m', 999 + 599, false],
+  ['ttl-10m', 999 + 600, true],
   ['ttl-20m-timer', 999 + 1199, false],
   ['ttl-20m-timer', 999 + 1200, true],
+  ['ttl-1h', 999 + 3599, false],
+  ['ttl-1h', 999 + 3600, true],
   ['ttl-2h', 999 + 7199, false],
   ['ttl-2h', 999 + 7200, true],
-  ['ttl-12h', 999 + 43_199, false],
-  ['ttl-12h', 999 + 43_200, true],
+  ['ttl-6h', 999 + 21599, false],
+  ['ttl-6h', 999 + 21600, true],
+  ['ttl-12h', 999 + 43199, false],
+  ['ttl-12h', 999 + 43200, true],
+  ['ttl-24h', 999 + 86399, false],
+  ['ttl-24h', 999 + 86400, true],
   ['maxage', 999 + 899, false],
   ['maxage', 999 + 900, true],
+  ['maxage-timer', 999 + 899, false],
+  ['maxage-timer', 999 + 900, true],
+  ['maxage-floor15m', 999 + 899, false],
+  ['maxage-floor15m', 999 + 900, true],
   ['maxage-floor15m-slack15m', 999 + 1799, false],
   ['maxage-floor15m-slack15m', 999 + 1800, true],
+  ['ttl5m-kid0', NEW_AT, true],
+  ['ttl5m-kid0-stale', NEW_AT, true],
+  ['ttl5m-kid30s', 999 + 29, false],
+  ['ttl5m-kid30s', 999 + 30, true],
+  ['ttl5m-kid30s-twice', 999 + 29, false],
+  ['ttl5m-kid30s-twice', 999 + 30, true],
+  ['ttl5m-kid1m', 999 + 59, false],
+  ['ttl5m-kid1m', 999 + 60, true],
+  ['ttl10m-kid0', NEW_AT, true],
   ['ttl10m-kid30s', 999 + 29, false],
   ['ttl10m-kid30s', 999 + 30, true],
-  ['ttl5m-kid0', NEW_AT, true],
+  ['ttl1h-kid1m', 999 + 59, false],
+  ['ttl1h-kid1m', 999 + 60, true],
   ['ttl1h-kid5m', 999 + 299, false],
   ['ttl1h-kid5m', 999 + 300, true],
-  ['ttl1h-kid30m', 999 + 1799, false],
-  ['ttl1h-kid30m', 999 + 1800, true],
+  ['ttl1h-kid5m-timer', 999 + 299, false],
+  ['ttl1h-kid5m-timer', 999 + 300, true],
+  ['ttl1h-behind', 999 + 3599, false],
+  ['ttl1h-behind', 999 + 3600, true],
   ['ttl24h-kid0', NEW_AT, true],
+  ['ttl24h-kid10s', 999 + 9, false],
+  ['ttl24h-kid10s', 999 + 10, true],
+  ['maxage-kid0', NEW_AT, true],
+  ['maxage-kid0-behind', NEW_AT, true],
+  ['maxage-kid30m', 999 + 899, false],
+  ['maxage-kid30m', 999 + 900, true],
   ['forever-kid0', NEW_AT, true],
+  ['forever-kid10s', 999 + 9, false],
+  ['forever-kid10s', 999 + 10, true],
+  ['forever-kid1m', 999 + 59, false],
+  ['forever-kid1m', 999 + 60, true],
+  ['forever-kid5m', 999 + 299, false],
+  ['forever-kid5m', 999 + 300, true],
   ['forever-kid10m', 999 + 599, false],
   ['forever-kid10m', 999 + 600, true],
-  ['maxage-then-kid', 999 + 899, false],
-  ['maxage-then-kid', 999 + 900, true],
+  ['forever-kid10m-free', 999 + 599, false],
+  ['forever-kid10m-free', 999 + 600, true],
+  ['maxage-then-kid', 999 + 869, false],
+  ['maxage-then-kid', 999 + 870, true],
+  ['perkid-1m', NEW_AT, true],
   ['perkid-10m', NEW_AT, true],
   ['perkid-10m-limited', NEW_AT, true],
+  ['perkid-1h-limited', NEW_AT, true],
   ['perkid-over-forever', NEW_AT, true],
   // The token that finds the set old is judged by it; only the next has the new one.
   ['lazy-12h36m', 999 + 45_360, false],
+  ['lazy-12h36m-no-old', 999 + 45_360, false],
+  ['lazy-12h36m-no-kid', 999 + 45_360, false],
+  ['lazy-16m', 999 + 945, false],
+  ['ttl12h36m-kid5m', 999 + 299, false],
+  ['ttl12h36m-kid5m', 999 + 300, true],
+  ['ttl12h-behind', 999 + 43199, false],
+  ['ttl12h-behind', 999 + 43200, true],
+  ['ttl24h-behind', 999 + 86399, false],
+  ['ttl24h-behind', 999 + 86400, true],
   ['flag-poll-60s', 5000, false],
+  ['once', 10 ** 9, false],
   ['static', 10 ** 9, false],
 ]
 
@@ -104,7 +158,7 @@ describe('an RP', () => {
   })
 
   it('forgets a key where a load balancer goes back in time', () => {
-    const answers = [jwksAt(NEW_AT), jwksAt(NEW_AT - 1), jwksAt(NEW_AT - 1), jwksAt(NEW_AT)]
+    const answers = [jwksAt(NEW_AT), jwksAt(NEW_AT - 1), jwksAt(NEW_AT)]
     const rp = startRelyingParty(modelNamed('ttl5m-kid0'), () => answers.shift() ?? assert.fail())
     assert.deepEqual(
       [2000, 2300, 2301].map((at) => rp.verify('new', at)),

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import type { RingPolicy } from '../../src/keys/policy.ts'
-import { type Span, spansOf } from '../../src/simulate/cluster.ts'
-import { createCache } from '../../src/simulate/delivery.ts'
-import { historyOf, usualOrders } from '../../src/simulate/history.ts'
-import { RP_MODELS, type RpModel } from '../../src/simulate/models.ts'
-import { startRelyingParty } from '../../src/simulate/relying-party.ts'
-import { simulate } from '../../src/simulate/simulate.ts'
+import { type Span, spansOf } from '../../src/relying-parties/cluster.ts'
+import { createCache } from '../../src/relying-parties/delivery.ts'
+import { historyOf, usualOrders } from '../../src/relying-parties/history.ts'
+import { RP_MODELS, type RpModel } from '../../src/relying-parties/models.ts'
+import { startRelyingParty } from '../../src/relying-parties/relying-party.ts'
+import { simulate } from '../../src/relying-parties/simulate.ts'
 import { POLICY, policiesOf } from '../support/rings.ts'
 
 /**
@@ -31,9 +31,9 @@ const models: readonly RpModel[] = [
   scaled('ttl-5m', { lifetime: 30 }),
   scaled('ttl-20m-timer', { lifetime: 30 }),
   scaled('maxage', {}),
-  scaled('ttl10m-kid30s', { lifetime: 30, coolDown: 12 }),
+  scaled('ttl10m-kid30s', { lifetime: 30, coolDown: { lasts: 12 } }),
   scaled('forever-kid0', {}),
-  scaled('forever-kid10m', { coolDown: 30 }),
+  scaled('forever-kid10m', { coolDown: { lasts: 30 } }),
   scaled('maxage-then-kid', {}),
   scaled('perkid-10m', { lifetime: 20 }),
   scaled('none', {}),
