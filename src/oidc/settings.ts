@@ -9,6 +9,7 @@ import { FAPI2_CODE } from '../clients/fapi2.ts'
 import { OWN_PROPERTIES } from '../clients/properties.ts'
 import type { Config, ResourceSettings } from '../config/schema.ts'
 import { passwordContext } from './authentication-context.ts'
+import { clientBasedCORS } from './cors.ts'
 import { createFapi2 } from './profiles/fapi2.ts'
 
 /** oidc-provider's configuration, as far as neither keys nor people have a part in it. */
@@ -76,12 +77,6 @@ export function providerSettings(config: Config): Configuration {
 
 /** Bytes of a client's own JWKS, for private_key_jwt. */
 const CLIENT_JWKS_BYTES = 256 * 1024
-
-/** A public client's origin is that of its redirect URIs; others do not run in a browser. */
-const clientBasedCORS: NonNullable<Configuration['clientBasedCORS']> = (ctx, origin, client) => {
-  if (ctx.oidc.route !== 'userinfo' && client.clientAuthMethod !== 'none') return false
-  return (client.redirectUris ?? []).some((uri) => URL.parse(uri)?.origin === origin)
-}
 
 /** An access token that nobody keeps a record of names its grant, so that it can be told when that ends. */
 const nameGrant: NonNullable<
