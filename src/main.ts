@@ -13,7 +13,9 @@ import { rotationPolicies } from './config/policies.ts'
 import type { Config } from './config/schema.ts'
 import { isEmbedded } from './database-url.ts'
 import { createApp } from './http/app.ts'
+import { createAudience } from './http/audience.ts'
 import { createLoadExistingGrant } from './http/consent.ts'
+import { redirectForms } from './http/form-as-query.ts'
 import { createFormSecrets } from './http/form-secret.ts'
 import { createGate } from './http/gate.ts'
 import { boundInFlight } from './http/in-flight.ts'
@@ -189,6 +191,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     const ofRequests = createSeldomLog(log, clock, { ...CAUSED_BY_CLIENTS, except: FACTS })
     const usedUp = createUsedUp(clock, ofRequests)
     opened.defer(usedUp.stop)
+    const audience = createAudience(issuer)
     const views = createViews({ mountPath: issuerPath(issuer) })
     const metered = createMetered(config.signIn, {
       redis,
@@ -250,6 +253,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       issuer,
       trustedProxies: http.trustedProxies,
       views,
+      audience,
       interactions: interactionRoutes({
         provider: () => current.provider,
         views,
@@ -275,17 +279,20 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       log: ofRequests,
       onCutShort: () => metrics.cutShort.inc(),
     })
-    const refuse = createRefusals(views)
+    const refuse = createRefusals(views, audience)
     const inFlight = boundInFlight(app.callback(), {
       most: http.limits.requests,
       refuse,
       onTurnedAway: () => metrics.turnedAway.inc(),
     })
-    const handle = createGate(inFlight.handle, {
+    const onRefused = (error: string) => metrics.refusals.inc({ error })
+    const { headerSize } = http.limits
+    const forms = redirectForms(inFlight.handle, { issuer, headerSize, refuse, onRefused })
+    const handle = createGate(forms, {
       limits: http.limits,
       authorization: `${issuerPath(issuer)}/auth`,
       refuse,
-      onRefused: (error) => metrics.refusals.inc({ error }),
+      onRefused,
       onCutShort: () => metrics.cutShort.inc(),
     })
 

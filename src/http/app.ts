@@ -1,12 +1,14 @@
 import Koa, { type Middleware } from 'koa'
 import mount from 'koa-mount'
+import { hideFromOpaqueOrigins } from '../oidc/cors.ts'
 import { kidOf } from '../oidc/jwt-access-tokens.ts'
 import { issuerPath, pinOrigin } from '../oidc/origin.ts'
 import type { Log } from '../seldom-log.ts'
+import type { Audience } from './audience.ts'
 import { knowClients } from './client-address.ts'
 import { isOfTheClient } from './gone.ts'
 import { allowMethods } from './methods.ts'
-import { errorPages } from './pages.ts'
+import { errorPages, UNFIT } from './pages.ts'
 import { providerHeaders, staticFiles, type Views } from './views.ts'
 
 export interface AppOptions {
@@ -14,6 +16,7 @@ export interface AppOptions {
   /** Reverse proxies in front whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: number
   readonly views: Views
+  readonly audience: Audience
   readonly interactions: Middleware
   readonly provider: Middleware
   readonly cookieKeys: NonNullable<Koa['keys']>
@@ -31,7 +34,7 @@ export interface AppOptions {
  * request passes is not async where it need not be: each promise costs a request some microseconds.
  */
 export function createApp(options: AppOptions): Koa {
-  const { issuer, trustedProxies, views, log } = options
+  const { issuer, trustedProxies, views, audience, log } = options
   const app = knowClients(pinOrigin(new Koa(), issuer), trustedProxies)
   app.keys = options.cookieKeys
   app.on('error', (error) => {
@@ -40,13 +43,14 @@ export function createApp(options: AppOptions): Koa {
   })
 
   const path = issuerPath(issuer) || '/'
-  app.use(errorPages({ views, log }))
-  app.use(refuseWhileUnfit(options.obstacle))
+  app.use(errorPages({ views, audience, log }))
+  app.use(refuseWhileUnfit(options))
   app.use(knowHintedKey(options.lookFor))
   const pages = new Koa().use(staticFiles()).use(options.interactions).use(home(views))
   app.use(mount(path, pagesOnly(mount(pages))))
   app.use(resumeByPathAlone(path))
   app.use(providerHeaders())
+  app.use(hideFromOpaqueOrigins())
   app.use(options.provider)
   return app
 }
@@ -93,9 +97,18 @@ function home(views: Views): Middleware {
  * A node that has not loaded the ring for `maxRingAge` may lack keys that others sign with: it
  * steps aside until it has, and a load balancer sends the request elsewhere.
  */
-function refuseWhileUnfit(obstacle: () => string | undefined): Middleware {
+function refuseWhileUnfit({
+  obstacle,
+  views,
+  audience,
+}: Pick<AppOptions, 'obstacle' | 'views' | 'audience'>): Middleware {
   return (ctx, next) => {
     if (obstacle() === undefined) return next()
+    ctx.vary('Accept')
+    if (audience.wantsPage(ctx.path, ctx.headers.accept)) {
+      views.render(ctx, 'error', { ...UNFIT, status: 503, mayRetry: ctx.method === 'GET' })
+      return
+    }
     ctx.status = 503
     ctx.body = {
       error: 'temporarily_unavailable',

@@ -6,6 +6,7 @@ import { StoreUnavailable } from '../errors.ts'
 import { TooManyGuesses } from '../oidc/metered.ts'
 import { Outage } from '../oidc/outage.ts'
 import type { Log } from '../seldom-log.ts'
+import type { Audience } from './audience.ts'
 import { isGone } from './gone.ts'
 import type { Pages, Views } from './views.ts'
 import { inWords } from './waiting.ts'
@@ -13,6 +14,10 @@ import { inWords } from './waiting.ts'
 interface PageOptions {
   readonly views: Views
   readonly log: Log
+}
+
+interface ErrorPageOptions extends PageOptions {
+  readonly audience: Pick<Audience, 'isForPrograms'>
 }
 
 type Words = Pick<Pages['error'], 'title' | 'message'>
@@ -25,6 +30,12 @@ export const EXPIRED: Words = {
 const OUR_FAULT: Words = {
   title: 'Something went wrong',
   message: 'This is our fault, not yours. Please try again in a moment.',
+}
+
+/** While a node may not serve. */
+export const UNFIT: Words = {
+  title: 'Please try again in a moment',
+  message: 'Nobody can sign in here right now. Nothing that you did was wrong.',
 }
 
 const START_AGAIN: Words = {
@@ -58,6 +69,12 @@ export const RETRY_AFTER = '5'
 /** What programs are told, where the status says more than whose fault it is. */
 const CODES: Readonly<Record<number, string>> = { 503: 'temporarily_unavailable' }
 
+/** Routes of oidc-provider where a browser is; programs get JSON at all others, whatever they accept. */
+const FOR_PEOPLE = new Set([
+  ...['authorization', 'resume', 'code_verification', 'device_resume'],
+  ...['end_session', 'end_session_confirm', 'end_session_success'],
+])
+
 /** Device flow: what oidc-provider reports when it shows the code form again, by name. */
 const DEVICE_PROBLEMS: Readonly<Record<string, string>> = {
   NoCodeError: 'Enter the code that your device shows.',
@@ -70,12 +87,19 @@ const DEVICE_PROBLEMS: Readonly<Record<string, string>> = {
 export function providerPages({ views, log }: PageOptions) {
   return {
     renderError(ctx, out, error) {
+      if (!FOR_PEOPLE.has(ctx.oidc.route)) {
+        ctx.body = out
+        return
+      }
       if (error instanceof errors.SessionNotFound) return views.render(ctx, 'error', EXPIRED)
       if (ctx.status === 404) return views.render(ctx, 'error', NOT_FOUND)
       const errorId = createErrorId()
       const isOurs = out.error === 'server_error' || error instanceof Outage
       logProviderError(log, { errorId, ctx, error, isOurs })
-      if (isOurs) return views.render(ctx, 'error', { ...OUR_FAULT, errorId })
+      if (isOurs) {
+        const mayRetry = ctx.status === 503 && ctx.method === 'GET'
+        return views.render(ctx, 'error', { ...OUR_FAULT, errorId, mayRetry })
+      }
       views.render(ctx, 'error', {
         title: 'This request cannot be completed',
         message:
@@ -156,10 +180,10 @@ export function providerPages({ views, log }: PageOptions) {
 }
 
 /**
- * Turns every error below it into a page, and an empty 404 as well. Programs that ask for JSON and
- * not for HTML get JSON. What it shows are words of ours and an identifier, never the error's own.
+ * Turns every error below it into a page, and an empty 404 as well. Programs get JSON: those that ask for
+ * it and not for HTML, and all where only programs ask. What it shows are words of ours and an identifier, never the error's own.
  */
-export function errorPages({ views, log }: PageOptions): Middleware {
+export function errorPages({ views, audience, log }: ErrorPageOptions): Middleware {
   return async (ctx, next) => {
     try {
       await next()
@@ -181,13 +205,14 @@ export function errorPages({ views, log }: PageOptions): Middleware {
 
   function showError(ctx: Context, { status, errorId }: { status: number; errorId?: string }) {
     ctx.status = status
-    if (ctx.accepts('html', 'json') === 'json') {
+    if (audience.isForPrograms(ctx.path) || ctx.accepts('html', 'json') === 'json') {
       const error = CODES[status] ?? (status < 500 ? 'invalid_request' : 'server_error')
       ctx.body = { error, ...(errorId ? { error_id: errorId } : {}) }
       return
     }
     const words = BY_STATUS[status] ?? (status < 500 ? BY_STATUS[400] : undefined) ?? OUR_FAULT
-    views.render(ctx, 'error', { ...words, errorId })
+    const mayRetry = status === 503 && ctx.method === 'GET'
+    views.render(ctx, 'error', { ...words, errorId, mayRetry })
   }
 }
 

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Audience } from './audience.ts'
 import { RETRY_AFTER } from './pages.ts'
 import type { Views } from './views.ts'
 
@@ -34,12 +35,15 @@ const WORDS = {
  * Programs get JSON, which scripts of every site may read, since there is nothing in it; browsers get
  * a page. Both are drawn once for each refusal, as those who are refused are many.
  */
-export function createRefusals(views: Views): Refuse {
+export function createRefusals(views: Views, audience: Pick<Audience, 'wantsPage'>): Refuse {
   const drawn = new Map<string, ReturnType<typeof draw>>()
   return (request, response, refusal) => {
-    const isPage = request.headers.accept?.includes('text/html') ?? false
-    const name = `${isPage} ${refusal.status} ${refusal.description}`
-    const { headers, body } = drawn.get(name) ?? draw(views, isPage, refusal)
+    const { url = '', headers: asked, method } = request
+    const [path = ''] = url.split('?', 1)
+    const isPage = audience.wantsPage(path, asked.accept)
+    const mayRetry = refusal.status === 503 && method === 'GET'
+    const name = `${isPage} ${mayRetry} ${refusal.status} ${refusal.description}`
+    const { headers, body } = drawn.get(name) ?? draw(views, { isPage, mayRetry }, refusal)
     if (!drawn.has(name) && drawn.size < DRAWN) drawn.set(name, { headers, body })
     response.writeHead(refusal.status, headers)
     response.end(request.method === 'HEAD' ? undefined : body)
@@ -49,9 +53,13 @@ export function createRefusals(views: Views): Refuse {
 /** Descriptions name parameters, of which there are some dozens. */
 const DRAWN = 100
 
-function draw(views: Views, isPage: boolean, { status, description }: Refusal) {
+function draw(
+  views: Views,
+  { isPage, mayRetry }: { readonly isPage: boolean; readonly mayRetry: boolean },
+  { status, description }: Refusal,
+) {
   const { error, ...words } = WORDS[status]
-  const headers: Record<string, string> = { 'cache-control': 'no-store' }
+  const headers: Record<string, string> = { 'cache-control': 'no-store', vary: 'Accept' }
   if (status === 503) headers['retry-after'] = RETRY_AFTER
   if (!isPage) {
     const body = Buffer.from(JSON.stringify({ error, error_description: description }))
@@ -65,7 +73,7 @@ function draw(views: Views, isPage: boolean, { status, description }: Refusal) {
   }
   const detail = status === 503 ? undefined : `${error}: ${description}`
   // A page needs no more of koa's context than this.
-  views.render(context as never, 'error', { ...words, detail })
+  views.render(context as never, 'error', { ...words, detail, mayRetry })
   return withContent(headers, 'text/html; charset=utf-8', Buffer.from(String(context.body)))
 }
 

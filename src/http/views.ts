@@ -56,6 +56,8 @@ export interface Pages {
     readonly message: string
     readonly detail?: string | undefined
     readonly errorId?: string | undefined
+    /** Would asking for the same address once more help? */
+    readonly mayRetry?: boolean
   }
 }
 

@@ -187,6 +187,51 @@ test('nor do issuers at two paths of a host, behind TLS', options, async () => {
   await signInToBoth([one.issuer, other.issuer], chain)
 })
 
+test(
+  'a page of another site may send people with a form, and with prompt=none',
+  options,
+  async () => {
+    await using chain = await startChain()
+    await using keyturn = await startTestServer({ settings: { clients: [chain.client] } })
+    await using tab = await newTab()
+    const { page } = tab
+    const query = (parameters: Readonly<Record<string, string>>) =>
+      new URL(authorization(keyturn.issuer, { redirect_uri: chain.callback, ...parameters }))
+        .searchParams
+
+    await sendForm(page, `${keyturn.issuer}/auth`, query({}))
+    await enterPassword(page)
+    await button(page, 'Allow').click()
+    await page.waitForURL(`${chain.end}*`)
+
+    await sendForm(page, `${keyturn.issuer}/auth`, query({ prompt: 'none', state: 'silent' }))
+    await page.waitForURL(`${chain.end}*`)
+    assert.match(new URL(page.url()).search, /[?&]code=.*state=silent/, 'the session was found')
+
+    const bye = { client_id: 'chain', post_logout_redirect_uri: chain.callback, state: 'bye' }
+    await sendForm(page, `${keyturn.issuer}/session/end`, new URLSearchParams(bye))
+    await button(page, 'Sign out').click()
+    await page.waitForURL(`${chain.end}*`)
+    assert.match(new URL(page.url()).search, /[?&]state=bye/)
+    assert.equal(await isSignedIn(page, keyturn.issuer, chain), false)
+    assert.deepEqual(tab.problems, [])
+  },
+)
+
+/** From a page of another site than localhost. */
+async function sendForm(page: Page, action: string, fields: URLSearchParams): Promise<void> {
+  const inputs = [...fields].map(([name, value]) => {
+    const attributes = `name="${name}" value="${value.replaceAll('&', '&amp;')}"`
+    return `<input type="hidden" ${attributes}>`
+  })
+  const body = `<form method="post" action="${action}">${inputs.join('')}<button>Go</button></form>`
+  await page.route('http://other.example/', (route) =>
+    route.fulfill({ contentType: 'text/html', body }),
+  )
+  await page.goto('http://other.example/')
+  await button(page, 'Go').click()
+}
+
 /** Signs in to one, begins at the other before the first is done, and asks both in the end. */
 async function signInToBoth(issuers: readonly [string, string], chain: Chain): Promise<void> {
   await using tab = await newTab()

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { createAudience } from '../../src/http/audience.ts'
 import { boundInFlight } from '../../src/http/in-flight.ts'
 import { listen } from '../../src/http/listener.ts'
 import { createRefusals } from '../../src/http/refusals.ts'
@@ -20,7 +21,7 @@ describe('a server that works on as many requests as it may', () => {
       },
       {
         most: MOST,
-        refuse: createRefusals(createViews()),
+        refuse: createRefusals(createViews(), createAudience('https://op.example')),
         onTurnedAway: () => void turnedAway++,
       },
     )

@@ -11,6 +11,7 @@ import type { Account, AccountStore, ConsentStore } from '../../src/accounts/acc
 import { DEFAULT_ATTEMPT_LIMITS } from '../../src/accounts/attempts.ts'
 import { createPasswords } from '../../src/accounts/password.ts'
 import { createSignIn } from '../../src/accounts/sign-in.ts'
+import { createAudience } from '../../src/http/audience.ts'
 import { createLoadExistingGrant } from '../../src/http/consent.ts'
 import { createFormSecrets } from '../../src/http/form-secret.ts'
 import { interactionRoutes } from '../../src/http/interactions.ts'
@@ -131,7 +132,7 @@ function createApp(): ReturnType<Koa['callback']> {
   })
   const app = new Koa({ keys })
   app.silent = true
-  app.use(errorPages({ views, log }))
+  app.use(errorPages({ views, audience: createAudience(issuer), log }))
   app.use(staticFiles())
   app.use(
     interactionRoutes({
