@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { parse, parseAllDocuments } from 'yaml'
 import { loadConfig } from '../src/config/load.ts'
+import { createMetrics, type MetricSources } from '../src/metrics.ts'
+import { RP_MODELS } from '../src/relying-parties/models.ts'
 import { temporaryFolder } from './support/temporary.ts'
 
 /** No engine runs these files in the tests; what they say of Keyturn's settings can be held all the same. */
@@ -86,5 +88,34 @@ describe('the Kubernetes manifests', () => {
         assert.ok(document.get('kind'), name)
       }
     }
+  })
+})
+
+describe('the rules for Prometheus', () => {
+  it('ask for metrics that there are', async () => {
+    const metrics = createMetrics({
+      ring: {
+        ...{ view: undefined, failures: 0, lastFailure: undefined, warnings: [] },
+        ...{ ringAge: () => 0, obstacle: () => undefined },
+      } as unknown as MetricSources['ring'],
+      ...{ clockOffset: () => 0, nodes: () => ({ live: 1, halted: 0, silent: 0 }) },
+      ...{ unseenKeys: () => 0, database: { isUsable: true }, mayWrite: () => true },
+      ...{ inFlight: () => 0, connections: () => 0, forgeries: () => 0 },
+    })
+    const known = metrics.registry.getMetricsAsArray().map(({ name }) => name)
+    const { groups } = parse(read('deploy/prometheus-rules.yaml'))
+    const rules: { alert: string; expr: string }[] = groups.flatMap(
+      (group: { rules: object[] }) => group.rules,
+    )
+    const asked = rules.flatMap(({ expr }) => expr.match(/keyturn_\w+/g) ?? [])
+    assert.ok(asked.length >= 9)
+    assert.deepEqual(
+      asked.filter((name) => !known.includes(name)),
+      [],
+    )
+    // What RPs wait for the JWKS at least, by the table of their models.
+    const limit = Number(rules.find(({ alert }) => alert === 'KeyturnJwksSlow')?.expr.split('>')[1])
+    const waits = RP_MODELS.flatMap(({ timeout }) => timeout ?? [])
+    assert.ok(limit < Math.min(...waits), `${limit} s`)
   })
 })

@@ -3,6 +3,7 @@ import { longestToken, rotationPolicies } from '../config/policies.ts'
 import type { Settings } from '../config/schema.ts'
 import { Refused } from '../errors.ts'
 import { RP_MODELS } from '../relying-parties/models.ts'
+import { type OutageCost, outageCosts } from '../relying-parties/outages.ts'
 import { type Simulation, type SimulationOptions, simulate } from '../relying-parties/simulate.ts'
 import { type Cause, duration, type Story } from '../relying-parties/story.ts'
 import type { ModelReport } from '../relying-parties/verdict.ts'
@@ -24,6 +25,8 @@ interface Options extends JsonOption {
   readonly retention?: number
   readonly leeway: number
   readonly fetchTime: number
+  readonly pause: number
+  readonly outage?: number
   readonly staleIfError?: true
   readonly ringAgeLimit: boolean
 }
@@ -61,6 +64,19 @@ export function addSimulate(program: Command, context: Context): void {
         .argParser(durationArgument)
         .default(60, '60s'),
     )
+    .addOption(
+      new Option(
+        '--pause <duration>',
+        'longest time between two tokens at those that refresh behind their answers',
+      )
+        .argParser(durationArgument)
+        .default(1, '1s'),
+    )
+    .option(
+      '--outage <duration>',
+      'what it costs besides if the JWKS cannot be had for so long',
+      durationArgument,
+    )
     .option('--stale-if-error', 'count what HTTP caches serve while no node can be reached')
     .option('--no-ring-age-limit', 'as if nodes went on with keys older than maxRingAge')
     .option(...JSON_OPTION)
@@ -79,6 +95,7 @@ function runSimulation(program: Command, context: Context, options: Options): vo
   const start = context.clock.now()
   const settings = withOverrides(loadCommandConfig(program, context), options)
   const { rotation } = settings
+  const models = RP_MODELS.filter(({ name }) => options.model?.includes(name) ?? true)
   const result = watched(context, {
     policies: rotationPolicies(settings),
     refreshInterval: rotation.refreshInterval,
@@ -88,17 +105,22 @@ function runSimulation(program: Command, context: Context, options: Options): vo
     tokenLifetime: longestToken(settings).lifetime,
     leeway: options.leeway,
     flight: options.fetchTime,
+    gap: options.pause,
     nodes: options.nodes,
     start,
     horizon: options.days === undefined ? undefined : options.days * DAY,
     nodeRules: { ringAgeLimit: options.ringAgeLimit },
-    ...(options.model
-      ? { models: RP_MODELS.filter(({ name }) => options.model?.includes(name)) }
-      : {}),
+    models,
   })
-  if (options.json) printJson(context, result)
-  else
-    context.print(report(result, options, { start, staleIfError: rotation.staleIfError, context }))
+  const { outage: length } = options
+  const outage =
+    length === undefined ? null : { length, costs: outageCosts(length, rotation, models) }
+  if (options.json) printJson(context, outage ? { ...result, outage } : result)
+  else {
+    const { staleIfError } = rotation
+    context.print(report(result, options, { start, staleIfError, context }))
+    if (outage) context.print(`\n${outageReport(outage, { staleIfError, context })}`)
+  }
 
   const unsafe = result.models.filter(({ verdict }) => verdict === 'unsafe')
   if (unsafe.length === 0) return
@@ -197,6 +219,43 @@ function storyText(
     `Unsafe, as ${CAUSES[cause]} (${hit.length} of ${models.length} models). Shortest story, from ` +
     `${instant(first, start)}, for ${model}:\n\n${table(['WHEN', 'WHAT HAPPENS'], rows, context)}`
   )
+}
+
+function outageReport(
+  { length, costs }: { readonly length: number; readonly costs: readonly OutageCost[] },
+  { staleIfError, context }: { readonly staleIfError: number; readonly context: Context },
+): string {
+  const rows = costs.map((cost) => [
+    cost.model,
+    cost.standsFor,
+    refusalText(cost),
+    cost.waitsFor === null ? '-' : duration(cost.waitsFor),
+  ])
+  const shortest = Math.min(...costs.map(({ waitsFor }) => waitsFor ?? Infinity))
+  const impatient = costs.filter(({ waitsFor }) => waitsFor === shortest)
+  return [
+    `While the JWKS cannot be had for ${duration(length)}, good tokens of known keys are refused:`,
+    table(['MODEL', 'STANDS FOR', 'REFUSES', 'WAITS FOR A FETCH'], rows, context),
+    '"Up to" is one that was about to fetch. One that starts without a JWKS refuses everything.' +
+      (shortest === Infinity
+        ? ''
+        : ` One that takes longer than they wait cannot be had: ${duration(shortest)} at ` +
+          `${impatient.map(({ standsFor }) => standsFor).join(', ')}.`),
+    length <= staleIfError
+      ? 'None of this happens behind an HTTP cache that serves what is stale while nothing answers: ' +
+        `rotation.staleIfError allows ${duration(staleIfError)}.`
+      : `An HTTP cache may serve what is stale for ${duration(staleIfError)} of it ` +
+        '(rotation.staleIfError).',
+  ].join('\n\n')
+}
+
+function refusalText({ refusesFor, allFrom, endsByUnknownKid }: OutageCost): string {
+  const kid = endsByUnknownKid ? 'all from the first unknown kid on' : ''
+  if (refusesFor === 0) return kid || 'none'
+  const all = allFrom === null ? '' : `all from ${duration(allFrom)} on`
+  return [`for up to ${duration(refusesFor)}`, allFrom === 0 ? '' : all, kid]
+    .filter((text) => text !== '')
+    .join('; ')
 }
 
 /** For commander: the names given so far, and one more. */

@@ -134,8 +134,9 @@ const UNITS = [
   ['s', 1],
 ] as const
 
-/** Exact. @example duration(45_360) // '12 h 36 min' */
+/** Exact. @example duration(45_360) // '12 h 36 min', duration(0.5) // '500 ms' */
 export function duration(seconds: number): string {
+  if (seconds % 1 !== 0) return `${Math.round(seconds * 1000)} ms`
   let left = seconds
   const parts = UNITS.flatMap(([unit, size]) => {
     const count = Math.floor(left / size)

@@ -32,6 +32,46 @@ describe('simulate', () => {
     assert.equal((most ?? 0) - (least ?? 0), 86_400 - 60)
   })
 
+  it('says what an outage of the JWKS costs, and who waits for it how long', async () => {
+    await using cli = await keyturnIn()
+    const { status, out } = await cli.run([
+      'simulate',
+      '--model',
+      'ttl5m-kid0',
+      'forever-kid0',
+      '--outage',
+      '7m',
+    ])
+    assert.equal(status, 0)
+    assert.match(out, /cannot be had for 7 min, good tokens of known keys are refused/)
+    assert.match(out, /^ttl5m-kid0 +Spring Security +for up to 7 min; all from 5 min on +500 ms$/m)
+    assert.match(out, /^forever-kid0 +go-oidc v3, .* +none +-$/m)
+    assert.match(out, /takes longer than they wait cannot be had: 500 ms at Spring Security\./)
+    assert.match(out, /rotation.staleIfError allows 1 d/)
+    const args = ['simulate', '--model', 'ttl-1m', '--outage', '2d']
+    const { outage } = await cli.json<{ outage: { length: number; costs: object[] } }>(args)
+    assert.equal(outage.length, 2 * 86_400)
+    assert.deepEqual(outage.costs, [
+      {
+        ...{ model: 'ttl-1m', standsFor: 'Micronaut Security', waitsFor: null },
+        ...{ refusesFor: 2 * 86_400, allFrom: 60, endsByUnknownKid: false },
+      },
+    ])
+    assert.match((await cli.run(args.slice(0, -1).concat('7'))).err, /duration/)
+  })
+
+  it('lets those that refresh behind their answers pause as long as they are said to', async () => {
+    await using cli = await keyturnIn()
+    const args = ['simulate', '--model', 'lazy-12h36m', '--json']
+    const [busy, idle] = await Promise.all([
+      cli.json<Simulation>(args),
+      cli.json<Simulation>([...args, '--pause', '20h']),
+    ])
+    const trust = ({ models }: Simulation) => models[0]?.believesRevoked ?? Number.NaN
+    assert.equal(trust(idle) - trust(busy), 20 * 3600 - 1)
+    assert.equal(idle.models[0]?.condition, busy.models[0]?.condition)
+  })
+
   it('tells the story of values that the configuration would refuse, with status 1', async () => {
     await using cli = await keyturnIn()
     const args = ['simulate', '--model', 'none', 'ttl-2h', '--propagation', '77m']

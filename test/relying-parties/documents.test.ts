@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { loadConfig } from '../../src/config/load.ts'
 import { longestToken, rotationPolicies } from '../../src/config/policies.ts'
+import { outageCosts } from '../../src/relying-parties/outages.ts'
 import { simulate } from '../../src/relying-parties/simulate.ts'
 import { duration } from '../../src/relying-parties/story.ts'
 
@@ -33,5 +34,31 @@ describe('docs/reliability.md', () => {
         [`\`${model}\``, standsFor, verdict, margin === null ? '-' : duration(margin)].join(' | '),
       ),
     )
+  })
+})
+
+describe('docs/operate.md', () => {
+  it('has what an outage of the JWKS costs at the RPs that it names', () => {
+    const costs = outageCosts(2 * 3600, config.rotation)
+    const named = (rp: string) => {
+      const exact = costs.filter(({ standsFor }) => standsFor.split(', ').includes(rp))
+      if (exact.length > 0) return exact
+      const kinds = costs.filter(({ standsFor }) =>
+        standsFor.split(', ').some((each) => each.startsWith(rp)),
+      )
+      assert.ok(kinds.length > 0, rp)
+      return kinds
+    }
+    const rows = rowsBelow(document('operate.md'), '| RP | If the JWKS cannot be had |')
+    assert.equal(rows.length, 5)
+    for (const row of rows) {
+      const [names = '', text = ''] = row.split(' | ')
+      const minutes = /(\d+) min after/.exec(text)?.[1]
+      for (const cost of names.split(', ').flatMap(named)) {
+        if (minutes) assert.equal(cost.allFrom, 60 * Number(minutes), cost.standsFor)
+        else if (text.includes('unknown')) assert.ok(cost.endsByUnknownKid, cost.standsFor)
+        else assert.equal(cost.refusesFor, 0, cost.standsFor)
+      }
+    }
   })
 })
