@@ -39,7 +39,7 @@ import { passwordContext } from './oidc/authentication-context.ts'
 import { checkClientAlgorithms } from './oidc/client-algorithms.ts'
 import { createCurrentProvider } from './oidc/current-provider.ts'
 import { equipClients } from './oidc/equip-clients.ts'
-import { observeProvider } from './oidc/events.ts'
+import { observeProvider, USED_TWICE } from './oidc/events.ts'
 import { createMetered } from './oidc/guess-limits.ts'
 import { createJwtAccessTokens, REVOKED } from './oidc/jwt-access-tokens.ts'
 import { answerForJwts } from './oidc/jwt-endpoints.ts'
@@ -48,6 +48,7 @@ import { issuerPath } from './oidc/origin.ts'
 import { providerAdapters, tellOutage } from './oidc/outage.ts'
 import { createOutageLog } from './oidc/outage-log.ts'
 import { providerSettings } from './oidc/settings.ts'
+import { createTokenRequests } from './oidc/token-requests.ts'
 import { createUsedUp } from './oidc/used-up.ts'
 import { packageVersion } from './package-files.ts'
 import {
@@ -208,9 +209,17 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       revoked: artifacts.adapter(REVOKED),
       clock,
     })
+    const tokenRequests = createTokenRequests({
+      adapters: providerAdapters(artifacts.adapter, usedUp),
+      leeway: config.tokens.refreshReuseLeeway,
+      clockDifference: 2 * clockSkew,
+      clock,
+      databaseClock,
+    })
     const current = createCurrentProvider({
       issuer,
-      adapter: meterUserCodes(providerAdapters(artifacts.adapter, usedUp), metered.userCodes),
+      adapter: meterUserCodes(tokenRequests.adapters, metered.userCodes),
+      grantHandler: tokenRequests.handler,
       policies,
       profile: config.profile,
       authorize: scheduler.authorize,
@@ -377,7 +386,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
 /** What people did who had proved who they are: each is told. */
 const FACTS = [
   ...['signed in', 'signed in with a one-time password', 'password changed'],
-  ...['consent given', 'a grant was revoked'],
+  ...['consent given', 'a grant was revoked', USED_TWICE],
 ]
 
 /** How metrics call what `signIn` tells. */

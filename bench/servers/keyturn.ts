@@ -82,6 +82,7 @@ async function timeSwaps(count: number): Promise<readonly number[]> {
   const current = createCurrentProvider({
     issuer: config.issuer,
     adapter: providerAdapters(artifacts.adapter, createUsedUp(systemClock, log)),
+    grantHandler: (_grantType, handler) => handler,
     policies: rotationPolicies(config),
     profile: config.profile,
     authorize: () => undefined,

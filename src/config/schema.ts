@@ -192,6 +192,9 @@ const tokens = z.strictObject({
   clientCredentials: duration().describe('Access tokens a client gets for itself.'),
   deviceCode: duration().describe('Device codes.'),
   refreshToken: duration().describe('Refresh tokens.'),
+  refreshReuseLeeway: duration({ min: 0, max: 60 }).describe(
+    'How long a refresh token that was used gets its answer again; 0s for not at all.',
+  ),
   grant: duration().describe('Grants, on which refresh tokens depend.'),
   interaction: duration().describe('Time to sign in and consent.'),
   session: duration().describe('Sign-in sessions.'),

@@ -17,6 +17,8 @@ export interface DatabaseClock {
   isRight(): boolean
   /** Seconds since the epoch by the database's clock; by this node's where there is none to compare. */
   now(): number
+  /** The same with fraction. */
+  exact(): number
 }
 
 export interface DatabaseClockOptions {
@@ -36,6 +38,7 @@ export function createDatabaseClock({
   const drift = () => clock.exact() - clock.elapsed()
 
   const offset = () => compared && compared.ahead + drift() - compared.drift
+  const exact = () => clock.exact() - (offset() ?? 0)
   return {
     compare: async () => {
       const askedAt = clock.elapsed()
@@ -50,6 +53,7 @@ export function createDatabaseClock({
     },
     offset,
     isRight: () => Math.abs(offset() ?? 0) - (compared?.uncertainty ?? 0) <= clockSkew,
-    now: () => Math.floor(clock.exact() - (offset() ?? 0)),
+    now: () => Math.floor(exact()),
+    exact,
   }
 }

@@ -62,12 +62,18 @@ export function observeProvider(
   provider.on('end_session_success.error', failedIfOut)
 
   provider.on('server_error', failed)
-  provider.on('grant.revoked', (ctx) => log.info(where(ctx), 'a grant was revoked'))
+  provider.on('grant.revoked', (ctx) => {
+    if (ctx.oidc.route !== 'token') return log.info(where(ctx), 'a grant was revoked')
+    log.warn(where(ctx), USED_TWICE)
+  })
   provider.on('backchannel.error', (_ctx, error, client) => {
     const data = { client: client.clientId, reason: error.message }
     log.warn(data, 'a client could not be told of a sign-out')
   })
 }
+
+/** What a thief's use of a code or a refresh token looks like, or the owner's after it (RFC 9700, section 4.14.2). */
+export const USED_TWICE = 'a code or refresh token was used a second time, so its grant was ended'
 
 /** The course of things: a poll too early, a silent sign-in without a session, a nonce to be used. */
 const NO_NEWS: readonly string[] = [

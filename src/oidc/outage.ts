@@ -1,6 +1,6 @@
-import { type Adapter, type AdapterFactory, errors, Provider } from 'oidc-provider'
+import { errors, Provider } from 'oidc-provider'
 import { RingStale, StoreUnavailable } from '../errors.ts'
-import type { ArtifactAdapter } from '../store/artifact-store.ts'
+import type { ArtifactAdapter, Undo } from '../store/artifact-store.ts'
 import type { UsedUp } from './used-up.ts'
 
 /**
@@ -21,15 +21,18 @@ export class Outage extends errors.CustomOIDCProviderError {
   }
 }
 
+/** The adapter of each model of oidc-provider. */
+export type ArtifactAdapters = (model: string) => ArtifactAdapter
+
 /**
  * The same adapters, made once for all instances of the provider, whose StoreUnavailable it
  * understands as an outage, and which note what a request uses up.
  */
 export function providerAdapters(
-  adapterOf: (model: string) => ArtifactAdapter,
+  adapterOf: ArtifactAdapters,
   usedUp: Pick<UsedUp, 'note'>,
-): AdapterFactory {
-  const adapters = new Map<string, Adapter>()
+): ArtifactAdapters {
+  const adapters = new Map<string, ArtifactAdapter>()
   return (model) => {
     const known = adapters.get(model)
     if (known) return known
@@ -39,16 +42,19 @@ export function providerAdapters(
   }
 }
 
-function providerAdapter(adapter: ArtifactAdapter, usedUp: Pick<UsedUp, 'note'>): Adapter {
+function providerAdapter(adapter: ArtifactAdapter, usedUp: Pick<UsedUp, 'note'>): ArtifactAdapter {
+  const noteUndo = (undo: Undo) => {
+    const { ctx } = Provider
+    if (ctx) usedUp.note(ctx, undo)
+  }
   return {
     upsert: (id, payload, expiresIn) => tellOutage(adapter.upsert(id, payload, expiresIn)),
     find: (id) => tellOutage(adapter.find(id)),
     findByUid: (uid) => tellOutage(adapter.findByUid(uid)),
     findByUserCode: (userCode) => tellOutage(adapter.findByUserCode(userCode)),
-    consume: (id) => {
-      const { ctx } = Provider
-      return tellOutage(adapter.consume(id, (undo) => ctx && usedUp.note(ctx, undo)))
-    },
+    consume: (id) => tellOutage(adapter.consume(id, noteUndo)),
+    consumeOrLeave: (id) => tellOutage(adapter.consumeOrLeave(id, noteUndo)),
+    saveOnce: (id, payload, expiresIn) => tellOutage(adapter.saveOnce(id, payload, expiresIn)),
     destroy: (id) => tellOutage(adapter.destroy(id)),
     revokeByGrantId: (grantId) => tellOutage(adapter.revokeByGrantId(grantId)),
   }

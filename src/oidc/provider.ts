@@ -1,4 +1,9 @@
-import { type AdapterFactory, type Configuration, Provider } from 'oidc-provider'
+import {
+  type AdapterFactory,
+  type Configuration,
+  Provider,
+  type TokenEndpointGrantContext,
+} from 'oidc-provider'
 import { FAPI2, FAPI2_ALGORITHMS } from '../clients/fapi2.ts'
 import type { Config } from '../config/schema.ts'
 import { RingStale } from '../errors.ts'
@@ -11,12 +16,15 @@ import { compareSecret } from '../store/client-secret.ts'
 import type { CookieKeys } from './cookie-keys.ts'
 import { cookieNames } from './cookie-names.ts'
 import { RingSigningKey } from './ring-signing-key.ts'
+import type { AroundGrant } from './token-requests.ts'
 
 export interface ProviderOptions {
   readonly issuer: string
   /** Everything that does not depend on keys. */
   readonly settings: Configuration
   readonly adapter: AdapterFactory
+  /** Goes around the handler of each grant type. */
+  readonly grantHandler: AroundGrant
   readonly policies: RotationPolicies
   /** To which all clients are held. */
   readonly profile: Config['profile']
@@ -35,7 +43,7 @@ export function buildProvider(
   cookieKeys: CookieKeys,
   options: ProviderOptions,
 ): Provider {
-  const { issuer, settings, adapter, policies, profile, authorize } = options
+  const { issuer, settings, adapter, grantHandler, policies, profile, authorize } = options
   const states = view.states.filter((state) => state.key.publicJwk && state.phase !== 'revoked')
   const phaseOf = ({ key, phase }: KeyState<RingKey>): Phase =>
     // A ring that is not configured any more verifies what it signed and signs no more.
@@ -53,7 +61,8 @@ export function buildProvider(
   const secure = issuer.startsWith('https:')
   const { session, interaction, resume } = cookieNames(issuer)
   const cookie = { httpOnly: true, sameSite: 'lax', secure } as const
-  const provider = new Provider(issuer, {
+  const WithGrantHandler = aroundGrants(grantHandler)
+  const provider = new WithGrantHandler(issuer, {
     ...settings,
     adapter,
     // The types know JWKs, not yet the keys of the experimental feature below.
@@ -97,6 +106,25 @@ function refuseFor(ring: string): Authorize {
     )
   }
 }
+
+/**
+ * oidc-provider registers its own grant types by the method by which others are added: in its constructor,
+ * so that a field would come too late.
+ */
+function aroundGrants(around: AroundGrant): typeof Provider {
+  return class extends Provider {
+    override registerGrantType<Params extends object>(
+      name: string,
+      handler: (ctx: TokenEndpointGrantContext<Params>) => void | Promise<void>,
+      parameters?: GrantParameters,
+      duplicates?: GrantParameters,
+    ): void {
+      super.registerGrantType(name, around(name, handler), parameters, duplicates)
+    }
+  }
+}
+
+type GrantParameters = string | readonly string[] | ReadonlySet<string>
 
 /**
  * What a provider that signs with these algorithms and no others offers, as far as its profile lets it, and what a client has that does

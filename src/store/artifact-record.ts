@@ -70,9 +70,12 @@ export interface ArtifactRecords {
  */
 const KEEPS_ID: readonly string[] = ['Session', 'DeviceCode']
 
+/** The model that keeps what a refresh token was answered with, sealed under that token (`refresh-answers.ts`). */
+export const REFRESH_ANSWER = 'RefreshAnswer'
+
 /**
  * Models whose payload is of no use to who reads it, once the id is not in it: whose, for whom, until
- * when. It carries a MAC and is not encrypted, as that costs every request with a token much less. All
+ * when, or sealed already. It carries a MAC and is not encrypted, as that costs every request with a token much less. All
  * others are encrypted, also those that another version of oidc-provider may bring.
  */
 const LEGIBLE: ReadonlySet<string> = new Set([
@@ -80,6 +83,7 @@ const LEGIBLE: ReadonlySet<string> = new Set([
   'ClientCredentials',
   'Grant',
   'RefreshToken',
+  REFRESH_ANSWER,
 ])
 
 function isLegible(model: string): boolean {
@@ -208,12 +212,25 @@ export function ownerOf(payload: AdapterPayload, owner: Owner): string | undefin
   return undefined
 }
 
+const USED_MEANWHILE = 'it was used by another request at the same time'
+
 /**
  * Two requests used it at the same instant and this one lost. Where it was a code or a refresh
  * token, one of the two may be a thief's, so everything that came of the grant goes, and the grant
  * (RFC 9700, sections 2.1.1 and 4.14.2).
  */
-export function usedMeanwhile(model: string): Error {
-  const text = 'it was used by another request at the same time'
-  return model === REPLAY ? new errors.InvalidRequest(text) : new errors.InvalidGrant(text)
+export class UsedMeanwhile extends errors.InvalidGrant {
+  constructor() {
+    super(USED_MEANWHILE)
+  }
+}
+
+/** What a request found was deleted before it could consume it: revoked, as a rule. */
+export function goneMeanwhile(): Error {
+  return new errors.InvalidGrant('it was revoked or deleted at the same time')
+}
+
+/** `UsedMeanwhile` of a proof, which no grant depends on. */
+export function seenMeanwhile(): Error {
+  return new errors.InvalidRequest(USED_MEANWHILE)
 }

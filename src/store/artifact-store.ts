@@ -1,4 +1,4 @@
-import type { Adapter } from 'oidc-provider'
+import type { Adapter, AdapterPayload } from 'oidc-provider'
 
 /**
  * What oidc-provider stores and what expires: sessions, codes, tokens, grants, interactions; and
@@ -24,14 +24,28 @@ export interface ArtifactStore {
   close(): Promise<void>
 }
 
-/** An adapter whose `consume` can be undone. */
+/** An adapter whose `consume` can be undone, and that also does what oidc-provider does not ask for. */
 export interface ArtifactAdapter extends Adapter {
   /**
    * Of several requests at once one gets through; the others take all down that came of the grant.
    * @param noteUndo is told beforehand how to undo it, as nobody may know in the end whether it was done
+   * @throws UsedMeanwhile where it was consumed before; `goneMeanwhile` where it is not there
    * @throws StoreUnavailable
    */
   consume(id: string, noteUndo?: (undo: Undo) => void): Promise<void>
+  /**
+   * Consumes it, unless that was done before, which takes nothing down: for who lets it be used again.
+   * @returns is it there?
+   * @throws StoreUnavailable
+   */
+  consumeOrLeave(id: string, noteUndo?: (undo: Undo) => void): Promise<boolean>
+  /**
+   * Saves what may be saved once within its life. It is found by its id alone.
+   * @param expiresIn seconds
+   * @returns was it saved? Of several requests at once one is told so
+   * @throws StoreUnavailable
+   */
+  saveOnce(id: string, payload: AdapterPayload, expiresIn: number): Promise<boolean>
 }
 
 /**

@@ -32,7 +32,8 @@ export interface ArtifactTable {
   consume(key: ArtifactKey, use: Use): Promise<boolean>
   /** Where it was consumed by this use. */
   unconsume(key: ArtifactKey, use: Use): Promise<void>
-  grantOf(key: ArtifactKey): Promise<string | undefined>
+  /** @returns null where it has none, undefined where there is no such record */
+  grantOf(key: ArtifactKey): Promise<string | null | undefined>
   destroy(key: ArtifactKey): Promise<void>
   /** All with these grants, named by the ids under which they are stored. */
   revoke(grantIds: readonly string[]): Promise<void>

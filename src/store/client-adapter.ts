@@ -1,4 +1,5 @@
 import type { Adapter } from 'oidc-provider'
+import type { ArtifactAdapter } from './artifact-store.ts'
 
 /**
  * Seconds that a client which was read from a server is believed. It is asked for with every request; one
@@ -10,7 +11,7 @@ export const CLIENT_CACHE = 5
 export const KNOWN_CLIENTS = 1000
 
 /** Clients are registered through `clients.ts`; oidc-provider only looks them up, with each request. */
-export function clientAdapter(find: Adapter['find']): Adapter {
+export function clientAdapter(find: Adapter['find']): ArtifactAdapter {
   const readOnly = async () => {
     throw new TypeError('clients are not registered through oidc-provider')
   }
@@ -20,6 +21,8 @@ export function clientAdapter(find: Adapter['find']): Adapter {
     findByUserCode: async () => undefined,
     upsert: readOnly,
     consume: readOnly,
+    consumeOrLeave: readOnly,
+    saveOnce: readOnly,
     destroy: readOnly,
     revokeByGrantId: readOnly,
   }

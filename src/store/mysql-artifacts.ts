@@ -95,7 +95,7 @@ export function openMysqlArtifacts(settings: ServerSettings): ArtifactTable {
     },
     grantOf: async ({ model, id }) => {
       const sql = 'SELECT grant_id AS grantId FROM artifact WHERE model = ? AND id = ?'
-      return (await read<{ grantId: string | null }>(sql, [model, id]))[0]?.grantId ?? undefined
+      return (await read<{ grantId: string | null }>(sql, [model, id]))[0]?.grantId
     },
     destroy: async ({ model, id }) => {
       await write('DELETE FROM artifact WHERE model = ? AND id = ?', [model, id])

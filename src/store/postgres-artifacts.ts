@@ -126,7 +126,7 @@ export function openPostgresArtifacts(settings: ServerSettings): ArtifactTable {
     },
     grantOf: async ({ model, id }) => {
       const { rows } = await run<{ grant_id: string | null }>('grantOf', [model, id])
-      return rows[0]?.grant_id ?? undefined
+      return rows[0]?.grant_id
     },
     destroy: async ({ model, id }) => {
       await run(model === GRANT ? 'destroyGrant' : 'destroy', [model, id])

@@ -9,12 +9,14 @@ import {
   GIVE_BACK,
   GRACE,
   GRANT,
+  goneMeanwhile,
   ownerOf,
   REPLAY,
+  seenMeanwhile,
   USE,
-  usedMeanwhile,
+  UsedMeanwhile,
 } from './artifact-record.ts'
-import type { ArtifactAdapter, ArtifactStore } from './artifact-store.ts'
+import type { ArtifactAdapter, ArtifactStore, Undo } from './artifact-store.ts'
 import type { Authentic } from './authentic.ts'
 import { type Commands, defineCommands, type InGrant } from './redis-commands.ts'
 
@@ -176,15 +178,29 @@ function artifactAdapter(
   const dropCopy = (copy: string, name: string) =>
     run('delete what is over', () => commands.keyturnDropCopy(`${prefix}${copy}`, name))
 
-  /** The second time within its life somebody else is at it, unless the same attempt was sent twice. */
-  async function saveOnce({ id, payload }: ArtifactRecord, expiresIn = 0): Promise<void> {
+  /** @returns false where somebody else was at it within its life: the same attempt may be sent twice */
+  async function saveOnce({ id, payload }: ArtifactRecord, expiresIn = 0): Promise<boolean> {
     // No two attempts seal it to the same text.
     const text = `{}${payload}`
     const ttl = Math.max(1, expiresIn)
-    const isFirst = await run('remember a proof', () =>
+    const saved = await run('save what may be there once', () =>
       commands.keyturnSaveOnce(keyOf(id), text, ttl),
     )
-    if (!isFirst) throw usedMeanwhile(model)
+    return saved === 1
+  }
+
+  /** @returns what `keyturnConsume` does, and the name of the artifact */
+  async function consume(id: string, noteUndo: ((undo: Undo) => void) | undefined) {
+    const name = (await open()).nameOf(model, id)
+    const key = keyOf(name)
+    const mark = `${clock.now()} ${createNonce()}`
+    noteUndo?.(async () => {
+      await run(GIVE_BACK, () => commands.keyturnUnconsume(key, mark))
+    })
+    const result = await run('consume what a request used up', () =>
+      commands.keyturnConsume(key, mark),
+    )
+    return { result, name }
   }
 
   /** @param name the id under which it is stored, unless that stands in a copy */
@@ -213,10 +229,12 @@ function artifactAdapter(
 
   return {
     async upsert(id, payload, expiresIn) {
-      const records = await open()
       const now = clock.now()
-      const record = records.toRecord(model, id, payload, { expiresIn, now })
-      if (model === REPLAY) return saveOnce(record, expiresIn)
+      const record = (await open()).toRecord(model, id, payload, { expiresIn, now })
+      if (model === REPLAY) {
+        if (!(await saveOnce(record, expiresIn))) throw seenMeanwhile()
+        return
+      }
       const ttl = expiresIn ? Math.max(1, expiresIn + GRACE) : 0
       const member = memberOf(record.id)
       const key = keyOfMember(member)
@@ -250,26 +268,24 @@ function artifactAdapter(
       return records.toPayload(await find(key), clock.now(), { userCode })
     },
     async consume(id, noteUndo) {
-      const records = await open()
-      const name = records.nameOf(model, id)
-      const key = keyOf(name)
-      const mark = `${clock.now()} ${createNonce()}`
-      noteUndo?.(async () => {
-        await run(GIVE_BACK, () => commands.keyturnUnconsume(key, mark))
-      })
-      const result = await run('consume what a request used up', () =>
-        commands.keyturnConsume(key, mark),
-      )
+      const { result, name } = await consume(id, noteUndo)
       if (result === 1) return
-      const found = result === null ? undefined : parse(result, { model, name })
+      if (result === null) throw goneMeanwhile()
+      const records = await open()
+      const found = parse(result, { model, name })
       const grantId = records.toPayload(found, clock.now())?.grantId
       if (grantId) {
         const grant = records.nameOf(GRANT, grantId)
         await run('revoke a grant', () => commands.unlink(keyOfMember(memberOf(grant, GRANT))))
         await revoke(grant)
       }
-      throw usedMeanwhile(model)
+      throw new UsedMeanwhile()
     },
+    saveOnce: async (id, payload, expiresIn) => {
+      const record = (await open()).toRecord(model, id, payload, { expiresIn, now: clock.now() })
+      return saveOnce(record, expiresIn)
+    },
+    consumeOrLeave: async (id, noteUndo) => (await consume(id, noteUndo)).result !== null,
     async destroy(id) {
       const records = await open()
       const name = records.nameOf(model, id)

@@ -8,10 +8,12 @@ import {
   GIVE_BACK,
   GRACE,
   GRANT,
+  goneMeanwhile,
   REPLAY,
-  usedMeanwhile,
+  seenMeanwhile,
+  UsedMeanwhile,
 } from './artifact-record.ts'
-import type { ArtifactAdapter, ArtifactStore } from './artifact-store.ts'
+import type { ArtifactAdapter, ArtifactStore, Undo } from './artifact-store.ts'
 import { type ArtifactKey, type ArtifactTable, OWNER_COLUMNS } from './artifact-table.ts'
 import type { Authentic } from './authentic.ts'
 import { CLIENT_CACHE, clientAdapter, KNOWN_CLIENTS } from './client-adapter.ts'
@@ -104,16 +106,31 @@ function artifactAdapter(
   }
   const findBy = (column: 'uid' | 'user_code', hash: string) =>
     attemptRead('read sessions and tokens', () => table.findBy(column, model, hash))
+  const toRecord = async (id: string, payload: AdapterPayload, expiresIn: number | undefined) => {
+    const { artifacts } = await authentic.open()
+    return artifacts.toRecord(model, id, payload, { expiresIn, now: clock.now() })
+  }
+  /** @returns true where this call consumed it, else its grant, and undefined where it is not there */
+  const consume = async (
+    key: ArtifactKey,
+    noteUndo?: (undo: Undo) => void,
+  ): Promise<true | string | null | undefined> => {
+    const use = createUse(clock.now())
+    noteUndo?.(() => attemptTwice(GIVE_BACK, () => table.unconsume(key, use)))
+    return attemptTwice('consume a code or a token', async () =>
+      (await table.consume(key, use)) ? true : table.grantOf(key),
+    )
+  }
+  const saveOnce = async (record: ArtifactRecord) =>
+    attempt('save what may be there once', () => table.insertOnce(record, clock.now()))
   return {
     async upsert(id, payload, expiresIn) {
-      const { artifacts } = await authentic.open()
-      const now = clock.now()
-      const record = artifacts.toRecord(model, id, payload, { expiresIn, now })
+      const record = await toRecord(id, payload, expiresIn)
       if (model !== REPLAY) return upsert(record)
       // oidc-provider looks first and saves then: of two uses at the same instant, one gets in.
-      const isFirst = await attempt('remember a proof', () => table.insertOnce(record, now))
-      if (!isFirst) throw usedMeanwhile(model)
+      if (!(await saveOnce(record))) throw seenMeanwhile()
     },
+    saveOnce: async (id, payload, expiresIn) => saveOnce(await toRecord(id, payload, expiresIn)),
     find: async (id) => {
       const { artifacts } = await authentic.open()
       const found = await find({ model, id: artifacts.nameOf(model, id) })
@@ -130,21 +147,18 @@ function artifactAdapter(
       return artifacts.toPayload(found, clock.now(), { userCode })
     },
     async consume(id, noteUndo) {
-      const key = await keyOf(id)
-      const use = createUse(clock.now())
-      noteUndo?.(() => attemptTwice(GIVE_BACK, () => table.unconsume(key, use)))
-      const grantId = await attemptTwice('consume a code or a token', async () => {
-        if (await table.consume(key, use)) return undefined
-        return (await table.grantOf(key)) ?? null
-      })
-      if (grantId === undefined) return
+      const grantId = await consume(await keyOf(id), noteUndo)
+      if (grantId === true) return
+      if (grantId === undefined) throw goneMeanwhile()
       if (grantId !== null) {
         // The grant first: from then on all that came of it is useless.
         await attemptTwice('revoke a grant', () => table.destroy({ model: GRANT, id: grantId }))
         await revoke(grantId)
       }
-      throw usedMeanwhile(model)
+      throw new UsedMeanwhile()
     },
+    consumeOrLeave: async (id, noteUndo) =>
+      (await consume(await keyOf(id), noteUndo)) !== undefined,
     destroy: async (id) => {
       const key = await keyOf(id)
       await attemptTwice('delete a session or a token', () => table.destroy(key))

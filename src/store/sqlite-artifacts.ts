@@ -8,10 +8,12 @@ import {
   type FoundRecord,
   GRACE,
   GRANT,
+  goneMeanwhile,
   REPLAY,
-  usedMeanwhile,
+  seenMeanwhile,
+  UsedMeanwhile,
 } from './artifact-record.ts'
-import type { ArtifactAdapter, ArtifactStore } from './artifact-store.ts'
+import type { ArtifactAdapter, ArtifactStore, Undo } from './artifact-store.ts'
 import { type ArtifactKey, OWNER_COLUMNS, type OwnerColumn } from './artifact-table.ts'
 import type { Authentic } from './authentic.ts'
 import { clientAdapter, KNOWN_CLIENTS } from './client-adapter.ts'
@@ -161,19 +163,45 @@ function artifactAdapter(
     statements.destroy.run(GRANT, grantId)
     statements.revoke.run(grantId)
   }
+  const toRecord = async (id: string, payload: AdapterPayload, expiresIn: number | undefined) => {
+    const { artifacts } = await authentic.open()
+    return artifacts.toRecord(model, id, payload, { expiresIn, now: clock.now() })
+  }
+  const saveOnce = async (record: ArtifactRecord) =>
+    (await write(() => statements.insertOnce.run(record, clock.now()))).changes === 1
+  /**
+   * @param whenConsumedBefore what else to do then, in the same transaction
+   * @returns true where this call consumed it, false where another did, undefined where it is not there
+   */
+  async function consume(
+    id: string,
+    noteUndo: ((undo: Undo) => void) | undefined,
+    whenConsumedBefore: (grantId: string) => void,
+  ): Promise<boolean | undefined> {
+    const { artifacts } = await authentic.open()
+    const key = artifacts.nameOf(model, id)
+    const use = createUse(clock.now())
+    noteUndo?.(async () => {
+      await write(() => statements.unconsume.run(model, key, use))
+    })
+    return write(() => {
+      if (statements.consume.get(use, model, key)) return true
+      const found = statements.grantOf.get(model, key)
+      if (found?.grant_id) whenConsumedBefore(found.grant_id)
+      return found && false
+    })
+  }
   return {
     async upsert(id, payload, expiresIn) {
-      const { artifacts } = await authentic.open()
-      const now = clock.now()
-      const record = artifacts.toRecord(model, id, payload, { expiresIn, now })
+      const record = await toRecord(id, payload, expiresIn)
       if (model !== REPLAY) {
         await write(() => statements.upsert.run(record))
         return
       }
       // oidc-provider looks first and saves then: of two uses at the same instant, one gets in.
-      const { changes } = await write(() => statements.insertOnce.run(record, now))
-      if (changes === 0) throw usedMeanwhile(model)
+      if (!(await saveOnce(record))) throw seenMeanwhile()
     },
+    saveOnce: async (id, payload, expiresIn) => saveOnce(await toRecord(id, payload, expiresIn)),
     find: async (id) => {
       const { artifacts } = await authentic.open()
       const found = statements.find.get(model, artifacts.nameOf(model, id))
@@ -190,20 +218,11 @@ function artifactAdapter(
       return artifacts.toPayload(found, clock.now(), { userCode })
     },
     async consume(id, noteUndo) {
-      const { artifacts } = await authentic.open()
-      const key = artifacts.nameOf(model, id)
-      const use = createUse(clock.now())
-      noteUndo?.(async () => {
-        await write(() => statements.unconsume.run(model, key, use))
-      })
-      const isFirst = await write(() => {
-        if (statements.consume.get(use, model, key)) return true
-        const grantId = statements.grantOf.get(model, key)?.grant_id
-        if (grantId) revoke(grantId)
-        return false
-      })
-      if (!isFirst) throw usedMeanwhile(model)
+      const isFirst = await consume(id, noteUndo, revoke)
+      if (isFirst === undefined) throw goneMeanwhile()
+      if (!isFirst) throw new UsedMeanwhile()
     },
+    consumeOrLeave: async (id, noteUndo) => (await consume(id, noteUndo, () => {})) !== undefined,
     async destroy(id) {
       const { artifacts } = await authentic.open()
       await write(() => statements.destroy.run(model, artifacts.nameOf(model, id)))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe } from 'node:test'
-import { GRACE } from '../../src/store/artifact-record.ts'
+import { GRACE, UsedMeanwhile } from '../../src/store/artifact-record.ts'
 import type { ArtifactStore, Undo } from '../../src/store/artifact-store.ts'
 import { FORGET_BATCH } from '../../src/store/forget.ts'
 import { testsWith } from '../support/with-opened.ts'
@@ -164,6 +164,60 @@ export function testArtifacts(
       await tokens.revokeByGrantId('g')
       await undo()
       assert.equal(await tokens.find('r'), undefined)
+    })
+
+    test('that may be used again are consumed once and take nothing down', async ({
+      artifacts,
+      other,
+      pass,
+    }) => {
+      const tokens = artifacts.adapter('RefreshToken')
+      await artifacts.adapter('Grant').upsert('g', { jti: 'g' }, 60)
+      await tokens.upsert('r', { jti: 'r', grantId: 'g' }, 60)
+      const undos: Undo[] = []
+      assert.ok(await tokens.consumeOrLeave('r', (undo) => undos.push(undo)))
+      const first = (await tokens.find('r'))?.consumed
+      assert.ok(first)
+      await pass(5)
+      assert.ok(await other.adapter('RefreshToken').consumeOrLeave('r', (undo) => undos.push(undo)))
+      assert.equal((await tokens.find('r'))?.consumed, first)
+      assert.ok(await artifacts.adapter('Grant').find('g'))
+      await undos[1]?.()
+      assert.ok((await tokens.find('r'))?.consumed, 'who did not consume it gave it back')
+      await undos[0]?.()
+      assert.equal((await tokens.find('r'))?.consumed, undefined)
+    })
+
+    test('that are gone cannot be consumed, and do not count as used twice', async ({
+      artifacts,
+    }) => {
+      const tokens = artifacts.adapter('RefreshToken')
+      assert.equal(await tokens.consumeOrLeave('unknown'), false)
+      await assert.rejects(tokens.consume('unknown'), (error: Error & { error?: string }) => {
+        assert.equal(error.error, 'invalid_grant')
+        return !(error instanceof UsedMeanwhile)
+      })
+      await tokens.upsert('r', { jti: 'r' }, 60)
+      await tokens.consume('r')
+      await assert.rejects(tokens.consume('r'), UsedMeanwhile)
+    })
+
+    test('that are there once are what the first of many requests saved, until they expire', async ({
+      artifacts,
+      other,
+      pass,
+    }) => {
+      const save = (store: ArtifactStore, sealed: string) =>
+        store.adapter('RefreshAnswer').saveOnce('r', { sealed }, 60)
+      const saved = await Promise.all(
+        [artifacts, other, artifacts, other].map((store, index) => save(store, `${index}`)),
+      )
+      assert.equal(saved.filter((isFirst) => isFirst).length, 1)
+      const found = await other.adapter('RefreshAnswer').find('r')
+      assert.equal(found?.sealed, `${saved.indexOf(true)}`)
+      await pass(61)
+      assert.equal(await save(other, 'later'), true)
+      assert.equal((await artifacts.adapter('RefreshAnswer').find('r'))?.sealed, 'later')
     })
 
     test('saved twice at once are one, and consumed if one of them was', async ({ artifacts }) => {

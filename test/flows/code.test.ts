@@ -135,28 +135,6 @@ describe('the authorization code flow', () => {
 describe('refresh tokens', () => {
   const offline = { scope: 'openid offline_access', prompt: 'consent' }
 
-  it('rotate, and one that is used again takes the whole grant down', async () => {
-    const { rp, redeem } = await authorize(createUserAgent(), 'web', offline)
-    const first = await redeem()
-    const second = await client.refreshTokenGrant(rp, first.refresh_token ?? '')
-    assert.notEqual(second.refresh_token, first.refresh_token)
-    await assert.rejects(client.refreshTokenGrant(rp, first.refresh_token ?? ''), {
-      error: 'invalid_grant',
-    })
-    await assert.rejects(client.refreshTokenGrant(rp, second.refresh_token ?? ''), {
-      error: 'invalid_grant',
-    })
-  })
-
-  it('are given once when two requests use one at the same instant', async () => {
-    const { rp, redeem } = await authorize(createUserAgent(), 'web', offline)
-    const { refresh_token: token = '' } = await redeem()
-    const results = await Promise.allSettled(
-      [1, 2, 3].map(() => client.refreshTokenGrant(rp, token)),
-    )
-    assert.ok(results.filter((result) => result.status === 'fulfilled').length <= 1)
-  })
-
   it('can be revoked', async () => {
     const { rp, redeem } = await authorize(createUserAgent(), 'web', offline)
     const { refresh_token: token = '' } = await redeem()

@@ -15,9 +15,10 @@ after(() => keyturn[Symbol.asyncDispose]())
 async function startDevice() {
   const tv = await discoverAs(keyturn.issuer, 'tv', client.None())
   const started = await client.initiateDeviceAuthorization(tv, { scope: 'openid profile' })
-  const poll = () =>
+  const poll = (parameters: Readonly<Record<string, string>> = {}) =>
     client.genericGrantRequest(tv, 'urn:ietf:params:oauth:grant-type:device_code', {
       device_code: started.device_code,
+      ...parameters,
     })
   return { started, poll }
 }
@@ -49,6 +50,14 @@ async function enterCode(code: string, says: 'yes' | 'no') {
 }
 
 describe('the device flow', () => {
+  it('leaves a code as it was after a refused request, and gives tokens for it once', async () => {
+    const { started, poll } = await startDevice()
+    await enterCode(started.user_code, 'yes')
+    await assert.rejects(poll({ resource: 'https://unknown.example' }), { error: 'invalid_target' })
+    assert.ok((await poll()).access_token)
+    await assert.rejects(poll(), { error: 'invalid_grant' })
+  })
+
   it('connects a device once the person has confirmed its code, signed in and agreed', async () => {
     const { started, poll } = await startDevice()
     await assert.rejects(poll(), { error: 'authorization_pending' })

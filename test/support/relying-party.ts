@@ -30,6 +30,7 @@ export async function authorizationRequest(
     callback: URL,
     checks: client.AuthorizationCodeGrantChecks = {},
     more?: Readonly<Record<string, string>>,
-  ) => client.authorizationCodeGrant(rp, callback, { pkceCodeVerifier, ...checks }, more)
-  return { url: url.href, redeem }
+    options?: client.AuthorizationCodeGrantOptions,
+  ) => client.authorizationCodeGrant(rp, callback, { pkceCodeVerifier, ...checks }, more, options)
+  return { url: url.href, redeem, verifier: pkceCodeVerifier }
 }
