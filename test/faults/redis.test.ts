@@ -60,7 +60,8 @@ describe('a server whose Redis', { skip: skipRedis }, () => {
     redis = await startRedis(['save ""', `requirepass ${PASSWORD}`])
     const url = `redis://:${PASSWORD}@127.0.0.1:${redis.port}`
     const { prefix } = redisSettings({})
-    keyturn = await startTestServer({ settings: { redis: { url, prefix, timeout: '1s' } } })
+    const tokens = { refreshReuseLeeway: '0s' }
+    keyturn = await startTestServer({ settings: { redis: { url, prefix, timeout: '1s' }, tokens } })
   })
   after(async () => {
     await keyturn?.[Symbol.asyncDispose]()
