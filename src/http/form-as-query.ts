@@ -15,7 +15,7 @@ export interface FormAsQueryOptions {
 }
 
 /** Bytes that cookies and other header fields of a browser take, beside the request line. */
-const OTHER_FIELDS = 8192
+const OTHER_FIELDS = 4096
 
 /**
  * Endpoints whose requests may come as a form (OpenID Connect Core 1.0, section 3.1.2.1, and RP-Initiated

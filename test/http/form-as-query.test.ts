@@ -87,7 +87,7 @@ describe('a form', () => {
     assert.equal(program.status, 413)
     assert.match(
       await program.text(),
-      /"invalid_request".*longer than 24576 bytes .*http\.limits\.headerSize.*RFC 9126/,
+      /"invalid_request".*longer than 28672 bytes .*http\.limits\.headerSize.*RFC 9126/,
     )
     const person = await post('/session/end', long, { accept: 'text/html' })
     assert.equal(person.status, 413)
