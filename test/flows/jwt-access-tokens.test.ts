@@ -56,14 +56,18 @@ const introspect = async (token: string) => client.tokenIntrospection(await mach
 async function post(
   path: string,
   parameters: Record<string, string>,
-  { by = 'machine', at = keyturn.issuer } = {},
-): Promise<{ status: number; text: string }> {
+  { by = 'machine', at = keyturn.issuer, accept = '*/*' } = {},
+): Promise<{ status: number; type: string; text: string }> {
   const answer = await fetch(`${at}${path}`, {
     method: 'POST',
-    headers: { authorization: `Basic ${Buffer.from(`${by}:${SECRET}`).toString('base64')}` },
+    headers: {
+      authorization: `Basic ${Buffer.from(`${by}:${SECRET}`).toString('base64')}`,
+      accept,
+    },
     body: new URLSearchParams(parameters),
   })
-  return { status: answer.status, text: await answer.text() }
+  const type = answer.headers.get('content-type') ?? ''
+  return { status: answer.status, type, text: await answer.text() }
 }
 
 describe('introspection of a JWT access token', () => {
@@ -104,6 +108,17 @@ describe('introspection of a JWT access token', () => {
       body: new URLSearchParams(parameters),
     })
     assert.deepEqual([answer.status, await answer.json()], [200, { active: false }])
+  })
+
+  it('answers programs that ask for HTML as it answers others', async () => {
+    const token = await tokenOfMachine()
+    const ask = (path: string) => post(path, { token }, { accept: 'text/html' })
+    const { status, type, text } = await ask('/token/introspection')
+    assert.deepEqual([status, JSON.parse(text).active], [200, true])
+    assert.match(type, /^application\/json/)
+    const revoked = await ask('/token/revocation')
+    assert.deepEqual([revoked.status, revoked.text], [200, ''])
+    assert.deepEqual(await introspect(token), { active: false })
   })
 
   it('answers nobody who does not prove who it is', async () => {
