@@ -5,7 +5,7 @@ import type { Claims } from './claims.ts'
 export interface Account {
   /** The OpenID Connect `sub`: random, never reused, never changed. */
   readonly id: string
-  /** What the person types; unique, compared in lower case. */
+  /** What the person types; unique, compared by RFC 8265 (`username.ts`). */
   readonly username: string
   /** PHC string (Argon2id). */
   readonly passwordHash: string
@@ -23,8 +23,9 @@ export type AccountChanges = Partial<Omit<Account, 'id' | 'username' | 'createdA
 
 export interface AccountStore {
   findById(id: string): Promise<Account | undefined>
+  /** Of several whose names were written before they were compared so, the one of exactly this name. */
   findByUsername(username: string): Promise<Account | undefined>
-  /** @returns false where the username is taken */
+  /** @returns false where the username is taken, or looks like one that is (`skeleton.ts`) */
   add(account: Account): Promise<boolean>
   /**
    * Changes the fields that `decide` names and no others, and only while what it was shown still

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts'
 import type { Account, AccountStore } from './account-store.ts'
 import type { Claims } from './claims.ts'
 import { generatePassword, type Passwords } from './password.ts'
+import { comparableUsername } from './username.ts'
 
 /** A new person with a password that is good for one sign-in, at which a new one is chosen. */
 export interface NewAccount {
@@ -27,7 +28,7 @@ export async function newAccount(
   const now = clock.now()
   const account: Account = {
     id: randomUUID(),
-    username: details.username.toLowerCase(),
+    username: comparableUsername(details.username),
     passwordHash: await passwords.hash(oneTimePassword),
     claims: details.claims ?? {},
     isAdministrator: details.isAdministrator ?? false,

@@ -3,6 +3,8 @@ import type { Account, AccountChanges, AccountStore } from './account-store.ts'
 import { type Claims, changeClaims, claimProblem, claimsProblems, unknownClaim } from './claims.ts'
 import { type AccountDetails, type NewAccount, newAccount } from './new-account.ts'
 import type { Passwords } from './password.ts'
+import { nameKey, skeletonKey } from './skeleton.ts'
+import { usernameProblem } from './username.ts'
 
 /** What an operator may do with accounts. */
 
@@ -32,11 +34,27 @@ export async function addAccount(
   details: Omit<AccountDetails, 'claims'> & { readonly claims: Claims },
   { accounts, passwords, claimNames, now }: Surroundings,
 ): Promise<NewAccount> {
+  const problem = usernameProblem(details.username)
+  if (problem) refuse([`The user name must be ${problem.expected}.`])
   assertClaims(details.claims, claimNames)
   assertTogether(details.claims)
   const made = await newAccount(details, passwords, { now: () => now })
   if (await accounts.add(made.account)) return made
-  throw new Refused(`There is an account ${made.account.username} already.`)
+  throw new Refused(await whyTaken(made.account, accounts))
+}
+
+async function whyTaken(
+  { username }: Account,
+  accounts: Pick<AccountStore, 'findByUsername' | 'list'>,
+): Promise<string> {
+  const taken = await accounts.findByUsername(username)
+  if (taken) return `There is an account ${taken.username} already.`
+  const key = await skeletonKey(username)
+  for (const { username: other } of await accounts.list()) {
+    if ((await skeletonKey(other)) !== key) continue
+    return `The user name ${username} looks like ${other}, which is taken. Choose another one.`
+  }
+  return `The user name ${username} was taken at this moment. Choose another one.`
 }
 
 /** @throws Refused for claims that are none; NotFound */
@@ -100,7 +118,7 @@ export async function removeForged(
 ): Promise<string | undefined> {
   const { accounts } = surroundings
   const forged = await accounts.forged()
-  const row = forged.find((each) => each.username === username.toLowerCase())
+  const row = forged.find((each) => nameKey(each.username) === nameKey(username))
   if (!row) return undefined
   await signOut(row, surroundings)
   await accounts.remove(row.id)

@@ -13,7 +13,7 @@ import {
   signOut,
 } from '../accounts/operate.ts'
 import { createPasswords } from '../accounts/password.ts'
-import { usernameProblem } from '../config/text.ts'
+import { usernameProblem } from '../accounts/username.ts'
 import { NotFound, Refused } from '../errors.ts'
 import { type ClaimOptions, readClaims, withClaims } from './account-claims.ts'
 import { type Answer, listAccounts, printAccount, printAnswer } from './account-words.ts'

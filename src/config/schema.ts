@@ -1,11 +1,12 @@
 import { z } from 'zod'
+import { usernameProblem } from '../accounts/username.ts'
 import { clientSchema } from '../clients/properties.ts'
 import { databaseUrlProblem } from '../database-url.ts'
 import { COOKIE_RING, SIGNATURE_ALGORITHMS, signatureRing } from '../keys/policy.ts'
 import { isLoopback } from '../loopback.ts'
 import { redisUrlProblem } from '../redis-url.ts'
 import { duration, durationOrAuto } from './duration.ts'
-import { nameProblem, proseProblem, scopeProblem, textBy, usernameProblem } from './text.ts'
+import { nameProblem, proseProblem, scopeProblem, textBy } from './text.ts'
 import { hostPortProblem, hostProblem, issuerRule, uriProblem } from './uri.ts'
 
 /**

@@ -53,12 +53,6 @@ export const secretProblem: TextRule = (text) => {
   return found ? { expected: `text without control characters ${place(found)}` } : undefined
 }
 
-/** The user name of a new account. */
-export const usernameProblem: TextRule = (text) => {
-  if (text.length > 255) return { expected: 'text of 1 to 255 characters' }
-  return nameProblem(text)
-}
-
 /** A scope (RFC 6749, section 3.3), of which blanks separate several. */
 export const scopeProblem: TextRule = (text) =>
   /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(text)
@@ -102,8 +96,13 @@ export function readable(text: string): string {
 }
 
 function place({ 0: character, index }: RegExpExecArray): string {
-  const number = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')
-  return `(character ${index + 1} is U+${number})`
+  return `(character ${index + 1} is ${codePointOf(character)})`
+}
+
+/** @example codePointOf('\u0430') // 'U+0430' */
+export function codePointOf(character: string): string {
+  const number = (character.codePointAt(0) ?? 0).toString(16)
+  return `U+${number.toUpperCase().padStart(4, '0')}`
 }
 
 function edgeProblem(text: string): TextProblem | undefined {

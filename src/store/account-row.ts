@@ -1,9 +1,11 @@
 import type { Account } from '../accounts/account-store.ts'
+import type { NameKeys } from './account-names.ts'
 import type { AccountRow } from './schema.ts'
 
 /** Accounts as rows, and back. */
 
-export function toRow({ claims, ...account }: Account): AccountRow {
+/** Without its keys, which only a new account needs (`account-names.ts`). */
+export function toRow({ claims, ...account }: Account): Omit<AccountRow, keyof NameKeys> {
   const { name = null, email = null, email_verified, ...others } = claims
   // The column cannot tell "no" from "nobody knows".
   const more = email_verified === false ? { ...others, email_verified } : others
@@ -17,7 +19,8 @@ export function toRow({ claims, ...account }: Account): AccountRow {
 }
 
 /** @param row one that passed its check */
-export function toAccount({ name, email, emailVerified, claims, ...account }: AccountRow): Account {
+export function toAccount(row: AccountRow): Account {
+  const { name, email, emailVerified, claims, nameKey: _, skeletonKey: __, ...account } = row
   return {
     ...account,
     claims: {

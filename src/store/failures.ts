@@ -146,8 +146,15 @@ export function isBusy(error: unknown): boolean {
 
 /** Does the database hold a row with the same key? */
 export function isDuplicate(error: unknown): boolean {
-  return codeOf(error).code === 'ER_DUP_ENTRY'
+  return DUPLICATES.includes(codeOf(error).code ?? '')
 }
+
+const DUPLICATES = [
+  'ER_DUP_ENTRY',
+  '23505',
+  'SQLITE_CONSTRAINT_UNIQUE',
+  'SQLITE_CONSTRAINT_PRIMARYKEY',
+]
 
 /** Did the connection break while the database worked? It may have done what was asked, or not. */
 function isBroken(error: unknown): boolean {

@@ -11,33 +11,59 @@ export function createLookUp<T extends ObjectLiteral>(
   schema: EntitySchema<T>,
   ...by: readonly (keyof T & string)[]
 ): (...values: readonly string[]) => Promise<T | undefined> {
+  const { sql, hydrate } = describe(dataSource, schema, { by, where: 'AND' })
+  const ask = createQuery(dataSource, sql)
+
+  return async (...values) => {
+    if (!values.every(isStorable)) return undefined
+    const [row] = await ask(values)
+    return row && hydrate(row)
+  }
+}
+
+/** Finds the few rows of which any of these columns has the value for it. */
+export function createLookUpAny<T extends ObjectLiteral>(
+  dataSource: DataSource,
+  schema: EntitySchema<T>,
+  ...by: readonly (keyof T & string)[]
+): (...values: readonly string[]) => Promise<readonly T[]> {
+  const { sql, hydrate } = describe(dataSource, schema, { by, where: 'OR' })
+  const ask = createQuery(dataSource, sql)
+
+  return async (...values) => {
+    if (!values.every(isStorable)) return []
+    return (await ask(values)).map(hydrate)
+  }
+}
+
+function describe<T extends ObjectLiteral>(
+  dataSource: DataSource,
+  schema: EntitySchema<T>,
+  { by, where }: { readonly by: readonly (keyof T & string)[]; readonly where: 'AND' | 'OR' },
+) {
   const { columns, tableName } = dataSource.getMetadata(schema)
   const { driver } = dataSource
   const nameOf = (property: string) =>
     driver.escape(columns.find((c) => c.propertyName === property)?.databaseName ?? property)
   const names = columns.map((column) => driver.escape(column.databaseName)).join(', ')
-  const where = by.map((name, i) => `${nameOf(name)} = ${driver.createParameter(name, i)}`)
-  const sql = `SELECT ${names} FROM ${driver.escape(tableName)} WHERE ${where.join(' AND ')}`
-  const ask = createQuery(dataSource, sql)
-
-  return async (...values) => {
-    if (!values.every(isStorable)) return undefined
-    const row = await ask(values)
-    if (!row) return undefined
+  const conditions = by.map((name, i) => `${nameOf(name)} = ${driver.createParameter(name, i)}`)
+  const sql = `SELECT ${names} FROM ${driver.escape(tableName)} WHERE ${conditions.join(` ${where} `)}`
+  const hydrate = (row: Record<string, unknown>): T => {
     const properties = columns.map((column) => [
       column.propertyName,
       driver.prepareHydratedValue(row[column.databaseName], column),
     ])
     return Object.fromEntries(properties)
   }
+  return { sql, hydrate }
 }
 
-type Query = (values: readonly string[]) => Promise<Record<string, unknown> | undefined>
+type Query = (values: readonly string[]) => Promise<readonly Record<string, unknown>[]>
 
 /** With SQLite by its own prepared statement, as TypeORM's query runner costs more than the query. */
 function createQuery(dataSource: DataSource, sql: string): Query {
   if (dataSource.options.type !== 'better-sqlite3') {
-    return async (values) => (await dataSource.query(sql, [...values]))[0]
+    return (values) => dataSource.query(sql, [...values])
   }
   // The type of all drivers does not have what that of SQLite has.
   const { databaseConnection } = dataSource.driver as unknown as {
@@ -47,7 +73,7 @@ function createQuery(dataSource: DataSource, sql: string): Query {
   return async (values) => {
     // Not before it is asked: the table may not be there yet.
     statement ??= databaseConnection.prepare(sql)
-    return statement.get(...values)
+    return statement.all(...values)
   }
 }
 

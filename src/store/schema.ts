@@ -91,6 +91,13 @@ export interface AccountRow extends Omit<Account, 'claims'> {
   readonly emailVerified: boolean
   /** Other claims in JSON; null where there are none. */
   readonly claims: string | null
+  /**
+   * How the account is found and told from others (`skeleton.ts`). They follow from the user name, so they
+   * are not authenticated but looked at again. Null in rows that a version before wrote, and
+   * `skeletonKey` also where an older account has the same.
+   */
+  readonly nameKey: string | null
+  readonly skeletonKey: string | null
 }
 
 export const accountSchema = new EntitySchema<Authenticated<AccountRow>>({
@@ -109,7 +116,13 @@ export const accountSchema = new EntitySchema<Authenticated<AccountRow>>({
     updatedAt: { name: 'updated_at', type: 'bigint', transformer: integer },
     mac: { type: 'varchar', length: MAC_LENGTH },
     claims: { type: 'text', nullable: true },
+    nameKey: { name: 'name_key', type: 'varchar', length: 43, nullable: true },
+    skeletonKey: { name: 'skeleton_key', type: 'varchar', length: 43, nullable: true },
   },
+  indices: [
+    { name: 'account_name_key', columns: ['nameKey'] },
+    { name: 'account_skeleton_key', columns: ['skeletonKey'], unique: true },
+  ],
   uniques: [{ name: 'account_username', columns: ['username'] }],
 })
 

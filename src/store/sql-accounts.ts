@@ -1,31 +1,43 @@
 import type { DataSource } from 'typeorm'
 import type { AccountStore, ConsentStore } from '../accounts/account-store.ts'
+import { nameKey } from '../accounts/skeleton.ts'
+import { comparableUsername } from '../accounts/username.ts'
+import { fillNameKeys, nameKeysOf } from './account-names.ts'
 import { toAccount, toRow } from './account-row.ts'
 import type { Authentic } from './authentic.ts'
 import { whileOthersWrite, writeChanges } from './change-row.ts'
 import { attempt, attemptRead } from './failures.ts'
 import { insertNew } from './insert-new.ts'
-import { createLookUp } from './look-up.ts'
-import { accountSchema, consentSchema } from './schema.ts'
+import { createLookUp, createLookUpAny } from './look-up.ts'
+import type { Authenticated } from './row-mac.ts'
+import { type AccountRow, accountSchema, consentSchema } from './schema.ts'
 
 /** People in the table `account`. Who fails the check, as somebody else wrote the row, is absent. */
 export function createSqlAccounts(dataSource: DataSource, authentic: Authentic): AccountStore {
   const accounts = dataSource.getRepository(accountSchema)
   const consents = dataSource.getRepository(consentSchema)
   const byId = createLookUp(dataSource, accountSchema, 'id')
-  const byUsername = createLookUp(dataSource, accountSchema, 'username')
-  const find = async (lookUp: typeof byId, by: string) => {
+  const byName = createLookUpAny(dataSource, accountSchema, 'username', 'nameKey')
+  const genuine = async (row: Authenticated<AccountRow> | undefined) => {
     const { accounts: macs } = await authentic.open()
-    const row = macs.check(await attemptRead('read an account', () => lookUp(by)))
-    return row && toAccount(row)
+    const checked = macs.check(row)
+    return checked && toAccount(checked)
   }
   return {
-    findById: (id) => find(byId, id),
-    findByUsername: (name) => find(byUsername, name.toLowerCase()),
+    findById: async (id) => genuine(await attemptRead('read an account', () => byId(id))),
+    findByUsername: async (typed) => {
+      const [lower, key] = [typed.toLowerCase(), nameKey(typed)]
+      const rows = await attemptRead('read an account', () => byName(lower, key))
+      return genuine(rows.find(({ username }) => username === lower) ?? oldestOf(rows, key))
+    },
     add: (account) =>
       attempt('add an account', async () => {
         const { accounts: macs } = await authentic.open()
-        const row = macs.sign(toRow({ ...account, username: account.username.toLowerCase() }))
+        const username = comparableUsername(account.username)
+        const keys = await nameKeysOf(username)
+        // Of accounts that a version before added meanwhile.
+        await fillNameKeys(dataSource)
+        const row = macs.sign({ ...toRow({ ...account, username }), ...keys })
         await insertNew(dataSource.manager, accountSchema, row)
         return accounts.existsBy({ id: row.id, username: row.username })
       }),
@@ -34,13 +46,13 @@ export function createSqlAccounts(dataSource: DataSource, authentic: Authentic):
         const { accounts: macs } = await authentic.open()
         return whileOthersWrite('the account', async () => {
           const row = await byId(id)
-          const genuine = macs.check(row)
-          const current = genuine && toAccount(genuine)
+          const checked = macs.check(row)
+          const current = checked && toAccount(checked)
           const changes = current && decide(current)
           if (!row || !current || !changes) return { done: undefined }
           const changed = { ...current, ...changes }
           // The MAC is of all fields: where it is the same, so is the row.
-          const after = macs.sign(toRow(changed))
+          const after = macs.sign({ ...checked, ...toRow(changed) })
           const isDone = await writeChanges(accounts, { id, mac: row.mac }, row, after)
           return isDone ? { done: changed } : undefined
         })
@@ -64,6 +76,17 @@ export function createSqlAccounts(dataSource: DataSource, authentic: Authentic):
         return rows.filter((row) => !macs.check(row)).map(({ id, username }) => ({ id, username }))
       }),
   }
+}
+
+/**
+ * Of several with one name, as only names of before can be. The key is looked at again: it is not
+ * authenticated, and who writes the database must not lead a name to another account.
+ */
+function oldestOf(rows: readonly Authenticated<AccountRow>[], key: string) {
+  const [oldest] = rows
+    .filter(({ username }) => nameKey(username) === key)
+    .toSorted((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1))
+  return oldest
 }
 
 /** What people agreed to, in the table `consent`. */

@@ -87,21 +87,63 @@ export function testAccountStore(
       assert.equal(await accounts.isEmpty(), true)
     })
 
-    it('compares user names byte for byte otherwise', async () => {
-      const usernames = ['ada', 'ada ', 'adá', 'ada\u0301', ' ada']
+    it('finds one account however its name is typed (RFC 8265), and adds no twin', async () => {
+      const typed = {
+        josé: ['jose\u0301', 'JOSÉ', 'JOSE\u0301', 'ｊｏｓé', 'Ｊｏｓé'],
+        ångström: ['Å\u006egstro\u0308m', '\u212bNGSTRÖM', 'a\u030angström'],
+        タケシ: ['ﾀｹｼ'],
+        パパ: ['ﾊﾟﾊﾟ', 'ハ\u309aハ\u309a'],
+        νίκος: ['νι\u0301κος', 'Νίκος'],
+      }
+      for (const [username, others] of Object.entries(typed)) {
+        const account = createAccount({ username })
+        assert.equal(await accounts.add(account), true, username)
+        for (const other of others) {
+          assert.equal((await accounts.findByUsername(other))?.id, account.id, other)
+          assert.equal(await accounts.add(createAccount({ username: other })), false, other)
+        }
+      }
+    })
+
+    it('keeps a name in the form in which it is compared', async () => {
+      const account = createAccount({ username: 'ＪＯＳＥ\u0301' })
+      await accounts.add(account)
+      assert.equal((await accounts.findById(account.id))?.username, 'josé')
+    })
+
+    it('tells names apart that differ otherwise', async () => {
+      const usernames = ['ada', 'adá', 'adä', 'ada b', 'adab', 'адам']
       for (const username of usernames) {
-        assert.equal(
-          await accounts.add(createAccount({ username })),
-          true,
-          JSON.stringify(username),
-        )
+        assert.equal(await accounts.add(createAccount({ username })), true, username)
       }
       for (const username of usernames) {
         assert.equal((await accounts.findByUsername(username))?.username, username)
       }
-      for (const username of ['ada  ', 'àda', 'ada\0', '\0']) {
-        assert.equal(await accounts.findByUsername(username), undefined)
+      for (const username of ['ada  b', 'àda', 'ada\0', '\0', 'ada ']) {
+        assert.equal(await accounts.findByUsername(username), undefined, JSON.stringify(username))
       }
+    })
+
+    it('adds no name that looks like one that is there (UTS 39), and finds none by its looks', async () => {
+      const looks = [
+        ['scope', 'ѕсоре'],
+        ['mary', 'rnary'],
+        ['admin1', 'adminl'],
+      ] as const
+      for (const [username, other] of looks) {
+        assert.equal(await accounts.add(createAccount({ username })), true)
+        assert.equal(await accounts.add(createAccount({ username: other })), false, other)
+        assert.equal(await accounts.findByUsername(other), undefined, other)
+      }
+      assert.equal(await accounts.add(createAccount({ username: 'сосо' })), true)
+      assert.equal(await accounts.add(createAccount({ username: 'coco' })), false)
+    })
+
+    it('lets one of two simultaneous additions of names that look alike win', async () => {
+      const rivals = ['admin1', 'adminl'].map((username) => createAccount({ username }))
+      const answers = await Promise.all(rivals.map((account) => accounts.add(account)))
+      assert.deepEqual(answers.toSorted(), [false, true])
+      assert.equal((await accounts.list()).length, 1)
     })
 
     it('treats a user name as text, not as a pattern or a query', async () => {

@@ -3,10 +3,9 @@ import { randomBytes } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { authenticateAnew } from '../../src/store/authenticate-anew.ts'
 import { createClientStore } from '../../src/store/clients.ts'
-import { openDatabase } from '../../src/store/database.ts'
 import { createSqlAccounts } from '../../src/store/sql-accounts.ts'
 import { testAuthentic, testSecret } from '../support/authentic.ts'
-import { createMigrated, DATABASES, settingsOf } from '../support/databases.ts'
+import { DATABASES, openMigrated } from '../support/databases.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { createAccount } from '../support/memory-accounts.ts'
 
@@ -18,7 +17,9 @@ for (const database of DATABASES) {
     skip: database.skip,
   }, () => {
     it('stays: a client of an operator, who took the name of one that left the configuration', async () => {
-      const { dataSource, close } = await createMigrated(database)
+      await using empty = await database.create()
+      await using opened = await openMigrated(empty)
+      const { dataSource } = opened
       const artifacts = { forget: async () => {}, forgetClients: () => {} }
       const common = { dataSource, authentic: testAuthentic(), clock: createFakeClock() }
       const operator = createClientStore({ ...common, artifacts })
@@ -30,14 +31,15 @@ for (const database of DATABASES) {
       await server.replaceConfigured([{ client_id: 'shop' }])
       await server.replaceConfigured([])
       assert.equal((await operator.find('shop'))?.metadata.client_name, 'of an operator')
-      await close()
     })
 
     it('is authenticated as a whole or not at all when everybody is authenticated anew', async () => {
-      const { dataSource, url, close } = await createMigrated(database)
-      const elsewhere = await openDatabase(settingsOf({ url }))
+      await using empty = await database.create()
+      await using here = await openMigrated(empty)
+      await using elsewhere = await openMigrated(empty)
+      const { dataSource } = here
       const [before, after] = [randomBytes(32), randomBytes(32)]
-      const accounts = createSqlAccounts(elsewhere, testAuthentic({ secret: before }))
+      const accounts = createSqlAccounts(elsewhere.dataSource, testAuthentic({ secret: before }))
       const people = Array.from({ length: PEOPLE }, (_, i) => createAccount({ username: `p${i}` }))
       for (const person of people) await accounts.add(person)
       const changeOften = async (id: string) => {
@@ -51,8 +53,6 @@ for (const database of DATABASES) {
       ])
       const found = await createSqlAccounts(dataSource, testAuthentic({ secret: after })).list()
       assert.equal(found.length, people.length)
-      await elsewhere.destroy()
-      await close()
     })
   })
 }

@@ -79,3 +79,12 @@ export async function openAsBefore(
   await opened.destroy()
   return new DataSource({ ...opened.options, migrations: [...known] }).initialize()
 }
+
+/** The same database as this version has it; to be closed before it is dropped. */
+export async function openMigrated(place: {
+  readonly url: string
+}): Promise<AsyncDisposable & { readonly dataSource: DataSource }> {
+  const dataSource = await openDatabase(settingsOf(place))
+  await migrate(dataSource)
+  return { dataSource, [Symbol.asyncDispose]: () => dataSource.destroy() }
+}

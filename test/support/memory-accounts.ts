@@ -5,24 +5,27 @@ import type {
   Consent,
   ConsentStore,
 } from '../../src/accounts/account-store.ts'
+import { nameKey, skeletonKey } from '../../src/accounts/skeleton.ts'
+import { comparableUsername } from '../../src/accounts/username.ts'
 
 /** The people stores in memory: the plainest thing that passes their conformance suites. */
 export function createMemoryAccounts(): { accounts: AccountStore; consents: ConsentStore } {
   const people = new Map<string, Account>()
+  const skeletons = new Map<string, string>()
   const allowed = new Map<string, Consent>()
   const key = (accountId: string, clientId: string) => JSON.stringify([accountId, clientId])
   const byUsername = (username: string) =>
-    [...people.values()].find(
-      (account) => account.username.toLowerCase() === username.toLowerCase(),
-    )
+    [...people.values()].find((account) => nameKey(account.username) === nameKey(username))
 
   return {
     accounts: {
       findById: async (id) => people.get(id),
       findByUsername: async (username) => byUsername(username),
       async add(account) {
-        if (byUsername(account.username)) return false
-        people.set(account.id, account)
+        const skeleton = await skeletonKey(account.username)
+        if ([...people.keys()].some((id) => skeletons.get(id) === skeleton)) return false
+        skeletons.set(account.id, skeleton)
+        people.set(account.id, { ...account, username: comparableUsername(account.username) })
         return true
       },
       async change(id, decide) {

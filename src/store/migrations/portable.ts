@@ -88,6 +88,22 @@ export async function addColumns(
   }
 }
 
+/** Adds an index of columns that came later, whose values older versions leave out. */
+export async function addIndex(
+  runner: QueryRunner,
+  table: string,
+  {
+    name,
+    columnNames,
+    isUnique = false,
+  }: { name: string; columnNames: string[]; isUnique?: boolean },
+): Promise<void> {
+  const found = await runner.getTable(table)
+  if (found?.indices.some((index) => index.name === name)) return
+  const kind = isUnique ? 'UNIQUE INDEX' : 'INDEX'
+  await runner.query(`CREATE ${kind} ${name} ON ${table} (${columnNames.join(', ')})`)
+}
+
 /** How the engine calls text of any length; MySQL's `text` ends at 64 KiB, `mediumtext` at 16 MiB. */
 export function textType(engine: string, type: string): string {
   return engine === 'mysql' && type === 'text' ? 'mediumtext' : type
