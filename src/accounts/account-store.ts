@@ -21,6 +21,11 @@ export interface Account {
 /** The fields that may change, each with its new value. */
 export type AccountChanges = Partial<Omit<Account, 'id' | 'username' | 'createdAt'>>
 
+/** When a change is made: never the instant of the one before, by which somebody may know it. */
+export function nextChange({ updatedAt }: Pick<Account, 'updatedAt'>, now: number): number {
+  return Math.max(now, updatedAt + 1)
+}
+
 export interface AccountStore {
   findById(id: string): Promise<Account | undefined>
   /** Of several whose names were written before they were compared so, the one of exactly this name. */

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { type Clock, systemClock } from '../clock.ts'
 import {
   type Count,
   createCounter,
@@ -8,6 +9,8 @@ import {
   type WiderLimit,
   widening,
 } from './counters.ts'
+
+import { createLifts } from './lifts.ts'
 
 /**
  * How many failed sign-ins are borne within `window` seconds before more are turned away. An address
@@ -57,8 +60,16 @@ export interface Attempt {
 }
 
 export interface Attempts {
-  /** Counts one attempt. @returns seconds to wait, or undefined where it may go ahead */
-  begin(attempt: Attempt): Promise<number | undefined>
+  /**
+   * Counts one attempt.
+   * @param changedAt asked at a limit of the account: when the account was changed, if ever, which lifts its
+   *   limits (`lifts.ts`)
+   * @returns seconds to wait, or undefined where it may go ahead
+   */
+  begin(
+    attempt: Attempt,
+    changedAt?: () => Promise<number | undefined>,
+  ): Promise<number | undefined>
   /** The password was right: forgets what this address got wrong, and does not count this attempt. */
   succeed(attempt: Attempt): Promise<void>
   /**
@@ -87,6 +98,7 @@ interface Counts {
 export function createAttempts(
   limits: Partial<AttemptLimits> = {},
   shared?: SharedCounts,
+  clock: Pick<Clock, 'now'> = systemClock,
 ): Attempts {
   const most = { ...DEFAULT_ATTEMPT_LIMITS, ...limits }
   const options = { window: most.window, shared }
@@ -103,26 +115,39 @@ export function createAttempts(
   const names = createCounter('name', most.perAccount, options)
   const browsers = createCounter('browser', most.perKnownBrowser, options)
 
+  const lifts = createLifts(most.window, clock)
+
   function countsOf({ username, address, browser }: Attempt): Counts {
-    if (browser !== undefined) return { own: browsers(browser), ofAccount: [], ofNetworks: [] }
-    const name = nameKey(username)
+    const key = nameKey(username)
+    const mark = lifts.mark(key)
+    if (browser !== undefined) {
+      return { own: browsers(browser + mark), ofAccount: [], ofNetworks: [] }
+    }
+    const name = key + mark
     // There is always a narrowest.
     const [own, ...wider] = pairs(address, name) as [Count, ...Count[]]
     return { own, ofAccount: [...wider, names(name)], ofNetworks: networks(address) }
   }
 
+  const begin: Attempts['begin'] = async (attempt, changedAt = async () => undefined) => {
+    const { own, ofAccount, ofNetworks } = countsOf(attempt)
+    // A network that is shut out adds no more names and addresses to what is kept in memory.
+    const wait = await longestWait(ofNetworks)
+    if (wait !== undefined) return wait
+    const isLifted = (passed: number) => lifts.look(nameKey(attempt.username), passed, changedAt)
+    const passed = await own.add()
+    if (passed !== undefined) return (await isLifted(passed)) ? begin(attempt) : passed
+    // Side by side, as each is a trip to Redis, and neither lets one network use up what is not its.
+    const [ofNetwork, ofAll] = await Promise.all([addInTurn(ofNetworks), addInTurn(ofAccount)])
+    if (ofNetwork !== undefined || ofAll === undefined) return ofNetwork
+    if (!(await isLifted(ofAll))) return ofAll
+    // Counted again with the rest.
+    await Promise.all(ofNetworks.map((count) => count.takeOff()))
+    return begin(attempt)
+  }
+
   return {
-    async begin(attempt) {
-      const { own, ofAccount, ofNetworks } = countsOf(attempt)
-      // A network that is shut out adds no more names and addresses to what is kept in memory.
-      const wait = await longestWait(ofNetworks)
-      if (wait !== undefined) return wait
-      const passed = await own.add()
-      if (passed !== undefined) return passed
-      // Side by side, as each is a trip to Redis, and neither lets one network use up what is not its.
-      const waits = await Promise.all([addInTurn(ofNetworks), addInTurn(ofAccount)])
-      return waits.find((each) => each !== undefined)
-    },
+    begin,
 
     async succeed(attempt) {
       const { own, ofAccount, ofNetworks } = countsOf(attempt)

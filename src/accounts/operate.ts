@@ -1,5 +1,10 @@
 import { NotFound, Refused, StoreUnavailable } from '../errors.ts'
-import type { Account, AccountChanges, AccountStore } from './account-store.ts'
+import {
+  type Account,
+  type AccountChanges,
+  type AccountStore,
+  nextChange,
+} from './account-store.ts'
 import { type Claims, changeClaims, claimProblem, claimsProblems, unknownClaim } from './claims.ts'
 import { type AccountDetails, type NewAccount, newAccount } from './new-account.ts'
 import type { Passwords } from './password.ts'
@@ -101,6 +106,15 @@ export function enableAccount(account: Account, surroundings: Surroundings): Pro
   return change(account, surroundings, () => ({ isDisabled: false }))
 }
 
+/**
+ * Lifts the limits that wrong passwords have put on a person, at every node: each change of an account does
+ * (`lifts.ts`), a new password too. Limits of the networks that they came from stay.
+ * @throws NotFound
+ */
+export function unlockAccount(account: Account, surroundings: Surroundings): Promise<Account> {
+  return change(account, surroundings, () => ({}))
+}
+
 /** Forgets a person and what they agreed to, and signs them out. @throws NotFound; StoreUnavailable */
 export async function removeAccount(account: Account, surroundings: Surroundings): Promise<void> {
   // Still there if the sessions cannot be ended, so that the command can be given again.
@@ -144,7 +158,10 @@ async function change(
   { accounts, now }: Pick<Surroundings, 'accounts' | 'now'>,
   decide: (current: Account) => AccountChanges,
 ): Promise<Account> {
-  const changed = await accounts.change(id, (current) => ({ ...decide(current), updatedAt: now }))
+  const changed = await accounts.change(id, (current) => ({
+    ...decide(current),
+    updatedAt: nextChange(current, now),
+  }))
   if (changed) return changed
   throw new NotFound(`Account ${username} was removed meanwhile.`)
 }

@@ -1,6 +1,7 @@
 import { networksOf } from '../address.ts'
 import type { Clock } from '../clock.ts'
-import type { Account, AccountStore } from './account-store.ts'
+import { StoreUnavailable } from '../errors.ts'
+import { type Account, type AccountStore, nextChange } from './account-store.ts'
 import { type Attempt, type AttemptLimits, createAttempts } from './attempts.ts'
 import type { SharedCounts } from './counters.ts'
 import { createGate } from './gate.ts'
@@ -93,8 +94,8 @@ const POSSIBLE_NAME = /^[^\p{Cc}\p{Cs}]{1,256}$/u
 
 /**
  * Signs people in with user name and password. Every answer costs one Argon2 run - also for a name
- * that does not exist - except 'limited', which costs none and comes before any look at the store, unless
- * the browser signed in before.
+ * that does not exist - except 'limited', which costs none. The store is asked before the attempt is counted
+ * where the browser signed in before, and at a limit of the account, which may have been lifted.
  */
 export function createSignIn({
   accounts,
@@ -106,7 +107,7 @@ export function createSignIn({
   observe = () => {},
   minimumLength = 15,
 }: SignInOptions): SignIn {
-  const attempts = createAttempts(limits, redis)
+  const attempts = createAttempts(limits, redis, clock)
   const gate = createGate(work)
   const decoy = passwords.decoy()
   const busy = { outcome: 'limited', cause: 'busy', retryAfter: BUSY_RETRY_AFTER } as const
@@ -123,6 +124,13 @@ export function createSignIn({
   const find = async (username: string) =>
     POSSIBLE_NAME.test(username) ? accounts.findByUsername(username) : undefined
 
+  /** Nobody is told of an outage who is turned away in any case. */
+  const findAtLimit = (username: string) =>
+    find(username).catch((error: unknown) => {
+      if (error instanceof StoreUnavailable) return undefined
+      throw error
+    })
+
   return {
     minimumLength,
 
@@ -133,10 +141,14 @@ export function createSignIn({
       const found = mayBeKnown ? await find(username) : undefined
       const browser = found && nameBrowser(found, { memories, session })
       const attempt: Attempt = { username, address, browser }
-      const retryAfter = await attempts.begin(attempt)
+      let limited = found
+      const retryAfter = await attempts.begin(attempt, async () => {
+        limited = await findAtLimit(username)
+        return limited && changedAt(limited)
+      })
       if (retryAfter !== undefined) {
         observe('attempts')
-        return { outcome: 'limited', cause: 'attempts', retryAfter, account: found }
+        return { outcome: 'limited', cause: 'attempts', retryAfter, account: limited }
       }
 
       const account = mayBeKnown ? found : await find(username)
@@ -177,12 +189,21 @@ export function createSignIn({
       if (passwordHash === 'busy') return busy
       const changed = await accounts.change(account.id, (current) =>
         isUnchanged(current, account)
-          ? { passwordHash, mustChangePassword: false, updatedAt: clock.now() }
+          ? {
+              passwordHash,
+              mustChangePassword: false,
+              updatedAt: nextChange(current, clock.now()),
+            }
           : undefined,
       )
       return changed ? { outcome: 'changed', account: changed } : { outcome: 'stale' }
     },
   }
+}
+
+/** When an account was last changed; a new one was not. */
+function changedAt({ createdAt, updatedAt }: Account): number | undefined {
+  return updatedAt > createdAt ? updatedAt : undefined
 }
 
 /** Are password and standing still as they were when the password was proved? */

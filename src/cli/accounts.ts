@@ -11,6 +11,7 @@ import {
   type Surroundings,
   setClaims,
   signOut,
+  unlockAccount,
 } from '../accounts/operate.ts'
 import { createPasswords } from '../accounts/password.ts'
 import { usernameProblem } from '../accounts/username.ts'
@@ -24,6 +25,10 @@ import { textArgument } from './words.ts'
 const SIGN_OUT =
   '\nSessions and refresh tokens end at once. Access tokens in JWT format are checked without asking\n' +
   'Keyturn and stay valid until they expire (tokens.accessToken).'
+
+const UNLOCK =
+  '\nIt ends what wrong passwords did to this account, from whatever address and at every node. An address or\n' +
+  'network from which very many wrong passwords came, for whatever accounts, has to wait until signIn.window is over.'
 
 interface AddOptions extends ClaimOptions, JsonOption {
   readonly administrator?: true
@@ -104,6 +109,14 @@ export function addAccounts(program: Command, context: Context): void {
     words: 'Enabled',
     account: await enableAccount(account, surroundingsOf(open)),
   }))
+  about(
+    'unlock',
+    'let a person try at once who has to wait after wrong passwords; passwd does it too',
+    async (account, open) => ({
+      words: 'Unlocked',
+      account: await unlockAccount(account, surroundingsOf(open)),
+    }),
+  ).addHelpText('after', UNLOCK)
   about('remove', 'forget a person and what they agreed to, and sign them out', remove)
     .addHelpText('after', SIGN_OUT)
     .addHelpText('after', 'A person of the same name who is added later is somebody else.')

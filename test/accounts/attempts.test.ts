@@ -8,11 +8,11 @@ import { redisPlaces, redisSettings, skipRedis, startRedis } from '../support/re
 const LIMITS = { perAccountAndAddress: 5, perAddress: 8, perAccount: 100, window: 900 }
 const guess = { username: 'ada', address: '192.0.2.1' }
 
-async function openNode(t: TestContext, settings: RedisSettings) {
+async function openNode(t: TestContext, settings: RedisSettings, limits = LIMITS) {
   const redis = openRedis(settings, systemClock)
   t.after(redis.close)
   await redis.run('connect', async () => redis.client.ping())
-  return { redis, attempts: createAttempts(LIMITS, redis) }
+  return { redis, attempts: createAttempts(limits, redis) }
 }
 
 describe('attempts counted in Redis', { skip: skipRedis }, () => {
@@ -38,6 +38,25 @@ describe('attempts counted in Redis', { skip: skipRedis }, () => {
       await two.attempts.succeed(guess)
       for (let i = 0; i < 4; i++) assert.equal(await one.attempts.begin(guess), undefined)
       assert.notEqual(await one.attempts.begin(guess), undefined, 'perAddress was forgotten too')
+    })
+  }
+
+  for (const [name, place] of Object.entries(places)) {
+    it(`on ${name} begin anew for all nodes together once an account is changed`, async (t) => {
+      const settings = redisSettings(place())
+      const limits = { ...LIMITS, perAddress: 100 }
+      const [one, two] = [await openNode(t, settings, limits), await openNode(t, settings, limits)]
+      for (let i = 0; i < 5; i++) await one.attempts.begin(guess)
+      const changedAt = systemClock.now()
+      const lifted = [one, two, one, two, one, two].map(
+        ({ attempts }) =>
+          () =>
+            attempts.begin(guess, async () => changedAt),
+      )
+      const waits = []
+      for (const begin of lifted) waits.push(await begin())
+      assert.deepEqual(waits.slice(0, 5), Array(5).fill(undefined))
+      assert.notEqual(waits[5], undefined)
     })
   }
 

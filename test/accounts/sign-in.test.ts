@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { beforeEach, describe, it, mock } from 'node:test'
-import type { Account, AccountStore } from '../../src/accounts/account-store.ts'
+import { type Account, type AccountStore, nextChange } from '../../src/accounts/account-store.ts'
 import { type AttemptLimits, DEFAULT_ATTEMPT_LIMITS } from '../../src/accounts/attempts.ts'
 import { createGate } from '../../src/accounts/gate.ts'
+import { remember } from '../../src/accounts/known-browser.ts'
 import { createPasswords, type Passwords } from '../../src/accounts/password.ts'
-import { createSignIn, type SignInOptions } from '../../src/accounts/sign-in.ts'
+import { createSignIn, type SignIn, type SignInOptions } from '../../src/accounts/sign-in.ts'
+import { StoreUnavailable } from '../../src/errors.ts'
 import { createAccount, createMemoryAccounts, replaceAccount } from '../support/memory-accounts.ts'
 
 const CHEAP = { memoryKiB: 64, passes: 1, parallelism: 1 }
@@ -115,15 +117,117 @@ describe('limits of signIn', () => {
     }
   })
 
-  it('does no work and looks at no store while limited, not even for the right password', async () => {
+  it('does no work while limited, not even for the right password, and asks once whether it still is', async () => {
     const { signIn } = open()
     for (let count = 0; count < 5; count += 1) await signIn(guess)
     work.length = 0
     const find = mock.method(accounts, 'findByUsername')
     const answer = await signIn({ ...guess, password: RIGHT })
     assert.equal(answer.outcome, 'limited')
+    assert.equal(answer.account?.id, ada.id)
     assert.equal(work.length, 0)
+    assert.equal(find.mock.callCount(), 1)
+  })
+
+  it('asks no store where a network is limited, whatever the names', async () => {
+    const { signIn } = open({ limits: limits({ perAddress: 3 }) })
+    for (let count = 0; count < 3; count += 1) await signIn({ ...guess, username: `name ${count}` })
+    const find = mock.method(accounts, 'findByUsername')
+    assert.equal((await signIn(guess)).outcome, 'limited')
     assert.equal(find.mock.callCount(), 0)
+  })
+
+  it('stays limited while the store is away', async () => {
+    const { signIn } = open()
+    for (let count = 0; count < 5; count += 1) await signIn(guess)
+    mock.method(accounts, 'findByUsername', () => Promise.reject(new StoreUnavailable('away')))
+    assert.equal((await signIn(guess)).outcome, 'limited')
+  })
+
+  describe('that an operator lifts', () => {
+    /** As `accounts unlock` does, by an operator whose clock is the same. */
+    const unlock = () =>
+      accounts.change(ada.id, (current) => ({ updatedAt: nextChange(current, clock.now()) }))
+    const lockOut = async (signIn: SignIn['signIn'], times = 5) => {
+      const outcomes = []
+      for (let count = 0; count < times; count += 1) outcomes.push((await signIn(guess)).outcome)
+      return outcomes
+    }
+    const right = { ...guess, password: RIGHT }
+
+    it('are gone at once where the owner is, at every process, and come again', async () => {
+      const nodes = [open(), open()]
+      for (const { signIn } of nodes) await lockOut(signIn)
+      await unlock()
+      for (const { signIn } of nodes) {
+        const outcomes = await lockOut(signIn, 7)
+        assert.deepEqual(outcomes, [...Array(5).fill('refused'), 'limited', 'limited'])
+      }
+      await unlock()
+      for (const { signIn } of nodes) assert.equal((await signIn(right)).outcome, 'signed-in')
+    })
+
+    it('are those of the account everywhere, too, and not those of networks', async () => {
+      const { signIn } = open({ limits: limits({ perAccount: 6, perAddress: 4 }) })
+      for (let count = 0; count < 7; count += 1)
+        await signIn({ ...guess, address: `198.51.${count}.1` })
+      const elsewhere = { ...right, address: '203.0.113.1' }
+      assert.equal((await signIn(elsewhere)).outcome, 'limited')
+      await unlock()
+      assert.equal((await signIn(elsewhere)).outcome, 'signed-in')
+      const crowd = { ...right, address: '203.0.113.2' }
+      for (let count = 0; count < 4; count += 1)
+        await signIn({ ...crowd, username: `name ${count}` })
+      await unlock()
+      assert.equal((await signIn(crowd)).outcome, 'limited')
+    })
+
+    it('leave the counts of the network as they were', async () => {
+      const { signIn } = open({ limits: limits({ perAccount: 2, perAddress: 6 }) })
+      const attempt = { ...guess, address: '203.0.113.1' }
+      const outcomes = [await signIn(attempt), await signIn(attempt)]
+      await unlock()
+      outcomes.push(await signIn(attempt))
+      assert.deepEqual(new Set(outcomes.map(({ outcome }) => outcome)), new Set(['refused']))
+      // Three were counted; three more may come, of other names.
+      for (let count = 0; count < 3; count += 1) {
+        const other = await signIn({ ...attempt, username: `name ${count}` })
+        assert.equal(other.outcome, 'refused', `${count}`)
+      }
+      assert.equal((await signIn({ ...attempt, username: 'one more' })).outcome, 'limited')
+    })
+
+    it('are those of a known browser, too', async () => {
+      const { signIn } = open({ limits: limits({ perKnownBrowser: 2 }) })
+      const known = { ...guess, memories: remember([], ada, clock.now()) }
+      for (let count = 0; count < 2; count += 1) await signIn(known)
+      assert.equal((await signIn(known)).outcome, 'limited')
+      await unlock()
+      assert.equal((await signIn({ ...known, password: RIGHT })).outcome, 'signed-in')
+    })
+
+    it('are not lifted by a change from before the attempts began, nor by that the account is new', async () => {
+      for (const createdAt of [clock.now(), clock.now() - 1000]) {
+        const changed = { createdAt, updatedAt: createdAt }
+        await accounts.remove(ada.id)
+        await accounts.add({ ...ada, ...changed })
+        const { signIn } = open()
+        await lockOut(signIn)
+        assert.equal((await signIn(right)).outcome, 'limited')
+      }
+      await accounts.change(ada.id, () => ({ updatedAt: clock.now() - 600 }))
+      const { signIn } = open()
+      await lockOut(signIn)
+      assert.equal((await signIn(right)).outcome, 'limited')
+    })
+
+    it('cannot be outrun by guesses at the same moment', async () => {
+      const { signIn } = open({ work: { atOnce: 2, waiting: 100 } })
+      await lockOut(signIn)
+      await unlock()
+      const answers = await Promise.all(Array.from({ length: 40 }, () => signIn(guess)))
+      assert.equal(answers.filter(({ outcome }) => outcome === 'refused').length, 5)
+    })
   })
 
   it('limits names that do not exist just the same', async () => {

@@ -147,4 +147,39 @@ describe('accounts', () => {
     const { claims } = await cli.json<Shown>(args)
     assert.deepEqual(claims, { groups: ['staff', 'admins'] })
   })
+
+  it('unlock and passwd make another change of an account, by which servers know', async () => {
+    await using cli = await keyturnIn()
+    await cli.json(['accounts', 'add', 'ada'])
+    const changedAt = async () =>
+      (await cli.withStores(({ accounts }) => accounts.findByUsername('ada')))?.updatedAt ?? 0
+    let before = await changedAt()
+    for (const command of ['unlock', 'unlock', 'passwd', 'unlock']) {
+      await cli.json(['accounts', command, 'ADA'])
+      const after = await changedAt()
+      assert.ok(after > before, command)
+      before = after
+    }
+    const { err, status } = await cli.run(['accounts', 'unlock', 'nobody'])
+    assert.equal(status, 1)
+    assert.match(err, /There is no account nobody/)
+  })
+
+  it('add names that may be, and that look like no other', async () => {
+    await using cli = await keyturnIn()
+    await cli.json(['accounts', 'add', 'josé'])
+    await cli.json(['accounts', 'add', 'scope'])
+    const refused = async (name: string) => {
+      const { status, err } = await cli.run(['accounts', 'add', name])
+      assert.notEqual(status, 0, name)
+      return err
+    }
+    assert.match(await refused('jose\u0301'), /There is an account josé already/)
+    assert.match(await refused('ＪＯＳÉ'), /There is an account josé already/)
+    assert.match(await refused('ѕсоре'), /looks like scope, which is taken/)
+    assert.match(await refused('jоsé'), /one script/)
+    assert.match(await refused('jo\u200bsé'), /U\+200B/)
+    const shown = await cli.json<Shown>(['accounts', 'show', 'JOSE\u0301'])
+    assert.equal(shown.username, 'josé')
+  })
 })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { pino } from 'pino'
+import { renewPassword, type Surroundings, unlockAccount } from '../../src/accounts/operate.ts'
 import { createPasswords } from '../../src/accounts/password.ts'
 import { systemClock } from '../../src/clock.ts'
 import { startServer } from '../../src/main.ts'
@@ -247,6 +248,33 @@ describe('a browser that signed in before', () => {
     assert.match(cookie, /; httponly/i)
     const expires = Date.parse(/expires=([^;]+)/i.exec(cookie)?.[1] ?? '')
     assert.ok(Math.abs(expires - Date.now() - 30 * 86_400_000) < 60_000)
+  })
+
+  it('or not, its account is let in again by an operator who unlocks it or sets a new password', async () => {
+    await using keyturn = await start()
+    const stores = await openStores(keyturn.config, systemClock)
+    try {
+      const { accounts, artifacts } = stores
+      const surroundings: Surroundings = {
+        accounts,
+        passwords: createPasswords(keyturn.config.password.argon2),
+        endSessions: (id) => artifacts.forget('accountId', id),
+        claimNames: [],
+        now: systemClock.now(),
+      }
+      const account = await accounts.findByUsername(PERSON.username)
+      assert(account)
+      await keyturn.lockOut()
+      await unlockAccount(account, surroundings)
+      const signIn = await openSignIn(keyturn.issuer)
+      assert.equal(await signIn(PERSON.username, PERSON.password, '192.0.2.1'), 303)
+      await keyturn.lockOut()
+      const { oneTimePassword } = await renewPassword(account, surroundings)
+      const again = await openSignIn(keyturn.issuer)
+      assert.equal(await again(PERSON.username, oneTimePassword, '192.0.2.1'), 303)
+    } finally {
+      await stores.close()
+    }
   })
 
   it('is no more once its account has a new password', async () => {
