@@ -7,10 +7,10 @@ import {
   earlySwitches,
   type PromotionPrice,
   promotionPrice,
-  type RevocationPrice,
   revocationPrice,
   timeToReach,
 } from '../relying-parties/price.ts'
+import { endInWords, endlessInWords } from '../relying-parties/price-words.ts'
 import type { Session } from './session.ts'
 import { table } from './table.ts'
 import { instant, span } from './words.ts'
@@ -51,11 +51,9 @@ export function earlyKeyText(name: string, key: NewKey, session: Session): strin
 }
 
 function failureText({ failsFor, from, endsBy }: PromotionPrice): string {
-  if (failsFor === null) return endsBy === 'restart' ? 'until it is restarted' : BY_OPERATOR
+  if (failsFor === null) return endlessInWords({ endsBy })
   return `${span(failsFor)}${from === 'first token' ? ' from its first token on' : ''}`
 }
-
-const BY_OPERATOR = 'until its operator acts'
 
 /** When a key that waits could sign before its time, and what that costs, for JSON. */
 export function soonerRow({ key, activatesAt }: KeyState, { policies, config, now }: Session) {
@@ -173,8 +171,8 @@ export function revocationText(
   }
   const rows = acceptanceTail(action.ring, session, { isMadeNow }).map((row) => [
     row.model,
-    row.trustsFor === null ? (ENDLESS[row.endsBy] ?? BY_OPERATOR) : span(row.trustsFor),
-    endText(row),
+    row.trustsFor === null ? endlessInWords(row) : span(row.trustsFor),
+    row.trustsFor === null && row.endsBy !== 'pause' ? '-' : endInWords(row),
     row.examples,
   ])
   const who = revoked.length === 1 ? `Key ${revoked[0]} leaves` : `${revoked.length} keys leave`
@@ -185,21 +183,3 @@ export function revocationText(
   )
   return texts.join('\n')
 }
-
-/** How trust that has no time ends. */
-const ENDLESS: Partial<Record<RevocationPrice['endsBy'], string>> = {
-  restart: 'until it is restarted',
-  pause: 'as long as its tokens come',
-}
-
-/** What ends the trust, with the time that it goes on after that: neither bounds anything without the other. */
-function endText({ endsBy, idleAfter, goesOnFor }: RevocationPrice): string {
-  const after = goesOnFor > 0 ? `${span(goesOnFor)} after ` : ''
-  if (endsBy === 'new kid') return `${after}the fresh key signs${after && OR_RESTART}`
-  if (endsBy === 'fetch') return `${after}it fetches${after && OR_RESTART}`
-  if (endsBy === 'request') return `${after}its first request past ${span(idleAfter)}${OR_RESTART}`
-  if (endsBy === 'pause') return `no token of the key for ${span(idleAfter)}${OR_RESTART}`
-  return '-'
-}
-
-const OR_RESTART = '; a restart ends it'

@@ -127,17 +127,18 @@ function sort(events: readonly StoryEvent[]): readonly StoryEvent[] {
   return events.toSorted((a, b) => a.at - b.at)
 }
 
+/** In milliseconds. */
 const UNITS = [
-  ['d', 86_400],
-  ['h', 3_600],
-  ['min', 60],
-  ['s', 1],
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['min', 60_000],
+  ['s', 1000],
+  ['ms', 1],
 ] as const
 
 /** Exact. @example duration(45_360) // '12 h 36 min', duration(0.5) // '500 ms' */
 export function duration(seconds: number): string {
-  if (seconds % 1 !== 0) return `${Math.round(seconds * 1000)} ms`
-  let left = seconds
+  let left = Math.round(seconds * 1000)
   const parts = UNITS.flatMap(([unit, size]) => {
     const count = Math.floor(left / size)
     left -= count * size

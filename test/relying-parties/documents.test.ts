@@ -4,9 +4,11 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { loadConfig } from '../../src/config/load.ts'
 import { longestToken, rotationPolicies } from '../../src/config/policies.ts'
+import { RP_MODELS } from '../../src/relying-parties/models.ts'
 import { outageCosts } from '../../src/relying-parties/outages.ts'
 import { simulate } from '../../src/relying-parties/simulate.ts'
 import { duration } from '../../src/relying-parties/story.ts'
+import { docRow } from './document-rows.ts'
 
 /** What documents say of relying parties, with the default configuration, is what the table comes to. */
 
@@ -60,5 +62,34 @@ describe('docs/operate.md', () => {
         else assert.equal(cost.refusesFor, 0, cost.standsFor)
       }
     }
+  })
+})
+
+describe('docs/relying-parties.md', () => {
+  const text = document('relying-parties.md')
+  const head = '| Such as | Keeps keys | Believes a revoked key | JWKS away | Waits |'
+  const tables = text.split(head).slice(1)
+  const rows = tables.flatMap((each) => rowsBelow(`${head}${each}`, head))
+
+  it('says of each relying party what the table of models comes to', () => {
+    assert.ok(tables.length >= 12)
+    for (const row of rows) assert.equal(row, docRow(row.split(' | ')[0] ?? '', config.rotation))
+  })
+
+  it('has all of them, each once', () => {
+    assert.deepEqual(
+      rows.flatMap((row) => row.split(' | ')[0]?.split(', ') ?? []).toSorted(),
+      RP_MODELS.flatMap(({ standsFor }) => standsFor.split(', ')).toSorted(),
+    )
+  })
+
+  it('repeats in words what its tables say', () => {
+    const [, waits, away] =
+      /Spring waits (.+?) for the JWKS and refuses everything (.+?) after/.exec(text) ?? []
+    const spring = docRow('Spring Security', config.rotation)
+    assert.ok(spring.endsWith(`refuses all ${away} after its last fetch | ${waits}`))
+    const [, keeps] =
+      /reference configuration with njs\s+keeps keys for (.+?) whatever/.exec(text) ?? []
+    assert.ok(docRow('NGINX reference configuration', config.rotation).includes(`| ${keeps} |`))
   })
 })
