@@ -11,6 +11,7 @@ import {
 } from './counters.ts'
 
 import { createLifts } from './lifts.ts'
+import { comparableUsername } from './username.ts'
 
 /**
  * How many failed sign-ins are borne within `window` seconds before more are turned away. An address
@@ -182,6 +183,6 @@ async function addInTurn(counts: readonly Count[]): Promise<number | undefined> 
  * looks alike counts as one name; this may count two accounts as one, and never one as two.
  */
 function nameKey(username: string): string {
-  const name = username.toLowerCase().normalize('NFKC').toLowerCase()
+  const name = comparableUsername(username).normalize('NFKC').toLowerCase()
   return createHash('sha256').update(name).digest('base64url')
 }
