@@ -16,6 +16,9 @@ export interface AccountDetails {
   readonly username: string
   readonly claims?: Claims
   readonly isAdministrator?: boolean
+  readonly isDisabled?: boolean
+  /** Left out, true: the password is one for the first sign-in. */
+  readonly mustChangePassword?: boolean
 }
 
 /** Makes an account that is not stored yet. */
@@ -32,8 +35,8 @@ export async function newAccount(
     passwordHash: await passwords.hash(oneTimePassword),
     claims: details.claims ?? {},
     isAdministrator: details.isAdministrator ?? false,
-    isDisabled: false,
-    mustChangePassword: true,
+    isDisabled: details.isDisabled ?? false,
+    mustChangePassword: details.mustChangePassword ?? true,
     createdAt: now,
     updatedAt: now,
   }

@@ -31,21 +31,33 @@ export interface ClaimChanges {
   readonly removed: readonly string[]
 }
 
+export type Details = AccountDetails & { readonly claims: Claims }
+
 /**
  * Adds a person with a password for the first sign-in.
- * @throws Refused for claims that are none, and where the user name is taken
+ * @throws Refused for what no account can be, and where the user name is taken
  */
 export async function addAccount(
-  details: Omit<AccountDetails, 'claims'> & { readonly claims: Claims },
+  details: Details,
   { accounts, passwords, claimNames, now }: Surroundings,
 ): Promise<NewAccount> {
-  const problem = usernameProblem(details.username)
-  if (problem) refuse([`The user name must be ${problem.expected}.`])
-  assertClaims(details.claims, claimNames)
-  assertTogether(details.claims)
+  refuse(problemsOf(details, claimNames))
   const made = await newAccount(details, passwords, { now: () => now })
   if (await accounts.add(made.account)) return made
   throw new Refused(await whyTaken(made.account, accounts))
+}
+
+/** All for which nobody can be added, whoever else is there, each a sentence of its own. */
+export function problemsOf(
+  { username, claims }: Details,
+  claimNames: readonly string[],
+): readonly string[] {
+  const problem = usernameProblem(username)
+  return [
+    ...(problem ? [`The user name must be ${problem.expected}.`] : []),
+    ...problemsOfEach(claims, claimNames),
+    ...claimsProblems(claims),
+  ]
 }
 
 async function whyTaken(
@@ -69,12 +81,12 @@ export async function setClaims(
   surroundings: Surroundings,
 ): Promise<Account> {
   const { claimNames, now } = surroundings
-  assertClaims(changes.set, claimNames)
+  refuse(problemsOfEach(changes.set, claimNames))
   const missing = changes.removed.filter((name) => !Object.hasOwn(account.claims, name))
   refuse(missing.map((name) => `Account ${account.username} has no claim ${name}.`))
   return change(account, surroundings, ({ claims: before }) => {
     const claims = changeClaims(before, changes.set, { ...changes, now })
-    assertTogether(claims)
+    refuse(claimsProblems(claims))
     return { claims }
   })
 }
@@ -166,8 +178,7 @@ async function change(
   throw new NotFound(`Account ${username} was removed meanwhile.`)
 }
 
-/** @throws Refused with all that is wrong */
-function assertClaims(claims: Claims, names: readonly string[]): void {
+function problemsOfEach(claims: Claims, names: readonly string[]): readonly string[] {
   const unknown = Object.keys(claims).map((name) => unknownClaim(name, names))
   const wrong = Object.entries(claims).map(([name, value]) => {
     const problem = claimProblem(name, value)
@@ -175,13 +186,10 @@ function assertClaims(claims: Claims, names: readonly string[]): void {
     const instead = problem.instead === undefined ? '' : ` Write ${problem.instead} instead.`
     return `The claim ${name} must be ${problem.expected}.${instead}`
   })
-  refuse([...unknown, ...wrong].filter((problem) => problem !== undefined))
+  return [...unknown, ...wrong].filter((problem) => problem !== undefined)
 }
 
-function assertTogether(claims: Claims): void {
-  refuse(claimsProblems(claims))
-}
-
+/** @throws Refused with all that is wrong */
 function refuse(problems: readonly string[]): void {
   if (problems.length > 0) throw new Refused(problems.join('\n'))
 }

@@ -75,6 +75,28 @@ export function createPasswords(parameters: Argon2Parameters = DEFAULT_ARGON2): 
   }
 }
 
+/** The most that the configuration lets a hash cost, and the least that is one. */
+const COSTS = { memoryKiB: 4_194_304, passes: 100, parallelism: 64 }
+const SHORTEST_BYTES = { salt: 8, hash: 16 }
+
+/** Is this an Argon2id PHC string, such as another system made, that can be verified here? */
+export function isPasswordHash(text: string): boolean {
+  if (!PHC.test(text)) return false
+  const { parameters, salt, hash } = parsePhc(text)
+  const { memoryKiB, passes, parallelism } = parameters
+  return (
+    passes >= 1 &&
+    passes <= COSTS.passes &&
+    parallelism >= 1 &&
+    parallelism <= COSTS.parallelism &&
+    // RFC 9106, section 3.1.
+    memoryKiB >= 8 * parallelism &&
+    memoryKiB <= COSTS.memoryKiB &&
+    salt.length >= SHORTEST_BYTES.salt &&
+    hash.length >= SHORTEST_BYTES.hash
+  )
+}
+
 /**
  * A password to be used once, read out or typed from paper: four groups of five, 99 bits.
  * @example generatePassword() // 'k7m2q-x9bfd-4hwne-tr3yp'

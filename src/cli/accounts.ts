@@ -1,6 +1,8 @@
+import { text } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import type { Account } from '../accounts/account-store.ts'
 import { claimNames, claimsAdvice } from '../accounts/claims.ts'
+import { importPerson, readPeople } from '../accounts/import.ts'
 import {
   addAccount,
   disableAccount,
@@ -18,8 +20,9 @@ import { usernameProblem } from '../accounts/username.ts'
 import { NotFound, Refused } from '../errors.ts'
 import { type ClaimOptions, readClaims, withClaims } from './account-claims.ts'
 import { type Answer, listAccounts, printAccount, printAnswer } from './account-words.ts'
-import { type Context, JSON_OPTION, type JsonOption } from './context.ts'
+import { type Context, JSON_OPTION, type JsonOption, readArgumentFile } from './context.ts'
 import { type Session, withSession } from './session.ts'
+import { plainJson } from './terminal.ts'
 import { textArgument } from './words.ts'
 
 const SIGN_OUT =
@@ -29,6 +32,12 @@ const SIGN_OUT =
 const UNLOCK =
   '\nIt ends what wrong passwords did to this account, from whatever address and at every node. An address or\n' +
   'network from which very many wrong passwords came, for whatever accounts, has to wait until signIn.window is over.'
+
+const IMPORT = `
+  {"username":"ada","claims":{"name":"Ada","email":"ada@example.com","email_verified":true},
+   "passwordHash":"$argon2id$v=19$m=19456,t=2,p=1$...","isAdministrator":false,"isDisabled":false}
+in one line; all but username can be left out. Who comes without a hash gets a password for the first sign-in. All lines
+are checked before anybody is added. The answer is a line for each, and the names that are taken.`
 
 interface AddOptions extends ClaimOptions, JsonOption {
   readonly administrator?: true
@@ -92,6 +101,12 @@ export function addAccounts(program: Command, context: Context): void {
       await warnWithoutAdministrator(open)
     }),
   )
+  accounts
+    .command('import')
+    .description('add people from elsewhere: a JSON object in each line')
+    .argument('<file>', 'a file, or - for standard input')
+    .addHelpText('after', IMPORT)
+    .action((file: string) => session((open) => importPeople(file, open)))
   withClaims(
     about('set', 'change what clients are told of a person', change).option(
       '--remove <claim>',
@@ -142,6 +157,24 @@ async function change(account: Account, open: Session, options: SetOptions): Pro
   const changed = await setClaims(account, changes, surroundingsOf(open))
   advise(changed, open)
   return { words: 'Changed', account: changed }
+}
+
+async function importPeople(file: string, open: Session): Promise<void> {
+  const surroundings = surroundingsOf(open)
+  const lines = file === '-' ? await text(open.stdin) : await readArgumentFile(file)
+  const taken: string[] = []
+  for (const person of readPeople(lines, surroundings.claimNames)) {
+    try {
+      const { account, oneTimePassword } = await importPerson(person, surroundings)
+      const secret = oneTimePassword === undefined ? {} : { oneTimePassword }
+      const { username, id } = account
+      open.print(plainJson(JSON.stringify({ username, id, ...secret })))
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error
+      taken.push(error.message)
+    }
+  }
+  if (taken.length > 0) throw new Refused(taken.join('\n'))
 }
 
 async function renew(account: Account, open: Session): Promise<Answer> {

@@ -182,4 +182,74 @@ describe('accounts', () => {
     const shown = await cli.json<Shown>(['accounts', 'show', 'JOSE\u0301'])
     assert.equal(shown.username, 'josé')
   })
+
+  it('import adds people with what was known of them, their passwords too', async () => {
+    await using cli = await keyturnIn()
+    const passwords = createPasswords({ memoryKiB: 64, passes: 1, parallelism: 1 })
+    const passwordHash = await passwords.hash('a password from elsewhere')
+    const claims = { email: 'ada@example.com', email_verified: true }
+    const people = [
+      { username: 'Ada', claims, passwordHash, isAdministrator: true },
+      { username: 'bob' },
+      { username: 'eve', isDisabled: true },
+    ]
+    const lines = people.map((each) => JSON.stringify(each)).join('\n')
+    const answer = await cli.run(['accounts', 'import', '-'], `${lines}\n\n`)
+    assert.equal(answer.status, 0, answer.err)
+    const added = answer.out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    assert.deepEqual(
+      added.map(({ username, oneTimePassword }) => [username, typeof oneTimePassword]),
+      [
+        ['ada', 'undefined'],
+        ['bob', 'string'],
+        ['eve', 'string'],
+      ],
+    )
+    const [ada, bob, eve] = await cli.json<Shown[]>(['accounts', 'list'])
+    assert.deepEqual(ada?.claims, claims)
+    assert.deepEqual([ada?.mustChangePassword, bob?.mustChangePassword], [false, true])
+    assert.equal(eve?.isDisabled, true)
+    const stored = await cli.withStores(({ accounts }) => accounts.findByUsername('ada'))
+    assert.equal(stored?.passwordHash, passwordHash)
+    const again = await cli.run(['accounts', 'import', '-'], `${lines}\n{"username":"zoe"}`)
+    assert.equal(again.status, 1)
+    assert.match(again.err, /There is an account ada already\.\n.*bob already/s)
+    assert.match(again.out, /"zoe"/)
+  })
+
+  it('import adds nobody where a line is wrong, and says which and why', async () => {
+    await using cli = await keyturnIn()
+    const lines = [
+      '{"username":"good"}',
+      'not JSON',
+      '{"username":"аda"}',
+      '{"username":"GOOD"}',
+      '{"username":"a","claims":{"email_verified":"true","shoesize":7}}',
+      '{"username":"b","passwordHash":"$2b$10$abcdefghijklmnopqrstuv"}',
+      '{"username":"c","passwordHash":"$argon2id$v=19$m=99999999,t=1,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA"}',
+      '{"username":"d","password":"in clear"}',
+      '[]',
+    ]
+    const { status, err, out } = await cli.run(['accounts', 'import', '-'], lines.join('\n'))
+    assert.equal(status, 1)
+    assert.equal(out, '')
+    for (const told of [
+      /Line 2: it is not valid JSON/,
+      /Line 3: The user name must be text of one script/,
+      /Line 4: it has the user name of line 1/,
+      /Line 5: There is no claim shoesize/,
+      /Line 5: The claim email_verified must be true or false/,
+      /Line 6: passwordHash: it must be an Argon2id PHC string/,
+      /Line 7: passwordHash/,
+      /Line 8: .*password/,
+      /Line 9: /,
+    ]) {
+      assert.match(err, told)
+    }
+    assert.doesNotMatch(err, /in clear/)
+    assert.deepEqual(await cli.json(['accounts', 'list']), [])
+  })
 })
