@@ -1,12 +1,15 @@
 import { z } from 'zod'
+import { duration } from '../config/duration.ts'
 import {
   clientIdProblem,
   nameProblem,
   proseProblem,
+  scopeProblem,
   secretProblem,
   type TextRule,
   textBy,
 } from '../config/text.ts'
+import { resourceProblem } from '../config/uri.ts'
 import { jwksSchema } from './jwks.ts'
 import { calledUriProblem, pageUriProblem, redirectUriProblem } from './uris.ts'
 import { WITHOUT_EFFECT } from './without-effect.ts'
@@ -74,6 +77,9 @@ const emailProblem: TextRule = (text) =>
   /^[\w.!#$%&'*+/=?^`{|}~-]+@[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)*$/.test(text)
     ? undefined
     : { expected: 'an email address' }
+
+/** When a refresh gives another refresh token. */
+export const refreshTokenRotation = z.enum(['auto', 'always', 'never'])
 
 /** RFC 7591 and OpenID Connect Dynamic Client Registration 1.0, section 2. */
 const registeredProperties = {
@@ -153,6 +159,31 @@ const properties = {
     .literal('fapi2')
     .optional()
     .describe('fapi2: it is held to the FAPI 2.0 Security Profile.'),
+  resources: z
+    .record(textBy(resourceProblem), z.array(textBy(scopeProblem)))
+    .optional()
+    .describe('APIs by identifier, each with the scopes that it may get there; none unless told.'),
+  default_resource: textBy(resourceProblem)
+    .optional()
+    .describe('The API that its access tokens are for where a request names none.'),
+  consent: z
+    .enum(['ask', 'skip'])
+    .optional()
+    .describe('skip: people are not asked what it may do, as it is an application of your own.'),
+  offline_access_without_prompt: flag().describe(
+    'Does it get refresh tokens without prompt=consent (OIDC Core, section 11)?',
+  ),
+  refresh_token_rotation: refreshTokenRotation
+    .optional()
+    .describe('Instead of tokens.refreshTokenRotation.'),
+  claims_in_id_token: flag().describe(
+    'Has its ID token the claims of its scopes, as userinfo has them?',
+  ),
+  access_token_lifetime: duration()
+    .optional()
+    .describe('Of its access tokens, instead of tokens.*; of the API where that is shorter.'),
+  id_token_lifetime: duration().optional().describe('Instead of tokens.idToken.'),
+  refresh_token_lifetime: duration().optional().describe('Instead of tokens.refreshToken.'),
 } satisfies z.ZodRawShape
 
 export const OWN_PROPERTIES: readonly string[] = Object.keys(properties)

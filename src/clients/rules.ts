@@ -2,6 +2,7 @@ import type { Violation } from '../errors.ts'
 import type { ClientContext } from './context.ts'
 import { type ClientProperties, clientSchema } from './properties.ts'
 import { ANSWER_RULES } from './rules/answers.ts'
+import { API_RULES } from './rules/apis.ts'
 import { AUTHENTICATION_RULES } from './rules/authentication.ts'
 import { FAPI2_RULES } from './rules/fapi2.ts'
 import { GRANT_RULES } from './rules/grants.ts'
@@ -13,6 +14,7 @@ import { URI_RULES } from './rules/uris.ts'
 const RULES = [
   ...AUTHENTICATION_RULES,
   ...GRANT_RULES,
+  ...API_RULES,
   ...URI_RULES,
   ...ANSWER_RULES,
   ...FAPI2_RULES,

@@ -234,13 +234,21 @@ function sealProblem(keys: string | null): string | undefined {
 }
 
 /** A refresh token is of no use after its grant. */
-function grantBound({ tokens }: Settings): readonly Violation[] {
-  if (tokens.grant >= tokens.refreshToken) return []
+function grantBound({ tokens, clients }: Settings): readonly Violation[] {
+  const lifetimes = [
+    { name: 'tokens.refreshToken', lifetime: tokens.refreshToken },
+    ...clients.map(({ refresh_token_lifetime: lifetime = 0 }, index) => ({
+      name: `clients.${index}.refresh_token_lifetime`,
+      lifetime,
+    })),
+  ]
+  const longest = lifetimes.reduce((a, b) => (b.lifetime > a.lifetime ? b : a))
+  if (tokens.grant >= longest.lifetime) return []
   const path = 'tokens.grant'
   const message =
     `grants end after ${text(tokens.grant)}, before the refresh tokens that depend on them ` +
-    `(tokens.refreshToken ${text(tokens.refreshToken)})`
-  const fix = atLeast(path, tokens.refreshToken)
+    `(${longest.name} ${text(longest.lifetime)})`
+  const fix = atLeast(path, longest.lifetime)
   return [{ path, value: text(tokens.grant), rule: 'grant', message, fix }]
 }
 

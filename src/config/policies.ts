@@ -57,7 +57,7 @@ export function ringSetting(
  * setting that says so. Signed userinfo lives as long as the access token that it is asked with, and an
  * answer to introspection has no lifetime: it is verified as it comes (RFC 9701, section 5).
  */
-export function longestToken({ tokens, resources, outgoing }: Settings): {
+export function longestToken({ tokens, resources, clients, outgoing }: Settings): {
   readonly name: string
   readonly lifetime: number
 } {
@@ -71,6 +71,12 @@ export function longestToken({ tokens, resources, outgoing }: Settings): {
       tokenFormat === 'jwt' && lifetime !== undefined
         ? [{ name: `resources.${index}.tokenLifetime`, lifetime }]
         : [],
+    ),
+    ...clients.flatMap((client, index) =>
+      (['access_token_lifetime', 'id_token_lifetime'] as const).flatMap((property) => {
+        const lifetime = client[property]
+        return lifetime === undefined ? [] : [{ name: `clients.${index}.${property}`, lifetime }]
+      }),
     ),
   ]
   return lifetimes.reduce((longest, next) => (next.lifetime > longest.lifetime ? next : longest))

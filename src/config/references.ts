@@ -1,12 +1,47 @@
 import { signingAlgorithms } from '../clients/context.ts'
 import { unsignedAlgorithm } from '../clients/rules/answers.ts'
 import type { Violation } from '../errors.ts'
-import type { Settings } from './schema.ts'
+import type { ResourceSettings, Settings } from './schema.ts'
 
-/** Resources: each stands once, and has a ring that signs its tokens. */
+/** Resources: each stands once, has a ring that signs its tokens, and these are taken for no others. */
 
 export function brokenReferences(settings: Settings): readonly Violation[] {
-  return [...unsignedResources(settings), ...repeatedResources(settings)]
+  return [
+    ...unsignedResources(settings),
+    ...repeatedResources(settings),
+    ...settings.resources.flatMap(({ scopes }, index) =>
+      openidScopesOfApi(scopes, `resources.${index}.scopes`),
+    ),
+    ...settings.resources.flatMap((api, index) =>
+      confusedTokens(api, `resources.${index}`, settings),
+    ),
+  ]
+}
+
+/** By these userinfo knows a token for itself, and a client that it gets refresh tokens. */
+const RESERVED: readonly string[] = ['openid', 'offline_access']
+
+function openidScopesOfApi(scopes: readonly string[], path: string): readonly Violation[] {
+  return scopes.flatMap((scope, index) => {
+    if (!RESERVED.includes(scope)) return []
+    const message = `${scope} is a scope of OpenID Connect and means something else`
+    const at = `${path}.${index}`
+    return [{ path: at, value: scope, rule: 'api-scope', message, fix: `rename or remove ${at}` }]
+  })
+}
+
+/** ID tokens have no other type than JWT, so that the audience alone tells them from such an API's tokens. */
+function confusedTokens(
+  { typ, tokenFormat, audience, identifier }: ResourceSettings,
+  path: string,
+  { clients }: Settings,
+): readonly Violation[] {
+  const aud = audience ?? identifier
+  if (typ !== 'JWT' || tokenFormat !== 'jwt') return []
+  if (!clients.some((client) => client.client_id === aud)) return []
+  const message = `the API would take ID tokens of the client ${aud} for access tokens`
+  const fix = `set ${path}.typ to at+jwt, or ${path}.audience to what is no client_id`
+  return [{ path: `${path}.typ`, value: typ, rule: 'api-typ', message, fix }]
 }
 
 function unsignedResources({ resources, rotation }: Settings): readonly Violation[] {

@@ -1,13 +1,13 @@
 import { z } from 'zod'
 import { usernameProblem } from '../accounts/username.ts'
-import { clientSchema } from '../clients/properties.ts'
+import { clientSchema, refreshTokenRotation } from '../clients/properties.ts'
 import { databaseUrlProblem } from '../database-url.ts'
 import { COOKIE_RING, SIGNATURE_ALGORITHMS, signatureRing } from '../keys/policy.ts'
 import { isLoopback } from '../loopback.ts'
 import { redisUrlProblem } from '../redis-url.ts'
 import { duration, durationOrAuto } from './duration.ts'
 import { nameProblem, proseProblem, scopeProblem, textBy } from './text.ts'
-import { hostPortProblem, hostProblem, issuerRule, uriProblem } from './uri.ts'
+import { hostPortProblem, hostProblem, issuerRule, resourceProblem } from './uri.ts'
 
 /**
  * Every setting, once: validation, description, TypeScript type and JSON Schema come from here;
@@ -196,6 +196,9 @@ const tokens = z.strictObject({
   refreshReuseLeeway: duration({ min: 0, max: 60 }).describe(
     'How long a refresh token that was used gets its answer again; 0s for not at all.',
   ),
+  refreshTokenRotation: refreshTokenRotation.describe(
+    'When a refresh gives another refresh token; public clients without DPoP always get one.',
+  ),
   grant: duration().describe('Grants, on which refresh tokens depend.'),
   interaction: duration().describe('Time to sign in and consent.'),
   session: duration().describe('Sign-in sessions.'),
@@ -203,14 +206,20 @@ const tokens = z.strictObject({
 })
 
 const resource = z.strictObject({
-  identifier: textBy((uri) =>
-    uri.includes('#') ? { expected: 'a URI without fragment (RFC 8707)' } : uriProblem(uri),
-  ).describe('Resource indicator (RFC 8707) that clients ask for.'),
+  identifier: textBy(resourceProblem).describe(
+    'Resource indicator (RFC 8707) that clients ask for.',
+  ),
   name: textBy(proseProblem).optional().describe('Shown when a person is asked for consent.'),
   scopes: z.array(textBy(scopeProblem)).describe('Scopes that clients may ask for.'),
   tokenFormat: z.enum(['jwt', 'opaque']).default('jwt').describe('Format of access tokens.'),
   algorithm: algorithm.default('RS256').describe('Signs JWT access tokens; needs a ring.'),
-  tokenLifetime: duration().optional().describe('Instead of tokens.accessToken.'),
+  tokenLifetime: duration()
+    .optional()
+    .describe('Instead of tokens.accessToken, and of tokens.clientCredentials where shorter.'),
+  typ: z
+    .enum(['at+jwt', 'JWT'])
+    .default('at+jwt')
+    .describe('typ of JWT access tokens: RFC 9068, or JWT for verifiers that know no other.'),
   audience: text().optional().describe('Their aud, instead of the identifier.'),
 })
 

@@ -23,6 +23,10 @@ export const uriProblem: TextRule = (text) => {
   }
 }
 
+/** What an API is named by (RFC 8707, section 2). */
+export const resourceProblem: TextRule = (text) =>
+  text.includes('#') ? { expected: 'a URI without fragment (RFC 8707)' } : uriProblem(text)
+
 /** @param isLoopback is a host one that may go without TLS? */
 export function issuerRule(isLoopback: (hostname: string) => boolean): TextRule {
   const isIssuer = (text: string) => {

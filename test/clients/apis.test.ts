@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { broken, load, violationsOf } from '../config/sources.ts'
+
+/** What clients may get at APIs, as `config check` sees it. */
+
+const APIS = `
+resources:
+  - { identifier: "https://a.example", scopes: [read, write] }
+  - { identifier: "urn:b", scopes: [] }
+`
+const client = (properties: string) => `${APIS}clients: [{ client_id: shop, ${properties} }]`
+
+const RIGHT = [
+  'scope: openid',
+  'resources: {}',
+  'resources: { "https://a.example": [read], "urn:b": [] }',
+  'resources: { "https://a.example": [] }, default_resource: "https://a.example"',
+]
+for (const properties of RIGHT) {
+  test(`a client may have ${properties}`, (t) => {
+    assert.deepEqual(violationsOf(t, client(properties)), [])
+  })
+}
+
+const WRONG = [
+  [
+    'resources: { "https://a.exmaple": [read] }',
+    'clients.0.resources.https://a.exmaple: client-api',
+    /^rename it to https:\/\/a\.example or urn:b, or add it to resources of the configuration/,
+  ],
+  [
+    'resources: { "https://a.example": [read, wirte] }',
+    'clients.0.resources.https://a.example.1: client-api-scope',
+    /^write read or write, or add wirte to the scopes of the API/,
+  ],
+  [
+    'resources: { "urn:b": [read] }',
+    'clients.0.resources.urn:b.0: client-api-scope',
+    /^add read to the scopes of the API/,
+  ],
+  [
+    'default_resource: "urn:b"',
+    'clients.0.default_resource: default-resource',
+    /^add urn:b: \[\] with the scopes/,
+  ],
+  [
+    'resources: { "https://a.example": [read] }, default_resource: "urn:b"',
+    'clients.0.default_resource: default-resource',
+    /or set default_resource to https:\/\/a\.example$/,
+  ],
+  ['resources: { "https://A.example": [] }', 'clients.0.resources.https://A.example: format', /./],
+  [
+    'resources: { "https://a.example#x": [] }',
+    'clients.0.resources.https://a.example#x: format',
+    /./,
+  ],
+  ['resources: [read]', 'clients.0.resources: type', /a map/],
+  ['resources: { "urn:b": read }', 'clients.0.resources.urn:b: type', /a list/],
+  [
+    'resources: { "https://a.example": ["read write"] }',
+    'clients.0.resources.https://a.example.0: format',
+    /without blanks/,
+  ],
+  ['consent: never', 'clients.0.consent: choice', /ask, skip/],
+  [
+    'refresh_token_rotation: yes',
+    'clients.0.refresh_token_rotation: choice',
+    /auto, always, never/,
+  ],
+  ['access_token_lifetime: 10', 'clients.0.access_token_lifetime: type', /90s/],
+  ['id_token_lifetime: 0s', 'clients.0.id_token_lifetime: format', /from 1s/],
+  ['claims_in_id_token: "yes"', 'clients.0.claims_in_id_token: type', /true or false/],
+] as const
+for (const [properties, problem, fix] of WRONG) {
+  test(`a client may not have ${properties}`, (t) => {
+    const violations = violationsOf(t, client(properties))
+    assert.deepEqual(broken(violations), [problem])
+    assert.match(violations[0]?.fix ?? '', fix)
+  })
+}
+
+test('an API has no scope that means something in OpenID Connect', (t) => {
+  const text = 'resources: [{ identifier: "urn:a", scopes: [read, openid, offline_access, email] }]'
+  assert.deepEqual(broken(violationsOf(t, text)), [
+    'resources.0.scopes.1: api-scope',
+    'resources.0.scopes.2: api-scope',
+  ])
+})
+
+test('an API whose tokens have the type of ID tokens is no client', (t) => {
+  const text = (api: string) =>
+    `resources: [{ identifier: "urn:a", scopes: [], ${api} }]\nclients: [{ client_id: shop }]`
+  assert.deepEqual(broken(violationsOf(t, text('typ: JWT, audience: shop'))), [
+    'resources.0.typ: api-typ',
+  ])
+  assert.deepEqual(violationsOf(t, text('audience: shop')), [])
+  assert.deepEqual(violationsOf(t, text('typ: JWT, audience: shop, tokenFormat: opaque')), [])
+  assert.deepEqual(violationsOf(t, text('typ: JWT')), [])
+  assert.deepEqual(broken(violationsOf(t, text('typ: jwt'))), ['resources.0.typ: choice'])
+})
+
+test('the lifetimes of clients count for retention and grants', (t) => {
+  const text = (properties: string, settings: string) => `${settings}\n${client(properties)}`
+  for (const property of ['access_token_lifetime', 'id_token_lifetime']) {
+    const properties = `${property}: 2h`
+    assert.deepEqual(violationsOf(t, text(properties, 'rotation: { retention: 122m }')), [])
+    const [short] = violationsOf(t, text(properties, 'rotation: { retention: 7319s }'))
+    assert.equal(short?.fix, 'set rotation.retention to at least 122m')
+    assert.match(short.message, new RegExp(`clients\\.0\\.${property} 2h`))
+  }
+  assert.deepEqual(violationsOf(t, client('refresh_token_lifetime: 14d')), [])
+  const [late] = violationsOf(t, client('refresh_token_lifetime: 15d'))
+  assert.equal(late?.fix, 'set tokens.grant to at least 15d')
+})
+
+test('retention: auto follows the longest lifetime of a client', (t) => {
+  assert.deepEqual(violationsOf(t, client('id_token_lifetime: 30d')), [])
+  assert.equal(load(t, client('id_token_lifetime: 30d')).clients[0]?.id_token_lifetime, 30 * 86_400)
+})
