@@ -10,6 +10,12 @@ import { join } from 'node:path'
 /** Without port: each server takes a free one, and requests name only the path. */
 export const ISSUER = 'http://127.0.0.1'
 
+/** Whose access tokens are JWTs. Without a resource, access tokens are opaque. */
+export const RESOURCES = {
+  RS256: 'https://rs256.example',
+  ES256: 'https://es256.example',
+} as const
+
 export const CLIENT = {
   client_id: 'bench',
   client_secret: 'a-secret-that-only-the-benchmark-knows',
@@ -18,6 +24,7 @@ export const CLIENT = {
   response_types: ['code'],
   scope: 'openid profile email offline_access',
   token_endpoint_auth_method: 'client_secret_basic',
+  resources: { [RESOURCES.RS256]: ['read'], [RESOURCES.ES256]: ['read'] },
 }
 
 export const AUTHORIZATION = `Basic ${Buffer.from(
@@ -25,12 +32,6 @@ export const AUTHORIZATION = `Basic ${Buffer.from(
 ).toString('base64')}`
 
 export const PERSON = { username: 'ada', password: 'correct horse battery' }
-
-/** Whose access tokens are JWTs. Without a resource, access tokens are opaque. */
-export const RESOURCES = {
-  RS256: 'https://rs256.example',
-  ES256: 'https://es256.example',
-} as const
 
 /** The least that the configuration takes: the check of a password is timed on its own. */
 export const CHEAPEST_ARGON2 = { memoryKiB: 7168, passes: 1, parallelism: 1 }

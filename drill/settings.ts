@@ -50,7 +50,11 @@ export const RESOURCES = [
   { identifier: `${API}/opaque`, scopes: ['read'], tokenFormat: 'opaque' },
 ] as const
 
+/** What every client may get there. */
+const ALL = Object.fromEntries(RESOURCES.map(({ identifier, scopes }) => [identifier, scopes]))
+
 const [web] = CLIENTS
+const machine = { ...CLIENTS.find(({ client_id }) => client_id === 'machine'), resources: ALL }
 
 /** Clients whose people sign in, by the algorithm of their ID tokens. */
 export const WEB_CLIENTS = ['RS256', 'ES256', 'Ed25519'].map((algorithm) => ({
@@ -58,6 +62,7 @@ export const WEB_CLIENTS = ['RS256', 'ES256', 'Ed25519'].map((algorithm) => ({
   client_id: `web-${algorithm}`,
   client_secret: SECRET,
   redirect_uris: [REDIRECT_URI],
+  resources: ALL,
   id_token_signed_response_alg: algorithm,
 }))
 
@@ -116,7 +121,7 @@ export function nodeSettings(options: {
       clientCredentials: seconds(TOKEN_LIFETIME),
     },
     resources: RESOURCES,
-    clients: [...CLIENTS.filter(({ client_id }) => client_id === 'machine'), ...WEB_CLIENTS],
+    clients: [machine, ...WEB_CLIENTS],
     // All requests come from one address and one person.
     signIn: { perAccountAndAddress: limit, perAddress: limit, perAccount: limit },
     password: { argon2: { memoryKiB: 7168, passes: 1, parallelism: 1 } },

@@ -47,9 +47,12 @@ import { meterClients, meterUserCodes } from './oidc/metered.ts'
 import { issuerPath } from './oidc/origin.ts'
 import { providerAdapters, tellOutage } from './oidc/outage.ts'
 import { createOutageLog } from './oidc/outage-log.ts'
+import { assertSomethingAsked } from './oidc/resource-requests.ts'
 import { providerSettings } from './oidc/settings.ts'
 import { createTokenRequests } from './oidc/token-requests.ts'
 import { createUsedUp } from './oidc/used-up.ts'
+import { findUserinfoTokens } from './oidc/userinfo-tokens.ts'
+import { createOnceADay } from './once-a-day.ts'
 import { packageVersion } from './package-files.ts'
 import {
   askChecks,
@@ -218,7 +221,10 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     })
     const current = createCurrentProvider({
       issuer,
-      adapter: meterUserCodes(tokenRequests.adapters, metered.userCodes),
+      adapter: findUserinfoTokens(
+        meterUserCodes(tokenRequests.adapters, metered.userCodes),
+        jwtAccessTokens,
+      ),
       grantHandler: tokenRequests.handler,
       policies,
       profile: config.profile,
@@ -234,7 +240,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
         meterClients(provider, metered.clientSecrets)
         answerForJwts(provider, jwtAccessTokens)
       },
-      settings: providerConfiguration(config, stores, { views, log: ofRequests }),
+      settings: providerConfiguration(config, stores, { views, log: ofRequests, clock }),
     })
 
     if (isShared(config)) {
@@ -412,10 +418,13 @@ const OTHER_CLIENTS =
 function providerConfiguration(
   config: Config,
   { accounts, consents }: Stores,
-  pageOptions: { readonly views: Views; readonly log: Log },
+  { views, log, clock }: { readonly views: Views; readonly log: Log; readonly clock: Clock },
 ): Configuration {
-  const settings = providerSettings(config)
-  const pages = providerPages(pageOptions)
+  const isFirstToday = createOnceADay(clock)
+  const settings = providerSettings(config, (left) => {
+    if (isFirstToday(JSON.stringify(left))) log.info(left, 'a scope was left out of a request')
+  })
+  const pages = providerPages({ views, log })
   const mountPath = issuerPath(config.issuer)
   const findAccount = createFindAccount(accounts)
   const loadExistingGrant = createLoadExistingGrant(consents)
@@ -426,7 +435,11 @@ function providerConfiguration(
       policy: createInteractionPolicy([passwordContext(config.issuer)]),
       url: (_ctx, { uid }) => `${mountPath}/interaction/${uid}`,
     },
-    loadExistingGrant: (ctx) => tellOutage(loadExistingGrant(ctx)),
+    loadExistingGrant: (ctx) => {
+      // Also when the person comes back from our pages: the configuration may have changed meanwhile.
+      assertSomethingAsked(ctx)
+      return tellOutage(loadExistingGrant(ctx))
+    },
     renderError: pages.renderError,
     features: {
       ...settings.features,

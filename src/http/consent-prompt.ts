@@ -29,7 +29,7 @@ export function createConsentPrompt({
         clientName: clientName(client),
         username: account.username,
         destination: describeDestination(leadsTo),
-        ...describeWishes(readWishes(prompt.details), vocabulary),
+        ...describeWishes(readWishes(prompt.details, client), vocabulary),
         links: [
           { text: 'Privacy policy', href: client.policyUri },
           { text: 'Terms of service', href: client.tosUri },
@@ -50,7 +50,7 @@ export function createConsentPrompt({
       }
 
       const accountId = account.id
-      const allowed = readWishes(prompt.details)
+      const allowed = readWishes(prompt.details, client)
       const existing = grantId ? await provider.Grant.find(grantId) : undefined
       const isTheirs = existing?.accountId === accountId && existing.clientId === clientId
       const grant = isTheirs ? existing : new provider.Grant({ accountId, clientId })

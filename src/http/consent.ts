@@ -1,6 +1,7 @@
 import type Provider from 'oidc-provider'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { Consent, ConsentStore } from '../accounts/account-store.ts'
+import { ownProperties } from '../clients/properties.ts'
 
 type Grant = InstanceType<Provider['Grant']>
 
@@ -51,14 +52,26 @@ const CLAIMS: Readonly<Record<string, string>> = {
   updated_at: 'see when your details last changed',
 }
 
-/** Reads `prompt.details` of oidc-provider's consent prompt. */
-export function readWishes(details: Readonly<Record<string, unknown>>): Wishes {
+/**
+ * Reads `prompt.details` of oidc-provider's consent prompt. At the default API of a client there are OpenID
+ * scopes too, which are no wish of their own.
+ */
+export function readWishes(
+  details: Readonly<Record<string, unknown>>,
+  client: object = {},
+): Wishes {
   const { missingOIDCScope, missingOIDCClaims, missingResourceScopes } = details
+  const { default_resource: byDefault, resources = {} } = ownProperties(client)
+  const ofApi = (name: string, scopes: unknown) =>
+    texts(scopes).filter((scope) => name !== byDefault || resources[name]?.includes(scope))
   return {
     oidcScopes: texts(missingOIDCScope),
     oidcClaims: texts(missingOIDCClaims),
     resourceScopes: Object.fromEntries(
-      Object.entries(missingResourceScopes ?? {}).map(([name, scopes]) => [name, texts(scopes)]),
+      Object.entries(missingResourceScopes ?? {}).flatMap(([name, scopes]) => {
+        const wanted = ofApi(name, scopes)
+        return wanted.length > 0 ? [[name, wanted]] : []
+      }),
     ),
   }
 }
@@ -116,7 +129,7 @@ export function mergeConsent(before: Wishes | undefined, allowed: Wishes): Wishe
 /**
  * The `loadExistingGrant` of oidc-provider: the grant of this interaction or session, or else a new
  * one made from what the person allowed before, in any session. So consent is asked once, and later
- * for what is new. `prompt=consent` asks all the same.
+ * for what is new. `prompt=consent` asks all the same. A client with `consent: skip` has what it asks for.
  */
 export function createLoadExistingGrant(consents: Pick<ConsentStore, 'find'>) {
   return async (ctx: KoaContextWithOIDC): Promise<Grant | undefined> => {
@@ -126,16 +139,60 @@ export function createLoadExistingGrant(consents: Pick<ConsentStore, 'find'>) {
     const { accountId } = account
 
     const grantId = result?.consent?.grantId ?? session?.grantIdFor(clientId)
-    const existing = grantId ? await provider.Grant.find(grantId) : undefined
-    if (existing?.accountId === accountId && existing.clientId === clientId) return existing
+    const known = grantId ? await provider.Grant.find(grantId) : undefined
+    const existing =
+      known?.accountId === accountId && known.clientId === clientId ? known : undefined
+    const isAsked = ownProperties(client).consent !== 'skip'
+    const consent: Consent | undefined =
+      existing || !isAsked ? undefined : await consents.find(accountId, clientId)
+    if (!existing && !consent && isAsked) return undefined
 
-    const consent: Consent | undefined = await consents.find(accountId, clientId)
-    if (!consent) return undefined
-    const grant = new provider.Grant({ accountId, clientId })
-    addToGrant(grant, consent)
-    await grant.save()
+    const grant = existing ?? new provider.Grant({ accountId, clientId })
+    if (consent) addToGrant(grant, consent)
+    const unasked = isAsked ? openidAtApi(ctx, grant) : missing(ctx, grant)
+    addToGrant(grant, unasked)
+    if (!existing || !isNothing(unasked)) await grant.save()
     return grant
   }
+}
+
+/** What the request asks for and the grant does not have. */
+function missing({ oidc }: KoaContextWithOIDC, grant: Grant): Wishes {
+  const lacking = (asked: Iterable<string>, granted: readonly string[]) =>
+    [...asked].filter((name) => !granted.includes(name))
+  const { requestParamScopes, requestParamOIDCScopes, requestParamClaims, resourceServers } = oidc
+  return {
+    oidcScopes: lacking(requestParamOIDCScopes, grant.getOIDCScope().split(' ')),
+    oidcClaims: lacking(requestParamClaims, grant.getOIDCClaims()),
+    resourceScopes: Object.fromEntries(
+      Object.entries(resourceServers ?? {}).map(([name, { scopes }]) => {
+        const asked = requestParamScopes.intersection(scopes)
+        return [name, lacking(asked, grant.getResourceScope(name).split(' '))]
+      }),
+    ),
+  }
+}
+
+/**
+ * Tokens for a client's default API have the OpenID scopes as well (`oidc/apis.ts`). Whoever allowed these
+ * is not asked for them a second time.
+ */
+function openidAtApi(ctx: KoaContextWithOIDC, grant: Grant): Wishes {
+  const nothing: Wishes = { oidcScopes: [], oidcClaims: [], resourceScopes: {} }
+  const { default_resource: api, resources = {} } = ownProperties(ctx.oidc.client ?? {})
+  if (api === undefined || !ctx.oidc.resourceServers?.[api]) return nothing
+  const allowed = grant.getOIDCScope().split(' ')
+  const { resourceScopes } = missing(ctx, grant)
+  const scopes = resourceScopes[api]?.filter(
+    (scope) => allowed.includes(scope) && !resources[api]?.includes(scope),
+  )
+  return { ...nothing, resourceScopes: { [api]: scopes ?? [] } }
+}
+
+function isNothing({ oidcScopes, oidcClaims, resourceScopes }: Wishes): boolean {
+  return [oidcScopes, oidcClaims, ...Object.values(resourceScopes)].every(
+    (names) => names.length === 0,
+  )
 }
 
 function texts(value: unknown): readonly string[] {

@@ -1,5 +1,11 @@
-import { type AccountClaims, type FindAccount, interactionPolicy } from 'oidc-provider'
+import {
+  type AccountClaims,
+  type FindAccount,
+  interactionPolicy,
+  type KoaContextWithOIDC,
+} from 'oidc-provider'
 import type { Account, AccountStore } from '../accounts/account-store.ts'
+import { ownProperties } from '../clients/properties.ts'
 import { refuseUnmetContexts } from './authentication-context.ts'
 
 /**
@@ -7,11 +13,28 @@ import { refuseUnmetContexts } from './authentication-context.ts'
  * sessions, refresh tokens and userinfo without a word to anybody else.
  */
 export function createFindAccount(accounts: Pick<AccountStore, 'findById'>): FindAccount {
-  return async (_ctx, sub) => {
+  return async (ctx, sub) => {
     const account = await accounts.findById(sub)
     if (!account || account.isDisabled) return undefined
-    return { accountId: account.id, claims: () => accountClaims(account) }
+    return {
+      accountId: account.id,
+      claims: (use, _scope, requested) => {
+        const all = accountClaims(account)
+        if (use !== 'id_token' || hasClaimsInIdToken(ctx)) return all
+        const wanted = Object.entries(all).filter(([name]) => Object.hasOwn(requested, name))
+        return { sub: all.sub, ...Object.fromEntries(wanted) }
+      },
+    }
   }
+}
+
+/**
+ * The claims of scopes are in the ID token where the client says so, and where userinfo does not
+ * answer the access token beside it (OpenID Connect Core 1.0, section 5.4), as it is for an API.
+ */
+function hasClaimsInIdToken({ oidc: { client, accessToken } }: KoaContextWithOIDC): boolean {
+  if (client && ownProperties(client).claims_in_id_token) return true
+  return accessToken?.aud !== undefined && !accessToken.scopes.has('openid')
 }
 
 /**
@@ -31,7 +54,7 @@ export function accountClaims({ id, username, claims, createdAt }: Account): Acc
 /**
  * oidc-provider's policy of when to ask for a sign-in or consent, and two things more: a session that
  * belongs to somebody who is disabled or gone, which would end in a server error, and a context that
- * no sign-in has.
+ * no sign-in has. Clients with `consent: skip` ask nobody.
  * @param contexts in which people sign in here (`acr`)
  */
 export function createInteractionPolicy(
@@ -47,5 +70,17 @@ export function createInteractionPolicy(
   )
   policy.get('login')?.checks.add(accountGone)
   policy.get('login')?.checks.add(refuseUnmetContexts(contexts))
+  const consent = policy.get('consent')
+  // These ask whatever was allowed before. The others ask for what is missing, and nothing is missing.
+  for (const reason of ['consent_prompt', 'native_client_prompt']) {
+    const check = consent?.checks.get(reason)
+    if (!check) throw new TypeError(`oidc-provider has no check ${reason}`)
+    const isAsked = check.check
+    check.check = (ctx) => !skipsConsent(ctx) && isAsked(ctx)
+  }
   return policy
+}
+
+function skipsConsent({ oidc: { client } }: KoaContextWithOIDC): boolean {
+  return client !== undefined && ownProperties(client).consent === 'skip'
 }

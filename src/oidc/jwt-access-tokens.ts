@@ -12,6 +12,12 @@ import { tellOutage } from './outage.ts'
  */
 export interface JwtAccessTokens {
   /**
+   * @returns what the token says; undefined where it is not an access token of ours, has expired or was
+   * revoked. Its client, person and grant may be gone.
+   * @throws Outage
+   */
+  read(token: string): Promise<AccessTokenClaims | undefined>
+  /**
    * @param provider finds the token's client and grant
    * @returns what the token says; undefined where it is not an access token of ours, or good no more
    * @throws Outage
@@ -27,6 +33,7 @@ export type AccessTokenClaims = JWTPayload & {
   readonly exp: number
   readonly jti: string
   readonly client_id: string
+  readonly scope?: string
   /** The grant of a person, by which the token ends with it; a client's own token has none. */
   readonly grant_id?: string
   /** RFC 7800: what its sender must prove. */
@@ -49,14 +56,11 @@ export interface JwtAccessTokensOptions {
 /** The model of the artifact store for `JwtAccessTokensOptions.revoked`. */
 export const REVOKED = 'RevokedAccessToken'
 
-/** RFC 9068, section 2.1. ID tokens and the like have another, or none. */
-const TYPE = 'at+jwt'
-
 export function createJwtAccessTokens(options: JwtAccessTokensOptions): JwtAccessTokens {
   const { issuer, view, lookFor, accounts, revoked, clock } = options
-  const audience = options.resources
-    .filter(({ tokenFormat }) => tokenFormat === 'jwt')
-    .map((resource) => resource.audience ?? resource.identifier)
+  const apis = options.resources.filter(({ tokenFormat }) => tokenFormat === 'jwt')
+  const audienceOf = (api: ResourceSettings) => api.audience ?? api.identifier
+  const audience = apis.map(audienceOf)
 
   const keyOf = (kid: string) =>
     view()?.states.find(({ key, phase }) => key.kid === kid && phase !== 'revoked')?.key
@@ -69,13 +73,15 @@ export function createJwtAccessTokens(options: JwtAccessTokensOptions): JwtAcces
     const key = keyOf(kid)
     if (!key?.publicJwk || !key.publicKey) return undefined
     try {
-      const { payload } = await jwtVerify(token, key.publicKey, {
+      const { payload, protectedHeader } = await jwtVerify(token, key.publicKey, {
         algorithms: [key.algorithm],
-        typ: TYPE,
         issuer,
         audience,
         requiredClaims: ['exp', 'jti', 'sub', 'client_id'],
       })
+      // ID tokens and the like have another type, or none (RFC 9068, section 2.1).
+      const { typ } = protectedHeader
+      if (!apis.some((api) => audienceOf(api) === payload.aud && api.typ === typ)) return undefined
       // Ours, and so of the shape that we give it.
       return payload as AccessTokenClaims
     } catch (error) {
@@ -99,6 +105,10 @@ export function createJwtAccessTokens(options: JwtAccessTokensOptions): JwtAcces
   }
 
   return {
+    read: async (token) => {
+      const claims = await verify(token)
+      return claims && (await tellOutage(revoked.find(claims.jti))) ? undefined : claims
+    },
     check: async (token, provider) => {
       const claims = await verify(token)
       if (!claims) return undefined

@@ -177,6 +177,7 @@ describe('client credentials', () => {
       grant_types: ['client_credentials'],
       response_types: [],
       redirect_uris: [],
+      resources: { [`${API}/opaque`]: ['read'] },
     })
     const config = await discover('gone', secret)
     const { access_token: token } = await client.clientCredentialsGrant(config, {

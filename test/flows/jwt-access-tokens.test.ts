@@ -165,7 +165,7 @@ describe('introspection of a JWT access token', () => {
 
     const gone = { client_id: randomUUID(), client_secret: SECRET }
     const grants = { grant_types: ['client_credentials'], response_types: [], redirect_uris: [] }
-    await stores.clients.add({ ...gone, ...grants })
+    await stores.clients.add({ ...gone, ...grants, resources: { [API]: ['read'] } })
     const goner = await discoverAs(keyturn.issuer, gone.client_id)
     const parameters = { resource: API, scope: 'read' }
     const { access_token: token } = await client.clientCredentialsGrant(goner, parameters)
@@ -269,7 +269,7 @@ describe('revocation of a JWT access token', () => {
     const id = randomUUID()
     const metadata = {
       ...{ client_id: id, client_secret: SECRET, grant_types: ['client_credentials'] },
-      ...{ response_types: [], redirect_uris: [] },
+      ...{ response_types: [], redirect_uris: [], resources: { [API]: ['read'] } },
     }
     await stores.clients.add(metadata)
     const rp = await discoverAs(keyturn.issuer, id)

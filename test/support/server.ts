@@ -19,7 +19,15 @@ export const API = 'https://api.example'
 /** One client of each kind, all with the same secret. */
 export const SECRET = 'a-secret-of-the-tests-that-is-long-enough'
 export const REDIRECT_URI = 'http://localhost:9999/callback'
+/** All that `RESOURCES` has. */
+const ALL = {
+  [API]: ['read', 'write'],
+  [`${API}/es256`]: ['read'],
+  [`${API}/opaque`]: ['read'],
+}
 const web = {
+  resources: ALL,
+  refresh_token_rotation: 'always',
   client_secret: SECRET,
   redirect_uris: [REDIRECT_URI],
   post_logout_redirect_uris: ['http://localhost:9999/'],
@@ -36,6 +44,7 @@ export const CLIENTS = [
     redirect_uris: [],
     response_types: [],
     grant_types: ['client_credentials'],
+    resources: ALL,
   },
   {
     client_id: 'tv',
@@ -44,6 +53,7 @@ export const CLIENTS = [
     grant_types: ['urn:ietf:params:oauth:grant-type:device_code', 'refresh_token'],
     token_endpoint_auth_method: 'none',
     application_type: 'native',
+    resources: ALL,
   },
 ]
 

@@ -1,0 +1,75 @@
+import type { ResourceServer } from 'oidc-provider'
+import { ownProperties } from '../clients/properties.ts'
+import type { Config, ResourceSettings } from '../config/schema.ts'
+import { openidScopesOf } from './openid-scopes.ts'
+
+/** The APIs of the configuration, and what each client gets there: what its `resources` list, no more. */
+export interface Apis {
+  /** @param client of oidc-provider, which has one object for all requests of a client */
+  of(client: object): ClientApis
+  /** Is it a scope of any API of the configuration? */
+  knows(scope: string): boolean
+}
+
+/** The APIs of one client, by identifier (RFC 8707). */
+export interface ClientApis {
+  /** Tokens with which it acts for a person. */
+  readonly forPeople: ReadonlyMap<string, ResourceServer>
+  /** Tokens with which it acts for itself. */
+  readonly forItself: ReadonlyMap<string, ResourceServer>
+  /** The API that its tokens are for where a request names none. */
+  readonly byDefault: string | undefined
+}
+
+export function createApis(config: Pick<Config, 'resources' | 'claims'>): Apis {
+  const configured = new Map(config.resources.map((api) => [api.identifier, api]))
+  const scopes = new Set(config.resources.flatMap((api) => api.scopes))
+  const known = new WeakMap<object, ClientApis>()
+
+  const work = (client: object): ClientApis => {
+    const { resources = {}, default_resource: byDefault } = ownProperties(client)
+    const forItself = Object.entries(resources).flatMap(([identifier, allowed]) => {
+      const api = configured.get(identifier)
+      return api ? [[identifier, resourceServer(api, allowed)] as const] : []
+    })
+    const openid = openidScopesOf(config, client)
+    return {
+      byDefault,
+      forItself: new Map(forItself),
+      forPeople: new Map(
+        forItself.map(([identifier, server]) =>
+          identifier === byDefault
+            ? [identifier, withScopes(server, openid)]
+            : [identifier, server],
+        ),
+      ),
+    }
+  }
+  return {
+    of: (client) => {
+      const found = known.get(client) ?? work(client)
+      known.set(client, found)
+      return found
+    },
+    knows: (scope) => scopes.has(scope),
+  }
+}
+
+function resourceServer(api: ResourceSettings, allowed: readonly string[]): ResourceServer {
+  return {
+    scope: api.scopes.filter((scope) => allowed.includes(scope)).join(' '),
+    audience: api.audience ?? api.identifier,
+    accessTokenTTL: api.tokenLifetime,
+    accessTokenFormat: api.tokenFormat,
+    // The types list the algorithms; the configuration has checked that a ring has this one.
+    jwt: { sign: { alg: api.algorithm } },
+  } as ResourceServer
+}
+
+/**
+ * Tokens for the default API stand in for those without an API, which userinfo answers. So they have
+ * the OpenID scopes that were granted, and userinfo knows by `openid` that it may answer.
+ */
+function withScopes(server: ResourceServer, more: readonly string[]): ResourceServer {
+  return { ...server, scope: [server.scope, ...more].filter(Boolean).join(' ') }
+}

@@ -1,0 +1,64 @@
+import type { Configuration, KoaContextWithOIDC } from 'oidc-provider'
+import { FAPI2_CODE } from '../clients/fapi2.ts'
+import { ownProperties } from '../clients/properties.ts'
+import type { Config } from '../config/schema.ts'
+import type { Fapi2 } from './profiles/fapi2.ts'
+
+/** How long what oidc-provider issues lives, in seconds. The longest is bounded by `config/policies.ts`. */
+export function lifetimes(
+  { tokens }: Pick<Config, 'tokens'>,
+  fapi2: Pick<Fapi2, 'atMost'>,
+): NonNullable<Configuration['ttl']> {
+  // The types want numbers or functions of exactly their own arguments.
+  return {
+    AccessToken: (_ctx: unknown, token: ForApi, client: object) => {
+      const { access_token_lifetime: ofClient } = ownProperties(client)
+      const ofApi = token.resourceServer?.accessTokenTTL
+      if (ofClient === undefined) return ofApi ?? tokens.accessToken
+      return Math.min(ofClient, ofApi ?? ofClient)
+    },
+    AuthorizationCode: fapi2.atMost(FAPI2_CODE, tokens.authorizationCode),
+    ClientCredentials: (_ctx: unknown, token: ForApi, client: object) => {
+      const { access_token_lifetime: ofClient = tokens.clientCredentials } = ownProperties(client)
+      return Math.min(ofClient, token.resourceServer?.accessTokenTTL ?? ofClient)
+    },
+    DeviceCode: tokens.deviceCode,
+    Grant: tokens.grant,
+    IdToken: (_ctx: unknown, _token: unknown, client: object) =>
+      ownProperties(client).id_token_lifetime ?? tokens.idToken,
+    Interaction: tokens.interaction,
+    RefreshToken: refreshTokenLifetime(tokens.refreshToken),
+    Session: sessionLifetime(tokens),
+  } as NonNullable<Configuration['ttl']>
+}
+
+interface ForApi {
+  readonly resourceServer?: { readonly accessTokenTTL?: number | undefined } | undefined
+}
+
+/**
+ * Each rotation starts a new lifetime, except for a public client in a browser: what can be stolen
+ * there must not live for ever (OAuth 2.0 for Browser-Based Applications).
+ */
+function refreshTokenLifetime(lifetime: number) {
+  return (
+    ctx: KoaContextWithOIDC,
+    token: { isSenderConstrained(): boolean },
+    client: { applicationType?: string | undefined; clientAuthMethod?: string | undefined },
+  ): number => {
+    const rotated = ctx?.oidc?.entities.RotatedRefreshToken
+    const isBrowserApp = client.applicationType === 'web' && client.clientAuthMethod === 'none'
+    if (rotated && isBrowserApp && !token.isSenderConstrained()) return rotated.remainingTTL
+    return ownProperties(client).refresh_token_lifetime ?? lifetime
+  }
+}
+
+/**
+ * A session without a person holds a form's secret for as long as a sign-in may take. Anybody can make
+ * any number of them (`/session/end`, `/device`, `/auth`), so they do not live as those of people do.
+ */
+function sessionLifetime({ session, interaction }: Config['tokens']) {
+  const ofNobody = Math.min(session, interaction)
+  return (_ctx: KoaContextWithOIDC, { accountId }: { accountId?: string | undefined }): number =>
+    accountId === undefined ? ofNobody : session
+}

@@ -1,0 +1,71 @@
+/**
+ * What becomes of the scopes of a request. A mistake is told before anybody is asked: a scope of an API
+ * that no API of the request gives, and, without `openid`, one that nobody knows. Beside `openid` what
+ * nobody knows is left out (OpenID Connect Core 1.0, section 3.1.2.1), as many clients ask every
+ * provider for the same scopes. Pure.
+ */
+
+export interface RequestedScopes {
+  readonly scopes: readonly string[]
+  /** Scopes that the APIs of the request give this client. */
+  readonly given: ReadonlySet<string>
+  /** Does the request name an API, or has the client one by default? */
+  readonly hasApi: boolean
+  /** Is a person asked (OpenID Connect), or does the client act for itself? */
+  readonly isForPerson: boolean
+}
+
+export interface ScopeVocabulary {
+  readonly isOpenid: (scope: string) => boolean
+  /** Is it a scope of any API at all? */
+  readonly isOfApi: (scope: string) => boolean
+  /** The APIs that would give this client the scope. */
+  readonly apisWith: (scope: string) => readonly string[]
+}
+
+export type ScopeJudgement =
+  | { readonly kept: readonly string[]; readonly leftOut: readonly string[] }
+  | ScopeRefusal
+
+export interface ScopeRefusal {
+  /** RFC 6749, section 4.1.2.1; RFC 8707, section 2. */
+  readonly error: 'invalid_scope' | 'invalid_target'
+  readonly description: string
+  readonly scope: string
+}
+
+export function judgeScopes(
+  { scopes, given, hasApi, isForPerson }: RequestedScopes,
+  vocabulary: ScopeVocabulary,
+): ScopeJudgement {
+  const isAuthentication = isForPerson && scopes.includes('openid')
+  const kept: string[] = []
+  const leftOut: string[] = []
+  for (const scope of scopes) {
+    if (given.has(scope) || vocabulary.isOpenid(scope)) kept.push(scope)
+    else if (vocabulary.isOfApi(scope)) return refusal(scope, hasApi, vocabulary)
+    else if (isAuthentication) leftOut.push(scope)
+    else return { error: 'invalid_scope', description: `nobody knows the scope ${scope}`, scope }
+  }
+  return { kept, leftOut }
+}
+
+/** It is the scope of an API, and this request does not get it. */
+function refusal(
+  scope: string,
+  hasApi: boolean,
+  { apisWith }: Pick<ScopeVocabulary, 'apisWith'>,
+): ScopeRefusal {
+  const [api, ...others] = apisWith(scope)
+  if (api === undefined) {
+    const description = `this client may not get the scope ${scope}: its resources do not list it`
+    return { error: 'invalid_scope', description, scope }
+  }
+  const name = `resource=${api}${others.length > 0 ? ' or another' : ''}`
+  if (hasApi) {
+    const description = `no API of this request has the scope ${scope}; ${name} has it`
+    return { error: 'invalid_scope', description, scope }
+  }
+  const description = `the scope ${scope} is one of an API, which the request must name: ${name}`
+  return { error: 'invalid_target', description, scope }
+}

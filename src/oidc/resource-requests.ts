@@ -1,0 +1,288 @@
+import { decodeJwt } from 'jose'
+import { errors, type KoaContextWithOIDC, type ResourceServer } from 'oidc-provider'
+import { ownProperties } from '../clients/properties.ts'
+import type { Config } from '../config/schema.ts'
+import { createApis } from './apis.ts'
+import { openidScopes, openidScopesOf } from './openid-scopes.ts'
+import { judgeScopes, type ScopeVocabulary } from './requested-scopes.ts'
+
+/**
+ * Which APIs and scopes a request is for: what oidc-provider asks about them. It all happens before
+ * anybody is asked, and before a refresh token is used up.
+ */
+
+const OFFLINE = 'offline_access'
+
+type Client = NonNullable<KoaContextWithOIDC['oidc']['client']>
+
+/** A code, refresh token or device code: what a token is made from. */
+interface Source {
+  readonly scopes: ReadonlySet<string>
+  readonly resourceIndicators: ReadonlySet<string | undefined>
+}
+
+/** Something that a client asked for and does not get, without an error: `scope` of its answer says so. */
+export interface LeftOut {
+  readonly client: string
+  readonly scope: string
+  readonly reason: string
+}
+
+export type ResourceRequests = ReturnType<typeof createResourceRequests>
+
+export function createResourceRequests(
+  config: Pick<Config, 'resources' | 'claims'>,
+  onLeftOut: (left: LeftOut) => void,
+) {
+  const apis = createApis(config)
+  const openid = new Set(openidScopes(config))
+
+  function serverOf(ctx: KoaContextWithOIDC, client: Client, identifier: string): ResourceServer {
+    const { forPeople, forItself } = apis.of(client)
+    const servers = actsForItself(ctx) ? forItself : forPeople
+    const server = servers.get(identifier)
+    if (server) return server
+    const known = [...servers.keys()].map(shown).join(', ')
+    throw new errors.InvalidTarget(
+      known === ''
+        ? 'this client may use no API: its resources list none'
+        : `${shown(identifier)} is no API that this client may use; it may use ${known}`,
+    )
+  }
+
+  /** Refuses scopes that are a mistake, and takes out of the request those that are left out. */
+  function judge(ctx: KoaContextWithOIDC, client: Client, targets: readonly string[]): void {
+    const params = paramsOf(ctx)
+    const scopes = words(params.scope)
+    const { forPeople, forItself } = apis.of(client)
+    const servers = actsForItself(ctx) ? forItself : forPeople
+    const given = targets.flatMap((target) => words(servers.get(target)?.scope))
+    const vocabulary: ScopeVocabulary = {
+      isOpenid: (scope) => openid.has(scope),
+      isOfApi: apis.knows,
+      apisWith: (scope) =>
+        [...servers].flatMap(([api, server]) => (words(server.scope).includes(scope) ? api : [])),
+    }
+    const judgement = judgeScopes(
+      {
+        scopes,
+        given: new Set(given),
+        hasApi: targets.length > 0,
+        isForPerson: !actsForItself(ctx),
+      },
+      vocabulary,
+    )
+    if ('error' in judgement) {
+      const { error, description, scope } = judgement
+      if (error === 'invalid_scope') throw new errors.InvalidScope(description, scope)
+      throw new errors.InvalidTarget(description)
+    }
+    for (const scope of judgement.leftOut) {
+      onLeftOut({ client: client.clientId, scope, reason: 'nobody knows it' })
+    }
+    if (judgement.leftOut.length > 0) params.scope = judgement.kept.join(' ')
+  }
+
+  /**
+   * The API that `audience` names, as some ask for one: by its identifier or the `aud` of its tokens.
+   * @throws InvalidTarget, InvalidRequest
+   */
+  function audienceOf(ctx: KoaContextWithOIDC, client: Client): string | undefined {
+    // At the token endpoint oidc-provider takes no parameters that it does not know.
+    const from = ctx.oidc.route === 'token' ? ctx.oidc.body : ctx.oidc.params
+    const audience = from?.audience
+    if (audience === undefined || audience === '') return undefined
+    if (typeof audience !== 'string') {
+      throw new errors.InvalidRequest("'audience' parameter must not be provided twice")
+    }
+    const { forItself } = apis.of(client)
+    if (forItself.has(audience)) return audience
+    const found = [...forItself].find(([, server]) => server.audience === audience)
+    if (found) return found[0]
+    throw new errors.InvalidTarget(
+      `${shown(audience)} is no API that this client may use; audience means what resource does here`,
+    )
+  }
+
+  /** Is a token for the API that the person agreed to where the request for it names none? */
+  function usesGranted(
+    ctx: KoaContextWithOIDC,
+    client: Client,
+    granted: readonly string[],
+  ): boolean {
+    if (audienceOf(ctx, client) !== undefined) return true
+    const { byDefault } = apis.of(client)
+    return byDefault !== undefined && (granted.length === 1 || granted.includes(byDefault))
+  }
+
+  /** Of several, the one that a request for a token means that names none. */
+  function oneOf(ctx: KoaContextWithOIDC, client: Client, granted: readonly string[]) {
+    const meant = audienceOf(ctx, client) ?? apis.of(client).byDefault
+    return meant !== undefined && granted.includes(meant) ? meant : undefined
+  }
+
+  /**
+   * oidc-provider drops `offline_access` without `prompt=consent` (OpenID Connect Core 1.0, section 11)
+   * before any helper sees it. Some clients cannot ask for both.
+   */
+  function settleOfflineAccess(ctx: KoaContextWithOIDC, client: Client): void {
+    const params = paramsOf(ctx)
+    const kept = words(params.scope)
+    if (!words(askedScope(ctx)).includes(OFFLINE) || kept.includes(OFFLINE)) return
+    const reason = whyNoOfflineAccess(client)
+    if (reason === undefined) params.scope = [...kept, OFFLINE].join(' ')
+    else onLeftOut({ client: client.clientId, scope: OFFLINE, reason })
+  }
+
+  function whyNoOfflineAccess(client: Client): string | undefined {
+    if (!client.grantTypeAllowed('refresh_token')) {
+      return 'the client has not the grant type refresh_token'
+    }
+    if (!openidScopesOf(config, client).includes(OFFLINE)) {
+      return 'the scope of the client does not list it'
+    }
+    if (ownProperties(client).offline_access_without_prompt) return undefined
+    return 'it needs prompt=consent, or offline_access_without_prompt of the client'
+  }
+
+  return {
+    resourceIndicators: {
+      enabled: true,
+      defaultResource: (
+        ctx: KoaContextWithOIDC,
+        client: Client,
+        granted?: readonly string[],
+      ): string | readonly string[] | undefined => {
+        if (granted) return oneOf(ctx, client, granted) ?? granted
+        const target = audienceOf(ctx, client) ?? apis.of(client).byDefault
+        // oidc-provider takes out what no API gives as soon as it knows that there is none.
+        if (target === undefined) judge(ctx, client, [])
+        return target
+      },
+      getResourceServerInfo: (
+        ctx: KoaContextWithOIDC,
+        identifier: string,
+        client: Client,
+      ): ResourceServer => {
+        const server = serverOf(ctx, client, identifier)
+        if (actsForItself(ctx)) judge(ctx, client, list(paramsOf(ctx).resource))
+        return server
+      },
+      useGrantedResource: (ctx: KoaContextWithOIDC, source: Source): boolean => {
+        const { client } = ctx.oidc
+        return (
+          client !== undefined && usesGranted(ctx, client, list([...source.resourceIndicators]))
+        )
+      },
+    },
+
+    /** oidc-provider calls it at the end of its checks of an authorization request, however it came. */
+    extraParams: {
+      audience: (ctx: KoaContextWithOIDC, _audience: string | undefined, client: Client): void => {
+        const targets = list(paramsOf(ctx).resource)
+        if (targets.length > 0) judge(ctx, client, targets)
+        const audience = audienceOf(ctx, client)
+        if (audience !== undefined && !targets.includes(audience)) {
+          throw new errors.InvalidTarget('audience and resource name different APIs')
+        }
+        settleOfflineAccess(ctx, client)
+        // One that was pushed without any scope is refused where it is used, as it always was.
+        const isPushed = ctx.oidc.route === 'pushed_authorization_request'
+        if (!isPushed || askedScope(ctx) !== undefined) assertSomethingAsked(ctx)
+      },
+    },
+
+    /**
+     * A refresh asks for what its grant can give, and gets no OpenID scope that was taken from the
+     * client since. oidc-provider looks too late: it would have used up the refresh token.
+     * @throws InvalidTarget, InvalidScope
+     */
+    judgeRefresh: (ctx: KoaContextWithOIDC): void => {
+      const { client, refreshToken } = ctx.oidc
+      if (!client || !refreshToken) return
+      const { resource, scope } = paramsOf(ctx)
+      const allowed = openidScopesOf(config, client)
+      const scopes = [...refreshToken.scopes].filter((s) => !openid.has(s) || allowed.includes(s))
+      if (scopes.length < refreshToken.scopes.size) refreshToken.scope = scopes.join(' ')
+      const granted = list([...refreshToken.resourceIndicators])
+      const target = () => {
+        if (resource !== undefined) return list(resource)
+        const isForApi =
+          usesGranted(ctx, client, granted) ||
+          !(scope ? words(scope) : [...refreshToken.scopes]).includes('openid')
+        if (!isForApi) return []
+        return granted.length > 1 ? [oneOf(ctx, client, granted) ?? granted].flat() : granted
+      }
+      const targets = target()
+      if (targets.length > 1) {
+        throw new errors.InvalidTarget(`resource must name one of ${targets.map(shown).join(', ')}`)
+      }
+      for (const api of targets) {
+        serverOf(ctx, client, api)
+        if (!granted.includes(api)) {
+          throw new errors.InvalidTarget(`this refresh token was not given for ${shown(api)}`)
+        }
+      }
+      if (scope !== undefined) judge(ctx, client, targets)
+    },
+
+    /** @throws InvalidTarget where a token is about to be issued that is not for `audience` */
+    assertAudience: (
+      ctx: KoaContextWithOIDC,
+      token: { readonly resourceServer?: { identifier(): string } | undefined },
+    ): void => {
+      const { client } = ctx.oidc
+      const audience = client && ctx.oidc.route === 'token' && audienceOf(ctx, client)
+      if (!audience || token.resourceServer?.identifier() === audience) return
+      throw new errors.InvalidTarget(`this grant gives no token for ${shown(audience)}`)
+    },
+  }
+}
+
+/**
+ * oidc-provider would ask the person first, and then answer `access_denied` without a word.
+ * @throws InvalidScope
+ */
+export function assertSomethingAsked(ctx: KoaContextWithOIDC): void {
+  const { requestParamScopes, requestParamOIDCScopes, resourceServers = {} } = ctx.oidc
+  if (requestParamOIDCScopes.size > 0) return
+  const servers = Object.values(resourceServers)
+  if (servers.some(({ scopes }) => [...requestParamScopes].some((scope) => scopes.has(scope))))
+    return
+  throw new errors.InvalidScope('scope is missing, or names nothing that this client may get', '')
+}
+
+/** Client credentials: there is no person. */
+function actsForItself(ctx: KoaContextWithOIDC): boolean {
+  return ctx.oidc.route === 'token' && ctx.oidc.params?.grant_type === 'client_credentials'
+}
+
+/** As the client sent it, whichever way the request came. */
+function askedScope({ query, method, oidc: { body, entities } }: KoaContextWithOIDC) {
+  // The types do not know it. It was made here, by the endpoint for pushed requests.
+  const pushed = entities.PushedAuthorizationRequest as { readonly request?: string } | undefined
+  const { scope } = pushed?.request
+    ? decodeJwt(pushed.request)
+    : method === 'POST'
+      ? (body ?? {})
+      : query
+  return typeof scope === 'string' ? scope : undefined
+}
+
+/** The types do not know which parameters a request has, nor that helpers may change them. */
+function paramsOf(ctx: KoaContextWithOIDC) {
+  return ctx.oidc.params as { scope?: string; resource?: string | readonly string[] }
+}
+
+function words(scope: string | undefined): readonly string[] {
+  return scope?.split(' ').filter(Boolean) ?? []
+}
+
+function list(value: string | readonly (string | undefined)[] | undefined): readonly string[] {
+  return [value].flat().filter((item) => item !== undefined)
+}
+
+/** What clients send is shown where an error may show it (RFC 6749, section 4.1.2.1). */
+function shown(text: string): string {
+  return /^[\x21\x23-\x5b\x5d-\x7e]{1,200}$/.test(text) ? text : 'what was asked for'
+}
