@@ -9,7 +9,10 @@ resources:
   - { identifier: "https://a.example", scopes: [read, write] }
   - { identifier: "urn:b", scopes: [] }
 `
-const client = (properties: string) => `${APIS}clients: [{ client_id: shop, ${properties} }]`
+const SHOP =
+  'client_id: shop, client_secret: secret, redirect_uris: ["https://shop.example/callback"], ' +
+  'grant_types: [authorization_code, refresh_token]'
+const client = (properties: string) => `${APIS}clients: [{ ${SHOP}, ${properties} }]`
 
 const RIGHT = [
   'scope: openid',
@@ -47,7 +50,7 @@ const WRONG = [
   [
     'resources: { "https://a.example": [read] }, default_resource: "urn:b"',
     'clients.0.default_resource: default-resource',
-    /or set default_resource to https:\/\/a\.example$/,
+    /or set clients\.0\.default_resource to https:\/\/a\.example$/,
   ],
   ['resources: { "https://A.example": [] }', 'clients.0.resources.https://A.example: format', /./],
   [
@@ -90,7 +93,7 @@ test('an API has no scope that means something in OpenID Connect', (t) => {
 
 test('an API whose tokens have the type of ID tokens is no client', (t) => {
   const text = (api: string) =>
-    `resources: [{ identifier: "urn:a", scopes: [], ${api} }]\nclients: [{ client_id: shop }]`
+    `resources: [{ identifier: "urn:a", scopes: [], ${api} }]\nclients: [{ ${SHOP} }]`
   assert.deepEqual(broken(violationsOf(t, text('typ: JWT, audience: shop'))), [
     'resources.0.typ: api-typ',
   ])

@@ -43,7 +43,12 @@ const web = {
   scope: 'openid profile email offline_access',
   resources: ALL,
 }
-const publicWeb = { ...web, client_secret: undefined, token_endpoint_auth_method: 'none' }
+const { client_secret: _, ...withoutSecret } = web
+const publicWeb = {
+  ...withoutSecret,
+  grant_types: ['authorization_code', 'refresh_token'],
+  token_endpoint_auth_method: 'none',
+}
 const CLIENTS = [
   { ...web, client_id: 'plain' },
   ...RESOURCES.map(({ identifier }) => ({
@@ -65,7 +70,7 @@ const CLIENTS = [
   { ...web, client_id: 'claims', claims_in_id_token: true },
   { ...web, client_id: 'always', refresh_token_rotation: 'always' },
   { ...web, client_id: 'never', refresh_token_rotation: 'never' },
-  { ...publicWeb, client_id: 'spa', grant_types: ['authorization_code', 'refresh_token'] },
+  { ...publicWeb, client_id: 'spa' },
   {
     ...web,
     client_id: 'short',
