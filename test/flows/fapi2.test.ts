@@ -61,6 +61,7 @@ before(async () => {
     token_endpoint_auth_method: 'private_key_jwt',
     jwks,
     id_token_signed_response_alg: 'ES256',
+    resources: { [ES256_API]: ['read'] },
   }
   keyturn = await startTestServer({
     settings: {

@@ -19,6 +19,8 @@ const PUBLIC = {
   redirect_uris: [REDIRECT_URI],
   grant_types: ['authorization_code', 'refresh_token'],
   response_types: ['code'],
+  // Those with DPoP would keep theirs.
+  refresh_token_rotation: 'always',
 }
 
 let nodes: TestNodes

@@ -238,7 +238,8 @@ describe('a signed authorization response', () => {
 
 describe('a deployment without RS256', () => {
   it('signs what a client names no algorithm for with a ring that it has', async () => {
-    const clients = [{ ...CLIENTS[0], client_id: 'signed', id_token_signed_response_alg: 'ES256' }]
+    const own = { client_id: 'signed', id_token_signed_response_alg: 'ES256', resources: {} }
+    const clients = [{ ...CLIENTS[0], ...own }]
     const settings = {
       clients,
       resources: [],
