@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { loadConfig } from '../../src/config/load.ts'
@@ -23,4 +24,21 @@ test('the production example loads with its key-encryption keys from the environ
   assert.equal(config.environment, 'production')
   assert.equal(config.seal.protector, 'environment')
   assert.equal(config.seal.keys, env.KEYTURN_SEAL__KEYS)
+})
+
+test('the configuration for the conformance suite has the clients that its page names', () => {
+  const config = loadConfig({ file: example('conformance.yaml'), env: {} })
+  const page = readFileSync(example('../docs/conformance.md'), 'utf8')
+  const suite = JSON.parse(/```json\n(.+?)```/s.exec(page)?.[1] ?? '')
+  for (const { client_id, client_secret } of [
+    suite.client,
+    suite.client2,
+    suite.client_secret_post,
+  ]) {
+    const client = config.clients.find((each) => each.client_id === client_id)
+    assert.equal(client?.client_secret, client_secret)
+    assert.ok(client?.redirect_uris?.[0]?.endsWith(`/test/a/${suite.alias}/callback`))
+  }
+  assert.equal(`${config.issuer}/.well-known/openid-configuration`, suite.server.discoveryUrl)
+  assert.deepEqual(config.warnings, [])
 })
