@@ -1,4 +1,4 @@
-import type { Settings } from '../config/schema.ts'
+import type { ResourceSettings, Settings } from '../config/schema.ts'
 import { COOKIE_RING } from '../keys/policy.ts'
 import { isLoopback } from '../loopback.ts'
 
@@ -12,7 +12,10 @@ export interface ClientContext {
   /** OpenID scopes. */
   readonly scopes: readonly string[]
   /** APIs, by whose scopes some know their rights. */
-  readonly resources: readonly { readonly identifier: string; readonly scopes: readonly string[] }[]
+  readonly resources: readonly Pick<
+    ResourceSettings,
+    'identifier' | 'scopes' | 'tokenFormat' | 'algorithm'
+  >[]
   readonly tellsOfSignOuts: boolean
   /** May Keyturn call addresses of private networks? */
   readonly callsPrivateNetworks: boolean

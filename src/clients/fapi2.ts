@@ -18,4 +18,5 @@ export const FAPI2_CODE = 60
 export const FAPI2_IMPOSED = {
   require_pushed_authorization_requests: true,
   dpop_bound_access_tokens: true,
+  refresh_token_rotation: 'never',
 } as const

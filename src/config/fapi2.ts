@@ -8,7 +8,7 @@ import type { Settings } from './schema.ts'
 /** Settings that the FAPI 2.0 Security Profile forbids a server whose profile it is. Pure. */
 export function brokenProfile(settings: Settings): readonly Violation[] {
   if (settings.profile !== FAPI2) return []
-  const problems = [...lifetimes(settings), ...algorithms(settings)]
+  const problems = [...lifetimes(settings), ...rotation(settings), ...algorithms(settings)]
   return problems.map(({ message, ...problem }) => ({
     ...problem,
     rule: FAPI2_RULE,
@@ -25,6 +25,13 @@ function lifetimes({ tokens }: Settings): readonly Problem[] {
   const most = text(FAPI2_CODE)
   const message = `it is ${text(lifetime)}, but must be at most ${most}`
   return [{ path, value: text(lifetime), message, fix: `set ${path} to at most ${most}` }]
+}
+
+function rotation({ tokens }: Settings): readonly Problem[] {
+  if (tokens.refreshTokenRotation !== 'always') return []
+  const path = 'tokens.refreshTokenRotation'
+  const message = 'it is always, but refresh tokens must not rotate'
+  return [{ path, value: 'always', message, fix: `set ${path} to never, or to auto` }]
 }
 
 function algorithms({ resources, rotation }: Settings): readonly Problem[] {

@@ -80,6 +80,11 @@ const REFUSED: readonly (readonly [what: string, changed: object, problem: strin
     { require_pushed_authorization_requests: false },
     'require_pushed_authorization_requests fapi2',
   ],
+  [
+    'a rotation of refresh tokens',
+    { refresh_token_rotation: 'auto' },
+    'refresh_token_rotation fapi2',
+  ],
   ['plain http', { redirect_uris: ['http://bank.example/cb'] }, 'redirect_uris.0 fapi2'],
 ]
 
@@ -106,6 +111,19 @@ describe('a client that is held to fapi2', () => {
       assert.ok(!problems({ ...changed, profile: undefined }).includes(problem))
     })
   }
+
+  it('must not get JWTs that another algorithm signs, from any API', () => {
+    const api = { identifier: 'urn:a', scopes: ['read'] }
+    const apis = (tokenFormat: 'jwt' | 'opaque', algorithm: 'RS256' | 'ES256') => ({
+      ...CONTEXT,
+      resources: [{ ...api, tokenFormat, algorithm }],
+    })
+    const resources = { 'urn:a': ['read'] }
+    assert.deepEqual(problems({ resources }, apis('jwt', 'RS256')), ['resources.urn:a fapi2'])
+    assert.deepEqual(problems({ resources }, apis('jwt', 'ES256')), [])
+    assert.deepEqual(problems({ resources }, apis('opaque', 'RS256')), [])
+    assert.deepEqual(problems({}, apis('jwt', 'RS256')), [])
+  })
 
   it('is told what to do, and by whose profile', () => {
     const [violation] = clientViolations(

@@ -368,7 +368,8 @@ describe('a client that the server could not work with', () => {
   })
 
   it('asks for a scope of an API is told whose it is', () => {
-    const resources = [{ identifier: 'urn:orders', scopes: ['orders.read'] }]
+    const api = { tokenFormat: 'jwt', algorithm: 'RS256' } as const
+    const resources = [{ identifier: 'urn:orders', scopes: ['orders.read'], ...api }]
     const [violation] = clientViolations(complete({ ...WEB, scope: 'openid orders.read' }), {
       ...PRODUCTION,
       resources,

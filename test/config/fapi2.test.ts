@@ -27,6 +27,11 @@ describe('profile: fapi2', () => {
       'set tokens.authorizationCode to at most 1m',
     ],
     [
+      'tokens: { refreshTokenRotation: always }',
+      'tokens.refreshTokenRotation',
+      'set tokens.refreshTokenRotation to never, or to auto',
+    ],
+    [
       API('algorithm: RS256'),
       'resources.0.algorithm',
       'set resources.0.algorithm to ES256, or tokenFormat to opaque',

@@ -18,6 +18,7 @@ export const FAPI2_RULES: readonly ClientRule[] = [
   { needs: ['profile'], check: held(answersRule) },
   { needs: ['profile'], check: held(imposedRule) },
   { needs: ['profile'], check: held(redirectRule) },
+  { needs: ['profile', 'resources'], check: held(apisRule) },
 ]
 
 /** The name of all these rules. */
@@ -25,11 +26,14 @@ export const FAPI2_RULE = 'fapi2'
 
 type Problem = Omit<Violation, 'rule'>
 
-function held(problems: (client: RuledClient) => readonly Problem[]): ClientRule['check'] {
-  return (client, { profile }: ClientContext) => {
+function held(
+  problems: (client: RuledClient, context: ClientContext) => readonly Problem[],
+): ClientRule['check'] {
+  return (client, context) => {
+    const { profile } = context
     if (client.profile !== FAPI2 && profile !== FAPI2) return []
     const whose = profile === FAPI2 ? 'the profile of the server' : 'its profile'
-    return problems(client).map(({ message, ...problem }) => ({
+    return problems(client, context).map(({ message, ...problem }) => ({
       ...problem,
       rule: FAPI2_RULE,
       message: `${message}, as ${whose} is fapi2 (FAPI 2.0 Security Profile)`,
@@ -103,5 +107,20 @@ function redirectRule({ redirect_uris: uris = [] }: RuledClient): readonly Probl
     const path = `redirect_uris.${index}`
     const message = `it is "${uri}", but only https may lead to another machine`
     return [{ path, value: uri, message, fix: 'use https' }]
+  })
+}
+
+/** Where it is the profile of the server, the APIs themselves are refused (`config/fapi2.ts`). */
+function apisRule(
+  { resources = {} }: RuledClient,
+  { profile, resources: apis }: ClientContext,
+): readonly Problem[] {
+  if (profile === FAPI2) return []
+  return apis.flatMap(({ identifier, tokenFormat, algorithm }) => {
+    if (!Object.hasOwn(resources, identifier) || tokenFormat !== 'jwt') return []
+    if (FAPI2_ALGORITHMS.includes(algorithm)) return []
+    const message = `the API has JWTs signed with ${algorithm}, but must have one of ${ALGORITHMS}`
+    const fix = `set algorithm of the API to one of ${ALGORITHMS}, or tokenFormat to opaque, or remove it here`
+    return [{ path: `resources.${identifier}`, value: algorithm, message, fix }]
   })
 }
