@@ -119,6 +119,8 @@ export function nodeSettings(options: {
       accessToken: seconds(TOKEN_LIFETIME),
       idToken: seconds(TOKEN_LIFETIME),
       clientCredentials: seconds(TOKEN_LIFETIME),
+      // They would live for two minutes as well.
+      signedAuthorizationResponses: false,
     },
     resources: RESOURCES,
     clients: [machine, ...WEB_CLIENTS],

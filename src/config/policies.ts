@@ -14,7 +14,7 @@ const DAY = 86_400
 /** Logout tokens live this long: Back-Channel Logout 1.0, section 2.4, advises two minutes at most. */
 const LOGOUT_TOKEN = 120
 
-/** Signed authorization responses too, which any client may ask for (JARM, section 2.1: ten minutes at most). */
+/** Signed authorization responses too (JARM, section 2.1: ten minutes at most). */
 const AUTHORIZATION_RESPONSE = 120
 
 /**
@@ -65,7 +65,9 @@ export function longestToken({ tokens, resources, clients, outgoing }: Settings)
     { name: 'tokens.idToken', lifetime: tokens.idToken },
     { name: 'tokens.accessToken', lifetime: tokens.accessToken },
     { name: 'tokens.clientCredentials', lifetime: tokens.clientCredentials },
-    { name: 'authorization responses', lifetime: AUTHORIZATION_RESPONSE },
+    ...(tokens.signedAuthorizationResponses
+      ? [{ name: 'authorization responses', lifetime: AUTHORIZATION_RESPONSE }]
+      : []),
     ...(outgoing.backchannelLogout ? [{ name: 'logout tokens', lifetime: LOGOUT_TOKEN }] : []),
     ...resources.flatMap(({ tokenFormat, tokenLifetime: lifetime }, index) =>
       tokenFormat === 'jwt' && lifetime !== undefined

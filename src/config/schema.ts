@@ -203,6 +203,9 @@ const tokens = z.strictObject({
   interaction: duration().describe('Time to sign in and consent.'),
   session: duration().describe('Sign-in sessions.'),
   pushedAuthorizationRequest: duration().describe('Pushed authorization requests (RFC 9126).'),
+  signedAuthorizationResponses: z
+    .boolean()
+    .describe('May clients get their codes in signed responses (JARM), which are good for 2m?'),
 })
 
 const resource = z.strictObject({

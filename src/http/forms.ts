@@ -25,12 +25,16 @@ export function refuseForeignForms(options: ForeignFormOptions): Middleware {
     const isProven = site !== '' || origin === ownOrigin || hasSecret(ctx)
     const reason = whyForeign(site, origin, ownOrigin) ?? (isProven ? undefined : UNPROVEN)
     if (reason !== undefined) {
-      log.warn({ address: ctx.ip, path: ctx.path, reason }, 'a form was refused')
+      // Whoever knows the identifier of an interaction is half way into it.
+      const path = ctx.path.replace(INTERACTION, '$1:uid')
+      log.warn({ address: ctx.ip, path, reason }, 'a form was refused')
       ctx.throw(403)
     }
     await next()
   }
 }
+
+const INTERACTION = /(\/interaction\/)[^/]+/
 
 const UNPROVEN =
   'there is no Sec-Fetch-Site, Origin does not name the issuer, and the secret of our forms is missing'

@@ -56,7 +56,7 @@ export function providerSettings(
       devInteractions: { enabled: false },
       dPoP: { enabled: true },
       jwtIntrospection: { enabled: true },
-      jwtResponseModes: { enabled: true },
+      jwtResponseModes: { enabled: config.tokens.signedAuthorizationResponses },
       jwtUserinfo: { enabled: true },
       introspection: { enabled: true, allowedPolicy: mayIntrospect },
       resourceIndicators: requests.resourceIndicators,
