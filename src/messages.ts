@@ -68,6 +68,7 @@ export function announceClients(
   return {
     ...store,
     add: (metadata) => announced(store.add(metadata)),
+    change: (id, decide) => announced(store.change(id, decide)),
     remove: (id) => announced(store.remove(id)),
     replaceConfigured: (clients) => announced(store.replaceConfigured(clients)),
     writeConfigured: (clients) => announced(store.writeConfigured(clients)),

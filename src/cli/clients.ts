@@ -1,24 +1,41 @@
-import { text } from 'node:stream/consumers'
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
+import { type ClientChange, SHOWN_SECRET } from '../clients/change.ts'
 import { clientContext } from '../clients/context.ts'
-import { addClient, type ClientWork, findClient, removeClient } from '../clients/operate.ts'
-import { describedProperties } from '../clients/properties.ts'
+import {
+  addClient,
+  type ClientWork,
+  endPreviousSecrets,
+  findClient,
+  removeClient,
+  renewSecret,
+  type UpdatedClient,
+  updateClient,
+} from '../clients/operate.ts'
+import {
+  type PreviousSecret,
+  previousSecrets,
+  withoutEnded,
+  withPrevious,
+} from '../clients/previous-secrets.ts'
+import { asWritten } from '../clients/properties.ts'
 import { toRfc3339 } from '../clock.ts'
+import { durationProblem, parseDuration } from '../config/duration.ts'
 import { isEmbedded } from '../database-url.ts'
-import { ClientInvalid, Refused } from '../errors.ts'
+import { ClientInvalid } from '../errors.ts'
 import { CLIENT_CACHE } from '../store/client-adapter.ts'
 import {
-  type Context,
-  JSON_OPTION,
-  type JsonOption,
-  printJson,
-  readArgumentFile,
-} from './context.ts'
+  given,
+  type Metadata,
+  type MetadataOptions,
+  readMetadata,
+  readSecretInput,
+  withMetadataOptions,
+} from './client-options.ts'
+import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
 import { type Session, withSession } from './session.ts'
 import { table } from './table.ts'
-import { fromNow } from './words.ts'
+import { fromNow, instant } from './words.ts'
 
-type Metadata = Readonly<Record<string, unknown>>
 type Client = Awaited<ReturnType<Session['stores']['clients']['list']>>[number]
 
 export function addClients(program: Command, context: Context): void {
@@ -36,32 +53,50 @@ export function addClients(program: Command, context: Context): void {
     .argument('<id>')
     .option(...JSON_OPTION)
     .action((id: string, options: JsonOption) => session((open) => showClient(id, open, options)))
-  clients
-    .command('add')
+  withMetadataOptions(clients.command('add'))
     .description(
       'register a client; a secret that it needs and is not given is made and shown once',
     )
     .option('--id <client_id>', 'made if it is not given')
-    .option('--name <text>', 'shown when people are asked for consent')
-    .option('--redirect-uri <uri...>', 'where people come back to after a sign-in')
-    .option('--post-logout-redirect-uri <uri...>', 'where they may come back to after a sign-out')
-    .option('--grant-type <type...>', 'such as authorization_code refresh_token')
-    .option('--public', 'an app that can keep no secret: in a browser or on a phone')
-    .option('--native', 'an app on a phone or desktop, whose redirect URIs may have other schemes')
-    .option('--scope <scopes>', 'all that it may ask for, such as "openid email"')
-    .option('--id-token-alg <alg>', 'signs its ID tokens; needs a ring; RS256 unless told')
     .option('--secret-stdin', 'read its secret from standard input')
-    .option('--file <file>', 'read metadata (RFC 7591) from a JSON file, - for standard input')
     .option(...JSON_OPTION)
-    .addHelpText('after', () => propertiesHelp(program))
     .action(async (options: AddOptions, command: Command) => {
       if (options.secretStdin && options.file === '-') {
         return command.error('error: --secret-stdin and --file - both read standard input', {
           exitCode: 2,
         })
       }
-      const given = await readMetadata(options, context)
-      await session((open) => addOne(given, open, options))
+      const secret = options.secretStdin && (await readSecretInput(context))
+      const identity = given({ client_id: options.id, client_secret: secret })
+      const metadata = { ...(await readMetadata(options, context)), ...identity }
+      await session((open) => addOne(metadata, open, options))
+    })
+  withMetadataOptions(clients.command('update'))
+    .description('change properties of a client; it keeps its secret, and what it was given')
+    .argument('<id>')
+    .option('--remove <property...>', 'properties that it is to have no more')
+    .option(...JSON_OPTION)
+    .action(async (id: string, options: UpdateOptions, command: Command) => {
+      const { json, remove = [], ...said } = options
+      if (remove.length === 0 && Object.keys(said).length === 0) {
+        return command.error('error: say what is to change, by options or a --file', {
+          exitCode: 2,
+        })
+      }
+      const change = { set: await readMetadata(options, context), remove }
+      await session((open) => updateOne(id, change, open, options))
+    })
+  clients
+    .command('secret')
+    .description('give a client another secret; the one before works too for a while')
+    .argument('<id>')
+    .option('--overlap <duration>', 'how long, such as 24h; 0s ends it now', overlapArgument, DAY)
+    .option('--secret-stdin', 'read the new secret from standard input; else it is made')
+    .option('--end-overlap', 'make no new one, and end those before it now')
+    .option(...JSON_OPTION)
+    .action(async (id: string, options: SecretOptions) => {
+      const secret = options.secretStdin && (await readSecretInput(context))
+      await session((open) => changeSecret(id, secret, open, options))
     })
   clients
     .command('remove')
@@ -71,23 +106,40 @@ export function addClients(program: Command, context: Context): void {
     .action((id: string, options: JsonOption) => session((open) => removeOne(id, open, options)))
 }
 
-interface AddOptions extends JsonOption {
+interface AddOptions extends MetadataOptions, JsonOption {
   readonly id?: string
-  readonly name?: string
-  readonly redirectUri?: readonly string[]
-  readonly postLogoutRedirectUri?: readonly string[]
-  readonly grantType?: readonly string[]
-  readonly public?: true
-  readonly native?: true
-  readonly scope?: string
-  readonly idTokenAlg?: string
   readonly secretStdin?: true
-  readonly file?: string
+}
+
+interface UpdateOptions extends MetadataOptions, JsonOption {
+  readonly remove?: readonly string[]
+}
+
+interface SecretOptions extends JsonOption {
+  /** Seconds. */
+  readonly overlap: number
+  readonly secretStdin?: true
+  readonly endOverlap?: true
+}
+
+const DAY = 86_400
+
+/** Longest that a secret which was replaced may work. */
+const OVERLAP_MAX = 90 * DAY
+
+function overlapArgument(text: string): number {
+  const expected = durationProblem(text, { min: 0, max: OVERLAP_MAX })
+  if (expected !== undefined) throw new InvalidArgumentError(`It must be ${expected}.`)
+  return parseDuration(text)
 }
 
 async function listClients(session: Session, { json }: JsonOption): Promise<void> {
   const clients = await session.stores.clients.list()
-  if (json) return printJson(session, clients.map(clientRow))
+  if (json)
+    return printJson(
+      session,
+      clients.map((client) => clientRow(client, session.now)),
+    )
   if (clients.length === 0) return session.print('There are no clients. See: keyturn clients add')
   const rows = clients.map(({ id, metadata, source, updatedAt }) => [
     id,
@@ -100,10 +152,13 @@ async function listClients(session: Session, { json }: JsonOption): Promise<void
 }
 
 async function showClient(id: string, session: Session, { json }: JsonOption): Promise<void> {
-  const client = clientRow(await findClient(id, session.stores.clients))
+  const client = clientRow(await findClient(id, session.stores.clients), session.now)
   if (json) return printJson(session, client)
   const by = client.source === 'config' ? 'the configuration' : 'an operator'
   session.print(`Defined by ${by}, changed ${client.updatedAt}.`)
+  for (const { until } of client.previousSecrets) {
+    session.print(`A secret before its newest works until ${until}.`)
+  }
   session.print(JSON.stringify(client.metadata, null, 2))
 }
 
@@ -116,12 +171,79 @@ async function addOne(given: Metadata, session: Session, options: JsonOption): P
   const { json } = options
   if (json) {
     const secret = generatedSecret === undefined ? {} : { client_secret: generatedSecret }
-    return printJson(session, { ...withoutSecret(metadata), ...secret })
+    return printJson(session, { ...shownMetadata(metadata), ...secret })
   }
   session.print(`Added client ${metadata.client_id}.`)
-  if (generatedSecret !== undefined) {
-    session.print(`Secret ${generatedSecret}\nIt is shown this once.`)
+  printSecret(session, generatedSecret)
+}
+
+function printSecret(session: Session, secret: string | undefined): void {
+  if (secret !== undefined) session.print(`Secret ${secret}\nIt is shown this once.`)
+}
+
+/** What became of the secret of a client that was changed, where something did. */
+const SECRET_NEWS: Readonly<Record<UpdatedClient['secret'], string | undefined>> = {
+  kept: undefined,
+  none: undefined,
+  dropped: 'It has no secret any more.',
+  'new because needed': 'It proves itself with a secret now.',
+  'new because hashed':
+    'It has another secret, which is the key of what it signs: of the one before only a hash is known.',
+}
+
+async function updateOne(
+  id: string,
+  change: ClientChange,
+  session: Session,
+  options: JsonOption,
+): Promise<void> {
+  const { metadata, changed, secret, generatedSecret } = await tellingProblems(
+    updateClient(id, change, clientWork(session)),
+    session,
+    options,
+  )
+  if (options.json) {
+    const shown = { ...shownMetadata(metadata), ...given({ client_secret: generatedSecret }) }
+    return printJson(session, { changed, metadata: shown })
   }
+  const what = changed.length === 0 ? 'Nothing is to change' : `Changed ${changed.join(', ')}`
+  session.print(`${what} of client ${id}.`)
+  const news = SECRET_NEWS[secret]
+  if (news !== undefined) session.print(news)
+  printSecret(session, generatedSecret)
+}
+
+async function changeSecret(
+  id: string,
+  secret: string | undefined,
+  session: Session,
+  options: SecretOptions,
+): Promise<void> {
+  const { json, overlap, endOverlap } = options
+  const work = clientWork(session)
+  if (endOverlap) {
+    await endPreviousSecrets(id, work)
+    if (json) return printJson(session, { client_id: id, previousSecrets: [] })
+    return session.print(`Only the newest secret of client ${id} works now.`)
+  }
+  const { now } = session
+  const { generatedSecret, previous } = await tellingProblems(
+    renewSecret(id, { secret, overlap, now }, work),
+    session,
+    options,
+  )
+  if (json) {
+    const made = given({ client_secret: generatedSecret })
+    return printJson(session, { client_id: id, ...made, previousSecrets: ends(previous) })
+  }
+  session.print(`Client ${id} has another secret.`)
+  printSecret(session, generatedSecret)
+  const last = previous.at(-1)
+  session.print(
+    last
+      ? `The one before works until ${instant(last.until, now)}.`
+      : 'The one before does not work any more.',
+  )
 }
 
 /** Seconds for which a request that has begun may still issue tokens. */
@@ -168,59 +290,22 @@ async function tellingProblems<T>(
   })
 }
 
-/** The properties that a file can give, in the manner of the options above them. */
-function propertiesHelp(program: Command): string {
-  const help = program.createHelp()
-  const described = describedProperties()
-  const width = Math.max(...described.map(([name]) => name.length))
-  const lines = described.map(([name, text]) => help.formatItem(name, width, text, help))
-  return `\nProperties in a file, and of clients in the configuration:\n${lines.join('\n')}`
-}
-
-/** What flags say, over what a file says. */
-async function readMetadata(options: AddOptions, { stdin }: Context): Promise<Metadata> {
-  const { file } = options
-  const base = file === undefined ? {} : parseMetadata(await readSource(file, stdin), file)
-  const secret = options.secretStdin ? (await text(stdin)).replace(/\r?\n$/, '') : undefined
-  const flags = {
-    client_id: options.id,
-    client_name: options.name,
-    redirect_uris: options.redirectUri,
-    post_logout_redirect_uris: options.postLogoutRedirectUri,
-    grant_types: options.grantType,
-    token_endpoint_auth_method: options.public && 'none',
-    application_type: options.native && 'native',
-    scope: options.scope,
-    id_token_signed_response_alg: options.idTokenAlg,
-    client_secret: secret,
+function clientRow({ id, metadata, source, updatedAt }: Client, now: number) {
+  return {
+    id,
+    source,
+    updatedAt: toRfc3339(updatedAt),
+    metadata: shownMetadata(metadata),
+    previousSecrets: ends(previousSecrets(withoutEnded(metadata, now))),
   }
-  const said = Object.entries(flags).filter(([, value]) => value !== undefined)
-  return { ...base, ...Object.fromEntries(said) }
 }
 
-async function readSource(file: string, stdin: Context['stdin']): Promise<string> {
-  if (file === '-') return text(stdin)
-  return readArgumentFile(file)
+function ends(previous: readonly PreviousSecret[]) {
+  return previous.map(({ until }) => ({ until: toRfc3339(until) }))
 }
 
-function parseMetadata(json: string, file: string): Metadata {
-  const name = file === '-' ? 'Standard input' : `The file ${file}`
-  try {
-    // RFC 8259, section 8.1: a byte order mark may be passed over.
-    const value: unknown = JSON.parse(json.replace(/^\ufeff/, ''))
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-      return value as Metadata // an object of JSON has names and values
-    }
-  } catch (error) {
-    throw new Refused(`${name} is not JSON: ${error instanceof Error ? error.message : error}`)
-  }
-  throw new Refused(`${name} holds no JSON object with client metadata (RFC 7591).`)
-}
-
-function clientRow({ id, metadata, source, updatedAt }: Client) {
-  return { id, source, updatedAt: toRfc3339(updatedAt), metadata: withoutSecret(metadata) }
-}
-
-function withoutSecret(metadata: Metadata): Metadata {
-  return metadata.client_secret === undefined ? metadata : { ...metadata, client_secret: '***' }
+/** As people write it, and without its secrets. */
+function shownMetadata(metadata: Metadata): Metadata {
+  const written = asWritten(withPrevious(metadata, []))
+  return 'client_secret' in written ? { ...written, client_secret: SHOWN_SECRET } : written
 }

@@ -2,9 +2,18 @@ import { ClientInvalid, NotFound, Refused } from '../errors.ts'
 import { shellWord } from '../shell-word.ts'
 import type { Client, ClientMetadata } from '../store/client-rows.ts'
 import type { ClientStore } from '../store/clients.ts'
+import {
+  type ChangedClient,
+  type ClientChange,
+  changedClient,
+  previousOf,
+  readChange,
+  withNewSecret,
+} from './change.ts'
 import { hasSecret, newClientId, newSecret, withoutEmpty, withResponseTypes } from './complete.ts'
 import type { ClientContext } from './context.ts'
-import { clientSchema } from './properties.ts'
+import { type PreviousSecret, previousSecrets, withPrevious } from './previous-secrets.ts'
+import { asWritten, clientSchema } from './properties.ts'
 import { clientViolations } from './validate.ts'
 
 /** What operators do with clients. */
@@ -53,7 +62,108 @@ export async function addClient(
 export async function findClient(id: string, clients: ClientStore): Promise<Client> {
   const client = await clients.find(id)
   if (client) return client
-  throw new NotFound(`There is no client ${id}. See: keyturn clients list`)
+  throw noClient(id)
+}
+
+function noClient(id: string): NotFound {
+  return new NotFound(`There is no client ${id}. See: keyturn clients list`)
+}
+
+export interface UpdatedClient extends Pick<ChangedClient, 'changed' | 'secret'> {
+  readonly metadata: ClientMetadata
+  /** Made here, to be shown once. */
+  readonly generatedSecret: string | undefined
+}
+
+/**
+ * Changes properties of a client. Its secret stays, and so does all that it was given.
+ * @throws ClientInvalid with every problem of the client as it would be; NotFound, Refused
+ */
+export async function updateClient(
+  id: string,
+  change: ClientChange,
+  work: ClientWork,
+): Promise<UpdatedClient> {
+  const { clients, assertAcceptable } = work
+  const freshSecret = newSecret()
+  const decide = ({ metadata: known, source }: Client) => {
+    assertNotConfigured(id, { ...work, source })
+    const next = changedClient(known, readChange(id, change, known), freshSecret)
+    const checked = checkedClient(next.metadata, work)
+    return { ...next, metadata: withPrevious(checked, previousOf(known, next)) }
+  }
+  const first = decide(await findClient(id, clients))
+  if (first.changed.length === 0 && first.secret !== 'new because needed') {
+    return { ...first, generatedSecret: undefined }
+  }
+  await assertAcceptable(first.metadata)
+  let last = first
+  const updated = await clients.change(id, (known) => {
+    last = decide(known)
+    return last.metadata
+  })
+  if (!updated) throw noClient(id)
+  const isNew = last.secret.startsWith('new')
+  return { ...last, generatedSecret: isNew ? freshSecret : undefined }
+}
+
+export interface SecretOptions {
+  /** Made if it is not given. */
+  readonly secret?: string | undefined
+  /** Seconds for which the secret before works too. */
+  readonly overlap: number
+  readonly now: number
+}
+
+export interface RenewedSecret {
+  /** Made here, to be shown once. */
+  readonly generatedSecret: string | undefined
+  /** When those before end. */
+  readonly previous: readonly PreviousSecret[]
+}
+
+/**
+ * Gives a client another secret.
+ * @throws ClientInvalid where it is no secret; NotFound, Refused
+ */
+export async function renewSecret(
+  id: string,
+  { secret: given, overlap, now }: SecretOptions,
+  work: ClientWork,
+): Promise<RenewedSecret> {
+  const secret = given ?? newSecret()
+  const updated = await changeSecrets(id, work, (known) => {
+    const changed = withNewSecret(known, { secret, overlap, now })
+    const wrong = clientViolations(asWritten(withPrevious(changed, [])), work.context).filter(
+      ({ path }) => path === 'client_secret',
+    )
+    if (wrong.length > 0) throw new ClientInvalid(wrong)
+    return changed
+  })
+  const generatedSecret = given === undefined ? secret : undefined
+  return { generatedSecret, previous: previousSecrets(updated.metadata) }
+}
+
+/** Ends the secrets that work beside the newest. @throws NotFound, Refused */
+export async function endPreviousSecrets(id: string, work: ClientWork): Promise<void> {
+  await changeSecrets(id, work, (known) => withPrevious(known, []))
+}
+
+async function changeSecrets(
+  id: string,
+  work: Pick<ClientWork, 'clients' | 'configured'>,
+  change: (known: ClientMetadata) => ClientMetadata,
+): Promise<Client> {
+  const updated = await work.clients.change(id, ({ metadata, source }) => {
+    assertNotConfigured(id, { ...work, source })
+    if (!hasSecret(metadata)) {
+      const { token_endpoint_auth_method: method } = metadata
+      throw new Refused(`Client ${id} has no secret: its token_endpoint_auth_method is ${method}.`)
+    }
+    return change(metadata)
+  })
+  if (!updated) throw noClient(id)
+  return updated
 }
 
 export interface RemovalWork extends Pick<ClientWork, 'clients' | 'configured'> {

@@ -223,6 +223,22 @@ export const clientSchema = z.strictObject({ ...offered, ...withoutEffect })
 /** A client as it is stored. */
 export type ClientProperties = Readonly<z.output<z.ZodObject<typeof offered>>>
 
+/**
+ * Metadata as people write it: what is stored of Keyturn's own properties is the schema's output, such
+ * as seconds for a duration.
+ */
+export function asWritten(
+  metadata: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  const own: Readonly<Record<string, z.ZodType>> = properties
+  return Object.fromEntries(
+    Object.entries(metadata).map(([name, value]) => {
+      const schema = Object.hasOwn(own, name) ? own[name] : undefined
+      return [name, schema ? z.encode(schema, value) : value]
+    }),
+  )
+}
+
 /** Names of what a client can have with effect. */
 export const OFFERED_PROPERTIES: readonly string[] = Object.keys(offered)
 

@@ -23,7 +23,7 @@ export const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   backchannel_token_delivery_mode: CIBA,
   backchannel_user_code_parameter: CIBA,
   client_id_issued_at: 'Keyturn notes itself when a client was changed',
-  default_acr_values: 'Keyturn has one way to sign in, and no acr values',
+  default_acr_values: 'Keyturn has one way to sign in; a request asks for its name (acr_values)',
   frontchannel_logout_session_required:
     'Keyturn tells of sign-outs by backchannel_logout_uri alone',
   frontchannel_logout_uri: 'Keyturn tells of sign-outs by backchannel_logout_uri alone',

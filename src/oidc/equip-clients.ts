@@ -1,4 +1,6 @@
 import type { Provider } from 'oidc-provider'
+import { type PreviousSecret, previousSecrets } from '../clients/previous-secrets.ts'
+import { SECRET_ALGORITHMS } from '../clients/properties.ts'
 import type { Clock } from '../clock.ts'
 import { lookAgainForKeys } from './client-keys.ts'
 
@@ -8,9 +10,30 @@ export function equipClients({ Client }: Provider, clock: Pick<Clock, 'elapsed'>
   const find = Client.find.bind(Client)
   Client.find = async (id) => {
     const client = await find(id)
-    if (client?.jwksUri === undefined || equipped.has(client)) return client
+    if (!client || equipped.has(client)) return client
     equipped.add(client)
-    lookAgainForKeys(client, clock)
+    if (client.jwksUri !== undefined) lookAgainForKeys(client, clock)
+    if (client.tokenEndpointAuthMethod === 'client_secret_jwt') {
+      acceptAssertionsBy(previousSecrets(client), client)
+    }
     return client
+  }
+}
+
+/** The part of oidc-provider's keys that are secrets which this needs (lib/helpers/keystore.js). */
+interface SecretKeys {
+  add(key: { alg: string; use: 'sig'; kty: 'oct'; k: string }): void
+}
+
+/**
+ * A secret that is the key of assertions has its text (`store/client-secret.ts`). One that ends makes
+ * another client of the metadata, which has it no more.
+ */
+function acceptAssertionsBy(secrets: readonly PreviousSecret[], client: object): void {
+  // The types know nothing of the keys; a test holds that they are there.
+  const { symmetricKeyStore: keys } = client as { symmetricKeyStore: SecretKeys }
+  for (const { secret } of secrets) {
+    const k = Buffer.from(secret).toString('base64url')
+    for (const alg of SECRET_ALGORITHMS) keys.add({ alg, use: 'sig', kty: 'oct', k })
   }
 }

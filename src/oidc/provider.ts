@@ -5,6 +5,7 @@ import {
   type TokenEndpointGrantContext,
 } from 'oidc-provider'
 import { FAPI2, FAPI2_ALGORITHMS } from '../clients/fapi2.ts'
+import { previousSecrets } from '../clients/previous-secrets.ts'
 import type { Config } from '../config/schema.ts'
 import { RingStale } from '../errors.ts'
 import type { Authorize } from '../keys/authorize.ts'
@@ -82,7 +83,8 @@ export function buildProvider(
   // Its maintainer counts this method to the public API, for hashed secrets (panva/node-oidc-provider,
   // discussion 1410). The class is this instance's own.
   provider.Client.prototype.compareClientSecret = function compareClientSecret(given) {
-    return compareSecret(this.clientSecret, given)
+    if (compareSecret(this.clientSecret, given)) return true
+    return previousSecrets(this).some(({ secret }) => compareSecret(secret, given))
   }
   return provider
 }

@@ -1,5 +1,6 @@
 import { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { mayCallPrivateNetworks } from '../clients/context.ts'
+import { PREVIOUS_SECRETS } from '../clients/previous-secrets.ts'
 import { OWN_PROPERTIES } from '../clients/properties.ts'
 import type { Config } from '../config/schema.ts'
 import { passwordContext } from './authentication-context.ts'
@@ -32,7 +33,7 @@ export function providerSettings(
     // Which claims an ID token has is decided with the account (`account.ts`), for each client.
     conformIdTokenClaims: false,
     extraClientMetadata: {
-      properties: [...OWN_PROPERTIES],
+      properties: [...OWN_PROPERTIES, PREVIOUS_SECRETS],
       validator: (_ctx, property, _value, metadata) => {
         // Called for each property, whether a client has it or not.
         if (property === 'profile') fapi2.impose(metadata)

@@ -74,11 +74,16 @@ function lockOf({ options: { type } }: DataSource): FindOneOptions {
   return type === 'better-sqlite3' ? {} : { lock: { mode: 'pessimistic_write' } }
 }
 
-/** What is sealed under a lost secret says that it is lost. */
+/** What is sealed under a lost secret says that it is lost; one that was replaced is left out. */
 function withoutSealed(text: string): { readonly metadata: string; readonly isLost: boolean } {
-  const metadata: StoredMetadata = JSON.parse(text)
+  const { previous_client_secrets: previous, ...metadata }: StoredMetadata = JSON.parse(text)
   const { client_secret: secret } = metadata
-  if (secret === undefined || 'hash' in secret) return { metadata: text, isLost: false }
+  const isLost = secret !== undefined && !('hash' in secret)
   const lost: StoredSecret = { lost: true }
-  return { metadata: JSON.stringify({ ...metadata, client_secret: lost }), isLost: true }
+  const kept = {
+    ...metadata,
+    ...(isLost && { client_secret: lost }),
+    ...(previous && { previous_client_secrets: previous.filter((old) => 'hash' in old) }),
+  }
+  return { metadata: JSON.stringify(kept), isLost }
 }

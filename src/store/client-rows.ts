@@ -1,9 +1,11 @@
 import type { AdapterPayload } from 'oidc-provider'
+import type { PreviousSecret } from '../clients/previous-secrets.ts'
 import {
   compareSecret,
   readSecret,
   type StoredSecret,
   secretOf,
+  storeAgain,
   storeSecret,
 } from './client-secret.ts'
 import type { PayloadCipher } from './payload-cipher.ts'
@@ -11,7 +13,11 @@ import type { RowMac } from './row-mac.ts'
 import type { ClientRow } from './schema.ts'
 
 /** OAuth client metadata (RFC 7591, section 2). */
-export type ClientMetadata = Readonly<Record<string, unknown>> & { readonly client_id: string }
+export type ClientMetadata = Readonly<Record<string, unknown>> & {
+  readonly client_id: string
+  /** Which others wrote, and which work beside `client_secret` for a while. */
+  readonly previous_client_secrets?: readonly PreviousSecret[]
+}
 
 /** What a client gets for its ID tokens unless it says otherwise (OIDC Registration, section 2). */
 export const DEFAULT_ID_TOKEN_ALGORITHM = 'RS256'
@@ -27,8 +33,15 @@ export interface Client {
 
 /** Clients as the table `client` keeps them: authenticated, and without the text of a secret. */
 export interface ClientRows {
-  /** @throws Refused for a secret that cannot be kept */
-  toRow(metadata: ClientMetadata, from: Pick<Client, 'source' | 'updatedAt'>): ClientRow
+  /**
+   * @param known the client before, whose secret stays what it is
+   * @throws Refused for a secret that cannot be kept
+   */
+  toRow(
+    metadata: ClientMetadata,
+    from: Pick<Client, 'source' | 'updatedAt'>,
+    known?: Client,
+  ): ClientRow
   /** @returns undefined where there is none or it fails its check */
   toClient(row: ClientRow | undefined): Client | undefined
   /** The same for oidc-provider. */
@@ -52,15 +65,23 @@ export const CLIENT_FIELDS = [
 export interface StoredMetadata {
   readonly [name: string]: unknown
   readonly client_secret?: StoredSecret
+  readonly previous_client_secrets?: readonly (StoredSecret & Pick<PreviousSecret, 'until'>)[]
 }
 
 export function createClientRows(mac: RowMac<ClientFields>, cipher: PayloadCipher): ClientRows {
-  const toRow: ClientRows['toRow'] = (metadata, { source, updatedAt }) => {
-    const { client_secret: secret, client_id: id } = metadata
-    const kept =
-      typeof secret === 'string'
-        ? { client_secret: storeSecret(secret, metadata, secretOf(cipher, id).seal) }
-        : {}
+  const toRow: ClientRows['toRow'] = (metadata, { source, updatedAt }, known) => {
+    const { client_secret: secret, previous_client_secrets: previous, client_id: id } = metadata
+    const { seal } = secretOf(cipher, id)
+    const store = secret === known?.metadata.client_secret ? storeAgain : storeSecret
+    const kept = {
+      ...(typeof secret === 'string' && { client_secret: store(secret, metadata, seal) }),
+      ...(previous && {
+        previous_client_secrets: previous.map(({ secret, until }) => ({
+          ...storeAgain(secret, metadata, seal),
+          until,
+        })),
+      }),
+    }
     return mac.sign({
       id,
       metadata: JSON.stringify({ ...metadata, ...kept }),
@@ -75,9 +96,17 @@ export function createClientRows(mac: RowMac<ClientFields>, cipher: PayloadCiphe
     if (!genuine) return undefined
     const { id, source, updatedAt } = genuine
     const stored: StoredMetadata = JSON.parse(genuine.metadata)
-    const { client_secret: secret, ...metadata } = stored
+    const { client_secret: secret, previous_client_secrets: previous, ...metadata } = stored
     const { open } = secretOf(cipher, id)
-    const read = secret === undefined ? {} : { client_secret: readSecret(secret, open) }
+    const read = {
+      ...(secret && { client_secret: readSecret(secret, open) }),
+      ...(previous && {
+        previous_client_secrets: previous.map(({ until, ...old }) => ({
+          secret: readSecret(old, open),
+          until,
+        })),
+      }),
+    }
     return { id, metadata: { ...metadata, ...read, client_id: id }, source, updatedAt }
   }
 

@@ -38,10 +38,20 @@ export function storeSecret(
   metadata: Metadata,
   seal: (text: string) => string,
 ): StoredSecret {
-  if (secret.startsWith(HASH)) throw new Refused(`A client secret must not begin with "${HASH}".`)
-  if (secret.length < HASHED_LENGTH || needsText(metadata)) return { sealed: seal(secret) }
+  if (isHash(secret)) throw new Refused(`A client secret must not begin with "${HASH}".`)
+  return storeAgain(secret, metadata, seal)
+}
+
+/** @param known what `readSecret` gave: a hash stays what it is */
+export function storeAgain(
+  known: string,
+  metadata: Metadata,
+  seal: (text: string) => string,
+): StoredSecret {
+  if (isHash(known)) return { hash: known }
+  if (known.length < HASHED_LENGTH || needsText(metadata)) return { sealed: seal(known) }
   const salt = randomBytes(SALT_BYTES).toString('base64url')
-  return { hash: `${HASH}${salt}:${digest(salt, secret)}` }
+  return { hash: `${HASH}${salt}:${digest(salt, known)}` }
 }
 
 /** What oidc-provider gets for `client_secret`: the secret, or a hash that `compareSecret` understands. */
@@ -61,14 +71,19 @@ export function readSecret(
  */
 export function compareSecret(known: string | undefined, given: string): boolean {
   if (known === undefined) return false
-  if (!known.startsWith(HASH)) return isSameText(known, given)
+  if (!isHash(known)) return isSameText(known, given)
   const end = known.indexOf(':', HASH.length)
   const salt = known.slice(HASH.length, end)
   return isSameText(known.slice(end + 1), digest(salt, given))
 }
 
+/** Is it the hash of a secret whose text nobody has? @param known what `readSecret` gave */
+export function isHash(known: string): boolean {
+  return known.startsWith(HASH)
+}
+
 /** Also of use as a key of HMAC or AES, or no secret that is sent (OIDC Registration, section 2). */
-function needsText(metadata: Metadata): boolean {
+export function needsText(metadata: Metadata): boolean {
   const method = metadata.token_endpoint_auth_method ?? 'client_secret_basic'
   if (method !== 'client_secret_basic' && method !== 'client_secret_post') return true
   return Object.entries(metadata).some(

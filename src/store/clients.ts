@@ -3,6 +3,7 @@ import { OPTIONAL_ANSWERS, type WantedAlgorithm } from '../clients/signed-answer
 import type { Clock } from '../clock.ts'
 import type { ArtifactStore } from './artifact-store.ts'
 import type { Authentic } from './authentic.ts'
+import { whileOthersWrite, writeChanges } from './change-row.ts'
 import type { Client, ClientMetadata } from './client-rows.ts'
 import { attempt, attemptRead } from './failures.ts'
 import { insertNew } from './insert-new.ts'
@@ -21,6 +22,16 @@ export interface ClientStore {
    * @throws Refused for a secret that cannot be kept
    */
   add(metadata: ClientMetadata): Promise<boolean>
+  /**
+   * Puts the metadata that `decide` makes of a client in the place of what it has; what it was given stays.
+   * Where somebody else changed it meanwhile, `decide` is asked again with what is there then.
+   * @param decide gives undefined where nothing is to change; what it throws is thrown
+   * @returns the client as it is then; undefined where there is none, or `decide` gave nothing
+   */
+  change(
+    id: string,
+    decide: (known: Client) => ClientMetadata | undefined,
+  ): Promise<Client | undefined>
   /**
    * With all that it was given and allowed until now. Servers that know it may go on for a while
    * (`ArtifactStore.forgetClients`).
@@ -111,6 +122,23 @@ export function createClientStore(options: ClientStoreOptions): ClientStore {
         await insertNew(dataSource.manager, clientSchema, row)
         artifacts.forgetClients()
         return clients.existsBy({ id: row.id, metadata: row.metadata })
+      }),
+    change: (id, decide) =>
+      attempt('change a client', async () => {
+        const { clients: rows } = await authentic.open()
+        const changed = await whileOthersWrite('the client', async () => {
+          const row = (await clients.findOneBy({ id })) ?? undefined
+          const known = rows.toClient(row)
+          const metadata = known && decide(known)
+          if (!row || !known || !metadata) return { done: undefined }
+          const { source } = known
+          const after = rows.toRow(metadata, { source, updatedAt: clock.now() }, known)
+          // The MAC is of all fields: where it is the same, so is the row.
+          const isDone = await writeChanges(clients, { id, mac: row.mac }, row, after)
+          return isDone ? { done: rows.toClient(after) } : undefined
+        })
+        artifacts.forgetClients()
+        return changed
       }),
     remove: (id) =>
       attempt('remove a client', async () => {

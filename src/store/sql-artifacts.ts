@@ -1,4 +1,5 @@
 import type { AdapterPayload } from 'oidc-provider'
+import { withoutEnded } from '../clients/previous-secrets.ts'
 import type { Clock } from '../clock.ts'
 import { StoreUnavailable } from '../errors.ts'
 import {
@@ -209,10 +210,12 @@ function createClientCache(table: ArtifactTable, authentic: Authentic, clock: Cl
     return clients.toPayload(await attemptRead('read a client', () => table.client(id)))
   }
 
+  const current = (found: AdapterPayload | undefined) => found && withoutEnded(found, clock.now())
+
   async function find(id: string): Promise<AdapterPayload | undefined> {
     const { elapsed } = clock
     const kept = known.get(id)
-    if (kept && kept.until > elapsed()) return kept.metadata
+    if (kept && kept.until > elapsed()) return current(await kept.metadata)
     // Requests that come meanwhile wait for the same answer, none that come after `forget`.
     const asked = known
     if (asked.size >= KNOWN_CLIENTS) asked.clear()
@@ -222,7 +225,7 @@ function createClientCache(table: ArtifactTable, authentic: Authentic, clock: Cl
       const found = await metadata
       // One that is unknown may be added at any moment.
       if (!found) asked.delete(id)
-      return found
+      return current(found)
     } catch (error) {
       asked.delete(id)
       throw error

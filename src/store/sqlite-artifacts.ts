@@ -1,5 +1,6 @@
 import Sqlite from 'better-sqlite3'
 import type { AdapterPayload } from 'oidc-provider'
+import { withoutEnded } from '../clients/previous-secrets.ts'
 import type { Clock } from '../clock.ts'
 import type { ServerSettings } from '../database-url.ts'
 import {
@@ -241,7 +242,7 @@ const CLIENT_CHECK = 0.02
 function cachedClients(
   { client, version }: Statements,
   authentic: Authentic,
-  clock: Pick<Clock, 'elapsed'>,
+  clock: Pick<Clock, 'elapsed' | 'now'>,
 ) {
   const known = new Map<string, AdapterPayload>()
   let knownVersion: number | undefined
@@ -256,11 +257,11 @@ function cachedClients(
       knownVersion = current
     }
     const found = known.get(id)
-    if (found) return found
+    if (found) return withoutEnded(found, clock.now())
     const metadata = clients.toPayload(client.get(id))
     if (!metadata) return undefined
     known.set(id, metadata)
-    return metadata
+    return withoutEnded(metadata, clock.now())
   })
   const forget = () => {
     checkedAt = -Infinity

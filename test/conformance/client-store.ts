@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe } from 'node:test'
 import type { ConsentStore } from '../../src/accounts/account-store.ts'
+import { previousSecrets } from '../../src/clients/previous-secrets.ts'
 import type { ArtifactStore } from '../../src/store/artifact-store.ts'
+import type { ClientMetadata } from '../../src/store/client-rows.ts'
+import { compareSecret } from '../../src/store/client-secret.ts'
 import type { ClientStore } from '../../src/store/clients.ts'
 import { rememberConsent } from '../support/memory-accounts.ts'
 import { testsWith } from '../support/with-opened.ts'
@@ -71,6 +74,68 @@ export function testClientStore(name: string, open: () => Promise<ClientsUnderTe
       ])
     })
 
+    test('changes a client that is still what it was, and keeps its secrets and what it was given', async ({
+      clients,
+      consents,
+      artifacts,
+    }) => {
+      const secret = 'a secret of forty characters, or of more'
+      const wishes = { oidcScopes: ['openid'], oidcClaims: [], resourceScopes: {}, updatedAt: 1 }
+      await clients.add({ client_id: 'a', client_secret: secret })
+      await artifacts.adapter('RefreshToken').upsert('t', { jti: 't', clientId: 'a' }, 60)
+      await rememberConsent(consents, { accountId: 'ada', clientId: 'a', ...wishes })
+      const names = ['b', 'c', 'd', 'e', 'f']
+      // All at once: each adds a contact to those that it is shown.
+      const changed = await Promise.all(
+        names.map((name) =>
+          clients.change('a', ({ metadata }) => ({
+            ...metadata,
+            contacts: [...((metadata.contacts as string[] | undefined) ?? []), name],
+          })),
+        ),
+      )
+      assert.ok(changed.every((client) => client?.id === 'a'))
+      const metadata: Partial<ClientMetadata> = (await clients.find('a'))?.metadata ?? {}
+      assert.deepEqual((metadata.contacts as string[]).toSorted(), names)
+      assert.ok(compareSecret(metadata.client_secret as string, secret))
+      assert.ok(await artifacts.adapter('RefreshToken').find('t'))
+      assert.ok(await consents.find('ada', 'a'))
+      assert.equal(await clients.change('nobody', () => ({ client_id: 'nobody' })), undefined)
+      assert.equal(await clients.change('a', () => undefined), undefined)
+      assert.deepEqual((await clients.find('a'))?.metadata, metadata)
+    })
+
+    test('keeps secrets that were replaced, and shows none that has ended', async ({
+      clients,
+      artifacts,
+      pass,
+    }) => {
+      const [hashed, short, fresh] = ['a secret of forty characters, or of more', 'short', 'new']
+      await clients.add({ client_id: 'a', client_secret: hashed })
+      const first = (await artifacts.adapter('Client').find('a'))?.client_secret
+      const now = (await clients.find('a'))?.updatedAt ?? 0
+      const previous = [
+        { secret: `${first}`, until: now + 50 },
+        { secret: short, until: now + 100 },
+      ]
+      await clients.change('a', ({ metadata }) => ({
+        ...metadata,
+        client_secret: fresh,
+        previous_client_secrets: previous,
+      }))
+      const known = async () => {
+        const payload = (await artifacts.adapter('Client').find('a')) || {}
+        return previousSecrets(payload).map(({ secret }) => secret)
+      }
+      assert.deepEqual(await known(), [first, short])
+      assert.ok(compareSecret((await known())[0], hashed))
+      await pass(50)
+      assert.deepEqual(await known(), [short])
+      await pass(50)
+      assert.deepEqual(await known(), [])
+      assert.equal((await artifacts.adapter('Client').find('a'))?.client_secret, fresh)
+    })
+
     test('takes everything with a client that goes that it was given, and nothing of others', async ({
       clients,
       consents,
@@ -128,6 +193,10 @@ export function testClientStore(name: string, open: () => Promise<ClientsUnderTe
       await clients.replaceConfigured([metadata])
       assert.equal((await here.find('a'))?.client_name, undefined)
       assert.equal((await there.find('a'))?.client_name, undefined)
+      await clients.change('a', (known) => ({ ...known.metadata, client_name: 'B' }))
+      assert.equal((await here.find('a'))?.client_name, 'B')
+      await pass(5)
+      assert.equal((await there.find('a'))?.client_name, 'B')
       await clients.replaceConfigured([{ ...metadata, client_name: 'A' }])
       assert.equal((await here.find('a'))?.client_name, 'A')
       await pass(5)

@@ -1,0 +1,106 @@
+import { text } from 'node:stream/consumers'
+import type { Command } from 'commander'
+import { describedProperties } from '../clients/properties.ts'
+import { Refused } from '../errors.ts'
+import { type Context, readArgumentFile } from './context.ts'
+
+/** Metadata of a client (RFC 7591) from the options of a command, and from a file that it names. */
+
+export type Metadata = Readonly<Record<string, unknown>>
+
+export interface MetadataOptions {
+  readonly name?: string
+  readonly redirectUri?: readonly string[]
+  readonly postLogoutRedirectUri?: readonly string[]
+  readonly grantType?: readonly string[]
+  readonly authMethod?: string
+  readonly public?: true
+  readonly native?: true
+  readonly scope?: string
+  readonly idTokenAlg?: string
+  readonly file?: string
+}
+
+export function withMetadataOptions(command: Command): Command {
+  return command
+    .option('--name <text>', 'shown when people are asked for consent')
+    .option('--redirect-uri <uri...>', 'where people come back to after a sign-in')
+    .option('--post-logout-redirect-uri <uri...>', 'where they may come back to after a sign-out')
+    .option('--grant-type <type...>', 'such as authorization_code refresh_token')
+    .option('--auth-method <method>', 'how it proves itself; client_secret_basic unless told')
+    .option('--public', 'an app that can keep no secret: in a browser or on a phone')
+    .option('--native', 'an app on a phone or desktop, whose redirect URIs may have other schemes')
+    .option('--scope <scopes>', 'all that it may ask for, such as "openid email"')
+    .option('--id-token-alg <alg>', 'signs its ID tokens; needs a ring; RS256 unless told')
+    .option('--file <file>', 'read metadata (RFC 7591) from a JSON file, - for standard input')
+    .addHelpText('after', ({ command: { parent } }) => propertiesHelp(parent ?? command))
+}
+
+/** What options say, over what a file says. @throws Refused where the file cannot be read */
+export async function readMetadata(
+  options: MetadataOptions,
+  { stdin }: Pick<Context, 'stdin'>,
+): Promise<Metadata> {
+  const { file } = options
+  const base = file === undefined ? {} : parseMetadata(await readSource(file, stdin), file)
+  return {
+    ...base,
+    ...given({
+      client_name: options.name,
+      redirect_uris: options.redirectUri,
+      post_logout_redirect_uris: options.postLogoutRedirectUri,
+      grant_types: options.grantType,
+      token_endpoint_auth_method: options.public ? 'none' : options.authMethod,
+      application_type: options.native && 'native',
+      scope: options.scope,
+      id_token_signed_response_alg: options.idTokenAlg,
+    }),
+  }
+}
+
+/** Options that were not given say nothing. */
+export function given(metadata: Metadata): Metadata {
+  return Object.fromEntries(Object.entries(metadata).filter(([, value]) => value !== undefined))
+}
+
+/** A secret from standard input, without the line break that ends it. */
+export async function readSecretInput({ stdin }: Pick<Context, 'stdin'>): Promise<string> {
+  return (await text(stdin)).replace(/\r?\n$/, '')
+}
+
+async function readSource(file: string, stdin: Context['stdin']): Promise<string> {
+  if (file === '-') return text(stdin)
+  return readArgumentFile(file)
+}
+
+function parseMetadata(json: string, file: string): Metadata {
+  const name = file === '-' ? 'Standard input' : `The file ${file}`
+  // What stands for bytes that were no text.
+  if (json.includes('\ufffd')) {
+    throw new Refused(`${name} is no UTF-8 text, as JSON is (RFC 8259, section 8.1).`)
+  }
+  try {
+    // RFC 8259, section 8.1: a byte order mark may be passed over.
+    const value: unknown = JSON.parse(json.replace(/^\ufeff/, ''))
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+      return value as Metadata // an object of JSON has names and values
+    }
+  } catch (error) {
+    throw new Refused(`${name} is not JSON: ${reasonOf(error)}.`)
+  }
+  throw new Refused(`${name} holds no JSON object with client metadata (RFC 7591).`)
+}
+
+/** Without the text around it, which may be a secret. */
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message.replace(/, (\.\.\.)?".*$/s, '') : `${error}`
+}
+
+/** The properties that a file can give, in the manner of the options above them. */
+function propertiesHelp(command: Command): string {
+  const help = command.createHelp()
+  const described = describedProperties()
+  const width = Math.max(...described.map(([name]) => name.length))
+  const lines = described.map(([name, about]) => help.formatItem(name, width, about, help))
+  return `\nProperties in a file, and of clients in the configuration:\n${lines.join('\n')}`
+}
