@@ -14,6 +14,7 @@ import type { Config } from './config/schema.ts'
 import { isEmbedded } from './database-url.ts'
 import { createApp } from './http/app.ts'
 import { createAudience } from './http/audience.ts'
+import { createBrand } from './http/brand.ts'
 import { createLoadExistingGrant } from './http/consent.ts'
 import { redirectForms } from './http/form-as-query.ts'
 import { createFormSecrets } from './http/form-secret.ts'
@@ -196,7 +197,8 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     const usedUp = createUsedUp(clock, ofRequests)
     opened.defer(usedUp.stop)
     const audience = createAudience(issuer)
-    const views = createViews({ mountPath: issuerPath(issuer) })
+    const brand = createBrand(config.pages)
+    const views = createViews({ mountPath: issuerPath(issuer), brand })
     const metered = createMetered(config.signIn, {
       redis,
       clock,
@@ -268,6 +270,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       issuer,
       trustedProxies: http.trustedProxies,
       views,
+      brand,
       audience,
       interactions: interactionRoutes({
         provider: () => current.provider,
@@ -424,7 +427,7 @@ function providerConfiguration(
   const settings = providerSettings(config, (left) => {
     if (isFirstToday(JSON.stringify(left))) log.info(left, 'a scope was left out of a request')
   })
-  const pages = providerPages({ views, log })
+  const pages = providerPages({ views, issuer: config.issuer, log })
   const mountPath = issuerPath(config.issuer)
   const findAccount = createFindAccount(accounts)
   const loadExistingGrant = createLoadExistingGrant(consents)
@@ -433,7 +436,9 @@ function providerConfiguration(
     findAccount: (...args) => tellOutage(Promise.resolve(findAccount(...args))),
     interactions: {
       policy: createInteractionPolicy([passwordContext(config.issuer)]),
-      url: (_ctx, { uid }) => `${mountPath}/interaction/${uid}`,
+      // With the client, so that a page can lead back to it once the interaction is gone.
+      url: (_ctx, { uid, params }) =>
+        `${mountPath}/interaction/${uid}?client_id=${encodeURIComponent(String(params.client_id))}`,
     },
     loadExistingGrant: (ctx) => {
       // Also when the person comes back from our pages: the configuration may have changed meanwhile.

@@ -11,7 +11,12 @@ import {
 } from '../config/text.ts'
 import { resourceProblem } from '../config/uri.ts'
 import { jwksSchema } from './jwks.ts'
-import { calledUriProblem, pageUriProblem, redirectUriProblem } from './uris.ts'
+import {
+  calledUriProblem,
+  pageUriProblem,
+  redirectUriProblem,
+  securePageUriProblem,
+} from './uris.ts'
 import { WITHOUT_EFFECT } from './without-effect.ts'
 
 /**
@@ -142,7 +147,10 @@ const registeredProperties = {
   backchannel_logout_uri: called().describe('Told of a sign-out (Back-Channel Logout 1.0).'),
   backchannel_logout_session_required: flag().describe('Is it told which session ended?'),
   client_uri: page().describe('Its home page.'),
-  logo_uri: page().describe('Its logo.'),
+  initiate_login_uri: textBy(securePageUriProblem)
+    .optional()
+    .describe('Where it begins a sign-in; error pages lead there.'),
+  logo_uri: page().describe('Its logo, shown where people sign in and are asked for consent.'),
   policy_uri: page().describe('How it treats what it learns of people.'),
   tos_uri: page().describe('Its terms of service.'),
   contacts: z.array(textBy(emailProblem)).optional().describe('Who answers for it, by email.'),

@@ -22,6 +22,9 @@ export const calledUriProblem: TextRule = (text) =>
 /** A page or an image that people open. */
 export const pageUriProblem: TextRule = (text) => problemOf(text, [hasUserinfo, isNoWebUri])
 
+/** A page that oidc-provider takes over https alone (OpenID Connect Core 1.0, section 4). */
+export const securePageUriProblem: TextRule = (text) => problemOf(text, [hasUserinfo, isNoHttps])
+
 /** Plain HTTP, which everybody on the way can read and change, beyond this machine. */
 export function isPlainHttp(uri: string): boolean {
   const url = URL.parse(uri)
@@ -73,6 +76,8 @@ function problemOf(text: string, checks: readonly Check[]): TextProblem | undefi
 
 const hasFragment: Check = (_url, text) =>
   text.includes('#') ? 'a URI without fragment (RFC 6749, section 3.1.2)' : undefined
+
+const isNoHttps: Check = ({ protocol }) => (protocol === 'https:' ? undefined : 'an https:// URI')
 
 /** What stands before an @ looks like the host that people are sent to. */
 const hasUserinfo: Check = (url, text) =>

@@ -29,7 +29,6 @@ export const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   frontchannel_logout_uri: 'Keyturn tells of sign-outs by backchannel_logout_uri alone',
   id_token_encrypted_response_alg: ENCRYPTION,
   id_token_encrypted_response_enc: ENCRYPTION,
-  initiate_login_uri: 'no page of Keyturn begins a sign-in to a client',
   introspection_encrypted_response_alg: ENCRYPTION,
   introspection_encrypted_response_enc: ENCRYPTION,
   registration_access_token: REGISTRATION,

@@ -11,6 +11,7 @@ import {
 } from './environment.ts'
 import { NO_FILE, readConfigFile, readDefaults } from './file.ts'
 import { lay, layAt, pathsIn } from './layer.ts'
+import { brokenLogo } from './logo.ts'
 import type { Config, Origin } from './schema.ts'
 import { settingsBelow, settingTree } from './setting.ts'
 import { configWarnings } from './warnings.ts'
@@ -47,7 +48,11 @@ export function loadConfig(sources: ConfigSources): Config {
   // Rules between defaults and a file that could not be read would only confuse.
   const bounds =
     settings && text.violations.length === 0
-      ? [...brokenBounds(settings), ...brokenConfiguredClients(value, clientContext(settings))]
+      ? [
+          ...brokenBounds(settings),
+          ...brokenLogo(settings),
+          ...brokenConfiguredClients(value, clientContext(settings)),
+        ]
       : []
   const wrong = new Set(misfits.map((misfit) => misfit.path))
   const origins = new Map<string, Origin>([

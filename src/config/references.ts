@@ -3,12 +3,16 @@ import { unsignedAlgorithm } from '../clients/rules/answers.ts'
 import type { Violation } from '../errors.ts'
 import type { ResourceSettings, Settings } from './schema.ts'
 
-/** Resources: each stands once, has a ring that signs its tokens, and these are taken for no others. */
+/**
+ * Resources: each stands once, has a ring that signs its tokens, describes the scopes that it
+ * has, and these are taken for no others.
+ */
 
 export function brokenReferences(settings: Settings): readonly Violation[] {
   return [
     ...unsignedResources(settings),
     ...repeatedResources(settings),
+    ...describedInVain(settings),
     ...settings.resources.flatMap(({ scopes }, index) =>
       openidScopesOfApi(scopes, `resources.${index}.scopes`),
     ),
@@ -50,6 +54,18 @@ function unsignedResources({ resources, rotation }: Settings): readonly Violatio
     if (tokenFormat !== 'jwt') return []
     return unsignedAlgorithm({ path: `resources.${index}.algorithm`, algorithm }, algorithms)
   })
+}
+
+function describedInVain({ resources }: Settings): readonly Violation[] {
+  return resources.flatMap(({ scopes, scopeDescriptions }, index) =>
+    Object.entries(scopeDescriptions).flatMap(([scope, value]) => {
+      if (scopes.includes(scope)) return []
+      const path = `resources.${index}.scopeDescriptions.${scope}`
+      const message = `resources.${index}.scopes does not have the scope ${scope}`
+      const fix = `add ${scope} to resources.${index}.scopes, or remove its description`
+      return [{ path, value, rule: 'unknown-scope', message, fix }]
+    }),
+  )
 }
 
 function repeatedResources({ resources }: Settings): readonly Violation[] {

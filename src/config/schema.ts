@@ -6,8 +6,8 @@ import { COOKIE_RING, SIGNATURE_ALGORITHMS, signatureRing } from '../keys/policy
 import { isLoopback } from '../loopback.ts'
 import { redisUrlProblem } from '../redis-url.ts'
 import { duration, durationOrAuto } from './duration.ts'
-import { nameProblem, proseProblem, scopeProblem, textBy } from './text.ts'
-import { hostPortProblem, hostProblem, issuerRule, resourceProblem } from './uri.ts'
+import { colorProblem, nameProblem, proseProblem, scopeProblem, textBy } from './text.ts'
+import { hostPortProblem, hostProblem, issuerRule, linkProblem, resourceProblem } from './uri.ts'
 
 /**
  * Every setting, once: validation, description, TypeScript type and JSON Schema come from here;
@@ -214,6 +214,10 @@ const resource = z.strictObject({
   ),
   name: textBy(proseProblem).optional().describe('Shown when a person is asked for consent.'),
   scopes: z.array(textBy(scopeProblem)).describe('Scopes that clients may ask for.'),
+  scopeDescriptions: z
+    .record(textBy(scopeProblem), textBy(proseProblem))
+    .default({})
+    .describe('What each scope lets a client do, completing "asks to ...".'),
   tokenFormat: z.enum(['jwt', 'opaque']).default('jwt').describe('Format of access tokens.'),
   algorithm: algorithm.default('RS256').describe('Signs JWT access tokens; needs a ring.'),
   tokenLifetime: duration()
@@ -274,6 +278,20 @@ const password = z.strictObject({
     .describe('Cost of one Argon2id hash (RFC 9106).'),
 })
 
+const link = () => textBy(linkProblem).nullable()
+const pages = z.strictObject({
+  name: textBy(proseProblem).describe('What the pages call this service.'),
+  logo: text().nullable().describe('File with its logo: SVG, PNG, JPEG or WebP.'),
+  color: textBy(colorProblem).nullable().describe('Accent of buttons and links, as "#rrggbb".'),
+  links: z
+    .strictObject({
+      privacy: link().describe('How the service treats what it learns of people.'),
+      terms: link().describe('Its terms.'),
+      support: link().describe('Where people get help.'),
+    })
+    .describe('At the foot of every page.'),
+})
+
 export const settingsSchema = z.strictObject({
   issuer: issuer.describe('The issuer identifier: the URL at which browsers and RPs see Keyturn.'),
   environment: z.enum(['development', 'production']).describe('production refuses shortcuts.'),
@@ -292,6 +310,7 @@ export const settingsSchema = z.strictObject({
   resources: z.array(resource).describe('APIs that access tokens are for.'),
   clients: z.array(clientSchema).describe('Clients (RFC 7591) written into the store at start.'),
   claims: z.record(textBy(scopeProblem), z.array(text())).describe('Claims of each scope.'),
+  pages: pages.describe('How the pages for people look.'),
   signIn: signIn.describe('Limits on failed sign-ins of people, clients and devices.'),
   password: password.describe('Passwords.'),
   sweep: z

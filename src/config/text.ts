@@ -59,6 +59,15 @@ export const scopeProblem: TextRule = (text) =>
     ? undefined
     : { expected: 'a scope: letters, digits and signs other than " and \\, without blanks' }
 
+/** A colour as style sheets write it. */
+export const colorProblem: TextRule = (text) => {
+  if (/^#[\da-f]{6}$/.test(text)) return undefined
+  const [, red = '', green = '', blue = ''] = /^#?([\da-f])([\da-f])([\da-f])$/i.exec(text) ?? []
+  const six = red === '' ? text.replace(/^#?/, '#') : `#${red}${red}${green}${green}${blue}${blue}`
+  const instead = /^#[\da-f]{6}$/i.test(six) ? six.toLowerCase() : undefined
+  return { expected: 'a colour such as "#00875a", in quotes and small letters', instead }
+}
+
 /** A setting that is text by a rule. */
 export function textBy(rule: TextRule) {
   return z.string().check((context) => {

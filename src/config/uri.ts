@@ -27,6 +27,16 @@ export const uriProblem: TextRule = (text) => {
 export const resourceProblem: TextRule = (text) =>
   text.includes('#') ? { expected: 'a URI without fragment (RFC 8707)' } : uriProblem(text)
 
+/** What people may open from a page: a page of the web, or an address to write to. */
+export const linkProblem: TextRule = (text) => {
+  const misspelt = uriProblem(text)
+  if (misspelt) return misspelt
+  const { protocol, username, password } = new URL(text)
+  const isWeb = protocol === 'https:' || protocol === 'http:'
+  if ((isWeb && !username && !password) || protocol === 'mailto:') return undefined
+  return { expected: 'an https:// or mailto: URL' }
+}
+
 /** @param isLoopback is a host one that may go without TLS? */
 export function issuerRule(isLoopback: (hostname: string) => boolean): TextRule {
   const isIssuer = (text: string) => {

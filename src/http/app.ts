@@ -5,17 +5,20 @@ import { kidOf } from '../oidc/jwt-access-tokens.ts'
 import { issuerPath, pinOrigin } from '../oidc/origin.ts'
 import type { Log } from '../seldom-log.ts'
 import type { Audience } from './audience.ts'
+import type { Brand } from './brand.ts'
 import { knowClients } from './client-address.ts'
 import { isOfTheClient } from './gone.ts'
 import { allowMethods } from './methods.ts'
 import { errorPages, UNFIT } from './pages.ts'
-import { providerHeaders, staticFiles, type Views } from './views.ts'
+import { staticFiles } from './static-files.ts'
+import { providerHeaders, type Views } from './views.ts'
 
 export interface AppOptions {
   readonly issuer: string
   /** Reverse proxies in front whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: number
   readonly views: Views
+  readonly brand: Brand
   readonly audience: Audience
   readonly interactions: Middleware
   readonly provider: Middleware
@@ -46,7 +49,10 @@ export function createApp(options: AppOptions): Koa {
   app.use(errorPages({ views, audience, log }))
   app.use(refuseWhileUnfit(options))
   app.use(knowHintedKey(options.lookFor))
-  const pages = new Koa().use(staticFiles()).use(options.interactions).use(home(views))
+  const pages = new Koa()
+    .use(staticFiles(options.brand.files))
+    .use(options.interactions)
+    .use(home(views))
   app.use(mount(path, pagesOnly(mount(pages))))
   app.use(resumeByPathAlone(path))
   app.use(providerHeaders())

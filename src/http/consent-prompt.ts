@@ -1,8 +1,8 @@
 import { isLoopback } from '../loopback.ts'
+import { aboutClient, wayBack } from './about-client.ts'
 import { addToGrant, describeWishes, mergeConsent, readWishes } from './consent.ts'
-import { finish, type Prompt, showExpired, whence, whose } from './interaction.ts'
+import { addressOfOther, finish, type Prompt, showExpired, whence, whose } from './interaction.ts'
 import type { InteractionOptions } from './interactions.ts'
-import { clientName } from './pages.ts'
 
 /** Asks whether a client may have what it asks for and does not have yet. */
 export function createConsentPrompt({
@@ -10,11 +10,12 @@ export function createConsentPrompt({
   accounts,
   consents,
   clock,
+  issuer,
   log,
   vocabulary,
 }: Pick<
   InteractionOptions,
-  'views' | 'accounts' | 'consents' | 'clock' | 'log' | 'vocabulary'
+  'views' | 'accounts' | 'consents' | 'clock' | 'issuer' | 'log' | 'vocabulary'
 >): Prompt {
   const findAccount = async (id: string | undefined) => {
     const account = id === undefined ? undefined : await accounts.findById(id)
@@ -24,16 +25,13 @@ export function createConsentPrompt({
   return {
     async show(ctx, { accountId, client, leadsTo, prompt, xsrf }) {
       const account = await findAccount(accountId)
-      if (!account) return showExpired(ctx, views)
+      if (!account) return showExpired(ctx, views, wayBack(client, issuer))
       views.render(ctx, 'consent', {
-        clientName: clientName(client),
+        client: aboutClient(client),
         username: account.username,
+        otherPerson: addressOfOther(ctx),
         destination: describeDestination(leadsTo),
         ...describeWishes(readWishes(prompt.details, client), vocabulary),
-        links: [
-          { text: 'Privacy policy', href: client.policyUri },
-          { text: 'Terms of service', href: client.tosUri },
-        ].flatMap(({ text, href }) => (href ? [{ text, href }] : [])),
         xsrf,
         leadsOutside: leadsTo !== undefined,
       })
@@ -45,7 +43,7 @@ export function createConsentPrompt({
       const { clientId } = client
       const account = await findAccount(interaction.accountId)
       if (!account) {
-        showExpired(ctx, views)
+        showExpired(ctx, views, wayBack(client, issuer))
         return true
       }
 

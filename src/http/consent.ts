@@ -18,7 +18,12 @@ export interface Vocabulary {
   /** Claims that each scope gives. */
   readonly claims: Readonly<Record<string, readonly string[]>>
   /** What people know APIs by; the others are named by their identifier (RFC 8707). */
-  readonly resources: readonly { readonly identifier: string; readonly name?: string | undefined }[]
+  readonly resources: readonly {
+    readonly identifier: string
+    readonly name?: string | undefined
+    /** Completes "the application asks to", by scope. */
+    readonly scopeDescriptions?: Readonly<Record<string, string>>
+  }[]
 }
 
 const SCOPES: Readonly<Record<string, string>> = {
@@ -89,10 +94,13 @@ export function describeWishes(
         .filter((claim) => !covered.includes(claim))
         .map((claim) => CLAIMS[claim] ?? `see your “${claim}”`),
     ],
-    resources: Object.entries(resourceScopes).map(([identifier, scopes]) => ({
-      name: resources.find((known) => known.identifier === identifier)?.name ?? identifier,
-      scopes,
-    })),
+    resources: Object.entries(resourceScopes).map(([identifier, scopes]) => {
+      const known = resources.find((resource) => resource.identifier === identifier)
+      return {
+        name: known?.name ?? identifier,
+        scopes: scopes.map((name) => ({ name, words: known?.scopeDescriptions?.[name] })),
+      }
+    }),
   }
 }
 

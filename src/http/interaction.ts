@@ -2,6 +2,7 @@ import type { Context } from 'koa'
 import type Provider from 'oidc-provider'
 import { errors, type InteractionResults } from 'oidc-provider'
 import type { Account } from '../accounts/account-store.ts'
+import type { Link } from './about-client.ts'
 import type { FormSecrets } from './form-secret.ts'
 import { EXPIRED } from './pages.ts'
 import type { Views } from './views.ts'
@@ -88,9 +89,24 @@ export function seeOther(ctx: Context, location: string): void {
   ctx.status = 303
 }
 
-export function showExpired(ctx: Context, views: Views): void {
-  views.render(ctx, 'error', { ...EXPIRED, status: 400 })
+export function showExpired(ctx: Context, views: Views, way: Link | undefined): void {
+  views.render(ctx, 'error', { ...EXPIRED, status: 400, way })
 }
+
+/** The address of the same step for somebody else than the person whom the session names. */
+export function addressOfOther(ctx: Context): string {
+  const query = new URLSearchParams(ctx.querystring)
+  query.set(OTHER, '')
+  return `?${query}`
+}
+
+/** Did the person say that they are somebody else? */
+export function isOther(ctx: Context): boolean {
+  return ctx.query[OTHER] !== undefined
+}
+
+/** Parameter of an interaction's address. */
+const OTHER = 'other'
 
 /** For log lines: which client asks, and from where. */
 export function whence(ctx: Context, { client }: Pick<Interaction, 'client'>) {

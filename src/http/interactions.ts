@@ -5,11 +5,20 @@ import type { AccountStore, ConsentStore } from '../accounts/account-store.ts'
 import type { SignIn } from '../accounts/sign-in.ts'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../seldom-log.ts'
+import { wayBack } from './about-client.ts'
 import type { Vocabulary } from './consent.ts'
 import { createConsentPrompt } from './consent-prompt.ts'
 import type { FormSecrets } from './form-secret.ts'
 import { field, readForm, refuseForeignForms } from './forms.ts'
-import { findInteraction, finish, type Prompt, showExpired, whence } from './interaction.ts'
+import {
+  findInteraction,
+  finish,
+  type Interaction,
+  isOther,
+  type Prompt,
+  showExpired,
+  whence,
+} from './interaction.ts'
 import type { KnownBrowser } from './known-browser.ts'
 import { createLoginPrompt } from './login-prompt.ts'
 import { allowMethods } from './methods.ts'
@@ -52,27 +61,38 @@ export function interactionRoutes(options: InteractionOptions): Middleware {
 
   router.get(path, async (ctx) => {
     const interaction = await findInteraction(ctx, options.provider(), secrets)
-    if (!interaction) return showExpired(ctx, views)
-    await promptOf(interaction).show(ctx, interaction)
+    if (!interaction) return showGone(ctx)
+    await promptOf(ctx, interaction).show(ctx, interaction)
   })
 
   const hasSecret = (ctx: Context) => secrets.isOf(String(ctx.params.uid), field(ctx, 'xsrf'))
   const ownForms = refuseForeignForms({ issuer, log, hasSecret })
   router.post(path, readForm(), ownForms, async (ctx) => {
     const interaction = await findInteraction(ctx, options.provider(), secrets)
-    if (!interaction) return showExpired(ctx, views)
+    if (!interaction) return showGone(ctx)
     const action = field(ctx, 'action')
     if (action === 'deny') {
       log.info({ ...whence(ctx, interaction), prompt: interaction.prompt.name }, 'request denied')
       const error_description = 'The person did not allow it'
       return finish(ctx, interaction, { error: 'access_denied', error_description })
     }
-    if (!(await promptOf(interaction).take(ctx, interaction, action))) ctx.throw(400)
+    if (!(await promptOf(ctx, interaction).take(ctx, interaction, action))) ctx.throw(400)
   })
 
   router.all(path, (ctx) => void allowMethods(ctx, ['GET', 'HEAD', 'POST']))
 
-  function promptOf({ prompt: { name } }: { prompt: { name: string } }): Prompt {
+  /** The address names the client, since nothing else is left of an interaction that is gone. */
+  async function showGone(ctx: Context): Promise<void> {
+    const { client_id: id } = ctx.query
+    const client = typeof id === 'string' ? await options.provider().Client.find(id) : undefined
+    showExpired(ctx, views, wayBack(client, issuer))
+  }
+
+  function promptOf(
+    ctx: Context,
+    { prompt: { name: asked } }: Pick<Interaction, 'prompt'>,
+  ): Prompt {
+    const name = isOther(ctx) ? 'login' : asked
     const prompt = prompts[name]
     if (!prompt) throw new TypeError(`No page for the prompt ${name}`)
     return prompt

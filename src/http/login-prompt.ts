@@ -1,11 +1,21 @@
+import { decodeJwt } from 'jose'
 import type { Context } from 'koa'
 import type { Account } from '../accounts/account-store.ts'
 import type { Limited, SignInSession, Weakness } from '../accounts/sign-in.ts'
 import { passwordContext } from '../oidc/authentication-context.ts'
+import { aboutClient } from './about-client.ts'
 import { field } from './forms.ts'
-import { finish, type Interaction, type Prompt, seeOther, whence, whose } from './interaction.ts'
+import {
+  addressOfOther,
+  finish,
+  type Interaction,
+  isOther,
+  type Prompt,
+  seeOther,
+  whence,
+  whose,
+} from './interaction.ts'
 import type { InteractionOptions } from './interactions.ts'
-import { clientName } from './pages.ts'
 import { inWords } from './waiting.ts'
 
 /**
@@ -40,17 +50,25 @@ export function createLoginPrompt({
   const proof = { acr: passwordContext(issuer), amr: ['pwd'] }
 
   async function showSignIn(ctx: Context, interaction: Interaction, again?: Again): Promise<void> {
-    const { client, leadsTo, params, accountId, xsrf } = interaction
-    const known = accountId === undefined ? undefined : await accounts.findById(accountId)
-    const hint = typeof params.login_hint === 'string' ? params.login_hint : known?.username
-    const username = hint ?? ''
+    const { client, leadsTo, xsrf } = interaction
+    const username = isOther(ctx) ? '' : await expectedName(interaction)
     views.render(ctx, 'sign-in', {
-      clientName: clientName(client),
+      client: aboutClient(client),
       username,
+      otherPerson: username === '' ? undefined : addressOfOther(ctx),
       xsrf,
       leadsOutside: leadsTo !== undefined,
       ...again,
     })
+  }
+
+  /** Who is asked for: by the client, else the person of the session or of the client's ID token. */
+  async function expectedName({ params, accountId }: Interaction): Promise<string> {
+    if (typeof params.login_hint === 'string') return params.login_hint
+    // oidc-provider has verified it before the interaction began.
+    const id = accountId ?? subjectOf(params.id_token_hint)
+    const known = id === undefined ? undefined : await accounts.findById(id)
+    return known?.username ?? ''
   }
 
   function showChoosePassword(
@@ -169,6 +187,10 @@ function limited(ctx: Context, { cause, retryAfter }: Limited): Again {
   ctx.set('Retry-After', String(retryAfter))
   const what = cause === 'busy' ? 'Very many people are signing in.' : 'Too many attempts.'
   return { problem: `${what} Please try again ${inWords(retryAfter)}.`, status: 429 }
+}
+
+function subjectOf(idToken: unknown): string | undefined {
+  return typeof idToken === 'string' ? decodeJwt(idToken).sub : undefined
 }
 
 function sessionOf({ accountId, sessionUid: uid }: Interaction): SignInSession | undefined {

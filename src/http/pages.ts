@@ -6,6 +6,7 @@ import { StoreUnavailable } from '../errors.ts'
 import { TooManyGuesses } from '../oidc/metered.ts'
 import { Outage } from '../oidc/outage.ts'
 import type { Log } from '../seldom-log.ts'
+import { aboutClient, clientName, wayBack } from './about-client.ts'
 import type { Audience } from './audience.ts'
 import { isGone } from './gone.ts'
 import type { Pages, Views } from './views.ts'
@@ -14,6 +15,10 @@ import { inWords } from './waiting.ts'
 interface PageOptions {
   readonly views: Views
   readonly log: Log
+}
+
+interface ProviderPageOptions extends PageOptions {
+  readonly issuer: string
 }
 
 interface ErrorPageOptions extends PageOptions {
@@ -84,21 +89,24 @@ const DEVICE_PROBLEMS: Readonly<Record<string, string>> = {
 }
 
 /** The parts of oidc-provider's configuration that show pages. Merge `features` with the others. */
-export function providerPages({ views, log }: PageOptions) {
+export function providerPages({ views, issuer, log }: ProviderPageOptions) {
   return {
     renderError(ctx, out, error) {
       if (!FOR_PEOPLE.has(ctx.oidc.route)) {
         ctx.body = out
         return
       }
-      if (error instanceof errors.SessionNotFound) return views.render(ctx, 'error', EXPIRED)
+      const way = wayBack(ctx.oidc.client, issuer)
+      if (error instanceof errors.SessionNotFound) {
+        return views.render(ctx, 'error', { ...EXPIRED, way })
+      }
       if (ctx.status === 404) return views.render(ctx, 'error', NOT_FOUND)
       const errorId = createErrorId()
       const isOurs = out.error === 'server_error' || error instanceof Outage
       logProviderError(log, { errorId, ctx, error, isOurs })
       if (isOurs) {
         const mayRetry = ctx.status === 503 && ctx.method === 'GET'
-        return views.render(ctx, 'error', { ...OUR_FAULT, errorId, mayRetry })
+        return views.render(ctx, 'error', { ...OUR_FAULT, errorId, mayRetry, way })
       }
       views.render(ctx, 'error', {
         title: 'This request cannot be completed',
@@ -106,6 +114,7 @@ export function providerPages({ views, log }: PageOptions) {
           'The application sent something that we cannot accept. Its makers need to know why.',
         detail: [out.error, out.error_description].filter(Boolean).join(': '),
         errorId,
+        way,
       })
     },
 
@@ -123,7 +132,10 @@ export function providerPages({ views, log }: PageOptions) {
         async postLogoutSuccessSource(ctx) {
           // Not what the address says, which anybody can open: the session itself.
           const session = await ctx.oidc.provider.Session.get(ctx)
-          views.render(ctx, 'done', describeSession(session, ctx.oidc.client))
+          views.render(ctx, 'done', {
+            ...describeSession(session, ctx.oidc.client),
+            way: wayBack(ctx.oidc.client, issuer),
+          })
         },
       },
 
@@ -133,6 +145,7 @@ export function providerPages({ views, log }: PageOptions) {
             return views.render(ctx, 'done', {
               title: 'The device was not connected',
               message: 'Nothing was shared with it. You can close this page.',
+              outcome: 'stopped',
             })
           }
           const limited = error instanceof TooManyGuesses ? error.retryAfter : undefined
@@ -164,12 +177,13 @@ export function providerPages({ views, log }: PageOptions) {
             action,
             xsrf,
             userCode,
-            clientName: clientName(client),
+            client: aboutClient(client),
           })
         },
         successSource(ctx) {
           const name = ctx.oidc.client && clientName(ctx.oidc.client)
           views.render(ctx, 'done', {
+            outcome: 'done',
             title: 'Your device is connected',
             message: name ? `Go back to it to use ${name}.` : 'Go back to it.',
           })
@@ -216,14 +230,6 @@ export function errorPages({ views, audience, log }: ErrorPageOptions): Middlewa
   }
 }
 
-/** What people know a client by. */
-export function clientName(client: {
-  readonly clientId: string
-  readonly clientName?: string | undefined
-}): string {
-  return client.clientName || client.clientId
-}
-
 function formOf(ctx: KoaContextWithOIDC, route: 'end_session_confirm' | 'code_verification') {
   return { action: ctx.oidc.urlFor(route), xsrf: String(ctx.oidc.session?.state?.secret) }
 }
@@ -265,14 +271,16 @@ function createErrorId(): string {
 function describeSession(
   { accountId, authorizations = {} }: Awaited<ReturnType<Provider['Session']['get']>>,
   client: KoaContextWithOIDC['oidc']['client'],
-): Words {
+): Pages['done'] {
   if (accountId === undefined) {
-    return { title: 'You are signed out', message: 'You can close this page.' }
+    const message = 'You can close this page.'
+    return { title: 'You are signed out', message, outcome: 'done' }
   }
   if (client && !(client.clientId in authorizations)) {
     return {
       title: `You left ${clientName(client)}`,
       message: 'You are still signed in here for other applications. You can close this page.',
+      outcome: 'done',
     }
   }
   return {

@@ -1,18 +1,17 @@
-import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { Eta } from 'eta'
 import type { Context, Middleware } from 'koa'
-import mount from 'koa-mount'
-import serve from 'koa-static'
 import { packageFile } from '../package-files.ts'
-import { allowMethods } from './methods.ts'
+import type { AboutClient, Link } from './about-client.ts'
+import { type Brand, PLAIN } from './brand.ts'
+import { staticLinks } from './static-files.ts'
 
 /** What each template in `views/` needs. Templates only choose and repeat. */
 export interface Pages {
   'sign-in': {
-    readonly clientName: string
+    readonly client: AboutClient
     readonly username: string
+    /** Where somebody else than the person who is named can sign in. */
+    readonly otherPerson?: string | undefined
     readonly xsrf: string
     readonly problem?: string
   }
@@ -23,15 +22,17 @@ export interface Pages {
     readonly problem?: string
   }
   consent: {
-    readonly clientName: string
+    readonly client: AboutClient
     readonly xsrf: string
     readonly username: string
+    readonly otherPerson: string
     /** Where the person goes next, in words. */
     readonly destination: string
     readonly permissions: readonly string[]
-    readonly resources: readonly { readonly name: string; readonly scopes: readonly string[] }[]
-    /** What the client publishes about itself. */
-    readonly links: readonly { readonly text: string; readonly href: string }[]
+    readonly resources: readonly {
+      readonly name: string
+      readonly scopes: readonly { readonly name: string; readonly words: string | undefined }[]
+    }[]
   }
   'sign-out': {
     readonly action: string
@@ -48,9 +49,15 @@ export interface Pages {
     readonly action: string
     readonly xsrf: string
     readonly userCode: string
-    readonly clientName: string
+    readonly client: AboutClient
   }
-  done: { readonly title: string; readonly message: string }
+  done: {
+    readonly title: string
+    readonly message: string
+    /** What the picture says at a glance; without one there is none. */
+    readonly outcome?: 'done' | 'stopped'
+    readonly way?: Link | undefined
+  }
   error: {
     readonly title: string
     readonly message: string
@@ -58,6 +65,8 @@ export interface Pages {
     readonly errorId?: string | undefined
     /** Would asking for the same address once more help? */
     readonly mayRetry?: boolean
+    /** Back to the application. */
+    readonly way?: Link | undefined
   }
 }
 
@@ -74,32 +83,40 @@ export interface Views {
 export type PageContext = Pick<Context, 'set' | 'type' | 'status' | 'body'>
 
 export interface ViewsOptions {
-  /** What the pages call this service. */
-  readonly name?: string
+  readonly brand?: Brand
   /** Path of the issuer, where Keyturn does not live at the root: `/op`. */
   readonly mountPath?: string
 }
 
-const STATIC_PATH = '/static'
-const YEAR = 31_536_000
+/** Pages with a field whose password can be shown; all others work without scripts and have none. */
+const SCRIPTED: ReadonlySet<keyof Pages> = new Set(['sign-in', 'choose-password'])
 
 /** Pages from `views/`: Eta templates that escape by default. Templates are compiled once. */
-export function createViews({ name = 'Keyturn', mountPath = '' }: ViewsOptions = {}): Views {
-  const directory = packageFile('views')
-  const eta = new Eta({ views: directory, cache: true })
-  const versions = readVersions(directory)
-  const link = (file: string) => `${mountPath}${STATIC_PATH}/${file}?v=${versions.get(file)}`
+export function createViews({ mountPath = '', brand = PLAIN }: ViewsOptions = {}): Views {
+  const eta = new Eta({ views: packageFile('views'), cache: true })
+  const link = staticLinks(mountPath, brand.files)
+  const { name, links, files } = brand
+  const logo = files.logo && link('logo')
   const site = {
     name,
-    icon: link('icon.svg'),
-    pico: link('pico.min.css'),
-    style: link('keyturn.css'),
+    links,
+    logo,
+    icon: logo ?? link('icon.svg'),
+    styles: [
+      link('pico.min.css'),
+      link('keyturn.css'),
+      ...(files['brand.css'] ? [link('brand.css')] : []),
+    ],
+    script: link('show-password.js'),
   }
 
   return {
     render(ctx, page, { status, leadsOutside = false, ...props }) {
-      const body = eta.render(`/${page}`, { ...props, site })
-      setPageHeaders(ctx, leadsOutside)
+      const isScripted = SCRIPTED.has(page)
+      const body = eta.render(`/${page}`, { ...props, site, isScripted })
+      // Some pages have one.
+      const { client } = props as { readonly client?: AboutClient }
+      setPageHeaders(ctx, { leadsOutside, isScripted, image: client?.logo })
       if (status !== undefined) ctx.status = status
       ctx.type = 'html'
       ctx.body = body
@@ -108,20 +125,34 @@ export function createViews({ name = 'Keyturn', mountPath = '' }: ViewsOptions =
 }
 
 /**
- * Headers of every page: nothing but our own style, no scripts, no frames.
+ * Headers of every page: nothing but our own style and, where a password can be shown, our own script; no
+ * frames.
  *
  * Browsers hold every redirect after a form's POST against `form-action`, not only the first one, and
  * stop without a word. Where a client's redirect URI sends the browser on - to an application behind a
  * broker, to http://localhost, to a private scheme - nobody here can know. So there is no
  * `form-action` on pages whose forms end outside, and our own origin alone on all others.
- * @param leadsOutside does a form on the page end at a client's redirect URI?
  */
-export function setPageHeaders(ctx: Pick<PageContext, 'set'>, leadsOutside: boolean): void {
+function setPageHeaders(
+  ctx: Pick<PageContext, 'set'>,
+  {
+    leadsOutside,
+    isScripted,
+    image,
+  }: {
+    /** Does a form on the page end at a client's redirect URI? */
+    readonly leadsOutside: boolean
+    readonly isScripted: boolean
+    /** The one address outside from which the page shows an image: the logo of its client. */
+    readonly image: string | undefined
+  },
+): void {
   ctx.set({
     'Content-Security-Policy': [
       "default-src 'none'",
       "style-src 'self'",
-      "img-src 'self' data:",
+      `img-src 'self' data:${image === undefined ? '' : ` ${imageSource(image)}`}`,
+      ...(isScripted ? ["script-src 'self'"] : []),
       ...(leadsOutside ? [] : ["form-action 'self'"]),
       "frame-ancestors 'none'",
       "base-uri 'none'",
@@ -133,6 +164,15 @@ export function setPageHeaders(ctx: Pick<PageContext, 'set'>, leadsOutside: bool
     'Permissions-Policy': 'camera=(), geolocation=(), microphone=(), payment=(), usb=()',
     'Cache-Control': 'no-store',
   })
+}
+
+/**
+ * One address as a source expression (Content Security Policy Level 3, section 2.3.1), whose path holds for
+ * this image alone. A query is no part of it; `;` and `,` would end it, and `'` begins keywords.
+ */
+function imageSource(image: string): string {
+  const { origin, pathname } = new URL(image)
+  return `${origin}${pathname.replace(/[;,']/g, (sign) => `%${sign.charCodeAt(0).toString(16)}`)}`
 }
 
 /**
@@ -151,40 +191,4 @@ export function providerHeaders(): Middleware {
     })
     return next()
   }
-}
-
-/**
- * Serves `views/static` at `/static`. Pages link files with the hash of their content: such an
- * answer may be kept for ever. During an update a node may be asked for a version that it does not
- * have; what it serves then is kept for a minute only.
- */
-export function staticFiles(): Middleware {
-  const directory = packageFile('views')
-  const versions = readVersions(directory)
-  const send = serve(join(directory, 'static'), { index: false })
-
-  return mount(STATIC_PATH, async (ctx, next) => {
-    if (versions.has(ctx.path.slice(1)) && !allowMethods(ctx, ['GET', 'HEAD'])) return
-    let isOurs = true
-    await send(ctx, () => {
-      isOurs = false
-      return next()
-    })
-    if (!isOurs) return
-    const isThisVersion = ctx.query.v === versions.get(ctx.path.slice(1))
-    ctx.set({
-      'Cache-Control': isThisVersion ? `public, max-age=${YEAR}, immutable` : 'public, max-age=60',
-      'X-Content-Type-Options': 'nosniff',
-    })
-  })
-}
-
-function readVersions(views: string): ReadonlyMap<string, string> {
-  const directory = join(views, 'static')
-  return new Map(
-    readdirSync(directory).map((file) => {
-      const content = readFileSync(join(directory, file))
-      return [file, createHash('sha256').update(content).digest('hex').slice(0, 12)]
-    }),
-  )
 }

@@ -79,6 +79,22 @@ describe('the authorization code flow', () => {
     assert.deepEqual(elsewhere.steps, ['sign-in'], 'consent is remembered beyond the session')
   })
 
+  it('fills in who has to sign in again: the person of the session, or of the ID token', async () => {
+    const agent = createUserAgent()
+    const { rp, redeem } = await authorize(agent, 'web')
+    const { id_token: hint = '' } = await redeem()
+    const nameAt = async (browser: UserAgent, parameters: Record<string, string>) => {
+      const { url } = await authorizationRequest(rp, parameters)
+      const { page } = await browser.open(url, keyturn.issuer)
+      return /name="username"[^>]* value="([^"]*)"/.exec((await page?.text()) ?? '')?.[1]
+    }
+    assert.equal(await nameAt(agent, { prompt: 'login' }), PERSON.username)
+    assert.equal(await nameAt(agent, { prompt: 'login', login_hint: 'bob' }), 'bob')
+    assert.equal(await nameAt(createUserAgent(), { prompt: 'login' }), '')
+    const hinted = { prompt: 'login', id_token_hint: hint }
+    assert.equal(await nameAt(createUserAgent(), hinted), PERSON.username)
+  })
+
   it('refuses a code that was used, and revokes what it gave', async () => {
     const { rp, redeem } = await authorize(createUserAgent(), 'web')
     const tokens = await redeem()

@@ -16,7 +16,8 @@ import { createLoadExistingGrant } from '../../src/http/consent.ts'
 import { createFormSecrets } from '../../src/http/form-secret.ts'
 import { interactionRoutes } from '../../src/http/interactions.ts'
 import { errorPages, providerPages } from '../../src/http/pages.ts'
-import { createViews, providerHeaders, staticFiles } from '../../src/http/views.ts'
+import { staticFiles } from '../../src/http/static-files.ts'
+import { createViews, providerHeaders } from '../../src/http/views.ts'
 import { createFindAccount, createInteractionPolicy } from '../../src/oidc/account.ts'
 import type { Log } from '../../src/seldom-log.ts'
 import { createAccount, createMemoryAccounts, replaceAccount } from '../support/memory-accounts.ts'
@@ -25,6 +26,7 @@ const RIGHT = 'correct horse battery staple'
 const FRESH = 'purple monkey dishwasher'
 const CALLBACK = 'https://notes.example.com/callback'
 const API = 'https://api.example.com/'
+const DESCRIBED = 'https://notes.example.com/api'
 const passwords = createPasswords({ memoryKiB: 64, passes: 1, parallelism: 1 })
 const clock = { now: () => Math.floor(Date.now() / 1000) }
 
@@ -83,7 +85,7 @@ function createApp(): ReturnType<Koa['callback']> {
     void logged.push({ level, details: details as Record<string, unknown>, message: message ?? '' })
   const log = { info: write('info'), warn: write('warn'), error: write('error') } as Log
   const views = createViews()
-  const pages = providerPages({ views, log })
+  const pages = providerPages({ views, issuer, log })
   const keys = ['a key for the cookies of this test']
   const ttl = 3600
   const provider = new Provider(issuer, {
@@ -99,6 +101,7 @@ function createApp(): ReturnType<Koa['callback']> {
       },
       {
         client_id: 'pocket',
+        client_uri: 'https://pocket.example/',
         application_type: 'native',
         token_endpoint_auth_method: 'none',
         redirect_uris: ['com.example.pocket:/callback'],
@@ -147,7 +150,16 @@ function createApp(): ReturnType<Koa['callback']> {
         sign: mac,
         verify: (data, given) => mac(data) === given,
       }),
-      vocabulary: { claims: { profile: ['name'] }, resources: [] },
+      vocabulary: {
+        claims: { profile: ['name'] },
+        resources: [
+          {
+            identifier: DESCRIBED,
+            name: 'Notes',
+            scopeDescriptions: { read: 'read your <notes>' },
+          },
+        ],
+      },
       log,
     }),
   )
@@ -208,6 +220,7 @@ function authorization(params: Record<string, string> = {}): string {
   })}`
 }
 
+const NOTHING = { oidcScopes: [], oidcClaims: [], resourceScopes: {} }
 const signInAs = (username: string) => ({ action: 'sign-in', username, password: RIGHT })
 const titleOf = ({ html }: Page) => /<h1>([^<]*)<\/h1>/.exec(html)?.[1]
 const problemOf = ({ html }: Page) => /role="alert"[^>]*>([^<]*)</.exec(html)?.[1]
@@ -246,7 +259,7 @@ describe('sign-in', () => {
     const pages = []
     for (const [username, password] of [
       ['ada', 'wrong'],
-      ['eve', 'wrong'],
+      ['nobody', 'wrong'],
       ['bob', RIGHT],
     ] as const) {
       const browser = open()
@@ -362,6 +375,35 @@ describe('signing in as somebody else', () => {
     assert(codeOf(await browser.send(consent, { action: 'allow' })))
     assert(await consents.find(bob.id, 'notes'))
   })
+
+  for (const params of [{}, { prompt: 'login' }, { prompt: 'consent' }]) {
+    it(`is offered wherever a person is named: ${JSON.stringify(params)}`, async () => {
+      await replaceAccount(accounts, { ...bob, mustChangePassword: false })
+      const browser = open()
+      await allowOnce(browser)
+      await consents.change(ada.id, 'notes', () => ({ ...NOTHING, updatedAt: clock.now() }))
+      const named = await browser.go(authorization({ scope: 'openid email', ...params }))
+      const other = /<a href="([^"]*)">Not you\?<\/a>/.exec(named.html)?.[1] ?? ''
+      const signIn = await browser.go(new URL(other.replaceAll('&amp;', '&'), named.url).href)
+      assert.equal(titleOf(signIn), 'Sign in')
+      assert.match(signIn.html, /name="username"[^>]* value=""/)
+      assert.doesNotMatch(signIn.html, /Not you/)
+      const wrong = await browser.send(signIn, { ...signInAs('bob'), password: 'wrong' })
+      assert.equal(wrong.status, 401)
+      const consent = await browser.send(await browser.send(wrong, signInAs('bob')), {})
+      assert.match(consent.html, /<dd>bob<\/dd>/)
+      assert(codeOf(await browser.send(consent, { action: 'allow' })))
+      assert(await consents.find(bob.id, 'notes'))
+    })
+  }
+
+  it('is not a way to allow something without being asked', async () => {
+    const browser = open()
+    const consent = await browser.send(await browser.go(authorization()), signInAs('ada'))
+    const other = await browser.go(`${consent.url.href}?other=`)
+    assert.equal((await browser.send(other, { action: 'allow' })).status, 400)
+    assert.equal(await consents.find(ada.id, 'notes'), undefined)
+  })
 })
 
 describe('one-time password', () => {
@@ -457,6 +499,18 @@ describe('consent', () => {
     const another = open()
     const signedIn = await another.send(await another.go(authorization(more)), signInAs('ada'))
     assert(codeOf(signedIn))
+  })
+
+  it('is asked for in the words of the API, where it has some', async () => {
+    const browser = open()
+    await allowOnce(browser)
+    const scope = 'openid profile read write'
+    const page = await browser.go(authorization({ scope, resource: DESCRIBED }))
+    assert.match(page.html, /<h2>At Notes<\/h2>/)
+    assert.match(page.html, /<li>read your &lt;notes&gt;<\/li>\s*<li><code>write<\/code><\/li>/)
+    assert(codeOf(await browser.send(page, { action: 'allow' })))
+    const { resourceScopes } = (await consents.find(ada.id, 'notes')) ?? {}
+    assert.deepEqual(resourceScopes, { [DESCRIBED]: ['read', 'write'] })
   })
 
   it('is asked for single claims', async () => {
@@ -623,6 +677,28 @@ describe('forms that are broken', () => {
 })
 
 describe('addresses', () => {
+  it('lead back to the client where it is known, and only to what it registered', async () => {
+    const waysOf = ({ html }: Page) =>
+      [
+        ...(/<p class="ways">([\s\S]*?)<\/p>/.exec(html)?.[1]?.matchAll(/href="([^"]*)"/g) ?? []),
+      ].map(([, href]) => href)
+    const home = 'https://pocket.example/'
+    const expired = await open().go('/interaction/unknown?client_id=pocket')
+    assert.deepEqual(waysOf(expired), [home])
+    const elsewhere = { client_id: 'pocket', redirect_uri: 'https://evil.example/' }
+    assert.deepEqual(waysOf(await open().go(authorization(elsewhere))), [home])
+    for (const unknown of [
+      '',
+      '?client_id=nobody',
+      '?client_id=notes',
+      '?client_id=a&client_id=b',
+    ]) {
+      const page = await open().go(`/interaction/unknown${unknown}`)
+      assert.equal(page.status, 400)
+      assert.deepEqual(waysOf(page), [], unknown)
+    }
+  })
+
   it('explain a sign-in that is unknown or has ended', async () => {
     const browser = open()
     const { url } = await browser.go(authorization())
@@ -774,6 +850,7 @@ describe('connecting a device', () => {
     const confirm = await browser.send(await browser.go('/device'), { user_code: await begin() })
     const done = await browser.send(confirm, { abort: 'yes' })
     assert.equal(titleOf(done), 'The device was not connected')
+    assert.match(done.html, /class="emblem stopped"/)
   })
 })
 
@@ -812,7 +889,9 @@ describe('every page', () => {
         "base-uri 'none'",
       ])
         assert(csp.split('; ').includes(directive), `${directive} in ${csp} of ${html}`)
-      assert.doesNotMatch(csp, /unsafe|script-src/)
+      const scripts = /script-src ([^;]*)/.exec(csp)?.[1]
+      assert.equal(scripts, html.includes('type="password"') ? "'self'" : undefined)
+      assert.doesNotMatch(csp, /unsafe/)
       assert.equal(headers.get('x-content-type-options'), 'nosniff')
       assert.equal(headers.get('referrer-policy'), 'same-origin')
       assert.equal(headers.get('cache-control'), 'no-store')
@@ -820,8 +899,11 @@ describe('every page', () => {
     }
   })
 
-  it('has no script, no inline style and nothing from elsewhere', async () => {
-    for (const { html } of await visit()) {
+  it('has no script, or one file that shows passwords, no inline style and nothing from elsewhere', async () => {
+    const script = /<script src="\/static\/show-password\.js\?v=[\da-f]+" defer><\/script>/
+    for (const { html: page } of await visit()) {
+      assert.equal(script.test(page), page.includes('type="password"'))
+      const html = page.replace(script, '')
       assert.doesNotMatch(html, /<script|javascript:|\son[a-z]+=|<style|\sstyle=/i)
       for (const [, target = ''] of html.matchAll(/<(?!a )[^>]*(?:href|src|action)="([^"]*)"/g))
         assert.equal(new URL(target, issuer).origin, issuer)

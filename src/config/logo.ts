@@ -1,0 +1,68 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { Violation } from '../errors.ts'
+import type { Settings } from './schema.ts'
+
+/** The logo of the deployment (`pages.logo`): a file that pages show, whose kind its content tells. */
+export interface Logo {
+  readonly body: Buffer
+  /** Media type. */
+  readonly type: string
+}
+
+/** Bytes. Every page loads it once. */
+export const LOGO_BYTES_MAX = 256 * 1024
+
+/** @throws Error with what is wrong with the file, to end the sentence "it must be ..." */
+export function readLogo(file: string): Logo {
+  const body = readBytes(file)
+  if (body.length > LOGO_BYTES_MAX) {
+    throw new Error(`a file of at most ${LOGO_BYTES_MAX} bytes; this one has ${body.length}`)
+  }
+  const type = KINDS.find(({ isOf }) => isOf(body))?.type
+  if (type === undefined)
+    throw new Error('an SVG, PNG, JPEG or WebP image, and its content is none')
+  return { body, type }
+}
+
+/** Reads the file, so that its absence is known before a page is asked for. */
+export function brokenLogo({ pages: { logo } }: Settings): readonly Violation[] {
+  if (logo === null) return []
+  try {
+    readLogo(logo)
+    return []
+  } catch (error) {
+    // Only `readLogo` throws here, and it throws errors.
+    const { message } = error as Error
+    const fix = 'name another file, or set pages.logo to null'
+    return [
+      { path: 'pages.logo', value: logo, rule: 'logo', message: `it must be ${message}`, fix },
+    ]
+  }
+}
+
+function readBytes(file: string): Buffer {
+  const path = resolve(file)
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+    throw new Error(`a file that can be read; ${path} cannot (${reason})`, { cause: error })
+  }
+}
+
+const startsWith = (body: Buffer, bytes: string, from = 0) =>
+  body.toString('latin1', from, from + bytes.length) === bytes
+
+/** XML declaration, comments and a document type may stand before the element. */
+const SVG = /^\ufeff?\s*(?:<\?xml[^>]*\?>\s*|<!--[\s\S]*?-->\s*|<!DOCTYPE[^>]*>\s*)*<svg[\s>]/
+
+const KINDS: readonly { readonly type: string; readonly isOf: (body: Buffer) => boolean }[] = [
+  { type: 'image/png', isOf: (body) => startsWith(body, '\x89PNG\r\n\x1a\n') },
+  { type: 'image/jpeg', isOf: (body) => startsWith(body, '\xff\xd8\xff') },
+  {
+    type: 'image/webp',
+    isOf: (body) => startsWith(body, 'RIFF') && startsWith(body, 'WEBP', 8),
+  },
+  { type: 'image/svg+xml', isOf: (body) => SVG.test(body.toString('utf8')) },
+]
