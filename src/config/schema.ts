@@ -174,6 +174,11 @@ const rotation = z.strictObject({
   jwksMaxAge: duration().describe('Longest time an HTTP cache may keep the JWKS.'),
   staleWhileRevalidate: duration({ min: 0 }).describe('stale-while-revalidate of the JWKS.'),
   staleIfError: duration({ min: 0 }).describe('stale-if-error of the JWKS.'),
+  rareKeys: z
+    .enum(['listed', 'apart'])
+    .describe(
+      'Where keys of types other than RSA and EC stand: in the JWKS, or at /jwks/all only.',
+    ),
   discoveryMaxAge: duration({ min: 0 }).describe('Cache time of the discovery document.'),
   refreshInterval: duration().describe('How often a node loads the keys from the store.'),
   maxRingAge: duration({ min: 2 }).describe('Oldest keys a node may sign with.'),

@@ -1,5 +1,5 @@
 import { isEmbedded } from '../database-url.ts'
-import { PUBLISHED_KEYS_WARN, SIGNATURE_ALGORITHMS } from '../keys/policy.ts'
+import { COMMON_KEY_TYPES, PUBLISHED_KEYS_WARN, SIGNATURE_ALGORITHMS } from '../keys/policy.ts'
 import { formatDuration } from './duration.ts'
 import { rotationPolicies } from './policies.ts'
 import { leastPublishedKeys } from './published-keys.ts'
@@ -67,18 +67,21 @@ function ownKeys({ database, keyStore, seal }: Settings): readonly string[] {
   ]
 }
 
-/** Key types that RPs are sure to know (RFC 7518, section 6.1); others came with later standards. */
-const COMMON_TYPES = ['RSA', 'EC']
-
-function unknownKeyTypes({ rotation }: Settings): readonly string[] {
+function unknownKeyTypes({ rotation, issuer }: Settings): readonly string[] {
   const types: Readonly<Record<string, string>> = SIGNATURE_ALGORITHMS
   const byType = Map.groupBy(Object.keys(rotation.rings), (ring) => types[ring.slice(4)])
-  return [...byType].flatMap(([type, rings]) =>
-    type === undefined || COMMON_TYPES.includes(type)
-      ? []
-      : `${rings.join(', ')}: one key of a type it does not know (kty ${type}) makes many a relying ` +
-        'party refuse the whole JWKS, keys of other rings too. Try it with every relying party first.',
-  )
+  return [...byType].flatMap(([type, rings]) => {
+    if (type === undefined || COMMON_KEY_TYPES.includes(type)) return []
+    const names = rings.join(', ')
+    if (rotation.rareKeys === 'apart') {
+      return `${names}: relying parties that take what these sign must be told ${issuer}/jwks/all as their jwks_uri.`
+    }
+    return (
+      `${names}: one key of a type it does not know (kty ${type}) makes many a relying ` +
+      'party refuse the whole JWKS, keys of other rings too. Try it with every relying party first, or ' +
+      'set rotation.rareKeys to apart.'
+    )
+  })
 }
 
 function manyKeys(settings: Settings): readonly string[] {

@@ -3,13 +3,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import fresh from 'fresh'
 import type { JWK } from 'jose'
 import type { Clock } from '../clock.ts'
+import { COMMON_KEY_TYPES } from '../keys/policy.ts'
 import { issuerPath } from '../oidc/origin.ts'
 import { RETRY_AFTER } from './pages.ts'
 
 /**
- * The JWKS and the discovery documents, from bytes that are prepared once per ring view. They
- * answer before koa does: they are asked for most, by programs that give up after half a second,
- * and must be up when all else is not.
+ * The JWKS, the one with all keys (`/jwks/all`) and the discovery documents, from bytes that are
+ * prepared once per ring view. They answer before koa does: they are asked for most, by programs that
+ * give up after half a second, and must be up when all else is not.
  */
 export interface PublishedDocuments {
   /** @param nextChangeAt instant when it can differ: no cache is told to keep it longer */
@@ -17,7 +18,7 @@ export interface PublishedDocuments {
   publishDiscovery(discovery: object): void
   /** Answers if the request is for one of the documents. @returns whether it did */
   answer(request: IncomingMessage, response: ServerResponse): boolean
-  /** Bytes of the JWKS. */
+  /** Bytes of the larger JWKS. */
   readonly jwksBytes: number
 }
 
@@ -28,6 +29,8 @@ export interface PublishedOptions {
   readonly staleWhileRevalidate: number
   readonly staleIfError: number
   readonly discoveryMaxAge: number
+  /** `apart`: keys of types that not every RP knows are at `/jwks/all` only. */
+  readonly rareKeys: 'listed' | 'apart'
   readonly clock: Pick<Clock, 'now'>
   /** May this node serve? An old JWKS may lack a key that other nodes sign with. */
   readonly mayServe: () => boolean
@@ -57,13 +60,17 @@ export function createPublishedDocuments(options: PublishedOptions): PublishedDo
         // Never 0: caches that are switched off at a rotation make RPs stampede.
         return Math.max(1, Math.min(jwksMaxAge, left))
       }
-      const made = document(
-        jwks,
-        'application/jwk-set+json; charset=utf-8',
-        () => `public, max-age=${maxAge()}, ${stale}`,
-      )
-      jwksBytes = made.body.length
-      documents.set(`${path}/jwks`, made)
+      const made = (keys: readonly JWK[]) =>
+        document(
+          { keys },
+          'application/jwk-set+json; charset=utf-8',
+          () => `public, max-age=${maxAge()}, ${stale}`,
+        )
+      const all = made(jwks.keys)
+      jwksBytes = all.body.length
+      documents.set(`${path}/jwks/all`, all)
+      const isApart = options.rareKeys === 'apart'
+      documents.set(`${path}/jwks`, isApart ? made(jwks.keys.filter(isCommon)) : all)
     },
     publishDiscovery: (discovery) => {
       const made = document(
@@ -87,6 +94,10 @@ export function createPublishedDocuments(options: PublishedOptions): PublishedDo
       return jwksBytes
     },
   }
+}
+
+function isCommon({ kty }: JWK): boolean {
+  return COMMON_KEY_TYPES.includes(kty)
 }
 
 /** oidc-provider's router takes other cases and a slash at the end, and would answer itself. */

@@ -53,6 +53,9 @@ export const SIGNATURE_ALGORITHMS = {
   'ML-DSA-87': 'AKP',
 } as const satisfies Record<string, 'RSA' | 'EC' | 'OKP' | 'AKP'>
 
+/** Key types that RPs are sure to know (RFC 7518, section 6.1); others came with later standards. */
+export const COMMON_KEY_TYPES: readonly (string | undefined)[] = ['RSA', 'EC']
+
 export type SignatureAlgorithm = keyof typeof SIGNATURE_ALGORITHMS
 
 /** The ring whose keys sign Keyturn's own cookies (HMAC SHA-256). */

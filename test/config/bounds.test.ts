@@ -246,6 +246,11 @@ test('a ring whose key type came after RSA and EC is worth a warning', (t) => {
     assert.equal(warnings.length, 1, ring)
     assert.ok(warnings[0]?.startsWith(`${ring}: one key of a type it does not know (kty ${type})`))
   }
+  const apart = load(t, 'rotation: { rareKeys: apart, rings: { sig/RS256: {}, sig/EdDSA: {} } }')
+  assert.match(
+    apart.warnings.join(),
+    /^sig\/EdDSA: .* must be told .*\/jwks\/all as their jwks_uri/,
+  )
   const known = load(t, 'rotation: { rings: { sig/PS384: {}, sig/ES512: {} } }')
   assert.deepEqual(known.warnings, [])
 })

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { request as httpRequest } from 'node:http'
 import { after, before, describe, it } from 'node:test'
-import { startTestServer, type TestServer } from '../support/server.ts'
+import { createRemoteJWKSet, type JSONWebKeySet, jwtVerify } from 'jose'
+import { SECRET, startTestServer, type TestServer } from '../support/server.ts'
 
 let keyturn: TestServer
 before(async () => {
@@ -144,4 +145,49 @@ describe('a server behind TLS', () => {
       'https://id.example/token',
     )
   })
+})
+
+describe('keys of types that not every relying party knows', () => {
+  for (const [rareKeys, listed] of [
+    ['listed', ['RSA', 'EC', 'OKP']],
+    ['apart', ['RSA', 'EC']],
+  ] as const) {
+    it(`are in the JWKS as the setting says (${rareKeys}), and with all others at /jwks/all`, async () => {
+      const rings = { 'sig/RS256': {}, 'sig/ES256': {}, 'sig/Ed25519': {} }
+      const identifier = 'https://rare.example'
+      const client = {
+        ...{ client_id: 'rare', client_secret: SECRET, redirect_uris: [], response_types: [] },
+        ...{ grant_types: ['client_credentials'], resources: { [identifier]: ['read'] } },
+        default_resource: identifier,
+      }
+      await using server = await startTestServer({
+        settings: {
+          rotation: { rings, rareKeys },
+          resources: [{ identifier, scopes: ['read'], algorithm: 'Ed25519' }],
+          clients: [client],
+        },
+      })
+      const types = async (path: string) => {
+        const answer = await fetch(`${server.issuer}${path}`)
+        assert.match(answer.headers.get('cache-control') ?? '', /max-age=900/)
+        const { keys } = (await answer.json()) as JSONWebKeySet
+        return [...new Set(keys.map(({ kty }) => kty))]
+      }
+      assert.deepEqual(await types('/jwks'), listed)
+      assert.deepEqual(await types('/jwks/all'), ['RSA', 'EC', 'OKP'])
+
+      const credentials = Buffer.from(`rare:${SECRET}`).toString('base64')
+      const answer = await fetch(`${server.issuer}/token`, {
+        method: 'POST',
+        headers: { authorization: `Basic ${credentials}` },
+        body: new URLSearchParams({ grant_type: 'client_credentials' }),
+      })
+      const { access_token: token } = (await answer.json()) as { access_token: string }
+      const verifiedBy = async (path: string) =>
+        (await jwtVerify(token, createRemoteJWKSet(new URL(`${server.issuer}${path}`)))).payload.aud
+      assert.equal(await verifiedBy('/jwks/all'), identifier)
+      if (rareKeys === 'listed') assert.equal(await verifiedBy('/jwks'), identifier)
+      else await assert.rejects(verifiedBy('/jwks'), { code: 'ERR_JWKS_NO_MATCHING_KEY' })
+    })
+  }
 })
