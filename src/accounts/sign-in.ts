@@ -18,7 +18,7 @@ export type SignInOutcome =
 /** Nobody outside learns why: both fields are for the log. */
 export interface Refused {
   readonly outcome: 'refused'
-  readonly reason: 'unknown-name' | 'wrong-password' | 'disabled'
+  readonly reason: 'unknown-name' | 'wrong-password' | 'disabled' | 'changed-meanwhile'
   /** Whose name was typed; undefined for a name that nobody has, which may be a password. */
   readonly account: Account | undefined
 }
@@ -70,7 +70,7 @@ export interface SignInSession {
 }
 
 export interface SignInOptions {
-  readonly accounts: Pick<AccountStore, 'findByUsername' | 'change'>
+  readonly accounts: Pick<AccountStore, 'findById' | 'findByUsername' | 'change'>
   readonly password: Passwords
   /** Those left out have their default. */
   readonly limits: Partial<AttemptLimits>
@@ -167,11 +167,19 @@ export function createSignIn({
         const reason = isRight ? 'disabled' : 'wrong-password'
         return { outcome: 'refused', reason: account ? reason : 'unknown-name', account }
       }
+      // While it waited for its turn an operator may have signed everybody out who has this password.
+      const current = await accounts.findById(account.id)
+      if (!current || !isUnchanged(current, account)) {
+        observe('wrong')
+        return { outcome: 'refused', reason: 'changed-meanwhile', account }
+      }
       observe('right')
       await attempts.succeed(attempt)
-      if (account.mustChangePassword) return { outcome: 'must-change', account }
-      if (!passwords.needsRehash(account.passwordHash)) return { outcome: 'signed-in', account }
-      return { outcome: 'signed-in', account: await upgradeHash(account, password) }
+      if (current.mustChangePassword) return { outcome: 'must-change', account: current }
+      if (!passwords.needsRehash(current.passwordHash)) {
+        return { outcome: 'signed-in', account: current }
+      }
+      return { outcome: 'signed-in', account: await upgradeHash(current, password) }
     },
 
     async changePassword({ account, password }) {

@@ -54,6 +54,21 @@ describe('signIn', () => {
       })
   })
 
+  it('refuses a password that was replaced, or its account disabled, while it was looked at', async () => {
+    for (const meanwhile of [{ isDisabled: true }, { passwordHash: passwords.decoy() }]) {
+      await replaceAccount(accounts, ada)
+      const verify: Passwords['verify'] = async (password, stored) => {
+        const isRight = await passwords.verify(password, stored)
+        await accounts.change(ada.id, () => meanwhile)
+        return isRight
+      }
+      const { signIn } = open({ password: { ...passwords, verify } })
+      const answer = await signIn({ username: 'ada', password: RIGHT, address })
+      assert(answer.outcome === 'refused')
+      assert.equal(answer.reason, 'changed-meanwhile')
+    }
+  })
+
   it('does not touch the spaces in a password', async () => {
     const answer = await open().signIn({ username: 'ada', password: `${RIGHT} `, address })
     assert.deepEqual(answer, { outcome: 'refused', reason: 'wrong-password', account: ada })
