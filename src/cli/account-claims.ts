@@ -7,7 +7,7 @@ export interface ClaimOptions {
   readonly name?: string
   readonly email?: string
   readonly emailVerified?: true
-  readonly claim: readonly (readonly [name: string, value: unknown])[]
+  readonly claim?: readonly (readonly [name: string, value: unknown])[]
 }
 
 const EXAMPLES = `
@@ -22,12 +22,12 @@ export function withClaims(command: Command): Command {
     .option('--name <name>', 'as clients see it')
     .option('--email <address>', 'as clients see it; not verified unless told')
     .option('--email-verified', 'the address is known to be theirs')
-    .option('--claim <name=value>', 'another claim, any number of times', collectClaim, [])
+    .option('--claim <name=value>', 'another claim, any number of times', collectClaim)
     .addHelpText('after', EXAMPLES)
 }
 
 /** The claims that options name. */
-export function readClaims({ name, email, emailVerified, claim }: ClaimOptions): Claims {
+export function readClaims({ name, email, emailVerified, claim = [] }: ClaimOptions): Claims {
   return {
     ...(name === undefined ? {} : { name }),
     ...(email === undefined ? {} : { email }),
@@ -36,7 +36,10 @@ export function readClaims({ name, email, emailVerified, claim }: ClaimOptions):
   }
 }
 
-function collectClaim(text: string, before: ClaimOptions['claim']): ClaimOptions['claim'] {
+function collectClaim(
+  text: string,
+  before: NonNullable<ClaimOptions['claim']> = [],
+): NonNullable<ClaimOptions['claim']> {
   const [, name, value] = /^([^=]+)=(.*)$/s.exec(text) ?? []
   if (name === undefined || value === undefined) {
     throw new InvalidArgumentError('It must be NAME=VALUE, such as nickname=ada.')

@@ -44,7 +44,7 @@ interface AddOptions extends ClaimOptions, JsonOption {
 }
 
 interface SetOptions extends ClaimOptions, JsonOption {
-  readonly remove: readonly string[]
+  readonly remove?: readonly string[]
 }
 
 export function addAccounts(program: Command, context: Context): void {
@@ -111,8 +111,7 @@ export function addAccounts(program: Command, context: Context): void {
     about('set', 'change what clients are told of a person', change).option(
       '--remove <claim>',
       'this claim is not known any more; any number of times',
-      (name: string, before: readonly string[]) => [...before, name],
-      [],
+      (name: string, before: readonly string[] = []) => [...before, name],
     ),
   )
   about('passwd', 'make a new password for one sign-in, and sign them out', renew)
@@ -148,7 +147,7 @@ function surroundingsOf({ stores, config, now }: Session): Surroundings {
 }
 
 async function change(account: Account, open: Session, options: SetOptions): Promise<Answer> {
-  const changes = { set: readClaims(options), removed: options.remove }
+  const changes = { set: readClaims(options), removed: options.remove ?? [] }
   if (Object.keys(changes.set).length + changes.removed.length === 0) {
     throw new Refused(
       'Nothing to change: name a claim, as in --email ADDRESS or --remove nickname.',
