@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander'
-import { type Claims, readClaim } from '../accounts/claims.ts'
+import { type Claims, claimProblem, readClaim } from '../accounts/claims.ts'
+import { textArgument } from './words.ts'
 
 /** Claims as options of commands. */
 
@@ -19,8 +20,12 @@ What is not known is left out: a claim that says false says that it is known.`
 
 export function withClaims(command: Command): Command {
   return command
-    .option('--name <name>', 'as clients see it')
-    .option('--email <address>', 'as clients see it; not verified unless told')
+    .option('--name <name>', 'as clients see it', claimArgument('name'))
+    .option(
+      '--email <address>',
+      'as clients see it; not verified unless told',
+      claimArgument('email'),
+    )
     .option('--email-verified', 'the address is known to be theirs')
     .option('--claim <name=value>', 'another claim, any number of times', collectClaim)
     .addHelpText('after', EXAMPLES)
@@ -35,6 +40,8 @@ export function readClaims({ name, email, emailVerified, claim = [] }: ClaimOpti
     ...Object.fromEntries(claim),
   }
 }
+
+const claimArgument = (name: string) => textArgument((text) => claimProblem(name, text))
 
 function collectClaim(
   text: string,
