@@ -7,9 +7,10 @@ import { Initial0001 } from './migrations/0001-initial.ts'
 import { Nodes0002 } from './migrations/0002-nodes.ts'
 import { Claims0003 } from './migrations/0003-claims.ts'
 import { UserNames0004 } from './migrations/0004-user-names.ts'
+import { UserNameKeys0005 } from './migrations/0005-user-name-keys.ts'
 import { schemasFor } from './schema.ts'
 
-export const migrations = [Initial0001, Nodes0002, Claims0003, UserNames0004]
+export const migrations = [Initial0001, Nodes0002, Claims0003, UserNames0004, UserNameKeys0005]
 
 /** The table in which TypeORM notes which migrations were applied. */
 export const MIGRATIONS_TABLE = 'migration'

@@ -377,7 +377,8 @@ function testPlace(
           assert.equal(await signsIn(credentials), false, JSON.stringify(change))
         }
         const own = await account(WRITER.username)
-        await accounts().insert({ ...own, id: 'made-up', username: 'made-up' })
+        const keys = { nameKey: null, skeletonKey: null }
+        await accounts().insert({ ...own, ...keys, id: 'made-up', username: 'made-up' })
         assert.equal(await signsIn({ ...WRITER, username: 'made-up' }), false)
       })
 

@@ -69,8 +69,7 @@ export async function createTables(
 
 /**
  * Adds columns that may be empty, to a table that is used by other versions meanwhile. Not by TypeORM,
- * which copies a table of SQLite for it. A column that is there already was made by an attempt that was
- * cut off.
+ * which copies a table of SQLite for it.
  */
 export async function addColumns(
   runner: QueryRunner,
@@ -81,7 +80,7 @@ export async function addColumns(
   const collation = type === 'mysql' ? await mysqlCollation(runner) : textCollation(type)
   const quote = type === 'mysql' ? '`' : '"'
   for (const { name, type: of, length } of columns) {
-    if (await runner.hasColumn(table, name)) continue
+    if (await isMade(runner, 'columns', table, { column_name: name })) continue
     const sqlType = length ? `${textType(type, of)}(${length})` : textType(type, of)
     const collate = isText(of) && collation ? ` COLLATE ${quote}${collation}${quote}` : ''
     await runner.query(`ALTER TABLE ${table} ADD ${name} ${sqlType}${collate} NULL`)
@@ -98,10 +97,29 @@ export async function addIndex(
     isUnique = false,
   }: { name: string; columnNames: string[]; isUnique?: boolean },
 ): Promise<void> {
-  const found = await runner.getTable(table)
-  if (found?.indices.some((index) => index.name === name)) return
+  if (await isMade(runner, 'statistics', table, { index_name: name })) return
   const kind = isUnique ? 'UNIQUE INDEX' : 'INDEX'
   await runner.query(`CREATE ${kind} ${name} ON ${table} (${columnNames.join(', ')})`)
+}
+
+/**
+ * Was it made by an attempt that was cut off? Only where statements that change the schema take part in no
+ * transaction can that be.
+ */
+async function isMade(
+  runner: QueryRunner,
+  view: 'columns' | 'statistics',
+  table: string,
+  named: Readonly<Record<string, string>>,
+): Promise<boolean> {
+  if (runner.dataSource.options.type !== 'mysql') return false
+  const [[column, name] = []] = Object.entries(named)
+  const found: unknown[] = await runner.query(
+    `SELECT 1 FROM information_schema.${view}
+     WHERE table_schema = DATABASE() AND table_name = ? AND ${column} = ?`,
+    [table, name],
+  )
+  return found.length > 0
 }
 
 /** How the engine calls text of any length; MySQL's `text` ends at 64 KiB, `mediumtext` at 16 MiB. */
