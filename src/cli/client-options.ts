@@ -1,6 +1,8 @@
 import { text } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { describedProperties } from '../clients/properties.ts'
+import { HIDDEN } from '../config/text.ts'
+import { readYaml } from '../config/yaml.ts'
 import { Refused } from '../errors.ts'
 import { type Context, readArgumentFile } from './context.ts'
 
@@ -79,21 +81,39 @@ function parseMetadata(json: string, file: string): Metadata {
   if (json.includes('\ufffd')) {
     throw new Refused(`${name} is no UTF-8 text, as JSON is (RFC 8259, section 8.1).`)
   }
+  const value = parseJson(json, name)
+  assertUnique(json, name)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new Refused(`${name} holds no JSON object with client metadata (RFC 7591).`)
+  }
+  return value as Metadata // an object of JSON has names and values
+}
+
+function parseJson(json: string, name: string): unknown {
   try {
     // RFC 8259, section 8.1: a byte order mark may be passed over.
-    const value: unknown = JSON.parse(json.replace(/^\ufeff/, ''))
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-      return value as Metadata // an object of JSON has names and values
-    }
+    return JSON.parse(json.replace(/^\ufeff/, ''))
   } catch (error) {
     throw new Refused(`${name} is not JSON: ${reasonOf(error)}.`)
   }
-  throw new Refused(`${name} holds no JSON object with client metadata (RFC 7591).`)
+}
+
+/** A name that stands twice is a mistake, of which JSON.parse takes the last (RFC 8259, section 4). */
+function assertUnique(json: string, name: string): void {
+  const twice = readYaml(json).problems.find(({ detail }) => detail.includes('unique'))
+  if (twice) throw new Refused(`${name} has one property twice (${twice.place}).`)
 }
 
 /** Without the text around it, which may be a secret. */
 function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message.replace(/, (\.\.\.)?".*$/s, '') : `${error}`
+  const reason = error instanceof Error ? error.message.replace(/, (\.\.\.)?".*$/s, '') : `${error}`
+  return reason.replace(new RegExp(HIDDEN, 'gu'), nameOf)
+}
+
+/** What nobody sees is told by its number. */
+function nameOf(character: string): string {
+  const number = (character.codePointAt(0) ?? 0).toString(16).toUpperCase()
+  return `U+${number.padStart(4, '0')}`
 }
 
 /** The properties that a file can give, in the manner of the options above them. */

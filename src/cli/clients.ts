@@ -1,6 +1,6 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type ClientChange, SHOWN_SECRET } from '../clients/change.ts'
-import { clientContext } from '../clients/context.ts'
+import { commandContext } from '../clients/context.ts'
 import {
   addClient,
   type ClientWork,
@@ -90,7 +90,11 @@ export function addClients(program: Command, context: Context): void {
     .command('secret')
     .description('give a client another secret; the one before works too for a while')
     .argument('<id>')
-    .option('--overlap <duration>', 'how long, such as 24h; 0s ends it now', overlapArgument, DAY)
+    .addOption(
+      new Option('--overlap <duration>', 'how long; 0s ends it now')
+        .argParser(overlapArgument)
+        .default(DAY, '24h'),
+    )
     .option('--secret-stdin', 'read the new secret from standard input; else it is made')
     .option('--end-overlap', 'make no new one, and end those before it now')
     .option(...JSON_OPTION)
@@ -266,7 +270,7 @@ function clientWork({ stores, config, policies }: Session): ClientWork {
   return {
     clients: stores.clients,
     configured: config.clients.map((client) => client.client_id),
-    context: clientContext(config),
+    context: commandContext(config, policies),
     assertAcceptable: async (metadata) => {
       // oidc-provider is slow to import, and half of these commands do without.
       const { createBuildClient } = await import('../oidc/acceptable-client.ts')

@@ -14,7 +14,9 @@ export function withoutEmpty<T>(metadata: T): T | Metadata {
   if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) return metadata
   const kept = Object.entries(metadata).filter(([name, value]) => {
     if (name === 'client_id') return true
-    return OFFERED_PROPERTIES.includes(name) ? value !== '' && value !== null : !saysNothing(value)
+    // A list without entries and no as an answer are something to say, where there is a question.
+    const isSaid = Array.isArray(value) || typeof value === 'boolean'
+    return (OFFERED_PROPERTIES.includes(name) && isSaid) || !saysNothing(value)
   })
   return Object.fromEntries(kept)
 }

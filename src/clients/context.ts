@@ -1,5 +1,5 @@
 import type { ResourceSettings, Settings } from '../config/schema.ts'
-import { COOKIE_RING } from '../keys/policy.ts'
+import { COOKIE_RING, type RotationPolicies } from '../keys/policy.ts'
 import { isLoopback } from '../loopback.ts'
 
 /** What the rules of clients need to know of the server. */
@@ -19,6 +19,18 @@ export interface ClientContext {
   readonly tellsOfSignOuts: boolean
   /** May Keyturn call addresses of private networks? */
   readonly callsPrivateNetworks: boolean
+  /** What lifetimes are held to; undefined for clients of the configuration, to whose bounds they belong. */
+  readonly longest?: LongestLifetimes
+}
+
+/** Seconds. */
+export interface LongestLifetimes {
+  /** Of what is signed. */
+  readonly token: number
+  /** By which retention is longer. */
+  readonly margin: number
+  /** Of refresh tokens. */
+  readonly grant: number
 }
 
 export function clientContext(settings: Settings): ClientContext {
@@ -32,6 +44,16 @@ export function clientContext(settings: Settings): ClientContext {
     tellsOfSignOuts: outgoing.backchannelLogout,
     callsPrivateNetworks: mayCallPrivateNetworks(settings),
   }
+}
+
+/** The same for clients that are not in the configuration. */
+export function commandContext(settings: Settings, { rings }: RotationPolicies): ClientContext {
+  const retention = Math.min(
+    ...rings.filter((ring) => ring.published).map((ring) => ring.retention),
+  )
+  const margin = 2 * settings.rotation.clockSkew
+  const longest = { token: retention - margin, margin, grant: settings.tokens.grant }
+  return { ...clientContext(settings), longest }
 }
 
 export function signingAlgorithms({ rings }: Settings['rotation']): readonly string[] {

@@ -1,3 +1,4 @@
+import type { z } from 'zod'
 import type { Violation } from '../errors.ts'
 import type { ClientContext } from './context.ts'
 import { type ClientProperties, clientSchema } from './properties.ts'
@@ -6,6 +7,7 @@ import { API_RULES } from './rules/apis.ts'
 import { AUTHENTICATION_RULES } from './rules/authentication.ts'
 import { FAPI2_RULES } from './rules/fapi2.ts'
 import { GRANT_RULES } from './rules/grants.ts'
+import { LIFETIME_RULES } from './rules/lifetimes.ts'
 import { withDefaults } from './rules/rule.ts'
 import { URI_RULES } from './rules/uris.ts'
 
@@ -15,6 +17,7 @@ const RULES = [
   ...AUTHENTICATION_RULES,
   ...GRANT_RULES,
   ...API_RULES,
+  ...LIFETIME_RULES,
   ...URI_RULES,
   ...ANSWER_RULES,
   ...FAPI2_RULES,
@@ -44,12 +47,14 @@ function wellFormed(metadata: unknown): {
   const given = typeof metadata === 'object' && metadata !== null ? metadata : {}
   const issues = clientSchema.safeParse(given).error?.issues ?? []
   const malformed = new Set(issues.flatMap(({ path: [name] }) => (name ? [String(name)] : [])))
+  const shape: Readonly<Record<string, z.ZodType>> = clientSchema.shape
   const kept = Object.entries(given).flatMap(([name, value]): [string, unknown][] => {
-    if (!malformed.has(name)) return [[name, value]]
+    // As it would be stored: durations are seconds.
+    if (!malformed.has(name)) return [[name, shape[name]?.safeParse(value).data ?? value]]
     if (!Array.isArray(value)) return []
     const wrong = issues.filter(({ path }) => path[0] === name).map(({ path }) => path[1])
     return [[name, value.map((item, index) => (wrong.includes(index) ? undefined : item))]]
   })
-  // They have the approval of the schema; what codecs make of them is of no interest to the rules.
+  // They have the approval of the schema.
   return { client: Object.fromEntries(kept) as Partial<ClientProperties>, malformed }
 }

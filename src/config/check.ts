@@ -142,11 +142,16 @@ function unknownSetting(path: Path, value: unknown, tree: SettingNode): Violatio
     .filter(({ node }) => node.deprecated !== true)
     .map((setting) => setting.path)
   const nearest = nearestPath(path, known).join('.')
+  const parent = path
+    .slice(0, -1)
+    .reduce<SettingNode | undefined>((node, name) => node && childNode(node, name), tree)
+  const isOfClient = parent?.properties !== undefined && 'client_id' in parent.properties
+  const what = isOfClient ? 'property of a client' : 'setting'
   return {
     path: path.join('.'),
     value: masked(path.reduce(childValue, value), undefined),
     rule: 'unknown-setting',
-    message: `no setting has this name; the nearest is ${nearest}`,
+    message: `no ${what} has this name; the nearest is ${nearest}`,
     fix: `rename it to ${nearest}, or remove it`,
   }
 }

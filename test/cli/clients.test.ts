@@ -159,4 +159,64 @@ describe('what clients add is given', () => {
     )
     assert.doesNotMatch(found.join(), /s3cr/)
   })
+
+  it('is a JSON object in UTF-8, in which each name stands once, or the message says what else', async () => {
+    await using cli = await keyturnIn()
+    const object = '{"client_id":"a","client_secret":"s3cret"'
+    const file = join(cli.path, 'utf16.json')
+    await writeFile(file, Buffer.from(`\ufeff${object}}`, 'utf16le'))
+    for (const [input, reason] of [
+      [`${object},}`, /^Standard input is not JSON: Expected double-quoted property name/],
+      [`${object} x`, /^Standard input is not JSON: /],
+      ['\ufeff\ufeff{}', /^Standard input is not JSON: Unexpected token 'U\+FEFF'/],
+      ['[{"client_id":"a"}]', /holds no JSON object/],
+      [
+        `${object},"scope":"openid","client_id":"b"}`,
+        /has one property twice \(line 1, column \d+\)/,
+      ],
+    ] as const) {
+      const { status, err } = await cli.run(['clients', 'add', '--file', '-'], input)
+      assert.equal(status, 1)
+      assert.match(err, reason)
+      assert.doesNotMatch(err, /(?!\n)[\p{Cc}\p{DI}]|s3cr/u)
+    }
+    const utf16 = await cli.run(['clients', 'add', '--file', file])
+    assert.match(utf16.err, /utf16.json is no UTF-8 text/)
+  })
+
+  it('may live as long as keys are published after they signed, and refresh tokens as grants', async () => {
+    const machine = ['--id', 'a', '--redirect-uri', 'https://a.example/', '--file', '-']
+    const lifetimes = {
+      id_token_lifetime: '14d',
+      access_token_lifetime: '1h',
+      refresh_token_lifetime: '15d',
+    }
+    assert.deepEqual(await problems(machine, JSON.stringify(lifetimes)), [
+      'id_token_lifetime retention: set id_token_lifetime to at most 20158m, or rotation.retention to at least 20162m',
+      'refresh_token_lifetime grant: set refresh_token_lifetime to at most 14d, or tokens.grant to at least 15d',
+    ])
+    await using cli = await keyturnIn()
+    const fitting = JSON.stringify({
+      ...lifetimes,
+      id_token_lifetime: '20158m',
+      refresh_token_lifetime: '14d',
+    })
+    await cli.json(['clients', 'add', ...machine], fitting)
+    const { metadata } = await cli.json<{ metadata: Record<string, unknown> }>([
+      'clients',
+      'show',
+      'a',
+    ])
+    assert.equal(metadata.id_token_lifetime, '20158m')
+    const stored = await cli.withStores((stores) => stores.clients.find('a'))
+    assert.equal(stored?.metadata.id_token_lifetime, 20_158 * 60)
+    const { changed } = await cli.json<{ changed: string[] }>([
+      'clients',
+      'update',
+      'a',
+      '--name',
+      'A',
+    ])
+    assert.deepEqual(changed, ['client_name'])
+  })
 })

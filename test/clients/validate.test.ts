@@ -293,7 +293,7 @@ const TAKEN: readonly object[] = [
     policy_uri: '',
     tos_uri: '',
     contacts: [],
-    jwks: null,
+    jwks: {},
     jwks_uri: '',
     audience: [],
     metadata: {},

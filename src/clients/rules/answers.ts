@@ -21,7 +21,10 @@ function scopeRule({ scope }: RuledClient, context: ClientContext): readonly Vio
     const message = api
       ? `"${name}" is a scope of the API ${api.identifier}, and this property is about OpenID scopes`
       : `"${name}" is no OpenID scope that Keyturn knows`
-    const fix = `remove ${name} from scope, of which ${context.scopes.join(', ')} may be in it`
+    const known = `remove ${name} from scope, of which ${context.scopes.join(', ')} may be in it`
+    const fix = api
+      ? `remove ${name} from scope, and list it in resources, under ${api.identifier}`
+      : known
     return { path: 'scope', value: scope, rule: 'scope', message, fix }
   })
 }
