@@ -10,6 +10,14 @@ export const OWNER_COLUMNS = {
 
 export type OwnerColumn = (typeof OWNER_COLUMNS)[Owner]
 
+/**
+ * Which of the records that share a look-up column is found: one that can still be used before one that
+ * was, and of those the one that lasts longest, so that none that has expired hides one that has not.
+ * Booleans sort alike in every engine, and nulls do not.
+ */
+export const THE_ONE_THAT_COUNTS =
+  'ORDER BY consumed_at IS NOT NULL, expires_at IS NOT NULL, expires_at DESC LIMIT 1'
+
 /** Names a record. */
 export type ArtifactKey = Pick<ArtifactRecord, 'model' | 'id'>
 
@@ -22,7 +30,11 @@ export interface ArtifactTable {
   readonly batch: (waiting: number) => number
   /** Those that are there, in any order. */
   find(keys: readonly ArtifactKey[]): Promise<readonly FoundRecord[]>
-  /** @param hash of the uid or the user code */
+  /**
+   * Several can have the same user code one after the other, and a session has its uid for longer than its id.
+   * @param hash of the uid or the user code
+   * @returns the one that counts (`THE_ONE_THAT_COUNTS`)
+   */
   findBy(column: 'uid' | 'user_code', model: string, hash: string): Promise<FoundRecord | undefined>
   /** Inserts or replaces; a record that was consumed stays so. No key comes twice. */
   upsert(records: readonly ArtifactRecord[]): Promise<void>

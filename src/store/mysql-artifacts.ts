@@ -1,7 +1,7 @@
 import type { ResultSetHeader, RowDataPacket } from 'mysql2'
 import type { ServerSettings } from '../database-url.ts'
 import type { FoundRecord } from './artifact-record.ts'
-import type { ArtifactKey, ArtifactTable } from './artifact-table.ts'
+import { type ArtifactKey, type ArtifactTable, THE_ONE_THAT_COUNTS } from './artifact-table.ts'
 import { isDuplicate } from './failures.ts'
 import { FORGET_BATCH } from './forget.ts'
 import { createMysqlPool, mysqlSettings } from './mysql-pool.ts'
@@ -43,7 +43,7 @@ export function openMysqlArtifacts(settings: ServerSettings): ArtifactTable {
         keys.flatMap(({ model, id }) => [model, id]),
       ),
     findBy: async (column, model, hash) =>
-      (await findBy(`${column} = ? AND model = ?`, [hash, model]))[0],
+      (await findBy(`${column} = ? AND model = ? ${THE_ONE_THAT_COUNTS}`, [hash, model]))[0],
     upsert: async (records) => {
       await write(
         `INSERT INTO artifact ${COLUMNS} VALUES ${repeat(`(${repeat('?', 10)})`, records.length)}

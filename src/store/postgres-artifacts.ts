@@ -1,6 +1,11 @@
 import { engineOf, type ServerSettings } from '../database-url.ts'
 import { GRANT } from './artifact-record.ts'
-import type { ArtifactKey, ArtifactTable, OwnerColumn } from './artifact-table.ts'
+import {
+  type ArtifactKey,
+  type ArtifactTable,
+  type OwnerColumn,
+  THE_ONE_THAT_COUNTS,
+} from './artifact-table.ts'
 import { FORGET_BATCH } from './forget.ts'
 import { PostgresPool, postgresOptions } from './postgres-pool.ts'
 import { waitForDisk } from './postgres-session.ts'
@@ -48,9 +53,10 @@ const SQL = {
     FROM client WHERE id = $1`,
   find: `SELECT artifact.model, artifact.id, payload, consumed_at FROM ${KEYS}
     JOIN artifact ON artifact.model = wanted.model AND artifact.id = wanted.id`,
-  uid: 'SELECT model, id, payload, consumed_at FROM artifact WHERE uid = $2 AND model = $1',
+  uid: `SELECT model, id, payload, consumed_at FROM artifact
+    WHERE uid = $2 AND model = $1 ${THE_ONE_THAT_COUNTS}`,
   user_code: `SELECT model, id, payload, consumed_at FROM artifact
-    WHERE user_code = $2 AND model = $1`,
+    WHERE user_code = $2 AND model = $1 ${THE_ONE_THAT_COUNTS}`,
   upsert: `INSERT INTO artifact
       (model, id, payload, grant_id, uid, user_code, account_id, client_id, consumed_at, expires_at)
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],

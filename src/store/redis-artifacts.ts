@@ -172,7 +172,10 @@ function artifactAdapter(
               : set(key, text, ttl),
             grant && commands.keyturnAddToGrant(grant.key, ...grant.entry),
           ]
-    const [before] = await Promise.all([...saves, copy && set(copy, text, ttl)])
+    const [before] = await Promise.all([
+      ...saves,
+      copy && commands.keyturnSaveCopy(copy, text, ttl),
+    ])
     return before
   }
   const dropCopy = (copy: string, name: string) =>

@@ -32,6 +32,8 @@ export interface Commands {
     mark: string,
     ...inGrant: InGrant
   ): Promise<string | null>
+  /** Saves a copy, unless that of another artifact is there and lasts longer. */
+  keyturnSaveCopy(key: string, copy: string, ttl: number): Promise<unknown>
   /** Deletes a copy if it is that of the artifact which is stored under this id. */
   keyturnDropCopy(key: string, id: string): Promise<unknown>
 }
@@ -76,6 +78,14 @@ const SCRIPTS = {
     if old and string.match(old, '^[^{]*') == ARGV[1] then
       redis.call('set', KEYS[1], string.sub(old, #ARGV[1] + 1), 'KEEPTTL')
     end`,
+  keyturnSaveCopy: `
+    local old = redis.call('get', KEYS[1])
+    if old and string.match(old, '^[^{]*{([^:}]*)') ~= string.match(ARGV[1], '^[^{]*{([^:}]*)') then
+      local left = redis.call('pttl', KEYS[1])
+      if left == -1 or ARGV[2] ~= '0' and left > ARGV[2] * 1000 then return end
+    end
+    if ARGV[2] == '0' then redis.call('set', KEYS[1], ARGV[1])
+    else redis.call('set', KEYS[1], ARGV[1], 'EX', ARGV[2]) end`,
   keyturnDropCopy: `
     local copy = redis.call('get', KEYS[1])
     if copy and string.match(copy, '^[^{]*{([^:}]*)') == ARGV[1] then redis.call('unlink', KEYS[1]) end`,

@@ -15,7 +15,12 @@ import {
   UsedMeanwhile,
 } from './artifact-record.ts'
 import type { ArtifactAdapter, ArtifactStore, Undo } from './artifact-store.ts'
-import { type ArtifactKey, OWNER_COLUMNS, type OwnerColumn } from './artifact-table.ts'
+import {
+  type ArtifactKey,
+  OWNER_COLUMNS,
+  type OwnerColumn,
+  THE_ONE_THAT_COUNTS,
+} from './artifact-table.ts'
 import type { Authentic } from './authentic.ts'
 import { clientAdapter, KNOWN_CLIENTS } from './client-adapter.ts'
 import { sqlitePath } from './database.ts'
@@ -88,7 +93,7 @@ function prepare(database: Sqlite.Database) {
   const find = (column: string) =>
     database.prepare<[string, string], FoundRecord>(
       `SELECT model, id, payload, consumed_at AS consumedAt FROM artifact
-       WHERE model = ? AND ${column} = ?`,
+       WHERE model = ? AND ${column} = ? ${THE_ONE_THAT_COUNTS}`,
     )
   const insert = `INSERT INTO artifact
       (model, id, payload, grant_id, uid, user_code, account_id, client_id, consumed_at, expires_at)

@@ -65,6 +65,35 @@ export function testArtifacts(
       assert.equal((await artifacts.adapter('DeviceCode').findByUserCode('ABCD'))?.jti, 'd')
     })
 
+    test('that can be used are found where others with the same uid or user code have expired or were used', async ({
+      artifacts,
+      other,
+      pass,
+    }) => {
+      const sessions = artifacts.adapter('Session')
+      const devices = artifacts.adapter('DeviceCode')
+      // Whichever is saved first, by whichever node.
+      for (const [field, ids] of [
+        ['one', ['dead', 'live']],
+        ['two', ['live', 'dead']],
+      ] as const) {
+        for (const [index, id] of ids.entries()) {
+          const at = index ? artifacts : other
+          const ttl = id === 'live' ? 3600 : 30
+          const key = `${id} ${field}`
+          await at.adapter('Session').upsert(key, { jti: key, uid: field }, ttl)
+          await at.adapter('DeviceCode').upsert(key, { jti: key, userCode: field }, ttl)
+        }
+      }
+      for (const seconds of [0, 31, GRACE + 31]) {
+        await pass(seconds)
+        for (const field of ['one', 'two']) {
+          assert.equal((await sessions.findByUid(field))?.jti, `live ${field}`)
+          assert.equal((await devices.findByUserCode(field))?.jti, `live ${field}`)
+        }
+      }
+    })
+
     test('are consumed once: of many requests at once, one gets through', async ({
       artifacts,
       other,
