@@ -14,6 +14,9 @@ export const FAPI2_AUTHENTICATION = 'private_key_jwt'
 /** Longest life of an authorization code, in seconds (section 5.3.2.1). */
 export const FAPI2_CODE = 60
 
+/** How far a client's clock may be ahead and is borne, and how far it must not be, in seconds (section 5.3.2.1). */
+export const FAPI2_CLOCKS = { least: 10, most: 60 } as const
+
 /** What a client is without saying so. */
 export const FAPI2_IMPOSED = {
   require_pushed_authorization_requests: true,

@@ -75,13 +75,17 @@ function propagationBound(settings: Settings, policy: RingPolicy): RingProblem |
 function retentionBound(settings: Settings, policy: RingPolicy): RingProblem | undefined {
   const { clockSkew } = settings.rotation
   const longest = policy.published
-    ? longestToken(settings)
-    : { name: 'tokens.session', lifetime: settings.tokens.session }
-  const least = longest.lifetime + 2 * clockSkew
+    ? { ...longestToken(settings), tolerance: 0 }
+    : longestSession(settings)
+  const least = longest.lifetime + longest.tolerance + 2 * clockSkew
   if (policy.retention >= least) return undefined
+  const tolerance =
+    longest.tolerance > 0
+      ? ` + tokens.clockTolerance beyond clockSkew ${text(longest.tolerance)}`
+      : ''
   const message =
     `a retired key of ring ${policy.ring} would be kept for ${text(policy.retention)}, but what it ` +
-    `signed may be valid for ${text(least)} (${longest.name} ${text(longest.lifetime)} + 2 x ` +
+    `signed may be valid for ${text(least)} (${longest.name} ${text(longest.lifetime)}${tolerance} + 2 x ` +
     `clockSkew ${text(clockSkew)})`
   const { path, value } = ringSetting(settings, policy.ring, 'retention')
   if (policy.published) {
@@ -91,6 +95,15 @@ function retentionBound(settings: Settings, policy: RingPolicy): RingProblem | u
   // Sessions usually outlive tokens: the cookie ring is mended without touching the others.
   const fix = atLeast(`rotation.rings.${COOKIE_RING}.retention`, least)
   return { violation: { path, value, rule: 'cookie-retention', message, fix }, least }
+}
+
+/**
+ * oidc-provider bears with what it stored itself as with clients: a session is good for clockTolerance after
+ * its end. RPs bear with clocks as they see fit, by a clock of their own.
+ */
+function longestSession({ tokens, rotation }: Settings) {
+  const tolerance = Math.max(0, tokens.clockTolerance - rotation.clockSkew)
+  return { name: 'tokens.session', lifetime: tokens.session, tolerance }
 }
 
 /** A key that retires before it may sign is of no use. */

@@ -1,5 +1,5 @@
 import { signingAlgorithms } from '../clients/context.ts'
-import { FAPI2, FAPI2_ALGORITHMS, FAPI2_CODE } from '../clients/fapi2.ts'
+import { FAPI2, FAPI2_ALGORITHMS, FAPI2_CLOCKS, FAPI2_CODE } from '../clients/fapi2.ts'
 import { FAPI2_RULE } from '../clients/rules/fapi2.ts'
 import type { Violation } from '../errors.ts'
 import { formatDuration as text } from './duration.ts'
@@ -8,7 +8,12 @@ import type { Settings } from './schema.ts'
 /** Settings that the FAPI 2.0 Security Profile forbids a server whose profile it is. Pure. */
 export function brokenProfile(settings: Settings): readonly Violation[] {
   if (settings.profile !== FAPI2) return []
-  const problems = [...lifetimes(settings), ...rotation(settings), ...algorithms(settings)]
+  const problems = [
+    ...lifetimes(settings),
+    ...rotation(settings),
+    ...clocks(settings),
+    ...algorithms(settings),
+  ]
   return problems.map(({ message, ...problem }) => ({
     ...problem,
     rule: FAPI2_RULE,
@@ -32,6 +37,15 @@ function rotation({ tokens }: Settings): readonly Problem[] {
   const path = 'tokens.refreshTokenRotation'
   const message = 'it is always, but refresh tokens must not rotate'
   return [{ path, value: 'always', message, fix: `set ${path} to never, or to auto` }]
+}
+
+function clocks({ tokens: { clockTolerance: tolerance } }: Settings): readonly Problem[] {
+  const { least, most } = FAPI2_CLOCKS
+  if (tolerance >= least && tolerance <= most) return []
+  const path = 'tokens.clockTolerance'
+  const range = `from ${least}s to ${most}s`
+  const message = `it is ${text(tolerance)}, but must be ${range}`
+  return [{ path, value: text(tolerance), message, fix: `set ${path} to a value ${range}` }]
 }
 
 function algorithms({ resources, rotation }: Settings): readonly Problem[] {

@@ -211,6 +211,9 @@ const tokens = z.strictObject({
   signedAuthorizationResponses: z
     .boolean()
     .describe('May clients get their codes in signed responses (JARM), which are good for 2m?'),
+  clockTolerance: duration({ min: 0, max: 300 }).describe(
+    'How far the clock of a client that signs a JWT may be from true time.',
+  ),
 })
 
 const resource = z.strictObject({

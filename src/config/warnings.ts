@@ -22,6 +22,7 @@ export function configWarnings(settings: Settings, keysFile?: string): readonly 
     ...manyKeys(settings),
     ...unseenProxy(settings),
     ...staleCaches(settings),
+    ...narrowTolerance(settings),
     ...otherPort(settings),
     ...noWitness(settings),
     ...readableFiles(settings, keysFile),
@@ -114,6 +115,18 @@ function staleCaches({ rotation }: Settings): readonly string[] {
     `Caches that cannot reach Keyturn may serve an old JWKS for ${formatDuration(longest)} more ` +
       '(staleWhileRevalidate, staleIfError), and a key may sign before they show it. Set ' +
       `rotation.propagation to at least ${formatDuration(least)}, or those two to less.`,
+  ]
+}
+
+/** A request that one node takes in another answers; it is dated by the clock of the first (RFC 9126). */
+function narrowTolerance({ database, rotation, tokens }: Settings): readonly string[] {
+  const { clockSkew } = rotation
+  if (isEmbedded(database.url) || tokens.clockTolerance >= clockSkew) return []
+  return [
+    `Nodes may differ by more (rotation.clockSkew ${formatDuration(clockSkew)}) than is borne of clients ` +
+      `(tokens.clockTolerance ${formatDuration(tokens.clockTolerance)}): a pushed authorization request that came to a ` +
+      'node whose clock is ahead is refused by others. Set rotation.clockSkew to less where all clocks are kept by NTP, ' +
+      'or tokens.clockTolerance to more.',
   ]
 }
 

@@ -44,7 +44,7 @@ export function providerSettings(
       requests.assertAudience(ctx, token)
       return claimsForUserinfo(ctx, token)
     },
-    clockTolerance: config.rotation.clockSkew,
+    clockTolerance: config.tokens.clockTolerance,
     formats: { customizers: { jwt: customizeJwt(config.resources) } },
     fetchResponseBodyLimits: { jwks_uri: CLIENT_JWKS_BYTES },
     ...(mayCallPrivateNetworks(config) ? { fetch: fetchAnywhere } : {}),

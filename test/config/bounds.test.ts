@@ -64,6 +64,14 @@ const LIMITS = [
     fix: 'set rotation.rings.cookie.retention to at least 20162m',
   },
   {
+    bound: 'it covers what is borne of clocks beyond the session (14d + 5m - 1m + 2 x 1m)',
+    at: 'rotation: { rings: { sig/RS256: {}, cookie: { retention: 20166m } } }\ntokens: { clockTolerance: 5m }',
+    beyond:
+      'rotation: { rings: { sig/RS256: {}, cookie: { retention: 1209959s } } }\ntokens: { clockTolerance: 5m }',
+    broken: ['rotation.rings.cookie.retention: cookie-retention'],
+    fix: 'set rotation.rings.cookie.retention to at least 20166m',
+  },
+  {
     bound: 'a cryptoperiod is longer than propagation',
     at: 'rotation: { cryptoperiod: 1209601s }',
     beyond: 'rotation: { cryptoperiod: 14d }',
@@ -269,6 +277,8 @@ test('keys that only one node has are worth a word where several nodes can share
   const seal = `seal: { protector: environment, keys: ${'A'.repeat(43)} }`
   const shared = `${database}\n${seal}\nrotation: { witness: ./witness.json }`
   assert.deepEqual(load(t, shared).warnings, [])
+  const tolerance = load(t, `${shared}\ntokens: { clockTolerance: 59s }`).warnings
+  assert.match(tolerance.join(), /pushed authorization request .* is refused by others/)
   const files = load(t, `${shared}\nkeyStore: { type: file }`).warnings
   assert.match(files.join(), /in a directory of this one/)
 })

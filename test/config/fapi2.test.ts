@@ -10,6 +10,7 @@ describe('profile: fapi2', () => {
   const allowed = [
     '',
     'tokens: { authorizationCode: 60s }',
+    'tokens: { clockTolerance: 10s }',
     API('algorithm: ES256'),
     API('tokenFormat: opaque'),
     'rotation: { rings: { sig/PS256: {} } }',
@@ -30,6 +31,16 @@ describe('profile: fapi2', () => {
       'tokens: { refreshTokenRotation: always }',
       'tokens.refreshTokenRotation',
       'set tokens.refreshTokenRotation to never, or to auto',
+    ],
+    [
+      'tokens: { clockTolerance: 9s }',
+      'tokens.clockTolerance',
+      'set tokens.clockTolerance to a value from 10s to 60s',
+    ],
+    [
+      'tokens: { clockTolerance: 61s }',
+      'tokens.clockTolerance',
+      'set tokens.clockTolerance to a value from 10s to 60s',
     ],
     [
       API('algorithm: RS256'),
