@@ -291,6 +291,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
         log: ofRequests,
       }),
       provider: current.middleware,
+      isPublicClient: current.isPublicClient,
       cookieKeys: current.cookieKeys,
       obstacle,
       lookFor: scheduler.lookFor,

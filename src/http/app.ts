@@ -7,6 +7,7 @@ import type { Log } from '../seldom-log.ts'
 import type { Audience } from './audience.ts'
 import type { Brand } from './brand.ts'
 import { knowClients } from './client-address.ts'
+import { takeEmptySecretForNone } from './empty-secret.ts'
 import { isOfTheClient } from './gone.ts'
 import { allowMethods } from './methods.ts'
 import { errorPages, UNFIT } from './pages.ts'
@@ -22,6 +23,8 @@ export interface AppOptions {
   readonly audience: Audience
   readonly interactions: Middleware
   readonly provider: Middleware
+  /** Is there a client of this id, and has it no secret? */
+  readonly isPublicClient: (id: string) => Promise<boolean>
   readonly cookieKeys: NonNullable<Koa['keys']>
   /** Why this node may not serve; undefined while it may. */
   readonly obstacle: () => string | undefined
@@ -57,6 +60,7 @@ export function createApp(options: AppOptions): Koa {
   app.use(resumeByPathAlone(path))
   app.use(providerHeaders())
   app.use(hideFromOpaqueOrigins())
+  app.use(takeEmptySecretForNone(options.isPublicClient))
   app.use(options.provider)
   return app
 }

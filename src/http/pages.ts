@@ -201,6 +201,8 @@ export function errorPages({ views, audience, log }: ErrorPageOptions): Middlewa
   return async (ctx, next) => {
     try {
       await next()
+      // Nothing is of no type: clients that look at it would try to read a text (RFC 7009, section 2.2).
+      if (ctx.body === '') ctx.remove('Content-Type')
       if (ctx.status !== 404 || ctx.body != null) return
       showError(ctx, { status: 404 })
     } catch (error) {

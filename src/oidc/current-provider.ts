@@ -4,6 +4,7 @@ import { type DispatchFunc, inject } from 'light-my-request'
 import type { Provider } from 'oidc-provider'
 import type { RingView } from '../keys/jwks.ts'
 import { type CookieKeys, createCookieKeys } from './cookie-keys.ts'
+import { withEndpointMethods } from './discovery.ts'
 import { issuerPath, pinOrigin } from './origin.ts'
 import { buildProvider, type ProviderOptions } from './provider.ts'
 
@@ -20,6 +21,8 @@ export interface CurrentProvider {
   readonly cookieKeys: CookieKeys
   /** Hands each request to the instance that is current when it arrives. */
   readonly middleware: Middleware
+  /** Is there a client of this id, and has it no secret? */
+  isPublicClient(id: string): Promise<boolean>
   /** What the current instance says of itself (OIDC Discovery 1.0, section 3). */
   discovery(): Promise<object>
 }
@@ -50,6 +53,13 @@ export function createCurrentProvider(
       index: (data, signature) => inUse().cookieKeys.index(data, signature),
     },
     middleware: (ctx, next) => inUse().handle(ctx, next),
+    isPublicClient: async (id) => {
+      // Where it cannot be read, the instance that the request goes to says so.
+      const client = await inUse()
+        .provider.Client.find(id)
+        .catch(() => undefined)
+      return client?.clientAuthMethod === 'none'
+    },
     discovery: async () => {
       const app = pinOrigin(new Koa(), options.issuer)
       app.use(inUse().handle)
@@ -60,7 +70,7 @@ export function createCurrentProvider(
       if (answer.statusCode !== 200) {
         throw new TypeError(`discovery answered ${answer.statusCode}: ${answer.body}`)
       }
-      return answer.json()
+      return withEndpointMethods(answer.json())
     },
   }
 }
