@@ -199,7 +199,7 @@ const tokens = z.strictObject({
   deviceCode: duration().describe('Device codes.'),
   refreshToken: duration().describe('Refresh tokens.'),
   refreshReuseLeeway: duration({ min: 0, max: 60 }).describe(
-    'How long a refresh token that was used gets its answer again; 0s for not at all.',
+    'How long a refresh token that was replaced gets its answer again; 0s for not at all.',
   ),
   refreshTokenRotation: refreshTokenRotation.describe(
     'When a refresh gives another refresh token; public clients without DPoP always get one.',

@@ -11,9 +11,9 @@ const LONGEST_CHAIN = 31_557_600
 
 /**
  * Does a refresh give another refresh token? Use of the one before then ends the grant (RFC 9700, section
- * 4.14.2), so a client that loses an answer is signed out. A public client without DPoP has to bear
- * that, as a stolen token would go unnoticed (section 2.2.2); others prove who they are. FAPI 2.0
- * (section 5.3.2.1) wants none.
+ * 4.14.2) after a leeway (`token-requests.ts`), so a client that loses an answer and is offline for longer
+ * is signed out. A public client without DPoP has to bear that, as a stolen token would go unnoticed
+ * (section 2.2.2); others prove who they are. FAPI 2.0 (section 5.3.2.1) wants none.
  * @param setting what counts where the client has no property of its own
  */
 export function createRefreshTokenRotation(

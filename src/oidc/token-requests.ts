@@ -134,12 +134,12 @@ export function createTokenRequests(options: TokenRequestsOptions): TokenRequest
   /** The answer stands: now it is stored, and what it cost is used up. */
   async function settle(ctx: KoaContextWithOIDC, request: TokenRequest): Promise<void> {
     const { used, token, earlier, given } = request
+    if (earlier) return repeat(ctx, earlier, given)
     if (!used) return saveAll(given)
     if (token === undefined || leeway === 0) {
       await consume(ctx, used)
       return saveAll(given)
     }
-    if (earlier) return repeat(ctx, earlier, given)
     // Before the answer is kept, so that whoever finds it can use what it gives.
     await saveAll(given)
     if (clock.now() - request.since > LONGEST) throw tooLate()

@@ -25,7 +25,10 @@ const PUBLIC = {
 
 let nodes: TestNodes
 before(async () => {
-  nodes = await startTestNodes({ clients: [...CLIENTS, PUBLIC] })
+  nodes = await startTestNodes({
+    clients: [...CLIENTS, PUBLIC],
+    tokens: { refreshTokenRotation: 'always' },
+  })
 })
 after(() => nodes?.[Symbol.asyncDispose]())
 
