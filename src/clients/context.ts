@@ -12,10 +12,11 @@ export interface ClientContext {
   /** OpenID scopes. */
   readonly scopes: readonly string[]
   /** APIs, by whose scopes some know their rights. */
-  readonly resources: readonly Pick<
+  readonly resources: readonly (Pick<
     ResourceSettings,
     'identifier' | 'scopes' | 'tokenFormat' | 'algorithm'
-  >[]
+  > &
+    Partial<Pick<ResourceSettings, 'audience' | 'typ'>>)[]
   readonly tellsOfSignOuts: boolean
   /** May Keyturn call addresses of private networks? */
   readonly callsPrivateNetworks: boolean

@@ -8,6 +8,7 @@ import { AUTHENTICATION_RULES } from './rules/authentication.ts'
 import { FAPI2_RULES } from './rules/fapi2.ts'
 import { GRANT_RULES } from './rules/grants.ts'
 import { LIFETIME_RULES } from './rules/lifetimes.ts'
+import { OWN_RULES } from './rules/own.ts'
 import { withDefaults } from './rules/rule.ts'
 import { URI_RULES } from './rules/uris.ts'
 
@@ -17,6 +18,7 @@ const RULES = [
   ...AUTHENTICATION_RULES,
   ...GRANT_RULES,
   ...API_RULES,
+  ...OWN_RULES,
   ...LIFETIME_RULES,
   ...URI_RULES,
   ...ANSWER_RULES,

@@ -1,11 +1,11 @@
 import { signingAlgorithms } from '../clients/context.ts'
 import { unsignedAlgorithm } from '../clients/rules/answers.ts'
 import type { Violation } from '../errors.ts'
-import type { ResourceSettings, Settings } from './schema.ts'
+import type { Settings } from './schema.ts'
 
 /**
  * Resources: each stands once, has a ring that signs its tokens, describes the scopes that it
- * has, and these are taken for no others.
+ * has, and has none of OpenID Connect.
  */
 
 export function brokenReferences(settings: Settings): readonly Violation[] {
@@ -15,9 +15,6 @@ export function brokenReferences(settings: Settings): readonly Violation[] {
     ...describedInVain(settings),
     ...settings.resources.flatMap(({ scopes }, index) =>
       openidScopesOfApi(scopes, `resources.${index}.scopes`),
-    ),
-    ...settings.resources.flatMap((api, index) =>
-      confusedTokens(api, `resources.${index}`, settings),
     ),
   ]
 }
@@ -32,20 +29,6 @@ function openidScopesOfApi(scopes: readonly string[], path: string): readonly Vi
     const at = `${path}.${index}`
     return [{ path: at, value: scope, rule: 'api-scope', message, fix: `rename or remove ${at}` }]
   })
-}
-
-/** ID tokens have no other type than JWT, so that the audience alone tells them from such an API's tokens. */
-function confusedTokens(
-  { typ, tokenFormat, audience, identifier }: ResourceSettings,
-  path: string,
-  { clients }: Settings,
-): readonly Violation[] {
-  const aud = audience ?? identifier
-  if (typ !== 'JWT' || tokenFormat !== 'jwt') return []
-  if (!clients.some((client) => client.client_id === aud)) return []
-  const message = `the API would take ID tokens of the client ${aud} for access tokens`
-  const fix = `set ${path}.typ to at+jwt, or ${path}.audience to what is no client_id`
-  return [{ path: `${path}.typ`, value: typ, rule: 'api-typ', message, fix }]
 }
 
 function unsignedResources({ resources, rotation }: Settings): readonly Violation[] {

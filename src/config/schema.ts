@@ -191,6 +191,9 @@ const rotation = z.strictObject({
     .describe('Rings by name, with what they override; a file that gives this map replaces it.'),
 })
 
+/** Seconds that oidc-provider gives a pushed authorization request. */
+const PUSHED_REQUEST = 60
+
 const tokens = z.strictObject({
   accessToken: duration().describe('Access tokens of a signed-in person.'),
   idToken: duration().describe('ID tokens.'),
@@ -207,7 +210,9 @@ const tokens = z.strictObject({
   grant: duration().describe('Grants, on which refresh tokens depend.'),
   interaction: duration().describe('Time to sign in and consent.'),
   session: duration().describe('Sign-in sessions.'),
-  pushedAuthorizationRequest: duration().describe('Pushed authorization requests (RFC 9126).'),
+  pushedAuthorizationRequest: duration({ max: PUSHED_REQUEST }).describe(
+    'Pushed authorization requests (RFC 9126).',
+  ),
   signedAuthorizationResponses: z
     .boolean()
     .describe('May clients get their codes in signed responses (JARM), which are good for 2m?'),

@@ -117,6 +117,60 @@ describe('clients', () => {
   })
 })
 
+describe('what clients add lets a client have', () => {
+  const withApi = (cli: { readonly path: string }) => join(cli.path, 'api.yaml')
+  const api =
+    'resources: [{ identifier: "https://a.example", scopes: [read], typ: JWT, audience: a }]'
+
+  it('are APIs and scopes of the configuration, within the lifetimes that keys and grants have', async () => {
+    await using cli = await keyturnIn()
+    await writeFile(withApi(cli), api)
+    const add = (client: object) =>
+      cli.run(
+        ['clients', 'add', '--file', '-', '--json', '-c', withApi(cli)],
+        JSON.stringify({ redirect_uris: [URI[1]], ...client }),
+      )
+    for (const [client, problem, fix] of [
+      [
+        { resources: { 'https://b.example': [] } },
+        'resources.https://b.example client-api',
+        /https:\/\/a/,
+      ],
+      [
+        { resources: { 'https://a.example': ['wirte'] } },
+        'resources.https://a.example.0 client-api-scope',
+        /write read/,
+      ],
+      [{ default_resource: 'https://a.example' }, 'default_resource default-resource', /\[\]/],
+      [{ client_id: 'a' }, 'client_id api-typ', /at\+jwt/],
+      [{ access_token_lifetime: '15d' }, 'access_token_lifetime client-lifetime', /20158m/],
+      [{ id_token_lifetime: '400d' }, 'id_token_lifetime client-lifetime', /rotation\.retention/],
+      [
+        { refresh_token_lifetime: '15d', grant_types: ['authorization_code', 'refresh_token'] },
+        'refresh_token_lifetime client-lifetime',
+        /at most 14d, or tokens\.grant/,
+      ],
+    ] as const) {
+      const { out } = await add(client)
+      const { violations } = JSON.parse(out) as { violations: readonly Violation[] }
+      assert.deepEqual(
+        violations.map(({ path, rule }) => `${path} ${rule}`),
+        [problem],
+      )
+      assert.match(violations[0]?.fix ?? '', fix)
+    }
+    const right = {
+      client_id: 'shop',
+      resources: { 'https://a.example': ['read'] },
+      default_resource: 'https://a.example',
+      access_token_lifetime: '13d',
+    }
+    assert.equal((await add(right)).status, 0)
+    const shown = await cli.json<{ metadata: object }>(['clients', 'show', 'shop'])
+    assert.partialDeepStrictEqual(shown.metadata, { ...right, access_token_lifetime: 1_123_200 })
+  })
+})
+
 describe('what clients add is given', () => {
   const problems = async (args: readonly string[], input = '') => {
     await using cli = await keyturnIn()

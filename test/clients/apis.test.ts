@@ -95,7 +95,7 @@ test('an API whose tokens have the type of ID tokens is no client', (t) => {
   const text = (api: string) =>
     `resources: [{ identifier: "urn:a", scopes: [], ${api} }]\nclients: [{ ${SHOP} }]`
   assert.deepEqual(broken(violationsOf(t, text('typ: JWT, audience: shop'))), [
-    'resources.0.typ: api-typ',
+    'clients.0.client_id: api-typ',
   ])
   assert.deepEqual(violationsOf(t, text('audience: shop')), [])
   assert.deepEqual(violationsOf(t, text('typ: JWT, audience: shop, tokenFormat: opaque')), [])
@@ -121,3 +121,81 @@ test('retention: auto follows the longest lifetime of a client', (t) => {
   assert.deepEqual(violationsOf(t, client('id_token_lifetime: 30d')), [])
   assert.equal(load(t, client('id_token_lifetime: 30d')).clients[0]?.id_token_lifetime, 30 * 86_400)
 })
+
+const people = 'grant_types: [authorization_code, refresh_token]'
+const properties = (
+  more: string,
+  { grants = people, proof = 'client_secret: secret' }: { grants?: string; proof?: string } = {},
+) => `${APIS}clients: [{ client_id: shop, ${proof}, ${grants}, ${more} }]`
+const CALLBACK = 'redirect_uris: ["https://shop.example/callback"]'
+const MACHINE = { grants: 'grant_types: [client_credentials]' }
+const CODE_ALONE = { grants: 'grant_types: [authorization_code]' }
+const DEVICE = {
+  grants: 'grant_types: ["urn:ietf:params:oauth:grant-type:device_code", refresh_token]',
+  proof: 'token_endpoint_auth_method: none',
+}
+const PUBLIC = { proof: 'token_endpoint_auth_method: none' }
+const NATIVE = { proof: 'token_endpoint_auth_method: none, application_type: native' }
+
+/** Properties that would change nothing or let somebody in, and the rule that says so. */
+const IDLE: readonly (readonly [text: string, problem: string | undefined])[] = [
+  [properties('consent: skip', MACHINE), 'consent: no-effect'],
+  [properties('claims_in_id_token: true', MACHINE), 'claims_in_id_token: no-effect'],
+  [properties('claims_in_id_token: false', MACHINE), undefined],
+  [properties('id_token_lifetime: 5m', MACHINE), 'id_token_lifetime: no-effect'],
+  [properties('access_token_lifetime: 5m', MACHINE), undefined],
+  [properties(`${CALLBACK}, scope: email, id_token_lifetime: 5m`), 'id_token_lifetime: no-effect'],
+  [
+    properties(`${CALLBACK}, offline_access_without_prompt: true`, CODE_ALONE),
+    'offline_access_without_prompt: no-effect',
+  ],
+  [
+    properties(`${CALLBACK}, scope: openid, offline_access_without_prompt: true`),
+    'offline_access_without_prompt: no-effect',
+  ],
+  [
+    properties('offline_access_without_prompt: true', DEVICE),
+    'offline_access_without_prompt: no-effect',
+  ],
+  [
+    properties(`${CALLBACK}, refresh_token_rotation: always`, CODE_ALONE),
+    'refresh_token_rotation: no-effect',
+  ],
+  [
+    properties(`${CALLBACK}, refresh_token_lifetime: 1d`, CODE_ALONE),
+    'refresh_token_lifetime: no-effect',
+  ],
+  [
+    properties(`${CALLBACK}, refresh_token_rotation: never`, PUBLIC),
+    'refresh_token_rotation: refresh-token-rotation',
+  ],
+  [
+    properties(
+      `${CALLBACK}, refresh_token_rotation: never, dpop_bound_access_tokens: true`,
+      PUBLIC,
+    ),
+    undefined,
+  ],
+  [properties(`${CALLBACK}, refresh_token_rotation: never`), undefined],
+  [properties(`${CALLBACK}, consent: skip`, NATIVE), undefined],
+  [properties('consent: skip', DEVICE), undefined],
+  [
+    properties('redirect_uris: ["com.example.shop:/callback"], consent: skip', NATIVE),
+    'consent: app-consent',
+  ],
+  [
+    properties(
+      'redirect_uris: ["https://shop.example/", "http://127.0.0.1/"], consent: skip',
+      NATIVE,
+    ),
+    'consent: app-consent',
+  ],
+  [properties('redirect_uris: ["com.example.shop:/callback"], consent: ask', NATIVE), undefined],
+]
+for (const [text, problem] of IDLE) {
+  const what = text.slice(text.indexOf('{ client_id') + 2)
+  test(`${problem === undefined ? 'takes' : 'refuses'} ${what}`, (t) => {
+    const expected = problem === undefined ? [] : [`clients.0.${problem}`]
+    assert.deepEqual(broken(violationsOf(t, text)), expected)
+  })
+}

@@ -2,11 +2,15 @@ import type { Violation } from '../../errors.ts'
 import type { ClientContext } from '../context.ts'
 import type { ClientRule, RuledClient } from './rule.ts'
 
-/** What a client may get at APIs must be there: an API or scope that is misspelt would give nothing. */
+/**
+ * What a client may get at APIs must be there: an API or scope that is misspelt would give nothing. And no
+ * API may take its ID tokens for access tokens.
+ */
 
 export const API_RULES: readonly ClientRule[] = [
   { needs: ['resources'], check: resourcesRule },
   { needs: ['resources', 'default_resource'], check: defaultRule },
+  { needs: ['client_id'], check: confusionRule },
 ]
 
 function resourcesRule(
@@ -46,4 +50,20 @@ function defaultRule({
   const rename = listed === '' ? '' : `, or set ${path} to ${listed}`
   const fix = `add ${value}: [] with the scopes that the client may get to its resources${rename}`
   return [{ path, value, rule: 'default-resource', message, fix }]
+}
+
+/** ID tokens have the type JWT, so that the audience alone tells them from the tokens of such an API. */
+function confusionRule(
+  { client_id: id }: RuledClient,
+  { resources }: ClientContext,
+): readonly Violation[] {
+  const api = resources.find(
+    ({ typ, tokenFormat, audience, identifier }) =>
+      typ === 'JWT' && tokenFormat === 'jwt' && (audience ?? identifier) === id,
+  )
+  if (id === undefined || !api) return []
+  const path = 'client_id'
+  const message = `the API ${api.identifier} has it for its audience and typ: JWT, so that it would take ID tokens of the client for access tokens`
+  const fix = `set ${path} to another, or typ of the API to at+jwt`
+  return [{ path, value: id, rule: 'api-typ', message, fix }]
 }
