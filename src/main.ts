@@ -44,6 +44,7 @@ import { observeProvider, USED_TWICE } from './oidc/events.ts'
 import { createMetered } from './oidc/guess-limits.ts'
 import { createJwtAccessTokens, REVOKED } from './oidc/jwt-access-tokens.ts'
 import { answerForJwts } from './oidc/jwt-endpoints.ts'
+import { limitPushedRequests, tellPushedRequests } from './oidc/lifetimes.ts'
 import { meterClients, meterUserCodes } from './oidc/metered.ts'
 import { issuerPath } from './oidc/origin.ts'
 import { providerAdapters, tellOutage } from './oidc/outage.ts'
@@ -224,7 +225,10 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     const current = createCurrentProvider({
       issuer,
       adapter: findUserinfoTokens(
-        meterUserCodes(tokenRequests.adapters, metered.userCodes),
+        limitPushedRequests(
+          meterUserCodes(tokenRequests.adapters, metered.userCodes),
+          config.tokens.pushedAuthorizationRequest,
+        ),
         jwtAccessTokens,
       ),
       grantHandler: tokenRequests.handler,
@@ -240,6 +244,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
         })
         equipClients(provider, clock)
         meterClients(provider, metered.clientSecrets)
+        tellPushedRequests(provider, config.tokens.pushedAuthorizationRequest)
         answerForJwts(provider, jwtAccessTokens)
       },
       settings: providerConfiguration(config, stores, { views, log: ofRequests, clock }),

@@ -1,4 +1,4 @@
-import type { Configuration, KoaContextWithOIDC } from 'oidc-provider'
+import type { AdapterFactory, Configuration, KoaContextWithOIDC, Provider } from 'oidc-provider'
 import { FAPI2_CODE } from '../clients/fapi2.ts'
 import { ownProperties } from '../clients/properties.ts'
 import type { Config } from '../config/schema.ts'
@@ -61,4 +61,30 @@ function sessionLifetime({ session, interaction }: Config['tokens']) {
   const ofNobody = Math.min(session, interaction)
   return (_ctx: KoaContextWithOIDC, { accountId }: { accountId?: string | undefined }): number =>
     accountId === undefined ? ofNobody : session
+}
+
+/**
+ * oidc-provider gives pushed requests 60 seconds, whatever is configured. The same adapters, of which that of
+ * pushed requests keeps them for as long as was meant.
+ * @param lifetime seconds, 60 at most
+ */
+export function limitPushedRequests(adapters: AdapterFactory, lifetime: number): AdapterFactory {
+  return (model) => {
+    const adapter = adapters(model)
+    if (model !== 'PushedAuthorizationRequest') return adapter
+    return {
+      ...adapter,
+      upsert: (id, payload, expiresIn = lifetime) => {
+        const shorter = expiresIn - lifetime
+        return adapter.upsert(id, { ...payload, exp: Number(payload.exp) - shorter }, lifetime)
+      },
+    }
+  }
+}
+
+/** Says so to the client. */
+export function tellPushedRequests(provider: Provider, lifetime: number): void {
+  provider.on('pushed_authorization_request.success', (ctx) => {
+    ctx.body = { ...(ctx.body as object), expires_in: lifetime }
+  })
 }

@@ -13,6 +13,9 @@ import { judgeScopes, type ScopeVocabulary } from './requested-scopes.ts'
 
 const OFFLINE = 'offline_access'
 
+/** Characters of a scope that is told. */
+const SHOWN = 100
+
 type Client = NonNullable<KoaContextWithOIDC['oidc']['client']>
 
 /** A code, refresh token or device code: what a token is made from. */
@@ -36,6 +39,9 @@ export function createResourceRequests(
 ) {
   const apis = createApis(config)
   const openid = new Set(openidScopes(config))
+
+  const tellLeftOut = ({ clientId }: Client, scope: string, reason: string) =>
+    onLeftOut({ client: clientId, scope: scope.slice(0, SHOWN), reason })
 
   function serverOf(ctx: KoaContextWithOIDC, client: Client, identifier: string): ResourceServer {
     const { forPeople, forItself } = apis.of(client)
@@ -77,9 +83,7 @@ export function createResourceRequests(
       if (error === 'invalid_scope') throw new errors.InvalidScope(description, scope)
       throw new errors.InvalidTarget(description)
     }
-    for (const scope of judgement.leftOut) {
-      onLeftOut({ client: client.clientId, scope, reason: 'nobody knows it' })
-    }
+    for (const scope of judgement.leftOut) tellLeftOut(client, scope, 'nobody knows it')
     if (judgement.leftOut.length > 0) params.scope = judgement.kept.join(' ')
   }
 
@@ -131,7 +135,7 @@ export function createResourceRequests(
     if (!words(askedScope(ctx)).includes(OFFLINE) || kept.includes(OFFLINE)) return
     const reason = whyNoOfflineAccess(client)
     if (reason === undefined) params.scope = [...kept, OFFLINE].join(' ')
-    else onLeftOut({ client: client.clientId, scope: OFFLINE, reason })
+    else tellLeftOut(client, OFFLINE, reason)
   }
 
   function whyNoOfflineAccess(client: Client): string | undefined {

@@ -91,7 +91,8 @@ const CLIENTS = [
 let keyturn: TestServer
 before(async () => {
   const rings = { 'sig/RS256': {}, 'sig/ES256': {}, 'sig/Ed25519': {} }
-  const settings = { resources: RESOURCES, clients: CLIENTS, rotation: { rings } }
+  const tokens = { pushedAuthorizationRequest: '2s' }
+  const settings = { resources: RESOURCES, clients: CLIENTS, rotation: { rings }, tokens }
   keyturn = await startTestServer({ settings })
 })
 after(() => keyturn[Symbol.asyncDispose]())
@@ -504,6 +505,29 @@ describe('lifetimes', () => {
     assert.equal((answer.exp ?? 0) - (answer.iat ?? 0), 300)
     const plain = await tokensOf('plain', { scope: 'openid' })
     assert.deepEqual([plain.tokens.expires_in, left(plain.tokens.id_token)], [3600, 3600])
+  })
+})
+
+describe('a pushed authorization request', () => {
+  it('lives as long as is configured', async () => {
+    const base = { client_id: 'plain', redirect_uri: REDIRECT_URI, response_type: 'code' }
+    const wishes = { ...base, scope: 'openid' }
+    const answer = await fetch(`${keyturn.issuer}/request`, {
+      method: 'POST',
+      headers: { authorization: `Basic ${btoa(`plain:${SECRET}`)}` },
+      body: new URLSearchParams(wishes),
+    })
+    const text = await answer.text()
+    assert.equal(answer.status, 201, text)
+    const { expires_in, request_uri } = JSON.parse(text) as Record<string, string | number>
+    assert.equal(expires_in, 2)
+    const query = new URLSearchParams({ client_id: 'plain', request_uri: String(request_uri) })
+    const opened = async () =>
+      (await fetch(`${keyturn.issuer}/auth?${query}`, { redirect: 'manual' })).headers.get(
+        'location',
+      )
+    assert.match((await opened()) ?? '', /interaction/)
+    await until('it is over', async () => (await opened()) === null)
   })
 })
 
