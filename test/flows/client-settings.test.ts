@@ -527,7 +527,7 @@ describe('a pushed authorization request', () => {
         'location',
       )
     assert.match((await opened()) ?? '', /interaction/)
-    await until('it is over', async () => (await opened()) === null)
+    await until('it is over', async () => !(await opened())?.includes('/interaction/'))
   })
 })
 
