@@ -143,11 +143,11 @@ describe('what clients add lets a client have', () => {
       ],
       [{ default_resource: 'https://a.example' }, 'default_resource default-resource', /\[\]/],
       [{ client_id: 'a' }, 'client_id api-typ', /at\+jwt/],
-      [{ access_token_lifetime: '15d' }, 'access_token_lifetime client-lifetime', /20158m/],
-      [{ id_token_lifetime: '400d' }, 'id_token_lifetime client-lifetime', /rotation\.retention/],
+      [{ access_token_lifetime: '15d' }, 'access_token_lifetime retention', /20158m/],
+      [{ id_token_lifetime: '400d' }, 'id_token_lifetime retention', /rotation\.retention/],
       [
         { refresh_token_lifetime: '15d', grant_types: ['authorization_code', 'refresh_token'] },
-        'refresh_token_lifetime client-lifetime',
+        'refresh_token_lifetime grant',
         /at most 14d, or tokens\.grant/,
       ],
     ] as const) {
