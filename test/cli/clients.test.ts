@@ -241,6 +241,7 @@ describe('what clients add is given', () => {
   it('may live as long as keys are published after they signed, and refresh tokens as grants', async () => {
     const machine = ['--id', 'a', '--redirect-uri', 'https://a.example/', '--file', '-']
     const lifetimes = {
+      grant_types: ['authorization_code', 'refresh_token'],
       id_token_lifetime: '14d',
       access_token_lifetime: '1h',
       refresh_token_lifetime: '15d',
