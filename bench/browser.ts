@@ -32,7 +32,9 @@ export function createBrowser(connection: Connection): Browser {
 
   async function request(method: 'GET' | 'POST', path: string, options: RequestOptions = {}) {
     const cookie = cookieHeader(cookies, path)
-    const headers = cookie ? { cookie } : {}
+    // As a browser says of the forms of our own pages.
+    const own = method === 'POST' ? { 'sec-fetch-site': 'same-origin' } : {}
+    const headers = cookie ? { cookie, ...own } : own
     const answer = await connection.send(requestBytes(method, path, { ...options, headers }))
     keepCookies(cookies, answer)
     return answer

@@ -25,6 +25,8 @@ export const CLIENT = {
   scope: 'openid profile email offline_access',
   token_endpoint_auth_method: 'client_secret_basic',
   resources: { [RESOURCES.RS256]: ['read'], [RESOURCES.ES256]: ['read'] },
+  // A refresh is measured with rotation, which is what it costs at most.
+  refresh_token_rotation: 'always',
 }
 
 export const AUTHORIZATION = `Basic ${Buffer.from(
