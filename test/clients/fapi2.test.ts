@@ -82,7 +82,7 @@ const REFUSED: readonly (readonly [what: string, changed: object, problem: strin
   ],
   [
     'a rotation of refresh tokens',
-    { refresh_token_rotation: 'auto' },
+    { grant_types: ['authorization_code', 'refresh_token'], refresh_token_rotation: 'auto' },
     'refresh_token_rotation fapi2',
   ],
   ['plain http', { redirect_uris: ['http://bank.example/cb'] }, 'redirect_uris.0 fapi2'],

@@ -87,7 +87,7 @@ describe('pages and redirects', () => {
       const headers = { Host: 'evil.example', 'X-Forwarded-Host': 'evil.example' }
       const answer = await rawRequest(keyturn.issuer, target, { headers })
       assert.equal(answer.status, 303)
-      assert.match(answer.headers.location ?? '', /^\/interaction\/[\w-]+$/)
+      assert.match(answer.headers.location ?? '', /^\/interaction\/[\w-]+\?client_id=web$/)
       assert.doesNotMatch(JSON.stringify(answer), /evil/)
     })
   }
