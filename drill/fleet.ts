@@ -18,7 +18,7 @@ export interface IssuedToken {
   readonly token: string
   readonly kid: string
   readonly algorithm: string
-  readonly kind: 'ID token' | 'access token'
+  readonly kind: 'ID token' | 'refreshed ID token' | 'access token'
   /** Seconds since the epoch. */
   readonly iat: number
   readonly exp: number

@@ -140,7 +140,7 @@ export function createLoad({ issuer, rate, random, journal, onIssue }: LoadOptio
       for (let refresh = 0; refresh < 2; refresh += 1) {
         const { refresh_token: refreshToken = '' } = tokens
         tokens = await ask(() => client.refreshTokenGrant(rp, refreshToken))
-        keep(tokens.id_token ?? '', 'ID token', node, askedAt)
+        keep(tokens.id_token ?? '', 'refreshed ID token', node, askedAt)
       }
       count(issued, 'sign-ins')
     } catch (error) {

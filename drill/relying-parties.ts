@@ -22,7 +22,7 @@ export interface RelyingParty extends Verifier {
   /** Do the bounds promise that it verifies every token? */
   readonly isCovered: boolean
   readonly algorithms: readonly string[]
-  /** `id`: it verifies ID tokens only. */
+  /** `id`: it verifies ID tokens of sign-ins only, which have a nonce (refreshed ones do not). */
   readonly tokens: 'all' | 'id'
 }
 

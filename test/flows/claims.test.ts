@@ -36,7 +36,7 @@ const ALL: Claims = {
 describe('what clients are told of a person', () => {
   let keyturn: TestServer
   before(async () => {
-    const clients = CLIENTS.map((each) => ({ ...each, scope: SCOPE }))
+    const clients = CLIENTS.map((each) => ({ ...each, scope: `${SCOPE} offline_access` }))
     const web = clients.filter(({ client_id }) => client_id === 'web')
     keyturn = await startTestServer({ settings: { clients: web } })
   })
