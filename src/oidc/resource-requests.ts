@@ -43,9 +43,14 @@ export function createResourceRequests(
   const tellLeftOut = ({ clientId }: Client, scope: string, reason: string) =>
     onLeftOut({ client: clientId, scope: scope.slice(0, SHOWN), reason })
 
-  function serverOf(ctx: KoaContextWithOIDC, client: Client, identifier: string): ResourceServer {
+  /** The APIs that a client may use, for a person or for itself. */
+  function serversOf(ctx: KoaContextWithOIDC, client: Client) {
     const { forPeople, forItself } = apis.of(client)
-    const servers = actsForItself(ctx) ? forItself : forPeople
+    return actsForItself(ctx) ? forItself : forPeople
+  }
+
+  function serverOf(ctx: KoaContextWithOIDC, client: Client, identifier: string): ResourceServer {
+    const servers = serversOf(ctx, client)
     const server = servers.get(identifier)
     if (server) return server
     const known = [...servers.keys()].map(shown).join(', ')
@@ -60,8 +65,7 @@ export function createResourceRequests(
   function judge(ctx: KoaContextWithOIDC, client: Client, targets: readonly string[]): void {
     const params = paramsOf(ctx)
     const scopes = words(params.scope)
-    const { forPeople, forItself } = apis.of(client)
-    const servers = actsForItself(ctx) ? forItself : forPeople
+    const servers = serversOf(ctx, client)
     const given = targets.flatMap((target) => words(servers.get(target)?.scope))
     const vocabulary: ScopeVocabulary = {
       isOpenid: (scope) => openid.has(scope),
