@@ -29,16 +29,21 @@ after(async () => {
 /** The application at the end of every chain: says where it was reached. */
 const END = 'The application'
 
+/** Signs in and allows the client, to the end of its chain. */
+async function signInThrough(chain: Chain, page: Page, issuer: string): Promise<void> {
+  await page.goto(authorization(issuer, { redirect_uri: chain.callback }))
+  await enterPassword(page)
+  await button(page, 'Allow').click()
+  await page.waitForURL(`${chain.end}*`)
+}
+
 test('a callback over https may send people on to http://localhost', options, async () => {
   await using chain = await startChain()
   await using keyturn = await startTestServer({ settings: { clients: [chain.client] } })
   await using tab = await newTab()
   const { page } = tab
 
-  await page.goto(authorization(keyturn.issuer, { redirect_uri: chain.callback }))
-  await enterPassword(page)
-  await button(page, 'Allow').click()
-  await page.waitForURL(`${chain.end}*`)
+  await signInThrough(chain, page, keyturn.issuer)
   assert.match(new URL(page.url()).search, /[?&]code=/)
 
   // With the consent remembered, the form with the password is what the chain begins with.
@@ -129,10 +134,7 @@ test(
       if (request.method() === 'POST' && isOurs) origins.add(request.headers().origin)
     })
 
-    await page.goto(authorization(keyturn.issuer, { redirect_uri: chain.callback }))
-    await enterPassword(page)
-    await button(page, 'Allow').click()
-    await page.waitForURL(`${chain.end}*`)
+    await signInThrough(chain, page, keyturn.issuer)
     assert.deepEqual([...origins], ['null'], 'the proxy hides where forms come from')
     await page.goto(`${keyturn.issuer}/session/end`)
     await button(page, 'Sign out').click()
@@ -147,10 +149,7 @@ test('who chooses to stay signed in is told so, and is', options, async () => {
   await using tab = await newTab()
   const { page } = tab
 
-  await page.goto(authorization(keyturn.issuer, { redirect_uri: chain.callback }))
-  await enterPassword(page)
-  await button(page, 'Allow').click()
-  await page.waitForURL(`${chain.end}*`)
+  await signInThrough(chain, page, keyturn.issuer)
   await page.goto(`${keyturn.issuer}/session/end`)
   await button(page, 'Stay signed in').click()
   await page.getByRole('heading', { name: 'You are still signed in' }).waitFor()

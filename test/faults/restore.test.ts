@@ -66,6 +66,17 @@ async function deployment(settings: Readonly<Record<string, unknown>> = {}) {
   }
 }
 
+/** A key was revoked after the backup that is in the database again. @returns the kid of the key */
+async function restoreOverRevocation(own: Awaited<ReturnType<typeof deployment>>): Promise<string> {
+  await own.start()
+  const backup = await backUp(own.config)
+  const kid = await own.kidOf(1)
+  await own.json('keys', 'revoke', kid)
+  await own.start()
+  await backup.restore()
+  return kid
+}
+
 function witnessFile(config: Config): string {
   const place = witnessPlace(config)
   assert.equal(place.type, 'file')
@@ -88,12 +99,7 @@ for (const { name, skip, create } of DATABASES) {
       })
 
     test('that is older than a revocation is refused, and nothing is made', async (own) => {
-      await own.start()
-      const backup = await backUp(own.config)
-      const kid = await own.kidOf(1)
-      await own.json('keys', 'revoke', kid)
-      await own.start()
-      await backup.restore()
+      await restoreOverRevocation(own)
       const before = await own.keys()
       await assert.rejects(own.start(), (error: Error & { code: string }) => {
         assert.equal(error.code, 'store_outdated')
@@ -144,12 +150,7 @@ for (const { name, skip, create } of DATABASES) {
     })
 
     test('goes on as it is where that is accepted, which is recorded with who and why', async (own) => {
-      await own.start()
-      const backup = await backUp(own.config)
-      const kid = await own.kidOf(1)
-      await own.json('keys', 'revoke', kid)
-      await own.start()
-      await backup.restore()
+      const kid = await restoreOverRevocation(own)
 
       assert.equal((await own.run('restore', 'accept')).status, 2, 'no reason was asked for')
       const reason = 'the revocation was a mistake'
