@@ -131,7 +131,12 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
     }
   }
 
-  const server = createServer((request, response) => void handle(request, response))
+  // Only clients close a connection that is idle: a balancer that did, too, would now and then do so
+  // at the very moment at which a request is sent on it, and a POST is not sent again.
+  const server = createServer(
+    { keepAliveTimeout: 0 },
+    (request, response) => void handle(request, response),
+  )
   server.listen(options.port, 'localhost')
   await once(server, 'listening')
   return {

@@ -298,7 +298,7 @@ describe('two servers with Redis between them', { skip: skipRedis }, () => {
     const settings = { rotation: { refreshInterval: '30s' }, redis: { url: redis.url } }
     const config = await testSettings(folder.path, settings)
     const port = await freePort()
-    await testSettings(second.path, {
+    const other = await testSettings(second.path, {
       ...settings,
       issuer: config.issuer,
       http: { port, host: 'localhost' },
@@ -309,7 +309,7 @@ describe('two servers with Redis between them', { skip: skipRedis }, () => {
     const urls = [config.issuer, `http://localhost:${port}`]
     try {
       await Promise.all(
-        servers.map((server, i) => untilReady(server, { ...config, issuer: urls[i] ?? '' })),
+        servers.map((server, i) => untilReady(server, [config, other][i] ?? config)),
       )
       const published = () =>
         Promise.all(
