@@ -1,6 +1,6 @@
+import { endWithNpm } from '../src/cli/npm-parent.ts'
 import { KeyturnError } from '../src/errors.ts'
 import { createLog } from '../src/log.ts'
-import { endWithNpm } from '../src/npm-parent.ts'
 import { type Demo, demoConfig, startDemo } from './demo.ts'
 
 /** `npm run demo`: Keyturn and an application that trusts it, until Ctrl-C. */

@@ -2,7 +2,7 @@ import { newAccount } from '../src/accounts/new-account.ts'
 import { createPasswords } from '../src/accounts/password.ts'
 import type { Clock } from '../src/clock.ts'
 import type { Config } from '../src/config/schema.ts'
-import { openStores } from '../src/stores.ts'
+import { openStores } from '../src/server/stores.ts'
 
 export interface DemoPerson {
   readonly username: string

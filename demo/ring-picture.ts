@@ -1,6 +1,6 @@
-import type { RingView } from '../src/keys/jwks.ts'
-import type { KeyState, Phase } from '../src/keys/lifecycle.ts'
-import type { RotationPolicies } from '../src/keys/policy.ts'
+import type { KeyState, Phase } from '../src/ring/lifecycle.ts'
+import type { RotationPolicies } from '../src/ring/policy.ts'
+import type { RingView } from '../src/ring/view.ts'
 import { inWords } from './words.ts'
 
 /** A picture of the rings at an instant: one bar per key on a shared stretch of time. Pure. */

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { endWithNpm } from '../src/npm-parent.ts'
+import { endWithNpm } from '../src/cli/npm-parent.ts'
 import { type Database, runDrill } from './drill.ts'
 import { renderMarkdown, renderTables } from './report.ts'
 import type { Sabotage } from './settings.ts'

@@ -26,7 +26,7 @@ const CHANGES: Readonly<Record<Sabotage, readonly Change[]>> = {
     NO_BOUNDS,
     {
       // Nobody notices that a token outlives its key's place in the JWKS.
-      file: '/src/keys/lifecycle.ts',
+      file: '/src/ring/lifecycle.ts',
       from: /(export function wouldOutlive\([^)]*\): boolean \{)/,
       to: '$1 return false;',
     },
@@ -34,7 +34,7 @@ const CHANGES: Readonly<Record<Sabotage, readonly Change[]>> = {
   'ring-age': [
     {
       // However old, the ring will do.
-      file: '/src/keys/scheduler.ts',
+      file: '/src/ring/scheduler.ts',
       from: /if \(age <= options\.maxRingAge\) return undefined/,
       to: 'return undefined',
     },

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { KeyStore } from '../src/keys/key-store.ts'
+import type { KeyStore } from '../src/ring/key-store.ts'
 import type { Journal } from './journal.ts'
 import type { Issue } from './load.ts'
 import type { Node } from './nodes.ts'

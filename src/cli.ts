@@ -14,7 +14,7 @@ module.enableCompileCache?.(join(import.meta.dirname, '../node_modules/.cache/ke
 const [{ runCommand }, { systemClock }, { endWithNpm }] = await Promise.all([
   import('./cli/program.ts'),
   import('./clock.ts'),
-  import('./npm-parent.ts'),
+  import('./cli/npm-parent.ts'),
 ])
 endWithNpm(process.env)
 

@@ -1,4 +1,4 @@
-import { shellWord } from './shell-word.ts'
+import { shellWord } from './values/shell-word.ts'
 
 /**
  * Everything that can go wrong in a way an operator treats differently. One class per situation;

@@ -17,8 +17,8 @@ const files = (await Array.fromAsync(glob('**/*.ts', { cwd: SRC }))).map((name) 
   return { name, text, imports }
 })
 
-const PURE = ['key', 'policy', 'lifecycle', 'plan', 'operate', 'forecast', 'node', 'lost'].map(
-  (n) => `keys/${n}.ts`,
+const PURE = ['key', 'policy', 'lifecycle', 'plan', 'orders', 'forecast', 'lost'].map(
+  (n) => `ring/${n}.ts`,
 )
 
 function importsOf(select: (name: string) => boolean) {
@@ -45,26 +45,27 @@ describe('the source', () => {
     assert.deepEqual(foreign, [])
   })
 
-  it('keeps keys/ free of databases, HTTP and oidc-provider', () => {
-    const foreign = importsOf((name) => name.startsWith('keys/')).filter(
+  it('keeps ring/ free of databases, HTTP and oidc-provider', () => {
+    const foreign = importsOf((name) => name.startsWith('ring/')).filter(
       ({ from }) =>
         ['typeorm', 'koa', 'oidc-provider', 'better-sqlite3'].includes(from) ||
-        /^(store|http|oidc|accounts|config|cli)\//.test(from),
+        /^(http|oidc|accounts|config|server|cli)\//.test(from),
     )
     assert.deepEqual(foreign, [])
   })
 
-  it('points inwards: only main.ts, stores.ts and the CLI know everyone', () => {
-    const composed = importsOf((name) => !/^(main|stores|cli)\.ts$|^cli\//.test(name)).filter(
-      ({ from }) => /^(main|stores|cli)\.ts$|^cli\//.test(from),
+  it('points inwards: only server/ and the CLI know everyone', () => {
+    const composed = importsOf((name) => !/^cli\.ts$|^(server|cli)\//.test(name)).filter(
+      ({ from }) =>
+        /^cli\.ts$|^(server|cli)\//.test(from) && !/^server\/(metrics|readiness)\.ts$/.test(from),
     )
     assert.deepEqual(composed, [])
     const oidcKnowsHttp = importsOf((name) => name.startsWith('oidc/')).filter(({ from }) =>
       from.startsWith('http/'),
     )
     assert.deepEqual(oidcKnowsHttp, [])
-    const storeKnowsHttp = importsOf((name) => name.startsWith('store/')).filter(({ from }) =>
-      /^(http|oidc)\//.test(from),
+    const storeKnowsHttp = importsOf((name) => /^(database|redis|artifacts)\//.test(name)).filter(
+      ({ from }) => /^(http|oidc)\//.test(from),
     )
     assert.deepEqual(storeKnowsHttp, [])
   })

@@ -1,4 +1,4 @@
-import type { KeyStore } from '../../src/keys/key-store.ts'
+import type { KeyStore } from '../../src/ring/key-store.ts'
 
 /**
  * The key store of the database, with one key of a ring that is not configured shown or hidden: so

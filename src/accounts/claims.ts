@@ -1,6 +1,6 @@
-import { nameProblem, proseProblem, type TextProblem } from '../config/text.ts'
-import { uriProblem } from '../config/uri.ts'
-import { readRfc3339 } from '../rfc3339.ts'
+import { readRfc3339 } from '../values/rfc3339.ts'
+import { nameProblem, proseProblem, type TextProblem } from '../values/text.ts'
+import { uriProblem } from '../values/uri.ts'
 
 /**
  * What clients are told of a person: the standard claims (OpenID Connect Core 1.0, section 5.1), and

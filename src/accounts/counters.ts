@@ -1,5 +1,5 @@
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
-import { type Networks, networksOf } from '../address.ts'
+import { type Networks, networksOf } from '../values/address.ts'
 
 /** Counts of what went wrong within a window of time, each up to a limit. */
 

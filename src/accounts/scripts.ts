@@ -1,4 +1,4 @@
-import { codePointOf, type TextProblem } from '../config/text.ts'
+import { codePointOf, type TextProblem } from '../values/text.ts'
 
 /** Which letters stand together in one name (UTS 39, sections 5.1 to 5.3). */
 

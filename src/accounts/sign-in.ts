@@ -1,6 +1,6 @@
-import { networksOf } from '../address.ts'
 import type { Clock } from '../clock.ts'
 import { StoreUnavailable } from '../errors.ts'
+import { networksOf } from '../values/address.ts'
 import { type Account, type AccountStore, nextChange } from './account-store.ts'
 import { type Attempt, type AttemptLimits, createAttempts } from './attempts.ts'
 import type { SharedCounts } from './counters.ts'

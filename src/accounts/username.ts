@@ -1,4 +1,4 @@
-import { codePointOf, nameProblem, type TextProblem, type TextRule } from '../config/text.ts'
+import { codePointOf, nameProblem, type TextProblem, type TextRule } from '../values/text.ts'
 import { scriptProblem } from './scripts.ts'
 
 /**

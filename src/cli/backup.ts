@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { witnessPlace } from '../config/witness.ts'
-import { engineOf, isEmbedded } from '../database-url.ts'
+import { engineOf, isEmbedded } from '../connection/database-url.ts'
 import { Refused } from '../errors.ts'
 import {
   type Context,
@@ -50,8 +50,8 @@ async function backup(
   }
   await assertDatabase(config)
   const [{ writeBackup }, { sqlitePath }] = await Promise.all([
-    import('../store/backup.ts'),
-    import('../store/database.ts'),
+    import('../database/backup.ts'),
+    import('../database/database.ts'),
   ])
   const isKekInFile = seal.protector === 'file'
   const written = await writeBackup(resolve(folder), {

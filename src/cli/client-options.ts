@@ -1,9 +1,9 @@
 import { text } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { describedProperties } from '../clients/properties.ts'
-import { HIDDEN } from '../config/text.ts'
 import { readYaml } from '../config/yaml.ts'
 import { Refused } from '../errors.ts'
+import { HIDDEN } from '../values/text.ts'
 import { type Context, readArgumentFile } from './context.ts'
 
 /** Metadata of a client (RFC 7591) from the options of a command, and from a file that it names. */

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type ClientChange, SHOWN_SECRET } from '../clients/change.ts'
+import { CLIENT_CACHE } from '../clients/client-adapter.ts'
 import { commandContext } from '../clients/context.ts'
 import {
   addClient,
@@ -19,10 +20,9 @@ import {
 } from '../clients/previous-secrets.ts'
 import { asWritten } from '../clients/properties.ts'
 import { toRfc3339 } from '../clock.ts'
-import { durationProblem, parseDuration } from '../config/duration.ts'
-import { isEmbedded } from '../database-url.ts'
+import { isEmbedded } from '../connection/database-url.ts'
 import { ClientInvalid } from '../errors.ts'
-import { CLIENT_CACHE } from '../store/client-adapter.ts'
+import { durationProblem, parseDuration } from '../values/duration.ts'
 import {
   given,
   type Metadata,

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import { databaseUrlProblem } from '../database-url.ts'
+import { databaseUrlProblem } from '../connection/database-url.ts'
 import { Refused } from '../errors.ts'
-import { assertStopped } from '../keys/node.ts'
+import { assertStopped } from '../nodes/node.ts'
 import {
   type Context,
   JSON_OPTION,
@@ -75,8 +75,8 @@ async function copy(
   })
   await withDatabase(program, context, async (source, { migrate }) => {
     await migrate(source)
-    const { openDatabase } = await import('../store/database.ts')
-    const { copyDatabase } = await import('../store/copy.ts')
+    const { openDatabase } = await import('../database/database.ts')
+    const { copyDatabase } = await import('../database/copy.ts')
     const target = await openDatabase({ ...config.database, url })
     try {
       await migrate(target)
@@ -95,7 +95,7 @@ async function copy(
   })
 }
 
-type MigrateModule = typeof import('../store/migrate.ts')
+type MigrateModule = typeof import('../database/migrate.ts')
 type Database = Parameters<MigrateModule['migrate']>[0]
 
 /** The database as it is; a session (`session.ts`) would migrate it first. */
@@ -107,10 +107,10 @@ async function withDatabase(
 ): Promise<void> {
   const config = loadCommandConfig(program, context)
   if (!mayCreate) await assertDatabase(config)
-  const { openDatabase } = await import('../store/database.ts')
+  const { openDatabase } = await import('../database/database.ts')
   const database = await openDatabase(config.database)
   try {
-    await work(database, await import('../store/migrate.ts'))
+    await work(database, await import('../database/migrate.ts'))
   } finally {
     await database.destroy()
   }

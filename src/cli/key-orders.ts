@@ -1,7 +1,6 @@
 import type { Command } from 'commander'
-import { nameProblem } from '../config/text.ts'
 import { KeyturnError, Refused, StoreUnavailable } from '../errors.ts'
-import { activeKey, type KeyState, ringStates } from '../keys/lifecycle.ts'
+import { activeKey, type KeyState, ringStates } from '../ring/lifecycle.ts'
 import {
   findState,
   newlyRevoked,
@@ -9,10 +8,11 @@ import {
   orderRevocation,
   orderRevocationBefore,
   orderRotation,
-} from '../keys/operate.ts'
-import { assume, type CreateAction, type EventAction } from '../keys/plan.ts'
-import { applyAction, assertComplete, isSealFailure, type LoadedRings } from '../keys/rotate.ts'
-import type { RingKey } from '../keys/seal.ts'
+} from '../ring/orders.ts'
+import { assume, type CreateAction, type EventAction } from '../ring/plan.ts'
+import { applyAction, assertComplete, isSealFailure, type LoadedRings } from '../ring/rotate.ts'
+import type { RingKey } from '../ring/seal.ts'
+import { nameProblem } from '../values/text.ts'
 import { type Context, JSON_OPTION, printJson } from './context.ts'
 import { addKeyAbandon } from './key-abandon.ts'
 import { freshText, outcome, situation, whyNotSooner } from './key-outcome.ts'

@@ -1,7 +1,4 @@
 import { toRfc3339 } from '../clock.ts'
-import type { KeyFacts } from '../keys/key.ts'
-import { activeKey, type KeyState, type RingFacts, ringStates } from '../keys/lifecycle.ts'
-import { assume, type EventAction, plan } from '../keys/plan.ts'
 import { RP_MODELS } from '../relying-parties/models.ts'
 import {
   earlySwitches,
@@ -11,6 +8,9 @@ import {
   timeToReach,
 } from '../relying-parties/price.ts'
 import { endInWords, endlessInWords } from '../relying-parties/price-words.ts'
+import type { KeyFacts } from '../ring/key.ts'
+import { activeKey, type KeyState, type RingFacts, ringStates } from '../ring/lifecycle.ts'
+import { assume, type EventAction, plan } from '../ring/plan.ts'
 import type { Session } from './session.ts'
 import { table } from './table.ts'
 import { instant, span } from './words.ts'

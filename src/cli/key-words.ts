@@ -1,10 +1,10 @@
 import { toRfc3339 } from '../clock.ts'
-import type { Change, ChangeType } from '../keys/forecast.ts'
-import type { KeyEvent } from '../keys/key.ts'
-import type { KeyState } from '../keys/lifecycle.ts'
-import type { RingPolicy } from '../keys/policy.ts'
-import type { RingKey } from '../keys/seal.ts'
-import { givenWords } from '../keys/witness.ts'
+import type { Change, ChangeType } from '../ring/forecast.ts'
+import type { KeyEvent } from '../ring/key.ts'
+import type { KeyState } from '../ring/lifecycle.ts'
+import type { RingPolicy } from '../ring/policy.ts'
+import type { RingKey } from '../ring/seal.ts'
+import { givenWords } from '../witness/witness.ts'
 import { instant, instantOrNull, span } from './words.ts'
 
 /** Keys, events and changes in JSON and in words. */

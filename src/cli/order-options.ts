@@ -1,6 +1,6 @@
 import { userInfo } from 'node:os'
-import { proseProblem } from '../config/text.ts'
-import type { Order } from '../keys/operate.ts'
+import type { Order } from '../ring/orders.ts'
+import { proseProblem } from '../values/text.ts'
 import type { JsonOption } from './context.ts'
 import { textArgument } from './words.ts'
 

@@ -2,11 +2,11 @@ import type { Command } from 'commander'
 import { toRfc3339 } from '../clock.ts'
 import { witnessPlace } from '../config/witness.ts'
 import { NotFound, Refused, StoreIncomplete, StoreOutdated, WitnessOfAnother } from '../errors.ts'
-import { readUnchecked } from '../keys/event-record.ts'
-import type { KeyEvent } from '../keys/key.ts'
-import { newlyRevoked, type Order, orderAcceptance } from '../keys/operate.ts'
-import { applyAction, type LoadedRings, loadRecordedRings, NO_RINGS } from '../keys/rotate.ts'
-import type { Sealer } from '../keys/sealer.ts'
+import { readUnchecked } from '../ring/event-record.ts'
+import type { KeyEvent } from '../ring/key.ts'
+import { newlyRevoked, type Order, orderAcceptance } from '../ring/orders.ts'
+import { applyAction, type LoadedRings, loadRecordedRings, NO_RINGS } from '../ring/rotate.ts'
+import type { Sealer } from '../ring/sealer.ts'
 import {
   givenUp,
   isStranger,
@@ -16,14 +16,14 @@ import {
   lackWords,
   type WitnessRecord,
   withAccepted,
-} from '../keys/witness.ts'
-import { authenticWitness } from '../keys/witness-mac.ts'
+} from '../witness/witness.ts'
+import { authenticWitness } from '../witness/witness-mac.ts'
 import {
   assertOfSomebody,
   genuineLack,
   lackOfEverything,
   witnessedFacts,
-} from '../keys/witness-watch.ts'
+} from '../witness/witness-watch.ts'
 import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
 import { eventWords } from './key-words.ts'
 import { type OrderOptions, proseArgument, systemUser } from './order-options.ts'

@@ -1,5 +1,5 @@
 import { KeyturnError, StoreIncomplete } from '../errors.ts'
-import { allStates, type RingFacts } from '../keys/lifecycle.ts'
+import { allStates, type RingFacts } from '../ring/lifecycle.ts'
 import {
   isSealFailure,
   type LoadedRings,
@@ -8,12 +8,12 @@ import {
   NO_RINGS,
   readUncheckedRings,
   turnRings,
-} from '../keys/rotate.ts'
-import type { RingKey } from '../keys/seal.ts'
-import type { Sealer } from '../keys/sealer.ts'
-import { isStranger, lackOf, lackWords, type WitnessRecord } from '../keys/witness.ts'
-import { authenticWitness } from '../keys/witness-mac.ts'
-import { genuineLack, witnessedFacts } from '../keys/witness-watch.ts'
+} from '../ring/rotate.ts'
+import type { RingKey } from '../ring/seal.ts'
+import type { Sealer } from '../ring/sealer.ts'
+import { isStranger, lackOf, lackWords, type WitnessRecord } from '../witness/witness.ts'
+import { authenticWitness } from '../witness/witness-mac.ts'
+import { genuineLack, witnessedFacts } from '../witness/witness-watch.ts'
 import type { Session } from './session.ts'
 
 /**

@@ -43,7 +43,7 @@ async function serve(program: Command, context: Context): Promise<void> {
 }
 
 async function serveAlone(config: Config, log: Logger, context: Context): Promise<void> {
-  const { startServer } = await import('../main.ts')
+  const { startServer } = await import('../server/server.ts')
   const stopped = stopSignal(context)
   const server = await startServer(config, { log }).catch((error: unknown) => {
     throw listenFailure(error, config) ?? error
@@ -65,7 +65,7 @@ async function serveWithWorkers(
 ): Promise<void> {
   const [{ createWorkers }, { createManagementApp, managementHosts }, { listen }] =
     await Promise.all([
-      import('../workers/primary.ts'),
+      import('../server/workers/primary.ts'),
       import('../http/management.ts'),
       import('../http/listener.ts'),
     ])
@@ -95,8 +95,8 @@ async function serveWithWorkers(
 async function serveAsWorker(context: Context): Promise<void> {
   const [{ createLog }, { startServer }, { thisWorker }] = await Promise.all([
     import('../log.ts'),
-    import('../main.ts'),
-    import('../workers/worker.ts'),
+    import('../server/server.ts'),
+    import('../server/workers/worker.ts'),
   ])
   const worker = thisWorker()
   // The primary gets these signals as well, as Ctrl-C goes to every process of a terminal, and says stop.

@@ -1,15 +1,15 @@
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
+import type { OnForgery } from '../artifacts/forgeries.ts'
 import { rotationPolicies } from '../config/policies.ts'
 import type { Config } from '../config/schema.ts'
-import { isEmbedded, shownUrl } from '../database-url.ts'
+import { isEmbedded, shownUrl } from '../connection/database-url.ts'
 import { NotFound } from '../errors.ts'
-import { createDatabaseClock } from '../keys/database-clock.ts'
-import type { RotationPolicies } from '../keys/policy.ts'
-import type { WitnessWatch } from '../keys/witness-watch.ts'
-import { shellWord } from '../shell-word.ts'
-import type { OnForgery } from '../store/forgeries.ts'
-import type { Stores } from '../stores.ts'
+import { createDatabaseClock } from '../nodes/database-clock.ts'
+import type { RotationPolicies } from '../ring/policy.ts'
+import type { Stores } from '../server/stores.ts'
+import { shellWord } from '../values/shell-word.ts'
+import type { WitnessWatch } from '../witness/witness-watch.ts'
 import { type Context, loadCommandConfig } from './context.ts'
 import { commandWitness } from './witness.ts'
 
@@ -36,7 +36,7 @@ export async function withSession<T>(
 ): Promise<T> {
   const config = loadCommandConfig(program, context)
   // The database is slow to import and half of all commands do without.
-  const { openStores } = await import('../stores.ts')
+  const { openStores } = await import('../server/stores.ts')
   await assertDatabase(config)
   const stores = await openStores(config, context.clock, tellForgeries(context))
   try {
@@ -91,12 +91,12 @@ export async function assertDatabase({ database }: Config): Promise<void> {
 
 /** Where there should be a database and is none: no file, or a server without Keyturn's tables. */
 async function placeWithoutDatabase(settings: Config['database']): Promise<string | undefined> {
-  const { openDatabase, sqlitePath } = await import('../store/database.ts')
+  const { openDatabase, sqlitePath } = await import('../database/database.ts')
   if (isEmbedded(settings.url)) {
     const path = sqlitePath(settings.url)
     return existsSync(path) ? undefined : path
   }
-  const { hasTables } = await import('../store/migrate.ts')
+  const { hasTables } = await import('../database/migrate.ts')
   const dataSource = await openDatabase(settings)
   try {
     return (await hasTables(dataSource)) ? undefined : shownUrl(settings.url)

@@ -1,4 +1,4 @@
-import { createWitnessWatch, type WitnessWatch } from '../keys/witness-watch.ts'
+import { createWitnessWatch, type WitnessWatch } from '../witness/witness-watch.ts'
 import type { Session } from './session.ts'
 
 /**

@@ -1,8 +1,8 @@
 import { InvalidArgumentError } from 'commander'
 import { toRfc3339 } from '../clock.ts'
-import { durationProblem, parseDuration } from '../config/duration.ts'
-import type { TextRule } from '../config/text.ts'
-import { readRfc3339 } from '../rfc3339.ts'
+import { durationProblem, parseDuration } from '../values/duration.ts'
+import { readRfc3339 } from '../values/rfc3339.ts'
+import type { TextRule } from '../values/text.ts'
 
 /** Instants and durations as people read and write them. */
 

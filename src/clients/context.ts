@@ -1,6 +1,6 @@
 import type { ResourceSettings, Settings } from '../config/schema.ts'
-import { COOKIE_RING, type RotationPolicies } from '../keys/policy.ts'
-import { isLoopback } from '../loopback.ts'
+import { COOKIE_RING, type RotationPolicies } from '../ring/policy.ts'
+import { isLoopback } from '../values/loopback.ts'
 
 /** What the rules of clients need to know of the server. */
 export interface ClientContext {

@@ -1,6 +1,6 @@
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { z } from 'zod'
-import type { TextProblem } from '../config/text.ts'
+import type { TextProblem } from '../values/text.ts'
 
 /** The public keys that a client registers (RFC 7517), for private_key_jwt (RFC 7523). */
 

@@ -1,7 +1,5 @@
 import { ClientInvalid, NotFound, Refused } from '../errors.ts'
-import { shellWord } from '../shell-word.ts'
-import type { Client, ClientMetadata } from '../store/client-rows.ts'
-import type { ClientStore } from '../store/clients.ts'
+import { shellWord } from '../values/shell-word.ts'
 import {
   type ChangedClient,
   type ClientChange,
@@ -10,6 +8,8 @@ import {
   readChange,
   withNewSecret,
 } from './change.ts'
+import type { Client, ClientMetadata } from './client.ts'
+import type { ClientStore } from './client-store.ts'
 import { hasSecret, newClientId, newSecret, withoutEmpty, withResponseTypes } from './complete.ts'
 import type { ClientContext } from './context.ts'
 import { type PreviousSecret, previousSecrets, withPrevious } from './previous-secrets.ts'

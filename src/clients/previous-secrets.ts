@@ -6,7 +6,7 @@
 export const PREVIOUS_SECRETS = 'previous_client_secrets'
 
 export interface PreviousSecret {
-  /** Or its hash (`store/client-secret.ts`). */
+  /** Or its hash (`clients/client-secret.ts`). */
   readonly secret: string
   /** Instant from which it is not taken any more. */
   readonly until: number

@@ -1,5 +1,5 @@
 import { listed, Refused } from '../errors.ts'
-import type { ClientStore } from '../store/clients.ts'
+import type { ClientStore } from './client-store.ts'
 import type { ClientContext } from './context.ts'
 import { FAPI2 } from './fapi2.ts'
 import { FAPI2_RULE } from './rules/fapi2.ts'

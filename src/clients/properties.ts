@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { duration } from '../config/duration.ts'
+import { duration } from '../values/duration.ts'
 import {
   clientIdProblem,
   nameProblem,
@@ -8,8 +8,8 @@ import {
   secretProblem,
   type TextRule,
   textBy,
-} from '../config/text.ts'
-import { resourceProblem } from '../config/uri.ts'
+} from '../values/text.ts'
+import { resourceProblem } from '../values/uri.ts'
 import { jwksSchema } from './jwks.ts'
 import {
   calledUriProblem,

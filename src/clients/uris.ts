@@ -1,7 +1,7 @@
 import { BlockList, isIP } from 'node:net'
-import type { TextProblem, TextRule } from '../config/text.ts'
-import { uriProblem } from '../config/uri.ts'
-import { isLoopback } from '../loopback.ts'
+import { isLoopback } from '../values/loopback.ts'
+import type { TextProblem, TextRule } from '../values/text.ts'
+import { uriProblem } from '../values/uri.ts'
 
 /**
  * Which URIs a client may register, as far as one can tell from the URI alone. What depends on the

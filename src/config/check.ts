@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Violation } from '../errors.ts'
+import { visibly } from '../values/text.ts'
 import { type Settings, settingsSchema } from './schema.ts'
 import { masked } from './secret.ts'
 import {
@@ -11,7 +12,6 @@ import {
   type SettingNode,
   settingsBelow,
 } from './setting.ts'
-import { visibly } from './text.ts'
 
 /** The merged settings against the schema, one violation for each problem. */
 

@@ -1,4 +1,4 @@
-import { COOKIE_RING } from '../keys/policy.ts'
+import { COOKIE_RING } from '../ring/policy.ts'
 import { isMap, type Path } from './setting.ts'
 
 /** How one source of settings is laid over another. Values are never changed in place. */

@@ -3,8 +3,8 @@ import {
   COOKIE_RING,
   type RingPolicy,
   type RotationPolicies,
-} from '../keys/policy.ts'
-import { formatDuration } from './duration.ts'
+} from '../ring/policy.ts'
+import { formatDuration } from '../values/duration.ts'
 import type { RingOverrides, Settings } from './schema.ts'
 
 /** From settings to what the key ring is turned by: overrides applied, `auto` worked out. */

@@ -1,6 +1,6 @@
 import type { Violation } from '../errors.ts'
-import { PUBLISHED_KEYS_MAX, type RingPolicy } from '../keys/policy.ts'
-import { formatDuration } from './duration.ts'
+import { PUBLISHED_KEYS_MAX, type RingPolicy } from '../ring/policy.ts'
+import { formatDuration } from '../values/duration.ts'
 import { ringSetting, rotationPolicies } from './policies.ts'
 import type { Settings } from './schema.ts'
 

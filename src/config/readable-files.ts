@@ -1,6 +1,6 @@
 import { readdirSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { isEmbedded } from '../database-url.ts'
+import { isEmbedded } from '../connection/database-url.ts'
 import type { Settings } from './schema.ts'
 
 /** Bits of a file's mode that let its group, or anybody, read or write it. */

@@ -1,13 +1,19 @@
 import { z } from 'zod'
 import { usernameProblem } from '../accounts/username.ts'
 import { clientSchema, refreshTokenRotation } from '../clients/properties.ts'
-import { databaseUrlProblem } from '../database-url.ts'
-import { COOKIE_RING, SIGNATURE_ALGORITHMS, signatureRing } from '../keys/policy.ts'
-import { isLoopback } from '../loopback.ts'
-import { redisUrlProblem } from '../redis-url.ts'
-import { duration, durationOrAuto } from './duration.ts'
-import { colorProblem, nameProblem, proseProblem, scopeProblem, textBy } from './text.ts'
-import { hostPortProblem, hostProblem, issuerRule, linkProblem, resourceProblem } from './uri.ts'
+import { databaseUrlProblem } from '../connection/database-url.ts'
+import { redisUrlProblem } from '../connection/redis-url.ts'
+import { COOKIE_RING, SIGNATURE_ALGORITHMS, signatureRing } from '../ring/policy.ts'
+import { duration, durationOrAuto } from '../values/duration.ts'
+import { isLoopback } from '../values/loopback.ts'
+import { colorProblem, nameProblem, proseProblem, scopeProblem, textBy } from '../values/text.ts'
+import {
+  hostPortProblem,
+  hostProblem,
+  issuerRule,
+  linkProblem,
+  resourceProblem,
+} from '../values/uri.ts'
 
 /**
  * Every setting, once: validation, description, TypeScript type and JSON Schema come from here;

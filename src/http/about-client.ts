@@ -1,4 +1,4 @@
-import { isLoopback } from '../loopback.ts'
+import { isLoopback } from '../values/loopback.ts'
 
 /** What pages say of a client, and where they lead because of it: only to what it registered. */
 

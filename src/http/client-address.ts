@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type Koa from 'koa'
-import { parseAddress, parseNode, UNKNOWN_ADDRESS } from '../address.ts'
+import { parseAddress, parseNode, UNKNOWN_ADDRESS } from '../values/address.ts'
 
 /**
  * Makes `ctx.ip` the client's address on every request of the app, so that limits, log lines and

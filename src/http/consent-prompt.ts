@@ -1,4 +1,4 @@
-import { isLoopback } from '../loopback.ts'
+import { isLoopback } from '../values/loopback.ts'
 import { aboutClient, wayBack } from './about-client.ts'
 import { addToGrant, describeWishes, mergeConsent, readWishes } from './consent.ts'
 import { addressOfOther, finish, type Prompt, showExpired, whence, whose } from './interaction.ts'

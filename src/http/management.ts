@@ -1,7 +1,7 @@
 import Router from '@koa/router'
 import Koa from 'koa'
 import type { Registry } from 'prom-client'
-import type { Readiness } from '../readiness.ts'
+import type { Readiness } from '../server/readiness.ts'
 import { allowHosts } from './allowed-hosts.ts'
 
 export interface ManagementOptions {

@@ -3,8 +3,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import fresh from 'fresh'
 import type { JWK } from 'jose'
 import type { Clock } from '../clock.ts'
-import { COMMON_KEY_TYPES } from '../keys/policy.ts'
 import { issuerPath } from '../oidc/origin.ts'
+import { COMMON_KEY_TYPES } from '../ring/policy.ts'
 import { RETRY_AFTER } from './pages.ts'
 
 /**

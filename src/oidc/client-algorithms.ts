@@ -1,9 +1,9 @@
+import type { ClientStore } from '../clients/client-store.ts'
 import { SIGNED_ANSWERS, type WantedAlgorithm } from '../clients/signed-answers.ts'
 import { toRfc3339 } from '../clock.ts'
 import { Refused } from '../errors.ts'
-import { type RingView, signerOf } from '../keys/jwks.ts'
-import { type RotationPolicies, signatureRing } from '../keys/policy.ts'
-import type { ClientStore } from '../store/clients.ts'
+import { type RotationPolicies, signatureRing } from '../ring/policy.ts'
+import { type RingView, signerOf } from '../ring/view.ts'
 
 /**
  * Does every client get signed what it wants signed? Removing a ring that a client needs would answer

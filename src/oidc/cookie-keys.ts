@@ -1,8 +1,8 @@
 import { NoActiveKey } from '../errors.ts'
 import { createHmacSha256, isSameText } from '../hmac.ts'
-import { type RingView, signerOf } from '../keys/jwks.ts'
-import { isPublished } from '../keys/lifecycle.ts'
-import { COOKIE_RING } from '../keys/policy.ts'
+import { isPublished } from '../ring/lifecycle.ts'
+import { COOKIE_RING } from '../ring/policy.ts'
+import { type RingView, signerOf } from '../ring/view.ts'
 
 /** What koa and oidc-provider take as `keys` instead of a list: the interface of Keygrip. */
 export interface CookieKeys {

@@ -1,6 +1,6 @@
 import type { Middleware } from 'koa'
 import type { Configuration } from 'oidc-provider'
-import { isLoopback } from '../loopback.ts'
+import { isLoopback } from '../values/loopback.ts'
 
 /** Which pages may read what oidc-provider answers to scripts. */
 

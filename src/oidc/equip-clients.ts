@@ -26,7 +26,7 @@ interface SecretKeys {
 }
 
 /**
- * A secret that is the key of assertions has its text (`store/client-secret.ts`). One that ends makes
+ * A secret that is the key of assertions has its text (`clients/client-secret.ts`). One that ends makes
  * another client of the metadata, which has it no more.
  */
 function acceptAssertionsBy(secrets: readonly PreviousSecret[], client: object): void {

@@ -1,6 +1,6 @@
 import type { KoaContextWithOIDC, Provider } from 'oidc-provider'
-import type { Metrics } from '../metrics.ts'
 import type { Log } from '../seldom-log.ts'
+import type { Metrics } from '../server/metrics.ts'
 import { isForJwt } from './jwt-endpoints.ts'
 import { Outage } from './outage.ts'
 import { refusalReason } from './refusal-reason.ts'

@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import { type SharedCounts, type WiderLimit, widening } from '../accounts/counters.ts'
 import type { Clock } from '../clock.ts'
 import type { Settings } from '../config/schema.ts'
-import type { Metrics } from '../metrics.ts'
+import type { Metrics } from '../server/metrics.ts'
 import { createGuesses } from './guesses.ts'
 import type { MeteredOptions } from './metered.ts'
 

@@ -3,7 +3,7 @@ import type { Adapter, Provider } from 'oidc-provider'
 import type { AccountStore } from '../accounts/account-store.ts'
 import type { Clock } from '../clock.ts'
 import type { ResourceSettings } from '../config/schema.ts'
-import type { RingView } from '../keys/jwks.ts'
+import type { RingView } from '../ring/view.ts'
 import { tellOutage } from './outage.ts'
 
 /**

@@ -1,6 +1,6 @@
 import { errors, Provider } from 'oidc-provider'
+import type { ArtifactAdapter, Undo } from '../artifacts/artifact-store.ts'
 import { RingStale, StoreUnavailable } from '../errors.ts'
-import type { ArtifactAdapter, Undo } from '../store/artifact-store.ts'
 import type { UsedUp } from './used-up.ts'
 
 /**

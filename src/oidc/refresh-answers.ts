@@ -1,7 +1,7 @@
 import { createSecretKey } from 'node:crypto'
 import type { KoaContextWithOIDC } from 'oidc-provider'
-import { REFRESH_ANSWER } from '../store/artifact-record.ts'
-import { createPayloadCipher, type PayloadCipher } from '../store/payload-cipher.ts'
+import { REFRESH_ANSWER } from '../artifacts/artifact-record.ts'
+import { createPayloadCipher, type PayloadCipher } from '../artifacts/payload-cipher.ts'
 import type { ArtifactAdapters } from './outage.ts'
 
 /** The answer of the token endpoint (RFC 6749, section 5.1). */

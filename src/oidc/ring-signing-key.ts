@@ -1,10 +1,10 @@
 import { type KeyObject, subtle, type webcrypto } from 'node:crypto'
 import { ExternalSigningKey } from 'oidc-provider'
 import { NoActiveKey } from '../errors.ts'
-import type { Authorize } from '../keys/authorize.ts'
-import type { Phase } from '../keys/lifecycle.ts'
-import type { SignatureAlgorithm } from '../keys/policy.ts'
-import type { RingKey } from '../keys/seal.ts'
+import type { Phase } from '../ring/lifecycle.ts'
+import type { Authorize } from '../ring/may-sign.ts'
+import type { SignatureAlgorithm } from '../ring/policy.ts'
+import type { RingKey } from '../ring/seal.ts'
 import { asOutage } from './outage.ts'
 
 /** How WebCrypto spells a JWS algorithm (RFC 7518, section 3.1; RFC 8037; RFC 9964). */

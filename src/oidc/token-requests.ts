@@ -1,8 +1,8 @@
 import { type AdapterPayload, errors, type KoaContextWithOIDC, Provider } from 'oidc-provider'
+import { UsedMeanwhile } from '../artifacts/artifact-record.ts'
+import type { ArtifactAdapter } from '../artifacts/artifact-store.ts'
 import type { Clock } from '../clock.ts'
 import { StoreUnavailable } from '../errors.ts'
-import { UsedMeanwhile } from '../store/artifact-record.ts'
-import type { ArtifactAdapter } from '../store/artifact-store.ts'
 import { type ArtifactAdapters, Outage } from './outage.ts'
 import {
   askedBy,

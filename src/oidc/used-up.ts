@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
+import type { Undo } from '../artifacts/artifact-store.ts'
 import type { Clock } from '../clock.ts'
 import { StoreUnavailable } from '../errors.ts'
-import type { Undo } from '../store/artifact-store.ts'
 
 /**
  * Codes and refresh tokens are used up before their request is answered. Where it then fails by a fault

@@ -1,8 +1,8 @@
 import { Cluster, Redis, type RedisOptions, ReplyError } from 'ioredis'
 import type { Clock } from '../clock.ts'
+import { redisServer } from '../connection/redis-url.ts'
+import { tlsOptions } from '../connection/tls-options.ts'
 import { StoreUnavailable } from '../errors.ts'
-import { redisServer } from '../redis-url.ts'
-import { tlsOptions } from '../tls-options.ts'
 import { createOutageWatch, type RedisStatus } from './outage.ts'
 
 /** As in the configuration; `timeout` in seconds. */

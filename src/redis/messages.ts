@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { type Redis, ReplyError } from 'ioredis'
-import type { Messages, Topic } from '../messages.ts'
+import type { Messages, Topic } from '../nodes/messages.ts'
 import type { RedisConnection } from './connection.ts'
 
 /** Milliseconds before another connection is tried, in a Cluster on another node. */

@@ -6,8 +6,8 @@ import {
   nextChangeAt,
   nextPublishedChangeAt,
   type RingFacts,
-} from '../keys/lifecycle.ts'
-import type { RotationPolicies } from '../keys/policy.ts'
+} from '../ring/lifecycle.ts'
+import type { RotationPolicies } from '../ring/policy.ts'
 import type { Outage, Version } from './history.ts'
 
 /**
@@ -170,7 +170,7 @@ function spansOfNode(
     const end = Math.min(loads[i + 1] ?? options.until, stopsAt, options.until)
     const spans: Span[] = []
     for (let from = loadedAt; from < end; ) {
-      // Without a store too: phases follow the clock (`keepTime` in keys/scheduler.ts).
+      // Without a store too: phases follow the clock (`keepTime` in ring/scheduler.ts).
       const now = look(version, from + offset)
       const until = Math.min(end, now.until - offset)
       spans.push({ node, from, until, version, fault, view: now.view })

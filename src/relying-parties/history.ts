@@ -1,9 +1,9 @@
 import { Refused } from '../errors.ts'
-import type { KeyFacts, RingName } from '../keys/key.ts'
-import { activeKey, nextChangeAt, type RingFacts, ringStates } from '../keys/lifecycle.ts'
-import { orderRevocation, orderRotation } from '../keys/operate.ts'
-import { type Action, assume, plan } from '../keys/plan.ts'
-import type { RotationPolicies } from '../keys/policy.ts'
+import type { KeyFacts, RingName } from '../ring/key.ts'
+import { activeKey, nextChangeAt, type RingFacts, ringStates } from '../ring/lifecycle.ts'
+import { orderRevocation, orderRotation } from '../ring/orders.ts'
+import { type Action, assume, plan } from '../ring/plan.ts'
+import type { RotationPolicies } from '../ring/policy.ts'
 
 /**
  * What the key store holds, from a first start on: the plan of the real core, walked from change to

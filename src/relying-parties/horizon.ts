@@ -1,6 +1,6 @@
 import { Refused } from '../errors.ts'
-import type { RingName } from '../keys/key.ts'
-import type { RingPolicy, RotationPolicies } from '../keys/policy.ts'
+import type { RingName } from '../ring/key.ts'
+import type { RingPolicy, RotationPolicies } from '../ring/policy.ts'
 import { duration } from './story.ts'
 
 /**

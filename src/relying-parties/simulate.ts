@@ -1,6 +1,6 @@
 import { Refused } from '../errors.ts'
-import type { RingName } from '../keys/key.ts'
-import type { RotationPolicies } from '../keys/policy.ts'
+import type { RingName } from '../ring/key.ts'
+import type { RotationPolicies } from '../ring/policy.ts'
 import { type ClusterOptions, spansOf } from './cluster.ts'
 import { type HistoryOptions, historyOf, usualOrders } from './history.ts'
 import { onlyRings, type Part, partsOf } from './horizon.ts'
@@ -14,7 +14,7 @@ import { isOutlived, type ModelReport, reportOf, worse } from './verdict.ts'
  * does it fail? The key store of a year, many nodes with the worst clocks and faults, HTTP caches
  * and RPs, all driven by the real core. Pure, and the same each time.
  *
- * The policy is judged by itself: what `keys/authorize.ts` records where a token would outlive its
+ * The policy is judged by itself: what `ring/may-sign.ts` records where a token would outlive its
  * key is a second net and not counted.
  */
 

@@ -9,7 +9,7 @@ import { newAccount } from '../../src/accounts/new-account.ts'
 import { createPasswords } from '../../src/accounts/password.ts'
 import { systemClock } from '../../src/clock.ts'
 import type { Config } from '../../src/config/schema.ts'
-import { openStores } from '../../src/stores.ts'
+import { openStores } from '../../src/server/stores.ts'
 import { launchBrowser, missingBrowser, openTab } from '../support/browser.ts'
 import {
   API,

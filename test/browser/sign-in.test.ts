@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test'
 import type { BrowserContextOptions, Locator, Page } from 'playwright-core'
 import type { DemoPerson } from '../../demo/person.ts'
 import { rotationPolicies } from '../../src/config/policies.ts'
-import { signerOf } from '../../src/keys/jwks.ts'
+import { signerOf } from '../../src/ring/view.ts'
 import { launchBrowser, missingBrowser, openTab } from '../support/browser.ts'
 import { startTestDemo, type TestDemo } from './demo.ts'
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { createPasswords } from '../../src/accounts/password.ts'
 import { systemClock } from '../../src/clock.ts'
-import { openSqliteArtifacts } from '../../src/store/sqlite-artifacts.ts'
+import { openSqliteArtifacts } from '../../src/database/sqlite-artifacts.ts'
 import { testAuthentic } from '../support/authentic.ts'
 import { keyturnIn } from './keyturn.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { systemClock } from '../../src/clock.ts'
-import type { NodeReport } from '../../src/keys/node.ts'
+import type { NodeReport } from '../../src/nodes/node.ts'
 import { startTestServer } from '../support/server.ts'
 import { keyturnIn } from './keyturn.ts'
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { before, describe, it } from 'node:test'
 import fc from 'fast-check'
+import type { ClientMetadata } from '../../src/clients/client.ts'
 import { withoutEmpty, withResponseTypes } from '../../src/clients/complete.ts'
 import { clientContext } from '../../src/clients/context.ts'
 import {
@@ -18,7 +19,6 @@ import { WITHOUT_EFFECT } from '../../src/clients/without-effect.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { rotationPolicies } from '../../src/config/policies.ts'
 import { type BuildClient, createBuildClient } from '../../src/oidc/acceptable-client.ts'
-import type { ClientMetadata } from '../../src/store/client-rows.ts'
 
 const config = loadConfig({ env: {} })
 const DEVELOPMENT = clientContext(config)

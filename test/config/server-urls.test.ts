@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { databaseServer, databaseUrlProblem } from '../../src/database-url.ts'
-import { redisServer, redisUrlProblem } from '../../src/redis-url.ts'
-import type { TlsRequest } from '../../src/tls-request.ts'
+import { databaseServer, databaseUrlProblem } from '../../src/connection/database-url.ts'
+import { redisServer, redisUrlProblem } from '../../src/connection/redis-url.ts'
+import type { TlsRequest } from '../../src/connection/tls-request.ts'
 import { broken, violationsOf } from './sources.ts'
 
 const PG = 'postgres://keyturn@db.example/keyturn'

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe } from 'node:test'
-import { GRACE, UsedMeanwhile } from '../../src/store/artifact-record.ts'
-import type { ArtifactStore, Undo } from '../../src/store/artifact-store.ts'
-import { FORGET_BATCH } from '../../src/store/forget.ts'
+import { GRACE, UsedMeanwhile } from '../../src/artifacts/artifact-record.ts'
+import type { ArtifactStore, Undo } from '../../src/artifacts/artifact-store.ts'
+import { FORGET_BATCH } from '../../src/database/forget.ts'
 import { testsWith } from '../support/with-opened.ts'
 
 /** What a test needs: a fresh store, opened twice as two nodes would, and a way to move time. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe } from 'node:test'
-import type { KeyStore, SerializedEvent, SerializedKey } from '../../src/keys/key-store.ts'
+import type { KeyStore, SerializedEvent, SerializedKey } from '../../src/ring/key-store.ts'
 import { testsWith } from '../support/with-opened.ts'
 
 /** What a test of a store needs: a fresh one, opened twice as two nodes would. */

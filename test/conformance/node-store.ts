@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe } from 'node:test'
-import type { NodeReport } from '../../src/keys/node.ts'
-import type { NodeStore } from '../../src/keys/node-store.ts'
+import type { NodeReport } from '../../src/nodes/node.ts'
+import type { NodeStore } from '../../src/nodes/node-store.ts'
 import { testsWith } from '../support/with-opened.ts'
 
 export interface NodeStoreUnderTest {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { USED_TWICE } from '../../src/oidc/events.ts'
-import { openStores } from '../../src/stores.ts'
+import { openStores } from '../../src/server/stores.ts'
 import { startTestNodes, type TestNodes } from '../support/nodes.ts'
 import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
 import { PERSON, SECRET } from '../support/server.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe } from 'node:test'
-import { NOTHING_WITNESSED, type Witness, witnessed } from '../../src/keys/witness.ts'
+import { NOTHING_WITNESSED, type Witness, witnessed } from '../../src/witness/witness.ts'
 import { testsWith } from '../support/with-opened.ts'
 import { revocation, seen } from '../support/witness.ts'
 

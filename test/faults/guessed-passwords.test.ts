@@ -4,8 +4,8 @@ import { pino } from 'pino'
 import { renewPassword, type Surroundings, unlockAccount } from '../../src/accounts/operate.ts'
 import { createPasswords } from '../../src/accounts/password.ts'
 import { systemClock } from '../../src/clock.ts'
-import { startServer } from '../../src/main.ts'
-import { openStores } from '../../src/stores.ts'
+import { startServer } from '../../src/server/server.ts'
+import { openStores } from '../../src/server/stores.ts'
 import { replaceAccount } from '../support/memory-accounts.ts'
 import {
   addPerson,

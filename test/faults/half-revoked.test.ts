@@ -3,15 +3,15 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { it } from 'node:test'
 import { systemClock } from '../../src/clock.ts'
-import type { KeyStore } from '../../src/keys/key-store.ts'
-import { fileProtector, openSealer } from '../../src/keys/protector.ts'
+import type { KeyStore } from '../../src/ring/key-store.ts'
+import { fileProtector, openSealer } from '../../src/seal/protector.ts'
 import { record } from '../support/sealer.ts'
 import { API, SECRET, startTestServer } from '../support/server.ts'
 import { temporaryFolder } from '../support/temporary.ts'
 
 /** The store module of the test: takes nothing while it is told so. */
 const STORE_MODULE = `
-import { createMemoryKeyStore } from ${JSON.stringify(new URL('../../src/store/memory-key-store.ts', import.meta.url).href)}
+import { createMemoryKeyStore } from ${JSON.stringify(new URL('../../src/ring/memory-key-store.ts', import.meta.url).href)}
 import { StoreUnavailable } from ${JSON.stringify(new URL('../../src/errors.ts', import.meta.url).href)}
 export function createKeyStore() {
   globalThis.keyturnHalfTest ??= { store: createMemoryKeyStore(), isReadOnly: false }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import pg from 'pg'
-import { openDatabase } from '../../src/store/database.ts'
+import { openDatabase } from '../../src/database/database.ts'
 import { until } from '../support/redis.ts'
 import { startTestServer } from '../support/server.ts'
 import { service } from '../support/services.ts'

@@ -9,8 +9,8 @@ import { describe, it } from 'node:test'
 import Sqlite from 'better-sqlite3'
 import { pino } from 'pino'
 import { systemClock } from '../../src/clock.ts'
-import { startServer } from '../../src/main.ts'
-import { openStores } from '../../src/stores.ts'
+import { startServer } from '../../src/server/server.ts'
+import { openStores } from '../../src/server/stores.ts'
 import { spawnServer } from '../support/process.ts'
 import { testSettings } from '../support/server.ts'
 import { temporaryFolder } from '../support/temporary.ts'
@@ -200,7 +200,7 @@ describe('a start', () => {
 
   it('with a store module of the deployment uses it, and refuses one that lacks a method', async () => {
     await using folder = await temporaryFolder()
-    const source = new URL('../../src/store/memory-key-store.ts', import.meta.url).href
+    const source = new URL('../../src/ring/memory-key-store.ts', import.meta.url).href
     const good = join(folder.path, 'good.mjs')
     await writeFile(
       good,
@@ -256,7 +256,7 @@ describe('a data directory', () => {
     await writeFile(filler, Buffer.alloc(4_000_000)).catch(() => {})
     const { kid } =
       server.scheduler.status.view?.states.find((s) => s.phase === 'active')?.key ?? {}
-    const { createFileKeyStore } = await import('../../src/store/file-key-store.ts')
+    const { createFileKeyStore } = await import('../../src/ring/file-key-store.ts')
     const store = createFileKeyStore(join(disk, 'ring'))
     const before = await store.load()
     const [first] = before.keys

@@ -5,7 +5,7 @@ import { Agent, get, type IncomingMessage } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import type { Readiness } from '../../src/readiness.ts'
+import type { Readiness } from '../../src/server/readiness.ts'
 import { spawnServer, untilReady } from '../support/process.ts'
 import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
 import { API, addPerson, freePort, PERSON, SECRET, testSettings } from '../support/server.ts'
@@ -228,7 +228,7 @@ describe('two workers', () => {
 /** Keys in files; a file, never absent, says whether this machine's processes are to fail, and how. */
 const FAILING_STORE = (folder: string) => `
 import { readFileSync } from 'node:fs'
-import { createFileKeyStore } from ${JSON.stringify(new URL('../../src/store/file-key-store.ts', import.meta.url).href)}
+import { createFileKeyStore } from ${JSON.stringify(new URL('../../src/ring/file-key-store.ts', import.meta.url).href)}
 const order = ${JSON.stringify(join(folder, 'order'))}
 const read = () => readFileSync(order, 'utf8')
 setInterval(() => { if (read() === 'die') process.exit(3) }, 20).unref()

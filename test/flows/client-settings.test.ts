@@ -3,7 +3,7 @@ import { after, before, describe, it } from 'node:test'
 import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
 import * as client from 'openid-client'
 import { systemClock } from '../../src/clock.ts'
-import { openStores } from '../../src/stores.ts'
+import { openStores } from '../../src/server/stores.ts'
 import { until } from '../support/redis.ts'
 import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
 import {

@@ -6,7 +6,7 @@ import Sqlite from 'better-sqlite3'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import * as client from 'openid-client'
 import { systemClock } from '../../src/clock.ts'
-import { openStores } from '../../src/stores.ts'
+import { openStores } from '../../src/server/stores.ts'
 import { until } from '../support/redis.ts'
 import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
 import {

@@ -13,8 +13,8 @@ import {
 import * as client from 'openid-client'
 import { pino } from 'pino'
 import { systemClock } from '../../src/clock.ts'
-import { startServer } from '../../src/main.ts'
-import { openStores } from '../../src/stores.ts'
+import { startServer } from '../../src/server/server.ts'
+import { openStores } from '../../src/server/stores.ts'
 import { discoverAs } from '../support/relying-party.ts'
 import {
   API,

@@ -5,8 +5,8 @@ import { describe, it } from 'node:test'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import * as client from 'openid-client'
 import { systemClock } from '../../src/clock.ts'
-import type { KeyStore } from '../../src/keys/key-store.ts'
-import { fileProtector, openSealer } from '../../src/keys/protector.ts'
+import type { KeyStore } from '../../src/ring/key-store.ts'
+import { fileProtector, openSealer } from '../../src/seal/protector.ts'
 import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
 import { record } from '../support/sealer.ts'
 import { API, PERSON, startTestServer } from '../support/server.ts'
@@ -20,7 +20,7 @@ const SWAPS = 200
  * view flips.
  */
 const STORE_MODULE = `
-import { createMemoryKeyStore } from ${JSON.stringify(new URL('../../src/store/memory-key-store.ts', import.meta.url).href)}
+import { createMemoryKeyStore } from ${JSON.stringify(new URL('../../src/ring/memory-key-store.ts', import.meta.url).href)}
 export function createKeyStore() {
   // One for all who open it, as what the database holds is authenticated under its secret.
   globalThis.keyturnSwapTest ??= { store: createMemoryKeyStore(), promoted: true, first: [] }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import { systemClock } from '../../src/clock.ts'
 import { CAUSED_BY_CLIENTS } from '../../src/seldom-log.ts'
-import { openStores } from '../../src/stores.ts'
+import { openStores } from '../../src/server/stores.ts'
 import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
 import {
   type LogLine,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { activeKey, isPublished, ringStates } from '../../src/keys/lifecycle.ts'
 import { type ClusterOptions, nodesOf, spansOf } from '../../src/relying-parties/cluster.ts'
 import { historyOf, type Order, usualOrders } from '../../src/relying-parties/history.ts'
+import { activeKey, isPublished, ringStates } from '../../src/ring/lifecycle.ts'
 import { POLICY, policiesOf } from '../support/rings.ts'
 
 const policies = policiesOf(POLICY)

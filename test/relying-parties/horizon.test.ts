@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { Refused } from '../../src/errors.ts'
-import type { RingPolicy } from '../../src/keys/policy.ts'
 import { partsOf } from '../../src/relying-parties/horizon.ts'
 import { simulate } from '../../src/relying-parties/simulate.ts'
+import type { RingPolicy } from '../../src/ring/policy.ts'
 import { POLICY, policiesOf } from '../support/rings.ts'
 
 const MINUTE = 60

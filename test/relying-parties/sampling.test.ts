@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import type { RingPolicy } from '../../src/keys/policy.ts'
 import { type Span, spansOf } from '../../src/relying-parties/cluster.ts'
 import { createCache } from '../../src/relying-parties/delivery.ts'
 import { historyOf, usualOrders } from '../../src/relying-parties/history.ts'
 import { RP_MODELS, type RpModel } from '../../src/relying-parties/models.ts'
 import { startRelyingParty } from '../../src/relying-parties/relying-party.ts'
 import { simulate } from '../../src/relying-parties/simulate.ts'
+import type { RingPolicy } from '../../src/ring/policy.ts'
 import { POLICY, policiesOf } from '../support/rings.ts'
 
 /**

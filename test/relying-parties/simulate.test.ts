@@ -4,10 +4,10 @@ import fc from 'fast-check'
 import { loadConfig } from '../../src/config/load.ts'
 import { longestToken, rotationPolicies } from '../../src/config/policies.ts'
 import { Refused } from '../../src/errors.ts'
-import type { RingPolicy } from '../../src/keys/policy.ts'
 import { RP_MODELS } from '../../src/relying-parties/models.ts'
 import { revocationPrice } from '../../src/relying-parties/price.ts'
 import { type SimulationOptions, simulate } from '../../src/relying-parties/simulate.ts'
+import type { RingPolicy } from '../../src/ring/policy.ts'
 import { POLICY, policiesOf } from '../support/rings.ts'
 
 const MINUTE = 60

@@ -1,5 +1,5 @@
 import { createHmac, createSecretKey, randomBytes } from 'node:crypto'
-import { type AuthenticOptions, createAuthentic } from '../../src/store/authentic.ts'
+import { type AuthenticOptions, createAuthentic } from '../../src/database/authentic.ts'
 
 const SECRET = randomBytes(32)
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { DataSource, type MigrationInterface } from 'typeorm'
-import { openDatabase } from '../../src/store/database.ts'
-import { migrate } from '../../src/store/migrate.ts'
+import { openDatabase } from '../../src/database/database.ts'
+import { migrate } from '../../src/database/migrate.ts'
 import { type FreshDatabase, service } from './services.ts'
 import { temporaryFolder } from './temporary.ts'
 

@@ -1,7 +1,7 @@
 import { pino } from 'pino'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import type { Config } from '../../src/config/schema.ts'
-import { startServer } from '../../src/main.ts'
+import { startServer } from '../../src/server/server.ts'
 import { addPerson, testSettings } from './server.ts'
 import { temporaryFolder } from './temporary.ts'
 

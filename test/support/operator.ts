@@ -1,11 +1,11 @@
 import { systemClock } from '../../src/clock.ts'
 import { rotationPolicies } from '../../src/config/policies.ts'
 import type { Config } from '../../src/config/schema.ts'
-import type { RingFacts } from '../../src/keys/lifecycle.ts'
-import type { Action } from '../../src/keys/plan.ts'
-import type { RotationPolicies } from '../../src/keys/policy.ts'
-import { applyAction, loadRings } from '../../src/keys/rotate.ts'
-import { openStores } from '../../src/stores.ts'
+import type { RingFacts } from '../../src/ring/lifecycle.ts'
+import type { Action } from '../../src/ring/plan.ts'
+import type { RotationPolicies } from '../../src/ring/policy.ts'
+import { applyAction, loadRings } from '../../src/ring/rotate.ts'
+import { openStores } from '../../src/server/stores.ts'
 
 /**
  * Does to the rings what an operator's command would, through stores of its own while the server

@@ -1,6 +1,6 @@
 import { copyFile, cp, rm } from 'node:fs/promises'
 import type { Config } from '../../src/config/schema.ts'
-import { openDatabase, sqlitePath } from '../../src/store/database.ts'
+import { openDatabase, sqlitePath } from '../../src/database/database.ts'
 
 /** A backup of a deployment whose servers are stopped, and what puts it back. */
 export interface Backup {

@@ -1,6 +1,6 @@
-import { type KeyEvent, type KeyFacts, keyEvent } from '../../src/keys/key.ts'
-import type { RingFacts } from '../../src/keys/lifecycle.ts'
-import type { RingPolicy, RotationPolicies } from '../../src/keys/policy.ts'
+import { type KeyEvent, type KeyFacts, keyEvent } from '../../src/ring/key.ts'
+import type { RingFacts } from '../../src/ring/lifecycle.ts'
+import type { RingPolicy, RotationPolicies } from '../../src/ring/policy.ts'
 
 /** Small numbers that satisfy the bounds, so that a table of instants can be read. */
 export const POLICY: RingPolicy = {

@@ -1,9 +1,9 @@
 import { createSecretKey, randomBytes } from 'node:crypto'
-import { deploymentOf } from '../../src/keys/deployment.ts'
-import { type EventWithoutId, keyEvent } from '../../src/keys/key.ts'
-import type { KeyStore, SerializedEvent } from '../../src/keys/key-store.ts'
-import { createSealer, type Kek } from '../../src/keys/seal.ts'
-import { createDeploymentSealer, type Sealer } from '../../src/keys/sealer.ts'
+import { deploymentOf } from '../../src/ring/deployment.ts'
+import { type EventWithoutId, keyEvent } from '../../src/ring/key.ts'
+import type { KeyStore, SerializedEvent } from '../../src/ring/key-store.ts'
+import { createSealer, type Kek } from '../../src/ring/seal.ts'
+import { createDeploymentSealer, type Sealer } from '../../src/ring/sealer.ts'
 import { serializedKey } from '../conformance/key-store.ts'
 
 /** The secret of a deployment that no store keeps. */

@@ -1,5 +1,5 @@
-import type { SerializedEvent } from '../../src/keys/key-store.ts'
-import type { WitnessedFacts } from '../../src/keys/witness.ts'
+import type { SerializedEvent } from '../../src/ring/key-store.ts'
+import type { WitnessedFacts } from '../../src/witness/witness.ts'
 
 /** The record of a revocation, as far as a witness looks into it: not at all. */
 export function revocation(kid: string, at = 100): SerializedEvent {

@@ -1,5 +1,5 @@
 import type { Violation } from '../../errors.ts'
-import { isSignatureAlgorithm, signatureRing } from '../../keys/policy.ts'
+import { isSignatureAlgorithm, signatureRing } from '../../ring/policy.ts'
 import type { ClientContext } from '../context.ts'
 import { OPTIONAL_ANSWERS, SIGNED_ANSWERS, type SignedAnswer } from '../signed-answers.ts'
 import type { ClientRule, RuledClient } from './rule.ts'

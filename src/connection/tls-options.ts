@@ -1,0 +1,44 @@
+import { readFileSync } from 'node:fs'
+import { StoreUnavailable } from '../errors.ts'
+import type { TlsRequest } from './tls-request.ts'
+
+/** What `node:tls` is told: that of the request, in which PEM stands instead of paths. */
+export interface TlsOptions extends Omit<TlsRequest, 'level' | 'isDirect'> {
+  readonly rejectUnauthorized: boolean
+  /** Only where the host is not to be compared. */
+  readonly checkServerIdentity?: () => undefined
+}
+
+/**
+ * Reads the files that a request names.
+ * @param setting where the URL stands, such as `database.url`
+ * @returns undefined for plain text
+ * @throws StoreUnavailable where one cannot be read
+ */
+export function tlsOptions(
+  request: TlsRequest | undefined,
+  setting: string,
+): TlsOptions | undefined {
+  if (!request || request.level === 'disable') return undefined
+  const { level, ca, cert, key, crl, isDirect: _, ...more } = request
+  const files = { ca, cert, key, crl }
+  const read = Object.entries(files).flatMap(([name, file]) =>
+    file === undefined ? [] : [[name, pemOf(file, `the ${name} file of ${setting}`)]],
+  )
+  return {
+    ...Object.fromEntries(read),
+    ...more,
+    rejectUnauthorized: level !== 'require',
+    ...(level === 'verify-full' ? {} : { checkServerIdentity: () => undefined }),
+  }
+}
+
+function pemOf(file: string, what: string): string {
+  if (file.startsWith('-----BEGIN')) return file
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new StoreUnavailable(`Cannot read ${what}: ${reason}`, error)
+  }
+}

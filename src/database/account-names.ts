@@ -1,0 +1,50 @@
+import type { DataSource, QueryRunner } from 'typeorm'
+import { nameKey, skeletonKey } from '../accounts/skeleton.ts'
+import { isDuplicate } from './failures.ts'
+import type { AccountRow } from './tables.ts'
+
+export type NameKeys = Pick<AccountRow, 'nameKey' | 'skeletonKey'>
+
+/** Accounts that are read at once. */
+const PAGE = 500
+
+export async function nameKeysOf(
+  username: string,
+): Promise<{ readonly nameKey: string; readonly skeletonKey: string }> {
+  return { nameKey: nameKey(username), skeletonKey: await skeletonKey(username) }
+}
+
+/**
+ * Gives accounts their keys that have none: those that a version wrote which knows of no keys, and those whose
+ * skeleton an older account had. Of several with one skeleton, which can only be of before, the first
+ * in order of id has it, and the others are left without.
+ * @param database with the columns; in a migration, its runner
+ */
+export async function fillNameKeys(database: DataSource | QueryRunner): Promise<void> {
+  const { driver } = 'driver' in database ? database : database.dataSource
+  const place = (index: number) => driver.createParameter('p', index)
+  for (let last = ''; ; ) {
+    const rows: { readonly id: string; readonly username: string }[] = await database.query(
+      `SELECT id, username FROM account WHERE (name_key IS NULL OR skeleton_key IS NULL)
+         AND id > ${place(0)} ORDER BY id LIMIT ${PAGE}`,
+      [last],
+    )
+    for (const { id, username } of rows) {
+      const keys = await nameKeysOf(username)
+      const taken: unknown[] = await database.query(
+        `SELECT id FROM account WHERE skeleton_key = ${place(0)}`,
+        [keys.skeletonKey],
+      )
+      const values = taken.length > 0 ? [keys.nameKey] : [keys.nameKey, keys.skeletonKey]
+      const columns = ['name_key', 'skeleton_key'].slice(0, values.length)
+      const set = columns.map((column, index) => `${column} = ${place(index)}`).join(', ')
+      const sql = `UPDATE account SET ${set} WHERE id = ${place(values.length)}`
+      await database.query(sql, [...values, id]).catch((error: unknown) => {
+        // Somebody else gave it to another account at this moment.
+        if (!isDuplicate(error)) throw error
+      })
+    }
+    if (rows.length < PAGE) return
+    last = rows.at(-1)?.id ?? last
+  }
+}

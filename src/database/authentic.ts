@@ -1,0 +1,112 @@
+import type { Consent } from '../accounts/account-store.ts'
+import { type ArtifactRecords, createArtifactRecords } from '../artifacts/artifact-record.ts'
+import type { OnForgery } from '../artifacts/forgeries.ts'
+import { createPayloadCipher } from '../artifacts/payload-cipher.ts'
+import { createRowMac, type RowMac } from '../artifacts/row-mac.ts'
+import type { DeploymentSecret } from '../ring/deployment.ts'
+import {
+  CLIENT_FIELDS,
+  type ClientFields,
+  type ClientRows,
+  createClientRows,
+} from './client-rows.ts'
+import type { AccountRow } from './tables.ts'
+
+/** What makes records of the stores authentic: keys that come from the secret of the deployment. */
+export interface Authentic {
+  /**
+   * Opens the secret with the first call.
+   * @throws KekMissing and its like
+   */
+  open(): Promise<AuthenticRecords>
+}
+
+export interface AuthenticRecords {
+  readonly artifacts: ArtifactRecords
+  readonly clients: ClientRows
+  /** Of a row of a client, whatever its metadata. */
+  readonly clientMac: RowMac<ClientFields>
+  readonly accounts: RowMac<AccountRow>
+  readonly consents: RowMac<Consent>
+}
+
+export interface AuthenticOptions {
+  /** Artifacts of another issuer are not found, also where both use one Redis or database. */
+  readonly issuer: string
+  readonly openSecret: () => Promise<Pick<DeploymentSecret, 'key'>>
+  readonly onForgery: OnForgery
+}
+
+export function createAuthentic({ issuer, openSecret, onForgery }: AuthenticOptions): Authentic {
+  let opened: Promise<AuthenticRecords> | undefined
+  const open = async () => authenticRecords({ issuer, secret: await openSecret(), onForgery })
+  return {
+    open: () => {
+      opened ??= open().catch((error: unknown) => {
+        // A key-encryption key may be added meanwhile.
+        opened = undefined
+        throw error
+      })
+      return opened
+    },
+  }
+}
+
+const ACCOUNT_FIELDS = [
+  'id',
+  'username',
+  'passwordHash',
+  'name',
+  'email',
+  'emailVerified',
+  'isAdministrator',
+  'isDisabled',
+  'mustChangePassword',
+  'createdAt',
+  'updatedAt',
+] as const satisfies readonly (keyof AccountRow)[]
+
+const CONSENT_FIELDS = [
+  'accountId',
+  'clientId',
+  'oidcScopes',
+  'oidcClaims',
+  'resourceScopes',
+  'updatedAt',
+] as const satisfies readonly (keyof Consent)[]
+
+export function authenticRecords({
+  issuer,
+  secret,
+  onForgery,
+}: Pick<AuthenticOptions, 'issuer' | 'onForgery'> & {
+  readonly secret: Pick<DeploymentSecret, 'key'>
+}): AuthenticRecords {
+  const clientMac = createRowMac<ClientFields>({
+    kind: 'client',
+    key: secret.key('clients'),
+    fields: CLIENT_FIELDS,
+    name: 'id',
+    onForgery,
+  })
+  return {
+    artifacts: createArtifactRecords({ issuer, secret, onForgery }),
+    clientMac,
+    clients: createClientRows(clientMac, createPayloadCipher(secret.key('client secrets'))),
+    accounts: createRowMac<AccountRow>({
+      kind: 'account',
+      key: secret.key('accounts'),
+      fields: ACCOUNT_FIELDS,
+      later: ['claims'],
+      name: 'username',
+      onForgery,
+    }),
+    consents: createRowMac<Consent>({
+      kind: 'consent',
+      key: secret.key('consents'),
+      fields: CONSENT_FIELDS,
+      name: 'accountId',
+      onForgery,
+    }),
+  }
+}

@@ -1,0 +1,89 @@
+import type { DataSource, FindOneOptions } from 'typeorm'
+import type { StoredSecret } from '../clients/client-secret.ts'
+import type { DeploymentSecret } from '../ring/deployment.ts'
+import { authenticRecords } from './authentic.ts'
+import type { StoredMetadata } from './client-rows.ts'
+import { attempt } from './failures.ts'
+import { accountSchema, clientSchema, consentSchema } from './tables.ts'
+
+/** What became of the rows under another secret of the deployment. */
+export interface AuthenticatedAnew {
+  readonly accounts: number
+  readonly consents: number
+  readonly clients: number
+  /**
+   * Clients of operators whose secret was sealed, and is lost: each needs another one. Those of the
+   * configuration get theirs at the next start.
+   */
+  readonly lostSecrets: readonly string[]
+}
+
+/**
+ * Authenticates all people, consents and clients anew, under another secret of the deployment, where the
+ * one before is lost. Passwords stay good, as do client secrets that are hashed; the others were sealed.
+ * Everything else that was authenticated or sealed under the secret before - sessions, tokens, grants -
+ * is absent from then on.
+ *
+ * THIS BELIEVES THE DATABASE: what somebody else wrote into these tables counts as genuine afterwards.
+ * With the secret lost nobody can tell any more.
+ * @param secret the new one
+ * @throws StoreUnavailable, after which it can be done again
+ */
+export function authenticateAnew(
+  dataSource: DataSource,
+  secret: Pick<DeploymentSecret, 'key'>,
+): Promise<AuthenticatedAnew> {
+  return attempt('authenticate people and clients anew', () =>
+    dataSource.transaction(async (manager) => {
+      const records = authenticRecords({ issuer: '', secret, onForgery: () => {} })
+      const unchanging = lockOf(dataSource)
+      const accounts = await manager.find(accountSchema, unchanging)
+      for (const { mac: _, ...account } of accounts) {
+        const { mac } = records.accounts.sign(account)
+        await manager.update(accountSchema, { id: account.id }, { mac })
+      }
+      const consents = await manager.find(consentSchema, unchanging)
+      for (const { mac: _, ...consent } of consents) {
+        const { accountId, clientId } = consent
+        const { mac } = records.consents.sign(consent)
+        await manager.update(consentSchema, { accountId, clientId }, { mac })
+      }
+      const clients = await manager.find(clientSchema, unchanging)
+      const lostSecrets: string[] = []
+      for (const { mac: _, ...client } of clients) {
+        const { metadata, isLost } = withoutSealed(client.metadata)
+        if (isLost && client.source === 'operator') lostSecrets.push(client.id)
+        const { mac } = records.clientMac.sign({ ...client, metadata })
+        await manager.update(clientSchema, { id: client.id }, { metadata, mac })
+      }
+      return {
+        accounts: accounts.length,
+        consents: consents.length,
+        clients: clients.length,
+        lostSecrets,
+      }
+    }),
+  )
+}
+
+/**
+ * Rows that are read stay so until they are written: a MAC of what somebody changed in between would fail
+ * its check for good. SQLite has no such locks, and refuses to write what was read before a change.
+ */
+function lockOf({ options: { type } }: DataSource): FindOneOptions {
+  return type === 'better-sqlite3' ? {} : { lock: { mode: 'pessimistic_write' } }
+}
+
+/** What is sealed under a lost secret says that it is lost; one that was replaced is left out. */
+function withoutSealed(text: string): { readonly metadata: string; readonly isLost: boolean } {
+  const { previous_client_secrets: previous, ...metadata }: StoredMetadata = JSON.parse(text)
+  const { client_secret: secret } = metadata
+  const isLost = secret !== undefined && !('hash' in secret)
+  const lost: StoredSecret = { lost: true }
+  const kept = {
+    ...metadata,
+    ...(isLost && { client_secret: lost }),
+    ...(previous && { previous_client_secrets: previous.filter((old) => 'hash' in old) }),
+  }
+  return { metadata: JSON.stringify(kept), isLost }
+}

@@ -1,0 +1,54 @@
+import type { DataSource } from 'typeorm'
+import { Refused } from '../errors.ts'
+import { attempt } from './failures.ts'
+import { nodeSchema } from './tables.ts'
+
+/** Rows that are read and written at once. */
+const PAGE = 500
+
+export interface CopiedTable {
+  readonly table: string
+  readonly rows: number
+}
+
+/**
+ * Copies everything that one database keeps into another, of the same engine or another: keys, events,
+ * clients, people, consents and what expires. Not nodes, which tell of themselves. All or nothing.
+ *
+ * Both have their tables (`migrate.ts`), and nobody writes to either meanwhile.
+ * @throws Refused where the target is not empty; StoreUnavailable
+ */
+export async function copyDatabase(
+  source: DataSource,
+  target: DataSource,
+): Promise<readonly CopiedTable[]> {
+  const names = source.entityMetadatas
+    .map(({ name }) => name)
+    .filter((name) => name !== nodeSchema.options.name)
+  return attempt('copy the database', async () => {
+    for (const name of names) {
+      if ((await target.getRepository(name).count()) === 0) continue
+      throw new Refused(
+        `Table ${name} of the target holds something already. Name a database without any of Keyturn.`,
+      )
+    }
+    const copied: CopiedTable[] = []
+    await target.transaction(async (manager) => {
+      for (const name of names) {
+        const { primaryColumns } = source.getMetadata(name)
+        const order = Object.fromEntries(
+          primaryColumns.map(({ propertyName }) => [propertyName, 'ASC' as const]),
+        )
+        let rows = 0
+        for (;;) {
+          const page = await source.getRepository(name).find({ order, skip: rows, take: PAGE })
+          if (page.length > 0) await manager.getRepository(name).insert(page)
+          rows += page.length
+          if (page.length < PAGE) break
+        }
+        copied.push({ table: name, rows })
+      }
+    })
+    return copied
+  })
+}

@@ -1,0 +1,140 @@
+import type { ResultSetHeader, RowDataPacket } from 'mysql2'
+import type { FoundRecord } from '../artifacts/artifact-record.ts'
+import type { ServerSettings } from '../connection/database-url.ts'
+import { type ArtifactKey, type ArtifactTable, THE_ONE_THAT_COUNTS } from './artifact-table.ts'
+import { isDuplicate } from './failures.ts'
+import { FORGET_BATCH } from './forget.ts'
+import { createMysqlPool, mysqlSettings } from './mysql-pool.ts'
+import type { ClientRow } from './tables.ts'
+
+/** Most records in one statement. */
+const BATCH = 64
+
+const COLUMNS =
+  '(model, id, payload, grant_id, uid, user_code, account_id, client_id, consumed_at, expires_at)'
+
+// Comparisons of (model, id), spelled so that they are read from the index.
+const AFTER = '(model > ? OR (model = ? AND id > ?))'
+const UP_TO = '(model < ? OR (model = ? AND id <= ?))'
+
+/**
+ * The table `artifact` in MariaDB and MySQL. How durable a commit is cannot be chosen for a session:
+ * with innodb_flush_log_at_trx_commit=1, which keys need, each statement waits for a flush of the
+ * log, so the batches matter here most.
+ */
+export function openMysqlArtifacts(settings: ServerSettings): ArtifactTable {
+  const pool = createMysqlPool(mysqlSettings(settings)).promise()
+  const read = async <Row>(sql: string, values: Value[]) =>
+    (await pool.execute<(Row & RowDataPacket)[]>(sql, values))[0]
+  const write = async (sql: string, values: Value[]) =>
+    (await pool.execute<ResultSetHeader>(sql, values))[0].affectedRows
+  const findBy = (where: string, values: Value[]) =>
+    read<FoundRecord>(
+      `SELECT model, id, payload, consumed_at AS consumedAt FROM artifact WHERE ${where}`,
+      values,
+    )
+
+  return {
+    // A statement is prepared for a number of records, so their numbers are few: powers of two.
+    batch: (waiting) => Math.min(BATCH, 2 ** Math.floor(Math.log2(waiting))),
+    find: (keys) =>
+      findBy(
+        `(model, id) IN (${repeat('(?, ?)', keys.length)})`,
+        keys.flatMap(({ model, id }) => [model, id]),
+      ),
+    findBy: async (column, model, hash) =>
+      (await findBy(`${column} = ? AND model = ? ${THE_ONE_THAT_COUNTS}`, [hash, model]))[0],
+    upsert: async (records) => {
+      await write(
+        `INSERT INTO artifact ${COLUMNS} VALUES ${repeat(`(${repeat('?', 10)})`, records.length)}
+         ON DUPLICATE KEY UPDATE
+           payload = VALUES(payload), grant_id = VALUES(grant_id), uid = VALUES(uid),
+           user_code = VALUES(user_code), account_id = VALUES(account_id),
+           client_id = VALUES(client_id), expires_at = VALUES(expires_at),
+           consumed_at = COALESCE(consumed_at, VALUES(consumed_at))`,
+        records.flatMap((record) => [
+          record.model,
+          record.id,
+          record.payload,
+          record.grantId,
+          record.uid,
+          record.userCode,
+          record.accountId,
+          record.clientId,
+          record.consumedAt,
+          record.expiresAt,
+        ]),
+      )
+    },
+    // Two statements: ON DUPLICATE KEY UPDATE does not say which of the two it did.
+    insertOnce: async ({ model, id, payload, expiresAt }, now) => {
+      try {
+        await write('INSERT INTO artifact (model, id, payload, expires_at) VALUES (?, ?, ?, ?)', [
+          model,
+          id,
+          payload,
+          expiresAt,
+        ])
+        return true
+      } catch (error) {
+        if (!isDuplicate(error)) throw error
+      }
+      const sql = `UPDATE artifact SET payload = ?, expires_at = ?
+        WHERE model = ? AND id = ? AND expires_at < ?`
+      return (await write(sql, [payload, expiresAt, model, id, now])) === 1
+    },
+    consume: async ({ model, id }, use) => {
+      const sql = `UPDATE artifact SET consumed_at = ?
+        WHERE model = ? AND id = ? AND (consumed_at IS NULL OR consumed_at = ?)`
+      return (await write(sql, [use, model, id, use])) === 1
+    },
+    unconsume: async ({ model, id }, use) => {
+      const sql = `UPDATE artifact SET consumed_at = NULL
+        WHERE model = ? AND id = ? AND consumed_at = ?`
+      await write(sql, [model, id, use])
+    },
+    grantOf: async ({ model, id }) => {
+      const sql = 'SELECT grant_id AS grantId FROM artifact WHERE model = ? AND id = ?'
+      return (await read<{ grantId: string | null }>(sql, [model, id]))[0]?.grantId
+    },
+    destroy: async ({ model, id }) => {
+      await write('DELETE FROM artifact WHERE model = ? AND id = ?', [model, id])
+    },
+    revoke: async (grantIds) => {
+      const marks = repeat('?', grantIds.length)
+      await write(`DELETE FROM artifact WHERE grant_id IN (${marks})`, [...grantIds])
+    },
+    forget: async (column, owner, { model, id }) => {
+      const [last] = await read<ArtifactKey>(
+        `SELECT model, id FROM artifact WHERE ${AFTER}
+         ORDER BY model, id LIMIT 1 OFFSET ${FORGET_BATCH - 1}`,
+        [model, model, id],
+      )
+      const upTo = last ? [last.model, last.model, last.id] : []
+      await write(
+        `DELETE FROM artifact WHERE ${AFTER} ${last ? `AND ${UP_TO}` : ''}
+           AND ${column} = ?`,
+        [model, model, id, ...upTo, owner],
+      )
+      return last
+    },
+    // In one order, so that two nodes that sweep wait for each other and do not deadlock.
+    sweep: (before, limit) =>
+      // MySQL takes no parameter for a limit as the driver sends numbers; this one is a setting.
+      write(`DELETE FROM artifact WHERE expires_at < ? ORDER BY expires_at LIMIT ${limit}`, [
+        before,
+      ]),
+    client: async (id) => {
+      const sql = `SELECT id, metadata, id_token_algorithm AS idTokenAlgorithm, source,
+        updated_at AS updatedAt, mac FROM client WHERE id = ?`
+      return (await read<ClientRow>(sql, [id]))[0]
+    },
+    close: () => pool.end(),
+  }
+}
+
+type Value = string | number | null
+
+function repeat(text: string, count: number): string {
+  return Array.from({ length: count }, () => text).join(', ')
+}

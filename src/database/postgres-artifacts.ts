@@ -1,0 +1,172 @@
+import { GRANT } from '../artifacts/artifact-record.ts'
+import { engineOf, type ServerSettings } from '../connection/database-url.ts'
+import {
+  type ArtifactKey,
+  type ArtifactTable,
+  type OwnerColumn,
+  THE_ONE_THAT_COUNTS,
+} from './artifact-table.ts'
+import { FORGET_BATCH } from './forget.ts'
+import { PostgresPool, postgresOptions } from './postgres-pool.ts'
+import { waitForDisk } from './postgres-session.ts'
+import type { ClientRow } from './tables.ts'
+
+/** Most records in one statement: a request waits for all of those it goes with. */
+const BATCH = 200
+
+/**
+ * Settings of each connection to PostgreSQL:
+ *
+ * - synchronous_commit=off, unless database.durability is full: a token waits for no disk flush. After a crash of the server the last
+ *   moments (three times wal_writer_delay, 0.6 s) of sessions and tokens may be gone, and nothing is
+ *   damaged: people sign in again, and a code or a proof that was used in these moments could be used once
+ *   more. What is revoked waits (DURABLY). Keys, clients and people are written durably (`database.ts`).
+ * - Every statement finds its rows by an index. Plans are made once per connection, maybe while
+ *   the table is empty, when reading all of it would look cheaper and soon be ruinous.
+ */
+const SESSION = `SET plan_cache_mode = force_generic_plan;
+  SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off`
+const COMMITS = {
+  relaxed: 'SET synchronous_commit = off',
+  full: `SELECT ${waitForDisk('session')}`,
+} as const
+
+const KEYS = 'unnest($1::text[], $2::text[]) AS wanted (model, id)'
+
+/**
+ * Waits for the disk after all, as its transaction is told to: what was taken away must not come back
+ * after a crash, when somebody has said that it is gone.
+ */
+const DURABLY = "(SELECT set_config('synchronous_commit', 'on', true)) = 'on'"
+
+const forgetBatch = (column: OwnerColumn) => `WITH batch AS MATERIALIZED (
+      SELECT model, id FROM artifact WHERE (model, id) > ($2, $3)
+      ORDER BY model, id LIMIT ${FORGET_BATCH}),
+    gone AS (
+      DELETE FROM artifact WHERE (model, id) IN (SELECT model, id FROM batch)
+        AND ${column} = $1 AND ${DURABLY})
+    SELECT model, id FROM batch ORDER BY model DESC, id DESC LIMIT 1`
+
+/** Statements that each connection prepares once. */
+const SQL = {
+  client: `SELECT id, metadata, id_token_algorithm, source, updated_at, mac
+    FROM client WHERE id = $1`,
+  find: `SELECT artifact.model, artifact.id, payload, consumed_at FROM ${KEYS}
+    JOIN artifact ON artifact.model = wanted.model AND artifact.id = wanted.id`,
+  uid: `SELECT model, id, payload, consumed_at FROM artifact
+    WHERE uid = $2 AND model = $1 ${THE_ONE_THAT_COUNTS}`,
+  user_code: `SELECT model, id, payload, consumed_at FROM artifact
+    WHERE user_code = $2 AND model = $1 ${THE_ONE_THAT_COUNTS}`,
+  upsert: `INSERT INTO artifact
+      (model, id, payload, grant_id, uid, user_code, account_id, client_id, consumed_at, expires_at)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
+      $7::text[], $8::text[], $9::bigint[], $10::bigint[])
+    ON CONFLICT (model, id) DO UPDATE SET
+      payload = excluded.payload, grant_id = excluded.grant_id, uid = excluded.uid,
+      user_code = excluded.user_code, account_id = excluded.account_id,
+      client_id = excluded.client_id, expires_at = excluded.expires_at,
+      consumed_at = coalesce(artifact.consumed_at, excluded.consumed_at)`,
+  // A proof that was seen is not seen again for the first time until it has expired.
+  insertOnce: `INSERT INTO artifact (model, id, payload, expires_at) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (model, id) DO UPDATE SET
+      payload = excluded.payload, expires_at = excluded.expires_at
+    WHERE artifact.expires_at < $5`,
+  consume: `UPDATE artifact SET consumed_at = $3
+    WHERE model = $1 AND id = $2 AND (consumed_at IS NULL OR consumed_at = $3)`,
+  unconsume: `UPDATE artifact SET consumed_at = NULL
+    WHERE model = $1 AND id = $2 AND consumed_at = $3`,
+  grantOf: 'SELECT grant_id FROM artifact WHERE model = $1 AND id = $2',
+  destroy: 'DELETE FROM artifact WHERE model = $1 AND id = $2',
+  destroyGrant: `DELETE FROM artifact WHERE model = $1 AND id = $2 AND ${DURABLY}`,
+  revoke: `DELETE FROM artifact WHERE grant_id = ANY ($1::text[]) AND ${DURABLY}`,
+  account_id: forgetBatch('account_id'),
+  client_id: forgetBatch('client_id'),
+  // What another node sweeps, and what a request is changing, is left to the next time.
+  sweep: `DELETE FROM artifact WHERE (model, id) IN
+    (SELECT model, id FROM artifact WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)`,
+} as const
+
+/** The table `artifact` in PostgreSQL, and in CockroachDB, which has no such settings and plans by itself. */
+export function openPostgresArtifacts(settings: ServerSettings): ArtifactTable {
+  const isPostgres = engineOf(settings.url) === 'postgres'
+  const session = `${COMMITS[settings.durability ?? 'relaxed']}; ${SESSION}`
+  const pool = new PostgresPool(postgresOptions({ ...settings, ...(isPostgres && { session }) }))
+  // CockroachDB waits for its disks always, and knows no such setting.
+  const textOf = (name: keyof typeof SQL) =>
+    isPostgres ? SQL[name] : SQL[name].replace(` AND ${DURABLY}`, '')
+  const run = <Row extends object = never>(name: keyof typeof SQL, values: unknown[]) =>
+    pool.query<Row>({ name, text: textOf(name), values })
+
+  return {
+    batch: (waiting) => Math.min(waiting, BATCH),
+    find: async (keys) => {
+      const values = [keys.map((key) => key.model), keys.map((key) => key.id)]
+      const { rows } = await run<Row>('find', values)
+      return rows.map(toFound)
+    },
+    findBy: async (column, model, hash) => {
+      const { rows } = await run<Row>(column, [model, hash])
+      return rows[0] && toFound(rows[0])
+    },
+    upsert: async (records) => {
+      await run('upsert', [
+        records.map((record) => record.model),
+        records.map((record) => record.id),
+        records.map((record) => record.payload),
+        records.map((record) => record.grantId),
+        records.map((record) => record.uid),
+        records.map((record) => record.userCode),
+        records.map((record) => record.accountId),
+        records.map((record) => record.clientId),
+        records.map((record) => record.consumedAt),
+        records.map((record) => record.expiresAt),
+      ])
+    },
+    insertOnce: async ({ model, id, payload, expiresAt }, now) => {
+      const { rowCount } = await run('insertOnce', [model, id, payload, expiresAt, now])
+      return rowCount === 1
+    },
+    consume: async ({ model, id }, use) => (await run('consume', [model, id, use])).rowCount === 1,
+    unconsume: async ({ model, id }, use) => {
+      await run('unconsume', [model, id, use])
+    },
+    grantOf: async ({ model, id }) => {
+      const { rows } = await run<{ grant_id: string | null }>('grantOf', [model, id])
+      return rows[0]?.grant_id
+    },
+    destroy: async ({ model, id }) => {
+      await run(model === GRANT ? 'destroyGrant' : 'destroy', [model, id])
+    },
+    revoke: async (grantIds) => {
+      await run('revoke', [grantIds])
+    },
+    forget: async (column, owner, { model, id }) =>
+      (await run<ArtifactKey>(column, [owner, model, id])).rows[0],
+    sweep: async (before, limit) => (await run('sweep', [before, limit])).rowCount ?? 0,
+    client: async (id) => {
+      const [row] = (await run<StoredClient>('client', [id])).rows
+      if (!row) return undefined
+      const { id_token_algorithm: idTokenAlgorithm, updated_at: updatedAt, ...rest } = row
+      return { ...rest, idTokenAlgorithm, updatedAt: Number(updatedAt) }
+    },
+    close: () => pool.end(),
+  }
+}
+
+interface Row {
+  readonly model: string
+  readonly id: string
+  readonly payload: string
+  /** pg gives 64-bit numbers as text. */
+  readonly consumed_at: string | null
+}
+
+function toFound({ consumed_at: consumedAt, ...row }: Row) {
+  return { ...row, consumedAt: consumedAt === null ? null : Number(consumedAt) }
+}
+
+type StoredClient = Pick<ClientRow, 'id' | 'metadata' | 'source' | 'mac'> & {
+  readonly id_token_algorithm: string
+  /** As above. */
+  readonly updated_at: string
+}

@@ -1,0 +1,122 @@
+import type { DataSource } from 'typeorm'
+import type { AccountStore, ConsentStore } from '../accounts/account-store.ts'
+import { nameKey } from '../accounts/skeleton.ts'
+import { comparableUsername } from '../accounts/username.ts'
+import type { Authenticated } from '../artifacts/row-mac.ts'
+import { fillNameKeys, nameKeysOf } from './account-names.ts'
+import { toAccount, toRow } from './account-row.ts'
+import type { Authentic } from './authentic.ts'
+import { whileOthersWrite, writeChanges } from './change-row.ts'
+import { attempt, attemptRead } from './failures.ts'
+import { insertNew } from './insert-new.ts'
+import { createLookUp, createLookUpAny } from './look-up.ts'
+import { type AccountRow, accountSchema, consentSchema } from './tables.ts'
+
+/** People in the table `account`. Who fails the check, as somebody else wrote the row, is absent. */
+export function createSqlAccounts(dataSource: DataSource, authentic: Authentic): AccountStore {
+  const accounts = dataSource.getRepository(accountSchema)
+  const consents = dataSource.getRepository(consentSchema)
+  const byId = createLookUp(dataSource, accountSchema, 'id')
+  const byName = createLookUpAny(dataSource, accountSchema, 'username', 'nameKey')
+  const genuine = async (row: Authenticated<AccountRow> | undefined) => {
+    const { accounts: macs } = await authentic.open()
+    const checked = macs.check(row)
+    return checked && toAccount(checked)
+  }
+  return {
+    findById: async (id) => genuine(await attemptRead('read an account', () => byId(id))),
+    findByUsername: async (typed) => {
+      const [lower, key] = [typed.toLowerCase(), nameKey(typed)]
+      const rows = await attemptRead('read an account', () => byName(lower, key))
+      return genuine(rows.find(({ username }) => username === lower) ?? oldestOf(rows, key))
+    },
+    add: (account) =>
+      attempt('add an account', async () => {
+        const { accounts: macs } = await authentic.open()
+        const username = comparableUsername(account.username)
+        const keys = await nameKeysOf(username)
+        // Of accounts that a version before added meanwhile.
+        await fillNameKeys(dataSource)
+        const row = macs.sign({ ...toRow({ ...account, username }), ...keys })
+        await insertNew(dataSource.manager, accountSchema, row)
+        return accounts.existsBy({ id: row.id, username: row.username })
+      }),
+    change: (id, decide) =>
+      attempt('change an account', async () => {
+        const { accounts: macs } = await authentic.open()
+        return whileOthersWrite('the account', async () => {
+          const row = await byId(id)
+          const checked = macs.check(row)
+          const current = checked && toAccount(checked)
+          const changes = current && decide(current)
+          if (!row || !current || !changes) return { done: undefined }
+          const changed = { ...current, ...changes }
+          // The MAC is of all fields: where it is the same, so is the row.
+          const after = macs.sign({ ...checked, ...toRow(changed) })
+          const isDone = await writeChanges(accounts, { id, mac: row.mac }, row, after)
+          return isDone ? { done: changed } : undefined
+        })
+      }),
+    remove: (id) =>
+      attempt('remove an account', async () => {
+        await consents.delete({ accountId: id })
+        return (await accounts.delete({ id })).affected === 1
+      }),
+    isEmpty: () => attemptRead('read the accounts', async () => !(await accounts.exists())),
+    list: () =>
+      attemptRead('read the accounts', async () => {
+        const { accounts: macs } = await authentic.open()
+        const rows = await accounts.find({ order: { username: 'ASC' } })
+        return rows.flatMap((row) => macs.check(row) ?? []).map(toAccount)
+      }),
+    forged: () =>
+      attemptRead('read the accounts', async () => {
+        const { accounts: macs } = await authentic.open()
+        const rows = await accounts.find({ order: { username: 'ASC' } })
+        return rows.filter((row) => !macs.check(row)).map(({ id, username }) => ({ id, username }))
+      }),
+  }
+}
+
+/**
+ * Of several with one name, as only names of before can be. The key is looked at again: it is not
+ * authenticated, and who writes the database must not lead a name to another account.
+ */
+function oldestOf(rows: readonly Authenticated<AccountRow>[], key: string) {
+  const [oldest] = rows
+    .filter(({ username }) => nameKey(username) === key)
+    .toSorted((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1))
+  return oldest
+}
+
+/** What people agreed to, in the table `consent`. */
+export function createSqlConsents(dataSource: DataSource, authentic: Authentic): ConsentStore {
+  const consents = dataSource.getRepository(consentSchema)
+  const find = createLookUp(dataSource, consentSchema, 'accountId', 'clientId')
+  return {
+    find: async (accountId, clientId) => {
+      const { consents: macs } = await authentic.open()
+      return macs.check(await attemptRead('read a consent', () => find(accountId, clientId)))
+    },
+    change: (accountId, clientId, decide) =>
+      attempt('remember a consent', async () => {
+        const { consents: macs } = await authentic.open()
+        const key = { accountId, clientId }
+        await whileOthersWrite('the consent', async () => {
+          const row = await find(accountId, clientId)
+          const changed = macs.sign({ ...key, ...decide(macs.check(row)) })
+          if (row) {
+            const isDone = await writeChanges(consents, { ...key, mac: row.mac }, row, changed)
+            return isDone ? { done: undefined } : undefined
+          }
+          await insertNew(dataSource.manager, consentSchema, changed)
+          const isOurs = await consents.existsBy({ ...key, mac: changed.mac })
+          return isOurs ? { done: undefined } : undefined
+        })
+      }),
+    remove: (accountId, clientId) =>
+      attempt('forget a consent', async () => {
+        await consents.delete({ accountId, clientId })
+      }),
+  }
+}

@@ -1,0 +1,241 @@
+import type { AdapterPayload } from 'oidc-provider'
+import {
+  type ArtifactRecord,
+  createUse,
+  type FoundRecord,
+  GIVE_BACK,
+  GRACE,
+  GRANT,
+  goneMeanwhile,
+  REPLAY,
+  seenMeanwhile,
+  UsedMeanwhile,
+} from '../artifacts/artifact-record.ts'
+import type { ArtifactAdapter, ArtifactStore, Undo } from '../artifacts/artifact-store.ts'
+import { CLIENT_CACHE, clientAdapter, KNOWN_CLIENTS } from '../clients/client-adapter.ts'
+import { withoutEnded } from '../clients/previous-secrets.ts'
+import type { Clock } from '../clock.ts'
+import { StoreUnavailable } from '../errors.ts'
+import { type ArtifactKey, type ArtifactTable, OWNER_COLUMNS } from './artifact-table.ts'
+import type { Authentic } from './authentic.ts'
+import { attempt, attemptRead, attemptTwice } from './failures.ts'
+import { forgetInBatches } from './forget.ts'
+import { isStorable } from './look-up.ts'
+import { shareStatements } from './shared-statements.ts'
+
+/** Seconds that a request waits for its turn to be asked about. */
+const LINE_LIMIT = 5
+
+/** What expires, in the table of a database server. */
+export function createSqlArtifacts(
+  table: ArtifactTable,
+  authentic: Authentic,
+  clock: Clock,
+): ArtifactStore {
+  const clients = createClientCache(table, authentic, clock)
+  const shared = shareTable(table, clock)
+  return {
+    adapter: (model) =>
+      model === 'Client'
+        ? clients.adapter
+        : artifactAdapter(model, table, { ...shared, authentic, clock }),
+    sweep: (limit) =>
+      attempt('delete what has expired', () => table.sweep(clock.now() - GRACE, limit)),
+    forget: (owner, id) => {
+      const column = OWNER_COLUMNS[owner]
+      return forgetInBatches((after) =>
+        attemptTwice('delete sessions and tokens', () => table.forget(column, id, after)),
+      )
+    },
+    forgetClients: clients.forget,
+    close: () => table.close(),
+  }
+}
+
+type Shared = ReturnType<typeof shareTable>
+
+/** The statements that requests share. */
+function shareTable(table: ArtifactTable, { elapsed }: Clock) {
+  const { batch: take } = table
+  const late = () =>
+    new StoreUnavailable(`Cannot ask the database: too much waits for it, for ${LINE_LIMIT} s now.`)
+  const limit = { seconds: LINE_LIMIT, elapsed, late }
+  return {
+    find: shareStatements<ArtifactKey, FoundRecord | undefined>({
+      take,
+      limit,
+      run: async (keys) => {
+        const rows = await attemptRead('read sessions and tokens', () => table.find(unique(keys)))
+        const found = new Map(rows.map((row) => [nameOf(row), row]))
+        return keys.map((key) => found.get(nameOf(key)))
+      },
+    }),
+    upsert: shareStatements<ArtifactRecord, void>({
+      take,
+      limit,
+      run: async (records) => {
+        await attemptTwice('save sessions and tokens', () => table.upsert(merge(records)))
+        return records.map(() => undefined)
+      },
+    }),
+    // oidc-provider revokes a grant once for each of its models, all at once.
+    revoke: shareStatements<string, void>({
+      take,
+      limit,
+      run: async (grantIds) => {
+        await attemptTwice('revoke a grant', () => table.revoke([...new Set(grantIds)]))
+        return grantIds.map(() => undefined)
+      },
+    }),
+  }
+}
+
+function artifactAdapter(
+  model: string,
+  table: ArtifactTable,
+  {
+    find,
+    upsert,
+    revoke,
+    authentic,
+    clock,
+  }: Shared & { readonly authentic: Authentic; readonly clock: Clock },
+): ArtifactAdapter {
+  const keyOf = async (id: string): Promise<ArtifactKey> => {
+    const { artifacts } = await authentic.open()
+    return { model, id: artifacts.nameOf(model, id) }
+  }
+  const findBy = (column: 'uid' | 'user_code', hash: string) =>
+    attemptRead('read sessions and tokens', () => table.findBy(column, model, hash))
+  const toRecord = async (id: string, payload: AdapterPayload, expiresIn: number | undefined) => {
+    const { artifacts } = await authentic.open()
+    return artifacts.toRecord(model, id, payload, { expiresIn, now: clock.now() })
+  }
+  /** @returns true where this call consumed it, else its grant, and undefined where it is not there */
+  const consume = async (
+    key: ArtifactKey,
+    noteUndo?: (undo: Undo) => void,
+  ): Promise<true | string | null | undefined> => {
+    const use = createUse(clock.now())
+    noteUndo?.(() => attemptTwice(GIVE_BACK, () => table.unconsume(key, use)))
+    return attemptTwice('consume a code or a token', async () =>
+      (await table.consume(key, use)) ? true : table.grantOf(key),
+    )
+  }
+  const saveOnce = async (record: ArtifactRecord) =>
+    attempt('save what may be there once', () => table.insertOnce(record, clock.now()))
+  return {
+    async upsert(id, payload, expiresIn) {
+      const record = await toRecord(id, payload, expiresIn)
+      if (model !== REPLAY) return upsert(record)
+      // oidc-provider looks first and saves then: of two uses at the same instant, one gets in.
+      if (!(await saveOnce(record))) throw seenMeanwhile()
+    },
+    saveOnce: async (id, payload, expiresIn) => saveOnce(await toRecord(id, payload, expiresIn)),
+    find: async (id) => {
+      const { artifacts } = await authentic.open()
+      const found = await find({ model, id: artifacts.nameOf(model, id) })
+      return artifacts.toPayload(found, clock.now(), { id })
+    },
+    findByUid: async (uid) => {
+      const { artifacts } = await authentic.open()
+      const found = await findBy('uid', artifacts.uidOf(uid))
+      return artifacts.toPayload(found, clock.now(), { uid })
+    },
+    findByUserCode: async (userCode) => {
+      const { artifacts } = await authentic.open()
+      const found = await findBy('user_code', artifacts.userCodeOf(userCode))
+      return artifacts.toPayload(found, clock.now(), { userCode })
+    },
+    async consume(id, noteUndo) {
+      const grantId = await consume(await keyOf(id), noteUndo)
+      if (grantId === true) return
+      if (grantId === undefined) throw goneMeanwhile()
+      if (grantId !== null) {
+        // The grant first: from then on all that came of it is useless.
+        await attemptTwice('revoke a grant', () => table.destroy({ model: GRANT, id: grantId }))
+        await revoke(grantId)
+      }
+      throw new UsedMeanwhile()
+    },
+    consumeOrLeave: async (id, noteUndo) =>
+      (await consume(await keyOf(id), noteUndo)) !== undefined,
+    destroy: async (id) => {
+      const key = await keyOf(id)
+      await attemptTwice('delete a session or a token', () => table.destroy(key))
+    },
+    revokeByGrantId: async (grantId) => {
+      const { artifacts } = await authentic.open()
+      await revoke(artifacts.nameOf(GRANT, grantId))
+    },
+  }
+}
+
+/** Each key once. */
+function unique<T extends ArtifactKey>(keys: readonly T[]): readonly T[] {
+  return [...new Map(keys.map((key) => [nameOf(key), key])).values()]
+}
+
+/**
+ * Each record once, the last one that was saved, and consumed if one of them was. In the order of
+ * their keys, so that two statements with the same records wait for each other and do not deadlock.
+ */
+function merge(records: readonly ArtifactRecord[]): readonly ArtifactRecord[] {
+  const merged = new Map<string, ArtifactRecord>()
+  for (const record of records) {
+    const name = nameOf(record)
+    const before = merged.get(name)
+    const consumedAt = before?.consumedAt ?? record.consumedAt
+    merged.set(name, before ? { ...record, consumedAt } : record)
+  }
+  if (merged.size === 1) return [...merged.values()]
+  return [...merged].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, record]) => record)
+}
+
+function nameOf({ model, id }: ArtifactKey): string {
+  return `${model} ${id}`
+}
+
+/** Clients in memory, for CLIENT_CACHE seconds. */
+function createClientCache(table: ArtifactTable, authentic: Authentic, clock: Clock) {
+  interface Known {
+    readonly metadata: Promise<AdapterPayload | undefined>
+    readonly until: number
+  }
+  let known = new Map<string, Known>()
+
+  async function read(id: string): Promise<AdapterPayload | undefined> {
+    if (!isStorable(id)) return undefined
+    const { clients } = await authentic.open()
+    return clients.toPayload(await attemptRead('read a client', () => table.client(id)))
+  }
+
+  const current = (found: AdapterPayload | undefined) => found && withoutEnded(found, clock.now())
+
+  async function find(id: string): Promise<AdapterPayload | undefined> {
+    const { elapsed } = clock
+    const kept = known.get(id)
+    if (kept && kept.until > elapsed()) return current(await kept.metadata)
+    // Requests that come meanwhile wait for the same answer, none that come after `forget`.
+    const asked = known
+    if (asked.size >= KNOWN_CLIENTS) asked.clear()
+    const metadata = read(id)
+    asked.set(id, { metadata, until: elapsed() + CLIENT_CACHE })
+    try {
+      const found = await metadata
+      // One that is unknown may be added at any moment.
+      if (!found) asked.delete(id)
+      return current(found)
+    } catch (error) {
+      asked.delete(id)
+      throw error
+    }
+  }
+
+  return {
+    adapter: clientAdapter(find),
+    forget: () => {
+      known = new Map()
+    },
+  }
+}

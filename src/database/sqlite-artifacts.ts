@@ -1,0 +1,275 @@
+import Sqlite from 'better-sqlite3'
+import type { AdapterPayload } from 'oidc-provider'
+import {
+  type ArtifactRecord,
+  createUse,
+  type FoundRecord,
+  GRACE,
+  GRANT,
+  goneMeanwhile,
+  REPLAY,
+  seenMeanwhile,
+  UsedMeanwhile,
+} from '../artifacts/artifact-record.ts'
+import type { ArtifactAdapter, ArtifactStore, Undo } from '../artifacts/artifact-store.ts'
+import { clientAdapter, KNOWN_CLIENTS } from '../clients/client-adapter.ts'
+import { withoutEnded } from '../clients/previous-secrets.ts'
+import type { Clock } from '../clock.ts'
+import type { ServerSettings } from '../connection/database-url.ts'
+import {
+  type ArtifactKey,
+  OWNER_COLUMNS,
+  type OwnerColumn,
+  THE_ONE_THAT_COUNTS,
+} from './artifact-table.ts'
+import type { Authentic } from './authentic.ts'
+import { sqlitePath } from './database.ts'
+import { BUSY_TIMEOUT, storeUnavailable } from './failures.ts'
+import { FORGET_BATCH, forgetInBatches } from './forget.ts'
+import { createWriter, type Writer } from './shared-commits.ts'
+import type { ClientRow } from './tables.ts'
+
+/**
+ * A connection of its own: synchronous=NORMAL, unless database.durability is full, so that a token costs no disk flush. After a power
+ * failure the last moments of sessions and tokens may be gone, and nothing is damaged; people sign
+ * in again. Keys, clients and people are written durably through `database.ts`.
+ * @throws StoreUnavailable
+ */
+export function openSqliteArtifacts(
+  { url, durability }: Pick<ServerSettings, 'url' | 'durability'>,
+  authentic: Authentic,
+  clock: Clock,
+): ArtifactStore {
+  const database = open(url, durability === 'full' ? 'FULL' : 'NORMAL')
+  const statements = prepare(database)
+  const writer = createWriter(database)
+  const clients = cachedClients(statements, authentic, clock)
+  const options = { statements, writer, authentic, clock }
+
+  return {
+    adapter: (model) => (model === 'Client' ? clients.adapter : artifactAdapter(model, options)),
+    sweep: (limit) => writer.write(() => statements.sweep.run(clock.now() - GRACE, limit).changes),
+    forget: (owner, id) => {
+      const forgetBatch = statements.forget[OWNER_COLUMNS[owner]]
+      return forgetInBatches((after) =>
+        writer.write(() => {
+          const last = statements.lastOfBatch.get(after)
+          forgetBatch.run({ ...after, owner: id })
+          return last
+        }),
+      )
+    },
+    // The database itself says when something changed.
+    forgetClients: clients.forget,
+    close: async () => {
+      writer.flush()
+      database.close()
+    },
+  }
+}
+
+/**
+ * Pages of 4 KiB after which the write-ahead log is copied into the database: 64 MB instead of SQLite's 4.
+ * Tokens lie anywhere in the tables, as their ids are hashes, so that copies cost less the more changes of
+ * one page they have together. A refresh takes a fifth less time.
+ */
+const CHECKPOINT = 16_000
+
+function open(url: string, synchronous: 'FULL' | 'NORMAL'): Sqlite.Database {
+  try {
+    const database = new Sqlite(sqlitePath(url), { timeout: BUSY_TIMEOUT })
+    database.pragma('journal_mode = WAL')
+    database.pragma(`wal_autocheckpoint = ${CHECKPOINT}`)
+    database.pragma(`synchronous = ${synchronous}`)
+    return database
+  } catch (error) {
+    throw storeUnavailable(`open the database ${url}`, error)
+  }
+}
+
+type Statements = ReturnType<typeof prepare>
+
+function prepare(database: Sqlite.Database) {
+  const find = (column: string) =>
+    database.prepare<[string, string], FoundRecord>(
+      `SELECT model, id, payload, consumed_at AS consumedAt FROM artifact
+       WHERE model = ? AND ${column} = ? ${THE_ONE_THAT_COUNTS}`,
+    )
+  const insert = `INSERT INTO artifact
+      (model, id, payload, grant_id, uid, user_code, account_id, client_id, consumed_at, expires_at)
+    VALUES (@model, @id, @payload, @grantId, @uid, @userCode, @accountId, @clientId, @consumedAt,
+      @expiresAt)`
+  const forget = (column: OwnerColumn) =>
+    database.prepare<[ArtifactKey & { readonly owner: string }]>(
+      `DELETE FROM artifact WHERE ${column} = @owner AND (model, id) IN
+         (SELECT model, id FROM artifact WHERE (model, id) > (@model, @id)
+          ORDER BY model, id LIMIT ${FORGET_BATCH})`,
+    )
+  return {
+    client: database.prepare<[string], ClientRow>(
+      `SELECT id, metadata, id_token_algorithm AS idTokenAlgorithm, source,
+         updated_at AS updatedAt, mac FROM client WHERE id = ?`,
+    ),
+    find: find('id'),
+    findByUid: find('uid'),
+    findByUserCode: find('user_code'),
+    upsert: database.prepare<[ArtifactRecord]>(
+      `${insert}
+       ON CONFLICT (model, id) DO UPDATE SET
+         payload = excluded.payload, grant_id = excluded.grant_id, uid = excluded.uid,
+         user_code = excluded.user_code, account_id = excluded.account_id,
+         client_id = excluded.client_id, expires_at = excluded.expires_at,
+         consumed_at = coalesce(consumed_at, excluded.consumed_at)`,
+    ),
+    // A proof that was seen is not seen again for the first time until it has expired.
+    insertOnce: database.prepare<[ArtifactRecord, number]>(
+      `${insert}
+       ON CONFLICT (model, id) DO UPDATE SET
+         payload = excluded.payload, expires_at = excluded.expires_at
+       WHERE expires_at < ?`,
+    ),
+    consume: database.prepare<[number, string, string], { grant_id: string | null }>(
+      `UPDATE artifact SET consumed_at = ? WHERE model = ? AND id = ? AND consumed_at IS NULL
+       RETURNING grant_id`,
+    ),
+    unconsume: database.prepare<[string, string, number]>(
+      'UPDATE artifact SET consumed_at = NULL WHERE model = ? AND id = ? AND consumed_at = ?',
+    ),
+    grantOf: database.prepare<[string, string], { grant_id: string | null }>(
+      'SELECT grant_id FROM artifact WHERE model = ? AND id = ?',
+    ),
+    destroy: database.prepare<[string, string]>('DELETE FROM artifact WHERE model = ? AND id = ?'),
+    revoke: database.prepare<[string]>('DELETE FROM artifact WHERE grant_id = ?'),
+    lastOfBatch: database.prepare<[ArtifactKey], ArtifactKey>(
+      `SELECT model, id FROM artifact WHERE (model, id) > (@model, @id)
+       ORDER BY model, id LIMIT 1 OFFSET ${FORGET_BATCH - 1}`,
+    ),
+    forget: { account_id: forget('account_id'), client_id: forget('client_id') },
+    sweep: database.prepare<[number, number]>(
+      `DELETE FROM artifact WHERE (model, id) IN
+         (SELECT model, id FROM artifact WHERE expires_at < ? LIMIT ?)`,
+    ),
+    // Changes with every commit of another connection, as all writes to `client` are.
+    version: database.prepare<[], number>('PRAGMA data_version').pluck(),
+  }
+}
+
+interface AdapterOptions {
+  readonly statements: Statements
+  readonly writer: Writer
+  readonly authentic: Authentic
+  readonly clock: Pick<Clock, 'now'>
+}
+
+function artifactAdapter(
+  model: string,
+  { statements, writer: { write }, authentic, clock }: AdapterOptions,
+): ArtifactAdapter {
+  const revoke = (grantId: string) => {
+    statements.destroy.run(GRANT, grantId)
+    statements.revoke.run(grantId)
+  }
+  const toRecord = async (id: string, payload: AdapterPayload, expiresIn: number | undefined) => {
+    const { artifacts } = await authentic.open()
+    return artifacts.toRecord(model, id, payload, { expiresIn, now: clock.now() })
+  }
+  const saveOnce = async (record: ArtifactRecord) =>
+    (await write(() => statements.insertOnce.run(record, clock.now()))).changes === 1
+  /**
+   * @param whenConsumedBefore what else to do then, in the same transaction
+   * @returns true where this call consumed it, false where another did, undefined where it is not there
+   */
+  async function consume(
+    id: string,
+    noteUndo: ((undo: Undo) => void) | undefined,
+    whenConsumedBefore: (grantId: string) => void,
+  ): Promise<boolean | undefined> {
+    const { artifacts } = await authentic.open()
+    const key = artifacts.nameOf(model, id)
+    const use = createUse(clock.now())
+    noteUndo?.(async () => {
+      await write(() => statements.unconsume.run(model, key, use))
+    })
+    return write(() => {
+      if (statements.consume.get(use, model, key)) return true
+      const found = statements.grantOf.get(model, key)
+      if (found?.grant_id) whenConsumedBefore(found.grant_id)
+      return found && false
+    })
+  }
+  return {
+    async upsert(id, payload, expiresIn) {
+      const record = await toRecord(id, payload, expiresIn)
+      if (model !== REPLAY) {
+        await write(() => statements.upsert.run(record))
+        return
+      }
+      // oidc-provider looks first and saves then: of two uses at the same instant, one gets in.
+      if (!(await saveOnce(record))) throw seenMeanwhile()
+    },
+    saveOnce: async (id, payload, expiresIn) => saveOnce(await toRecord(id, payload, expiresIn)),
+    find: async (id) => {
+      const { artifacts } = await authentic.open()
+      const found = statements.find.get(model, artifacts.nameOf(model, id))
+      return artifacts.toPayload(found, clock.now(), { id })
+    },
+    findByUid: async (uid) => {
+      const { artifacts } = await authentic.open()
+      const found = statements.findByUid.get(model, artifacts.uidOf(uid))
+      return artifacts.toPayload(found, clock.now(), { uid })
+    },
+    findByUserCode: async (userCode) => {
+      const { artifacts } = await authentic.open()
+      const found = statements.findByUserCode.get(model, artifacts.userCodeOf(userCode))
+      return artifacts.toPayload(found, clock.now(), { userCode })
+    },
+    async consume(id, noteUndo) {
+      const isFirst = await consume(id, noteUndo, revoke)
+      if (isFirst === undefined) throw goneMeanwhile()
+      if (!isFirst) throw new UsedMeanwhile()
+    },
+    consumeOrLeave: async (id, noteUndo) => (await consume(id, noteUndo, () => {})) !== undefined,
+    async destroy(id) {
+      const { artifacts } = await authentic.open()
+      await write(() => statements.destroy.run(model, artifacts.nameOf(model, id)))
+    },
+    async revokeByGrantId(grantId) {
+      const { artifacts } = await authentic.open()
+      await write(() => statements.revoke.run(artifacts.nameOf(GRANT, grantId)))
+    },
+  }
+}
+
+/** Seconds from one look whether others have changed the database to the next. */
+const CLIENT_CHECK = 0.02
+
+/** Clients in memory while nothing in the database changes. */
+function cachedClients(
+  { client, version }: Statements,
+  authentic: Authentic,
+  clock: Pick<Clock, 'elapsed' | 'now'>,
+) {
+  const known = new Map<string, AdapterPayload>()
+  let knownVersion: number | undefined
+  let checkedAt = -Infinity
+  const adapter = clientAdapter(async (id) => {
+    const { clients } = await authentic.open()
+    const now = clock.elapsed()
+    if (now - checkedAt >= CLIENT_CHECK) {
+      checkedAt = now
+      const current = version.get()
+      if (current !== knownVersion || known.size >= KNOWN_CLIENTS) known.clear()
+      knownVersion = current
+    }
+    const found = known.get(id)
+    if (found) return withoutEnded(found, clock.now())
+    const metadata = clients.toPayload(client.get(id))
+    if (!metadata) return undefined
+    known.set(id, metadata)
+    return withoutEnded(metadata, clock.now())
+  })
+  const forget = () => {
+    checkedAt = -Infinity
+  }
+  return { adapter, forget }
+}

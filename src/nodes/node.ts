@@ -1,0 +1,168 @@
+import { toRfc3339 } from '../clock.ts'
+import { Refused } from '../errors.ts'
+import type { KeyState } from '../ring/lifecycle.ts'
+import type { RotationPolicies } from '../ring/policy.ts'
+
+/**
+ * What nodes tell of themselves, and what follows from it. Activation is a matter of the clock, made
+ * safe by `maxRingAge`; the reports prove that it held, and name the node for which it will not.
+ * Pure.
+ */
+
+/** One process that serves, as it last told. */
+export interface NodeReport {
+  /** Unique among processes; its host and a random end. */
+  readonly id: string
+  readonly version: string
+  /** In whose name it issues tokens: the same for all, as they share keys, clients and people. */
+  readonly issuer: string
+  readonly startedAt: number
+  /** When it told, by the clock of the database. */
+  readonly seenAt: number
+  /** Equal for nodes that see the same keys in the same phases. */
+  readonly ringHash: string
+  /** Seconds, at `seenAt`, since it loaded the ring. */
+  readonly ringAge: number
+  /** Seconds that its clock is ahead of the database's; null where there is nothing to compare with. */
+  readonly clockOffset: number | null
+  /** The published keys that it knows. */
+  readonly kids: readonly string[]
+  /** Why it neither signs nor serves; null while it does. */
+  readonly obstacle: string | null
+}
+
+/**
+ * - `live`: told within the last three refresh intervals
+ * - `halted`: tells that it neither signs nor serves
+ * - `silent`: was killed, or cannot reach the database; beyond `maxRingAge` it does not sign either
+ */
+export type NodeStateName = 'live' | 'halted' | 'silent'
+
+/** How many refresh intervals a node may miss before it counts as silent. */
+const MISSED = 3
+
+export function nodeState(node: NodeReport, refreshInterval: number, now: number): NodeStateName {
+  if (now - node.seenAt > MISSED * refreshInterval) return 'silent'
+  return node.obstacle === null ? 'live' : 'halted'
+}
+
+/**
+ * For what may only be done while every node is stopped.
+ * @param what is not done, and why not while nodes run: both in words of a message
+ * @throws Refused where a node runs, halted or not
+ */
+export function assertStopped(
+  nodes: readonly NodeReport[],
+  { refreshInterval, now }: { readonly refreshInterval: number; readonly now: number },
+  { what, why }: { readonly what: string; readonly why: string },
+): void {
+  const running = nodes.filter((node) => nodeState(node, refreshInterval, now) !== 'silent')
+  if (running.length === 0) return
+  throw new Refused(
+    `Nothing is ${what} while nodes run: ${running.map(({ id }) => id).join(', ')}. ${why} Stop them; ` +
+      `one that was killed counts as running for ${MISSED * refreshInterval} s.`,
+  )
+}
+
+/** A key that signs or will, and a live node that has not loaded it although it had the time to. */
+export interface UnseenKey {
+  readonly node: NodeReport
+  readonly key: KeyState
+}
+
+/**
+ * Live nodes that have not loaded a key `maxRingAge` after it was made: well before its activation,
+ * as the propagation is longer by at least the time that caches keep a JWKS. One that has retired may
+ * have left a node whose clock is ahead.
+ */
+export function unseenKeys(
+  nodes: readonly NodeReport[],
+  states: readonly KeyState[],
+  { policies, refreshInterval, now }: UnseenKeysOptions,
+): readonly UnseenKey[] {
+  const due = states.filter((state) => {
+    const { published, maxRingAge } = policies.policyFor(state.key.ring)
+    const isNeeded = state.phase === 'pre-active' || state.phase === 'active'
+    return published && isNeeded && now >= state.key.createdAt + maxRingAge
+  })
+  return nodes
+    .filter((node) => nodeState(node, refreshInterval, now) === 'live')
+    .flatMap((node) =>
+      due.filter(({ key }) => !node.kids.includes(key.kid)).map((key) => ({ node, key })),
+    )
+}
+
+/** For the log and for readiness. */
+export function unseenWords({ node, key: { key } }: UnseenKey): string {
+  return `node ${node.id} has not loaded generation ${key.generation} of ring ${key.ring}`
+}
+
+/** Live nodes that issue in another name: their configuration, or this one's, has the wrong database. */
+export function strangers(
+  nodes: readonly NodeReport[],
+  { issuer, refreshInterval, now }: StrangersOptions,
+): readonly NodeReport[] {
+  return nodes.filter(
+    (node) => node.issuer !== issuer && nodeState(node, refreshInterval, now) !== 'silent',
+  )
+}
+
+/** For the log, readiness and `nodes list`. */
+export function strangerWords({ id, issuer }: NodeReport): string {
+  return `node ${id} is on the same database and serves another issuer, ${issuer}`
+}
+
+/**
+ * Nodes that fell silent and did not stop in good order, for as long as they may still sign and serve
+ * without the ring that others have. One may have been killed; or it lives and reaches another database
+ * than this node, as after a failover that left two primaries.
+ */
+export function missingNodes(
+  nodes: readonly NodeReport[],
+  { refreshInterval, maxRingAge, now }: MissingOptions,
+): readonly NodeReport[] {
+  return nodes.filter(
+    (node) => nodeState(node, refreshInterval, now) === 'silent' && now - node.seenAt <= maxRingAge,
+  )
+}
+
+/** For the log and for readiness. */
+export function missingWords({ id, seenAt }: NodeReport): string {
+  return (
+    `node ${id} has been silent since ${toRfc3339(seenAt)}: it was killed, is cut off from the database, or ` +
+    'is on another one (two primaries)'
+  )
+}
+
+export interface MissingOptions {
+  /** Seconds. */
+  readonly refreshInterval: number
+  /** Seconds. */
+  readonly maxRingAge: number
+  readonly now: number
+}
+
+export interface StrangersOptions {
+  readonly issuer: string
+  /** Seconds. */
+  readonly refreshInterval: number
+  readonly now: number
+}
+
+export interface UnseenKeysOptions {
+  readonly policies: RotationPolicies
+  /** Seconds. */
+  readonly refreshInterval: number
+  readonly now: number
+}
+
+/** How many nodes are in which state. */
+export function countNodes(
+  nodes: readonly NodeReport[],
+  refreshInterval: number,
+  now: number,
+): Readonly<Record<NodeStateName, number>> {
+  const counts = { live: 0, halted: 0, silent: 0 }
+  for (const node of nodes) counts[nodeState(node, refreshInterval, now)] += 1
+  return counts
+}

@@ -1,0 +1,104 @@
+import type { RedisConnection } from './connection.ts'
+
+/** What `redis-artifacts.ts` asks Redis: commands of its own, and scripts. */
+export interface Commands {
+  get(key: string): Promise<string | null>
+  set(key: string, value: string, ...expiry: (string | number)[]): Promise<unknown>
+  unlink(key: string): Promise<unknown>
+  zrange(key: string, from: number, to: number): Promise<string[]>
+  zrem(key: string, ...members: string[]): Promise<unknown>
+  /**
+   * What was consumed stays so.
+   * @param mark of what is saved as consumed, or empty
+   * @returns what was there before
+   */
+  keyturnSave(key: string, payload: string, ttl: number, mark: string): Promise<string | null>
+  /** @returns 1 where nobody saved the key before, or this caller did */
+  keyturnSaveOnce(key: string, payload: string, ttl: number): Promise<number>
+  /** @returns 1 where it was consumed with this mark; otherwise what is there */
+  keyturnConsume(key: string, mark: string): Promise<1 | string | null>
+  /** Where it was consumed with this mark. */
+  keyturnUnconsume(key: string, mark: string): Promise<unknown>
+  keyturnAddToGrant(key: string, ...inGrant: InGrant): Promise<unknown>
+  /**
+   * `keyturnSave` and `keyturnAddToGrant` at once; not for a Cluster, which may have the two keys on
+   * two nodes.
+   */
+  keyturnSaveInGrant(
+    key: string,
+    grantKey: string,
+    payload: string,
+    ttl: number,
+    mark: string,
+    ...inGrant: InGrant
+  ): Promise<string | null>
+  /** Saves a copy, unless that of another artifact is there and lasts longer. */
+  keyturnSaveCopy(key: string, copy: string, ttl: number): Promise<unknown>
+  /** Deletes a copy if it is that of the artifact which is stored under this id. */
+  keyturnDropCopy(key: string, id: string): Promise<unknown>
+}
+
+/** When a member expires is an instant or +inf; members that have expired by `now` are taken out. */
+export type InGrant = readonly [member: string, expiresAt: number | string, now: number]
+
+const SAVE = `
+    local old = redis.call('get', KEYS[1])
+    local mark = old and string.match(old, '^[^{]*') or ''
+    if mark == '' then mark = ARGV[3] end
+    if ARGV[2] == '0' then redis.call('set', KEYS[1], mark .. ARGV[1])
+    else redis.call('set', KEYS[1], mark .. ARGV[1], 'EX', ARGV[2]) end`
+
+const addToGrant = (key: string, [member, expiresAt, now]: readonly string[]) => `
+    redis.call('zremrangebyscore', ${key}, '-inf', '(' .. ${now})
+    redis.call('zadd', ${key}, ${expiresAt}, ${member})
+    local last = redis.call('zrange', ${key}, -1, -1, 'withscores')[2]
+    if last == 'inf' then redis.call('persist', ${key})
+    else redis.call('expire', ${key}, math.max(1, last - ${now})) end`
+
+/** Each with one key. */
+const SCRIPTS = {
+  keyturnSave: `${SAVE}
+    return old`,
+  keyturnAddToGrant: addToGrant('KEYS[1]', ['ARGV[1]', 'ARGV[2]', 'ARGV[3]']),
+  keyturnSaveOnce: `
+    local old = redis.call('get', KEYS[1])
+    if old then return old == ARGV[1] and 1 or 0 end
+    redis.call('set', KEYS[1], ARGV[1], 'EX', ARGV[2])
+    return 1`,
+  keyturnConsume: `
+    local old = redis.call('get', KEYS[1])
+    if not old then return false end
+    local mark = string.match(old, '^[^{]*')
+    if mark == ARGV[1] then return 1 end
+    if mark ~= '' then return old end
+    redis.call('set', KEYS[1], ARGV[1] .. old, 'KEEPTTL')
+    return 1`,
+  keyturnUnconsume: `
+    local old = redis.call('get', KEYS[1])
+    if old and string.match(old, '^[^{]*') == ARGV[1] then
+      redis.call('set', KEYS[1], string.sub(old, #ARGV[1] + 1), 'KEEPTTL')
+    end`,
+  keyturnSaveCopy: `
+    local old = redis.call('get', KEYS[1])
+    if old and string.match(old, '^[^{]*{([^:}]*)') ~= string.match(ARGV[1], '^[^{]*{([^:}]*)') then
+      local left = redis.call('pttl', KEYS[1])
+      if left == -1 or ARGV[2] ~= '0' and left > ARGV[2] * 1000 then return end
+    end
+    if ARGV[2] == '0' then redis.call('set', KEYS[1], ARGV[1])
+    else redis.call('set', KEYS[1], ARGV[1], 'EX', ARGV[2]) end`,
+  keyturnDropCopy: `
+    local copy = redis.call('get', KEYS[1])
+    if copy and string.match(copy, '^[^{]*{([^:}]*)') == ARGV[1] then redis.call('unlink', KEYS[1]) end`,
+}
+
+const SAVE_IN_GRANT = `${SAVE}${addToGrant('KEYS[2]', ['ARGV[4]', 'ARGV[5]', 'ARGV[6]'])}
+    return old`
+
+export function defineCommands({ client }: RedisConnection): Commands {
+  for (const [name, lua] of Object.entries(SCRIPTS)) {
+    client.defineCommand(name, { numberOfKeys: 1, lua })
+  }
+  client.defineCommand('keyturnSaveInGrant', { numberOfKeys: 2, lua: SAVE_IN_GRANT })
+  // The scripts were just added; the others are its own, with fewer overloads.
+  return client as unknown as Commands
+}

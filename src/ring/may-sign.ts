@@ -1,0 +1,74 @@
+import { RingStale } from '../errors.ts'
+import type { DatabaseClock } from '../nodes/database-clock.ts'
+import { keyEvent } from './key.ts'
+import type { KeyStore } from './key-store.ts'
+import { wouldOutlive } from './lifecycle.ts'
+import type { RotationPolicies } from './policy.ts'
+import type { SchedulerLog, SchedulerStatus } from './scheduler.ts'
+import type { Sealer } from './sealer.ts'
+
+/**
+ * Asked at the very signature: a request that began long ago must not sign with a key that was
+ * revoked, or has been retired for longer than twice the skew, since. A token that would outlive
+ * the publication of its key is recorded first, so that the key stays.
+ * @param expiresAt `exp` of what is signed; undefined where it has none
+ * @returns a promise only where there is something to wait for
+ * @throws RingStale, StoreUnavailable
+ */
+export type Authorize = (kid: string, expiresAt: number | undefined) => Promise<void> | undefined
+
+export interface AuthorizeOptions {
+  readonly status: SchedulerStatus
+  readonly store: Pick<KeyStore, 'addEvents'>
+  readonly sealer: Pick<Sealer, 'sealEvent'>
+  /** Ids of the newest events that this node knows. */
+  readonly heads: () => readonly string[]
+  readonly policies: RotationPolicies
+  readonly databaseClock: Pick<DatabaseClock, 'now'>
+  /** Something is not as the ring says: it should be turned soon. */
+  readonly onOutdated: () => void
+  readonly log: Pick<SchedulerLog, 'warn'>
+}
+
+/** An expiry is recorded for so many seconds more, so that the tokens that follow need no record. */
+const STEP = 600
+
+export function createAuthorize(options: AuthorizeOptions): Authorize {
+  const { status, store, sealer, heads, policies, databaseClock, onOutdated, log } = options
+  /** Until when keys are recorded to be needed, by kid. */
+  const recorded = new Map<string, number>()
+
+  async function record(ring: string, kid: string, expiresAt: number): Promise<void> {
+    if ((recorded.get(kid) ?? 0) >= expiresAt) return
+    const validUntil = Math.ceil(expiresAt / STEP) * STEP
+    const reason = 'it signed a token that outlives its retention'
+    const at = databaseClock.now()
+    const event = {
+      type: 'valid-until',
+      ring,
+      kid,
+      validUntil,
+      reason,
+      at,
+      actor: 'keyturn',
+    } as const
+    await store.addEvents([await sealer.sealEvent(keyEvent(event), heads())])
+    log.warn({ ring, kid, validUntil }, `ring ${ring}: a key stays published longer, as ${reason}`)
+    recorded.set(kid, validUntil)
+    onOutdated()
+  }
+
+  return (kid, expiresAt) => {
+    if (!status.maySign(kid)) {
+      onOutdated()
+      const why = status.obstacle() ?? 'It was revoked or has retired.'
+      throw new RingStale(`Key ${kid} may not sign: ${why}`)
+    }
+    const state = status.view?.states.find((candidate) => candidate.key.kid === kid)
+    if (!state || expiresAt === undefined) return undefined
+    const { ring } = state.key
+    const now = databaseClock.now()
+    if (!wouldOutlive(state, policies.policyFor(ring), { expiresAt, now })) return undefined
+    return record(ring, kid, expiresAt)
+  }
+}

@@ -1,0 +1,32 @@
+import { Refused } from '../errors.ts'
+import type { KeyStore, SerializedEvent, SerializedKey } from './key-store.ts'
+
+/** A KeyStore that forgets everything at exit: for tests and trials. */
+export function createMemoryKeyStore(): KeyStore {
+  const keys = new Map<string, SerializedKey>()
+  const events = new Map<string, SerializedEvent>()
+  return {
+    load: async () => ({
+      keys: [...keys.values()],
+      events: [...events.values()].sort((a, b) => a.at - b.at),
+    }),
+    addKey: async (key) => {
+      const place = [...keys.values()].find(
+        ({ ring, generation }) => ring === key.ring && generation === key.generation,
+      )
+      if (place) return place
+      if (keys.has(key.id)) throw new Refused(`Key ${key.id} is stored already.`)
+      keys.set(key.id, key)
+      return key
+    },
+    eraseKey: async (key) => {
+      if (keys.has(key.id)) keys.set(key.id, key)
+    },
+    removeKey: async (id) => {
+      keys.delete(id)
+    },
+    addEvents: async (added) => {
+      for (const event of added) events.set(event.id, event)
+    },
+  }
+}

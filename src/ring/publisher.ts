@@ -1,0 +1,94 @@
+import type { Clock } from '../clock.ts'
+import type { DatabaseClock } from '../nodes/database-clock.ts'
+import type { RotationPolicies } from './policy.ts'
+import type { LoadedRings } from './rotate.ts'
+import type { SchedulerLog } from './scheduler.ts'
+import { type RingView, ringView } from './view.ts'
+
+/**
+ * Publishes what the rings are: what the scheduler has loaded, at once; and from the keys at hand what
+ * is due by the clock, however long the store takes to answer, or whether it answers at all.
+ */
+export interface Publisher {
+  /** Publishes what the facts say now, one after another; from then on they are the keys at hand. */
+  show(facts: LoadedRings): Promise<RingView>
+  /** Publishes what is due at the very instant that was planned, until `signal` is aborted. */
+  keepTime(signal: AbortSignal): Promise<void>
+  /** The keys at hand; undefined before the first. */
+  readonly facts: LoadedRings | undefined
+  /** What was published last. */
+  readonly view: RingView | undefined
+}
+
+export interface PublisherOptions {
+  readonly policies: RotationPolicies
+  readonly clock: Clock
+  readonly databaseClock: Pick<DatabaseClock, 'isRight'>
+  /** Longest time, in seconds, between two looks at the clock, which may be set meanwhile. */
+  readonly refreshInterval: number
+  /** Called with every view that differs from the one before. */
+  readonly onView: (view: RingView) => void | Promise<void>
+  readonly log: SchedulerLog
+}
+
+/** Seconds until what could not be published is tried again. */
+const RETRY = 1
+
+export function createPublisher(options: PublisherOptions): Publisher {
+  const { policies, clock, databaseClock, log } = options
+  let known: LoadedRings | undefined
+  let view: RingView | undefined
+  let showing: Promise<unknown> = Promise.resolve()
+
+  function show(facts: LoadedRings): Promise<RingView> {
+    known = facts
+    const publish = async () => {
+      const next = ringView(facts, policies, clock.now())
+      if (next.hash !== view?.hash) {
+        await options.onView(next)
+        for (const turned of view ? phaseChanges(view, next) : []) log.info(...turned)
+      }
+      view = next
+      return next
+    }
+    const shown = showing.then(publish, publish)
+    showing = shown
+    return shown
+  }
+
+  async function keepTime(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const dueIn = (view?.nextChangeAt ?? Infinity) - clock.exact()
+      // What is overdue could not be published a moment ago.
+      const pause = dueIn > 0 ? Math.min(dueIn, options.refreshInterval) : RETRY
+      await clock.sleep(pause, signal)
+      const isDue = (view?.nextChangeAt ?? Infinity) <= clock.now()
+      if (!known || !isDue || !databaseClock.isRight()) continue
+      await show(known).catch((error: unknown) => {
+        log.error({ err: error }, 'the keys that are due could not be published')
+      })
+    }
+  }
+
+  return {
+    show,
+    keepTime,
+    get facts() {
+      return known
+    },
+    get view() {
+      return view
+    },
+  }
+}
+
+/** What became of keys since the view before, for the log: the one place that tells of a switch. */
+function phaseChanges(before: RingView, after: RingView): readonly [object, string][] {
+  const phases = new Map(before.states.map(({ key, phase }) => [key.kid, phase]))
+  return after.states
+    .filter(({ key, phase }) => phases.has(key.kid) && phases.get(key.kid) !== phase)
+    .map(({ key: { ring, generation, kid }, phase }) => [
+      { ring, generation, kid, phase },
+      `ring ${ring}: generation ${generation} is ${phase}${phase === 'active' ? ' and signs now' : ''}`,
+    ])
+}

@@ -1,0 +1,64 @@
+import { z } from 'zod'
+import { StoreUnreadable } from '../errors.ts'
+import type { SerializedEvent, SerializedKey } from './key-store.ts'
+import { generation, instant } from './limits.ts'
+
+/** Reading records of keys and events: a record is what Keyturn wrote, or an error that names it. */
+
+const serializedKey = z.strictObject({
+  id: z.string().min(1),
+  version: z.literal(1),
+  ring: z.string().min(1),
+  generation,
+  algorithm: z.string().min(1),
+  created: instant,
+  activatesAt: instant,
+  retention: z.int().min(0),
+  isX509Certificate: z.boolean(),
+  data: z.string().min(1),
+  dataProtected: z.boolean(),
+}) satisfies z.ZodType<SerializedKey>
+
+const serializedEvent = z.strictObject({
+  id: z.string().min(1),
+  ring: z.string(),
+  type: z.string(),
+  at: instant,
+  data: z.string(),
+}) satisfies z.ZodType<SerializedEvent>
+
+/** @param source where the text came from, for the error */
+export function parseSerializedKey(text: string, source: string): SerializedKey {
+  return parse(serializedKey, text, source)
+}
+
+export function parseSerializedEvent(text: string, source: string): SerializedEvent {
+  return parse(serializedEvent, text, source)
+}
+
+/** The same of a record that a database has taken apart into columns. */
+export function checkSerializedKey(record: SerializedKey, source: string): SerializedKey {
+  return check(serializedKey, record, source)
+}
+
+function parse<T>(schema: z.ZodType<T>, text: string, source: string): T {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    // Not JSON at all, so no record either.
+  }
+  return check(schema, value, source)
+}
+
+function check<T>(schema: z.ZodType<T>, value: unknown, source: string): T {
+  try {
+    return schema.parse(value)
+  } catch (cause) {
+    throw new StoreUnreadable(
+      `${source} is not a record that Keyturn wrote: it may be half-written or edited. It is kept ` +
+        'and not replaced. Restore it from a backup.',
+      cause,
+    )
+  }
+}

@@ -1,0 +1,53 @@
+import type { ArtifactStore } from '../artifacts/artifact-store.ts'
+import type { Clock } from '../clock.ts'
+import { engineOf, type ServerSettings, shareConnections } from '../connection/database-url.ts'
+import type { Authentic } from '../database/authentic.ts'
+import type { RedisConnection } from '../redis/connection.ts'
+
+export interface ArtifactSettings {
+  readonly database: ServerSettings
+}
+
+export interface ArtifactSurroundings {
+  readonly authentic: Authentic
+  readonly clock: Clock
+  readonly redis?: RedisConnection | undefined
+  /** The same store, of which somebody notes how the database answers it. */
+  readonly watched?: <T extends object>(store: T) => T
+}
+
+/**
+ * Opens the store of what expires that the configuration names: Redis, with the clients in the
+ * database, or the database alone.
+ * @throws StoreUnavailable
+ */
+export async function openArtifacts(
+  { database }: ArtifactSettings,
+  { authentic, clock, redis, watched = (store) => store }: ArtifactSurroundings,
+): Promise<ArtifactStore> {
+  const inDatabase = watched(await openInDatabase(database, authentic, clock))
+  if (!redis) return inDatabase
+  const { openRedisArtifacts } = await import('../redis/redis-artifacts.ts')
+  return openRedisArtifacts({ redis, authentic, clock, database: inDatabase })
+}
+
+async function openInDatabase(
+  database: ServerSettings,
+  authentic: Authentic,
+  clock: Clock,
+): Promise<ArtifactStore> {
+  const engine = engineOf(database.url)
+  if (engine === 'better-sqlite3') {
+    const { openSqliteArtifacts } = await import('../database/sqlite-artifacts.ts')
+    return openSqliteArtifacts(database, authentic, clock)
+  }
+  const connections = shareConnections(database.connections).artifacts
+  const settings = { ...database, connections }
+  const { createSqlArtifacts } = await import('../database/sql-artifacts.ts')
+  if (engine === 'mysql') {
+    const { openMysqlArtifacts } = await import('../database/mysql-artifacts.ts')
+    return createSqlArtifacts(openMysqlArtifacts(settings), authentic, clock)
+  }
+  const { openPostgresArtifacts } = await import('../database/postgres-artifacts.ts')
+  return createSqlArtifacts(openPostgresArtifacts(settings), authentic, clock)
+}

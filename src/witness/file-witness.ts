@@ -1,0 +1,60 @@
+import { chown, mkdir, readFile, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { attempt } from '../database/failures.ts'
+import { withFileLock } from '../file-lock.ts'
+import { createFile, replaceFile } from '../whole-file.ts'
+import { NOTHING_WITNESSED, type Witness, type WitnessRecord } from './witness.ts'
+import { parseWitness, witnessText } from './witness-text.ts'
+
+/**
+ * A witness in a file, which all processes of one machine share. Reading needs no lock, because a file
+ * is replaced whole; writing has one.
+ * @param path its folder is made where it is missing, with mode 0700 and a word to backup programs
+ */
+export function createFileWitness(path: string): Witness {
+  async function read(): Promise<WitnessRecord | undefined> {
+    const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return undefined
+      throw error
+    })
+    return text === undefined ? undefined : parseWitness(text, where)
+  }
+  const where = `the file ${path}`
+
+  return {
+    where,
+    canBeAway: false,
+    read: () => attempt(`read the witness ${path} (rotation.witness)`, read),
+    update: (change) =>
+      attempt(`write the witness ${path} (rotation.witness)`, async () => {
+        await makeFolder(dirname(path))
+        return withFileLock(`${path}.lock`, async () => {
+          const before = await read()
+          const after = change(before ?? NOTHING_WITNESSED)
+          if (before === undefined || after !== before) await write(path, witnessText(after))
+          return after
+        })
+      }),
+  }
+}
+
+/** A command that somebody runs as root must not take the file away from the server. */
+async function write(path: string, text: string): Promise<void> {
+  const owner = await stat(path).catch(() => stat(dirname(path)))
+  await replaceFile(path, text)
+  if (process.getuid?.() === 0 && owner.uid !== 0) await chown(path, owner.uid, owner.gid)
+}
+
+/** @see https://bford.info/cachedir/ which tar, borg, restic and others know */
+const TAG = `Signature: 8a477f597d28d172789f06886806bc55
+# NEVER BACK UP THIS FOLDER, and never restore it. Keyturn remembers here which keys were revoked, so that a
+# database which was restored from a backup cannot make anybody trust them again. Restored together with the
+# database it would remember no more than the database does.
+# This file tells programs such as tar --exclude-caches, borg --exclude-caches and restic --exclude-caches.
+`
+
+/** A folder that somebody else made may hold anything, and stays as it is. */
+async function makeFolder(folder: string): Promise<void> {
+  const made = await mkdir(folder, { recursive: true, mode: 0o700 })
+  if (made !== undefined) await createFile(join(folder, 'CACHEDIR.TAG'), TAG)
+}

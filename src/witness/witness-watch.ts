@@ -1,0 +1,313 @@
+import type { Clock } from '../clock.ts'
+import { StoreOutdated, StoreUnavailable, WitnessOfAnother, WitnessUnreadable } from '../errors.ts'
+import type { KeyStore, SerializedEvent } from '../ring/key-store.ts'
+import type { RotationPolicies } from '../ring/policy.ts'
+import type { LoadedRings } from '../ring/rotate.ts'
+import type { SchedulerLog } from '../ring/scheduler.ts'
+import type { Sealer } from '../ring/sealer.ts'
+import {
+  highestGenerations,
+  isStranger,
+  type Lack,
+  lackLines,
+  lackOf,
+  lackWords,
+  unlessEmpty,
+  type Witness,
+  type WitnessedFacts,
+  type WitnessRecord,
+  witnessed,
+} from './witness.ts'
+import { type AuthenticWitness, authenticWitness } from './witness-mac.ts'
+
+/**
+ * Holds what is loaded from the key store against the witness. The first load decides whether this
+ * node may start; a node that runs puts back what a store has lost, as it does with what it knows
+ * itself (`lost.ts`).
+ */
+export interface WitnessWatch {
+  /**
+   * Loads the rings, with the generations that must not be used again.
+   * @param sealer of the deployment that the store is of
+   * @param load asks the store, each time it is called
+   * @throws StoreOutdated, WitnessOfAnother, WitnessUnreadable, and what `load` throws
+   */
+  load(sealer: Sealer, load: () => Promise<LoadedRings>): Promise<LoadedRings>
+  /** Remembers what was loaded. Never rejects: what could not be written is tried with the next. */
+  note(facts: LoadedRings): Promise<void>
+  readonly status: WitnessStatus
+}
+
+/** How the witness is, for readiness. */
+export interface WitnessStatus {
+  /** In words: where it is, and what is amiss. */
+  readonly detail: string
+  readonly isDegraded: boolean
+}
+
+export interface WitnessWatchOptions {
+  readonly witness: Witness
+  /** Is one begun where there is none? */
+  readonly mayBegin: boolean
+  readonly issuer: string
+  readonly policies: RotationPolicies
+  readonly clock: Clock
+  /** Puts events back into the store. */
+  readonly addEvents: (events: readonly SerializedEvent[]) => Promise<void>
+  /** Wakes other nodes, which may still know what the store has lost. */
+  readonly wakeOthers: () => Promise<unknown>
+  /** Seconds that a start waits for other nodes to put back what the store lacks; 0 where there are none. */
+  readonly patience: number
+  readonly log: SchedulerLog
+}
+
+/** Seconds between two looks while a start waits. */
+const LOOK_PAUSE = 1
+
+export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
+  const { clock, log } = options
+  const { where, canBeAway } = options.witness
+  let sealer: Sealer | undefined
+  let witness: AuthenticWitness = authenticWitness(options.witness, undefined)
+  /** As it was last read or written. */
+  let record: WitnessRecord | undefined
+  let isStarted = false
+  /** What is wrong with the witness itself, in words. */
+  let failure: string | undefined
+  /** Did the last attempt to write fail? Only one that succeeds says otherwise. */
+  let isUnwritten = false
+  /** What the store lacks for good, in words. */
+  let missing: string | undefined
+  let wasMissing = false
+  /** What was logged of a failure that lasts. */
+  let told: string | undefined
+
+  async function load(
+    openedBy: Sealer,
+    loadStore: () => Promise<LoadedRings>,
+  ): Promise<LoadedRings> {
+    if (openedBy !== sealer) witness = authenticWitness(options.witness, openedBy.deployment)
+    sealer = openedBy
+    const facts = isStarted ? await reload(loadStore) : await start(loadStore)
+    isStarted = true
+    // As they were before the store was asked: what another node has made since is not lost.
+    const seenGenerations = record?.generations ?? {}
+    await note(facts)
+    return { ...facts, seenGenerations }
+  }
+
+  async function start(loadStore: () => Promise<LoadedRings>): Promise<LoadedRings> {
+    const isKnown = await look({ mustBeWhole: true })
+    let facts = await loadStore()
+    if (isKnown && record === undefined && facts.keys.length + facts.events.length > 0) {
+      wasMissing = true
+      log.warn({ witness: where }, CANNOT_TELL)
+    }
+    let lack = await check(facts)
+    const isOlder = () => lack !== undefined || facts.missing.length > 0
+    if (!isOlder()) return facts
+
+    const until = clock.elapsed() + options.patience
+    if (options.patience > 0) {
+      const data = { missing: lack ? lackLines(lack) : facts.missing, seconds: options.patience }
+      log.warn(
+        data,
+        `the key store is older than it was; this start waits ${options.patience} s, as other nodes may ` +
+          'put back what it lacks',
+      )
+      await options.wakeOthers()
+    }
+    while (isOlder() && clock.elapsed() < until) {
+      await clock.sleep(LOOK_PAUSE, new AbortController().signal)
+      await look({ mustBeWhole: true })
+      facts = await loadStore()
+      lack = await check(facts)
+    }
+    if (lack) throw new StoreOutdated(lackWords(lack), where)
+    if (!isOlder()) log.info({}, 'other nodes have put back what the key store lacked')
+    return facts
+  }
+
+  async function reload(loadStore: () => Promise<LoadedRings>): Promise<LoadedRings> {
+    const before = record
+    await look({ mustBeWhole: false })
+    if (before && !record) {
+      log.warn(
+        { witness: where },
+        'the witness is gone, and is begun again with what the key store has',
+      )
+    }
+    const facts = await loadStore()
+    // An empty store may be the wrong one, of which the caller knows more.
+    const lack = facts.keys.length === 0 ? undefined : await check(facts).catch(replaced)
+    function replaced(error: unknown): undefined {
+      if (!(error instanceof WitnessOfAnother || error instanceof WitnessUnreadable)) throw error
+      // It stops nothing that runs, and waits to be looked at.
+      record = before
+      fail(error)
+    }
+    missing = lack && lack.generations.length > 0 ? lackWords({ ...lack, events: [] }) : undefined
+    if (!lack || lack.events.length === 0) return facts
+    const data = { events: lack.events.map(({ id }) => id), witness: where }
+    log.error(
+      data,
+      'the key store has lost events that the witness remembers; they are added again',
+    )
+    await options.addEvents(lack.events)
+    return loadStore()
+  }
+
+  /** What the store lacks and what is genuine. @throws WitnessOfAnother, WitnessUnreadable */
+  async function check(facts: LoadedRings): Promise<Lack | undefined> {
+    if (!record || !sealer) return undefined
+    const seen = witnessedFacts(facts, sealer, options)
+    assertOurs(record, facts, seen)
+    if (facts.keys.length > 0) assertOfSomebody(record, where)
+    return genuineLack(lackOf(record, seen), sealer)
+  }
+
+  /** @throws WitnessOfAnother, WitnessUnreadable */
+  function assertOurs(found: WitnessRecord, facts: LoadedRings, seen: WitnessedFacts): void {
+    if (isStranger(found, seen)) throw new WitnessOfAnother(where, found.issuer)
+    // One that was accepted away is of nobody until the first keys are made.
+    if (isUnbound(found) && facts.keys.length > 0) assertOfSomebody(found, where)
+  }
+
+  /**
+   * Reads the witness. Always before the store: all that is remembered stood in the store before.
+   * @returns false where it could not be read, which is no reason to stop where it can be away
+   */
+  async function look({ mustBeWhole }: { mustBeWhole: boolean }): Promise<boolean> {
+    try {
+      record = await witness.read()
+      // That it can be read does not say that it can be written.
+      if (!isUnwritten) failure = undefined
+      return true
+    } catch (error) {
+      const isAway = error instanceof StoreUnavailable
+      if (mustBeWhole && !(isAway && canBeAway)) throw error
+      if (!isAway && !(error instanceof WitnessUnreadable)) throw error
+      fail(error)
+      return false
+    }
+  }
+
+  function fail(error: Error): void {
+    if (told !== error.message) {
+      log.warn({ err: error }, 'the witness does not work; the keys turn all the same')
+    }
+    failure = error.message
+    told = failure
+  }
+
+  async function note(facts: LoadedRings): Promise<void> {
+    // A store that was emptied says nothing worth remembering.
+    const isBound = record === undefined || record.deployment !== null
+    if (!sealer || !isStarted || (facts.keys.length === 0 && isBound)) return
+    if (!options.mayBegin && record === undefined) return
+    const seen = witnessedFacts(facts, sealer, options)
+    if (failure === undefined && record && witnessed(record, seen) === record) {
+      told = undefined
+      return
+    }
+    try {
+      record = await witness.update((before) => {
+        assertOurs(before, facts, seen)
+        return witnessed(before, seen)
+      })
+      isUnwritten = false
+      failure = undefined
+      told = undefined
+    } catch (error) {
+      isUnwritten = true
+      fail(error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+
+  return {
+    load,
+    note,
+    get status() {
+      const amiss = [
+        ...(failure === undefined ? [] : [failure]),
+        ...(missing === undefined ? [] : [`the key store lacks ${missing}`]),
+      ]
+      const began = wasMissing ? ' (begun at this start: what was before it cannot tell)' : ''
+      return {
+        isDegraded: amiss.length > 0,
+        detail: [`${where}${began}`, ...amiss].join('; '),
+      }
+    },
+  }
+}
+
+const CANNOT_TELL =
+  'this node has no witness of what was revoked and cannot tell whether the key store is older than it ' +
+  'was; if it was just restored from a backup, revoke again what was revoked since'
+
+/**
+ * What the witness is held against. The generation of a key that does not open may be forged, and is
+ * believed only where an event vouches for it.
+ */
+export function witnessedFacts(
+  facts: LoadedRings,
+  { deployment }: Pick<Sealer, 'deployment'>,
+  { issuer, policies }: Pick<WitnessWatchOptions, 'issuer' | 'policies'>,
+): WitnessedFacts {
+  return {
+    deployments: [deployment.kid, ...deployment.former],
+    issuer,
+    events: facts.records,
+    generations: highestGenerations(facts.keys.filter((key) => !key.isUnplaced)),
+    given: facts.events.flatMap((event) => (event.type === 'accept' ? event.missing : [])),
+    configured: policies.rings.map(({ ring }) => ring),
+  }
+}
+
+/**
+ * A witness that is removed is told of at the next start. One that somebody emptied says as little, and
+ * must not pass for whole.
+ * @throws WitnessUnreadable
+ */
+export function assertOfSomebody({ deployment }: WitnessRecord, where: string): void {
+  if (deployment !== null) return
+  throw new WitnessUnreadable(where, 'it does not say which deployment it is of')
+}
+
+/** Does it remember something, and not of whom? Nobody can vouch for it then. */
+function isUnbound({ deployment, events, generations }: WitnessRecord): boolean {
+  return deployment === null && events.length + Object.keys(generations).length > 0
+}
+
+/** A lack without events that nobody of this deployment wrote, or that were given up with a secret. */
+export async function genuineLack(
+  lack: Lack | undefined,
+  { openEvents }: Pick<Sealer, 'openEvents'>,
+): Promise<Lack | undefined> {
+  return lack && unlessEmpty({ ...lack, events: (await openEvents(lack.events)).records })
+}
+
+/**
+ * Is the key store emptied, although the witness remembers what it held? Asked before anything is made
+ * in it, the secret of another deployment first of all.
+ * @throws StoreOutdated, WitnessUnreadable
+ */
+export async function assertNotEmptied(
+  witness: Witness,
+  store: Pick<KeyStore, 'load'>,
+): Promise<void> {
+  const { keys, events } = await store.load()
+  if (keys.length + events.length > 0) return
+  const record = await witness.read().catch((error: unknown) => {
+    if (error instanceof StoreUnavailable && witness.canBeAway) return undefined
+    throw error
+  })
+  const lack = record && lackOfEverything(record)
+  if (lack) throw new StoreOutdated(lackWords(lack), witness.where)
+}
+
+/** What a store lacks that is empty. */
+export function lackOfEverything(record: WitnessRecord): Lack | undefined {
+  const configured = Object.keys(record.generations)
+  return lackOf(record, { events: [], generations: {}, given: [], configured })
+}

@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { Cluster, type Redis } from 'ioredis'
+import type { ArtifactStore } from '../../src/artifacts/artifact-store.ts'
+import { openRedis, type RedisConnection } from '../../src/redis/connection.ts'
+import { openRedisArtifacts } from '../../src/redis/redis-artifacts.ts'
+import { testArtifacts } from '../conformance/artifacts.ts'
+import { testAuthentic } from '../support/authentic.ts'
+import { createFakeClock } from '../support/fake-clock.ts'
+import {
+  redisPlaces,
+  redisSettings,
+  type SentinelProcesses,
+  skipRedis,
+  startSentinel,
+} from '../support/redis.ts'
+
+/** A database that has nothing. */
+const EMPTY: ArtifactStore = {
+  adapter: () => ({ find: async () => undefined }) as never,
+  sweep: async () => 0,
+  forget: async () => {},
+  forgetClients: () => {},
+  close: async () => {},
+}
+
+function openArtifacts(changes: Parameters<typeof redisSettings>[0]) {
+  const clock = createFakeClock()
+  const settings = redisSettings(changes)
+  const connections = [openRedis(settings, clock), openRedis(settings, clock)] as const
+  const [artifacts, other] = connections.map((redis) =>
+    openRedisArtifacts({ redis, authentic: testAuthentic(), clock, database: EMPTY }),
+  ) as [ArtifactStore, ArtifactStore]
+  const [redis] = connections
+  return {
+    artifacts,
+    other,
+    redis,
+    pass: async (seconds: number) => {
+      await clock.pass(seconds)
+      await passTime(redis, seconds)
+    },
+    dump: async () => (await keysOf(redis)).join('\n') + (await valuesOf(redis)).join('\n'),
+    close: async () => {
+      for (const connection of connections) connection.close()
+    },
+  }
+}
+
+/** As if `seconds` had gone by: everything expires so much earlier. */
+async function passTime(redis: RedisConnection, seconds: number): Promise<void> {
+  for (const key of await keysOf(redis)) {
+    const left = await redis.client.pttl(key)
+    if (left >= 0) await redis.client.pexpire(key, left - seconds * 1000)
+  }
+}
+
+async function keysOf({ client, prefix, run }: RedisConnection): Promise<readonly string[]> {
+  await run('connect', async () => client.ping())
+  const nodes: readonly Redis[] = client instanceof Cluster ? client.nodes('master') : [client]
+  return (await Promise.all(nodes.map((node) => node.keys(`${prefix}*`)))).flat()
+}
+
+async function valuesOf(redis: RedisConnection): Promise<readonly string[]> {
+  const values: string[] = []
+  for (const key of await keysOf(redis)) {
+    const isSet = (await redis.client.type(key)) === 'zset'
+    values.push(
+      isSet
+        ? String(await redis.client.call('ZRANGE', key, '0', '-1'))
+        : `${await redis.client.get(key)}`,
+    )
+  }
+  return values
+}
+
+describe('on Redis', { skip: skipRedis }, () => {
+  const { places } = redisPlaces()
+  const { Redis: standalone, 'a Redis Cluster': clustered } = places
+
+  testArtifacts('Redis', async () => openArtifacts(standalone()), { expiresByItself: true })
+  testArtifacts('a Redis Cluster', async () => openArtifacts(clustered()), {
+    expiresByItself: true,
+  })
+  for (const [name, settings] of [
+    ['Redis', standalone],
+    ['a Redis Cluster', clustered],
+  ] as const) {
+    testLayout(name, async () => openArtifacts(settings()))
+  }
+})
+
+/** What the layout of keys must not break. */
+function testLayout(name: string, open: () => Promise<ReturnType<typeof openArtifacts>>): void {
+  const test = (sentence: string, body: (opened: ReturnType<typeof openArtifacts>) => unknown) =>
+    it(sentence, async () => {
+      const opened = await open()
+      try {
+        await body(opened)
+      } finally {
+        await opened.close()
+      }
+    })
+
+  describe(`the layout in ${name}`, () => {
+    test('everything has an end, the index of a grant that of its longest member', async ({
+      artifacts,
+      redis,
+      pass,
+    }) => {
+      const save = (model: string, id: string, seconds: number) =>
+        artifacts.adapter(model).upsert(id, { jti: id, grantId: 'g', uid: id }, seconds)
+      await save('RefreshToken', 'r', 1000)
+      await save('AccessToken', 'a', 10)
+      await save('Session', 's', 10)
+      const index = (await keysOf(redis)).find((key) => key.startsWith(`${redis.prefix}g:`)) ?? ''
+      const left = await redis.client.pttl(index)
+      assert.ok(left > 1_000_000 && left <= 1_060_000, String(left))
+      await pass(100)
+      await save('AccessToken', 'b', 10)
+      assert.equal(await redis.client.zcard(index), 2, 'what has expired is still in the index')
+      await pass(2000)
+      assert.deepEqual(await keysOf(redis), [])
+    })
+
+    test('what has no end stays, and its grant too', async ({ artifacts, pass }) => {
+      await artifacts.adapter('RefreshToken').upsert('r', { jti: 'r', grantId: 'g' }, 0)
+      await artifacts.adapter('AccessToken').upsert('a', { jti: 'a', grantId: 'g' }, 10)
+      await pass(1_000_000)
+      assert.ok(await artifacts.adapter('RefreshToken').find('r'))
+      await artifacts.adapter('RefreshToken').revokeByGrantId('g')
+      assert.equal(await artifacts.adapter('RefreshToken').find('r'), undefined)
+    })
+
+    test('a session that got another id at sign-in is found by its uid until it is destroyed', async ({
+      artifacts,
+    }) => {
+      const sessions = artifacts.adapter('Session')
+      await sessions.upsert('before', { jti: 'before', uid: 'u' }, 60)
+      await sessions.upsert('after', { jti: 'after', uid: 'u', accountId: 'ada' }, 60)
+      await sessions.destroy('before')
+      assert.equal((await sessions.findByUid('u'))?.jti, 'after')
+      await sessions.destroy('after')
+      assert.equal(await sessions.findByUid('u'), undefined)
+    })
+
+    test('a code that two redeem at once takes the grant itself with it', async ({ artifacts }) => {
+      const grants = artifacts.adapter('Grant')
+      const codes = artifacts.adapter('AuthorizationCode')
+      await grants.upsert('g', { jti: 'g', accountId: 'ada' }, 60)
+      await codes.upsert('c', { jti: 'c', grantId: 'g' }, 60)
+      await codes.consume('c')
+      await assert.rejects(codes.consume('c'), { error: 'invalid_grant' })
+      assert.equal(await grants.find('g'), undefined)
+    })
+
+    test('tokens that a grant gives after a revocation are good', async ({ artifacts }) => {
+      const tokens = artifacts.adapter('AccessToken')
+      await tokens.upsert('a', { jti: 'a', grantId: 'g' }, 60)
+      await tokens.revokeByGrantId('g')
+      await tokens.upsert('b', { jti: 'b', grantId: 'g' }, 60)
+      assert.ok(await tokens.find('b'))
+      await tokens.revokeByGrantId('g')
+      assert.equal(await tokens.find('b'), undefined)
+    })
+
+    test('a person is forgotten with all that was handed out, copies as well, and nobody else', async ({
+      artifacts,
+    }) => {
+      const save = (model: string, id: string, accountId: string) =>
+        artifacts.adapter(model).upsert(id, { jti: id, uid: `uid of ${id}`, accountId }, 3600)
+      for (let i = 0; i < 1200; i += 100) {
+        await Promise.all(
+          Array.from({ length: 100 }, (_, j) => save('AccessToken', `a${i + j}`, `a_a${i % 200}`)),
+        )
+      }
+      await save('Session', 'hers', 'a_a0')
+      await save('Session', 'his', 'a-a0')
+      await artifacts.forget('accountId', 'a_a0')
+      const tokens = artifacts.adapter('AccessToken')
+      const sessions = artifacts.adapter('Session')
+      const left = await Promise.all(Array.from({ length: 1200 }, (_, i) => tokens.find(`a${i}`)))
+      assert.equal(left.filter(Boolean).length, 600)
+      assert.equal(await sessions.find('hers'), undefined)
+      assert.equal(await sessions.findByUid('uid of hers'), undefined)
+      assert.ok(await sessions.findByUid('uid of his'))
+    })
+  })
+}
+
+describe('a failover by Sentinels', { skip: skipRedis }, () => {
+  let processes: SentinelProcesses
+  before(async () => {
+    processes = await startSentinel()
+  })
+  after(() => processes?.[Symbol.asyncDispose]())
+
+  it('is ridden out by calls that wait for it, and loses nothing that had been replicated', async () => {
+    const { master, replica, sentinelPort } = processes
+    const sentinels = [`127.0.0.1:${sentinelPort}`]
+    const opened = openArtifacts({ sentinels, master: 'keyturn', timeout: 15 })
+    const tokens = opened.artifacts.adapter('AccessToken')
+    await tokens.upsert('before', { jti: 'before' }, 600)
+    await master.client().wait(1, 5000)
+    await master.stop()
+    await tokens.upsert('during', { jti: 'during' }, 600)
+    assert.ok(await tokens.find('before'))
+    assert.equal(await replica.client().dbsize(), 2)
+    assert.ok(opened.redis.status.isReachable)
+    await opened.close()
+  })
+})

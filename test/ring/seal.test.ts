@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict'
+import { randomBytes, sign, verify } from 'node:crypto'
+import { describe, it } from 'node:test'
+import { calculateJwkThumbprint, decodeProtectedHeader } from 'jose'
+import { generateKey } from '../../src/ring/generate.ts'
+import type { SerializedKey } from '../../src/ring/key-store.ts'
+import { SIGNATURE_ALGORITHMS } from '../../src/ring/policy.ts'
+import { createSealer, type Kek } from '../../src/ring/seal.ts'
+import { testDeployment, testSealer } from '../support/sealer.ts'
+
+const kek = (kid: string): Kek => ({ kid, secret: randomBytes(32) })
+const ONE = kek('one')
+const deployment = testDeployment()
+const sealer = testSealer([ONE], deployment)
+
+async function sealed(algorithm = 'ES256'): Promise<SerializedKey> {
+  const { kid, jwk } = await generateKey(algorithm)
+  const ring = algorithm === 'HS256' ? 'cookie' : `sig/${algorithm}`
+  const facts = {
+    kid,
+    ring,
+    generation: 3,
+    algorithm,
+    createdAt: 100,
+    activatesAt: 200,
+    retention: 300,
+  }
+  return sealer.seal(facts, jwk, [])
+}
+
+describe('sealing', () => {
+  for (const algorithm of [...Object.keys(SIGNATURE_ALGORITHMS), 'HS256']) {
+    it(`opens a key of ${algorithm} as it was, and its kid is its thumbprint`, async () => {
+      const record = await sealed(algorithm)
+      const key = await sealer.open(record)
+      assert.deepEqual(
+        [key.kid, key.generation, key.createdAt, key.activatesAt, key.retention, key.protectedBy],
+        [record.id, 3, 100, 200, 300, 'one'],
+      )
+      assert.ok(key.hasPrivateHalf)
+      if (algorithm === 'HS256') return assert.equal(key.publicJwk, undefined)
+      const { publicJwk, privateKey, publicKey } = key
+      assert.ok(publicJwk && privateKey && publicKey)
+      assert.equal(await calculateJwkThumbprint(publicJwk), record.id)
+      assert.deepEqual([publicJwk.kid, publicJwk.alg, publicJwk.use], [record.id, algorithm, 'sig'])
+      assert.ok(!('d' in publicJwk) && !('priv' in publicJwk), 'the public JWK has private members')
+      const digest = /^(Ed|ML)/.test(algorithm) ? null : 'sha256'
+      const data = Buffer.from('data')
+      assert.ok(verify(digest, data, publicKey, sign(digest, data, privateKey)))
+    })
+  }
+
+  it('hides the private half and gives another text each time', async () => {
+    const { kid, jwk } = await generateKey('ES256')
+    const facts = {
+      kid,
+      ring: 'sig/ES256',
+      generation: 1,
+      algorithm: 'ES256',
+      createdAt: 1,
+      activatesAt: 1,
+      retention: 1,
+    }
+    const [a, b] = [await sealer.seal(facts, jwk, []), await sealer.seal(facts, jwk, [])]
+    assert.notEqual(a.data, b.data)
+    assert.ok(!JSON.stringify(a).includes(jwk.d ?? 'no d'))
+    assert.ok(!JSON.stringify(decodeProtectedHeader(a.data)).includes(jwk.d ?? 'no d'))
+  })
+
+  const edits: readonly [keyof SerializedKey, unknown][] = [
+    ['id', 'another'],
+    ['version', 2],
+    ['ring', 'sig/RS256'],
+    ['generation', 4],
+    ['algorithm', 'ES384'],
+    ['created', 101],
+    ['activatesAt', 0],
+    ['retention', 0],
+    ['isX509Certificate', true],
+  ]
+  for (const [field, value] of edits) {
+    it(`refuses a key whose ${field} was edited, and names the field`, async () => {
+      const edited = { ...(await sealed()), [field]: value }
+      await assert.rejects(sealer.open(edited), (error: Error & { code: string }) => {
+        assert.equal(error.code, 'seal_broken')
+        assert.match(error.message, new RegExp(`field ${field} was edited`))
+        return true
+      })
+    })
+  }
+
+  it('refuses a key that says it is not sealed', async () => {
+    const edited = { ...(await sealed()), dataProtected: false }
+    await assert.rejects(sealer.open(edited), { code: 'seal_broken' })
+  })
+
+  it('refuses sealed text that was cut, damaged or taken from another key', async () => {
+    const record = await sealed()
+    const parts = record.data.split('.')
+    const flipped = parts.with(
+      3,
+      (parts[3] ?? '').replace(/^./, (c) => (c === 'A' ? 'B' : 'A')),
+    )
+    const other = await sealed()
+    for (const data of [record.data.slice(0, -8), flipped.join('.'), 'x', other.data]) {
+      await assert.rejects(sealer.open({ ...record, data }), { code: 'seal_broken' })
+    }
+  })
+
+  it('tells a key-encryption key that is missing from one that does not fit', async () => {
+    const record = await sealed()
+    await assert.rejects(createSealer([kek('two')]).open(record), { code: 'kek_missing' })
+    await assert.rejects(createSealer([kek('one')]).open(record), { code: 'seal_broken' })
+  })
+
+  it('seals under the newest key-encryption key and opens under all', async () => {
+    const old = await sealed()
+    const both = testSealer([kek('two'), ONE], deployment)
+    const key = await both.open(old)
+    assert.equal(key.protectedBy, 'one')
+    const again = await both.erase(key, [])
+    assert.equal((await both.open(again)).protectedBy, 'two')
+  })
+
+  it('erases the private half and keeps everything else, authentic', async () => {
+    const record = await sealed()
+    const erased = await sealer.erase(await sealer.open(record), [])
+    const key = await sealer.open(erased)
+    assert.deepEqual({ ...erased, data: '' }, { ...record, data: '' })
+    assert.equal(key.hasPrivateHalf, false)
+    assert.equal(key.privateKey, undefined)
+    assert.equal(key.publicJwk?.kid, record.id)
+    await assert.rejects(sealer.open({ ...erased, activatesAt: 0 }), { code: 'seal_broken' })
+  })
+})
