@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict'
-import { mkdir } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import axe from 'axe-core'
 import type { Page } from 'playwright-core'
 import { newAccount } from '../../src/accounts/new-account.ts'
 import { createPasswords } from '../../src/accounts/password.ts'
@@ -11,6 +9,7 @@ import { systemClock } from '../../src/clock.ts'
 import type { Config } from '../../src/config/schema.ts'
 import { openStores } from '../../src/server/stores.ts'
 import { launchBrowser, missingBrowser, openTab } from '../support/browser.ts'
+import { examine, NARROW } from '../support/examine.ts'
 import {
   API,
   freePort,
@@ -27,23 +26,15 @@ import {
  * be looked at.
  */
 
-const SCREENSHOTS = process.env.KEYTURN_TEST_SCREENSHOTS
-const NARROW = { width: 360, height: 740 }
-const WIDE = { width: 1280, height: 800 }
 const FRESH = { username: 'bob', password: 'good for one time only' }
 
 const LOGO_FILE = join(import.meta.dirname, '../support/logo.svg')
 
 /** Keyturn's own look, and colours that are hard to read on white and on black. */
 const LOOKS = [
-  { name: 'plain', colorScheme: 'light', pages: {} },
-  { name: 'plain', colorScheme: 'dark', pages: {} },
-  {
-    name: 'yellow',
-    colorScheme: 'light',
-    pages: { name: 'Sunny Insurance', color: '#ffd500', logo: LOGO_FILE },
-  },
-  { name: 'navy', colorScheme: 'dark', pages: { name: 'Harbour & Sons', color: '#0b1e5b' } },
+  { name: 'plain', pages: {} },
+  { name: 'yellow', pages: { name: 'Sunny Insurance', color: '#ffd500', logo: LOGO_FILE } },
+  { name: 'navy', pages: { name: 'Harbour & Sons', color: '#0b1e5b' } },
 ] as const
 
 /** Pages that together have everything that takes the colour of a deployment. */
@@ -71,20 +62,19 @@ interface Gallery {
 describe('pages', { skip: missingBrowser(), timeout: 300_000 }, () => {
   let chromium: Awaited<ReturnType<typeof launchBrowser>>
   before(async () => {
-    if (SCREENSHOTS) await mkdir(SCREENSHOTS, { recursive: true })
     chromium = await launchBrowser()
   })
   after(() => chromium?.[Symbol.asyncDispose]())
 
   for (const look of LOOKS) {
-    const { name, colorScheme } = look
-    it(`can be read and used by everybody: ${name}, ${colorScheme}`, async () => {
+    const { name } = look
+    it(`can be read and used by everybody: ${name}`, async () => {
       await using gallery = await openGallery(look)
-      const context = { colorScheme, viewport: NARROW, reducedMotion: 'reduce' } as const
+      const context = { viewport: NARROW, reducedMotion: 'reduce' } as const
       await using tab = await openTab(chromium.browser, context)
       await walk(tab.page, gallery, async (page) => {
         if (name !== 'plain' && !COLOURED.has(page)) return
-        await examine(tab.page, `${name}-${colorScheme}-${page}`)
+        await examine(tab.page, `${name}-${page}`)
       })
       assert.deepEqual(tab.problems, [])
     })
@@ -212,33 +202,6 @@ async function walk(
   await press('Sign out')
   await heading('You are signed out')
   await look('signed-out')
-}
-
-/** What axe objects to, what is wider than the screen, and how it looks. */
-async function examine(page: Page, name: string): Promise<void> {
-  await page.waitForLoadState('load')
-  const images =
-    '[...document.images].filter((image) => image.naturalWidth === 0).map((image) => image.src)'
-  assert.deepEqual(await page.evaluate(images), [], `${name} lacks an image`)
-  if (SCREENSHOTS) {
-    await page.screenshot({ path: join(SCREENSHOTS, `${name}.png`), fullPage: true })
-    await page.setViewportSize(WIDE)
-    await page.screenshot({ path: join(SCREENSHOTS, `${name}-wide.png`), fullPage: true })
-    await page.setViewportSize(NARROW)
-  }
-  const overflow = await page.evaluate('document.documentElement.scrollWidth - innerWidth')
-  assert.equal(overflow, 0, `${name} is too wide, by pixels`)
-  await page.evaluate(axe.source)
-  // `axe` is there since the line above; its type is that of the module.
-  const { violations } = await page.evaluate(() =>
-    (globalThis as never as { axe: typeof axe }).axe.run(),
-  )
-  const found = violations.map(({ id, help, nodes }) => ({
-    id,
-    help,
-    at: nodes.map((node) => `${node.html} ${node.failureSummary}`),
-  }))
-  assert.deepEqual(found, [], name)
 }
 
 /** A deployment with a look, links and people, and a client that tells all about itself. */
