@@ -55,12 +55,15 @@ export function createGuesses(options: GuessesOptions): Guesses {
   }
   const ownCounts = counters(undefined)
   const sharedCounts = shared && counters(shared)
-  /** Until then something was wrong in this process, by a clock that cannot be set. */
-  let wrongUntil = -Infinity
+  /** Until then something was wrong in this process, by a clock that cannot be set: mostly nothing was. */
+  let wrongUntil: number | undefined
 
   return {
     async wait(guess) {
-      return clock.elapsed() > wrongUntil ? undefined : longestWait(ownCounts(guess))
+      if (wrongUntil === undefined) return undefined
+      if (clock.elapsed() <= wrongUntil) return longestWait(ownCounts(guess))
+      wrongUntil = undefined
+      return undefined
     },
 
     async wrong(guess) {
