@@ -1,7 +1,6 @@
-import { createSecretKey } from 'node:crypto'
+import { createCipheriv, createDecipheriv, hash, randomBytes } from 'node:crypto'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { REFRESH_ANSWER } from '../artifacts/artifact-record.ts'
-import { createPayloadCipher, type PayloadCipher } from '../artifacts/payload-cipher.ts'
 import type { ArtifactAdapters } from './outage.ts'
 
 /** The answer of the token endpoint (RFC 6749, section 5.1). */
@@ -28,29 +27,56 @@ export interface RefreshAnswers {
 }
 
 /**
- * Answers are stored under the refresh token's hash and sealed under a key derived from the token itself
- * (`payload-cipher.ts`), which the store does not have: it holds nothing that its reader could use.
+ * Answers are stored under the refresh token's hash and sealed under a key derived from the token itself,
+ * which the store does not have: it holds nothing that its reader could use.
  * @param lifetime seconds
  */
 export function createRefreshAnswers(adapters: ArtifactAdapters, lifetime: number): RefreshAnswers {
   const adapter = adapters(REFRESH_ANSWER)
   return {
     keep: (token, answer) => {
-      const sealed = cipherOf(token).seal(JSON.stringify(answer), REFRESH_ANSWER)
+      const sealed = seal(JSON.stringify(answer), token)
       return adapter.saveOnce(token, { sealed }, lifetime)
     },
     find: async (token) => {
       const sealed = (await adapter.find(token))?.sealed
       if (typeof sealed !== 'string') return undefined
-      const text = cipherOf(token).open(sealed, REFRESH_ANSWER)
-      return text === undefined ? undefined : JSON.parse(text)
+      return JSON.parse(open(sealed, token))
     },
   }
 }
 
-/** Refresh tokens are random, with 256 bits: enough for a key to be derived from them. */
-function cipherOf(token: string): PayloadCipher {
-  return createPayloadCipher(createSecretKey(Buffer.from(token)))
+const ALGORITHM = 'aes-256-gcm'
+const NONCE_BYTES = 12
+const TAG_BYTES = 16
+
+/** Nonce, ciphertext and tag. The nonce is random, as each node that races for an answer seals one. */
+function seal(text: string, token: string): string {
+  const nonce = randomBytes(NONCE_BYTES)
+  const cipher = createCipheriv(ALGORITHM, keyOf(token), nonce)
+  const sealed = cipher.update(text, 'utf8')
+  // It has given all already; without it there is no tag.
+  cipher.final()
+  return Buffer.concat([nonce, sealed, cipher.getAuthTag()]).toString('base64url')
+}
+
+/** @throws Error where it was not sealed so, which the MAC of its record (`text-mac.ts`) rules out */
+function open(sealed: string, token: string): string {
+  const bytes = Buffer.from(sealed, 'base64url')
+  const end = bytes.length - TAG_BYTES
+  const decipher = createDecipheriv(ALGORITHM, keyOf(token), bytes.subarray(0, NONCE_BYTES))
+  decipher.setAuthTag(bytes.subarray(end))
+  return (
+    decipher.update(bytes.subarray(NONCE_BYTES, end), undefined, 'utf8') + decipher.final('utf8')
+  )
+}
+
+/**
+ * Refresh tokens are random, with 256 bits, so that a hash is enough to make a key of one. Its name holds
+ * it apart from the hash under which the answer is stored (`artifact-record.ts`).
+ */
+function keyOf(token: string): Buffer {
+  return hash('sha256', `key of ${REFRESH_ANSWER} ${token}`, 'buffer')
 }
 
 /** What a refresh asks for, and the key by which it is proved (RFC 9449, RFC 8705), once it is answered. */
