@@ -18,6 +18,17 @@ export type OwnerColumn = (typeof OWNER_COLUMNS)[Owner]
 export const THE_ONE_THAT_COUNTS =
   'ORDER BY consumed_at IS NOT NULL, expires_at IS NOT NULL, expires_at DESC LIMIT 1'
 
+/** The same of records that were read: SQLite sorts a single row at ten times the cost of finding it. */
+export function theOneThatCounts<Found extends Pick<ArtifactRecord, 'consumedAt' | 'expiresAt'>>(
+  records: readonly Found[],
+): Found | undefined {
+  const [only, ...others] = records
+  if (others.length === 0) return only
+  const rank = ({ consumedAt }: Found) => Number(consumedAt !== null)
+  const end = ({ expiresAt }: Found) => expiresAt ?? Infinity
+  return records.toSorted((a, b) => rank(a) - rank(b) || end(b) - end(a))[0]
+}
+
 /** Names a record. */
 export type ArtifactKey = Pick<ArtifactRecord, 'model' | 'id'>
 

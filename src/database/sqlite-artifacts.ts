@@ -20,7 +20,7 @@ import {
   type ArtifactKey,
   OWNER_COLUMNS,
   type OwnerColumn,
-  THE_ONE_THAT_COUNTS,
+  theOneThatCounts,
 } from './artifact-table.ts'
 import type { Authentic } from './authentic.ts'
 import { sqlitePath } from './database.ts'
@@ -90,10 +90,10 @@ function open(url: string, synchronous: 'FULL' | 'NORMAL'): Sqlite.Database {
 type Statements = ReturnType<typeof prepare>
 
 function prepare(database: Sqlite.Database) {
-  const find = (column: string) =>
-    database.prepare<[string, string], FoundRecord>(
-      `SELECT model, id, payload, consumed_at AS consumedAt FROM artifact
-       WHERE model = ? AND ${column} = ? ${THE_ONE_THAT_COUNTS}`,
+  const select = 'SELECT model, id, payload, consumed_at AS consumedAt'
+  const findBy = (column: string) =>
+    database.prepare<[string, string], FoundRecord & Pick<ArtifactRecord, 'expiresAt'>>(
+      `${select}, expires_at AS expiresAt FROM artifact WHERE model = ? AND ${column} = ?`,
     )
   const insert = `INSERT INTO artifact
       (model, id, payload, grant_id, uid, user_code, account_id, client_id, consumed_at, expires_at)
@@ -110,9 +110,11 @@ function prepare(database: Sqlite.Database) {
       `SELECT id, metadata, id_token_algorithm AS idTokenAlgorithm, source,
          updated_at AS updatedAt, mac FROM client WHERE id = ?`,
     ),
-    find: find('id'),
-    findByUid: find('uid'),
-    findByUserCode: find('user_code'),
+    find: database.prepare<[string, string], FoundRecord>(
+      `${select} FROM artifact WHERE model = ? AND id = ?`,
+    ),
+    findByUid: findBy('uid'),
+    findByUserCode: findBy('user_code'),
     upsert: database.prepare<[ArtifactRecord]>(
       `${insert}
        ON CONFLICT (model, id) DO UPDATE SET
@@ -215,12 +217,13 @@ function artifactAdapter(
     },
     findByUid: async (uid) => {
       const { artifacts } = await authentic.open()
-      const found = statements.findByUid.get(model, artifacts.uidOf(uid))
+      const found = theOneThatCounts(statements.findByUid.all(model, artifacts.uidOf(uid)))
       return artifacts.toPayload(found, clock.now(), { uid })
     },
     findByUserCode: async (userCode) => {
       const { artifacts } = await authentic.open()
-      const found = statements.findByUserCode.get(model, artifacts.userCodeOf(userCode))
+      const hash = artifacts.userCodeOf(userCode)
+      const found = theOneThatCounts(statements.findByUserCode.all(model, hash))
       return artifacts.toPayload(found, clock.now(), { userCode })
     },
     async consume(id, noteUndo) {
