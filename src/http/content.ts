@@ -18,6 +18,7 @@ export async function awaitContent(request: IncomingMessage, most: number): Prom
     // The stream has no encoding, so these are bytes.
     const content: Buffer = request.read()
     request.unshift(content)
+    iterateAtOnce(request)
     return { text: content.toString('latin1') }
   }
   const chunks: Buffer[] = []
@@ -37,6 +38,7 @@ export async function awaitContent(request: IncomingMessage, most: number): Prom
     // Before the stream notices that it was read to its end, which it does a moment later.
     const content = size === 0 ? EMPTY : Buffer.concat(chunks, size)
     request.unshift(content)
+    iterateAtOnce(request)
     resolve({ text: content.toString('latin1') })
   }
   const broken = () => resolve('broken')
@@ -45,6 +47,19 @@ export async function awaitContent(request: IncomingMessage, most: number): Prom
   // `error` is heard to the end: a client that breaks off later must be nobody's uncaught error.
   request.off('readable', take).off('close', broken)
   return content
+}
+
+/**
+ * oidc-provider reads content by the iterator of its stream (lib/shared/selective_body.js). That of Node
+ * is made for what is still on the way, and costs more than the rest of reading a form.
+ */
+function iterateAtOnce(request: IncomingMessage): void {
+  const iterate = function* (): Generator<Buffer> {
+    const content: Buffer | null = request.read()
+    if (content !== null) yield content
+  }
+  // `for await` takes an iterator of what is there as well, which the type does not say.
+  request.iterator = iterate as unknown as IncomingMessage['iterator']
 }
 
 /** A form without fields: nothing at all cannot be put back. */
