@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
-import { service, serviceUrl } from '../test/support/services.ts'
+import { service, serviceUrl } from '../lab/services.ts'
 import type { Stores } from './figure.ts'
 
 /** Settings of a server under test that has the stores for itself. */

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import { freePort } from '../test/support/server.ts'
+import { freePort } from '../lab/server.ts'
 import { requestTokens, tokenRequest } from './browser.ts'
 import { within } from './child.ts'
 import { openConnection } from './connection.ts'

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { GaleraNode } from '../test/support/galera.ts'
+import type { GaleraNode } from '../lab/galera.ts'
 import type { Fault, Site } from './faults.ts'
 import { LIMITS } from './settings.ts'
 

@@ -1,11 +1,7 @@
-import { type GaleraCluster, skipGalera, startGalera } from '../test/support/galera.ts'
-import {
-  type PostgresPair,
-  skipPostgresPair,
-  startPostgresPair,
-} from '../test/support/postgres-pair.ts'
-import { startTcpSwitch, type TcpSwitch } from '../test/support/tcp-switch.ts'
-import type { Service } from './services.ts'
+import { type GaleraCluster, skipGalera, startGalera } from '../lab/galera.ts'
+import type { Service } from '../lab/own-services.ts'
+import { type PostgresPair, skipPostgresPair, startPostgresPair } from '../lab/postgres-pair.ts'
+import { startTcpSwitch, type TcpSwitch } from '../lab/tcp-switch.ts'
 
 /** Databases that are more than one machine. */
 export type ClusterKind = 'galera' | 'postgres-ha'

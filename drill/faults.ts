@@ -1,10 +1,10 @@
+import type { Service } from '../lab/own-services.ts'
 import { CLUSTER_FAULTS } from './cluster-faults.ts'
 import type { DatabaseCluster, Entrance } from './clusters.ts'
 import type { Journal } from './journal.ts'
 import type { Node } from './nodes.ts'
 import type { Operator } from './operator.ts'
 import type { Random } from './random.ts'
-import type { Service } from './services.ts'
 import { LIMITS } from './settings.ts'
 
 /** What is done to the nodes and their services while the keys turn, one after another. */

@@ -1,4 +1,4 @@
-import { API, CLIENTS, REDIRECT_URI, SECRET } from '../test/support/server.ts'
+import { API, CLIENTS, REDIRECT_URI, SECRET } from '../lab/server.ts'
 
 /**
  * A policy that turns keys every few seconds and still keeps the bounds. The numbers, in seconds,

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { PERSON, REDIRECT_URI, SECRET } from '../test/support/server.ts'
-import { createUserAgent, signIn } from '../test/support/user-agent.ts'
+import { PERSON, REDIRECT_URI, SECRET } from '../lab/server.ts'
+import { createUserAgent, signIn } from '../lab/user-agent.ts'
 
 /** Things that work: mutations of them come further than rubbish does. Each of them is a secret. */
 export interface Material {

@@ -1,4 +1,4 @@
-import { PERSON, REDIRECT_URI, SECRET } from '../test/support/server.ts'
+import { PERSON, REDIRECT_URI, SECRET } from '../lab/server.ts'
 import { BASIC, type Material } from './material.ts'
 
 /** A request before it becomes bytes, so that each part can be mutated. */

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { connect } from 'node:net'
-import { PERSON, SECRET } from '../test/support/server.ts'
+import { PERSON, SECRET } from '../lab/server.ts'
 import { gatherMaterial, type Material } from './material.ts'
 import { mutate, toBytes } from './mutate.ts'
 import { createRandom } from './random.ts'

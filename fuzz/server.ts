@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { addPerson, testSettings } from '../lab/server.ts'
+import { temporaryFolder } from '../lab/temporary.ts'
 import type { Config } from '../src/config/schema.ts'
-import { addPerson, testSettings } from '../test/support/server.ts'
-import { temporaryFolder } from '../test/support/temporary.ts'
 
 /** The server under test: a process of its own, with SQLite in a temporary folder. */
 export interface FuzzedServer extends AsyncDisposable {

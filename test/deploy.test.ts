@@ -4,10 +4,10 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { parse, parseAllDocuments } from 'yaml'
+import { temporaryFolder } from '../lab/temporary.ts'
 import { loadConfig } from '../src/config/load.ts'
 import { RP_MODELS } from '../src/relying-parties/models.ts'
 import { createMetrics, type MetricSources } from '../src/server/metrics.ts'
-import { temporaryFolder } from './support/temporary.ts'
 
 /** No engine runs these files in the tests; what they say of Keyturn's settings can be held all the same. */
 

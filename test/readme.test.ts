@@ -6,9 +6,9 @@ import { symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { freePort, PERSON, startTestServer } from './support/server.ts'
-import { temporaryFolder } from './support/temporary.ts'
-import { createUserAgent, signIn } from './support/user-agent.ts'
+import { freePort, PERSON, startTestServer } from '../lab/server.ts'
+import { temporaryFolder } from '../lab/temporary.ts'
+import { createUserAgent, signIn } from '../lab/user-agent.ts'
 
 const CHECKOUT = join(import.meta.dirname, '..')
 const README = readFileSync(join(CHECKOUT, 'README.md'), 'utf8')

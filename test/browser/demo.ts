@@ -1,13 +1,13 @@
 import { pino } from 'pino'
 import { type Demo, demoConfig, startDemo } from '../../demo/demo.ts'
+import { freePort } from '../../lab/server.ts'
+import { temporaryFolder } from '../../lab/temporary.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import { rotationPolicies } from '../../src/config/policies.ts'
 import type { Config } from '../../src/config/schema.ts'
 import { orderRotation } from '../../src/ring/orders.ts'
 import { applyAction, loadRings } from '../../src/ring/rotate.ts'
 import { openStores } from '../../src/server/stores.ts'
-import { freePort } from '../support/server.ts'
-import { temporaryFolder } from '../support/temporary.ts'
 
 /** The demo on ports and in a folder of its own, with what a test does to it. */
 export interface TestDemo extends Demo, AsyncDisposable {

@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { after, before, describe, it } from 'node:test'
 import type { Page } from 'playwright-core'
+import { CLIENTS, freePort, PERSON, startTestServer, type TestServer } from '../../lab/server.ts'
 import { launchBrowser, missingBrowser, openTab } from '../support/browser.ts'
 import { skipNginx, startNginx } from '../support/nginx.ts'
-import { CLIENTS, freePort, PERSON, startTestServer, type TestServer } from '../support/server.ts'
 
 /** Long requests through the proxy that is shipped (`deploy/nginx.conf`), with a real browser. */
 

@@ -3,13 +3,6 @@ import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import type { Page } from 'playwright-core'
-import { newAccount } from '../../src/accounts/new-account.ts'
-import { createPasswords } from '../../src/accounts/password.ts'
-import { systemClock } from '../../src/clock.ts'
-import type { Config } from '../../src/config/schema.ts'
-import { openStores } from '../../src/server/stores.ts'
-import { launchBrowser, missingBrowser, openTab } from '../support/browser.ts'
-import { examine, NARROW } from '../support/examine.ts'
 import {
   API,
   freePort,
@@ -18,7 +11,14 @@ import {
   SECRET,
   startTestServer,
   type TestServer,
-} from '../support/server.ts'
+} from '../../lab/server.ts'
+import { newAccount } from '../../src/accounts/new-account.ts'
+import { createPasswords } from '../../src/accounts/password.ts'
+import { systemClock } from '../../src/clock.ts'
+import type { Config } from '../../src/config/schema.ts'
+import { openStores } from '../../src/server/stores.ts'
+import { launchBrowser, missingBrowser, openTab } from '../support/browser.ts'
+import { examine, NARROW } from '../support/examine.ts'
 
 /**
  * Every page, in both colour schemes, at the width of a small phone: nothing that axe objects to, nothing

@@ -5,10 +5,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { createServer as createTlsServer } from 'node:https'
 import { after, before, test } from 'node:test'
 import type { Locator, Page } from 'playwright-core'
+import { CLIENTS, freePort, PERSON, startTestServer } from '../../lab/server.ts'
 import { launchBrowser, missingBrowser, openTab } from '../support/browser.ts'
 import { type Certificates, makeCertificates, skipCertificates } from '../support/certificates.ts'
 import { startReverseProxy } from '../support/reverse-proxy.ts'
-import { CLIENTS, freePort, PERSON, startTestServer } from '../support/server.ts'
 
 /** Where people come out of Keyturn's pages in a real browser, whatever stands around them. */
 

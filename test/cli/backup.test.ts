@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { copyFile, cp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { temporaryFolder } from '../../lab/temporary.ts'
 import { systemClock } from '../../src/clock.ts'
 import { DATABASES } from '../support/databases.ts'
-import { temporaryFolder } from '../support/temporary.ts'
 import { DAY, keyturnIn } from './keyturn.ts'
 
 describe('keyturn backup', () => {

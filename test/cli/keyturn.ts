@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
+import { temporaryFolder } from '../../lab/temporary.ts'
 import { runCommand } from '../../src/cli/program.ts'
 import { systemClock } from '../../src/clock.ts'
 import { loadConfig } from '../../src/config/load.ts'
@@ -12,7 +13,6 @@ import type { SerializedKey } from '../../src/ring/key-store.ts'
 import { plan } from '../../src/ring/plan.ts'
 import { applyAction, NO_RINGS } from '../../src/ring/rotate.ts'
 import { openStores, type Stores } from '../../src/server/stores.ts'
-import { temporaryFolder } from '../support/temporary.ts'
 
 export const DAY = 86_400
 

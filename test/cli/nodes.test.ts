@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { startTestServer } from '../../lab/server.ts'
 import { systemClock } from '../../src/clock.ts'
 import type { NodeReport } from '../../src/nodes/node.ts'
-import { startTestServer } from '../support/server.ts'
 import { keyturnIn } from './keyturn.ts'
 
 interface Row extends Omit<NodeReport, 'seenAt' | 'startedAt'> {

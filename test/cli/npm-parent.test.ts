@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { temporaryFolder } from '../support/temporary.ts'
+import { temporaryFolder } from '../../lab/temporary.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 

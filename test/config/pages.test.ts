@@ -3,12 +3,12 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { stringify } from 'yaml'
+import { startTestServer } from '../../lab/server.ts'
+import { temporaryFolder } from '../../lab/temporary.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { LOGO_BYTES_MAX } from '../../src/config/logo.ts'
 import { ConfigInvalid, type Violation } from '../../src/errors.ts'
 import { createBrand } from '../../src/http/brand.ts'
-import { startTestServer } from '../support/server.ts'
-import { temporaryFolder } from '../support/temporary.ts'
 
 async function check(settings: object): Promise<readonly Violation[]> {
   await using folder = await temporaryFolder()

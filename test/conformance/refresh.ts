@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { authorizationRequest, discoverAs } from '../../lab/relying-party.ts'
+import { PERSON, SECRET } from '../../lab/server.ts'
+import { createUserAgent, signIn } from '../../lab/user-agent.ts'
 import { USED_TWICE } from '../../src/oidc/events.ts'
 import { openStores } from '../../src/server/stores.ts'
 import { startTestNodes, type TestNodes } from '../support/nodes.ts'
-import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
-import { PERSON, SECRET } from '../support/server.ts'
-import { createUserAgent, signIn } from '../support/user-agent.ts'
 
 /** What happens to refresh tokens that come again, on two nodes with any store. */
 

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it, mock } from 'node:test'
 import type { DataSource } from 'typeorm'
 import { CockroachDriver } from 'typeorm/driver/cockroachdb/CockroachDriver.js'
+import { type FreshDatabase, service } from '../../lab/services.ts'
 import { migrations, openDatabase } from '../../src/database/database.ts'
 import { migrate } from '../../src/database/migrate.ts'
 import { testStores } from '../conformance/stores.ts'
 import { settingsOf } from '../support/databases.ts'
-import { type FreshDatabase, service } from '../support/services.ts'
 
 /**
  * What Keyturn asks of CockroachDB, asked of PostgreSQL: TypeORM's driver for it, its migrations

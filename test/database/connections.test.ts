@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { connect, createServer, type Socket } from 'node:net'
 import { describe, it } from 'node:test'
+import { freePort } from '../../lab/server.ts'
+import { service } from '../../lab/services.ts'
 import { systemClock } from '../../src/clock.ts'
 import { openDatabase } from '../../src/database/database.ts'
 import { migrate } from '../../src/database/migrate.ts'
@@ -10,8 +12,6 @@ import { openArtifacts } from '../../src/server/open-artifacts.ts'
 import { serializedKey } from '../conformance/key-store.ts'
 import { testAuthentic } from '../support/authentic.ts'
 import { createMigrated, DATABASES, settingsOf } from '../support/databases.ts'
-import { freePort } from '../support/server.ts'
-import { service } from '../support/services.ts'
 
 /** How to end all other sessions of a database, as a restart of its server does. */
 const END_SESSIONS = {

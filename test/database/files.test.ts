@@ -3,13 +3,13 @@ import { chmod, mkdir, readdir, stat, symlink, writeFile } from 'node:fs/promise
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { pino } from 'pino'
+import { testSettings } from '../../lab/server.ts'
+import { temporaryFolder } from '../../lab/temporary.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { openDatabase } from '../../src/database/database.ts'
 import { migrate } from '../../src/database/migrate.ts'
 import { startServer } from '../../src/server/server.ts'
 import { settingsOf } from '../support/databases.ts'
-import { testSettings } from '../support/server.ts'
-import { temporaryFolder } from '../support/temporary.ts'
 
 const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toString(8)
 

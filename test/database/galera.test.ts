@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { type GaleraCluster, skipGalera, startGalera } from '../../lab/galera.ts'
 import { systemClock } from '../../src/clock.ts'
 import { migrations, openDatabase } from '../../src/database/database.ts'
 import { galeraAdvice, timeoutAdvice } from '../../src/database/galera.ts'
@@ -8,7 +9,6 @@ import { createSqlKeyStore } from '../../src/database/sql-key-store.ts'
 import { openArtifacts } from '../../src/server/open-artifacts.ts'
 import { serializedKey } from '../conformance/key-store.ts'
 import { testAuthentic } from '../support/authentic.ts'
-import { type GaleraCluster, skipGalera, startGalera } from '../support/galera.ts'
 import { until } from '../support/redis.ts'
 
 /** Stores on a cluster of three nodes, each asked at another node than the one that was told. */

@@ -1,7 +1,7 @@
+import { temporaryFolder } from '../../lab/temporary.ts'
 import { createFileKeyStore } from '../../src/ring/file-key-store.ts'
 import { createMemoryKeyStore } from '../../src/ring/memory-key-store.ts'
 import { testKeyStore } from '../conformance/key-store.ts'
-import { temporaryFolder } from '../support/temporary.ts'
 
 testKeyStore('memory', async () => {
   const store = createMemoryKeyStore()

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import pg from 'pg'
+import { service } from '../../lab/services.ts'
 import { systemClock } from '../../src/clock.ts'
 import { openDatabase } from '../../src/database/database.ts'
 import { migrate } from '../../src/database/migrate.ts'
@@ -10,7 +11,6 @@ import { serializedKey } from '../conformance/key-store.ts'
 import { testAuthentic } from '../support/authentic.ts'
 import { settingsOf } from '../support/databases.ts'
 import { skipPgbouncer, startPgbouncer } from '../support/pgbouncer.ts'
-import { service } from '../support/services.ts'
 
 const postgres = await service('postgres')
 

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { findServices, type Service, type ServiceKind, startService } from '../../drill/services.ts'
+import {
+  findServices,
+  type Service,
+  type ServiceKind,
+  startService,
+} from '../../lab/own-services.ts'
 import { systemClock } from '../../src/clock.ts'
 import { openDatabase } from '../../src/database/database.ts'
 import { openRedis } from '../../src/redis/connection.ts'
@@ -173,7 +178,7 @@ describe('TLS with Redis', { skip: reasonToSkip('redis') }, () => {
   }
   /** Two ports: TLS on one, none on the other, as the drill asks without. */
   const withTls = async (files: Certificates, work: (port: number) => Promise<void>) => {
-    const { freePort } = await import('../support/server.ts')
+    const { freePort } = await import('../../lab/server.ts')
     const port = await freePort()
     const args = TLS_ARGS.redis(files).map((word) => (word === '0' ? String(port) : word))
     await using _ = await startService('redis', { args })

@@ -5,7 +5,7 @@ import { skipCluster } from '../../drill/clusters.ts'
 import { type DrillOptions, runDrill } from '../../drill/drill.ts'
 import { FAULTS } from '../../drill/faults.ts'
 import { type Report, renderMarkdown, renderTables } from '../../drill/report.ts'
-import { findServices } from '../../drill/services.ts'
+import { findServices } from '../../lab/own-services.ts'
 
 /** The short form of `npm run drill`: every fault once, and a sabotage that it must notice. */
 

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { after, before, describe, it } from 'node:test'
+import { testSettings } from '../../lab/server.ts'
+import { temporaryFolder } from '../../lab/temporary.ts'
 import type { Config } from '../../src/config/schema.ts'
 import { type ServerProcess, spawnServer, untilReady } from '../support/process.ts'
 import { rawRequest, sendBytes } from '../support/raw.ts'
-import { testSettings } from '../support/server.ts'
-import { temporaryFolder } from '../support/temporary.ts'
 
 /** What clients do wrong is no error of this server, and shows nothing of what they sent. */
 

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { SECRET, startTestServer } from '../support/server.ts'
+import { SECRET, startTestServer } from '../../lab/server.ts'
 
 /** Another process that holds SQLite's write lock until its standard input ends. */
 const HOLD = `

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { skipPostgresPair, startPostgresPair } from '../../lab/postgres-pair.ts'
 import { keyturnIn, type Row } from '../cli/keyturn.ts'
-import { skipPostgresPair, startPostgresPair } from '../support/postgres-pair.ts'
 
 describe('PostgreSQL with a synchronous standby', { skip: skipPostgresPair }, () => {
   it('keeps a revocation whose command has answered, whatever becomes of the primary', async () => {

@@ -1,12 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { pino } from 'pino'
-import { renewPassword, type Surroundings, unlockAccount } from '../../src/accounts/operate.ts'
-import { createPasswords } from '../../src/accounts/password.ts'
-import { systemClock } from '../../src/clock.ts'
-import { startServer } from '../../src/server/server.ts'
-import { openStores } from '../../src/server/stores.ts'
-import { replaceAccount } from '../support/memory-accounts.ts'
 import {
   addPerson,
   freePort,
@@ -14,9 +8,15 @@ import {
   REDIRECT_URI,
   startTestServer,
   testSettings,
-} from '../support/server.ts'
-import { temporaryFolder } from '../support/temporary.ts'
-import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
+} from '../../lab/server.ts'
+import { temporaryFolder } from '../../lab/temporary.ts'
+import { createUserAgent, type UserAgent } from '../../lab/user-agent.ts'
+import { renewPassword, type Surroundings, unlockAccount } from '../../src/accounts/operate.ts'
+import { createPasswords } from '../../src/accounts/password.ts'
+import { systemClock } from '../../src/clock.ts'
+import { startServer } from '../../src/server/server.ts'
+import { openStores } from '../../src/server/stores.ts'
+import { replaceAccount } from '../support/memory-accounts.ts'
 
 /** Passwords that are guessed over HTTP, from behind one reverse proxy. */
 

@@ -10,8 +10,8 @@ import {
   SECRET,
   startTestServer,
   type TestServer,
-} from '../support/server.ts'
-import { createUserAgent, signIn } from '../support/user-agent.ts'
+} from '../../lab/server.ts'
+import { createUserAgent, signIn } from '../../lab/user-agent.ts'
 
 /** Secrets and codes that are guessed over HTTP, from behind one reverse proxy. */
 

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { it } from 'node:test'
+import { API, SECRET, startTestServer } from '../../lab/server.ts'
+import { temporaryFolder } from '../../lab/temporary.ts'
 import { systemClock } from '../../src/clock.ts'
 import type { KeyStore } from '../../src/ring/key-store.ts'
 import { fileProtector, openSealer } from '../../src/seal/protector.ts'
 import { record } from '../support/sealer.ts'
-import { API, SECRET, startTestServer } from '../support/server.ts'
-import { temporaryFolder } from '../support/temporary.ts'
 
 /** The store module of the test: takes nothing while it is told so. */
 const STORE_MODULE = `

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { describe, it } from 'node:test'
+import { temporaryFolder } from '../../lab/temporary.ts'
 import { openDeployment } from '../../src/ring/deployment.ts'
 import { createFileKeyStore } from '../../src/ring/file-key-store.ts'
 import type { KeyStore, SerializedKey } from '../../src/ring/key-store.ts'
@@ -11,7 +12,6 @@ import { serializedKey as anyKey } from '../conformance/key-store.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { DAY, SEALER, setUp } from '../support/scheduler.ts'
 import { record, testDeployment, testSealer } from '../support/sealer.ts'
-import { temporaryFolder } from '../support/temporary.ts'
 
 /** What somebody can do who writes the key store and has no key-encryption key. */
 

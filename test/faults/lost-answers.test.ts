@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { findServices, startService } from '../../drill/services.ts'
+import { findServices, startService } from '../../lab/own-services.ts'
+import { startTcpSwitch } from '../../lab/tcp-switch.ts'
 import type { ArtifactStore } from '../../src/artifacts/artifact-store.ts'
 import { systemClock } from '../../src/clock.ts'
 import { openDatabase } from '../../src/database/database.ts'
@@ -14,7 +15,6 @@ import { serializedKey } from '../conformance/key-store.ts'
 import { testAuthentic } from '../support/authentic.ts'
 import { DATABASES, settingsOf } from '../support/databases.ts'
 import { redisSettings, skipRedis, startRedis, until } from '../support/redis.ts'
-import { startTcpSwitch } from '../support/tcp-switch.ts'
 
 /** An answer that was lost is told as such: what was asked may be done, or be done later. */
 

@@ -3,13 +3,13 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import * as client from 'openid-client'
+import { authorizationRequest, discoverAs } from '../../lab/relying-party.ts'
+import { API, addPerson, freePort, PERSON, SECRET, testSettings } from '../../lab/server.ts'
+import { temporaryFolder } from '../../lab/temporary.ts'
+import { createUserAgent, signIn } from '../../lab/user-agent.ts'
 import { orderPromotion } from '../../src/ring/orders.ts'
 import { operate } from '../support/operator.ts'
 import { spawnServer, untilReady } from '../support/process.ts'
-import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
-import { API, addPerson, freePort, PERSON, SECRET, testSettings } from '../support/server.ts'
-import { temporaryFolder } from '../support/temporary.ts'
-import { createUserAgent, signIn } from '../support/user-agent.ts'
 
 /** Enough for one hash to take a second: a request that is under way for a while. */
 const SLOW_PASSWORDS = { argon2: { memoryKiB: 262_144, passes: 4, parallelism: 1 } }

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import pg from 'pg'
+import { startTestServer } from '../../lab/server.ts'
+import { service } from '../../lab/services.ts'
 import { openDatabase } from '../../src/database/database.ts'
 import { until } from '../support/redis.ts'
-import { startTestServer } from '../support/server.ts'
-import { service } from '../support/services.ts'
 
 const { skip, create, administer } = await service('postgres')
 

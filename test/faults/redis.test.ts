@@ -4,14 +4,7 @@ import { after, before, describe, it } from 'node:test'
 import { decodeJwt } from 'jose'
 import * as client from 'openid-client'
 import { pino } from 'pino'
-import { systemClock } from '../../src/clock.ts'
-import { openRedis } from '../../src/redis/connection.ts'
-import { orderRevocation } from '../../src/ring/orders.ts'
-import { startServer } from '../../src/server/server.ts'
-import { operate } from '../support/operator.ts'
-import { spawnServer, untilReady } from '../support/process.ts'
-import { type RedisProcess, redisSettings, skipRedis, startRedis, until } from '../support/redis.ts'
-import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
+import { authorizationRequest, discoverAs } from '../../lab/relying-party.ts'
 import {
   API,
   freePort,
@@ -20,9 +13,16 @@ import {
   startTestServer,
   type TestServer,
   testSettings,
-} from '../support/server.ts'
-import { temporaryFolder } from '../support/temporary.ts'
-import { createUserAgent, signIn } from '../support/user-agent.ts'
+} from '../../lab/server.ts'
+import { temporaryFolder } from '../../lab/temporary.ts'
+import { createUserAgent, signIn } from '../../lab/user-agent.ts'
+import { systemClock } from '../../src/clock.ts'
+import { openRedis } from '../../src/redis/connection.ts'
+import { orderRevocation } from '../../src/ring/orders.ts'
+import { startServer } from '../../src/server/server.ts'
+import { operate } from '../support/operator.ts'
+import { spawnServer, untilReady } from '../support/process.ts'
+import { type RedisProcess, redisSettings, skipRedis, startRedis, until } from '../support/redis.ts'
 
 /** Redis goes away under a running server, freezes, comes back empty, or was never there. */
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { CLIENTS, SECRET, startTestServer, type TestServer } from '../../lab/server.ts'
 import { rawRequest, sendBytes } from '../support/raw.ts'
-import { CLIENTS, SECRET, startTestServer, type TestServer } from '../support/server.ts'
 
 /** Whatever form a request target has and whatever it names, Keyturn answers under one name. */
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { after, before, describe, it } from 'node:test'
+import { freePort, startTestServer, type TestServer } from '../../lab/server.ts'
 import { cookieNames } from '../../src/oidc/cookie-names.ts'
-import { freePort, startTestServer, type TestServer } from '../support/server.ts'
 
 /** Oversized and malformed requests, at every endpoint: an error for the sender, never for us. */
 

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { describe, it } from 'node:test'
 import { pino } from 'pino'
+import { testSettings } from '../../lab/server.ts'
+import { temporaryFolder } from '../../lab/temporary.ts'
 import { runCommand } from '../../src/cli/program.ts'
 import { systemClock } from '../../src/clock.ts'
 import type { Config } from '../../src/config/schema.ts'
@@ -17,8 +19,6 @@ import type { Row } from '../cli/keyturn.ts'
 import { DATABASES } from '../support/databases.ts'
 import { skipRedis, startRedis } from '../support/redis.ts'
 import { backUp } from '../support/restore.ts'
-import { testSettings } from '../support/server.ts'
-import { temporaryFolder } from '../support/temporary.ts'
 
 const log = pino({ level: 'silent' })
 

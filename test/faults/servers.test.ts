@@ -3,13 +3,13 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import * as client from 'openid-client'
+import { authorizationRequest, discoverAs } from '../../lab/relying-party.ts'
+import { API, addPerson, PERSON, testSettings } from '../../lab/server.ts'
+import { temporaryFolder } from '../../lab/temporary.ts'
+import { createUserAgent, signIn } from '../../lab/user-agent.ts'
 import type { Config } from '../../src/config/schema.ts'
 import { DATABASES } from '../support/databases.ts'
 import { spawnServer, untilReady } from '../support/process.ts'
-import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
-import { API, addPerson, PERSON, testSettings } from '../support/server.ts'
-import { temporaryFolder } from '../support/temporary.ts'
-import { createUserAgent, signIn } from '../support/user-agent.ts'
 
 for (const database of DATABASES) {
   if (database.name === 'SQLite') continue

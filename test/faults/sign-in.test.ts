@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { PERSON, REDIRECT_URI, startTestServer } from '../support/server.ts'
-import { createUserAgent } from '../support/user-agent.ts'
+import { PERSON, REDIRECT_URI, startTestServer } from '../../lab/server.ts'
+import { createUserAgent } from '../../lab/user-agent.ts'
 
 describe('ten wrong passwords', () => {
   it('are refused, then limited, and so is the right one from the same address; others sign in', async () => {

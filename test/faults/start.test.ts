@@ -8,12 +8,12 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import Sqlite from 'better-sqlite3'
 import { pino } from 'pino'
+import { testSettings } from '../../lab/server.ts'
+import { temporaryFolder } from '../../lab/temporary.ts'
 import { systemClock } from '../../src/clock.ts'
 import { startServer } from '../../src/server/server.ts'
 import { openStores } from '../../src/server/stores.ts'
 import { spawnServer } from '../support/process.ts'
-import { testSettings } from '../support/server.ts'
-import { temporaryFolder } from '../support/temporary.ts'
 
 /** Starts that must fail, each with its own error, changing nothing. */
 

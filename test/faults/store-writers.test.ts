@@ -2,6 +2,9 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import * as client from 'openid-client'
 import type { DataSource } from 'typeorm'
+import { authorizationRequest, discoverAs } from '../../lab/relying-party.ts'
+import { PERSON, REDIRECT_URI, SECRET, startTestServer, type TestServer } from '../../lab/server.ts'
+import { createUserAgent, signIn, type UserAgent } from '../../lab/user-agent.ts'
 import { newAccount } from '../../src/accounts/new-account.ts'
 import { createPasswords } from '../../src/accounts/password.ts'
 import { systemClock } from '../../src/clock.ts'
@@ -10,15 +13,6 @@ import { openStores } from '../../src/server/stores.ts'
 import { DATABASES, settingsOf } from '../support/databases.ts'
 import { rememberConsent } from '../support/memory-accounts.ts'
 import { type RedisProcess, skipRedis, startRedis, until } from '../support/redis.ts'
-import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
-import {
-  PERSON,
-  REDIRECT_URI,
-  SECRET,
-  startTestServer,
-  type TestServer,
-} from '../support/server.ts'
-import { createUserAgent, signIn, type UserAgent } from '../support/user-agent.ts'
 
 /**
  * What somebody can do who reads and writes the database or Redis beside a running server, without its

@@ -5,12 +5,12 @@ import { Agent, get, type IncomingMessage } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { authorizationRequest, discoverAs } from '../../lab/relying-party.ts'
+import { API, addPerson, freePort, PERSON, SECRET, testSettings } from '../../lab/server.ts'
+import { temporaryFolder } from '../../lab/temporary.ts'
+import { createUserAgent } from '../../lab/user-agent.ts'
 import type { Readiness } from '../../src/server/readiness.ts'
 import { spawnServer, untilReady } from '../support/process.ts'
-import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
-import { API, addPerson, freePort, PERSON, SECRET, testSettings } from '../support/server.ts'
-import { temporaryFolder } from '../support/temporary.ts'
-import { createUserAgent } from '../support/user-agent.ts'
 
 /** Several processes on one port, each a real one. */
 

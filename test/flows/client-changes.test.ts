@@ -5,18 +5,12 @@ import { after, before, describe, it } from 'node:test'
 import { SignJWT } from 'jose'
 import * as client from 'openid-client'
 import { pino } from 'pino'
+import { authorizationRequest, discoverAs } from '../../lab/relying-party.ts'
+import { PERSON, REDIRECT_URI, SECRET, startTestServer, type TestServer } from '../../lab/server.ts'
+import { createUserAgent, signIn } from '../../lab/user-agent.ts'
 import { startServer } from '../../src/server/server.ts'
 import { keyturnIn } from '../cli/keyturn.ts'
 import { until } from '../support/redis.ts'
-import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
-import {
-  PERSON,
-  REDIRECT_URI,
-  SECRET,
-  startTestServer,
-  type TestServer,
-} from '../support/server.ts'
-import { createUserAgent, signIn } from '../support/user-agent.ts'
 
 /** Clients that an operator changes while servers and people go on. */
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
-import { startTestServer } from '../support/server.ts'
+import { startTestServer } from '../../lab/server.ts'
 
 /** Clients whose clocks are early or late, where they sign what proves who they are. */
 

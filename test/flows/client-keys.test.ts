@@ -5,9 +5,9 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { CLIENTS, startTestServer, type TestServer } from '../../lab/server.ts'
 import { systemClock } from '../../src/clock.ts'
 import { COOL_DOWN } from '../../src/oidc/client-keys.ts'
-import { CLIENTS, startTestServer, type TestServer } from '../support/server.ts'
 
 /** Clients that prove themselves with keys which they change, published where they like. */
 

@@ -2,18 +2,12 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
 import * as client from 'openid-client'
+import { authorizationRequest, discoverAs } from '../../lab/relying-party.ts'
+import { PERSON, REDIRECT_URI, SECRET, startTestServer, type TestServer } from '../../lab/server.ts'
+import { createUserAgent, signIn, type UserAgent } from '../../lab/user-agent.ts'
 import { systemClock } from '../../src/clock.ts'
 import { openStores } from '../../src/server/stores.ts'
 import { until } from '../support/redis.ts'
-import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
-import {
-  PERSON,
-  REDIRECT_URI,
-  SECRET,
-  startTestServer,
-  type TestServer,
-} from '../support/server.ts'
-import { createUserAgent, signIn, type UserAgent } from '../support/user-agent.ts'
 
 /** Keyturn's own properties of clients, each as relying parties on openid-client meet it. */
 

@@ -5,10 +5,7 @@ import { after, before, describe, it } from 'node:test'
 import Sqlite from 'better-sqlite3'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import * as client from 'openid-client'
-import { systemClock } from '../../src/clock.ts'
-import { openStores } from '../../src/server/stores.ts'
-import { until } from '../support/redis.ts'
-import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
+import { authorizationRequest, discoverAs } from '../../lab/relying-party.ts'
 import {
   API,
   PERSON,
@@ -16,8 +13,11 @@ import {
   SECRET,
   startTestServer,
   type TestServer,
-} from '../support/server.ts'
-import { createUserAgent, signIn, type UserAgent } from '../support/user-agent.ts'
+} from '../../lab/server.ts'
+import { createUserAgent, signIn, type UserAgent } from '../../lab/user-agent.ts'
+import { systemClock } from '../../src/clock.ts'
+import { openStores } from '../../src/server/stores.ts'
+import { until } from '../support/redis.ts'
 
 /** The flows that RPs use, driven by openid-client against the server over HTTP. */
 

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import * as client from 'openid-client'
-import { discoverAs } from '../support/relying-party.ts'
-import { PERSON, startTestServer, type TestServer } from '../support/server.ts'
-import { createUserAgent } from '../support/user-agent.ts'
+import { discoverAs } from '../../lab/relying-party.ts'
+import { PERSON, startTestServer, type TestServer } from '../../lab/server.ts'
+import { createUserAgent } from '../../lab/user-agent.ts'
 
 let keyturn: TestServer
 before(async () => {

@@ -12,10 +12,7 @@ import {
 } from 'jose'
 import * as client from 'openid-client'
 import { pino } from 'pino'
-import { systemClock } from '../../src/clock.ts'
-import { startServer } from '../../src/server/server.ts'
-import { openStores } from '../../src/server/stores.ts'
-import { discoverAs } from '../support/relying-party.ts'
+import { discoverAs } from '../../lab/relying-party.ts'
 import {
   API,
   CLIENTS,
@@ -24,9 +21,12 @@ import {
   startTestServer,
   type TestServer,
   testSettings,
-} from '../support/server.ts'
-import { temporaryFolder } from '../support/temporary.ts'
-import { createUserAgent, signIn } from '../support/user-agent.ts'
+} from '../../lab/server.ts'
+import { temporaryFolder } from '../../lab/temporary.ts'
+import { createUserAgent, signIn } from '../../lab/user-agent.ts'
+import { systemClock } from '../../src/clock.ts'
+import { startServer } from '../../src/server/server.ts'
+import { openStores } from '../../src/server/stores.ts'
 
 /**
  * The FAPI 2.0 Security Profile (final) with openid-client: private_key_jwt, pushed requests, PKCE, DPoP.

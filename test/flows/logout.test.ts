@@ -4,11 +4,11 @@ import type { AddressInfo } from 'node:net'
 import { after, before, describe, it, mock } from 'node:test'
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import * as client from 'openid-client'
+import { authorizationRequest, discoverAs } from '../../lab/relying-party.ts'
+import { CLIENTS, PERSON, startTestServer, type TestServer } from '../../lab/server.ts'
+import { createUserAgent, signIn, type UserAgent } from '../../lab/user-agent.ts'
 import { orderRevocation } from '../../src/ring/orders.ts'
 import { operate } from '../support/operator.ts'
-import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
-import { CLIENTS, PERSON, startTestServer, type TestServer } from '../support/server.ts'
-import { createUserAgent, signIn, type UserAgent } from '../support/user-agent.ts'
 
 /** Ends of sessions: by the person, with old hints, and what clients hear of it. */
 

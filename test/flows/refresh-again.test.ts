@@ -4,11 +4,11 @@ import { after, before, describe, it } from 'node:test'
 import Sqlite from 'better-sqlite3'
 import { decodeJwt } from 'jose'
 import * as client from 'openid-client'
+import { authorizationRequest, discoverAs } from '../../lab/relying-party.ts'
+import { API, CLIENTS, PERSON, REDIRECT_URI, SECRET } from '../../lab/server.ts'
+import { createUserAgent, signIn } from '../../lab/user-agent.ts'
 import { type Answer, firstToken, refresh, tokens } from '../conformance/refresh.ts'
 import { startTestNodes, type TestNodes } from '../support/nodes.ts'
-import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
-import { API, CLIENTS, PERSON, REDIRECT_URI, SECRET } from '../support/server.ts'
-import { createUserAgent, signIn } from '../support/user-agent.ts'
 
 /** A refresh token that comes again within the leeway, with something else than before. */
 

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import * as client from 'openid-client'
-import { firstToken, refresh } from '../conformance/refresh.ts'
-import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
+import { authorizationRequest, discoverAs } from '../../lab/relying-party.ts'
 import {
   API,
   CLIENTS,
@@ -12,8 +11,9 @@ import {
   SECRET,
   startTestServer,
   type TestServer,
-} from '../support/server.ts'
-import { createUserAgent, signIn } from '../support/user-agent.ts'
+} from '../../lab/server.ts'
+import { createUserAgent, signIn } from '../../lab/user-agent.ts'
+import { firstToken, refresh } from '../conformance/refresh.ts'
 
 /**
  * A refused request uses nothing up: what was sent with it can be used by the right one. There is no

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import * as client from 'openid-client'
+import { discoverAs } from '../../lab/relying-party.ts'
+import { API, SECRET, startTestServer, type TestServer } from '../../lab/server.ts'
 import { firstToken } from '../conformance/refresh.ts'
-import { discoverAs } from '../support/relying-party.ts'
-import { API, SECRET, startTestServer, type TestServer } from '../support/server.ts'
 
 let keyturn: TestServer
 before(async () => {

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { describe, it, mock } from 'node:test'
 import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
 import * as client from 'openid-client'
+import { authorizationRequest, discoverAs } from '../../lab/relying-party.ts'
+import { API, PERSON, startTestServer, type TestServer } from '../../lab/server.ts'
+import { createUserAgent, signIn } from '../../lab/user-agent.ts'
 import type { KeyState } from '../../src/ring/lifecycle.ts'
 import { orderRevocation, orderRotation } from '../../src/ring/orders.ts'
 import type { RingKey } from '../../src/ring/seal.ts'
 import { operate } from '../support/operator.ts'
-import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
-import { API, PERSON, startTestServer, type TestServer } from '../support/server.ts'
-import { createUserAgent, signIn } from '../support/user-agent.ts'
 
 /**
  * The promise, with the default policy (90 days, 14 days, 14 days) and real relying parties, over

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { decodeJwt } from 'jose'
-import { REDIRECT_URI, SECRET, startTestServer, type TestServer } from '../support/server.ts'
+import { REDIRECT_URI, SECRET, startTestServer, type TestServer } from '../../lab/server.ts'
 
 /** What may be asked for, before anybody is asked: scopes and APIs of raw requests. */
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it, mock } from 'node:test'
 import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
 import * as client from 'openid-client'
-import { authorizationRequest } from '../support/relying-party.ts'
+import { authorizationRequest } from '../../lab/relying-party.ts'
 import {
   API,
   CLIENTS,
@@ -11,8 +11,8 @@ import {
   SECRET,
   startTestServer,
   type TestServer,
-} from '../support/server.ts'
-import { createUserAgent, signIn } from '../support/user-agent.ts'
+} from '../../lab/server.ts'
+import { createUserAgent, signIn } from '../../lab/user-agent.ts'
 
 /**
  * What Keyturn signs besides tokens: userinfo (OIDC Core, section 5.3.2), answers to introspection

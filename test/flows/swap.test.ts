@@ -4,14 +4,14 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import * as client from 'openid-client'
+import { authorizationRequest, discoverAs } from '../../lab/relying-party.ts'
+import { API, PERSON, startTestServer } from '../../lab/server.ts'
+import { temporaryFolder } from '../../lab/temporary.ts'
+import { createUserAgent, signIn } from '../../lab/user-agent.ts'
 import { systemClock } from '../../src/clock.ts'
 import type { KeyStore } from '../../src/ring/key-store.ts'
 import { fileProtector, openSealer } from '../../src/seal/protector.ts'
-import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
 import { record } from '../support/sealer.ts'
-import { API, PERSON, startTestServer } from '../support/server.ts'
-import { temporaryFolder } from '../support/temporary.ts'
-import { createUserAgent, signIn } from '../support/user-agent.ts'
 
 const SWAPS = 200
 

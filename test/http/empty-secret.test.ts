@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { CLIENTS, SECRET, startTestServer, type TestServer } from '../support/server.ts'
+import { CLIENTS, SECRET, startTestServer, type TestServer } from '../../lab/server.ts'
 
 /** Public clients that send Basic credentials with an empty secret, as some libraries do. */
 

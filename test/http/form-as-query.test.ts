@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
-import { PERSON, REDIRECT_URI, startTestServer, type TestServer } from '../support/server.ts'
-import { createUserAgent, signIn } from '../support/user-agent.ts'
+import { authorizationRequest, discoverAs } from '../../lab/relying-party.ts'
+import { PERSON, REDIRECT_URI, startTestServer, type TestServer } from '../../lab/server.ts'
+import { createUserAgent, signIn } from '../../lab/user-agent.ts'
 
 /** Requests that come as a form where OpenID Connect lets them: the authorization endpoint and sign-out. */
 

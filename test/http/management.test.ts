@@ -2,14 +2,14 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { Registry } from 'prom-client'
+import { freePort, startTestServer, testSettings } from '../../lab/server.ts'
+import { temporaryFolder } from '../../lab/temporary.ts'
 import { hostName } from '../../src/http/allowed-hosts.ts'
 import { type Listener, listen } from '../../src/http/listener.ts'
 import { createManagementApp, managementHosts } from '../../src/http/management.ts'
 import { LISTENER_LIMITS } from '../support/limits.ts'
 import { spawnServer, untilReady } from '../support/process.ts'
 import { sendBytes } from '../support/raw.ts'
-import { freePort, startTestServer, testSettings } from '../support/server.ts'
-import { temporaryFolder } from '../support/temporary.ts'
 
 let listener: Listener
 before(async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { request as httpRequest } from 'node:http'
 import { after, before, describe, it } from 'node:test'
 import { createRemoteJWKSet, type JSONWebKeySet, jwtVerify } from 'jose'
-import { SECRET, startTestServer, type TestServer } from '../support/server.ts'
+import { SECRET, startTestServer, type TestServer } from '../../lab/server.ts'
 
 let keyturn: TestServer
 before(async () => {

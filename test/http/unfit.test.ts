@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { startTestServer, type TestServer } from '../../lab/server.ts'
 import { systemClock } from '../../src/clock.ts'
-import { startTestServer, type TestServer } from '../support/server.ts'
 
 /** A node whose keys are too old to serve: what people and programs are told. */
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { CLIENTS, startTestServer, type TestServer } from '../support/server.ts'
+import { CLIENTS, startTestServer, type TestServer } from '../../lab/server.ts'
 
 /** Which pages may read the answers to requests that need a client. */
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, it } from 'node:test'
-import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
+import { authorizationRequest, discoverAs } from '../../lab/relying-party.ts'
 import {
   CLIENTS,
   type LogLine,
@@ -8,8 +8,8 @@ import {
   SECRET,
   startTestServer,
   type TestServer,
-} from '../support/server.ts'
-import { createUserAgent } from '../support/user-agent.ts'
+} from '../../lab/server.ts'
+import { createUserAgent } from '../../lab/user-agent.ts'
 
 describe('the log of scopes that are left out', () => {
   let keyturn: TestServer

@@ -1,17 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, it } from 'node:test'
+import { authorizationRequest, discoverAs } from '../../lab/relying-party.ts'
+import { type LogLine, PERSON, SECRET, startTestServer, type TestServer } from '../../lab/server.ts'
+import { createUserAgent, signIn } from '../../lab/user-agent.ts'
 import { systemClock } from '../../src/clock.ts'
 import { CAUSED_BY_CLIENTS } from '../../src/seldom-log.ts'
 import { openStores } from '../../src/server/stores.ts'
-import { authorizationRequest, discoverAs } from '../support/relying-party.ts'
-import {
-  type LogLine,
-  PERSON,
-  SECRET,
-  startTestServer,
-  type TestServer,
-} from '../support/server.ts'
-import { createUserAgent, signIn } from '../support/user-agent.ts'
 
 const FLOOD = 100
 

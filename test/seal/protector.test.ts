@@ -4,13 +4,13 @@ import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { calculateJwkThumbprint } from 'jose'
+import { temporaryFolder } from '../../lab/temporary.ts'
 import { systemClock } from '../../src/clock.ts'
 import { generateKey } from '../../src/ring/generate.ts'
 import { createMemoryKeyStore } from '../../src/ring/memory-key-store.ts'
 import { createSealer } from '../../src/ring/seal.ts'
 import { environmentProtector, fileProtector, openSealer } from '../../src/seal/protector.ts'
 import { serializedKey } from '../conformance/key-store.ts'
-import { temporaryFolder } from '../support/temporary.ts'
 
 const secret = () => randomBytes(32).toString('base64url')
 

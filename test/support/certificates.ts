@@ -1,7 +1,7 @@
 import { chmod, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { findProgram, run } from './programs.ts'
-import { temporaryFolder } from './temporary.ts'
+import { findProgram, run } from '../../lab/programs.ts'
+import { temporaryFolder } from '../../lab/temporary.ts'
 
 /** A certificate authority of the tests alone, and what it vouches for. */
 

@@ -1,9 +1,9 @@
 import { join } from 'node:path'
 import { DataSource, type MigrationInterface } from 'typeorm'
+import { type FreshDatabase, service } from '../../lab/services.ts'
+import { temporaryFolder } from '../../lab/temporary.ts'
 import { openDatabase } from '../../src/database/database.ts'
 import { migrate } from '../../src/database/migrate.ts'
-import { type FreshDatabase, service } from './services.ts'
-import { temporaryFolder } from './temporary.ts'
 
 /** The databases that the conformance suites run on. */
 export interface TestedDatabase {

@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { findProgram } from './programs.ts'
+import { findProgram } from '../../lab/programs.ts'
+import { temporaryFolder } from '../../lab/temporary.ts'
 import { until } from './redis.ts'
-import { temporaryFolder } from './temporary.ts'
 
 /** For `describe`: why tests with nginx are left out, or false. In CI they must run. */
 export const skipNginx: string | false = reasonToSkip()

@@ -1,9 +1,9 @@
 import { pino } from 'pino'
+import { addPerson, testSettings } from '../../lab/server.ts'
+import { temporaryFolder } from '../../lab/temporary.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import type { Config } from '../../src/config/schema.ts'
 import { startServer } from '../../src/server/server.ts'
-import { addPerson, testSettings } from './server.ts'
-import { temporaryFolder } from './temporary.ts'
 
 /** A line of the log. */
 export type Line = Readonly<Record<string, unknown>>

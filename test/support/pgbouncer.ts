@@ -3,10 +3,10 @@ import { once } from 'node:events'
 import { chmod, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { findProgram, identityOf } from './programs.ts'
+import { findProgram, identityOf } from '../../lab/programs.ts'
+import { freePort } from '../../lab/server.ts'
+import { temporaryFolder } from '../../lab/temporary.ts'
 import { until } from './redis.ts'
-import { freePort } from './server.ts'
-import { temporaryFolder } from './temporary.ts'
 
 /** A PgBouncer of the tests alone, before a PostgreSQL. */
 

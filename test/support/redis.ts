@@ -5,9 +5,9 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { after, before } from 'node:test'
 import { Redis } from 'ioredis'
+import { freePort } from '../../lab/server.ts'
+import { temporaryFolder } from '../../lab/temporary.ts'
 import type { RedisSettings } from '../../src/redis/connection.ts'
-import { freePort } from './server.ts'
-import { temporaryFolder } from './temporary.ts'
 
 /** Redis servers of the tests alone, each in a folder and on a port of its own. */
 

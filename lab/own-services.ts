@@ -7,8 +7,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { createConnection } from 'mysql2/promise'
 import { Client } from 'pg'
-import { findProgram, identityOf } from '../test/support/programs.ts'
-import { freePort } from '../test/support/server.ts'
+import { findProgram, identityOf } from './programs.ts'
+import { freePort } from './server.ts'
 
 /**
  * Database servers and Redis of one's own, on free ports and in folders of their own, that may be
