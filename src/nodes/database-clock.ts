@@ -1,23 +1,13 @@
 import type { Clock } from '../clock.ts'
+import type { ClockCheck } from '../ring/clock-check.ts'
 import type { NodeStore } from './node-store.ts'
 
 /**
  * This node's clock beside the database's, which all nodes share: a token that is dated by a wrong
  * clock is refused by whoever has a right one, and a key must not sign before its time.
  */
-export interface DatabaseClock {
-  /** Compares. Without an answer the last comparison stands: the database may be down for a while. */
-  compare(): Promise<void>
-  /**
-   * Seconds that this node's clock is ahead, now: as compared, and by how much it was set since.
-   * Undefined where there is nothing to compare with, or no answer yet.
-   */
-  offset(): number | undefined
-  /** Within the skew that is allowed, as far as can be known? */
-  isRight(): boolean
-  /** Seconds since the epoch by the database's clock; by this node's where there is none to compare. */
-  now(): number
-  /** The same with fraction. */
+export interface DatabaseClock extends ClockCheck {
+  /** `now` with fraction. */
   exact(): number
 }
 

@@ -1,6 +1,7 @@
 import { isPublished } from '../ring/lifecycle.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
-import type { SchedulerLog, SchedulerStatus } from '../ring/scheduler.ts'
+import type { RingLog } from '../ring/ring-log.ts'
+import type { RingStatus } from '../ring/status.ts'
 import type { DatabaseClock } from './database-clock.ts'
 import {
   missingNodes,
@@ -23,7 +24,7 @@ export interface Heartbeat {
    * Tells and listens, unless it is still at it. Nobody waits for it: a failure is logged once, and
    * the last answer stands.
    */
-  beat(status: SchedulerStatus): void
+  beat(status: RingStatus): void
   /** This node stops in good order; resolves when nothing is under way. Never rejects. */
   stop(): Promise<void>
   /** All nodes, as last heard. */
@@ -56,7 +57,7 @@ export interface HeartbeatOptions {
   /** Seconds after which a node that could not load the ring neither signs nor serves. */
   readonly maxRingAge: number
   readonly node: Pick<NodeReport, 'id' | 'version' | 'issuer' | 'startedAt'>
-  readonly log: SchedulerLog
+  readonly log: RingLog
 }
 
 /** Seconds that a node which fell silent stays in the list: somebody may come and look. */
@@ -75,7 +76,7 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
   let beating: Promise<void> | undefined
 
   /** Writes of this node. Where that fails, whether others can is read all the same. */
-  async function report(status: SchedulerStatus, now: number): Promise<void> {
+  async function report(status: RingStatus, now: number): Promise<void> {
     const states = status.view?.states ?? []
     try {
       await store.report({
@@ -102,7 +103,7 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
     }
   }
 
-  async function exchange(status: SchedulerStatus): Promise<void> {
+  async function exchange(status: RingStatus): Promise<void> {
     const now = databaseClock.now()
     const states = status.view?.states ?? []
     await report(status, now)

@@ -1,6 +1,5 @@
 import type { Clock } from '../clock.ts'
 import { DeploymentSecretDisplaced, KekMissing, Refused } from '../errors.ts'
-import { openKeys, type Protector } from '../seal/protector.ts'
 import {
   type DeploymentSecret,
   findDeployment,
@@ -12,6 +11,7 @@ import { keyEvent } from './key.ts'
 import type { KeyStore, SerializedKey, StoredRings } from './key-store.ts'
 import { isRevocationOf } from './lifecycle.ts'
 import type { Order } from './orders.ts'
+import { openKeys, type Protector } from './protector.ts'
 import { applyAction, loadRecordedRings } from './rotate.ts'
 import { closedKey, type KeySealer } from './seal.ts'
 import { createDeploymentSealer, type Sealer } from './sealer.ts'

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { SchedulerLog } from './scheduler.ts'
+import type { RingLog } from './ring-log.ts'
 
 export interface WatchClockOptions {
   readonly clock: Clock
@@ -7,7 +7,7 @@ export interface WatchClockOptions {
   readonly clockSkew: number
   /** Seconds. */
   readonly maxRingAge: number
-  readonly log: Pick<SchedulerLog, 'warn'>
+  readonly log: Pick<RingLog, 'warn'>
 }
 
 /**

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { attempt } from '../database/failures.ts'
 import { Refused } from '../errors.ts'
+import { onFiles } from '../file-failure.ts'
 import { createFile, replaceFile, syncDirectory } from '../whole-file.ts'
 import type { KeyStore, SerializedKey } from './key-store.ts'
 import { parseSerializedEvent, parseSerializedKey } from './records.ts'
@@ -19,7 +19,7 @@ export function createFileKeyStore(directory: string): KeyStore {
     join(keysAt, fileName(`${ring}.${generation}`))
 
   const inDirectory = <T>(what: string, work: () => Promise<T>): Promise<T> =>
-    attempt(`${what} in ${directory}`, async () => {
+    onFiles(`${what} in ${directory}`, async () => {
       await mkdir(keysAt, { recursive: true, mode: 0o700 })
       await mkdir(eventsAt, { recursive: true, mode: 0o700 })
       return work()

@@ -1,11 +1,12 @@
 import { RingStale } from '../errors.ts'
-import type { DatabaseClock } from '../nodes/database-clock.ts'
+import type { ClockCheck } from './clock-check.ts'
 import { keyEvent } from './key.ts'
 import type { KeyStore } from './key-store.ts'
 import { wouldOutlive } from './lifecycle.ts'
 import type { RotationPolicies } from './policy.ts'
-import type { SchedulerLog, SchedulerStatus } from './scheduler.ts'
+import type { RingLog } from './ring-log.ts'
 import type { Sealer } from './sealer.ts'
+import type { RingStatus } from './status.ts'
 
 /**
  * Asked at the very signature: a request that began long ago must not sign with a key that was
@@ -18,16 +19,16 @@ import type { Sealer } from './sealer.ts'
 export type Authorize = (kid: string, expiresAt: number | undefined) => Promise<void> | undefined
 
 export interface AuthorizeOptions {
-  readonly status: SchedulerStatus
+  readonly status: RingStatus
   readonly store: Pick<KeyStore, 'addEvents'>
   readonly sealer: Pick<Sealer, 'sealEvent'>
   /** Ids of the newest events that this node knows. */
   readonly heads: () => readonly string[]
   readonly policies: RotationPolicies
-  readonly databaseClock: Pick<DatabaseClock, 'now'>
+  readonly databaseClock: Pick<ClockCheck, 'now'>
   /** Something is not as the ring says: it should be turned soon. */
   readonly onOutdated: () => void
-  readonly log: Pick<SchedulerLog, 'warn'>
+  readonly log: Pick<RingLog, 'warn'>
 }
 
 /** An expiry is recorded for so many seconds more, so that the tokens that follow need no record. */

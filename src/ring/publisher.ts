@@ -1,8 +1,8 @@
 import type { Clock } from '../clock.ts'
-import type { DatabaseClock } from '../nodes/database-clock.ts'
+import type { ClockCheck } from './clock-check.ts'
 import type { RotationPolicies } from './policy.ts'
+import type { RingLog } from './ring-log.ts'
 import type { LoadedRings } from './rotate.ts'
-import type { SchedulerLog } from './scheduler.ts'
 import { type RingView, ringView } from './view.ts'
 
 /**
@@ -23,12 +23,12 @@ export interface Publisher {
 export interface PublisherOptions {
   readonly policies: RotationPolicies
   readonly clock: Clock
-  readonly databaseClock: Pick<DatabaseClock, 'isRight'>
+  readonly databaseClock: Pick<ClockCheck, 'isRight'>
   /** Longest time, in seconds, between two looks at the clock, which may be set meanwhile. */
   readonly refreshInterval: number
   /** Called with every view that differs from the one before. */
   readonly onView: (view: RingView) => void | Promise<void>
-  readonly log: SchedulerLog
+  readonly log: RingLog
 }
 
 /** Seconds until what could not be published is tried again. */

@@ -1,7 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { ClockWrong, KeyturnError, StoreIncomplete } from '../errors.ts'
-import type { DatabaseClock } from '../nodes/database-clock.ts'
-import type { WitnessWatch } from '../witness/witness-watch.ts'
+import type { ClockCheck } from './clock-check.ts'
 import { watchClock } from './clock-jumps.ts'
 import type { KeyStore } from './key-store.ts'
 import { eraseAt } from './lifecycle.ts'
@@ -10,10 +9,13 @@ import { type Authorize, createAuthorize } from './may-sign.ts'
 import type { Action } from './plan.ts'
 import type { RotationPolicies } from './policy.ts'
 import { createPublisher } from './publisher.ts'
+import type { RingLog } from './ring-log.ts'
 import { isSealFailure, type LoadedRings, type OpenedKeys, turnRings } from './rotate.ts'
 import type { Sealer } from './sealer.ts'
+import type { RingStatus } from './status.ts'
 import type { RingView } from './view.ts'
 import { createWatchfulLoad } from './watchful-load.ts'
+import type { WitnessHook } from './witness-hook.ts'
 
 /**
  * The loop that turns the rings: load, plan, apply, publish, sleep until the next change. A second loop
@@ -34,22 +36,7 @@ export interface Scheduler {
   /** Asked at each signature. */
   readonly authorize: Authorize
   stop(): Promise<void>
-  readonly status: SchedulerStatus
-}
-
-export interface SchedulerStatus {
-  /** Seconds since the ring was last loaded; Infinity before the first time. */
-  ringAge(): number
-  /** Why this node may neither sign nor serve the JWKS, in words; undefined while it may. */
-  obstacle(): string | undefined
-  /** Neither revoked nor retired for longer than twice the skew, on a node that may sign? */
-  maySign(kid: string): boolean
-  readonly view: RingView | undefined
-  /** Why the last turn failed; undefined after one that succeeded. */
-  readonly failure: Error | undefined
-  /** Turns that failed since the last one that succeeded. */
-  readonly failures: number
-  readonly warnings: readonly string[]
+  readonly status: RingStatus
 }
 
 export interface SchedulerOptions {
@@ -57,7 +44,7 @@ export interface SchedulerOptions {
   readonly sealer: Sealer
   readonly policies: RotationPolicies
   readonly clock: Clock
-  readonly databaseClock: DatabaseClock
+  readonly databaseClock: ClockCheck
   /** Seconds between loads while nothing is due; shortened at random by up to 20 %. */
   readonly refreshInterval: number
   /** Seconds after which a ring that could not be loaded is too old to sign with. */
@@ -68,15 +55,9 @@ export interface SchedulerOptions {
   readonly onView: (view: RingView) => void | Promise<void>
   /** Called after every turn, be it done or failed. Never throws. */
   readonly afterTurn?: () => void
-  readonly log: SchedulerLog
+  readonly log: RingLog
   /** Remembers outside the store; undefined where nobody does. */
-  readonly witness?: WitnessWatch | undefined
-}
-
-export interface SchedulerLog {
-  info(data: object, message: string): void
-  warn(data: object, message: string): void
-  error(data: object, message: string): void
+  readonly witness?: WitnessHook | undefined
 }
 
 /** First wait after a failure, in seconds; doubles up to the refresh interval. */
@@ -216,7 +197,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     return Math.max(0, Math.min(interval, dueIn))
   }
 
-  const status: SchedulerStatus = {
+  const status: RingStatus = {
     ringAge: () => clock.elapsed() - loadedAt.elapsed,
     obstacle: () => {
       if (!databaseClock.isRight()) return new ClockWrong(databaseClock.offset() ?? 0).message

@@ -1,20 +1,20 @@
 import { DeploymentSecretReplaced, StoreUnreadable } from '../errors.ts'
-import type { WitnessWatch } from '../witness/witness-watch.ts'
 import type { KeyStore, StoredRings } from './key-store.ts'
 import { lostFacts, together } from './lost.ts'
 import type { RotationPolicies } from './policy.ts'
+import type { RingLog } from './ring-log.ts'
 import { assertComplete, type LoadedRings, loadRings, type OpenedKeys } from './rotate.ts'
-import type { SchedulerLog } from './scheduler.ts'
 import type { Sealer } from './sealer.ts'
 import type { RingView } from './view.ts'
+import type { WitnessHook } from './witness-hook.ts'
 
 export interface WatchfulLoadOptions {
   readonly store: KeyStore
   readonly sealer: Sealer
   readonly policies: RotationPolicies
-  readonly log: Pick<SchedulerLog, 'error'>
+  readonly log: Pick<RingLog, 'error'>
   /** Remembers outside the store; undefined where nobody does. */
-  readonly witness?: WitnessWatch | undefined
+  readonly witness?: WitnessHook | undefined
   /** Keys that are open, brought up to date by each load: no more than a cache. */
   readonly opened: OpenedKeys
 }

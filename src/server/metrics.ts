@@ -1,7 +1,7 @@
 import { type Aggregator, Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import { RECORD_KINDS, type RecordKind } from '../artifacts/forgeries.ts'
 import type { NodeStateName } from '../nodes/node.ts'
-import type { SchedulerStatus } from '../ring/scheduler.ts'
+import type { RingStatus } from '../ring/status.ts'
 
 /**
  * What Prometheus can ask for. Names start with `keyturn_`; durations are seconds. Each gauge names
@@ -24,7 +24,7 @@ export interface Metrics {
 
 /** What gauges read when they are asked for. */
 export interface MetricSources {
-  readonly ring: SchedulerStatus
+  readonly ring: RingStatus
   /** Seconds that this node's clock is ahead of the database's. */
   readonly clockOffset: () => number | undefined
   /** Nodes by state. */

@@ -19,13 +19,9 @@ import type { NodeStore } from '../nodes/node-store.ts'
 import type { RedisConnection } from '../redis/connection.ts'
 import type { DeploymentSecret } from '../ring/deployment.ts'
 import type { KeyStore } from '../ring/key-store.ts'
+import { openSealer, type Protector } from '../ring/protector.ts'
 import type { Sealer } from '../ring/sealer.ts'
-import {
-  environmentProtector,
-  fileProtector,
-  openSealer,
-  type Protector,
-} from '../seal/protector.ts'
+import { environmentProtector, fileProtector } from '../seal/protector.ts'
 import type { Witness } from '../witness/witness.ts'
 import { assertNotEmptied } from '../witness/witness-watch.ts'
 import { announceClients, announceKeys } from './announce.ts'

@@ -1,6 +1,6 @@
 import { chown, mkdir, readFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { attempt } from '../database/failures.ts'
+import { onFiles } from '../file-failure.ts'
 import { withFileLock } from '../file-lock.ts'
 import { createFile, replaceFile } from '../whole-file.ts'
 import { NOTHING_WITNESSED, type Witness, type WitnessRecord } from './witness.ts'
@@ -24,9 +24,9 @@ export function createFileWitness(path: string): Witness {
   return {
     where,
     canBeAway: false,
-    read: () => attempt(`read the witness ${path} (rotation.witness)`, read),
+    read: () => onFiles(`read the witness ${path} (rotation.witness)`, read),
     update: (change) =>
-      attempt(`write the witness ${path} (rotation.witness)`, async () => {
+      onFiles(`write the witness ${path} (rotation.witness)`, async () => {
         await makeFolder(dirname(path))
         return withFileLock(`${path}.lock`, async () => {
           const before = await read()

@@ -2,9 +2,10 @@ import type { Clock } from '../clock.ts'
 import { StoreOutdated, StoreUnavailable, WitnessOfAnother, WitnessUnreadable } from '../errors.ts'
 import type { KeyStore, SerializedEvent } from '../ring/key-store.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
+import type { RingLog } from '../ring/ring-log.ts'
 import type { LoadedRings } from '../ring/rotate.ts'
-import type { SchedulerLog } from '../ring/scheduler.ts'
 import type { Sealer } from '../ring/sealer.ts'
+import type { WitnessHook } from '../ring/witness-hook.ts'
 import {
   highestGenerations,
   isStranger,
@@ -25,16 +26,7 @@ import { type AuthenticWitness, authenticWitness } from './witness-mac.ts'
  * node may start; a node that runs puts back what a store has lost, as it does with what it knows
  * itself (`lost.ts`).
  */
-export interface WitnessWatch {
-  /**
-   * Loads the rings, with the generations that must not be used again.
-   * @param sealer of the deployment that the store is of
-   * @param load asks the store, each time it is called
-   * @throws StoreOutdated, WitnessOfAnother, WitnessUnreadable, and what `load` throws
-   */
-  load(sealer: Sealer, load: () => Promise<LoadedRings>): Promise<LoadedRings>
-  /** Remembers what was loaded. Never rejects: what could not be written is tried with the next. */
-  note(facts: LoadedRings): Promise<void>
+export interface WitnessWatch extends WitnessHook {
   readonly status: WitnessStatus
 }
 
@@ -58,7 +50,7 @@ export interface WitnessWatchOptions {
   readonly wakeOthers: () => Promise<unknown>
   /** Seconds that a start waits for other nodes to put back what the store lacks; 0 where there are none. */
   readonly patience: number
-  readonly log: SchedulerLog
+  readonly log: RingLog
 }
 
 /** Seconds between two looks while a start waits. */

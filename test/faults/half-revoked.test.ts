@@ -6,7 +6,8 @@ import { API, SECRET, startTestServer } from '../../lab/server.ts'
 import { temporaryFolder } from '../../lab/temporary.ts'
 import { systemClock } from '../../src/clock.ts'
 import type { KeyStore } from '../../src/ring/key-store.ts'
-import { fileProtector, openSealer } from '../../src/seal/protector.ts'
+import { openSealer } from '../../src/ring/protector.ts'
+import { fileProtector } from '../../src/seal/protector.ts'
 import { record } from '../support/sealer.ts'
 
 /** The store module of the test: takes nothing while it is told so. */

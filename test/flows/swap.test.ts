@@ -10,7 +10,8 @@ import { temporaryFolder } from '../../lab/temporary.ts'
 import { createUserAgent, signIn } from '../../lab/user-agent.ts'
 import { systemClock } from '../../src/clock.ts'
 import type { KeyStore } from '../../src/ring/key-store.ts'
-import { fileProtector, openSealer } from '../../src/seal/protector.ts'
+import { openSealer } from '../../src/ring/protector.ts'
+import { fileProtector } from '../../src/seal/protector.ts'
 import { record } from '../support/sealer.ts'
 
 const SWAPS = 200

@@ -8,8 +8,9 @@ import { temporaryFolder } from '../../lab/temporary.ts'
 import { systemClock } from '../../src/clock.ts'
 import { generateKey } from '../../src/ring/generate.ts'
 import { createMemoryKeyStore } from '../../src/ring/memory-key-store.ts'
+import { openSealer } from '../../src/ring/protector.ts'
 import { createSealer } from '../../src/ring/seal.ts'
-import { environmentProtector, fileProtector, openSealer } from '../../src/seal/protector.ts'
+import { environmentProtector, fileProtector } from '../../src/seal/protector.ts'
 import { serializedKey } from '../conformance/key-store.ts'
 
 const secret = () => randomBytes(32).toString('base64url')
