@@ -242,6 +242,54 @@ export class Refused extends KeyturnError {
   }
 }
 
+/**
+ * A key ring of ASP.NET Core Data Protection cannot be read as a whole: `ring_unavailable` where the store does
+ * not answer or denies access, `revocation_unreadable` where nobody can tell which keys are revoked.
+ */
+export class KeyRingUnreadable extends KeyturnError {
+  constructor(
+    code: 'ring_unavailable' | 'revocation_unreadable',
+    message: string,
+    cause?: unknown,
+  ) {
+    super(code, message, cause)
+  }
+}
+
+/** A key ring has no key to protect with: neither a default key nor a fallback. */
+export class NoDefaultKey extends KeyturnError {
+  constructor() {
+    super(
+      'no_default_key',
+      'The key ring has no key to protect with: none is active, not revoked and readable. ' +
+        'See its problems, and let its keeper make a new key.',
+    )
+  }
+}
+
+/** A certificate with its private key that does not open, or is of no use for key rings. */
+export class CertificateUnusable extends KeyturnError {
+  constructor(message: string, cause?: unknown) {
+    super('certificate_unusable', message, cause)
+  }
+}
+
+export type PayloadCode =
+  | 'payload_foreign'
+  | 'payload_version'
+  | 'payload_key_unknown'
+  | 'payload_key_unusable'
+  | 'payload_key_revoked'
+  | 'payload_invalid'
+  | 'payload_expired'
+
+/** A protected payload is not opened. */
+export class PayloadRefused extends KeyturnError {
+  constructor(code: PayloadCode, message: string) {
+    super(code, message)
+  }
+}
+
 /** Metadata of a client with which the server could not work. */
 export class ClientInvalid extends Refused {
   readonly violations: readonly Violation[]

@@ -1,0 +1,130 @@
+import { type DefaultKey, nextChangeAt, resolveDefaultKey } from './default-key.ts'
+import type { Certificate } from './encrypted-xml.ts'
+import type { RingProblem } from './problem.ts'
+import { checkPurposes, createProtector, type LiveRing, type Protector } from './protector.ts'
+import { assembleRing, type ReadElements, type Ring, type RingKey } from './ring.ts'
+import type { RingStore } from './ring-store.ts'
+import { dateOf, formatTicks, ticksOf } from './ticks.ts'
+
+/** A key of a ring, as people see it. Dates are in UTC with seven digits of a second. */
+export interface KeyInfo {
+  readonly id: string
+  readonly creationDate: string
+  readonly activationDate: string
+  readonly expirationDate: string
+  readonly revoked: boolean
+}
+
+/** A ring as it was read last; {@link KeyRing.reload} reads it again. */
+export interface KeyRing {
+  /** In the order of the store. */
+  readonly keys: readonly KeyInfo[]
+  /** What is wrong with single elements. Asking for them opens every secret once. */
+  readonly problems: readonly RingProblem[]
+  /**
+   * Which key an ASP.NET Core process protects with.
+   * @param now by default the clock of the ring; text may have seven digits of a second
+   */
+  defaultKey(now?: Date | string): DefaultKey
+  /** Protects for these purposes, below the application name. @throws TypeError without any */
+  createProtector(...purposes: string[]): Protector
+  /**
+   * Reads the store again. Protectors that were made before use what is found.
+   * @throws KeyRingUnreadable, and then the ring stays as it was
+   */
+  reload(): Promise<void>
+  /** Ends connections that were opened for the ring. */
+  close(): Promise<void>
+  readonly [Symbol.asyncDispose]: () => Promise<void>
+}
+
+export interface KeyRingOptions {
+  readonly certificates: readonly Certificate[]
+  /** As in `SetApplicationName`; without it, the path of the content root. */
+  readonly applicationName: string | undefined
+  readonly now: () => Date
+}
+
+/** @throws KeyRingUnreadable */
+export async function loadKeyRing(store: RingStore, options: KeyRingOptions): Promise<KeyRing> {
+  const { certificates, applicationName, now } = options
+  let known: ReadElements = new Map()
+  let ring: Ring
+  let byId = new Map<string, RingKey>()
+  let protecting: Protecting | undefined
+
+  const reload = async () => {
+    const { elements } = await store.read()
+    const next: ReadElements = new Map()
+    for (const { content } of elements) {
+      const text = content && 'text' in content ? content.text : undefined
+      const before = text === undefined ? undefined : known.get(text)
+      if (text !== undefined && before) next.set(text, before)
+    }
+    ring = assembleRing(elements, certificates, next)
+    known = next
+    byId = new Map(ring.keys.map((key) => [key.id, key]))
+    protecting = undefined
+  }
+  await reload()
+
+  const live: LiveRing = {
+    current: () => ring,
+    key: (id) => byId.get(id),
+    protecting: () => {
+      const instant = now()
+      const time = instant.getTime()
+      if (!protecting || time < protecting.from || time >= protecting.until) {
+        protecting = resolveProtecting(ring, instant)
+      }
+      return protecting.key
+    },
+    now,
+  }
+  // An empty name is none; a blank is a name (reference, 2.8).
+  const application = applicationName ? [applicationName] : []
+  const close = () => store.close()
+  return {
+    get keys() {
+      return ring.keys.map(infoOf)
+    },
+    get problems() {
+      return ring.problems()
+    },
+    defaultKey: (instant = now()) => resolveDefaultKey(ring.keys, ticksOf(instant)),
+    createProtector: (...purposes) =>
+      createProtector(live, [...application, ...checkPurposes(purposes)]),
+    reload,
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+/** The key that protects, and from when until when (in milliseconds, as `Date` counts) it is known to. */
+interface Protecting {
+  readonly key: RingKey | undefined
+  readonly from: number
+  readonly until: number
+}
+
+function resolveProtecting(ring: Ring, instant: Date): Protecting {
+  const now = ticksOf(instant)
+  const { key, fallback } = resolveDefaultKey(ring.keys, now)
+  const id = key ?? fallback
+  const change = nextChangeAt(ring.keys, now)
+  return {
+    key: ring.keys.find((one) => one.id === id),
+    from: instant.getTime(),
+    until: change === undefined ? Number.POSITIVE_INFINITY : dateOf(change).getTime(),
+  }
+}
+
+function infoOf({ id, createdAt, activatesAt, expiresAt, revoked }: RingKey): KeyInfo {
+  return {
+    id,
+    creationDate: formatTicks(createdAt),
+    activationDate: formatTicks(activatesAt),
+    expirationDate: formatTicks(expiresAt),
+    revoked,
+  }
+}

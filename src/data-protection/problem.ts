@@ -1,0 +1,49 @@
+/** What is wrong with a ring and harms nothing but the key that it concerns. */
+
+export type ProblemCode =
+  /** A file that cannot be opened, or a directory named as one. */
+  | 'file_unreadable'
+  /** A file in no Unicode encoding. */
+  | 'text_malformed'
+  /** Half-written or damaged. */
+  | 'xml_malformed'
+  /** Refused: it may hold an XML bomb or name files to be read. */
+  | 'xml_doctype'
+  | 'xml_too_large'
+  /** A byte-order mark where .NET breaks at one. */
+  | 'byte_order_mark'
+  | 'element_unknown'
+  | 'key_id_invalid'
+  | 'key_date_invalid'
+  /** Read as a date of this machine's time zone; other machines may take it otherwise. */
+  | 'key_date_without_zone'
+  /** Two elements of one id. With different content, neither is used. */
+  | 'key_duplicate'
+  | 'descriptor_invalid'
+  | 'algorithm_unknown'
+  | 'secret_invalid'
+  /** Encrypted by something that only another system can undo: DPAPI, a cloud's key vault. */
+  | 'encryptor_foreign'
+  | 'certificate_missing'
+  /** The certificate is there, and what it encrypted is damaged. */
+  | 'secret_undecryptable'
+
+export interface RingProblem {
+  readonly code: ProblemCode
+  /** A file name, or the place in a list or table. */
+  readonly source: string
+  /** Where the element says whose it is. */
+  readonly keyId?: string
+  /** What is wrong, and how to mend it; never anything of a secret. */
+  readonly message: string
+}
+
+/** A problem before its place is known. */
+export class KeyProblem extends Error {
+  readonly code: ProblemCode
+
+  constructor(code: ProblemCode, message: string) {
+    super(message)
+    this.code = code
+  }
+}

@@ -1,0 +1,122 @@
+import { randomBytes } from 'node:crypto'
+import { NoDefaultKey, PayloadRefused } from '../errors.ts'
+import type { Sealer } from './encryptor.ts'
+import { encodePurposes, HEADER_BYTES, payloadHeader, readPayloadHeader } from './payload.ts'
+import type { Ring, RingKey } from './ring.ts'
+import { createTimeLimited, type TimeLimitedProtector } from './time-limited.ts'
+
+/** What {@link Protector.dangerousUnprotect} tells. */
+export interface Unprotected {
+  readonly data: Buffer
+  /** It was not protected by the key in use now: protect it again. */
+  readonly requiresMigration: boolean
+  readonly wasRevoked: boolean
+}
+
+/** Protects bytes for one chain of purposes, as `IDataProtector` does. */
+export interface Protector {
+  /** A protector for one or more purposes below these. */
+  createProtector(...purposes: string[]): Protector
+  /** @throws NoDefaultKey */
+  protect(data: Uint8Array): Buffer
+  /** @throws PayloadRefused */
+  unprotect(payload: Uint8Array): Buffer
+  /**
+   * Opens also what a revoked key protected, which its thief may have made: the caller decides whether to
+   * believe it. With `ignoreRevocationErrors: false` it refuses that.
+   * @throws PayloadRefused
+   */
+  dangerousUnprotect(
+    payload: Uint8Array,
+    options?: { readonly ignoreRevocationErrors?: boolean },
+  ): Unprotected
+  /** A protector whose payloads end, as `ToTimeLimitedDataProtector` makes it. */
+  toTimeLimited(): TimeLimitedProtector
+}
+
+/** What a protector needs of a ring that is read again meanwhile. */
+export interface LiveRing {
+  /** The ring as it was read last. */
+  current(): Ring
+  /** By id. */
+  key(id: string): RingKey | undefined
+  /** The key that protects now: the default key, or the fallback. */
+  protecting(): RingKey | undefined
+  now(): Date
+}
+
+export function createProtector(ring: LiveRing, purposes: readonly string[]): Protector {
+  const encoded = encodePurposes(purposes)
+  // A key that came anew with its ring is another object, and the old one is collected.
+  const sealers = new WeakMap<RingKey, { readonly header: Buffer; readonly sealer: Sealer }>()
+
+  const sealerFor = (key: RingKey) => {
+    const known = sealers.get(key)
+    if (known) return known
+    const encryptor = key.encryptor()
+    if ('code' in encryptor) return encryptor
+    const header = payloadHeader(key.id)
+    const made = { header, sealer: encryptor.sealerFor(Buffer.concat([header, encoded])) }
+    sealers.set(key, made)
+    return made
+  }
+
+  const protector: Protector = {
+    createProtector: (...more) => createProtector(ring, [...purposes, ...checkPurposes(more)]),
+    protect: (data) => {
+      const key = ring.protecting()
+      const sealing = key && sealerFor(key)
+      if (!sealing || 'code' in sealing) throw new NoDefaultKey()
+      const { header, sealer } = sealing
+      return Buffer.concat([header, sealer.seal(data, randomBytes(sealer.randomBytes))])
+    },
+    unprotect: (payload) =>
+      protector.dangerousUnprotect(payload, { ignoreRevocationErrors: false }).data,
+    dangerousUnprotect: (payload, { ignoreRevocationErrors = true } = {}) => {
+      const id = readPayloadHeader(payload)
+      const key = ring.key(id)
+      if (!key) throw unknownKey(id)
+      const opening = sealerFor(key)
+      if ('code' in opening) throw new PayloadRefused('payload_key_unusable', opening.message)
+      if (key.revoked && !ignoreRevocationErrors) throw revokedKey(id)
+      const data = opening.sealer.open(payload.subarray(HEADER_BYTES))
+      if (!data) throw invalidPayload()
+      const requiresMigration = key.revoked || ring.protecting() !== key
+      return { data, requiresMigration, wasRevoked: key.revoked }
+    },
+    toTimeLimited: () => createTimeLimited(protector, () => ring.now()),
+  }
+  return protector
+}
+
+/** @throws TypeError */
+export function checkPurposes(purposes: readonly string[]): readonly string[] {
+  if (purposes.length === 0) throw new TypeError('A protector needs at least one purpose')
+  if (!purposes.every((purpose) => typeof purpose === 'string')) {
+    throw new TypeError('Purposes are strings')
+  }
+  return purposes
+}
+
+function unknownKey(id: string): PayloadRefused {
+  return new PayloadRefused(
+    'payload_key_unknown',
+    `The payload was protected by key ${id}, which is not in the ring. It may have been made since the ring was ` +
+      'read: read it again. Otherwise it is of another ring, or the key was deleted.',
+  )
+}
+
+function revokedKey(id: string): PayloadRefused {
+  return new PayloadRefused(
+    'payload_key_revoked',
+    `The payload was protected by key ${id}, which is revoked.`,
+  )
+}
+
+function invalidPayload(): PayloadRefused {
+  return new PayloadRefused(
+    'payload_invalid',
+    'The payload was changed or cut off, or protected for another purpose or application name ' +
+      '(without SetApplicationName that is the content root, with a slash at its end).',
+  )
+}
