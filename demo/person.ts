@@ -17,14 +17,15 @@ export async function resetDemoPerson(config: Config, clock: Clock): Promise<Dem
   const { account, oneTimePassword } = await newAccount(DETAILS, passwords, clock)
   const person = { ...account, isAdministrator: true, mustChangePassword: false }
 
-  const { accounts, close } = await openStores(config, clock)
+  const stores = await openStores(config, clock)
+  const { accounts } = stores.of(config.issuer)
   try {
     const before = await accounts.findByUsername(person.username)
     const { id: _, username: __, createdAt: ___, ...changes } = person
     if (before) await accounts.change(before.id, () => changes)
     else await accounts.add(person)
   } finally {
-    await close()
+    await stores.close()
   }
   return { username: person.username, password: oneTimePassword }
 }

@@ -81,7 +81,7 @@ export async function setStage(
   // The drill's own eyes keep to the bounds.
   const resolved = loadConfig({ file: writeConfig('sound.yaml', undefined), env: {} })
   await addPerson(resolved)
-  const stores = await openStores(resolved, systemClock)
+  const stores = (await openStores(resolved, systemClock)).of(resolved.issuer)
   stack.defer(() => stores.close().catch(() => {}))
 
   const nodes: Node[] = []

@@ -139,7 +139,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
 }
 
 export async function addPerson(config: Config, clock: Clock = systemClock): Promise<void> {
-  const stores = await openStores(config, clock)
+  const stores = (await openStores(config, clock)).of(config.issuer)
   const passwords = createPasswords(config.password.argon2)
   const { account } = await newAccount(
     {

@@ -33,10 +33,11 @@ const [file = '', clients = '0'] = process.argv.slice(2)
 const config = loadConfig({ file, env: {} })
 const passwords = createPasswords(config.password.argon2)
 
-const stores = await openStores(
+const opened = await openStores(
   { ...config, keyStore: { ...config.keyStore, type: 'database' } },
   systemClock,
 )
+const stores = opened.of(config.issuer)
 const authentic = createAuthentic({
   issuer: config.issuer,
   openSecret: stores.openSecret,
@@ -77,11 +78,11 @@ serveCommands(Number(new URL(server.url).port), {
 async function timeSwaps(count: number): Promise<readonly number[]> {
   const { view } = server.scheduler.status
   if (!view) throw new TypeError('the scheduler has no view')
-  const artifacts = openSqliteArtifacts(config.database, authentic, systemClock)
+  const place = openSqliteArtifacts(config.database, systemClock)
   const settings = providerSettings(config)
   const current = createCurrentProvider({
     issuer: config.issuer,
-    adapter: providerAdapters(artifacts.adapter, createUsedUp(systemClock, log)),
+    adapter: providerAdapters(place.of(authentic).adapter, createUsedUp(systemClock, log)),
     grantHandler: (_grantType, handler) => handler,
     policies: rotationPolicies(config),
     profile: config.profile,
@@ -101,7 +102,7 @@ async function timeSwaps(count: number): Promise<readonly number[]> {
     if (index >= count) times.push(performance.now() - startedAt)
     await breathe()
   }
-  await artifacts.close()
+  await place.close()
   return times
 }
 

@@ -1,15 +1,13 @@
 import type { Adapter, AdapterPayload } from 'oidc-provider'
 
 /**
- * What oidc-provider stores and what expires: sessions, codes, tokens, grants, interactions; and
- * its look-ups of clients. On the path of every request. Every implementation passes
+ * What oidc-provider stores for one issuer and what expires: sessions, codes, tokens, grants,
+ * interactions; and its look-ups of clients. On the path of every request. Every implementation passes
  * `test/conformance/artifacts.ts`.
  */
 export interface ArtifactStore {
   /** For the `adapter` setting of oidc-provider, made anew. @param model name of one of its models */
   adapter(model: string): ArtifactAdapter
-  /** Deletes at most `limit` records that have expired. @returns how many it deleted */
-  sweep(limit: number): Promise<number>
   /**
    * Deletes the sessions, grants and tokens of a person or a client. JWT access tokens that were
    * handed out verify until they expire; introspection knows no more of them.
@@ -21,7 +19,6 @@ export interface ArtifactStore {
    * so, a node knows it within CLIENT_CACHE seconds (`client-adapter.ts`).
    */
   forgetClients(): void
-  close(): Promise<void>
 }
 
 /** An adapter whose `consume` can be undone, and that also does what oidc-provider does not ask for. */

@@ -1,5 +1,4 @@
 import type { Clock } from '../clock.ts'
-import type { ArtifactStore } from './artifact-store.ts'
 
 export interface Sweeper {
   start(): void
@@ -7,7 +6,7 @@ export interface Sweeper {
 }
 
 export interface SweeperOptions {
-  readonly artifacts: Pick<ArtifactStore, 'sweep'>
+  readonly artifacts: { sweep(limit: number): Promise<number> }
   readonly clock: Clock
   /** Seconds between sweeps. */
   readonly interval: number

@@ -7,7 +7,7 @@ import { isEmbedded, shownUrl } from '../connection/database-url.ts'
 import { NotFound } from '../errors.ts'
 import { createDatabaseClock } from '../nodes/database-clock.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
-import type { Stores } from '../server/stores.ts'
+import type { IssuerStores } from '../server/stores.ts'
 import { shellWord } from '../values/shell-word.ts'
 import type { WitnessWatch } from '../witness/witness-watch.ts'
 import { type Context, loadCommandConfig } from './context.ts'
@@ -17,7 +17,7 @@ import { commandWitness } from './witness.ts'
 export interface Session extends Context {
   readonly config: Config
   readonly policies: RotationPolicies
-  readonly stores: Stores
+  readonly stores: IssuerStores
   /** One instant for all that the command does, by the clock of the database. */
   readonly now: number
   /** Holds what is loaded against the witness; undefined where the configuration names none. */
@@ -38,17 +38,18 @@ export async function withSession<T>(
   // The database is slow to import and half of all commands do without.
   const { openStores } = await import('../server/stores.ts')
   await assertDatabase(config)
-  const stores = await openStores(config, context.clock, tellForgeries(context))
+  const opened = await openStores(config, context.clock, tellForgeries(context))
+  const stores = opened.of(config.issuer)
   try {
     // A machine whose clock is wrong must not date what it records.
     const { clockSkew } = config.rotation
     const databaseClock = createDatabaseClock({ ...context, store: stores.nodes, clockSkew })
     await databaseClock.compare()
     const now = databaseClock.now()
-    const opened = { ...context, config, policies: rotationPolicies(config), stores, now }
-    return await work({ ...opened, witness: commandWitness(opened) })
+    const session = { ...context, config, policies: rotationPolicies(config), stores, now }
+    return await work({ ...session, witness: commandWitness(session) })
   } finally {
-    await stores.close()
+    await opened.close()
   }
 }
 

@@ -14,6 +14,8 @@ import type { AccountRow } from './tables.ts'
 
 /** What makes records of the stores authentic: keys that come from the secret of the deployment. */
 export interface Authentic {
+  /** Whose records they are. */
+  readonly issuer: string
   /**
    * Opens the secret with the first call.
    * @throws KekMissing and its like
@@ -41,6 +43,7 @@ export function createAuthentic({ issuer, openSecret, onForgery }: AuthenticOpti
   let opened: Promise<AuthenticRecords> | undefined
   const open = async () => authenticRecords({ issuer, secret: await openSecret(), onForgery })
   return {
+    issuer,
     open: () => {
       opened ??= open().catch((error: unknown) => {
         // A key-encryption key may be added meanwhile.

@@ -16,6 +16,7 @@ import { CLIENT_CACHE, clientAdapter, KNOWN_CLIENTS } from '../clients/client-ad
 import { withoutEnded } from '../clients/previous-secrets.ts'
 import type { Clock } from '../clock.ts'
 import { StoreUnavailable } from '../errors.ts'
+import type { ArtifactPlace } from './artifact-place.ts'
 import { type ArtifactKey, type ArtifactTable, OWNER_COLUMNS } from './artifact-table.ts'
 import type { Authentic } from './authentic.ts'
 import { attempt, attemptRead, attemptTwice } from './failures.ts'
@@ -27,20 +28,29 @@ import { shareStatements } from './shared-statements.ts'
 const LINE_LIMIT = 5
 
 /** What expires, in the table of a database server. */
-export function createSqlArtifacts(
-  table: ArtifactTable,
-  authentic: Authentic,
-  clock: Clock,
-): ArtifactStore {
-  const clients = createClientCache(table, authentic, clock)
+export function createSqlArtifacts(table: ArtifactTable, clock: Clock): ArtifactPlace {
+  // Requests of all issuers share statements.
   const shared = shareTable(table, clock)
   return {
-    adapter: (model) =>
-      model === 'Client'
-        ? clients.adapter
-        : artifactAdapter(model, table, { ...shared, authentic, clock }),
+    of: (authentic) => artifactsOf(table, { ...shared, authentic, clock }),
     sweep: (limit) =>
       attempt('delete what has expired', () => table.sweep(clock.now() - GRACE, limit)),
+    close: () => table.close(),
+  }
+}
+
+type Shared = ReturnType<typeof shareTable>
+
+interface AdapterOptions extends Shared {
+  readonly authentic: Authentic
+  readonly clock: Clock
+}
+
+function artifactsOf(table: ArtifactTable, options: AdapterOptions): ArtifactStore {
+  const clients = createClientCache(table, options.authentic, options.clock)
+  return {
+    adapter: (model) =>
+      model === 'Client' ? clients.adapter : artifactAdapter(model, table, options),
     forget: (owner, id) => {
       const column = OWNER_COLUMNS[owner]
       return forgetInBatches((after) =>
@@ -48,11 +58,8 @@ export function createSqlArtifacts(
       )
     },
     forgetClients: clients.forget,
-    close: () => table.close(),
   }
 }
-
-type Shared = ReturnType<typeof shareTable>
 
 /** The statements that requests share. */
 function shareTable(table: ArtifactTable, { elapsed }: Clock) {
@@ -93,13 +100,7 @@ function shareTable(table: ArtifactTable, { elapsed }: Clock) {
 function artifactAdapter(
   model: string,
   table: ArtifactTable,
-  {
-    find,
-    upsert,
-    revoke,
-    authentic,
-    clock,
-  }: Shared & { readonly authentic: Authentic; readonly clock: Clock },
+  { find, upsert, revoke, authentic, clock }: AdapterOptions,
 ): ArtifactAdapter {
   const keyOf = async (id: string): Promise<ArtifactKey> => {
     const { artifacts } = await authentic.open()

@@ -16,6 +16,7 @@ import { clientAdapter, KNOWN_CLIENTS } from '../clients/client-adapter.ts'
 import { withoutEnded } from '../clients/previous-secrets.ts'
 import type { Clock } from '../clock.ts'
 import type { ServerSettings } from '../connection/database-url.ts'
+import type { ArtifactPlace } from './artifact-place.ts'
 import {
   type ArtifactKey,
   OWNER_COLUMNS,
@@ -37,18 +38,27 @@ import type { ClientRow } from './tables.ts'
  */
 export function openSqliteArtifacts(
   { url, durability }: Pick<ServerSettings, 'url' | 'durability'>,
-  authentic: Authentic,
   clock: Clock,
-): ArtifactStore {
+): ArtifactPlace {
   const database = open(url, durability === 'full' ? 'FULL' : 'NORMAL')
   const statements = prepare(database)
   const writer = createWriter(database)
-  const clients = cachedClients(statements, authentic, clock)
-  const options = { statements, writer, authentic, clock }
 
   return {
-    adapter: (model) => (model === 'Client' ? clients.adapter : artifactAdapter(model, options)),
+    of: (authentic) => artifactsOf({ statements, writer, authentic, clock }),
     sweep: (limit) => writer.write(() => statements.sweep.run(clock.now() - GRACE, limit).changes),
+    close: async () => {
+      writer.flush()
+      database.close()
+    },
+  }
+}
+
+function artifactsOf(options: AdapterOptions): ArtifactStore {
+  const { statements, writer, authentic, clock } = options
+  const clients = cachedClients(statements, authentic, clock)
+  return {
+    adapter: (model) => (model === 'Client' ? clients.adapter : artifactAdapter(model, options)),
     forget: (owner, id) => {
       const forgetBatch = statements.forget[OWNER_COLUMNS[owner]]
       return forgetInBatches((after) =>
@@ -61,10 +71,6 @@ export function openSqliteArtifacts(
     },
     // The database itself says when something changed.
     forgetClients: clients.forget,
-    close: async () => {
-      writer.flush()
-      database.close()
-    },
   }
 }
 
@@ -160,7 +166,7 @@ interface AdapterOptions {
   readonly statements: Statements
   readonly writer: Writer
   readonly authentic: Authentic
-  readonly clock: Pick<Clock, 'now'>
+  readonly clock: Pick<Clock, 'now' | 'elapsed'>
 }
 
 function artifactAdapter(

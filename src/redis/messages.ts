@@ -12,14 +12,18 @@ const FORBIDDEN_PAUSE = 5000
 /** Milliseconds between signs of life: one that went away without a word is noticed and replaced. */
 const PING_INTERVAL = 5000
 
+export interface RedisMessages extends Messages {
+  /** Messages of others, whose channels begin with `prefix`, over the same connections. */
+  at(prefix: string): Messages
+}
+
 /**
  * Messages by Redis's publish and subscribe, on one channel for each topic. Plain channels: a
  * Cluster carries them to all of its nodes, and wake-ups are few. The connection that listens is
  * opened with the first subscription.
  */
-export function createRedisMessages(redis: RedisConnection): Messages {
+export function createRedisMessages(redis: RedisConnection): RedisMessages {
   const self = randomUUID()
-  const channelOf = (topic: Topic) => `${redis.prefix}${topic}`
   const listeners = new Map<string, (() => void)[]>()
   let listening: Redis | undefined
   let isClosed = false
@@ -66,24 +70,31 @@ export function createRedisMessages(redis: RedisConnection): Messages {
     for (const listener of listeners.get(channel) ?? []) listener()
   }
 
-  return {
-    publish: (topic) =>
-      redis
-        .run('send a message', () => redis.client.publish(channelOf(topic), self))
-        .then(
-          () => true,
-          () => false,
-        ),
-    subscribe: (topic, listener) => {
-      const channel = channelOf(topic)
-      listeners.set(channel, [...(listeners.get(channel) ?? []), listener])
-      if (!listening) listen()
-      else if (listening.status === 'ready') void subscribe(listening)
-    },
-    close: () => {
-      isClosed = true
-      clearInterval(ping)
-      listening?.disconnect()
-    },
+  const close = () => {
+    isClosed = true
+    clearInterval(ping)
+    listening?.disconnect()
   }
+
+  function at(prefix: string): Messages {
+    const channelOf = (topic: Topic) => `${prefix}${topic}`
+    return {
+      publish: (topic) =>
+        redis
+          .run('send a message', () => redis.client.publish(channelOf(topic), self))
+          .then(
+            () => true,
+            () => false,
+          ),
+      subscribe: (topic, listener) => {
+        const channel = channelOf(topic)
+        listeners.set(channel, [...(listeners.get(channel) ?? []), listener])
+        if (!listening) listen()
+        else if (listening.status === 'ready') void subscribe(listening)
+      },
+      close,
+    }
+  }
+
+  return { ...at(redis.prefix), at }
 }

@@ -16,8 +16,10 @@ import {
 } from '../artifacts/artifact-record.ts'
 import type { ArtifactAdapter, ArtifactStore, Undo } from '../artifacts/artifact-store.ts'
 import type { Clock } from '../clock.ts'
+import type { ArtifactPlace } from '../database/artifact-place.ts'
 import type { Authentic } from '../database/authentic.ts'
 import type { RedisConnection } from './connection.ts'
+import { redisOf } from './issuer-prefix.ts'
 import { type Commands, defineCommands, type InGrant } from './redis-commands.ts'
 
 /**
@@ -56,24 +58,39 @@ const SCAN_BATCH = 500
 
 export interface RedisArtifactsOptions {
   readonly redis: RedisConnection
-  readonly authentic: Authentic
   readonly clock: Pick<Clock, 'now'>
   /** The store of the database: it has the clients, and what expires from the time before Redis. */
-  readonly database: ArtifactStore
+  readonly database: ArtifactPlace
 }
 
 /** Does not fail where Redis is down: each call does. */
-export function openRedisArtifacts(options: RedisArtifactsOptions): ArtifactStore {
-  const { redis, authentic, clock, database } = options
+export function openRedisArtifacts({
+  redis,
+  clock,
+  database,
+}: RedisArtifactsOptions): ArtifactPlace {
   const commands = defineCommands(redis)
   const read = createReader(redis, commands)
   return {
-    adapter: (model) =>
-      model === 'Client'
-        ? database.adapter(model)
-        : artifactAdapter(model, { ...options, commands, read }),
+    of: (authentic) =>
+      artifactsOf(database.of(authentic), {
+        redis: redisOf(redis, authentic.issuer),
+        authentic,
+        clock,
+        commands,
+        read,
+      }),
     // Redis lets things expire by itself.
     sweep: (limit) => database.sweep(limit),
+    close: () => database.close(),
+  }
+}
+
+function artifactsOf(database: ArtifactStore, options: AdapterOptions): ArtifactStore {
+  const { redis, authentic, clock } = options
+  return {
+    adapter: (model) =>
+      model === 'Client' ? database.adapter(model) : artifactAdapter(model, options),
     forget: async (owner, id) => {
       await database.forget(owner, id)
       const { artifacts: records } = await authentic.open()
@@ -83,7 +100,6 @@ export function openRedisArtifacts(options: RedisArtifactsOptions): ArtifactStor
       })
     },
     forgetClients: () => database.forgetClients(),
-    close: () => database.close(),
   }
 }
 
@@ -132,7 +148,11 @@ interface Saved {
   readonly grant: { readonly key: string; readonly entry: InGrant } | undefined
 }
 
-interface AdapterOptions extends RedisArtifactsOptions {
+interface AdapterOptions {
+  /** Of the issuer. */
+  readonly redis: RedisConnection
+  readonly authentic: Authentic
+  readonly clock: Pick<Clock, 'now'>
   readonly commands: Commands
   readonly read: (key: string) => Promise<string | null>
 }

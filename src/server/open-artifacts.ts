@@ -1,7 +1,6 @@
-import type { ArtifactStore } from '../artifacts/artifact-store.ts'
 import type { Clock } from '../clock.ts'
 import { engineOf, type ServerSettings, shareConnections } from '../connection/database-url.ts'
-import type { Authentic } from '../database/authentic.ts'
+import type { ArtifactPlace } from '../database/artifact-place.ts'
 import type { RedisConnection } from '../redis/connection.ts'
 
 export interface ArtifactSettings {
@@ -9,7 +8,6 @@ export interface ArtifactSettings {
 }
 
 export interface ArtifactSurroundings {
-  readonly authentic: Authentic
   readonly clock: Clock
   readonly redis?: RedisConnection | undefined
   /** The same store, of which somebody notes how the database answers it. */
@@ -23,31 +21,27 @@ export interface ArtifactSurroundings {
  */
 export async function openArtifacts(
   { database }: ArtifactSettings,
-  { authentic, clock, redis, watched = (store) => store }: ArtifactSurroundings,
-): Promise<ArtifactStore> {
-  const inDatabase = watched(await openInDatabase(database, authentic, clock))
+  { clock, redis, watched = (store) => store }: ArtifactSurroundings,
+): Promise<ArtifactPlace> {
+  const inDatabase = watched(await openInDatabase(database, clock))
   if (!redis) return inDatabase
   const { openRedisArtifacts } = await import('../redis/redis-artifacts.ts')
-  return openRedisArtifacts({ redis, authentic, clock, database: inDatabase })
+  return openRedisArtifacts({ redis, clock, database: inDatabase })
 }
 
-async function openInDatabase(
-  database: ServerSettings,
-  authentic: Authentic,
-  clock: Clock,
-): Promise<ArtifactStore> {
+async function openInDatabase(database: ServerSettings, clock: Clock): Promise<ArtifactPlace> {
   const engine = engineOf(database.url)
   if (engine === 'better-sqlite3') {
     const { openSqliteArtifacts } = await import('../database/sqlite-artifacts.ts')
-    return openSqliteArtifacts(database, authentic, clock)
+    return openSqliteArtifacts(database, clock)
   }
   const connections = shareConnections(database.connections).artifacts
   const settings = { ...database, connections }
   const { createSqlArtifacts } = await import('../database/sql-artifacts.ts')
   if (engine === 'mysql') {
     const { openMysqlArtifacts } = await import('../database/mysql-artifacts.ts')
-    return createSqlArtifacts(openMysqlArtifacts(settings), authentic, clock)
+    return createSqlArtifacts(openMysqlArtifacts(settings), clock)
   }
   const { openPostgresArtifacts } = await import('../database/postgres-artifacts.ts')
-  return createSqlArtifacts(openPostgresArtifacts(settings), authentic, clock)
+  return createSqlArtifacts(openPostgresArtifacts(settings), clock)
 }

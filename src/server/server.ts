@@ -70,7 +70,7 @@ import {
   witnessCheck,
   writesCheck,
 } from './readiness.ts'
-import { openStores, type Stores } from './stores.ts'
+import { type IssuerStores, openStores } from './stores.ts'
 
 /** A server that answers. */
 export interface KeyturnServer {
@@ -111,8 +111,9 @@ export async function startServer(config: Config, options: ServerOptions): Promi
   const opened = new AsyncDisposableStack()
   try {
     const forgeries = createForgeries(log, clock)
-    const stores = await openStores(config, clock, forgeries.note)
-    opened.defer(stores.close)
+    const shared = await openStores(config, clock, forgeries.note)
+    opened.defer(shared.close)
+    const stores = shared.of(issuer)
     for (const advice of await stores.advise()) log.warn(advice)
     const { clients, accounts, consents, artifacts, messages, redis, database } = stores
     const isStrict = config.management.readiness === 'strict'
@@ -122,7 +123,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     )
     const sealer = await stores.openSealer()
     // A secret in memory goes with its process, and people in the database stay: a warning says what that is worth.
-    if (config.keyStore.type === 'memory') await stores.authenticateAnew(sealer.deployment)
+    if (config.keyStore.type === 'memory') await stores.authenticateAnew(await stores.openSecret())
 
     const policies = rotationPolicies(config)
     const { refreshInterval, maxRingAge, clockSkew } = rotation
@@ -325,7 +326,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     messages.subscribe('clients', () => artifacts.forgetClients())
     opened.defer(scheduler.stop)
     const sweeper = createSweeper({
-      artifacts,
+      artifacts: shared,
       clock,
       ...config.sweep,
       onFailure: (error) => log.error({ err: error }, 'expired records could not be deleted'),
@@ -426,7 +427,7 @@ const OTHER_CLIENTS =
 /** oidc-provider's configuration, apart from keys: settings, people and pages. */
 function providerConfiguration(
   config: Config,
-  { accounts, consents }: Stores,
+  { accounts, consents }: IssuerStores,
   { views, log, clock }: { readonly views: Views; readonly log: Log; readonly clock: Clock },
 ): Configuration {
   const isFirstToday = createOnceADay(clock)

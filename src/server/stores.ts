@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto'
 import type { AccountStore, ConsentStore } from '../accounts/account-store.ts'
 import type { ArtifactStore } from '../artifacts/artifact-store.ts'
 import type { OnForgery } from '../artifacts/forgeries.ts'
@@ -17,6 +16,7 @@ import { createSqlNodes } from '../database/sql-nodes.ts'
 import { type Messages, noMessages } from '../nodes/messages.ts'
 import type { NodeStore } from '../nodes/node-store.ts'
 import type { RedisConnection } from '../redis/connection.ts'
+import { redisOf } from '../redis/issuer-prefix.ts'
 import type { DeploymentSecret } from '../ring/deployment.ts'
 import type { KeyStore } from '../ring/key-store.ts'
 import { openSealer, type Protector } from '../ring/protector.ts'
@@ -29,37 +29,53 @@ import { openArtifacts } from './open-artifacts.ts'
 import { openKeyStore } from './open-key-store.ts'
 import { openWitness } from './open-witness.ts'
 
-/** Everything a configuration keeps, opened; what the server and the CLI have in common. */
+/** What all issuers of a process share, opened once; what the server and the CLI have in common. */
 export interface Stores {
-  readonly keys: KeyStore
-  readonly clients: ClientStore
-  readonly accounts: AccountStore
-  readonly consents: ConsentStore
-  readonly artifacts: ArtifactStore
+  /** What belongs to one issuer. The same each time it is asked for. */
+  of(issuer: string): IssuerStores
   readonly nodes: NodeStore
-  /** What remembers revocations outside the database; undefined where nothing does. */
-  readonly witness: Witness | undefined
-  /** Where the configuration names one. It connects when it is first needed. */
-  readonly redis: RedisConnection | undefined
-  /** What is written to `keys` and `clients` is announced here. */
-  readonly messages: Messages
   /** How the database is for those who ask it things. */
   readonly database: DatabaseStatus
   /** What the database is, where an operator should know; in words, for the log of a start. */
   advise(): Promise<readonly string[]>
   /**
-   * Opens the key-encryption keys and the secret of the deployment, once; on a first start, makes them.
-   * @throws KekMissing and its like, DeploymentSecretMissing, StoreOutdated where the store was emptied
+   * Opens the secret from which the keys come that authenticate what the stores hold.
+   * @throws what `openSealer` throws
    */
-  openSealer(): Promise<Sealer>
-  /** Opens the secret from which the keys come that authenticate what the stores hold. @throws the same */
   openSecret(): Promise<DeploymentSecret>
   /**
    * Authenticates people, consents and clients under a secret, whatever they were authenticated under
    * before (`database/authenticate-anew.ts`). @throws StoreUnavailable
    */
   authenticateAnew(secret: DeploymentSecret): Promise<AuthenticatedAnew>
+  /** Deletes at most `limit` sessions and tokens that have expired, of any issuer. @returns how many */
+  sweep(limit: number): Promise<number>
+  /** Closes everything, of all issuers. */
   close(): Promise<void>
+}
+
+/** What belongs to one issuer, and what it shares with the others. No other issuer sees any of it. */
+export interface IssuerStores extends Stores {
+  readonly issuer: string
+  readonly keys: KeyStore
+  readonly clients: ClientStore
+  readonly accounts: AccountStore
+  readonly consents: ConsentStore
+  readonly artifacts: ArtifactStore
+  /** What remembers revocations outside the database; undefined where nothing does. */
+  readonly witness: Witness | undefined
+  /**
+   * The connection that all share, with a prefix of the issuer's own; undefined where the configuration
+   * names no Redis. It connects when it is first needed.
+   */
+  readonly redis: RedisConnection | undefined
+  /** What is written to `keys` and `clients` is announced here, to nodes of this issuer. */
+  readonly messages: Messages
+  /**
+   * Opens the key-encryption keys and the secret of the deployment, once; on a first start, makes them.
+   * @throws KekMissing and its like, DeploymentSecretMissing, StoreOutdated where the store was emptied
+   */
+  openSealer(): Promise<Sealer>
 }
 
 /**
@@ -78,43 +94,60 @@ export async function openStores(
     await migrate(dataSource)
     const { redis, messages } = await openConfiguredRedis(config, clock)
     opened.defer(() => redis?.close())
-    opened.defer(() => messages.close())
+    opened.defer(() => messages?.close())
     const database = createDatabaseWatch(clock)
     const { watched } = database
     const keyStore = await openKeyStore(config.keyStore, dataSource)
-    // A store of keys that is elsewhere says nothing about the database.
-    const isInDatabase = config.keyStore.type === 'database'
-    const keys = announceKeys(isInDatabase ? watched(keyStore) : keyStore, messages)
-    const witness = openWitness(config, redis)
-    const openSealerOnce = once(async () => {
-      if (witness) await assertNotEmptied(witness, keys)
-      return openSealer(protectorOf(config), keys, clock)
-    })
-    const { issuer } = config
-    const openSecret = async () => (await openSealerOnce()).deployment
-    const authentic = createAuthentic({ issuer, openSecret, onForgery })
-    const artifacts = await openArtifacts(config, { authentic, clock, redis, watched })
-    opened.defer(() => artifacts.close())
-    return {
-      keys,
-      clients: announceClients(
-        watched(createClientStore({ dataSource, artifacts, authentic, clock })),
-        messages,
-      ),
-      accounts: watched(createSqlAccounts(dataSource, authentic)),
-      consents: watched(createSqlConsents(dataSource, authentic)),
-      artifacts,
+    const place = await openArtifacts(config, { clock, redis, watched })
+    opened.defer(() => place.close())
+
+    const shared = {
       nodes: watched(createSqlNodes(dataSource)),
-      witness,
-      redis,
-      messages,
       database,
       advise: () => galeraAdvice(dataSource, config.database.timeout),
-      openSealer: openSealerOnce,
-      openSecret,
       authenticateAnew: (secret) => authenticateAnew(dataSource, secret),
+      sweep: (limit) => place.sweep(limit),
       close: () => opened.disposeAsync(),
+    } satisfies Partial<Stores>
+
+    const openIssuer = (issuer: string): IssuerStores => {
+      const own = redis && redisOf(redis, issuer)
+      const told = own && messages ? messages.at(own.prefix) : noMessages
+      // A store of keys that is elsewhere says nothing about the database.
+      const isInDatabase = config.keyStore.type === 'database'
+      const keys = announceKeys(isInDatabase ? watched(keyStore) : keyStore, told)
+      const witness = openWitness(config, own)
+      const openSealerOnce = once(async () => {
+        if (witness) await assertNotEmptied(witness, keys)
+        return openSealer(protectorOf(config), keys, clock)
+      })
+      const openSecret = async () => (await openSealerOnce()).deployment
+      const authentic = createAuthentic({ issuer, openSecret, onForgery })
+      const artifacts = place.of(authentic)
+      const clients = createClientStore({ dataSource, artifacts, authentic, clock })
+      return {
+        ...shared,
+        of,
+        openSecret,
+        issuer,
+        keys,
+        clients: announceClients(watched(clients), told),
+        accounts: watched(createSqlAccounts(dataSource, authentic)),
+        consents: watched(createSqlConsents(dataSource, authentic)),
+        artifacts,
+        witness,
+        redis: own,
+        messages: told,
+        openSealer: openSealerOnce,
+      }
     }
+    const known = new Map<string, IssuerStores>()
+    const of = (issuer: string): IssuerStores => {
+      const stores = known.get(issuer) ?? openIssuer(issuer)
+      known.set(issuer, stores)
+      return stores
+    }
+    return { ...shared, of, openSecret: () => of(config.issuer).openSecret() }
   } catch (error) {
     await opened.disposeAsync()
     throw error
@@ -138,26 +171,11 @@ function once<T>(work: () => Promise<T>): () => Promise<T> {
   }
 }
 
-/** Of the hash of an issuer: 72 bits, so that no two of one Redis are the same by chance. */
-const ISSUER_LENGTH = 12
-
-/**
- * What every key and channel in Redis begins with. Two deployments that share a Redis and its prefix have
- * neither tokens nor counts nor wake-ups in common, as the issuer is a part of it.
- */
-function prefixOf(prefix: string, issuer: string): string {
-  return `${prefix}${hash('sha256', issuer, 'base64url').slice(0, ISSUER_LENGTH)}:`
-}
-
 /** The driver of Redis is loaded only where it is used: commands start sooner without. */
-async function openConfiguredRedis(
-  { issuer, redis: { url, prefix, ...where } }: Config,
-  clock: Clock,
-) {
-  if (url === null) return { redis: undefined, messages: noMessages }
+async function openConfiguredRedis({ redis: { url, ...where } }: Config, clock: Clock) {
+  if (url === null) return {}
   const { openRedis } = await import('../redis/connection.ts')
   const { createRedisMessages } = await import('../redis/messages.ts')
-  const own = prefixOf(prefix, issuer)
-  const redis = openRedis({ url, prefix: own, ...where }, clock)
+  const redis = openRedis({ url, ...where }, clock)
   return { redis, messages: createRedisMessages(redis) }
 }

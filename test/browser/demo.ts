@@ -63,7 +63,7 @@ export async function startTestDemo(): Promise<TestDemo> {
 }
 
 async function orderFromOutside(config: Config, clock: Clock, ring: string): Promise<void> {
-  const stores = await openStores(config, clock)
+  const stores = (await openStores(config, clock)).of(config.issuer)
   try {
     const sealer = await stores.openSealer()
     const facts = await loadRings(stores.keys, sealer, new Map())

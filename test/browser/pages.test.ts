@@ -269,7 +269,7 @@ async function openGallery({
 
 /** Somebody whose password is good for one time. */
 async function addFresh(config: Config): Promise<void> {
-  const stores = await openStores(config, systemClock)
+  const stores = (await openStores(config, systemClock)).of(config.issuer)
   const passwords = createPasswords(config.password.argon2)
   const { account } = await newAccount({ username: FRESH.username }, passwords, systemClock)
   const passwordHash = await passwords.hash(FRESH.password)

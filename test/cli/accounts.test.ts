@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import { createPasswords } from '../../src/accounts/password.ts'
 import { systemClock } from '../../src/clock.ts'
 import { openSqliteArtifacts } from '../../src/database/sqlite-artifacts.ts'
+import { onlyIssuerOf } from '../support/artifacts.ts'
 import { testAuthentic } from '../support/authentic.ts'
 import { keyturnIn } from './keyturn.ts'
 
@@ -48,7 +49,8 @@ describe('accounts', () => {
   it('disable signs a person out, enable lets them back, remove forgets them', async () => {
     await using cli = await keyturnIn()
     const { id } = await cli.json<Shown>(['accounts', 'add', 'ada'])
-    const artifacts = openSqliteArtifacts(cli.config.database, testAuthentic(), systemClock)
+    const place = openSqliteArtifacts(cli.config.database, systemClock)
+    const artifacts = onlyIssuerOf(place, testAuthentic())
     try {
       const adapter = artifacts.adapter('Session')
       await adapter.upsert('hers', { accountId: id, uid: 'u1' }, 600)

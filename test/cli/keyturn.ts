@@ -12,7 +12,7 @@ import { keySchema } from '../../src/database/tables.ts'
 import type { SerializedKey } from '../../src/ring/key-store.ts'
 import { plan } from '../../src/ring/plan.ts'
 import { applyAction, NO_RINGS } from '../../src/ring/rotate.ts'
-import { openStores, type Stores } from '../../src/server/stores.ts'
+import { type IssuerStores, openStores } from '../../src/server/stores.ts'
 
 export const DAY = 86_400
 
@@ -72,8 +72,8 @@ export async function keyturnIn(settings: Readonly<Record<string, string>> = {})
     return { status, out: out.join(''), err: err.join('') }
   }
 
-  async function withStores<T>(work: (stores: Stores) => Promise<T>): Promise<T> {
-    const stores = await openStores(config, systemClock)
+  async function withStores<T>(work: (stores: IssuerStores) => Promise<T>): Promise<T> {
+    const stores = (await openStores(config, systemClock)).of(config.issuer)
     try {
       return await work(stores)
     } finally {

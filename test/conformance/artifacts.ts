@@ -2,13 +2,17 @@ import assert from 'node:assert/strict'
 import { describe } from 'node:test'
 import { GRACE, UsedMeanwhile } from '../../src/artifacts/artifact-record.ts'
 import type { ArtifactStore, Undo } from '../../src/artifacts/artifact-store.ts'
+import type { ArtifactPlace } from '../../src/database/artifact-place.ts'
 import { FORGET_BATCH } from '../../src/database/forget.ts'
 import { testsWith } from '../support/with-opened.ts'
 
+/** Artifacts of one issuer, and the sweep that those of all share. */
+export type SweptArtifacts = ArtifactStore & Pick<ArtifactPlace, 'sweep'>
+
 /** What a test needs: a fresh store, opened twice as two nodes would, and a way to move time. */
 export interface ArtifactsUnderTest {
-  readonly artifacts: ArtifactStore
-  readonly other: ArtifactStore
+  readonly artifacts: SweptArtifacts
+  readonly other: SweptArtifacts
   /** Lets seconds go by. */
   readonly pass: (seconds: number) => Promise<void>
   /** Everything stored, as text: what somebody who reads the database sees. */
@@ -282,7 +286,7 @@ export function testArtifacts(
       other,
     }) => {
       const ids = Array.from({ length: 40 }, (_, i) => `${i}`)
-      const work = async (store: ArtifactStore, order: readonly string[]) => {
+      const work = async (store: SweptArtifacts, order: readonly string[]) => {
         const [tokens, grants] = [store.adapter('AccessToken'), store.adapter('Grant')]
         for (let round = 0; round < 5; round++) {
           await Promise.all([

@@ -130,7 +130,7 @@ export function testRefresh(name: string, open: () => Promise<OpenedStore>): voi
       const nodes = opened.nodes()
       const token = await firstToken(nodes.issuer)
       const other = await firstToken(nodes.issuer)
-      const stores = await openStores(nodes.config, nodes.clock)
+      const stores = (await openStores(nodes.config, nodes.clock)).of(nodes.config.issuer)
       try {
         for (const id of [token, other]) await stores.artifacts.adapter('RefreshToken').consume(id)
       } finally {

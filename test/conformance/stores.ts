@@ -4,7 +4,7 @@ import { createSqlAccounts, createSqlConsents } from '../../src/database/sql-acc
 import { createClientStore } from '../../src/database/sql-clients.ts'
 import { createSqlKeyStore } from '../../src/database/sql-key-store.ts'
 import { createSqlNodes } from '../../src/database/sql-nodes.ts'
-import { openArtifacts } from '../../src/server/open-artifacts.ts'
+import { openArtifactsOf } from '../support/artifacts.ts'
 import { testAuthentic } from '../support/authentic.ts'
 import { empty, settingsOf } from '../support/databases.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
@@ -67,8 +67,8 @@ export function testStores(
     const clock = createFakeClock()
     const settings = { database: settingsOf(database()) }
     const authentic = testAuthentic()
-    const artifacts = await openArtifacts(settings, { authentic, clock })
-    const other = await openArtifacts(settings, { authentic: testAuthentic(), clock })
+    const artifacts = await openArtifactsOf(settings, { authentic, clock })
+    const other = await openArtifactsOf(settings, { authentic: testAuthentic(), clock })
     return {
       authentic,
       artifacts,

@@ -8,8 +8,8 @@ import { openDatabase } from '../../src/database/database.ts'
 import { migrate } from '../../src/database/migrate.ts'
 import { PostgresPool, postgresOptions } from '../../src/database/postgres-pool.ts'
 import { createSqlKeyStore } from '../../src/database/sql-key-store.ts'
-import { openArtifacts } from '../../src/server/open-artifacts.ts'
 import { serializedKey } from '../conformance/key-store.ts'
+import { openArtifactsOf } from '../support/artifacts.ts'
 import { testAuthentic } from '../support/authentic.ts'
 import { createMigrated, DATABASES, settingsOf } from '../support/databases.ts'
 
@@ -41,7 +41,7 @@ for (const database of DATABASES) {
       const { url, dataSource, close } = await createMigrated(database)
       const settings = settingsOf({ url })
       const other = await openDatabase(settings)
-      const artifacts = await openArtifacts(
+      const artifacts = await openArtifactsOf(
         { database: settings },
         { authentic: testAuthentic(), clock: systemClock },
       )
@@ -82,7 +82,7 @@ for (const database of DATABASES) {
       const { url, dataSource, close } = await createMigrated(database)
       const settings = { url, connections: 6, timeout: 5 }
       const other = await openDatabase(settings)
-      const artifacts = await openArtifacts(
+      const artifacts = await openArtifactsOf(
         { database: settings },
         { authentic: testAuthentic(), clock: systemClock },
       )
@@ -211,7 +211,7 @@ describe('a server that cannot be used', () => {
       const settings = { url: proxy.url, connections: 2, timeout: 1 }
       const dataSource = await openDatabase(settings)
       await migrate(dataSource)
-      const artifacts = await openArtifacts(
+      const artifacts = await openArtifactsOf(
         { database: settings },
         { authentic: testAuthentic(), clock: systemClock },
       )

@@ -6,8 +6,8 @@ import { migrations, openDatabase } from '../../src/database/database.ts'
 import { galeraAdvice, timeoutAdvice } from '../../src/database/galera.ts'
 import { migrate } from '../../src/database/migrate.ts'
 import { createSqlKeyStore } from '../../src/database/sql-key-store.ts'
-import { openArtifacts } from '../../src/server/open-artifacts.ts'
 import { serializedKey } from '../conformance/key-store.ts'
+import { openArtifactsOf } from '../support/artifacts.ts'
 import { testAuthentic } from '../support/authentic.ts'
 import { until } from '../support/redis.ts'
 
@@ -73,7 +73,7 @@ describe('a Galera cluster', { skip: skipGalera }, () => {
     await migrate(sources[0] ?? assert.fail())
     const stores = await Promise.all(
       cluster.nodes.map((_, place) =>
-        openArtifacts(
+        openArtifactsOf(
           { database: settingsAt(place) },
           { authentic: testAuthentic(), clock: systemClock },
         ),

@@ -6,8 +6,8 @@ import { systemClock } from '../../src/clock.ts'
 import { openDatabase } from '../../src/database/database.ts'
 import { migrate } from '../../src/database/migrate.ts'
 import { createSqlKeyStore } from '../../src/database/sql-key-store.ts'
-import { openArtifacts } from '../../src/server/open-artifacts.ts'
 import { serializedKey } from '../conformance/key-store.ts'
+import { openArtifactsOf } from '../support/artifacts.ts'
 import { testAuthentic } from '../support/authentic.ts'
 import { settingsOf } from '../support/databases.ts'
 import { skipPgbouncer, startPgbouncer } from '../support/pgbouncer.ts'
@@ -21,7 +21,7 @@ describe('PgBouncer before PostgreSQL', { skip: postgres.skip ?? skipPgbouncer }
     const settings = settingsOf(pooler)
     const dataSource = await openDatabase(settings)
     await migrate(dataSource)
-    const artifacts = await openArtifacts(
+    const artifacts = await openArtifactsOf(
       { database: settings },
       { authentic: testAuthentic(), clock: systemClock },
     )
@@ -68,7 +68,7 @@ describe('PgBouncer before PostgreSQL', { skip: postgres.skip ?? skipPgbouncer }
         openDatabase(settings),
         /session mode \(PgBouncer: pool_mode = session\)/,
       )
-      const artifacts = await openArtifacts(
+      const artifacts = await openArtifactsOf(
         { database: settings },
         { authentic: testAuthentic(), clock: systemClock },
       )
@@ -144,7 +144,7 @@ describe('commits of PostgreSQL', { skip: postgres.skip }, () => {
       await dataSource.query(`CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN INSERT INTO witness VALUES (current_setting('synchronous_commit')); RETURN NULL; END $$`)
       await dataSource.query('CREATE TRIGGER note AFTER INSERT ON artifact EXECUTE FUNCTION note()')
-      const artifacts = await openArtifacts(
+      const artifacts = await openArtifactsOf(
         { database: settings },
         { authentic: testAuthentic(), clock: systemClock },
       )

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { Cluster, type Redis } from 'ioredis'
-import type { ArtifactStore } from '../../src/artifacts/artifact-store.ts'
+import type { ArtifactPlace } from '../../src/database/artifact-place.ts'
 import { openRedis, type RedisConnection } from '../../src/redis/connection.ts'
+import { redisOf } from '../../src/redis/issuer-prefix.ts'
 import { openRedisArtifacts } from '../../src/redis/redis-artifacts.ts'
 import { testArtifacts } from '../conformance/artifacts.ts'
+import { onlyIssuerOf } from '../support/artifacts.ts'
 import { testAuthentic } from '../support/authentic.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import {
@@ -16,11 +18,13 @@ import {
 } from '../support/redis.ts'
 
 /** A database that has nothing. */
-const EMPTY: ArtifactStore = {
-  adapter: () => ({ find: async () => undefined }) as never,
+const EMPTY: ArtifactPlace = {
+  of: () => ({
+    adapter: () => ({ find: async () => undefined }) as never,
+    forget: async () => {},
+    forgetClients: () => {},
+  }),
   sweep: async () => 0,
-  forget: async () => {},
-  forgetClients: () => {},
   close: async () => {},
 }
 
@@ -28,10 +32,11 @@ function openArtifacts(changes: Parameters<typeof redisSettings>[0]) {
   const clock = createFakeClock()
   const settings = redisSettings(changes)
   const connections = [openRedis(settings, clock), openRedis(settings, clock)] as const
-  const [artifacts, other] = connections.map((redis) =>
-    openRedisArtifacts({ redis, authentic: testAuthentic(), clock, database: EMPTY }),
-  ) as [ArtifactStore, ArtifactStore]
-  const [redis] = connections
+  const authentic = testAuthentic()
+  const artifactsIn = (redis: RedisConnection) =>
+    onlyIssuerOf(openRedisArtifacts({ redis, clock, database: EMPTY }), authentic)
+  const [artifacts, other] = [artifactsIn(connections[0]), artifactsIn(connections[1])]
+  const redis = redisOf(connections[0], authentic.issuer)
   return {
     artifacts,
     other,

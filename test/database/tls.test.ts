@@ -9,7 +9,7 @@ import {
 import { systemClock } from '../../src/clock.ts'
 import { openDatabase } from '../../src/database/database.ts'
 import { openRedis } from '../../src/redis/connection.ts'
-import { openArtifacts } from '../../src/server/open-artifacts.ts'
+import { openArtifactsOf } from '../support/artifacts.ts'
 import { testAuthentic } from '../support/authentic.ts'
 import { type Certificates, makeCertificates, skipCertificates } from '../support/certificates.ts'
 import { redisSettings } from '../support/redis.ts'
@@ -47,7 +47,7 @@ const CIPHER = {
 async function cipherOf(kind: 'postgres' | 'mariadb', url: string): Promise<string> {
   const settings = { url, connections: 2, timeout: 5 }
   // What expires has connections of its own.
-  const artifacts = await openArtifacts(
+  const artifacts = await openArtifactsOf(
     { database: settings },
     { authentic: testAuthentic(), clock: systemClock },
   )

@@ -252,7 +252,7 @@ describe('a browser that signed in before', () => {
 
   it('or not, its account is let in again by an operator who unlocks it or sets a new password', async () => {
     await using keyturn = await start()
-    const stores = await openStores(keyturn.config, systemClock)
+    const stores = (await openStores(keyturn.config, systemClock)).of(keyturn.config.issuer)
     try {
       const { accounts, artifacts } = stores
       const surroundings: Surroundings = {
@@ -281,7 +281,7 @@ describe('a browser that signed in before', () => {
     await using keyturn = await start()
     const { key, cookie } = await keyturn.knownCookie()
     await keyturn.lockOut()
-    const stores = await openStores(keyturn.config, systemClock)
+    const stores = (await openStores(keyturn.config, systemClock)).of(keyturn.config.issuer)
     const password = 'a new password of the operator'
     try {
       const account = await stores.accounts.findByUsername(PERSON.username)

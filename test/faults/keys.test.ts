@@ -4,7 +4,7 @@ import { turnStoredRings } from '../../src/cli/rings.ts'
 import { createMemoryKeyStore } from '../../src/ring/memory-key-store.ts'
 import { plan } from '../../src/ring/plan.ts'
 import { loadRings } from '../../src/ring/rotate.ts'
-import type { Stores } from '../../src/server/stores.ts'
+import type { IssuerStores } from '../../src/server/stores.ts'
 import { serializedKey } from '../conformance/key-store.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { policiesOf } from '../support/rings.ts'
@@ -87,7 +87,7 @@ describe('what an attacker or an accident can do', () => {
     const due = plan(await loadRings(memory, SEALER), policies, now).actions
     assert.ok(due.some(({ type }) => type === 'delete' || type === 'erase'))
     // A command uses of its stores only these two.
-    const stores = { keys: memory, openSealer: async () => SEALER } as unknown as Stores
+    const stores = { keys: memory, openSealer: async () => SEALER } as unknown as IssuerStores
     await turnStoredRings({ stores, policies, now, witness: undefined })
     const after = (await memory.load()).keys
     for (const key of before)

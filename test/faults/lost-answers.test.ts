@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { findServices, startService } from '../../lab/own-services.ts'
 import { startTcpSwitch } from '../../lab/tcp-switch.ts'
-import type { ArtifactStore } from '../../src/artifacts/artifact-store.ts'
 import { systemClock } from '../../src/clock.ts'
+import type { ArtifactPlace } from '../../src/database/artifact-place.ts'
 import { openDatabase } from '../../src/database/database.ts'
 import { migrate } from '../../src/database/migrate.ts'
 import { createSqlKeyStore } from '../../src/database/sql-key-store.ts'
@@ -128,11 +128,10 @@ describe('Redis that falls silent', { skip: skipRedis }, () => {
     const authentic = testAuthentic()
     const store = openRedisArtifacts({
       redis,
-      authentic,
       clock: systemClock,
       // Not asked for sessions.
-      database: {} as ArtifactStore,
-    })
+      database: { of: () => ({}) } as unknown as ArtifactPlace,
+    }).of(authentic)
     const sessions = store.adapter('Session')
     const witness = createRedisWitness(redis, 'https://issuer.example')
     const now = systemClock.now()

@@ -174,7 +174,7 @@ describe('a start', () => {
       await using folder = await temporaryFolder()
       const config = await testSettings(folder.path, { clients: [] })
       await startServer(config, { log }).then((server) => server.close())
-      const stores = await openStores(config, systemClock)
+      const stores = (await openStores(config, systemClock)).of(config.issuer)
       const redirect_uris = ['https://old.example/']
       await stores.clients.add({ client_id: 'new', redirect_uris, [property]: 'ES256' })
       await stores.clients.add({ client_id: 'old', redirect_uris, [property]: 'PS256' })

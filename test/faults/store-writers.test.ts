@@ -272,7 +272,9 @@ function testPlace(
         return (await errorOf(answer)) !== 'invalid_client'
       }
       const add = async (id: string, more: object = {}) => {
-        const stores = await openStores(place.server.config, systemClock)
+        const stores = (await openStores(place.server.config, systemClock)).of(
+          place.server.config.issuer,
+        )
         const metadata = { client_id: id, client_secret: SECRET, redirect_uris: [REDIRECT_URI] }
         assert.ok(await stores.clients.add({ ...metadata, ...more }))
         await stores.close()
@@ -377,7 +379,9 @@ function testPlace(
       })
 
       it('agrees to nothing in the name of somebody else', async () => {
-        const stores = await openStores(place.server.config, systemClock)
+        const stores = (await openStores(place.server.config, systemClock)).of(
+          place.server.config.issuer,
+        )
         const { id: accountId } = await account(PERSON.username)
         const wishes = { oidcScopes: ['openid'], oidcClaims: [], resourceScopes: {} }
         const consent = { accountId, clientId: 'agreed', ...wishes, updatedAt: 1 }
@@ -533,7 +537,7 @@ async function addPerson(
   { username, password }: { readonly username: string; readonly password: string },
   more: object = {},
 ) {
-  const stores = await openStores(config, systemClock)
+  const stores = (await openStores(config, systemClock)).of(config.issuer)
   const passwords = createPasswords(config.password.argon2)
   const { account } = await newAccount({ username }, passwords, systemClock)
   const passwordHash = await passwords.hash(password)

@@ -43,7 +43,9 @@ describe('what clients are told of a person', () => {
   after(() => keyturn[Symbol.asyncDispose]())
 
   const setClaims = async (claims: Claims) => {
-    const { accounts, close } = await openStores(keyturn.config, systemClock)
+    const { accounts, close } = (await openStores(keyturn.config, systemClock)).of(
+      keyturn.config.issuer,
+    )
     const account = await accounts.findByUsername(PERSON.username)
     assert.ok(account)
     await accounts.change(account.id, () => ({ claims }))

@@ -412,7 +412,7 @@ describe('refresh tokens', () => {
   })
 
   it('give no more what was taken from the client', async () => {
-    const stores = await openStores(keyturn.config, systemClock)
+    const stores = (await openStores(keyturn.config, systemClock)).of(keyturn.config.issuer)
     const id = 'narrowed'
     const metadata = { ...web, client_id: id, response_types: ['code'] }
     await stores.clients.add(metadata)

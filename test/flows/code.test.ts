@@ -186,7 +186,7 @@ describe('client credentials', () => {
 
   it('are unknown to introspection once their client is gone', async () => {
     const secret = randomUUID()
-    const stores = await openStores(keyturn.config, systemClock)
+    const stores = (await openStores(keyturn.config, systemClock)).of(keyturn.config.issuer)
     await stores.clients.add({
       client_id: 'gone',
       client_secret: secret,

@@ -330,12 +330,12 @@ describe('a server whose profile is fapi2', () => {
   it('does not start with a client in its database that does not meet it', async () => {
     await using folder = await temporaryFolder()
     const config = await testSettings(folder.path, settings())
-    const stores = await openStores(config, systemClock)
+    const stores = (await openStores(config, systemClock)).of(config.issuer)
     await stores.clients.add({ ...keys, client_id: 'fine', jwks: keys.jwks })
     await stores.close()
     const log = pino({ level: 'silent' })
     await (await startServer(config, { log })).close()
-    const again = await openStores(config, systemClock)
+    const again = (await openStores(config, systemClock)).of(config.issuer)
     await again.clients.add({ client_id: 'old', redirect_uris: ['https://old.example/cb'] })
     await again.close()
     await assert.rejects(startServer(config, { log }), (error: Error & { code: string }) => {

@@ -11,7 +11,7 @@ import { systemClock } from '../../src/clock.ts'
 import { orderPromotion, orderRevocation } from '../../src/ring/orders.ts'
 import { signerOf } from '../../src/ring/view.ts'
 import { type KeyturnServer, startServer } from '../../src/server/server.ts'
-import { openStores, type Stores } from '../../src/server/stores.ts'
+import { type IssuerStores, openStores } from '../../src/server/stores.ts'
 import { operate } from '../support/operator.ts'
 import { until } from '../support/redis.ts'
 
@@ -20,12 +20,12 @@ import { until } from '../support/redis.ts'
 const RING = 'sig/RS256'
 
 let keyturn: TestServer
-let stores: Stores
+let stores: IssuerStores
 /** The same deployment, answering elsewhere. */
 let other: KeyturnServer
 before(async () => {
   keyturn = await startTestServer()
-  stores = await openStores(keyturn.config, systemClock)
+  stores = (await openStores(keyturn.config, systemClock)).of(keyturn.config.issuer)
   const elsewhere = { ...keyturn.config, http: { ...keyturn.config.http, port: 0 } }
   other = await startServer(elsewhere, { log: pino({ level: 'silent' }) })
 })

@@ -84,7 +84,9 @@ describe('the log of refused requests', () => {
     const { url, redeem } = await authorizationRequest(rp, scope)
     const { callback } = await signIn(createUserAgent(), url, PERSON)
     const { refresh_token = '' } = await redeem(callback)
-    const { accounts, close } = await openStores(keyturn.config, systemClock)
+    const { accounts, close } = (await openStores(keyturn.config, systemClock)).of(
+      keyturn.config.issuer,
+    )
     const { id = '' } = (await accounts.findByUsername(PERSON.username)) ?? {}
     await accounts.change(id, () => ({ isDisabled: true }))
     lines = []

@@ -15,7 +15,7 @@ export async function operate(
   config: Config,
   order: (facts: RingFacts, policies: RotationPolicies, now: number) => Action | undefined,
 ): Promise<void> {
-  const stores = await openStores(config, systemClock)
+  const stores = (await openStores(config, systemClock)).of(config.issuer)
   try {
     const sealer = await stores.openSealer()
     const facts = await loadRings(stores.keys, sealer, new Map())
