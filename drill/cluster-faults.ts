@@ -6,7 +6,7 @@ import { LIMITS } from './settings.ts'
 /** What happens to databases that are more than one machine. Requests may be answered 503, and no worse. */
 
 /** As a node says it, and as the balancer does where no node is ready. */
-export const ONLY_503 = ['answered 503', 'answered temporarily_unavailable', 'no node is ready']
+const ONLY_503 = ['answered 503', 'answered temporarily_unavailable', 'no node is ready']
 
 /** Milliseconds beyond which Galera has given up a node: evs.suspect_timeout, and time to agree. */
 const GIVEN_UP = 7000

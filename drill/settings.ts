@@ -26,7 +26,7 @@ export const PROPAGATION =
 /** T + 2 S. */
 const RETENTION = TOKEN_LIFETIME + 2 * CLOCK_SKEW
 
-export const RINGS = {
+const RINGS = {
   'sig/RS256': { cryptoperiod: PROPAGATION + 1 },
   // Room for orders: a standby that is older than propagation may sign at once.
   'sig/ES256': { cryptoperiod: 2 * PROPAGATION + 2 },

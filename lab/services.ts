@@ -62,7 +62,7 @@ export async function service(name: 'postgres' | 'mariadb'): Promise<DatabaseSer
 }
 
 /** The reason to skip the tests of a service. @throws it where CI is set */
-export function unanswered(name: ServiceName, { message, ...error }: Error): string {
+function unanswered(name: ServiceName, { message, ...error }: Error): string {
   const code = 'code' in error ? String(error.code) : ''
   const reason = `${name} does not answer (${ADDRESSES[name][0]}): ${message || code}`
   if (process.env.CI) throw new Error(reason)

@@ -134,7 +134,7 @@ export interface NewSecret {
 }
 
 /** Secrets that may work beside the newest: each costs a hash where a secret is wrong. */
-export const PREVIOUS_SECRETS_MAX = 4
+const PREVIOUS_SECRETS_MAX = 4
 
 /** @throws Refused where too many would work at once */
 export function withNewSecret(known: ClientMetadata, { secret, overlap, now }: NewSecret) {

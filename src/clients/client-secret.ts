@@ -20,7 +20,7 @@ export type StoredSecret =
  * Shortest secret, in characters, that is hashed. Shorter ones were thought up by people and could be
  * found by trying, as this hash is fast: they are encrypted. Those that Keyturn makes have 43.
  */
-export const HASHED_LENGTH = 32
+const HASHED_LENGTH = 32
 
 /** Begins a hash where oidc-provider has a secret; no secret may begin so. */
 const HASH = 'hash-of-secret:sha256:'

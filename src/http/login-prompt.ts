@@ -177,7 +177,7 @@ export function createLoginPrompt({
   }
 }
 
-export function describeWeakness(weakness: Weakness, minimumLength: number): string {
+function describeWeakness(weakness: Weakness, minimumLength: number): string {
   if (weakness === 'too-short') return `Please use at least ${minimumLength} characters.`
   if (weakness === 'unchanged') return 'This is the password you just used. Choose a new one.'
   return 'This password is easy to guess. Choose one without your name and without repetition.'

@@ -22,7 +22,7 @@ export async function checkClientAlgorithms(
 }
 
 /** @throws Refused */
-export function assertRing(wanted: WantedAlgorithm, policies: RotationPolicies): void {
+function assertRing(wanted: WantedAlgorithm, policies: RotationPolicies): void {
   const { answer, algorithm, client } = wanted
   const ring = signatureRing(algorithm)
   if (policies.policyFor(ring).configured) return

@@ -18,7 +18,7 @@ import type { Clock } from '../clock.ts'
 export const COOL_DOWN = 10
 
 /** Seconds after a look that failed in which there is no other. */
-export const PAUSE_AFTER_FAILURE = 1
+const PAUSE_AFTER_FAILURE = 1
 
 /** The part of oidc-provider's keys of a client that this needs (lib/models/client.js). */
 interface ClientKeys {

@@ -109,7 +109,7 @@ export function redisPlaces() {
 const SLOTS = 16_384
 
 /** Three masters that share the slots. */
-export async function startRedisCluster(): Promise<RedisClusterProcesses> {
+async function startRedisCluster(): Promise<RedisClusterProcesses> {
   const busPorts = await Promise.all([freePort(), freePort(), freePort()])
   const nodes = await Promise.all(
     busPorts.map((bus) =>
