@@ -290,6 +290,12 @@ export class PayloadRefused extends KeyturnError {
   }
 }
 
+/**
+ * What another system exported cannot be taken in: it is damaged, too weak, sealed, or of no use here.
+ * Its codes are listed in `import/refusal.ts`. It never has a cause, because parsers quote what they read.
+ */
+export class ImportRefused extends KeyturnError {}
+
 /** Metadata of a client with which the server could not work. */
 export class ClientInvalid extends Refused {
   readonly violations: readonly Violation[]

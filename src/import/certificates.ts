@@ -1,0 +1,111 @@
+import { X509Certificate } from 'node:crypto'
+import { ImportRefused } from '../errors.ts'
+import { buildKey } from './build-key.ts'
+import type { ImportedKey } from './imported-key.ts'
+import { publicMembers } from './key-der.ts'
+import { orRefusal, refusal } from './refusal.ts'
+
+/** Certificates beside a key: which one is that of the key, and who issued it. */
+
+export interface FoundCertificate {
+  readonly certificate: X509Certificate
+  readonly alias?: string
+  /** The localKeyId of PKCS#12, in hexadecimal: the key for which the file says that it is. */
+  readonly localKeyId?: string
+}
+
+/** @throws ImportRefused `certificate_malformed` */
+export function parseCertificate(der: Uint8Array): X509Certificate {
+  try {
+    return new X509Certificate(der)
+  } catch {
+    throw refusal('certificate_malformed', 'A certificate cannot be read: it is damaged.')
+  }
+}
+
+/** RFC 7638 thumbprint of the public half in it; undefined for a kind of key that no ring can have. */
+export async function thumbprintOf(certificate: X509Certificate): Promise<string | undefined> {
+  const key = await orRefusal(() =>
+    buildKey({ members: certificateMembers(certificate), source: '' }),
+  )
+  return key instanceof ImportRefused ? undefined : key.thumbprint
+}
+
+/** The public half in a certificate, as members of a JWK. @throws ImportRefused */
+export function certificateMembers(certificate: X509Certificate): Record<string, unknown> {
+  let spki: Buffer
+  try {
+    spki = certificate.publicKey.export({ type: 'spki', format: 'der' })
+  } catch {
+    throw refusal('key_type_unsupported', 'The certificate has a key of an unknown kind.')
+  }
+  return publicMembers(spki).members
+}
+
+/**
+ * Puts a chain in order, whatever its order in the file: the certificate of the key, then the issuer of
+ * each (RFC 7517, section 4.7). Certificates of others are left out.
+ */
+export async function chainOf(
+  thumbprint: string,
+  certificates: readonly X509Certificate[],
+): Promise<readonly X509Certificate[]> {
+  let leaf: X509Certificate | undefined
+  for (const certificate of certificates) {
+    if ((await thumbprintOf(certificate)) !== thumbprint) continue
+    // Of several for one key, the newest is the one in use.
+    if (!leaf || certificate.validFromDate > leaf.validFromDate) leaf = certificate
+  }
+  const chain: X509Certificate[] = []
+  for (let next = leaf; next; next = issuerOf(next, certificates, chain)) chain.push(next)
+  return chain
+}
+
+/**
+ * The chain of a key that brought its certificates along.
+ * @returns DER
+ * @throws ImportRefused `certificate_mismatch` where none is that of the key
+ */
+export async function attachedChain(
+  key: ImportedKey,
+  certificates: readonly X509Certificate[],
+): Promise<readonly Uint8Array[]> {
+  if (certificates.length === 0) return []
+  const chain = await chainOf(key.thumbprint, certificates)
+  if (chain.length === 0) throw certificateMismatch()
+  return chain.map(({ raw }) => raw)
+}
+
+export function certificateMismatch() {
+  return refusal(
+    'certificate_mismatch',
+    'The certificate is not that of the key. Leave the certificate out, or find the key that it belongs to.',
+  )
+}
+
+/** Those that issued none of the others: the ends of chains. */
+export function leaves(certificates: readonly X509Certificate[]): readonly X509Certificate[] {
+  const isIssuer = (one: X509Certificate) =>
+    certificates.some((other) => other !== one && !other.raw.equals(one.raw) && issued(one, other))
+  const ends = certificates.filter((certificate) => !isIssuer(certificate))
+  return ends.length > 0 ? ends : certificates.slice(0, 1)
+}
+
+function issuerOf(
+  certificate: X509Certificate,
+  all: readonly X509Certificate[],
+  chain: readonly X509Certificate[],
+): X509Certificate | undefined {
+  return all.find(
+    (other) => !chain.some(({ raw }) => raw.equals(other.raw)) && issued(other, certificate),
+  )
+}
+
+function issued(issuer: X509Certificate, certificate: X509Certificate): boolean {
+  try {
+    return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)
+  } catch {
+    // A key of a kind that OpenSSL does not verify with issues nothing that anybody could check.
+    return false
+  }
+}

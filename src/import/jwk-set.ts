@@ -1,0 +1,51 @@
+import { ImportRefused } from '../errors.ts'
+import {
+  assertSomething,
+  type Imported,
+  type ImportedKey,
+  type LeftOut,
+  leftOut,
+  withoutTwins,
+} from './imported-key.ts'
+import { type JwkContext, jwkName, readJwk } from './jwk.ts'
+import { orRefusal, refusal } from './refusal.ts'
+
+/** Keys of one set; no issuer publishes a hundred. */
+const KEYS_MAX = 1000
+
+/**
+ * Reads a JWK, a JWK Set, or an array of JWK. Keys of a set that cannot come in are named, and harm no other.
+ * @param context what is known of all keys; `source` names the file
+ * @throws ImportRefused where no key can be taken in, and for one kid with two keys
+ */
+export async function readJwks(value: unknown, context: JwkContext): Promise<Imported> {
+  const values = keysOf(value, context.source)
+  if (values === undefined) return { keys: [await readJwk(value, context)], left: [] }
+  if (values.length > KEYS_MAX) {
+    throw refusal('input_too_large', `${context.source} has more than ${KEYS_MAX} keys.`)
+  }
+  const keys: ImportedKey[] = []
+  const left: LeftOut[] = []
+  for (const [index, jwk] of values.entries()) {
+    const name = jwkName(jwk, index)
+    const read = await orRefusal(() =>
+      readJwk(jwk, { ...context, source: `${context.source}#${name}` }),
+    )
+    if (read instanceof ImportRefused) left.push(leftOut(name, read))
+    else keys.push(read)
+  }
+  const imported = { keys: withoutTwins(keys), left }
+  assertSomething(imported, context.source)
+  return imported
+}
+
+/** The keys of a set, or undefined for a single one. */
+function keysOf(value: unknown, source: string): readonly unknown[] | undefined {
+  if (Array.isArray(value)) return value
+  if (typeof value !== 'object' || value === null) {
+    throw refusal('input_malformed', `${source} is JSON, and neither a JWK nor a JWK Set.`)
+  }
+  if (!('keys' in value)) return undefined
+  if (Array.isArray(value.keys)) return value.keys
+  throw refusal('input_malformed', `${source} has a member keys that is no array.`)
+}

@@ -1,0 +1,63 @@
+import { z } from 'zod'
+import { buildKey, type FoundKey } from './build-key.ts'
+import { attachedChain, parseCertificate } from './certificates.ts'
+import type { ImportedKey } from './imported-key.ts'
+import { refusal } from './refusal.ts'
+
+/** What is read of a JWK (RFC 7517, section 4) beside its material; unknown members are passed over. */
+const JWK = z.looseObject({
+  kty: z.string(),
+  kid: z.string().optional(),
+  alg: z.string().optional(),
+  use: z.string().optional(),
+  key_ops: z.array(z.string()).optional(),
+  x5c: z.array(z.string()).max(20).optional(),
+})
+
+/** What somebody knows of a JWK who found it in a wider export. */
+export type JwkContext = Omit<Partial<FoundKey>, 'members'> & { readonly source: string }
+
+/**
+ * Reads one JWK, public or private.
+ * @param context wins over what the JWK says
+ * @throws ImportRefused
+ */
+export async function readJwk(value: unknown, context: JwkContext): Promise<ImportedKey> {
+  const parsed = JWK.safeParse(value)
+  if (!parsed.success) {
+    const member = String(parsed.error.issues[0]?.path[0] ?? 'kty')
+    throw refusal(
+      'key_malformed',
+      `It is no JWK: its member ${member} is missing or of the wrong type.`,
+    )
+  }
+  const { kid, alg, use, key_ops: operations, x5c } = parsed.data
+  const key = await buildKey({
+    members: parsed.data,
+    ...(kid !== undefined && { kid }),
+    ...(alg !== undefined && { algorithm: alg }),
+    use: useOf(use, operations),
+    ...context,
+  })
+  if (!x5c) return key
+  const certificates = x5c.map((text) => parseCertificate(Buffer.from(text, 'base64')))
+  return { ...key, certificates: await attachedChain(key, certificates) }
+}
+
+/** The kid for a list of what was left out, or the place in the set. */
+export function jwkName(value: unknown, index: number): string {
+  const kid = (value as { kid?: unknown } | null)?.kid
+  return typeof kid === 'string' && kid !== '' ? kid.slice(0, 255) : `keys[${index}]`
+}
+
+function useOf(use: string | undefined, operations: readonly string[] | undefined): 'sig' | 'enc' {
+  if (use === 'enc') return 'enc'
+  if (use !== undefined && use !== 'sig') {
+    throw refusal(
+      'key_type_unsupported',
+      'Its use is neither sig nor enc, and rings of Keyturn sign.',
+    )
+  }
+  const encrypts = operations?.length && !operations.some((name) => /^(sign|verify)$/.test(name))
+  return use === undefined && encrypts ? 'enc' : 'sig'
+}

@@ -1,0 +1,147 @@
+import { ImportRefused } from '../errors.ts'
+import { buildKey } from './build-key.ts'
+import {
+  attachedChain,
+  certificateMembers,
+  certificateMismatch,
+  chainOf,
+  type FoundCertificate,
+  leaves,
+  parseCertificate,
+  thumbprintOf,
+} from './certificates.ts'
+import {
+  type Imported,
+  type ImportedKey,
+  type LeftOut,
+  leftOut,
+  withoutTwins,
+} from './imported-key.ts'
+import type { Keystore, KeystoreKey } from './pkcs12.ts'
+import { orRefusal, refusal } from './refusal.ts'
+
+export interface KeystoreContext {
+  /** Name of the file, for messages. */
+  readonly source: string
+  /** The only entry that is wanted; Java compares without case. */
+  readonly alias?: string | undefined
+  /** Seconds since the epoch, to know which certificates have ended. */
+  readonly now: number
+}
+
+/**
+ * Keys and certificates of a file, brought together: each key with its chain. In a file without private
+ * keys, the certificates are keys for validation.
+ * @throws ImportRefused `certificate_mismatch`, `alias_unknown`, `kid_duplicate`
+ */
+export async function keystoreKeys(store: Keystore, context: KeystoreContext): Promise<Imported> {
+  const wanted = (alias: string | undefined) =>
+    context.alias === undefined || alias?.toLowerCase() === context.alias.toLowerCase()
+  assertAlias(store, context)
+  const left = store.sealed
+    .filter(({ alias }) => wanted(alias))
+    .map(({ alias, refused }) => leftOut(alias ?? context.source, refused))
+  if (store.keys.length + store.sealed.length === 0) {
+    return endings(await certificateKeys(store.certificates, context), left, context.now)
+  }
+  const keys: ImportedKey[] = []
+  for (const entry of store.keys) {
+    const key = await orRefusal(() => keyWithChain(entry, store, context.source))
+    if (!wanted(entry.alias)) continue
+    if (key instanceof ImportRefused) left.push(leftOut(entry.alias ?? context.source, key))
+    else keys.push(key)
+  }
+  if (context.alias === undefined && keys.length > 0) left.push(...unused(store.certificates, keys))
+  return endings(keys, left, context.now)
+}
+
+async function keyWithChain(
+  { members, algorithm, alias, localKeyId, certificates: own }: KeystoreKey,
+  store: Keystore,
+  source: string,
+): Promise<ImportedKey> {
+  const key = await buildKey({
+    members,
+    ...(algorithm !== undefined && { algorithm }),
+    ...(alias !== undefined && { alias }),
+    source: alias === undefined ? source : `${source}#${alias}`,
+  })
+  if (own) return { ...key, certificates: await attachedChain(key, certificatesOf(own)) }
+  for (const { certificate, localKeyId: of } of store.certificates) {
+    if (localKeyId === undefined || of !== localKeyId) continue
+    if ((await thumbprintOf(certificate)) !== key.thumbprint) throw certificateMismatch()
+  }
+  const chain = await chainOf(key.thumbprint, certificatesOf(store.certificates))
+  const single = store.keys.length === 1 && store.certificates.length > 0
+  if (single && chain.length === 0) throw certificateMismatch()
+  return { ...key, certificates: chain.map(({ raw }) => raw) }
+}
+
+async function certificateKeys(
+  certificates: readonly FoundCertificate[],
+  { source, alias }: KeystoreContext,
+): Promise<ImportedKey[]> {
+  const wanted = certificates.filter(
+    (one) => alias === undefined || one.alias?.toLowerCase() === alias.toLowerCase(),
+  )
+  const keys: ImportedKey[] = []
+  for (const leaf of leaves(certificatesOf(wanted))) {
+    const members = certificateMembers(leaf)
+    const key = await buildKey({ members, source })
+    const chain = await chainOf(key.thumbprint, certificatesOf(certificates))
+    keys.push({ ...key, certificates: chain.map(({ raw }) => raw) })
+  }
+  return keys
+}
+
+/** Certificates whose end has come are left behind: relying parties may check `x5c`. */
+function endings(found: readonly ImportedKey[], left: readonly LeftOut[], now: number): Imported {
+  const ended: LeftOut[] = []
+  const keys = withoutTwins(found).map((key) => {
+    const [leaf] = key.certificates
+    const end = leaf ? endOf(leaf) : Number.POSITIVE_INFINITY
+    if (now < end) return key
+    ended.push({
+      name: key.kid,
+      code: 'certificate_expired',
+      reason: `The certificate of the key ${key.kid} has expired; the key comes in without it.`,
+    })
+    return { ...key, certificates: [] }
+  })
+  return { keys, left: [...left, ...ended] }
+}
+
+function endOf(der: Uint8Array): number {
+  return parseCertificate(der).validToDate.getTime() / 1000
+}
+
+function certificatesOf(found: readonly FoundCertificate[]) {
+  return found.map(({ certificate }) => certificate)
+}
+
+function unused(
+  all: readonly FoundCertificate[],
+  keys: readonly ImportedKey[],
+): readonly LeftOut[] {
+  const used = keys.flatMap(({ certificates }) => certificates)
+  return all
+    .filter(({ certificate }) => !used.some((der) => certificate.raw.equals(der)))
+    .map(({ alias }) => ({
+      name: alias ?? 'certificate',
+      code: 'certificate_unused',
+      reason: 'The certificate is that of no key in the file, and of none of their issuers.',
+    }))
+}
+
+function assertAlias(store: Keystore, { alias, source }: KeystoreContext): void {
+  if (alias === undefined) return
+  const aliases = [...store.keys, ...store.sealed, ...store.certificates].flatMap(
+    (entry) => entry.alias ?? [],
+  )
+  if (aliases.some((one) => one.toLowerCase() === alias.toLowerCase())) return
+  const known = [...new Set(aliases)].slice(0, 20).map((one) => JSON.stringify(one.slice(0, 100)))
+  throw refusal(
+    'alias_unknown',
+    `${source} has no entry of that alias. It has: ${known.join(', ') || 'entries without alias'}.`,
+  )
+}

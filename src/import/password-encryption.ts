@@ -1,0 +1,209 @@
+import { createDecipheriv, hash, pbkdf2Sync, scryptSync } from 'node:crypto'
+import forge from 'node-forge'
+import { children, type Der, isInteger, objectId, octets, smallInteger } from './der.ts'
+import { bmpPassword, PURPOSE, pkcs12Derive } from './pkcs12-kdf.ts'
+import { refusal } from './refusal.ts'
+
+/** What is encrypted under a password: PKCS#5 (RFC 8018), PKCS#12 (RFC 7292), and OpenSSL's PEM. */
+
+/** Rounds that are done for a password; what is made today has up to a million. */
+const ROUNDS_MAX = 5_000_000
+/** A round of PKCS#12 is one call from here, not one inside OpenSSL. */
+const PKCS12_ROUNDS_MAX = 600_000
+/** What scrypt may take. */
+const SCRYPT_BYTES_MAX = 128 * 1024 * 1024
+
+const PBES2 = '1.2.840.113549.1.5.13'
+const PBKDF2 = '1.2.840.113549.1.5.12'
+const SCRYPT = '1.3.6.1.4.1.11591.4.11'
+
+/** HMACs of PBKDF2, as node:crypto names their hashes. */
+const HMACS: Readonly<Record<string, string>> = {
+  '1.2.840.113549.2.7': 'sha1',
+  '1.2.840.113549.2.8': 'sha224',
+  '1.2.840.113549.2.9': 'sha256',
+  '1.2.840.113549.2.10': 'sha384',
+  '1.2.840.113549.2.11': 'sha512',
+}
+const CIPHERS: Readonly<Record<string, readonly [string, number]>> = {
+  '1.2.840.113549.3.7': ['des-ede3-cbc', 24],
+  '2.16.840.1.101.3.4.1.2': ['aes-128-cbc', 16],
+  '2.16.840.1.101.3.4.1.22': ['aes-192-cbc', 24],
+  '2.16.840.1.101.3.4.1.42': ['aes-256-cbc', 32],
+}
+/** The encryptions of PKCS#12 (RFC 7292, appendix C), with the bytes of their key. */
+const PKCS12_CIPHERS: Readonly<Record<string, readonly ['3des' | 'rc2', number]>> = {
+  '1.2.840.113549.1.12.1.3': ['3des', 24],
+  '1.2.840.113549.1.12.1.4': ['3des', 16],
+  '1.2.840.113549.1.12.1.5': ['rc2', 16],
+  '1.2.840.113549.1.12.1.6': ['rc2', 5],
+}
+const REFUSED: Readonly<Record<string, string>> = {
+  '1.2.840.113549.1.5.1': 'MD2 and single DES',
+  '1.2.840.113549.1.5.3': 'MD5 and single DES',
+  '1.2.840.113549.1.5.4': 'MD2 and RC2',
+  '1.2.840.113549.1.5.6': 'MD5 and RC2',
+  '1.2.840.113549.1.5.10': 'SHA-1 and single DES',
+  '1.2.840.113549.1.5.11': 'SHA-1 and RC2',
+  '1.2.840.113549.1.12.1.1': 'RC4',
+  '1.2.840.113549.1.12.1.2': 'RC4',
+}
+
+/**
+ * Decrypts what an AlgorithmIdentifier says.
+ * @param password undefined for none; only PKCS#12's own derivation knows that
+ * @throws ImportRefused `password_wrong`, `encryption_unsupported`, `input_too_large`
+ */
+export function decryptByPassword(
+  algorithm: Der | undefined,
+  encrypted: Uint8Array,
+  password: string | undefined,
+): Buffer {
+  const [kind, parameters] = children(algorithm)
+  const oid = objectId(kind)
+  if (oid === PBES2) return pbes2(parameters, encrypted, password ?? '')
+  const [name, length] = PKCS12_CIPHERS[oid] ?? []
+  if (!name || !length) throw unsupported(oid)
+  const [salt, iterations] = children(parameters)
+  const derivation = {
+    password: bmpPassword(password),
+    salt: octets(salt),
+    iterations: rounds(iterations, PKCS12_ROUNDS_MAX),
+    digest: 'sha1',
+  }
+  const key = pkcs12Derive({ ...derivation, purpose: PURPOSE.key, length })
+  const iv = pkcs12Derive({ ...derivation, purpose: PURPOSE.iv, length: 8 })
+  if (name === 'rc2') return rc2(key, iv, encrypted)
+  // 3DES with two keys takes the first one again.
+  const whole = length === 16 ? Buffer.concat([key, key.subarray(0, 8)]) : key
+  return decipher('des-ede3-cbc', whole, iv, encrypted)
+}
+
+/**
+ * Derives by PBKDF2 as its parameters say.
+ * @param length where the parameters do not have it
+ */
+export function pbkdf2(parameters: Der | undefined, password: string, length: number): Buffer {
+  const [salt, iterations, ...rest] = children(parameters)
+  const own = isInteger(rest[0]) ? smallInteger(rest.shift()) : length
+  const hmac = rest[0] ? objectId(children(rest[0])[0]) : '1.2.840.113549.2.7'
+  const digest = HMACS[hmac] ?? refuseEncryption(hmac)
+  if (own === 0 || own > 64)
+    throw refusal('input_malformed', 'The length of a derived key is wrong.')
+  return pbkdf2Sync(password, octets(salt), rounds(iterations, ROUNDS_MAX), own, digest)
+}
+
+/** The hash of an HMAC, as node:crypto names it. */
+export function hmacDigest(oid: string): string {
+  return HMACS[oid] ?? refuseEncryption(oid)
+}
+
+/** A number of rounds that can be done. @throws ImportRefused `input_too_large` */
+export function macRounds(der: Der | undefined): number {
+  return der === undefined ? 1 : rounds(der, PKCS12_ROUNDS_MAX)
+}
+
+/**
+ * Decrypts a PEM block with `DEK-Info`, of which the key derives by one round of MD5 (OpenSSL's
+ * EVP_BytesToKey).
+ * @param dekInfo such as `AES-128-CBC,9F...`
+ */
+export function decryptLegacyPem(dekInfo: string, encrypted: Uint8Array, password: string): Buffer {
+  const [, name, hex] = /^\s*([\w-]{1,20}),\s*((?:[0-9A-F]{2}){8,16})\s*$/i.exec(dekInfo) ?? []
+  const cipher = name?.toLowerCase() ?? ''
+  const length = { 'aes-128-cbc': 16, 'aes-192-cbc': 24, 'aes-256-cbc': 32, 'des-ede3-cbc': 24 }[
+    cipher
+  ]
+  if (!length || !hex) throw unsupported(name ?? 'DEK-Info')
+  const iv = Buffer.from(hex, 'hex')
+  if (iv.length !== (cipher === 'des-ede3-cbc' ? 8 : 16)) {
+    throw refusal('input_malformed', 'The DEK-Info of the PEM block is damaged.')
+  }
+  const secret = Buffer.concat([Buffer.from(password), iv.subarray(0, 8)])
+  const parts = [hash('md5', secret, 'buffer')]
+  while (parts.length * 16 < length) {
+    parts.push(hash('md5', Buffer.concat([parts.at(-1) ?? secret, secret]), 'buffer'))
+  }
+  return decipher(cipher, Buffer.concat(parts).subarray(0, length), iv, encrypted)
+}
+
+/** Where only the padding, or what comes out, tells that it was the wrong password. */
+export function passwordWrong() {
+  return refusal(
+    'password_wrong',
+    'The password does not open it: it is another one, or the file was changed.',
+  )
+}
+
+function pbes2(parameters: Der | undefined, encrypted: Uint8Array, password: string): Buffer {
+  const [derivation, scheme] = children(parameters)
+  const [kind, details] = children(derivation)
+  const [cipherKind, iv] = children(scheme)
+  const oid = objectId(cipherKind)
+  const [cipher, length] = CIPHERS[oid] ?? []
+  if (!cipher || !length) throw unsupported(oid)
+  const derive = { [PBKDF2]: pbkdf2, [SCRYPT]: scrypt }[objectId(kind)]
+  if (!derive) throw unsupported(objectId(kind))
+  const key = derive(details, password, length)
+  if (key.length !== length)
+    throw refusal('input_malformed', 'The length of a derived key is wrong.')
+  return decipher(cipher, key, octets(iv), encrypted)
+}
+
+function scrypt(parameters: Der | undefined, password: string, length: number): Buffer {
+  const [salt, cost, blockSize, parallelization] = children(parameters)
+  const N = smallInteger(cost)
+  const r = smallInteger(blockSize)
+  const p = smallInteger(parallelization)
+  if (N * r * 128 > SCRYPT_BYTES_MAX || N * r * p > 2 ** 22) throw tooMuchWork()
+  try {
+    return scryptSync(password, octets(salt), length, { N, r, p, maxmem: 2 * SCRYPT_BYTES_MAX })
+  } catch {
+    throw refusal('input_malformed', 'The parameters of scrypt are wrong: the file is damaged.')
+  }
+}
+
+function rounds(der: Der | undefined, max: number): number {
+  const count = smallInteger(der)
+  if (count === 0)
+    throw refusal('input_malformed', 'The number of rounds is 0: the file is damaged.')
+  if (count > max) throw tooMuchWork()
+  return count
+}
+
+function decipher(name: string, key: Buffer, iv: Buffer, encrypted: Uint8Array): Buffer {
+  try {
+    const cipher = createDecipheriv(name, key, iv)
+    return Buffer.concat([cipher.update(encrypted), cipher.final()])
+  } catch {
+    throw passwordWrong()
+  }
+}
+
+/** RC2 in CBC; OpenSSL has it in its legacy provider alone, which Node does not load. */
+function rc2(key: Buffer, iv: Buffer, encrypted: Uint8Array): Buffer {
+  const cipher = forge.rc2.createDecryptionCipher(key.toString('latin1'), key.length * 8)
+  cipher.start(iv.toString('latin1'))
+  cipher.update(forge.util.createBuffer(Buffer.from(encrypted).toString('latin1')))
+  if (!cipher.finish()) throw passwordWrong()
+  return Buffer.from(cipher.output.getBytes(), 'latin1')
+}
+
+function refuseEncryption(name: string): never {
+  throw unsupported(name)
+}
+
+function unsupported(name: string) {
+  return refusal(
+    'encryption_unsupported',
+    `It is encrypted with ${REFUSED[name] ?? `an unknown method (${name})`}, which is not read. Encrypt it anew: ` +
+      'openssl pkcs8 -topk8 -v2 aes-256-cbc, for PKCS#12 openssl pkcs12 -legacy and then -export.',
+  )
+}
+
+function tooMuchWork() {
+  return refusal(
+    'input_too_large',
+    'Its password is to be worked on for longer than Keyturn does. Encrypt it anew with fewer rounds.',
+  )
+}

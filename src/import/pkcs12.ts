@@ -1,0 +1,282 @@
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import { ImportRefused } from '../errors.ts'
+import { type FoundCertificate, parseCertificate } from './certificates.ts'
+import {
+  bmpText,
+  children,
+  type Der,
+  inner,
+  isObjectId,
+  isSequence,
+  objectId,
+  octets,
+  readDer,
+  toDer,
+} from './der.ts'
+import { type DerKey, privateMembers } from './key-der.ts'
+import {
+  decryptByPassword,
+  hmacDigest,
+  macRounds,
+  passwordWrong,
+  pbkdf2,
+} from './password-encryption.ts'
+import { bmpPassword, PURPOSE, pkcs12Derive } from './pkcs12-kdf.ts'
+import { codeOf, refusal } from './refusal.ts'
+
+/** PKCS#12 (RFC 7292), and its MAC by PBMAC1 (RFC 9879). */
+
+export interface KeystoreKey extends DerKey {
+  readonly alias?: string
+  readonly localKeyId?: string
+  /** Of stores that name the chain of each key. */
+  readonly certificates?: readonly FoundCertificate[]
+}
+
+/** What a keystore holds. */
+export interface Keystore {
+  readonly keys: readonly KeystoreKey[]
+  /** Entries of private keys that do not open. */
+  readonly sealed: readonly {
+    readonly alias: string | undefined
+    readonly refused: ImportRefused
+  }[]
+  readonly certificates: readonly FoundCertificate[]
+}
+
+export interface KeystorePasswords {
+  /** Undefined: none is given, which is not the empty one. */
+  readonly password?: string | undefined
+  /** Of the keys, where it is another than that of the store. */
+  readonly keyPassword?: string | undefined
+}
+
+const DATA = '1.2.840.113549.1.7.1'
+const ENCRYPTED_DATA = '1.2.840.113549.1.7.6'
+const PBMAC1 = '1.2.840.113549.1.5.14'
+const BAG = {
+  key: '1.2.840.113549.1.12.10.1.1',
+  shroudedKey: '1.2.840.113549.1.12.10.1.2',
+  certificate: '1.2.840.113549.1.12.10.1.3',
+  nested: '1.2.840.113549.1.12.10.1.6',
+} as const
+const X509 = '1.2.840.113549.1.9.22.1'
+const FRIENDLY_NAME = '1.2.840.113549.1.9.20'
+const LOCAL_KEY_ID = '1.2.840.113549.1.9.21'
+const HASHES: Readonly<Record<string, string>> = {
+  '1.3.14.3.2.26': 'sha1',
+  '2.16.840.1.101.3.4.2.4': 'sha224',
+  '2.16.840.1.101.3.4.2.1': 'sha256',
+  '2.16.840.1.101.3.4.2.2': 'sha384',
+  '2.16.840.1.101.3.4.2.3': 'sha512',
+}
+/** Bags in bags, and bags in all. */
+const DEPTH_MAX = 4
+const BAGS_MAX = 2000
+
+/**
+ * Opens a store.
+ * @throws ImportRefused `password_missing`, `password_wrong`, `encryption_unsupported`, `input_malformed`
+ */
+export function readPkcs12(bytes: Uint8Array, passwords: KeystorePasswords): Keystore {
+  const [, content, mac] = children(readDer(bytes))
+  const [kind, data] = children(content)
+  if (objectId(kind) !== DATA) {
+    throw refusal(
+      'format_unsupported',
+      'The PKCS#12 store is sealed for a public key, not by a password.',
+    )
+  }
+  const safes = octets(inner(data))
+  const candidates = mac
+    ? [passwordOfMac(mac, safes, passwords.password)]
+    : candidatesFor(passwords.password)
+  let refused: ImportRefused | undefined
+  for (const password of candidates) {
+    try {
+      const store = readSafes(safes, { ...passwords, password })
+      if (store.sealed.length === 0 || password === candidates.at(-1)) return store
+    } catch (error) {
+      if (!(error instanceof ImportRefused) || codeOf(error) !== 'password_wrong') throw error
+      refused = error
+    }
+  }
+  throw passwords.password === undefined ? passwordMissing() : (refused ?? passwordWrong())
+}
+
+/** Says how to give a password that somebody did not give. */
+export function passwordMissing() {
+  return refusal(
+    'password_missing',
+    'It is encrypted, and no password is given. Give it with --password-file FILE; an empty file is the empty password.',
+  )
+}
+
+/**
+ * The empty password is two zero bytes to the derivation, and none at all no bytes; programs take the
+ * one for the other, so both are tried.
+ */
+function candidatesFor(password: string | undefined): readonly (string | undefined)[] {
+  if (password === undefined) return [undefined, '']
+  return password === '' ? ['', undefined] : [password]
+}
+
+function passwordOfMac(mac: Der, safes: Buffer, given: string | undefined): string | undefined {
+  const candidates = candidatesFor(given)
+  const found = candidates.findIndex((password) => macFits(mac, safes, password))
+  if (found >= 0) return candidates[found]
+  if (given === undefined) throw passwordMissing()
+  throw refusal(
+    'password_wrong',
+    'The password is wrong, or the store was changed: its MAC does not fit.',
+  )
+}
+
+function macFits(mac: Der, safes: Buffer, password: string | undefined): boolean {
+  const [info, salt, iterations] = children(mac)
+  const [algorithm, expected] = children(info)
+  const [kind, parameters] = children(algorithm)
+  const given = octets(expected)
+  const oid = objectId(kind)
+  let ours: Buffer
+  if (oid === PBMAC1) {
+    if (password === undefined) return false
+    const [derivation, scheme] = children(parameters)
+    const key = pbkdf2(children(derivation)[1], password, 32)
+    ours = createHmac(hmacDigest(objectId(children(scheme)[0])), key)
+      .update(safes)
+      .digest()
+  } else {
+    const digest = HASHES[oid]
+    if (!digest) {
+      throw refusal(
+        'encryption_unsupported',
+        `The MAC of the store is of an unknown kind (${oid}).`,
+      )
+    }
+    const key = pkcs12Derive({
+      password: bmpPassword(password),
+      salt: octets(salt),
+      iterations: macRounds(iterations),
+      digest,
+      purpose: PURPOSE.mac,
+      length: { sha1: 20, sha224: 28, sha256: 32, sha384: 48 }[digest] ?? 64,
+    })
+    ours = createHmac(digest, key).update(safes).digest()
+  }
+  return ours.length === given.length && timingSafeEqual(ours, given)
+}
+
+function readSafes(safes: Buffer, passwords: KeystorePasswords): Keystore {
+  const found = { keys: [], sealed: [], certificates: [] } as Found
+  for (const safe of children(readDer(safes))) {
+    const [kind, wrapped] = children(safe)
+    const oid = objectId(kind)
+    if (oid === DATA) readBags(readDer(octets(inner(wrapped))), passwords, found, 0)
+    else if (oid === ENCRYPTED_DATA) {
+      const [, content] = children(inner(wrapped))
+      const [, algorithm, encrypted] = children(content)
+      const clear = decryptByPassword(algorithm, octets(encrypted), passwords.password)
+      readBags(
+        decrypted(() => readDer(clear)),
+        passwords,
+        found,
+        0,
+      )
+    } else {
+      throw refusal(
+        'format_unsupported',
+        'A part of the store is sealed for a public key, not by a password.',
+      )
+    }
+  }
+  return found
+}
+
+interface Found {
+  keys: KeystoreKey[]
+  sealed: { alias: string | undefined; refused: ImportRefused }[]
+  certificates: FoundCertificate[]
+}
+
+function readBags(bags: Der, passwords: KeystorePasswords, found: Found, depth: number): void {
+  if (depth > DEPTH_MAX)
+    throw refusal('input_malformed', 'The bags of the store are nested too deep.')
+  for (const bag of children(bags)) {
+    if (found.keys.length + found.sealed.length + found.certificates.length > BAGS_MAX) {
+      throw refusal('input_too_large', `The store has more than ${BAGS_MAX} entries.`)
+    }
+    const [kind, wrapped, attributes] = children(bag)
+    const value = inner(wrapped)
+    const named = names(attributes)
+    switch (objectId(kind)) {
+      case BAG.key:
+        found.keys.push({ ...named, ...privateMembers(toDer(value)) })
+        break
+      case BAG.shroudedKey:
+        readShrouded(value, named, passwords, found)
+        break
+      case BAG.certificate: {
+        const certificate = x509(value)
+        if (certificate) found.certificates.push({ ...named, certificate })
+        break
+      }
+      case BAG.nested:
+        readBags(value, passwords, found, depth + 1)
+        break
+      default:
+      // Revocation lists and secrets are no keys of an issuer.
+    }
+  }
+}
+
+/** A key may have a password of its own: one that does not open is named, and harms no other. */
+function readShrouded(
+  value: Der,
+  named: { readonly alias?: string; readonly localKeyId?: string },
+  { password, keyPassword }: KeystorePasswords,
+  found: Found,
+): void {
+  const [algorithm, encrypted] = children(value)
+  const tries = keyPassword === undefined ? [password] : [keyPassword, password]
+  let refused: ImportRefused | undefined
+  for (const candidate of tries) {
+    try {
+      const clear = decryptByPassword(algorithm, octets(encrypted), candidate)
+      const form = decrypted(() => readDer(clear))
+      if (!isSequence(form) || !isSequence(children(form)[1])) throw passwordWrong()
+      found.keys.push({ ...named, ...privateMembers(clear) })
+      return
+    } catch (error) {
+      if (!(error instanceof ImportRefused)) throw error
+      refused ??= error
+    }
+  }
+  if (refused) found.sealed.push({ alias: named.alias, refused })
+}
+
+/** What does not decrypt may still have good padding by chance; then no ASN.1 comes out. */
+function decrypted<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    throw error instanceof ImportRefused ? passwordWrong() : error
+  }
+}
+
+function x509(value: Der): FoundCertificate['certificate'] | undefined {
+  const [kind, wrapped] = children(value)
+  return objectId(kind) === X509 ? parseCertificate(octets(inner(wrapped))) : undefined
+}
+
+function names(attributes: Der | undefined): { alias?: string; localKeyId?: string } {
+  const found: { alias?: string; localKeyId?: string } = {}
+  for (const attribute of attributes ? children(attributes) : []) {
+    const [kind, values] = children(attribute)
+    if (!isObjectId(kind)) continue
+    const [value] = children(values)
+    if (objectId(kind) === FRIENDLY_NAME) found.alias = bmpText(value)
+    if (objectId(kind) === LOCAL_KEY_ID) found.localKeyId = octets(value).toString('hex')
+  }
+  return found
+}

@@ -1,0 +1,147 @@
+import { createPrivateKey, createPublicKey, sign, verify } from 'node:crypto'
+import type { JWK } from 'jose'
+import { refusal } from './refusal.ts'
+import { recoverPrimes } from './rsa-primes.ts'
+import { fromBigint, memberBytes, toBigint } from './unsigned.ts'
+
+/** RSA keys: held against the policy, and each number of the private half against the others. */
+
+/** NIST SP 800-131A revision 2, section 3: fewer bits are not allowed for signatures. */
+const BITS_MIN = 2048
+/** Larger ones take relying parties too long; several libraries refuse them. */
+const BITS_MAX = 8192
+/** FIPS 186-5, appendix A.1.1: an odd number above 2^16. */
+const EXPONENT_MIN = 65_537n
+/** Go and Windows keep it in 31 bits. */
+const EXPONENT_MAX = 2n ** 31n - 1n
+
+type Numbers = Record<'n' | 'e' | 'd' | 'p' | 'q' | 'dp' | 'dq' | 'qi', bigint>
+
+/**
+ * Reads an RSA key from the members of a JWK.
+ * @returns the key with all that follows from its numbers, in minimal spelling
+ * @throws ImportRefused by the policy, and where the numbers do not belong together
+ */
+export function rsaKey(members: Readonly<Record<string, unknown>>): JWK {
+  if (members.oth !== undefined) throw multiPrime()
+  const n = number(members, 'n')
+  const e = number(members, 'e')
+  assertPolicy(n, e)
+  if (members.d === undefined) return written({ n, e })
+  const d = number(members, 'd')
+  const [p, q] = primes(members, { n, e, d })
+  const derived = {
+    dp: d % (p - 1n),
+    dq: d % (q - 1n),
+    qi: 0n,
+  }
+  for (const name of ['dp', 'dq'] as const) {
+    if (members[name] !== undefined && number(members, name) !== derived[name]) throw broken(name)
+  }
+  derived.qi = members.qi === undefined ? inverse(q, p) : number(members, 'qi')
+  if (derived.qi >= p || (derived.qi * q) % p !== 1n) throw broken('qi')
+  const jwk = written({ n, e, d, p, q, ...derived })
+  assertSigns(jwk)
+  return jwk
+}
+
+/** For keys whose modulus has more than two primes, which no JWK library signs with. */
+export function multiPrime() {
+  return refusal(
+    'key_multi_prime',
+    'It is an RSA key of more than two primes, which JOSE libraries cannot use. It can come in without its ' +
+      'private half, for validation.',
+  )
+}
+
+function assertPolicy(n: bigint, e: bigint): void {
+  const bits = n.toString(2).length
+  if (n % 2n === 0n) throw refusal('key_malformed', 'Its modulus n is even, so it is damaged.')
+  if (bits < BITS_MIN) {
+    throw refusal('key_weak', `It is RSA of ${bits} bits, and the policy asks for ${BITS_MIN}.`)
+  }
+  if (bits > BITS_MAX) {
+    throw refusal(
+      'key_too_large',
+      `It is RSA of ${bits} bits, and many relying parties refuse more than ${BITS_MAX}.`,
+    )
+  }
+  if (e % 2n === 0n)
+    throw refusal('key_malformed', 'Its public exponent e is even, so it is damaged.')
+  if (e < EXPONENT_MIN) {
+    throw refusal('key_weak', `Its public exponent is ${e}, and the policy asks for 65537 or more.`)
+  }
+  if (e > EXPONENT_MAX) {
+    throw refusal(
+      'key_too_large',
+      'Its public exponent has more than 31 bits, which many programs refuse.',
+    )
+  }
+}
+
+function primes(
+  members: Readonly<Record<string, unknown>>,
+  { n, e, d }: Pick<Numbers, 'n' | 'e' | 'd'>,
+): readonly [bigint, bigint] {
+  if (d < 2n || d >= n) throw broken('d')
+  const [p, q] =
+    members.p === undefined && members.q === undefined
+      ? recoverPrimes(n, e, d)
+      : [number(members, 'p'), number(members, 'q')]
+  if (p < 3n || q < 3n || p === q || p * q !== n) {
+    throw refusal(
+      'key_halves_differ',
+      'Its private half is not that of its public half: p times q is not n. The key was damaged, or put ' +
+        'together from two. Nothing that it signs could be verified.',
+    )
+  }
+  if ((e * d) % (p - 1n) !== 1n || (e * d) % (q - 1n) !== 1n) throw broken('d')
+  return [p, q]
+}
+
+/** What the arithmetic does not tell: whether p and q are prime. A signature of damaged ones does not verify. */
+function assertSigns(jwk: JWK): void {
+  const { kty, n, e } = jwk
+  const message = Buffer.from('keyturn')
+  try {
+    const key = createPrivateKey({ key: jwk, format: 'jwk' })
+    const publicKey = createPublicKey({ key: { kty, n, e } as JWK, format: 'jwk' })
+    if (verify('sha256', message, publicKey, sign('sha256', message, key))) return
+  } catch {
+    // OpenSSL refuses it, which comes to the same.
+  }
+  throw broken('p or q')
+}
+
+function number(members: Readonly<Record<string, unknown>>, name: string): bigint {
+  if (members[name] === undefined) throw refusal('key_malformed', `Its member ${name} is missing.`)
+  return toBigint(memberBytes(members[name], name))
+}
+
+function written(numbers: Partial<Numbers>): JWK {
+  const members = Object.entries(numbers).map(([name, value]) => [
+    name,
+    fromBigint(value).toString('base64url'),
+  ])
+  return { kty: 'RSA', ...Object.fromEntries(members) }
+}
+
+/** The inverse of a modulo a prime, by Euclid's algorithm; 0 where there is none. */
+function inverse(a: bigint, modulus: bigint): bigint {
+  let [r, s] = [modulus, a % modulus]
+  let [x, y] = [0n, 1n]
+  while (s > 0n) {
+    const quotient = r / s
+    ;[r, s] = [s, r - quotient * s]
+    ;[x, y] = [y, x - quotient * y]
+  }
+  return r === 1n ? ((x % modulus) + modulus) % modulus : 0n
+}
+
+function broken(name: string) {
+  return refusal(
+    'key_malformed',
+    `Its private half is damaged: ${name} does not fit its other numbers. Some programs would sign with it ` +
+      'all the same, and a wrong signature can give the key away.',
+  )
+}
