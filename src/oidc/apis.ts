@@ -19,6 +19,8 @@ export interface ClientApis {
   readonly forItself: ReadonlyMap<string, ResourceServer>
   /** The API that its tokens are for where a request names none. */
   readonly byDefault: string | undefined
+  /** Scopes of no API that it may ask for (`openid-scopes.ts`). */
+  readonly openid: readonly string[]
 }
 
 export function createApis(config: Pick<Config, 'resources' | 'claims'>): Apis {
@@ -35,6 +37,7 @@ export function createApis(config: Pick<Config, 'resources' | 'claims'>): Apis {
     const openid = openidScopesOf(config, client)
     return {
       byDefault,
+      openid,
       forItself: new Map(forItself),
       forPeople: new Map(
         forItself.map(([identifier, server]) =>

@@ -3,7 +3,7 @@ import { errors, type KoaContextWithOIDC, type ResourceServer } from 'oidc-provi
 import { ownProperties } from '../clients/properties.ts'
 import type { Config } from '../config/schema.ts'
 import { createApis } from './apis.ts'
-import { openidScopes, openidScopesOf } from './openid-scopes.ts'
+import { openidScopes } from './openid-scopes.ts'
 import { judgeScopes, type ScopeVocabulary } from './requested-scopes.ts'
 
 /**
@@ -64,6 +64,7 @@ export function createResourceRequests(
   /** Refuses scopes that are a mistake, and takes out of the request those that are left out. */
   function judge(ctx: KoaContextWithOIDC, client: Client, targets: readonly string[]): void {
     const params = paramsOf(ctx)
+    if (params.scope === undefined) return
     const scopes = words(params.scope)
     const servers = serversOf(ctx, client)
     const given = targets.flatMap((target) => words(servers.get(target)?.scope))
@@ -134,9 +135,12 @@ export function createResourceRequests(
    * before any helper sees it. Some clients cannot ask for both.
    */
   function settleOfflineAccess(ctx: KoaContextWithOIDC, client: Client): void {
+    const asked = askedScope(ctx)
+    // As text first, which spares most requests the rest.
+    if (!asked?.includes(OFFLINE) || !words(asked).includes(OFFLINE)) return
     const params = paramsOf(ctx)
     const kept = words(params.scope)
-    if (!words(askedScope(ctx)).includes(OFFLINE) || kept.includes(OFFLINE)) return
+    if (kept.includes(OFFLINE)) return
     const reason = whyNoOfflineAccess(client)
     if (reason === undefined) params.scope = [...kept, OFFLINE].join(' ')
     else tellLeftOut(client, OFFLINE, reason)
@@ -146,7 +150,7 @@ export function createResourceRequests(
     if (!client.grantTypeAllowed('refresh_token')) {
       return 'the client has not the grant type refresh_token'
     }
-    if (!openidScopesOf(config, client).includes(OFFLINE)) {
+    if (!apis.of(client).openid.includes(OFFLINE)) {
       return 'the scope of the client does not list it'
     }
     if (ownProperties(client).offline_access_without_prompt) return undefined
@@ -209,7 +213,7 @@ export function createResourceRequests(
       const { client, refreshToken } = ctx.oidc
       if (!client || !refreshToken) return
       const { resource, scope } = paramsOf(ctx)
-      const allowed = openidScopesOf(config, client)
+      const { openid: allowed } = apis.of(client)
       const scopes = [...refreshToken.scopes].filter((s) => !openid.has(s) || allowed.includes(s))
       if (scopes.length < refreshToken.scopes.size) refreshToken.scope = scopes.join(' ')
       const granted = list([...refreshToken.resourceIndicators])
