@@ -4,7 +4,7 @@ import {
   createSecretKey,
   hash,
   type KeyObject,
-  randomBytes,
+  randomUUID,
 } from 'node:crypto'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { REFRESH_ANSWER } from '../artifacts/artifact-record.ts'
@@ -54,37 +54,41 @@ export function createRefreshAnswers(adapters: ArtifactAdapters, lifetime: numbe
 }
 
 const ALGORITHM = 'aes-256-gcm'
-const NONCE_BYTES = 12
 const TAG_BYTES = 16
+/** One for all: no two answers have one key. */
+const NONCE = Buffer.alloc(12)
+/** Characters of a UUID. */
+const SALT_LENGTH = 36
 
-/** Nonce, ciphertext and tag. The nonce is random, as each node that races for an answer seals one. */
+/** A salt, ciphertext and tag. Each node that races for an answer seals one, under a key of its own. */
 function seal(text: string, token: string): string {
-  const nonce = randomBytes(NONCE_BYTES)
-  const cipher = createCipheriv(ALGORITHM, keyOf(token), nonce)
+  // Of all that is random here it alone costs nothing to speak of: Node draws many at once.
+  const salt = randomUUID()
+  const cipher = createCipheriv(ALGORITHM, keyOf(token, salt), NONCE)
   const sealed = cipher.update(text, 'utf8')
   // It has given all already; without it there is no tag.
   cipher.final()
-  return Buffer.concat([nonce, sealed, cipher.getAuthTag()]).toString('base64url')
+  return salt + Buffer.concat([sealed, cipher.getAuthTag()]).toString('base64url')
 }
 
 /** @throws Error where it was not sealed so, which the MAC of its record (`text-mac.ts`) rules out */
 function open(sealed: string, token: string): string {
-  const bytes = Buffer.from(sealed, 'base64url')
+  const bytes = Buffer.from(sealed.slice(SALT_LENGTH), 'base64url')
   const end = bytes.length - TAG_BYTES
-  const decipher = createDecipheriv(ALGORITHM, keyOf(token), bytes.subarray(0, NONCE_BYTES))
+  const key = keyOf(token, sealed.slice(0, SALT_LENGTH))
+  const decipher = createDecipheriv(ALGORITHM, key, NONCE)
   decipher.setAuthTag(bytes.subarray(end))
-  return (
-    decipher.update(bytes.subarray(NONCE_BYTES, end), undefined, 'utf8') + decipher.final('utf8')
-  )
+  return decipher.update(bytes.subarray(0, end), undefined, 'utf8') + decipher.final('utf8')
 }
 
 /**
  * Refresh tokens are random, with 256 bits, so that a hash is enough to make a key of one. Its name holds
  * it apart from the hash under which the answer is stored (`artifact-record.ts`).
  */
-function keyOf(token: string): KeyObject {
+function keyOf(token: string, salt: string): KeyObject {
+  const key = hash('sha256', `key of ${REFRESH_ANSWER} ${salt} ${token}`, 'buffer')
   // Ciphers take a buffer too, at five times the cost of all that they do with a key object.
-  return createSecretKey(hash('sha256', `key of ${REFRESH_ANSWER} ${token}`, 'buffer'))
+  return createSecretKey(key)
 }
 
 /** What a refresh asks for, and the key by which it is proved (RFC 9449, RFC 8705), once it is answered. */
