@@ -48,12 +48,20 @@ function describe<T extends ObjectLiteral>(
   const names = columns.map((column) => driver.escape(column.databaseName)).join(', ')
   const conditions = by.map((name, i) => `${nameOf(name)} = ${driver.createParameter(name, i)}`)
   const sql = `SELECT ${names} FROM ${driver.escape(tableName)} WHERE ${conditions.join(` ${where} `)}`
+  const read = columns.map((column) => ({
+    from: column.databaseName,
+    to: column.propertyName,
+    // A text is what it is.
+    isText: (column.type === 'varchar' || column.type === 'text') && !column.transformer,
+    column,
+  }))
   const hydrate = (row: Record<string, unknown>): T => {
-    const properties = columns.map((column) => [
-      column.propertyName,
-      driver.prepareHydratedValue(row[column.databaseName], column),
-    ])
-    return Object.fromEntries(properties)
+    const properties: Record<string, unknown> = {}
+    for (const { from, to, isText, column } of read) {
+      properties[to] = isText ? row[from] : driver.prepareHydratedValue(row[from], column)
+    }
+    // The columns are those of its schema.
+    return properties as T
   }
   return { sql, hydrate }
 }

@@ -96,10 +96,10 @@ function open(url: string, synchronous: 'FULL' | 'NORMAL'): Sqlite.Database {
 type Statements = ReturnType<typeof prepare>
 
 function prepare(database: Sqlite.Database) {
-  const select = 'SELECT model, id, payload, consumed_at AS consumedAt'
   const findBy = (column: string) =>
     database.prepare<[string, string], FoundRecord & Pick<ArtifactRecord, 'expiresAt'>>(
-      `${select}, expires_at AS expiresAt FROM artifact WHERE model = ? AND ${column} = ?`,
+      `SELECT model, id, payload, consumed_at AS consumedAt, expires_at AS expiresAt FROM artifact
+       WHERE model = ? AND ${column} = ?`,
     )
   const insert = `INSERT INTO artifact
       (model, id, payload, grant_id, uid, user_code, account_id, client_id, consumed_at, expires_at)
@@ -116,8 +116,8 @@ function prepare(database: Sqlite.Database) {
       `SELECT id, metadata, id_token_algorithm AS idTokenAlgorithm, source,
          updated_at AS updatedAt, mac FROM client WHERE id = ?`,
     ),
-    find: database.prepare<[string, string], FoundRecord>(
-      `${select} FROM artifact WHERE model = ? AND id = ?`,
+    find: database.prepare<[string, string], Omit<FoundRecord, 'model' | 'id'>>(
+      'SELECT payload, consumed_at AS consumedAt FROM artifact WHERE model = ? AND id = ?',
     ),
     findByUid: findBy('uid'),
     findByUserCode: findBy('user_code'),
@@ -218,8 +218,9 @@ function artifactAdapter(
     saveOnce: async (id, payload, expiresIn) => saveOnce(await toRecord(id, payload, expiresIn)),
     find: async (id) => {
       const { artifacts } = await authentic.open()
-      const found = statements.find.get(model, artifacts.nameOf(model, id))
-      return artifacts.toPayload(found, clock.now(), { id })
+      const name = artifacts.nameOf(model, id)
+      const found = statements.find.get(model, name)
+      return artifacts.toPayload(found && { model, id: name, ...found }, clock.now(), { id })
     },
     findByUid: async (uid) => {
       const { artifacts } = await authentic.open()
