@@ -2,8 +2,8 @@ import { z } from 'zod'
 import { duration } from '../values/duration.ts'
 import {
   clientIdProblem,
+  clientNameProblem,
   nameProblem,
-  proseProblem,
   scopeProblem,
   secretProblem,
   type TextRule,
@@ -89,7 +89,9 @@ export const refreshTokenRotation = z.enum(['auto', 'always', 'never'])
 /** RFC 7591 and OpenID Connect Dynamic Client Registration 1.0, section 2. */
 const registeredProperties = {
   client_id: textBy(clientIdProblem).describe('Its name in requests.'),
-  client_name: textBy(proseProblem).optional().describe('Shown when people are asked for consent.'),
+  client_name: textBy(clientNameProblem)
+    .optional()
+    .describe('Shown when people are asked for consent.'),
   client_secret: textBy(clientSecretProblem)
     .optional()
     .meta({ writeOnly: true })

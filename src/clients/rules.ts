@@ -52,7 +52,8 @@ function wellFormed(metadata: unknown): {
   const shape: Readonly<Record<string, z.ZodType>> = clientSchema.shape
   const kept = Object.entries(given).flatMap(([name, value]): [string, unknown][] => {
     // As it would be stored: durations are seconds.
-    if (!malformed.has(name)) return [[name, shape[name]?.safeParse(value).data ?? value]]
+    const schema = Object.hasOwn(shape, name) ? shape[name] : undefined
+    if (!malformed.has(name)) return [[name, schema?.safeParse(value).data ?? value]]
     if (!Array.isArray(value)) return []
     const wrong = issues.filter(({ path }) => path[0] === name).map(({ path }) => path[1])
     return [[name, value.map((item, index) => (wrong.includes(index) ? undefined : item))]]

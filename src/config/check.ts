@@ -32,14 +32,17 @@ export interface KnownSettings {
 
 export function checkSettings(value: unknown, known: KnownSettings): CheckedSettings {
   const result = settingsSchema.safeParse(value, { error: expectation })
-  if (result.success) return { settings: result.data, violations: [] }
+  if (result.success) return { settings: result.data, violations: passedOver(value) }
   const { issues } = result.error
   const repaired = issues
     .flatMap(pathsOf)
     .reduce((rest, path) => withDefault(rest, known.defaults, path), value)
   return {
     settings: settingsSchema.safeParse(repaired).data,
-    violations: issues.flatMap((issue) => violationsOf(issue, value, known.tree)),
+    violations: withPassedOver(
+      issues.flatMap((issue) => violationsOf(issue, value, known.tree)),
+      value,
+    ),
   }
 }
 
@@ -49,10 +52,32 @@ export function checkSettings(value: unknown, known: KnownSettings): CheckedSett
  */
 export function schemaViolations(schema: z.ZodType, value: unknown): readonly Violation[] {
   const result = schema.safeParse(value, { error: expectation })
-  if (result.success) return []
+  if (result.success) return passedOver(value)
   // The cast narrows zod's type of JSON Schema to the keywords that zod writes for this schema.
   const tree = z.toJSONSchema(schema, { io: 'input' }) as SettingNode
-  return result.error.issues.flatMap((issue) => violationsOf(issue, value, tree))
+  return withPassedOver(
+    result.error.issues.flatMap((issue) => violationsOf(issue, value, tree)),
+    value,
+  )
+}
+
+/** zod leaves it out of maps whose names people choose, without a word. */
+const PASSED_OVER = '__proto__'
+
+function passedOver(value: unknown, path: Path = []): readonly Violation[] {
+  if (typeof value !== 'object' || value === null) return []
+  return Object.keys(value).flatMap((name) => {
+    const at = [...path, name]
+    if (name !== PASSED_OVER) return passedOver(childValue(value, name), at)
+    const shown = at.join('.')
+    const message = 'nothing can have this name'
+    return [{ path: shown, value: null, rule: 'format', message, fix: `remove ${shown}` }]
+  })
+}
+
+function withPassedOver(found: readonly Violation[], value: unknown): readonly Violation[] {
+  const told = new Set(found.map(({ path }) => path))
+  return [...found, ...passedOver(value).filter(({ path }) => !told.has(path))]
 }
 
 type Issue = z.core.$ZodIssue

@@ -43,9 +43,20 @@ export const proseProblem: TextRule = (text) => {
 /** A client identifier (RFC 6749, appendix A.1), so that no two that look alike are two clients. */
 export const clientIdProblem: TextRule = (text) => {
   const problem = nameProblem(text)
-  if (problem || /^[\x20-\x7e]+$/.test(text)) return problem
-  return { expected: 'text of ASCII characters (RFC 6749, appendix A.1)' }
+  if (problem) return problem
+  if (!/^[\x20-\x7e]+$/.test(text)) {
+    return { expected: 'text of ASCII characters (RFC 6749, appendix A.1)' }
+  }
+  return text.length > LONGEST_NAME ? TOO_LONG : undefined
 }
+
+/** What a page calls a client. */
+export const clientNameProblem: TextRule = (text) =>
+  proseProblem(text) ?? (text.length > LONGEST_NAME ? TOO_LONG : undefined)
+
+/** Columns of the database that have the id of a client take no more. */
+const LONGEST_NAME = 255
+const TOO_LONG: TextProblem = { expected: `text of at most ${LONGEST_NAME} characters` }
 
 /** A secret that others present: used as it is, so only what cannot be meant is refused. */
 export const secretProblem: TextRule = (text) => {

@@ -222,7 +222,13 @@ const REFUSED: readonly (readonly [metadata: object, ...problems: readonly strin
   [{ ...WEB, default_max_age: 1.5 }, 'default_max_age type'],
   [{ ...WEB, require_auth_time: 'yes' }, 'require_auth_time type'],
   [{ ...WEB, contacts: ['ada'] }, 'contacts.0 format'],
+  [{ ...WEB, client_id: 'a'.repeat(256) }, 'client_id format'],
+  [{ ...WEB, client_name: 'a'.repeat(256) }, 'client_name format'],
   // What is no property, or has no effect here.
+  [{ ...WEB, toString: 1 }, 'toString unknown-setting'],
+  [{ ...WEB, constructor: { a: 1 } }, 'constructor unknown-setting'],
+  [{ ...WEB, ['__proto__']: { a: 1 } }, '__proto__ unknown-setting'],
+  [{ ...WEB, resources: { ['__proto__']: ['read'] } }, 'resources.__proto__ format'],
   [{ ...WEB, redirectUris: ['https://a.example/'] }, 'redirectUris unknown-setting'],
   [{ ...WEB, skip_consent: true }, 'skip_consent unknown-setting'],
   [{ ...WEB, 'client_name#de': 'Laden' }, 'client_name#de unknown-setting'],

@@ -31,6 +31,11 @@ describe('a Galera cluster', { skip: skipGalera }, () => {
     for (let round = 0; round < 5; round++) {
       const name = `race${round}`
       await cluster.nodes[0]?.query(`CREATE DATABASE ${name}`)
+      for (const node of cluster.nodes) {
+        await until('each node has it', async () => {
+          return (await node.query(`SHOW DATABASES LIKE '${name}'`)).length === 1
+        })
+      }
       const sources = await Promise.all(
         [0, 1, 2, 0].map((place) => openDatabase(settingsAt(place, name))),
       )
