@@ -66,7 +66,8 @@ describe('the source', () => {
   it('points inwards: only server/ and the CLI know everyone', () => {
     const composed = importsOf((name) => !/^cli\.ts$|^(server|cli)\//.test(name)).filter(
       ({ from }) =>
-        /^cli\.ts$|^(server|cli)\//.test(from) && !/^server\/(metrics|readiness)\.ts$/.test(from),
+        /^cli\.ts$|^(server|cli)\//.test(from) &&
+        !/^server\/(issuer-metrics|readiness)\.ts$/.test(from),
     )
     assert.deepEqual(composed, [])
     const oidcKnowsHttp = importsOf((name) => name.startsWith('oidc/')).filter(({ from }) =>

@@ -3,16 +3,17 @@ import type { Refuse } from './refusals.ts'
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<unknown>
 
-/** Requests that a process works on. */
+/** Requests that a process works on, whichever issuer they are for. */
 export interface InFlight {
-  /** Hands a request on, or answers it with 503 where there are too many. */
-  readonly handle: (request: IncomingMessage, response: ServerResponse) => void
   readonly count: number
+  /** Makes what hands a request on, or answers it with 503 where there are too many. */
+  bound(
+    handler: Handler,
+    options: BoundOptions,
+  ): (request: IncomingMessage, response: ServerResponse) => void
 }
 
-export interface InFlightOptions {
-  /** Requests at once. */
-  readonly most: number
+export interface BoundOptions {
   readonly refuse: Refuse
   readonly onTurnedAway: () => void
 }
@@ -22,29 +23,29 @@ export interface InFlightOptions {
  * everybody, and memory would run out; who is told to come back loses a moment. A request counts until its
  * answer is made: not while its content is on the way, nor while the answer waits to be read, so
  * that nobody can fill the server by being slow.
+ * @param most requests at once
  */
-export function boundInFlight(
-  handler: Handler,
-  { most, refuse, onTurnedAway }: InFlightOptions,
-): InFlight {
+export function createInFlight(most: number): InFlight {
   let count = 0
   const done = () => {
     count -= 1
   }
   return {
-    handle: (request, response) => {
-      if (count < most) {
-        count += 1
-        // koa answers its errors itself, and never rejects.
-        handler(request, response).then(done, done)
-        return
-      }
-      onTurnedAway()
-      refuse(request, response, BUSY)
-    },
     get count() {
       return count
     },
+    bound:
+      (handler, { refuse, onTurnedAway }) =>
+      (request, response) => {
+        if (count < most) {
+          count += 1
+          // koa answers its errors itself, and never rejects.
+          handler(request, response).then(done, done)
+          return
+        }
+        onTurnedAway()
+        refuse(request, response, BUSY)
+      },
   }
 }
 

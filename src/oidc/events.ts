@@ -1,12 +1,12 @@
 import type { KoaContextWithOIDC, Provider } from 'oidc-provider'
 import type { Log } from '../seldom-log.ts'
-import type { Metrics } from '../server/metrics.ts'
+import type { IssuerMetrics } from '../server/issuer-metrics.ts'
 import { isForJwt } from './jwt-endpoints.ts'
 import { Outage } from './outage.ts'
 import { refusalReason } from './refusal-reason.ts'
 
 export interface ObserveOptions {
-  readonly metrics: Metrics
+  readonly metrics: IssuerMetrics
   readonly log: Log
   readonly onOutage: (request: object, outage: Outage) => void
   /** With each request that failed by a fault of this server. */

@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import { type SharedCounts, type WiderLimit, widening } from '../accounts/counters.ts'
 import type { Clock } from '../clock.ts'
 import type { Settings } from '../config/schema.ts'
-import type { Metrics } from '../server/metrics.ts'
+import type { IssuerMetrics } from '../server/issuer-metrics.ts'
 import { createGuesses } from './guesses.ts'
 import type { MeteredOptions } from './metered.ts'
 
@@ -15,7 +15,7 @@ export interface Metered {
 interface Surroundings {
   readonly redis: SharedCounts | undefined
   readonly clock: Pick<Clock, 'elapsed'>
-  readonly metrics: Pick<Metrics, 'guesses'>
+  readonly metrics: Pick<IssuerMetrics, 'guesses'>
   readonly log: Pick<Logger, 'warn'>
 }
 

@@ -1,4 +1,5 @@
-import type { AdapterFactory, Configuration, KoaContextWithOIDC, Provider } from 'oidc-provider'
+import type { Configuration, KoaContextWithOIDC, Provider } from 'oidc-provider'
+import type { ArtifactAdapter } from '../artifacts/artifact-store.ts'
 import { FAPI2_CODE } from '../clients/fapi2.ts'
 import { ownProperties } from '../clients/properties.ts'
 import type { Config } from '../config/schema.ts'
@@ -64,21 +65,17 @@ function sessionLifetime({ session, interaction }: Config['tokens']) {
 }
 
 /**
- * oidc-provider gives pushed requests 60 seconds, whatever is configured. The same adapters, of which that of
- * pushed requests keeps them for as long as was meant.
+ * oidc-provider gives pushed requests 60 seconds, whatever is configured. The same adapter of pushed
+ * requests, which keeps them for as long as was meant.
  * @param lifetime seconds, 60 at most
  */
-export function limitPushedRequests(adapters: AdapterFactory, lifetime: number): AdapterFactory {
-  return (model) => {
-    const adapter = adapters(model)
-    if (model !== 'PushedAuthorizationRequest') return adapter
-    return {
-      ...adapter,
-      upsert: (id, payload, expiresIn = lifetime) => {
-        const shorter = expiresIn - lifetime
-        return adapter.upsert(id, { ...payload, exp: Number(payload.exp) - shorter }, lifetime)
-      },
-    }
+export function limitPushedRequests(adapter: ArtifactAdapter, lifetime: number): ArtifactAdapter {
+  return {
+    ...adapter,
+    upsert: (id, payload, expiresIn = lifetime) => {
+      const shorter = expiresIn - lifetime
+      return adapter.upsert(id, { ...payload, exp: Number(payload.exp) - shorter }, lifetime)
+    },
   }
 }
 

@@ -1,10 +1,10 @@
 import {
-  type AdapterFactory,
   errors,
   type KoaContextWithOIDC,
   Provider,
   type Provider as ProviderInstance,
 } from 'oidc-provider'
+import type { ArtifactAdapter } from '../artifacts/artifact-store.ts'
 import type { Guesses } from './guesses.ts'
 
 /** Where guesses of client secrets and user codes meet their limits. */
@@ -108,11 +108,8 @@ export function meterClients(provider: ProviderInstance, options: MeteredOptions
   provider.on('device_authorization.error', refused)
 }
 
-/**
- * The same adapters, of which that of device codes meters the user codes that people type (RFC 8628,
- * section 5.1).
- */
-export function meterUserCodes(adapters: AdapterFactory, options: MeteredOptions): AdapterFactory {
+/** The same adapter of device codes, which meters the user codes that people type (RFC 8628, section 5.1). */
+export function meterUserCodes(adapter: ArtifactAdapter, options: MeteredOptions): ArtifactAdapter {
   const { guesses, onWrong, onLimited } = options
 
   function refuse(ctx: KoaContextWithOIDC, retryAfter: number | undefined): void {
@@ -122,23 +119,19 @@ export function meterUserCodes(adapters: AdapterFactory, options: MeteredOptions
     throw new TooManyGuesses('too many wrong user codes came from this network', retryAfter)
   }
 
-  return (model) => {
-    const adapter = adapters(model)
-    if (model !== 'DeviceCode') return adapter
-    return {
-      ...adapter,
-      findByUserCode: async (userCode) => {
-        const { ctx } = Provider
-        if (ctx?.oidc?.route !== 'code_verification') return adapter.findByUserCode(userCode)
-        // Who is signed in is counted by account, so that others at the same address do not matter.
-        const { accountId } = ctx.oidc.session ?? {}
-        const guess = { address: accountId === undefined ? ctx.ip : `account ${accountId}` }
-        refuse(ctx, await guesses.wait(guess))
-        const found = await adapter.findByUserCode(userCode)
-        if (!found) onWrong()
-        refuse(ctx, found ? await guesses.wait(guess) : await guesses.wrong(guess))
-        return found
-      },
-    }
+  return {
+    ...adapter,
+    findByUserCode: async (userCode) => {
+      const { ctx } = Provider
+      if (ctx?.oidc?.route !== 'code_verification') return adapter.findByUserCode(userCode)
+      // Who is signed in is counted by account, so that others at the same address do not matter.
+      const { accountId } = ctx.oidc.session ?? {}
+      const guess = { address: accountId === undefined ? ctx.ip : `account ${accountId}` }
+      refuse(ctx, await guesses.wait(guess))
+      const found = await adapter.findByUserCode(userCode)
+      if (!found) onWrong()
+      refuse(ctx, found ? await guesses.wait(guess) : await guesses.wrong(guess))
+      return found
+    },
   }
 }

@@ -1,11 +1,11 @@
 import {
-  type AdapterFactory,
   type AdapterPayload,
   type Configuration,
   type KoaContextWithOIDC,
   Provider,
   type UnknownObject,
 } from 'oidc-provider'
+import type { ArtifactAdapter } from '../artifacts/artifact-store.ts'
 import type { AccessTokenClaims, JwtAccessTokens } from './jwt-access-tokens.ts'
 
 /**
@@ -30,24 +30,20 @@ export function claimsForUserinfo(
   return requested && { [REQUESTED]: requested }
 }
 
-/** The same adapters, of which that of access tokens finds such tokens where userinfo asks. */
+/** The same adapter of access tokens, which finds such tokens where userinfo asks. */
 export function findUserinfoTokens(
-  adapters: AdapterFactory,
+  adapter: ArtifactAdapter,
   tokens: Pick<JwtAccessTokens, 'read'>,
-): AdapterFactory {
-  return (model) => {
-    const adapter = adapters(model)
-    if (model !== 'AccessToken') return adapter
-    return {
-      ...adapter,
-      find: async (id) => {
-        if (Provider.ctx?.oidc?.route !== 'userinfo') return adapter.find(id)
-        // Opaque tokens have no dots.
-        if (id.includes('.')) return toRecord(await tokens.read(id))
-        const found = await adapter.find(id)
-        return found?.aud === undefined ? found : withoutAudience(found)
-      },
-    }
+): ArtifactAdapter {
+  return {
+    ...adapter,
+    find: async (id) => {
+      if (Provider.ctx?.oidc?.route !== 'userinfo') return adapter.find(id)
+      // Opaque tokens have no dots.
+      if (id.includes('.')) return toRecord(await tokens.read(id))
+      const found = await adapter.find(id)
+      return found?.aud === undefined ? found : withoutAudience(found)
+    },
   }
 }
 

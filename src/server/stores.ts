@@ -34,6 +34,8 @@ export interface Stores {
   /** What belongs to one issuer. The same each time it is asked for. */
   of(issuer: string): IssuerStores
   readonly nodes: NodeStore
+  /** The connection that all share; undefined where the configuration names no Redis. */
+  readonly redis: RedisConnection | undefined
   /** How the database is for those who ask it things. */
   readonly database: DatabaseStatus
   /** What the database is, where an operator should know; in words, for the log of a start. */
@@ -102,6 +104,7 @@ export async function openStores(
     opened.defer(() => place.close())
 
     const shared = {
+      redis,
       nodes: watched(createSqlNodes(dataSource)),
       database,
       advise: () => galeraAdvice(dataSource, config.database.timeout),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { createAudience } from '../../src/http/audience.ts'
-import { boundInFlight } from '../../src/http/in-flight.ts'
+import { createInFlight } from '../../src/http/in-flight.ts'
 import { listen } from '../../src/http/listener.ts'
 import { createRefusals } from '../../src/http/refusals.ts'
 import { createViews } from '../../src/http/views.ts'
@@ -14,13 +14,13 @@ describe('a server that works on as many requests as it may', () => {
     const work = Array.from({ length: MOST }, () => Promise.withResolvers<void>())
     let turnedAway = 0
     let begun = 0
-    const inFlight = boundInFlight(
+    const inFlight = createInFlight(MOST)
+    const handle = inFlight.bound(
       async (_request, response) => {
         await work[begun++]?.promise
         response.end('done')
       },
       {
-        most: MOST,
         refuse: createRefusals(createViews(), createAudience('https://op.example')),
         onTurnedAway: () => void turnedAway++,
       },
@@ -28,7 +28,7 @@ describe('a server that works on as many requests as it may', () => {
     const listener = await listen(
       (request, response) => {
         if (request.url === '/jwks') response.end('keys')
-        else inFlight.handle(request, response)
+        else handle(request, response)
       },
       { host: 'localhost', port: 0, limits: LISTENER_LIMITS },
     )

@@ -1,0 +1,103 @@
+import { createHeartbeat, type Heartbeat } from '../nodes/heartbeat.ts'
+import { countNodes } from '../nodes/node.ts'
+import { createScheduler, type Scheduler } from '../ring/scheduler.ts'
+import type { RingView } from '../ring/view.ts'
+import { createWitnessWatch, type WitnessWatch } from '../witness/witness-watch.ts'
+import type { IssuerScope } from './issuer.ts'
+import { type Checks, nodesCheck, ringCheck, witnessCheck, writesCheck } from './readiness.ts'
+
+/** The keys of one issuer: who turns them, who remembers them, and what other nodes know of them. */
+export interface IssuerRing {
+  readonly scheduler: Scheduler
+  readonly heartbeat: Heartbeat
+  readonly checks: Checks
+  /** Names who shows each new view, before the first turn. */
+  show(listener: ViewListener): void
+  /** Turns from now on, also when other nodes say that something changed. */
+  start(): void
+}
+
+type ViewListener = (view: RingView) => Promise<void>
+
+export async function openIssuerRing(scope: IssuerScope): Promise<IssuerRing> {
+  const { process, config, stores, policies, log } = scope
+  const { clock, databaseClock } = process
+  const { refreshInterval, maxRingAge, clockSkew } = config.rotation
+  const sealer = await stores.openSealer()
+  // A secret in memory goes with its process, and people in the database stay: a warning says what that is worth.
+  if (config.keyStore.type === 'memory') await stores.authenticateAnew(await stores.openSecret())
+
+  const heartbeat = createHeartbeat({
+    store: stores.nodes,
+    databaseClock,
+    policies,
+    refreshInterval,
+    maxRingAge,
+    node: { ...process.node, issuer: config.issuer },
+    log,
+  })
+  const witness = watchWitness(scope)
+  let onView: ViewListener = async () => {}
+  const scheduler = createScheduler({
+    store: stores.keys,
+    sealer,
+    policies,
+    clock,
+    databaseClock,
+    refreshInterval,
+    maxRingAge,
+    clockSkew,
+    log,
+    witness,
+    afterTurn: () => heartbeat.beat(scheduler.status),
+    onView: (view) => onView(view),
+  })
+  const states = () => countNodes(heartbeat.nodes, refreshInterval, databaseClock.now())
+  scope.metrics.observe({
+    ring: scheduler.status,
+    nodes: states,
+    unseenKeys: () => heartbeat.unseen.length,
+    mayWrite: () => heartbeat.failure === undefined,
+  })
+  return {
+    scheduler,
+    heartbeat,
+    checks: {
+      ring: () => ringCheck(scheduler),
+      nodes: () => nodesCheck(heartbeat, states()),
+      writes: () => writesCheck(heartbeat, { refreshInterval, now: databaseClock.now() }),
+      ...(witness ? { witness: () => witnessCheck(witness.status) } : {}),
+    },
+    show: (listener) => {
+      onView = listener
+    },
+    start: () => {
+      scheduler.start()
+      stores.messages.subscribe('ring', scheduler.wake)
+    },
+  }
+}
+
+/**
+ * Refresh intervals that a start waits for other nodes to put back what the store lacks: one until each
+ * has looked, and half of one for those that had to connect again. With the default of 30 s that is
+ * less than the minute which the probes of deploy/kubernetes give a start.
+ */
+const OTHERS_PATIENCE = 1.5
+
+/** @returns undefined where the configuration names no witness */
+function watchWitness(scope: IssuerScope): WitnessWatch | undefined {
+  const { process, config, stores, policies, log } = scope
+  if (!stores.witness) return undefined
+  return createWitnessWatch({
+    witness: stores.witness,
+    mayBegin: true,
+    issuer: config.issuer,
+    policies,
+    clock: process.clock,
+    addEvents: (events) => stores.keys.addEvents(events),
+    wakeOthers: () => stores.messages.publish('ring'),
+    patience: process.isShared ? OTHERS_PATIENCE * config.rotation.refreshInterval : 0,
+    log,
+  })
+}

@@ -1,0 +1,132 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Logger } from 'pino'
+import { addFirstAdministrator, type NewAccount } from '../accounts/new-account.ts'
+import { createPasswords, type Passwords } from '../accounts/password.ts'
+import { clientContext } from '../clients/context.ts'
+import { assertProfile } from '../clients/profile.ts'
+import { rotationPolicies } from '../config/policies.ts'
+import type { Config } from '../config/schema.ts'
+import { checkClientAlgorithms } from '../oidc/client-algorithms.ts'
+import { USED_TWICE } from '../oidc/events.ts'
+import type { RotationPolicies } from '../ring/policy.ts'
+import type { Scheduler } from '../ring/scheduler.ts'
+import type { RingView } from '../ring/view.ts'
+import { CAUSED_BY_CLIENTS, createSeldomLog, type Log } from '../seldom-log.ts'
+import { createAnswer } from './issuer-app.ts'
+import type { IssuerMetrics } from './issuer-metrics.ts'
+import { openIssuerProvider } from './issuer-provider.ts'
+import { openIssuerRing } from './issuer-ring.ts'
+import type { KeyturnProcess } from './process.ts'
+import type { Checks } from './readiness.ts'
+import type { IssuerStores } from './stores.ts'
+
+/** One issuer that answers: its keys, its clients and its people. */
+export interface Issuer {
+  /** The issuer identifier. */
+  readonly issuer: string
+  readonly scheduler: Scheduler
+  /** What readiness asks of this issuer. */
+  readonly checks: Checks
+  /** Answers a request whose target is in origin-form (`http/target.ts`). */
+  answer(request: IncomingMessage, response: ServerResponse): void
+  /** On a first start, makes the administrator, whose password is shown once. */
+  addFirstAdministrator(): Promise<NewAccount | undefined>
+  close(): Promise<void>
+}
+
+/** What the parts of one issuer have in common. */
+export interface IssuerScope {
+  readonly process: KeyturnProcess
+  readonly config: Config
+  readonly stores: IssuerStores
+  readonly policies: RotationPolicies
+  readonly metrics: IssuerMetrics
+  readonly log: Logger
+  /** For what anybody on the network can cause: some lines of each kind. */
+  readonly ofRequests: Log
+  readonly passwords: Passwords
+}
+
+/**
+ * Opens one issuer: turns its rings once, builds its provider, and answers from then on.
+ * @throws KeyturnError with what has to be mended before the issuer can start
+ */
+export async function openIssuer(process: KeyturnProcess, config: Config): Promise<Issuer> {
+  const opened = new AsyncDisposableStack()
+  try {
+    const scope = issuerScope(process, config)
+    const ring = await openIssuerRing(scope)
+    opened.defer(ring.heartbeat.stop)
+    const provider = openIssuerProvider(scope, ring.scheduler)
+    opened.defer(provider.close)
+    ring.show(provider.show)
+    await writeClients(scope)
+    await reportClients(scope, await ring.scheduler.runOnce())
+    const handle = createAnswer(scope, { scheduler: ring.scheduler, provider })
+    ring.start()
+    opened.defer(ring.scheduler.stop)
+    scope.stores.messages.subscribe('clients', () => scope.stores.artifacts.forgetClients())
+
+    return {
+      issuer: config.issuer,
+      scheduler: ring.scheduler,
+      checks: ring.checks,
+      answer: (request, response) => {
+        // Not among the requests in flight: documents are there when all else is turned away.
+        if (!provider.documents.answer(request, response)) handle(request, response)
+      },
+      addFirstAdministrator: () =>
+        addFirstAdministrator(config.admin.username, {
+          accounts: scope.stores.accounts,
+          passwords: scope.passwords,
+          clock: process.clock,
+        }),
+      close: () => opened.disposeAsync(),
+    }
+  } catch (error) {
+    await opened.disposeAsync()
+    throw error
+  }
+}
+
+function issuerScope(process: KeyturnProcess, config: Config): IssuerScope {
+  const { log, clock, metrics } = process
+  return {
+    process,
+    config,
+    stores: process.stores.of(config.issuer),
+    policies: rotationPolicies(config),
+    metrics: metrics.ofIssuer(config.issuer),
+    log,
+    ofRequests: createSeldomLog(log, clock, { ...CAUSED_BY_CLIENTS, except: FACTS }),
+    passwords: createPasswords(config.password.argon2),
+  }
+}
+
+/** What people did who had proved who they are: each is told. */
+const FACTS = [
+  ...['signed in', 'signed in with a one-time password', 'password changed'],
+  ...['consent given', 'a grant was revoked', USED_TWICE],
+]
+
+const OTHER_CLIENTS =
+  'some clients were written by a configuration other than this one; if none has them any more: ' +
+  'keyturn clients remove ID'
+
+/** Puts the clients of the configuration into the store; those of other nodes stay where there can be some. */
+async function writeClients({ process, config, stores, log }: IssuerScope): Promise<void> {
+  const { clients } = stores
+  if (process.isShared) {
+    const others = await clients.writeConfigured(config.clients)
+    if (others.length > 0) log.warn({ clients: others }, OTHER_CLIENTS)
+  } else {
+    await clients.replaceConfigured(config.clients)
+  }
+  await assertProfile(clients, clientContext(config))
+}
+
+/** Writes to the log which clients need an algorithm that no ring has. */
+async function reportClients({ stores, policies, log }: IssuerScope, view: RingView) {
+  const warnings = await checkClientAlgorithms(stores.clients, policies, view)
+  for (const warning of warnings) log.warn(warning)
+}

@@ -1,0 +1,129 @@
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import type { Logger } from 'pino'
+import { createForgeries } from '../artifacts/forgeries.ts'
+import { createSweeper } from '../artifacts/sweeper.ts'
+import type { Clock } from '../clock.ts'
+import type { Config } from '../config/schema.ts'
+import { isEmbedded } from '../connection/database-url.ts'
+import { createInFlight, type InFlight } from '../http/in-flight.ts'
+import { createDatabaseClock, type DatabaseClock } from '../nodes/database-clock.ts'
+import { packageVersion } from '../package-files.ts'
+import { createMetrics, type ProcessMetrics } from './metrics.ts'
+import { type Checks, clockCheck, databaseCheck, redisCheck } from './readiness.ts'
+import { openStores, type Stores } from './stores.ts'
+
+/** What all issuers of a process share. It is opened first and closed last. */
+export interface KeyturnProcess {
+  readonly config: Config
+  readonly log: Logger
+  readonly clock: Clock
+  readonly stores: Stores
+  readonly databaseClock: DatabaseClock
+  /** How this process calls itself in the list of nodes. */
+  readonly node: NodeName
+  readonly metrics: ProcessMetrics
+  /** The requests of all issuers: one bound holds for them together. */
+  readonly inFlight: InFlight
+  /** Can other nodes, with other configurations, be on the same database? */
+  readonly isShared: boolean
+  /** What readiness asks of the process itself. */
+  readonly checks: Checks
+  /** Begins what runs by itself, once the issuers are open. */
+  start(): void
+  close(): Promise<void>
+}
+
+export interface NodeName {
+  /** The host, which people know, and an end that tells processes and restarts apart. */
+  readonly id: string
+  readonly version: string
+  readonly startedAt: number
+}
+
+export interface ProcessOptions {
+  readonly log: Logger
+  readonly clock: Clock
+  /** The id of this process, where it is one of several workers on this machine. */
+  readonly worker?: number | undefined
+}
+
+/**
+ * Opens what all issuers share: the database and Redis with their stores, the clock of the database,
+ * metrics, and the sweeper.
+ * @throws KeyturnError with what has to be mended before the server can start
+ */
+export async function openProcess(
+  config: Config,
+  { log, clock, worker }: ProcessOptions,
+): Promise<KeyturnProcess> {
+  const opened = new AsyncDisposableStack()
+  try {
+    const forgeries = createForgeries(log, clock)
+    const stores = await openStores(config, clock, forgeries.note)
+    opened.defer(stores.close)
+    await reportDatabases(stores, log)
+    const { clockSkew } = config.rotation
+    const databaseClock = createDatabaseClock({ store: stores.nodes, clock, clockSkew })
+    const inFlight = createInFlight(config.http.limits.requests)
+    const metrics = createMetrics({
+      hasSeveral: false,
+      clockOffset: databaseClock.offset,
+      redis: stores.redis?.status,
+      database: stores.database,
+      inFlight: () => inFlight.count,
+      forgeries: forgeries.count,
+    })
+    const sweeper = createSweeper({
+      artifacts: stores,
+      clock,
+      ...config.sweep,
+      onFailure: (error) => log.error({ err: error }, 'expired records could not be deleted'),
+    })
+    opened.defer(sweeper.stop)
+    return {
+      config,
+      log,
+      clock,
+      stores,
+      databaseClock,
+      node: { id: nodeId(worker), version: packageVersion(), startedAt: clock.now() },
+      metrics,
+      inFlight,
+      isShared: !isEmbedded(config.database.url) || config.http.workers !== 1,
+      checks: processChecks(config, stores, databaseClock),
+      start: sweeper.start,
+      close: () => opened.disposeAsync(),
+    }
+  } catch (error) {
+    await opened.disposeAsync()
+    throw error
+  }
+}
+
+/** Writes to the log what an operator should know of the database and Redis, now and whenever they fail. */
+async function reportDatabases(stores: Stores, log: Logger): Promise<void> {
+  for (const advice of await stores.advise()) log.warn(advice)
+  stores.database.watch(({ detail }) => log.error(`the database: ${detail}`))
+  stores.redis?.status.watch(({ isReachable, detail }) =>
+    isReachable ? log.info(detail) : log.error(detail),
+  )
+}
+
+function processChecks(
+  { management }: Config,
+  { database, redis }: Stores,
+  databaseClock: DatabaseClock,
+): Checks {
+  const isStrict = management.readiness === 'strict'
+  return {
+    clock: () => clockCheck(databaseClock),
+    database: () => databaseCheck(database, isStrict),
+    ...(redis ? { redis: () => redisCheck(redis.status, isStrict) } : {}),
+  }
+}
+
+function nodeId(worker: number | undefined): string {
+  const process = worker === undefined ? '' : `-w${worker}`
+  return `${hostname()}${process}-${randomBytes(3).toString('hex')}`
+}
