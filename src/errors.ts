@@ -244,11 +244,12 @@ export class Refused extends KeyturnError {
 
 /**
  * A key ring of ASP.NET Core Data Protection cannot be read as a whole: `ring_unavailable` where the store does
- * not answer or denies access, `revocation_unreadable` where nobody can tell which keys are revoked.
+ * not answer or denies access, `revocation_unreadable` where nobody can tell which keys are revoked,
+ * `ring_emptied` where a keeper finds no key any more.
  */
 export class KeyRingUnreadable extends KeyturnError {
   constructor(
-    code: 'ring_unavailable' | 'revocation_unreadable',
+    code: 'ring_unavailable' | 'revocation_unreadable' | 'ring_emptied',
     message: string,
     cause?: unknown,
   ) {
@@ -269,8 +270,8 @@ export class NoDefaultKey extends KeyturnError {
 
 /** A certificate with its private key that does not open, or is of no use for key rings. */
 export class CertificateUnusable extends KeyturnError {
-  constructor(message: string, cause?: unknown) {
-    super('certificate_unusable', message, cause)
+  constructor(message: string) {
+    super('certificate_unusable', message)
   }
 }
 

@@ -1,10 +1,12 @@
-import { execFileSync } from 'node:child_process'
-import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { CertificateUnusable } from '../errors.ts'
+import { CertificateUnusable, ImportRefused } from '../errors.ts'
+import { looksLikeDer } from '../import/der.ts'
+import { KEY_FILE_BYTES_MAX } from '../import/input.ts'
+import { readPkcs12 } from '../import/pkcs12.ts'
 import type { Certificate } from './encrypted-xml.ts'
 
-/** A certificate with its private key, by which secrets of a ring are encrypted: PKCS#12 or PEM. */
+/** A certificate with its private key, for which secrets of a ring are encrypted: PKCS#12 or PEM. */
 export interface CertificateFile {
   readonly file: string
   /** Of the file; PEM that is not encrypted needs none. */
@@ -14,62 +16,65 @@ export interface CertificateFile {
 /** @throws CertificateUnusable */
 export async function loadCertificate({ file, password }: CertificateFile): Promise<Certificate> {
   const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
-    throw new CertificateUnusable(
-      `The certificate ${file} cannot be read: ${error.code ?? error.message}`,
-      error,
-    )
+    throw unusable(file, `it cannot be read (${error.code ?? error.message})`)
   })
-  const found = readPem(looksLikePem(bytes) ? bytes : toPem(file, password ?? ''), {
+  if (bytes.length > KEY_FILE_BYTES_MAX)
+    throw unusable(file, 'it is far too large for a certificate')
+  const found = looksLikeDer(bytes)
+    ? readKeystore(bytes, { file, password })
+    : readPem(bytes, { file, password })
+  const type = found.privateKey.asymmetricKeyType
+  if (type === 'rsa') return found
+  throw unusable(
     file,
-    password,
-  })
-  if (found.privateKey.asymmetricKeyType !== 'rsa') {
-    throw new CertificateUnusable(
-      `The certificate ${file} has a key of type ${found.privateKey.asymmetricKeyType}. ASP.NET Core encrypts ` +
-        'key rings with RSA certificates only.',
-    )
-  }
-  return found
+    `its key is of type ${type}, and ASP.NET Core encrypts key rings with RSA only`,
+  )
 }
 
-function readPem(
-  bytes: Buffer,
-  { file, password }: { file: string; password: string | undefined },
-): Certificate {
+interface Named {
+  readonly file: string
+  readonly password: string | undefined
+}
+
+/** An expired certificate is as good as another, as in ASP.NET Core. */
+function readKeystore(bytes: Buffer, { file, password }: Named): Certificate {
+  try {
+    const { keys, certificates } = readPkcs12(bytes, { password: password ?? '' })
+    const privateKeys = keys.map(({ members }) => toPrivateKey(members))
+    for (const { certificate } of certificates) {
+      const privateKey = privateKeys.find((key) => certificate.checkPrivateKey(key))
+      if (privateKey) return { certificate: certificate.raw, privateKey }
+    }
+  } catch (error) {
+    if (error instanceof ImportRefused) throw unusable(file, error.message)
+    throw error
+  }
+  throw unusable(file, 'it has no certificate with its private key')
+}
+
+function toPrivateKey(members: Record<string, unknown>): KeyObject {
+  try {
+    return createPrivateKey({ key: members, format: 'jwk' })
+  } catch {
+    throw new ImportRefused('key_malformed', 'Its private key is damaged.')
+  }
+}
+
+function readPem(bytes: Buffer, { file, password }: Named): Certificate {
+  const passphrase = password === undefined ? {} : { passphrase: password }
   try {
     const certificate = new X509Certificate(bytes)
-    const privateKey = createPrivateKey({
-      key: bytes,
-      ...(password === undefined ? {} : { passphrase: password }),
-    })
-    if (!certificate.checkPrivateKey(privateKey))
-      throw new Error('its key is that of another certificate')
-    return { certificate: certificate.raw, privateKey }
-  } catch (error) {
-    throw new CertificateUnusable(
-      `The certificate ${file} cannot be opened: the password is wrong, or it is no PKCS#12 or PEM file with ` +
-        'a certificate and its private key.',
-      error,
+    const privateKey = createPrivateKey({ key: bytes, ...passphrase })
+    if (certificate.checkPrivateKey(privateKey)) return { certificate: certificate.raw, privateKey }
+  } catch {
+    throw unusable(
+      file,
+      'the password is wrong, or it is no PKCS#12 or PEM file with a certificate and its private key',
     )
   }
+  throw unusable(file, 'its private key is that of another certificate')
 }
 
-function looksLikePem(bytes: Buffer): boolean {
-  return bytes.includes('-----BEGIN ')
-}
-
-/** PKCS#12 is opened by the `openssl` program, as Node has nothing for it. The password goes by its standard input. */
-function toPem(file: string, password: string): Buffer {
-  const options = ['pkcs12', '-in', file, '-passin', 'stdin', '-nodes', '-legacy']
-  try {
-    return execFileSync('openssl', options, {
-      input: `${password}\n`,
-      stdio: ['pipe', 'pipe', 'ignore'],
-    })
-  } catch (error) {
-    throw new CertificateUnusable(
-      `The PKCS#12 file ${file} does not open: the password is wrong, it is damaged, or there is no openssl program.`,
-      error,
-    )
-  }
+function unusable(file: string, why: string): CertificateUnusable {
+  return new CertificateUnusable(`The certificate ${file} cannot be used: ${why}.`)
 }

@@ -1,3 +1,5 @@
+import { randomInt, randomUUID } from 'node:crypto'
+
 /** Ids of keys: GUIDs, as text in the form of `18ae0118-bd7f-4478-8909-a88ceadabdf1`. */
 
 export const GUID_BYTES = 16
@@ -20,6 +22,15 @@ export function readGuid(text: string): string | undefined {
     if (match) return match.slice(1).join('-')
   }
   return undefined
+}
+
+/** A random id (RFC 9562, version 4). @param below its text is less than this one, if told */
+export function newGuid(below?: string): string {
+  const id: string = randomUUID()
+  if (below === undefined || id < below) return id
+  const at = below.search(/[1-9a-f]/)
+  const digit = randomInt(Number.parseInt(below.charAt(at), 16))
+  return below.slice(0, at) + digit.toString(16) + id.slice(at + 1)
 }
 
 /** In the order of .NET's `Guid.ToByteArray`. */

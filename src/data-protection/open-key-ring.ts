@@ -1,16 +1,6 @@
 import { type CertificateFile, loadCertificate } from './certificate-file.ts'
-import { openDirectoryStore } from './directory-store.ts'
-import { type GivenElement, openElementStore } from './element-store.ts'
 import { type KeyRing, loadKeyRing } from './key-ring.ts'
-import type { RingStore } from './ring-store.ts'
-
-/** Where a ring is: exactly one of these. */
-export interface RingSource {
-  /** Path of the directory of `PersistKeysToFileSystem`. */
-  readonly directory?: string
-  /** XML of each element, in the order of their store. */
-  readonly elements?: readonly GivenElement[]
-}
+import { openRingStore, type RingSource } from './open-store.ts'
 
 export interface OpenKeyRingOptions extends RingSource {
   /** Those that the ring's secrets were encrypted for; old ones too, as long as their keys are needed. */
@@ -30,12 +20,11 @@ export interface OpenKeyRingOptions extends RingSource {
 export async function openKeyRing(options: OpenKeyRingOptions): Promise<KeyRing> {
   const { certificates = [], applicationName, now } = options
   const loaded = await Promise.all(certificates.map(loadCertificate))
-  return loadKeyRing(openRingStore(options), { certificates: loaded, applicationName, now })
-}
-
-/** @throws TypeError unless exactly one source is told */
-export function openRingStore({ directory, elements }: RingSource): RingStore {
-  if (directory !== undefined && elements === undefined) return openDirectoryStore(directory)
-  if (elements !== undefined && directory === undefined) return openElementStore(elements)
-  throw new TypeError('A key ring is opened from exactly one of: directory, elements')
+  const store = await openRingStore(options)
+  try {
+    return await loadKeyRing(store, { certificates: loaded, applicationName, now })
+  } catch (error) {
+    await store.close()
+    throw error
+  }
 }

@@ -1,0 +1,208 @@
+import { randomBytes } from 'node:crypto'
+import { KeyRingUnreadable, NotFound, Refused } from '../errors.ts'
+import type { KeyFacts } from './default-key.ts'
+import type { Certificate } from './encrypted-xml.ts'
+import { newGuid, readGuid } from './guid.ts'
+import {
+  keyElement,
+  type NewKeyAlgorithms,
+  revocationElement,
+  revocationOfAllElement,
+} from './key-element.ts'
+import { checkPolicy, DEFAULT_POLICY, planKeyRing, type RingPlan, type RingPolicy } from './plan.ts'
+import type { ProblemCode, RingProblem } from './problem.ts'
+import { assembleRing, type Ring, type RingKey } from './ring.ts'
+import type { NewElement, RingStore } from './ring-store.ts'
+import { SECRET_BYTES } from './secret.ts'
+import { TICKS_PER_DAY, type Ticks, ticksOf } from './ticks.ts'
+
+/** Keeps a ring in keys, beside other keepers of the same ring. When to look is left to the caller. */
+export interface RingKeeper {
+  /**
+   * Looks once, and makes the key that is due. Once an hour is often enough: a key is due a week before
+   * the keeper is late.
+   * @throws KeyRingUnreadable; what was to be made is then made by the next look
+   */
+  look(): Promise<RingReport>
+  /**
+   * Revokes a key, after a successor is in the store. Done twice, it is done once.
+   * @throws NotFound; Refused; KeyRingUnreadable, and then it may be done in part: repeat it
+   */
+  revoke(id: string, reason?: string): Promise<Revoked>
+  /** Revokes all keys that were created before now. @throws as {@link revoke} */
+  revokeAll(reason?: string): Promise<Revoked>
+  close(): Promise<void>
+}
+
+export interface RingReport {
+  readonly keys: readonly RingKey[]
+  readonly problems: readonly RingProblem[]
+  /** Of the ring as it is after the look. */
+  readonly plan: RingPlan
+  /** Id of the key that this keeper made. */
+  readonly made: string | undefined
+}
+
+export interface Revoked {
+  /** Ids of the keys that are revoked by it. */
+  readonly revoked: readonly string[]
+  /** False where all of them were revoked before. */
+  readonly isNew: boolean
+  /**
+   * The keys that were made to take their places, the first of them protects now; none where others stand
+   * there already.
+   */
+  readonly successors: readonly string[]
+  /** Until then, processes that were not restarted may protect and open with what is revoked. */
+  readonly knownEverywhereAt: Ticks
+}
+
+export interface RingKeeperOptions {
+  readonly store: RingStore
+  /** New secrets are encrypted for the first of them; without any, they stand in clear. */
+  readonly certificates?: readonly Certificate[]
+  readonly algorithms?: NewKeyAlgorithms
+  readonly policy?: RingPolicy
+  readonly now: () => Date
+}
+
+/** Processes of ASP.NET Core read a ring again after at most so long (reference, 2.4). */
+const REFRESH = TICKS_PER_DAY
+/** Looks in a row at a ring that others change meanwhile. */
+const ATTEMPTS = 8
+
+/** The applications may open these with what the keeper does not have, so they are no reason for a new key. */
+const OPENED_BY_OTHERS: readonly ProblemCode[] = ['certificate_missing', 'encryptor_foreign']
+/** Behind these may be a key that is not seen. */
+const HIDING: readonly ProblemCode[] = [
+  ...(['file_unreadable', 'text_malformed', 'xml_malformed', 'xml_doctype'] as const),
+  ...(['xml_too_large', 'key_id_invalid', 'key_date_invalid'] as const),
+]
+
+/** @throws TypeError for a policy that cannot work */
+export function keepKeyRing(options: RingKeeperOptions): RingKeeper {
+  const { store, certificates = [], policy = DEFAULT_POLICY, now } = options
+  checkPolicy(policy)
+  let hadKeys = false
+
+  const read = async () => {
+    const { elements, version } = await store.read()
+    const ring = assembleRing(elements, certificates)
+    if (hadKeys && ring.keys.length === 0) throw emptied(store.where)
+    hadKeys ||= ring.keys.length > 0
+    return { ring, version }
+  }
+
+  const planNow = (ring: Ring, keys: readonly KeyFacts[] = factsOf(ring)) => {
+    const isWhole = !ring.problems().some(({ code }) => HIDING.includes(code))
+    return planKeyRing({ keys, revokedBefore: ring.revokedBefore, isWhole }, policy, ticksOf(now()))
+  }
+
+  const newKey = (plan: RingPlan): { id: string; element: NewElement } | undefined => {
+    if (!plan.make) return undefined
+    const { idBelow, ...dates } = plan.make
+    const id = newGuid(idBelow)
+    const secret = randomBytes(SECRET_BYTES)
+    const { algorithms } = options
+    const certificate = certificates[0]?.certificate
+    const key = { ...dates, id, secret, certificate, ...(algorithms ? { algorithms } : {}) }
+    return { id, element: keyElement(key) }
+  }
+
+  const look = async (): Promise<RingReport> => {
+    let made: string | undefined
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const { ring, version } = await read()
+      const plan = planNow(ring)
+      const key = newKey(plan)
+      if (!key) return { keys: ring.keys, problems: ring.problems(), plan, made }
+      if (await store.append(key.element, version)) made = key.id
+    }
+    throw restless(store.where)
+  }
+
+  /** @param target what is revoked, and by which element */
+  const revoke = async (
+    target: (ring: Ring) => { ids: readonly string[]; element: NewElement },
+  ): Promise<Revoked> => {
+    const successors: string[] = []
+    const known = () => ({ knownEverywhereAt: ticksOf(now()) + REFRESH })
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const { ring, version } = await read()
+      const { ids, element } = target(ring)
+      const revoked = ring.keys.filter(({ id }) => ids.includes(id))
+      if (revoked.every((key) => key.revoked)) {
+        return { revoked: ids, isNew: attempt > 0, successors, ...known() }
+      }
+      const after = factsOf(ring).map((key) =>
+        ids.includes(key.id) ? { ...key, revoked: true } : key,
+      )
+      const plan = planNow(ring, after)
+      if (plan.blocked) throw cannotRevoke(plan.blocked)
+      const key = newKey(plan)
+      if (key) {
+        if (await store.append(key.element, version)) successors.push(key.id)
+      } else if (await store.append(element, version)) {
+        return { revoked: ids, isNew: true, successors, ...known() }
+      }
+    }
+    throw restless(store.where)
+  }
+
+  return {
+    look,
+    revoke: (text, reason = '') =>
+      revoke((ring) => {
+        const id = readGuid(text)
+        if (!id || !ring.keys.some((key) => key.id === id)) throw unknownKey(store.where)
+        return { ids: [id], element: revocationElement(id, ticksOf(now()), reason) }
+      }),
+    revokeAll: (reason = '') => {
+      const before = ticksOf(now())
+      return revoke((ring) => ({
+        ids: ring.keys.filter(({ createdAt }) => createdAt < before).map(({ id }) => id),
+        element: revocationOfAllElement(before, reason),
+      }))
+    },
+    close: () => store.close(),
+  }
+}
+
+/** As the applications see them, as far as the keeper can tell. */
+function factsOf({ keys }: Ring): KeyFacts[] {
+  return keys.map(({ encryptor, ...key }) => {
+    const opened = encryptor()
+    const isUsable = !('code' in opened) || OPENED_BY_OTHERS.includes(opened.code)
+    return { ...key, isUsable: () => isUsable }
+  })
+}
+
+function emptied(where: string): KeyRingUnreadable {
+  return new KeyRingUnreadable(
+    'ring_emptied',
+    `The key ring ${where} had keys and has none any more. No key is made, because the old ones may come back. ` +
+      'Restore it from a backup; where its keys are lost for good, restart the keeper and it begins anew.',
+  )
+}
+
+function restless(where: string): KeyRingUnreadable {
+  return new KeyRingUnreadable(
+    'ring_unavailable',
+    `The key ring ${where} was changed by others each time something was to be added. Try again.`,
+  )
+}
+
+function unknownKey(where: string): NotFound {
+  return new NotFound(`The key ring ${where} has no such key. See: keyturn keys list`)
+}
+
+function cannotRevoke(blocked: NonNullable<RingPlan['blocked']>): Refused {
+  const why = {
+    elements_unreadable:
+      'the ring has elements that cannot be read: see its problems and mend them',
+    revoked_in_the_future:
+      'a revocation of all keys is dated in the future, so that each key made until then is revoked too: ' +
+      'remove it, or wait until its date',
+  }[blocked]
+  return new Refused(`No successor can be made, so nothing was revoked: ${why}.`)
+}

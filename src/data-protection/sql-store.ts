@@ -1,0 +1,197 @@
+import { KeyRingUnreadable, Refused } from '../errors.ts'
+import { storedText } from './element-store.ts'
+import type { NewElement, RingStore } from './ring-store.ts'
+
+/** A ring in a table, as `PersistKeysToDbContext` of Entity Framework Core keeps it. */
+
+/** What is needed of a database; a `DataSource` of TypeORM is one. */
+export interface RingDatabase {
+  readonly options: { readonly type: string }
+  createQueryRunner(): RingQueryRunner
+}
+
+export interface RingQueryRunner {
+  query(sql: string, parameters?: unknown[]): Promise<unknown>
+  startTransaction(): Promise<void>
+  commitTransaction(): Promise<void>
+  rollbackTransaction(): Promise<void>
+  release(): Promise<void>
+}
+
+/** The table of Entity Framework Core where the context names no other. */
+export const DEFAULT_TABLE = 'DataProtectionKeys'
+
+interface SqlStoreOptions {
+  readonly database: RingDatabase
+  /** With its schema before a dot, where it needs one. */
+  readonly table?: string
+  /** For messages. */
+  readonly where?: string
+  readonly close?: () => Promise<void>
+}
+
+interface Row {
+  readonly Id: number | string
+  readonly FriendlyName: string | null
+  readonly Xml: string | null
+}
+
+/** How one engine writes names and parameters, and holds other writers off for the length of a transaction. */
+interface Dialect {
+  readonly quote: (name: string) => string
+  readonly parameter: (number: number) => string
+  readonly add: (runner: RingQueryRunner, addition: Addition) => Promise<boolean>
+}
+
+interface Addition {
+  /** Quoted. */
+  readonly table: string
+  readonly element: NewElement
+  readonly version: string
+  /** Compares the version and inserts; other writers must be held off. */
+  readonly insertIfSame: () => Promise<boolean>
+}
+
+/** Seconds that a writer waits for another one. */
+const PATIENCE = 10
+
+export function openSqlStore(options: SqlStoreOptions): RingStore {
+  const { database, table = DEFAULT_TABLE, close = async () => {} } = options
+  const { type } = database.options
+  const where = options.where ?? `table ${table} (${type})`
+  const { quote, parameter, add } = dialectOf(type)
+  const name = table.split('.').map(quote).join('.')
+  const columns = ['Id', 'FriendlyName', 'Xml'].map(quote)
+  const select = `SELECT ${columns.join(', ')} FROM ${name} ORDER BY ${quote('Id')}`
+  const insert = `INSERT INTO ${name} (${columns.slice(1).join(', ')}) VALUES (${parameter(1)}, ${parameter(2)})`
+
+  const withRunner = async <T>(what: string, use: (runner: RingQueryRunner) => Promise<T>) => {
+    const runner = database.createQueryRunner()
+    try {
+      return await use(runner)
+    } catch (error) {
+      throw unavailable(where, what, error)
+    } finally {
+      await runner.release()
+    }
+  }
+  // The columns are those of the statement.
+  const readRows = async (runner: RingQueryRunner) => (await runner.query(select)) as Row[]
+
+  return {
+    where,
+    read: () =>
+      withRunner('read', async (runner) => {
+        const rows = await readRows(runner)
+        const elements = rows.map(({ Id, Xml }) => storedText(`row ${Id} of ${table}`, Xml))
+        return { elements, version: versionOf(rows) }
+      }),
+    append: (element: NewElement, version) =>
+      withRunner('added to', (runner) => {
+        const insertIfSame = async () => {
+          if (versionOf(await readRows(runner)) !== version) return false
+          await runner.query(insert, [element.name, element.line])
+          return true
+        }
+        return add(runner, { table: name, element, version, insertIfSame })
+      }),
+    close,
+  }
+}
+
+function versionOf(rows: readonly Row[]): string {
+  return `${rows.length} ${rows.at(-1)?.Id ?? ''}`
+}
+
+function dialectOf(type: string): Dialect {
+  switch (type) {
+    case 'postgres':
+      return { quote: quoted, parameter: (number) => `$${number}`, add: underTableLock }
+    case 'cockroachdb': {
+      // Its transactions are serializable: the later of two that read and wrote the same fails.
+      const add = (runner: RingQueryRunner, { insertIfSame }: Addition) =>
+        transaction(runner, insertIfSame)
+      return { quote: quoted, parameter: (number) => `$${number}`, add }
+    }
+    case 'better-sqlite3':
+      return { quote: quoted, parameter: () => '?', add: inOneStatement }
+    case 'mysql':
+    case 'mariadb': {
+      const quote = (name: string) => `\`${name.replaceAll('`', '``')}\``
+      return { quote, parameter: () => '?', add: underNamedLock }
+    }
+  }
+  const refuse = async () => {
+    throw new Refused(
+      `A key ring in ${type} is read and not added to. Rings are kept in PostgreSQL, CockroachDB, MariaDB, MySQL, ` +
+        'SQLite, Redis and directories.',
+    )
+  }
+  return { quote: quoted, parameter: () => '?', add: refuse }
+}
+
+function quoted(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}
+
+async function transaction<T>(runner: RingQueryRunner, act: () => Promise<T>): Promise<T> {
+  await runner.startTransaction()
+  try {
+    const result = await act()
+    await runner.commitTransaction()
+    return result
+  } catch (error) {
+    await runner.rollbackTransaction().catch(() => {})
+    throw error
+  }
+}
+
+/** Holds off other writers, ASP.NET Core's too, and lets readers through. */
+function underTableLock(runner: RingQueryRunner, { table, insertIfSame }: Addition) {
+  return transaction(runner, async () => {
+    await runner.query(`SET LOCAL lock_timeout = '${PATIENCE}s'`)
+    await runner.query(`LOCK TABLE ${table} IN SHARE ROW EXCLUSIVE MODE`)
+    return insertIfSame()
+  })
+}
+
+/** SQLite has one writer at a time, and a statement is a transaction. */
+async function inOneStatement(
+  runner: RingQueryRunner,
+  { table, element, version }: Addition,
+): Promise<boolean> {
+  const added = await runner.query(
+    `INSERT INTO ${table} ("FriendlyName", "Xml") SELECT ?, ?
+     WHERE (SELECT COUNT(*) || ' ' || COALESCE(MAX("Id"), '') FROM ${table}) = ? RETURNING "Id"`,
+    [element.name, element.line, version],
+  )
+  return Array.isArray(added) && added.length === 1
+}
+
+/** A lock of the session, as one on a table would commit. Nodes of a Galera cluster have one each. */
+async function underNamedLock(
+  runner: RingQueryRunner,
+  { table, insertIfSame }: Addition,
+): Promise<boolean> {
+  const name = "LEFT(CONCAT('data-protection ', DATABASE(), ' ', ?), 64)"
+  // The column is that of the statement.
+  const [answer] = (await runner.query(`SELECT GET_LOCK(${name}, ${PATIENCE}) AS taken`, [
+    table,
+  ])) as { taken: unknown }[]
+  if (Number(answer?.taken) !== 1) throw new Error('another writer holds the lock')
+  try {
+    return await transaction(runner, insertIfSame)
+  } finally {
+    await runner.query(`SELECT RELEASE_LOCK(${name}) AS released`, [table])
+  }
+}
+
+function unavailable(where: string, what: string, error: unknown): Error {
+  if (error instanceof Refused) return error
+  const { message } = error as Error
+  return new KeyRingUnreadable(
+    'ring_unavailable',
+    `The key ring in ${where} cannot be ${what}: ${message}`,
+    error,
+  )
+}
