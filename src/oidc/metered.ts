@@ -49,7 +49,13 @@ export function meterClients(provider: ProviderInstance, options: MeteredOptions
   const { guesses, onWrong, onLimited } = options
   const { Client } = provider
   const counted = new WeakSet<object>()
-  const guessOf = (ctx: KoaContextWithOIDC, subject: string) => ({ address: ctx.ip, subject })
+  // The address is worked out where it counts, and mostly nothing was wrong.
+  const guessOf = (ctx: KoaContextWithOIDC, subject: string) => ({
+    get address() {
+      return ctx.ip
+    },
+    subject,
+  })
 
   function refuse(ctx: KoaContextWithOIDC, retryAfter: number | undefined): void {
     if (retryAfter === undefined) return
