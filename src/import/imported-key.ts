@@ -64,24 +64,25 @@ export function leftOut(name: string, refused: ImportRefused): LeftOut {
 }
 
 /**
- * Makes one of keys that are the same, and refuses one kid for different keys.
- * A key that is there with and without its private half is kept with it.
- * @throws ImportRefused `kid_duplicate`
+ * Makes one of keys that are the same, and leaves out all that have one kid and are different: nobody can
+ * tell which of them signed. A key that is there with and without its private half is kept with it.
  */
-export function withoutTwins(keys: readonly ImportedKey[]): readonly ImportedKey[] {
-  const byKid = new Map<string, ImportedKey>()
-  for (const key of keys) {
-    const other = byKid.get(key.kid)
-    if (other && other.thumbprint !== key.thumbprint) {
-      throw refusal(
-        'kid_duplicate',
-        `Two different keys have the kid ${JSON.stringify(key.kid)}: in ${other.source} and in ` +
-          `${key.source}. Relying parties could not tell them apart. Give one of them another kid, or leave it out.`,
-      )
-    }
-    if (!other || (key.private && !other.private)) byKid.set(key.kid, key)
-  }
-  return [...byKid.values()]
+export function withoutTwins(keys: readonly ImportedKey[]): Imported {
+  const byKid = Map.groupBy(keys, ({ kid }) => kid)
+  const left: LeftOut[] = []
+  const kept = [...byKid].flatMap(([kid, same]) => {
+    const best = same.find((key) => key.private) ?? same[0]
+    if (!best || same.every(({ thumbprint }) => thumbprint === best.thumbprint)) return best ?? []
+    const sources = [...new Set(same.map(({ source }) => source))].slice(0, 5).join(', ')
+    const refused = refusal(
+      'kid_duplicate',
+      `${same.length} entries have the kid ${JSON.stringify(kid)} and are different keys (${sources}). Relying ` +
+        'parties could not tell them apart. Give one of them another kid, or take it away.',
+    )
+    left.push(leftOut(kid, refused))
+    return []
+  })
+  return { keys: kept, left }
 }
 
 /**

@@ -16,7 +16,7 @@ const KEYS_MAX = 1000
 /**
  * Reads a JWK, a JWK Set, or an array of JWK. Keys of a set that cannot come in are named, and harm no other.
  * @param context what is known of all keys; `source` names the file
- * @throws ImportRefused where no key can be taken in, and for one kid with two keys
+ * @throws ImportRefused where no key can be taken in
  */
 export async function readJwks(value: unknown, context: JwkContext): Promise<Imported> {
   const values = keysOf(value, context.source)
@@ -34,7 +34,8 @@ export async function readJwks(value: unknown, context: JwkContext): Promise<Imp
     if (read instanceof ImportRefused) left.push(leftOut(name, read))
     else keys.push(read)
   }
-  const imported = { keys: withoutTwins(keys), left }
+  const single = withoutTwins(keys)
+  const imported = { keys: single.keys, left: [...left, ...single.left] }
   assertSomething(imported, context.source)
   return imported
 }

@@ -121,11 +121,12 @@ async function readParts(parts: readonly PemBlock[], options: KeyFileOptions): P
     }
   }
   if (keys.length === 0 && publicKeys.length > 0 && certificates.length === 0) {
-    return { keys: withoutTwins(publicKeys), left: [] }
+    return withoutTwins(publicKeys)
   }
   const store: Keystore = { keys, sealed: [], certificates }
   const imported = await keystoreKeys(store, context(options))
-  return { ...imported, keys: withoutTwins([...imported.keys, ...publicKeys]) }
+  const single = withoutTwins([...imported.keys, ...publicKeys])
+  return { keys: single.keys, left: [...imported.left, ...single.left] }
 }
 
 /** Decrypts a part where that is needed. */

@@ -32,7 +32,7 @@ export interface KeystoreContext {
 /**
  * Keys and certificates of a file, brought together: each key with its chain. In a file without private
  * keys, the certificates are keys for validation.
- * @throws ImportRefused `certificate_mismatch`, `alias_unknown`, `kid_duplicate`
+ * @throws ImportRefused `certificate_mismatch`, `alias_unknown`
  */
 export async function keystoreKeys(store: Keystore, context: KeystoreContext): Promise<Imported> {
   const wanted = (alias: string | undefined) =>
@@ -97,7 +97,8 @@ async function certificateKeys(
 /** Certificates whose end has come are left behind: relying parties may check `x5c`. */
 function endings(found: readonly ImportedKey[], left: readonly LeftOut[], now: number): Imported {
   const ended: LeftOut[] = []
-  const keys = withoutTwins(found).map((key) => {
+  const single = withoutTwins(found)
+  const keys = single.keys.map((key) => {
     const [leaf] = key.certificates
     const end = leaf ? endOf(leaf) : Number.POSITIVE_INFINITY
     if (now < end) return key
@@ -108,7 +109,7 @@ function endings(found: readonly ImportedKey[], left: readonly LeftOut[], now: n
     })
     return { ...key, certificates: [] }
   })
-  return { keys, left: [...left, ...ended] }
+  return { keys, left: [...left, ...single.left, ...ended] }
 }
 
 function endOf(der: Uint8Array): number {

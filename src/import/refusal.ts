@@ -38,10 +38,9 @@ export type ImportCode =
   | 'kid_duplicate'
   | 'kid_malformed'
   | 'date_malformed'
-  /** The old system itself refuses tokens of this key. */
-  | 'key_disabled'
-  /** The key is of a set that the old system does not publish. */
-  | 'key_unpublished'
+  /** Data-Protected, and the key ring was not given, or does not open it. */
+  | 'unprotect_missing'
+  | 'unprotect_failed'
 
 /** A refusal to throw. @param message what is wrong, where, and what to do; never anything of a secret */
 export function refusal(code: ImportCode, message: string): ImportRefused {

@@ -1,0 +1,47 @@
+import { CsvError, parse } from 'csv-parse/sync'
+import { refusal } from './refusal.ts'
+import type { Row, Table } from './table.ts'
+
+/**
+ * Reads CSV (RFC 4180), or text with tabs as `bcp -c` and `mysql --batch` write it.
+ * @throws ImportRefused `input_malformed`; `input_truncated` inside a quoted cell
+ */
+export function csvRows(text: string, { columns }: Table, source: string): readonly Row[] {
+  const [line = ''] = text.split('\n', 1)
+  const tabs = line.includes('\t')
+  const [first = [], ...others] = records(text, tabs, source)
+  const header = columns.every((column) => first.includes(column))
+  if (!header && first.length !== columns.length) {
+    throw refusal(
+      'input_malformed',
+      `${source} has neither a header nor the columns of the table: ${columns.join(', ')}.`,
+    )
+  }
+  const names = header ? first : columns
+  return (header ? others : [first, ...others]).map((cells) =>
+    Object.fromEntries(names.map((name, at) => [name, cells[at]])),
+  )
+}
+
+function records(text: string, tabs: boolean, source: string): string[][] {
+  try {
+    return parse(text, {
+      bom: true,
+      delimiter: tabs ? '\t' : ',',
+      // Those programs quote nothing, and JSON is full of quotes.
+      quote: tabs ? null : '"',
+      relax_column_count: true,
+      skip_empty_lines: true,
+    })
+  } catch (error) {
+    if (!(error instanceof CsvError)) throw error
+    // The parser's own words quote what it read.
+    if (error.code === 'CSV_QUOTE_NOT_CLOSED') {
+      throw refusal(
+        'input_truncated',
+        `${source} ends in the middle of a cell: it is half-written.`,
+      )
+    }
+    throw refusal('input_malformed', `${source} is no CSV.`)
+  }
+}

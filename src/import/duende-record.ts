@@ -1,0 +1,232 @@
+import { z } from 'zod'
+import { readXsdDate, type Ticks } from '../data-protection/ticks.ts'
+import { ImportRefused, KeyturnError } from '../errors.ts'
+import { decodeText, parseJson } from './input.ts'
+import { type KeystoreKey, readPkcs12 } from './pkcs12.ts'
+import { refusal } from './refusal.ts'
+import type { Row } from './table.ts'
+
+/** Records of Duende IdentityServer's key store, in the file of one key or the row of a table. */
+
+/** What opens a Data-Protected text: a protector for the purpose `DataProtectionKeyProtector`. */
+export type Unprotect = (payload: Uint8Array) => Uint8Array | Promise<Uint8Array>
+
+/** A record as the store has it. */
+export interface DuendeRecord {
+  /** When it was protected: a key leaves the JWKS by it. */
+  readonly storedAt: Ticks
+  readonly algorithm: string
+  readonly isX509: boolean
+  readonly isProtected: boolean
+  readonly data: string
+  readonly source: string
+}
+
+/** A record that was opened. Its own names and dates count, not those of the record around it. */
+export interface DuendeKey {
+  readonly kid: string
+  readonly algorithm: string
+  /** A key signs by it. */
+  readonly createdAt: Ticks
+  readonly storedAt: Ticks
+  /** As in a JWK, not yet checked. */
+  readonly members: Readonly<Record<string, unknown>>
+  /** The store that a wrapped key is in, and its certificates. */
+  readonly pkcs12?: Uint8Array
+  readonly certificates: KeystoreKey['certificates']
+  readonly source: string
+}
+
+/** .NET writes booleans as JSON, SQLite as 0 and 1, PostgreSQL as t and f. */
+const Flag = z
+  .union([z.boolean(), z.number(), z.enum(['0', '1', 't', 'f', 'true', 'false', 'True', 'False'])])
+  .transform((value) => ['1', 't', 'true', 'True', true, 1].includes(value as never))
+const Text = z.string().max(200_000)
+const Record = z.looseObject({
+  Id: Text,
+  Created: Text,
+  Algorithm: Text,
+  IsX509Certificate: Flag,
+  DataProtected: Flag,
+  Data: Text,
+})
+const Inner = z.looseObject({ Id: Text, Algorithm: Text, Created: Text })
+const Bytes = z.string().max(8192)
+const Rsa = z.looseObject({
+  Parameters: z.looseObject({ Modulus: Bytes, Exponent: Bytes, D: Bytes }),
+})
+const Ec = z.looseObject({ D: Bytes, Q: z.looseObject({ X: Bytes, Y: Bytes }) })
+const X509 = z.looseObject({ CertificateRawData: Text })
+/** Not stored, but told by the algorithm. */
+const CURVES: Readonly<Partial<{ [algorithm: string]: string }>> = {
+  ES256: 'P-256',
+  ES384: 'P-384',
+  ES512: 'P-521',
+}
+const RSA_MEMBERS = {
+  n: 'Modulus',
+  e: 'Exponent',
+  d: 'D',
+  p: 'P',
+  q: 'Q',
+  dp: 'DP',
+  dq: 'DQ',
+  qi: 'InverseQ',
+} as const
+const ALGORITHM = /^(?:RS|PS|ES)(?:256|384|512)$/
+
+/** Reads the file of one key. @throws ImportRefused */
+export function recordOfFile(bytes: Uint8Array, source: string): DuendeRecord {
+  if (bytes.length === 0) throw refusal('input_empty', `${source} is empty.`)
+  return recordOf(parseJson(decodeText(bytes, source), source), source)
+}
+
+/** Reads a row of the table `Keys`. @throws ImportRefused */
+export function recordOfRow(row: Row, source: string): DuendeRecord {
+  return recordOf(row, source)
+}
+
+/**
+ * Reads a row of the table `entities` of version 8, whose column `value` is the record with its instant as a
+ * number of ticks that JSON would round.
+ * @throws ImportRefused
+ */
+export function recordOfEntity(text: string, source: string): DuendeRecord {
+  const value = parseJson(text, source)
+  const ticks = /"CreatedUtcTicks"\s*:\s*(\d{1,19})\b/.exec(text)?.[1]
+  if (typeof value !== 'object' || value === null || ticks === undefined) {
+    throw malformed(source, 'CreatedUtcTicks')
+  }
+  return {
+    ...recordOf({ ...value, Created: '0001-01-01T00:00:00Z' }, source),
+    storedAt: BigInt(ticks),
+  }
+}
+
+/**
+ * Opens a record.
+ * @param unprotect undefined: no key ring is given
+ * @throws ImportRefused
+ */
+export async function openRecord(
+  record: DuendeRecord,
+  unprotect: Unprotect | undefined,
+): Promise<DuendeKey> {
+  const { source } = record
+  const text = record.isProtected ? await unprotected(record, unprotect) : record.data
+  const value = parseJson(text, `The key in ${source}`)
+  const inner = parsed(Inner, value, source)
+  if (!ALGORITHM.test(inner.Algorithm) || !ALGORITHM.test(record.algorithm)) {
+    throw refusal(
+      'algorithm_unsupported',
+      `${source} has an algorithm that IdentityServer does not know.`,
+    )
+  }
+  const key = {
+    kid: inner.Id,
+    algorithm: inner.Algorithm,
+    createdAt: instant(inner.Created, source),
+    storedAt: record.storedAt,
+    source,
+  }
+  if (record.isX509) return { ...key, ...wrapped(parsed(X509, value, source).CertificateRawData) }
+  if (record.algorithm.startsWith('E')) {
+    const { D, Q } = parsed(Ec, value, source)
+    const crv = CURVES[inner.Algorithm]
+    return { ...key, certificates: [], members: { kty: 'EC', crv, d: D, x: Q.X, y: Q.Y } }
+  }
+  const { Parameters } = parsed(Rsa, value, source)
+  const members = Object.entries(RSA_MEMBERS).flatMap(([name, member]) => {
+    const number = Parameters[member] ?? undefined
+    return number === undefined ? [] : [[name, number]]
+  })
+  return { ...key, certificates: [], members: { kty: 'RSA', ...Object.fromEntries(members) } }
+}
+
+function recordOf(value: unknown, source: string): DuendeRecord {
+  const record = parsed(Record, value, source)
+  return {
+    storedAt: instant(record.Created, source),
+    algorithm: record.Algorithm,
+    isX509: record.IsX509Certificate,
+    isProtected: record.DataProtected,
+    data: record.Data,
+    source,
+  }
+}
+
+async function unprotected(
+  { data, source }: DuendeRecord,
+  unprotect: Unprotect | undefined,
+): Promise<string> {
+  if (!/^CfDJ8[\w-]+$/.test(data)) {
+    throw refusal(
+      'unprotect_failed',
+      `${source} says that it is Data-Protected, and its text is not.`,
+    )
+  }
+  if (!unprotect) {
+    throw refusal(
+      'unprotect_missing',
+      `${source} is Data-Protected, and no key ring is given. Give it with --key-ring DIR and --application NAME.`,
+    )
+  }
+  try {
+    return decodeText(await unprotect(Buffer.from(data, 'base64url')), source)
+  } catch (error) {
+    if (error instanceof ImportRefused) throw error
+    throw refusal(
+      'unprotect_failed',
+      `${source} does not open with the key ring that is given: ${detail(error)} Check the ring's directory ` +
+        'and the application name, whose letter case counts.',
+    )
+  }
+}
+
+/** Messages of the key ring hold no secret; others are not repeated. */
+function detail(error: unknown): string {
+  return error instanceof KeyturnError ? error.message : 'it was protected by another one.'
+}
+
+/** Wrapped keys are in PKCS#12 without any password. */
+function wrapped(base64: string): Pick<DuendeKey, 'members' | 'pkcs12' | 'certificates'> {
+  const pkcs12 = Buffer.from(base64, 'base64')
+  const { keys, certificates } = readPkcs12(pkcs12, {})
+  const [key, ...others] = keys
+  if (!key || others.length > 0) {
+    throw refusal('key_malformed', 'The PKCS#12 of a wrapped key must hold exactly one key.')
+  }
+  return { members: key.members, pkcs12, certificates }
+}
+
+/** The time zone may be missing, as SQL Server and SQLite keep none: it is UTC. */
+function instant(text: string, source: string): Ticks {
+  const whole = text
+    .trim()
+    .replace(/^(\d{4}-\d\d-\d\d) /, '$1T')
+    .replace(/([+-]\d\d)$/, '$1:00')
+  const zoned = /T.*(Z|[+-]\d\d:\d\d)$/i.test(whole) ? whole : `${whole}Z`
+  const read = readXsdDate(zoned)
+  if ('problem' in read) {
+    throw refusal(
+      'date_malformed',
+      `${source} has a member Created that is no instant: ${read.problem}.`,
+    )
+  }
+  return read.ticks
+}
+
+function parsed<T>(schema: z.ZodType<T>, value: unknown, source: string): T {
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  throw malformed(source, result.error.issues[0]?.path.map(String).join('.') || undefined)
+}
+
+function malformed(source: string, member: string | undefined) {
+  return refusal(
+    'input_malformed',
+    member
+      ? `${source} lacks the member ${member}, or has it in another form. Letter case counts.`
+      : `${source} is no record of a key.`,
+  )
+}

@@ -1,0 +1,102 @@
+import type { JWK } from 'jose'
+import { formatXsdDate, type Ticks } from '../data-protection/ticks.ts'
+import type { NamedFile } from './duende.ts'
+import { refusal } from './refusal.ts'
+
+/** Files of Duende IdentityServer's key store, byte for byte as System.Text.Json writes them. */
+
+/** A key on its way back to IdentityServer. */
+export interface DuendeExport {
+  /** With its private half. */
+  readonly jwk: JWK
+  /** Becomes part of the name of the file. */
+  readonly kid: string
+  /** RS, PS or ES with 256, 384 or 512. */
+  readonly algorithm: string
+  /** IdentityServer signs by it. */
+  readonly createdAt: Ticks
+  /** It unpublishes by it. */
+  readonly storedAt: Ticks
+  /** The store without password of a wrapped key; without it the key is written plain. */
+  readonly pkcs12?: Uint8Array | undefined
+}
+
+/** Seals a text for the purpose `DataProtectionKeyProtector`. */
+export type Protect = (bytes: Uint8Array) => Uint8Array | Promise<Uint8Array>
+
+/**
+ * Writes the file of one key.
+ * @param protect without it the file is clear, as with `DataProtectKeys` off
+ * @throws ImportRefused `algorithm_unsupported` for what IdentityServer does not sign with, `kid_malformed` for a
+ * kid that no file can be named by
+ */
+export async function writeDuendeFile(key: DuendeExport, protect?: Protect): Promise<NamedFile> {
+  if (!/^(?:RS|PS|ES)(?:256|384|512)$/.test(key.algorithm)) {
+    throw refusal(
+      'algorithm_unsupported',
+      `IdentityServer signs with RS, PS and ES, not with ${key.algorithm}.`,
+    )
+  }
+  if (!/^[\w.~-]{1,200}$/.test(key.kid)) {
+    throw refusal(
+      'kid_malformed',
+      `IdentityServer names a file by the kid ${JSON.stringify(key.kid)}, which it cannot.`,
+    )
+  }
+  const inner = serialize({
+    ...material(key),
+    Id: key.kid,
+    Algorithm: key.algorithm,
+    HasX509Certificate: key.pkcs12 !== undefined,
+    Created: formatXsdDate(key.createdAt),
+  })
+  const data = protect
+    ? Buffer.from(await protect(Buffer.from(inner))).toString('base64url')
+    : inner
+  const text = serialize({
+    Version: 1,
+    Id: key.kid,
+    Created: formatXsdDate(key.storedAt),
+    Algorithm: key.algorithm,
+    IsX509Certificate: key.pkcs12 !== undefined,
+    Data: data,
+    DataProtected: protect !== undefined,
+  })
+  return { name: `is-signing-key-${key.kid}.json`, bytes: Buffer.from(`\ufeff${text}`) }
+}
+
+function material({ jwk, pkcs12 }: DuendeExport): Record<string, unknown> {
+  if (pkcs12) return { CertificateRawData: Buffer.from(pkcs12).toString('base64') }
+  const bytes = (member: 'd' | 'dp' | 'dq' | 'e' | 'qi' | 'n' | 'p' | 'q' | 'x' | 'y') =>
+    Buffer.from(String(jwk[member] ?? ''), 'base64url')
+  if (jwk.kty === 'EC') return { D: bytes('d'), Q: { X: bytes('x'), Y: bytes('y') } }
+  return {
+    Parameters: {
+      D: bytes('d'),
+      DP: bytes('dp'),
+      DQ: bytes('dq'),
+      Exponent: bytes('e'),
+      InverseQ: bytes('qi'),
+      Modulus: bytes('n'),
+      P: bytes('p'),
+      Q: bytes('q'),
+    },
+  }
+}
+
+/** Bytes are written as base64 without escapes, while text has them for + too. */
+function serialize(value: unknown): string {
+  if (Buffer.isBuffer(value)) return `"${value.toString('base64')}"`
+  if (typeof value === 'string') return quoted(value)
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  const members = Object.entries(value).map(([name, member]) => `"${name}":${serialize(member)}`)
+  return `{${members.join(',')}}`
+}
+
+/** As JavaScriptEncoder.Default escapes: all but printable ASCII, and what HTML gives a meaning. */
+function quoted(text: string): string {
+  const escaped = text.replace(/[^ -~]|["'+&<>`\\]/g, (char) =>
+    char === '\\' ? '\\\\' : `\\u${char.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`,
+  )
+  return `"${escaped}"`
+}

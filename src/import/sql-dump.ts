@@ -1,0 +1,158 @@
+import { refusal } from './refusal.ts'
+import { ROWS_MAX, type Row, type Table } from './table.ts'
+
+/** Rows in a dump: INSERT of SQLite, MySQL and `pg_dump --inserts`, COPY of `pg_dump`. No SQL is executed. */
+
+const NAME = String.raw`(?:["\x60[]?[\w$]+["\x60\]]?\.)?["\x60[]?([\w$]+)["\x60\]]?`
+const INSERT = new RegExp(
+  String.raw`\bINSERT INTO ${NAME}\s*(?:\(([^)]{1,2000})\)\s*)?VALUES\s*`,
+  'gi',
+)
+const COPY = new RegExp(String.raw`^COPY ${NAME}\s*\(([^)]{1,2000})\)\s*FROM stdin;\r?\n`, 'gim')
+const NUMBER = /-?\d+(?:\.\d+)?/y
+const KEYWORD = /(NULL|TRUE|FALSE)\b/iy
+/** What one character behind a backslash is, in COPY and in strings of MySQL. */
+const ESCAPES: Readonly<Record<string, string>> = {
+  n: '\n',
+  t: '\t',
+  r: '\r',
+  b: '\b',
+  f: '\f',
+  v: '\v',
+  '0': '\0',
+}
+
+/**
+ * Finds all rows of a table.
+ * @throws ImportRefused `input_malformed`, `input_truncated`
+ */
+export function sqlRows(text: string, table: Table, source: string): readonly Row[] {
+  const rows: Row[] = []
+  const backslashes = /^-- (MySQL|MariaDB) dump|^\/\*![0-9M]/m.test(text)
+  for (const match of text.matchAll(COPY)) {
+    if (!isTable(match[1], table)) continue
+    const start = match.index + match[0].length
+    const end = text.indexOf('\n\\.', start - 1)
+    if (end === -1) throw truncated(source)
+    const names = columnsOf(match[2], table)
+    for (const line of text.slice(start, end).split('\n')) {
+      if (line !== '') rows.push(named(names, line.replace(/\r$/, '').split('\t').map(copyCell)))
+    }
+  }
+  for (const match of text.matchAll(INSERT)) {
+    if (!isTable(match[1], table)) continue
+    const names = columnsOf(match[2], table)
+    const cursor = { text, at: match.index + match[0].length, source, backslashes }
+    do rows.push(named(names, tuple(cursor)))
+    while (takes(cursor, ',') && rows.length <= ROWS_MAX)
+  }
+  if (rows.length === 0)
+    throw refusal('input_malformed', `${source} has no rows of a table ${table.name}.`)
+  return rows
+}
+
+interface Cursor {
+  readonly text: string
+  readonly source: string
+  /** MySQL escapes in every string; the standard, in none. */
+  readonly backslashes: boolean
+  at: number
+}
+
+function tuple(cursor: Cursor): unknown[] {
+  expect(cursor, '(')
+  const cells: unknown[] = []
+  do cells.push(cell(cursor))
+  while (takes(cursor, ','))
+  expect(cursor, ')')
+  return cells
+}
+
+function cell(cursor: Cursor): unknown {
+  skipSpace(cursor)
+  const prefix = /(X|E|N|_binary\s*)?'/iy
+  prefix.lastIndex = cursor.at
+  const quoted = prefix.exec(cursor.text)
+  if (quoted) {
+    cursor.at = prefix.lastIndex
+    const kind = (quoted[1] ?? '').toUpperCase()
+    const value = literal(cursor, kind === 'E' || cursor.backslashes)
+    return kind === 'X' ? Buffer.from(value, 'hex') : value
+  }
+  for (const pattern of [NUMBER, KEYWORD]) {
+    pattern.lastIndex = cursor.at
+    const [found] = pattern.exec(cursor.text) ?? []
+    if (found === undefined) continue
+    cursor.at += found.length
+    if (pattern === NUMBER) return found
+    return { NULL: null, TRUE: true, FALSE: false }[found.toUpperCase()]
+  }
+  throw cursor.at >= cursor.text.length
+    ? truncated(cursor.source)
+    : refusal(
+        'input_malformed',
+        `${cursor.source} has a value that is no text, number or bytes. Dump it as CSV.`,
+      )
+}
+
+/** To the quote that is not doubled, and in MySQL and after E has no backslash before it. */
+function literal(cursor: Cursor, escapes: boolean): string {
+  const special = escapes ? /['\\]/g : /'/g
+  const start = cursor.at
+  special.lastIndex = start
+  for (let found = special.exec(cursor.text); found; found = special.exec(cursor.text)) {
+    const next = cursor.text[special.lastIndex]
+    if (found[0] === '\\' || next === "'") {
+      special.lastIndex++
+      continue
+    }
+    cursor.at = special.lastIndex
+    const body = cursor.text.slice(start, found.index).replaceAll("''", "'")
+    return escapes ? unescaped(body) : body
+  }
+  throw truncated(cursor.source)
+}
+
+function copyCell(cell: string): string | null {
+  return cell === '\\N' ? null : unescaped(cell)
+}
+
+function unescaped(text: string): string {
+  return text.replace(/\\(.)/gs, (_, char: string) => ESCAPES[char] ?? char)
+}
+
+function columnsOf(list: string | undefined, table: Table): readonly string[] {
+  return list?.split(',').map((name) => name.trim().replace(/^["`[]|["`\]]$/g, '')) ?? table.columns
+}
+
+function named(names: readonly string[], cells: readonly unknown[]): Row {
+  return Object.fromEntries(names.map((name, at) => [name, cells[at]]))
+}
+
+function isTable(name: string | undefined, table: Table): boolean {
+  return name?.toLowerCase() === table.name.toLowerCase()
+}
+
+function takes(cursor: Cursor, char: string): boolean {
+  skipSpace(cursor)
+  if (cursor.text[cursor.at] !== char) return false
+  cursor.at++
+  return true
+}
+
+function expect(cursor: Cursor, char: string): void {
+  if (takes(cursor, char)) return
+  if (cursor.at >= cursor.text.length) throw truncated(cursor.source)
+  throw refusal(
+    'input_malformed',
+    `${cursor.source} has a row that is not written as SQL writes it.`,
+  )
+}
+
+function skipSpace(cursor: Cursor): void {
+  while (/\s/.test(cursor.text[cursor.at] ?? '')) cursor.at++
+}
+
+function truncated(source: string) {
+  return refusal('input_truncated', `${source} ends in the middle of a row: it is half-written.`)
+}

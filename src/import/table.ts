@@ -1,0 +1,63 @@
+import { csvRows } from './csv-rows.ts'
+import { assertSize, decodeText, INPUT_BYTES_MAX, parseJson } from './input.ts'
+import { refusal } from './refusal.ts'
+import { sqlRows } from './sql-dump.ts'
+import { isSqlite, sqliteRows } from './sqlite-rows.ts'
+
+/** A row as its format gives it: text, numbers, bytes, null. */
+export type Row = Readonly<Record<string, unknown>>
+
+/** Which table of a dump is read. */
+export interface Table {
+  readonly name: string
+  /** Those that must be there; all of a table without header, in its order. */
+  readonly columns: readonly string[]
+}
+
+/** Rows of one table; a thousand keys are far more than any issuer has. */
+export const ROWS_MAX = 20_000
+
+/**
+ * Reads a table from what databases give: a SQLite file, a dump of `pg_dump`, `mysqldump` or `sqlite3 .dump`,
+ * CSV with or without header, text with tabs, or JSON. The content tells which.
+ * @throws ImportRefused
+ */
+export function tableRows(bytes: Uint8Array, table: Table, source: string): readonly Row[] {
+  assertSize(bytes, INPUT_BYTES_MAX, source)
+  const rows = rowsOf(bytes, table, source)
+  if (rows.length > ROWS_MAX)
+    throw refusal('input_too_large', `${source} has more than ${ROWS_MAX} rows.`)
+  return rows
+}
+
+/** Bytes or text of a cell as text; PostgreSQL and `hex()` write bytes in hexadecimal. */
+export function cellText(value: unknown): string | undefined {
+  if (Buffer.isBuffer(value)) return decodeUtf8(value)
+  if (typeof value === 'number' || typeof value === 'bigint') return String(value)
+  if (typeof value !== 'string') return undefined
+  const hex = /^(?:\\x)?((?:[0-9a-fA-F]{2}){8,})$/.exec(value)?.[1]
+  return hex !== undefined && /^(\\x|5B7B|7B22|7B7D)/i.test(value)
+    ? decodeUtf8(Buffer.from(hex, 'hex'))
+    : value
+}
+
+function decodeUtf8(bytes: Buffer): string | undefined {
+  const text = bytes.toString('utf8')
+  return text.includes('\ufffd') ? undefined : text
+}
+
+function rowsOf(bytes: Uint8Array, table: Table, source: string): readonly Row[] {
+  if (isSqlite(bytes)) return sqliteRows(bytes, table, source)
+  const text = decodeText(bytes, source)
+  if (text.trim() === '') throw refusal('input_empty', `${source} is empty.`)
+  if (/^\s*[[{]/.test(text)) return jsonRows(parseJson(text, source), source)
+  if (/^\s*(INSERT INTO|COPY)\s/im.test(text)) return sqlRows(text, table, source)
+  return csvRows(text, table, source)
+}
+
+function jsonRows(value: unknown, source: string): readonly Row[] {
+  const rows = Array.isArray(value) ? value : [value]
+  if (rows.every((row) => typeof row === 'object' && row !== null && !Array.isArray(row)))
+    return rows
+  throw refusal('input_malformed', `${source} is JSON, and no list of rows.`)
+}

@@ -1,0 +1,274 @@
+import assert from 'node:assert/strict'
+import { createPublicKey } from 'node:crypto'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { compactVerify, type JWK } from 'jose'
+import { openKeyRing } from '../../src/data-protection/open-key-ring.ts'
+import { ticksOf } from '../../src/data-protection/ticks.ts'
+import { ImportRefused } from '../../src/errors.ts'
+import { publicHalf } from '../../src/import/build-key.ts'
+import { type NamedFile, readDuendeFiles, readDuendeTable } from '../../src/import/duende.ts'
+import { openRecord, recordOfFile } from '../../src/import/duende-record.ts'
+import { writeDuendeFile } from '../../src/import/duende-write.ts'
+import type { Imported } from '../../src/import/imported-key.ts'
+import { assertSurvives } from './mutations.ts'
+import { VECTORS, vector, vectorJson, withoutVectors } from './vectors.ts'
+
+interface ManifestKey {
+  kid: string
+  alg: string
+  created: string
+  storedCreated: string
+  x509: boolean
+  public: JWK
+  /** Absent for keys that never signed anything, or left the JWKS. */
+  thumbprint?: string
+  jws?: string
+  published: boolean
+  signs: boolean
+  state: 'active' | 'announced' | 'overtaken' | 'retired-published' | 'retired-gone'
+  leavesJwks: string | null
+}
+
+interface Place {
+  name: string
+  from: string
+}
+
+interface Entry {
+  name: string
+  kind: string
+  file: string
+  now: string
+  expect: 'read' | 'refuse' | 'either'
+  ring?: string | Place[]
+  applicationName?: string
+  options?: {
+    PropagationTime: number
+    RotationInterval: number
+    RetentionDuration: number
+    SigningAlgorithms: { Name: string; UseX509Certificate: boolean }[]
+  }
+  keys: ManifestKey[]
+  measured: { nextSwitch: Record<string, { at: string; from: string; to: string }> }
+  store: Place[]
+  faulty: string[]
+  goodKeys: string[]
+  alsoAs?: Record<string, string>
+  derived?: Record<string, string>
+}
+
+const { entries } = vectorJson<{ entries: Entry[] }>('duende', 'manifest.json')
+const rings = entries.filter(({ kind }) => kind === 'file store')
+const lives = rings.filter(({ name }) => !name.startsWith('faults/'))
+const faults = rings.filter(({ name }) => name.startsWith('faults/'))
+const tables = entries.filter(({ kind }) => /table|storage/.test(kind))
+
+const seconds = (text: string) => Math.floor(Date.parse(text) / 1000)
+
+async function optionsOf({ ring, applicationName, now, options }: Entry) {
+  const unprotect = ring === undefined ? undefined : await unprotector(ring, applicationName, now)
+  return {
+    now: seconds(now),
+    ...(unprotect && { unprotect }),
+    ...(options && {
+      propagation: options.PropagationTime,
+      rotation: options.RotationInterval,
+      retention: options.RetentionDuration,
+      algorithms: options.SigningAlgorithms.map(({ Name, UseX509Certificate }) => ({
+        name: Name,
+        useX509Certificate: UseX509Certificate,
+      })),
+    }),
+  }
+}
+
+async function unprotector(ring: string | Place[], applicationName = '', now: string) {
+  const source =
+    typeof ring === 'string'
+      ? { directory: join(VECTORS, 'duende', ring) }
+      : {
+          elements: ring
+            .filter(({ name }) => name.endsWith('.xml'))
+            .map(({ name, from }) => ({ source: name, text: vector('duende', from).toString() })),
+        }
+  const opened = await openKeyRing({ ...source, applicationName, now: () => new Date(now) })
+  const protector = opened.createProtector('DataProtectionKeyProtector')
+  return (payload: Uint8Array) => protector.unprotect(payload)
+}
+
+function filesOf(entry: Entry): NamedFile[] {
+  if (entry.store) {
+    return entry.store.map(({ name, from }) => ({ name, bytes: vector('duende', from) }))
+  }
+  return readdirSync(join(VECTORS, 'duende', entry.file)).map((name) => ({
+    name,
+    bytes: vector('duende', entry.file, name),
+  }))
+}
+
+const PHASES = {
+  active: ['active'],
+  announced: ['next'],
+  overtaken: ['next', 'old'],
+  'retired-published': ['old'],
+  'retired-gone': ['disabled'],
+}
+
+async function assertLives({ keys, left }: Imported, entry: Entry) {
+  assert.deepEqual(left, [])
+  assert.deepEqual(keys.map(({ kid }) => kid).sort(), entry.keys.map(({ kid }) => kid).sort())
+  for (const expected of entry.keys) {
+    const key = keys.find(({ kid }) => kid === expected.kid)
+    assert.ok(key)
+    if (expected.thumbprint) assert.equal(key.thumbprint, expected.thumbprint)
+    assert.equal(key.algorithm, expected.alg)
+    assert.equal(key.private, true)
+    assert.equal(key.createdAt, seconds(expected.created))
+    assert.equal(key.certificates.length, expected.x509 ? 1 : 0)
+    assert.ok(
+      PHASES[expected.state].includes(key.phaseHint ?? ''),
+      `${key.phaseHint} for ${expected.state}`,
+    )
+    if (expected.leavesJwks) {
+      // A second of ours is the first whole one at or after the tick.
+      assert.equal(key.expiresAt, Math.ceil(Date.parse(expected.leavesJwks) / 1000))
+    }
+    const publicKey = createPublicKey({ key: publicHalf(key.jwk) as never, format: 'jwk' })
+    if (expected.jws) await compactVerify(expected.jws, publicKey)
+  }
+  for (const { at, to } of Object.values(entry.measured.nextSwitch)) {
+    const next = keys.find(({ kid }) => kid === to)
+    if (next) assert.equal(next.activatesAt, Math.ceil(Date.parse(at) / 1000))
+  }
+}
+
+describe('the file store of IdentityServer', { skip: withoutVectors }, () => {
+  it('is there in all its states and faults', () => {
+    assert.ok(lives.length >= 13 && faults.length >= 36, `${lives.length}, ${faults.length}`)
+  })
+
+  for (const entry of lives) {
+    it(`${entry.name} is read with phases and dates: ${entry.name}`, async () => {
+      await assertLives(await readDuendeFiles(filesOf(entry), await optionsOf(entry)), entry)
+    })
+  }
+
+  for (const entry of faults) {
+    it(`${entry.name} is judged, and its neighbours are read`, async () => {
+      const options = await optionsOf(entry)
+      const imported = await readDuendeFiles(filesOf(entry), options).catch((error: unknown) => {
+        assert.ok(error instanceof ImportRefused, String(error))
+        return { keys: [], left: [{ name: '', code: error.code, reason: error.message }] }
+      })
+      const kids = imported.keys.map(({ kid }) => kid)
+      for (const kid of entry.goodKeys) {
+        assert.ok(kids.includes(kid) || kids.includes(kid.toLowerCase()), `${kid} of ${kids}`)
+      }
+      const faulty = kids.filter(
+        (kid) => !entry.goodKeys.some((good) => good.toLowerCase() === kid.toLowerCase()),
+      )
+      if (entry.expect === 'refuse') {
+        assert.deepEqual(faulty, [])
+        assert.ok(imported.left.length > 0)
+      }
+      if (entry.expect === 'read') assert.deepEqual(imported.left, [])
+      if (entry.expect === 'either') assert.ok(faulty.length + imported.left.length > 0)
+    })
+  }
+
+  it('is refused as a whole where it is Data-Protected and no ring is given', async () => {
+    const entry = lives.find(({ name }) => name === 'three-keys') as Entry
+    await assert.rejects(readDuendeFiles(filesOf(entry), { now: seconds(entry.now) }), {
+      code: 'unprotect_missing',
+    })
+  })
+})
+
+describe('the table of IdentityServer', { skip: withoutVectors }, () => {
+  for (const entry of tables) {
+    const files = [
+      entry.file,
+      ...Object.keys(entry.alsoAs ?? {}),
+      ...Object.keys(entry.derived ?? {}),
+    ]
+    for (const file of files) {
+      it(`is read from ${file}`, async () => {
+        const options = { ...(await optionsOf(entry)), name: file }
+        await assertLives(await readDuendeTable(vector('duende', file), options), entry)
+      })
+    }
+  }
+})
+
+describe('a file that goes back to IdentityServer', { skip: withoutVectors }, () => {
+  for (const entry of lives.filter(({ ring }) => ring === undefined)) {
+    it(`is the same as that of ${entry.name}, byte for byte`, async () => {
+      for (const { name, bytes } of filesOf(entry)) {
+        const { source, members, ...key } = await openRecord(recordOfFile(bytes, name), undefined)
+        assert.equal(source, name)
+        const jwk = Object.fromEntries(
+          Object.entries(members).map(([member, value]) => [
+            member,
+            /^(kty|crv)$/.test(member)
+              ? value
+              : Buffer.from(String(value), 'base64').toString('base64url'),
+          ]),
+        )
+        const written = await writeDuendeFile({ ...key, jwk })
+        assert.equal(written.name, name)
+        assert.equal(written.bytes.toString(), bytes.toString())
+      }
+    })
+  }
+
+  it('is read again where it is sealed', async () => {
+    const entry = lives.find(({ name }) => name === 'first-key') as Entry
+    const [file] = filesOf(entry)
+    assert.ok(file)
+    const record = await openRecord(recordOfFile(file.bytes, file.name), undefined)
+    const { keys } = await readDuendeFiles([file], await optionsOf(entry))
+    const directory = join(VECTORS, 'duende', 'announced', 'ring')
+    const now = () => new Date('2026-03-06T00:00:00Z')
+    const ring = await openKeyRing({ directory, applicationName: 'harbour-login', now })
+    const protector = ring.createProtector('DataProtectionKeyProtector')
+    const jwk = keys[0]?.jwk
+    assert.ok(jwk)
+    const written = await writeDuendeFile({ ...record, jwk }, (bytes) => protector.protect(bytes))
+    assert.match(written.bytes.toString(), /"Data":"CfDJ8/)
+    const again = await openRecord(recordOfFile(written.bytes, written.name), (payload) =>
+      protector.unprotect(payload),
+    )
+    assert.equal(again.createdAt, ticksOf(entry.keys[0]?.created ?? ''))
+    assert.equal(again.kid, entry.keys[0]?.kid)
+  })
+})
+
+describe('a store of IdentityServer that was changed', { skip: withoutVectors }, () => {
+  it('is read or refused with a code, 2,000 times', async () => {
+    const entry = faults.find(({ name }) => name === 'faults/none') as Entry
+    const files = [
+      ...filesOf(entry),
+      ...filesOf(lives.find(({ name }) => name === 'x509-clear') as Entry),
+    ]
+    const options = await optionsOf(entry)
+    const texts = tables.flatMap(({ file, alsoAs, derived }) => [
+      file,
+      ...Object.keys({ ...alsoAs, ...derived }),
+    ])
+    await assertSurvives({
+      seed: 2,
+      inputs: [
+        ...files.map(({ name, bytes }) => ({
+          bytes: Buffer.from(bytes),
+          read: (changed: Buffer) => readDuendeFiles([{ name, bytes: changed }], options),
+        })),
+        ...texts.map((file) => ({
+          bytes: vector('duende', file),
+          read: (changed: Buffer) => readDuendeTable(changed, { ...options, name: file }),
+        })),
+      ],
+    })
+  })
+})
