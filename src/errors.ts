@@ -1,4 +1,4 @@
-import { shellWord } from './values/shell-word.ts'
+import type { SituationCode, Situations } from './situations.ts'
 
 /**
  * Everything that can go wrong in a way an operator treats differently. One class per situation;
@@ -70,7 +70,7 @@ export class ClockWrong extends KeyturnError {
 
 export class NoActiveKey extends KeyturnError {
   constructor(ring: string) {
-    super('no_active_key', `Ring ${ring} has no active key to sign with. See: keyturn keys list`)
+    super('no_active_key', `Ring ${ring} has no active key to sign with.`)
   }
 }
 
@@ -82,7 +82,7 @@ export class SealBroken extends KeyturnError {
     super(
       'seal_broken',
       `Key ${kid} does not open: ${detail}. It is kept and not replaced. Restore its record from a ` +
-        `backup, or give it up with: keyturn keys revoke ${shellWord(kid)}`,
+        'backup, or revoke the key, which gives it up.',
       cause,
     )
     this.kid = kid
@@ -91,8 +91,12 @@ export class SealBroken extends KeyturnError {
 
 /** Keys are sealed under a key-encryption key that this node does not have. */
 export class KekMissing extends KeyturnError {
-  constructor(message: string) {
+  /** Are there keys that only it opens? */
+  readonly isNeeded: boolean
+
+  constructor(message: string, { isNeeded = false } = {}) {
     super('kek_missing', message)
+    this.isNeeded = isNeeded
   }
 }
 
@@ -103,7 +107,7 @@ export class DeploymentSecretDisplaced extends KekMissing {
     super(
       `The secret of the deployment has a newer record (generation ${newest} of ring deployment) under a ` +
         `key-encryption key that this node does not have, although generation ${earlier} opens. If another ` +
-        'node gave that one up (keys abandon --lost-kek), add the key-encryption key that it has since ' +
+        'node gave that one up, add the key-encryption key that it has since ' +
         '(see seal.*). If nobody did, somebody who writes the key store put the record there: delete it, ' +
         'and find out who. Giving up the newer one is refused while an earlier one opens, because it ' +
         'would make genuine whatever else that person wrote.',
@@ -143,7 +147,7 @@ export class StoreIncomplete extends KeyturnError {
       `The key store lacks ${missing.length} event(s) that newer records name: ` +
         `${missing.join(', ')}. The store was set back to an older state, or somebody deleted them, ` +
         'and one may be a revocation. Nothing is signed from it. Let a node that still runs put them ' +
-        'back, restore a newer backup, or give them up: keyturn restore accept --reason TEXT',
+        'back, restore a newer backup, or give them up.',
     )
     this.missing = missing
   }
@@ -167,7 +171,7 @@ export class DeploymentSecretReplaced extends KeyturnError {
     super(
       'deployment_secret_replaced',
       `The secret of the deployment was replaced in the key store by ${kid} while this server ran. ` +
-        'The keys in use stay in use. If the old one was given up (keyturn keys abandon), restart ' +
+        'The keys in use stay in use. If the old one was given up, restart ' +
         'this node; otherwise somebody who writes the store did it.',
     )
   }
@@ -206,13 +210,9 @@ export class StoreOutdated extends KeyturnError {
     super(
       'store_outdated',
       `The key store is older than what was seen of it: it lacks ${lack}. It was probably restored from a ` +
-        `backup. Nothing was made or signed. The witness (rotation.witness) is ${where}.\n` +
-        '  See what is missing:         keyturn restore check\n' +
-        'There are three ways out:\n' +
-        '  Apply what is missing:       keyturn restore apply\n' +
-        '  Accept the older store, so that keys revoked since are trusted again:\n' +
-        '                               keyturn restore accept --reason TEXT\n' +
-        '  Stop here, and restore a newer backup or the right database.',
+        `backup. Nothing was made or signed. The witness (rotation.witness) is ${where}. ` +
+        'There are three ways out: apply what is missing; accept the older store, so that keys revoked since ' +
+        'are trusted again; or stop here, and restore a newer backup or the right database.',
     )
   }
 }
@@ -229,16 +229,24 @@ export class StoreUnavailable extends KeyturnError {
 }
 
 /** What an operator asked for does not exist: a kid, a ring, a client, an account. */
-export class NotFound extends KeyturnError {
-  constructor(message: string) {
-    super('not_found', message)
+export class NotFound<C extends SituationCode = SituationCode> extends KeyturnError {
+  declare readonly code: C
+  readonly details: Situations[C]
+
+  constructor(code: C, details: Situations[C], message: string) {
+    super(code, message)
+    this.details = details
   }
 }
 
-/** What an operator asked for is understood and refused, with the reason and the way round it. */
-export class Refused extends KeyturnError {
-  constructor(message: string) {
-    super('refused', message)
+/** What an operator asked for is understood and refused; `code` and `details` say why, as data. */
+export class Refused<C extends SituationCode = SituationCode> extends KeyturnError {
+  declare readonly code: C
+  readonly details: Situations[C]
+
+  constructor(code: C, details: Situations[C], message: string) {
+    super(code, message)
+    this.details = details
   }
 }
 
@@ -298,13 +306,21 @@ export class PayloadRefused extends KeyturnError {
 export class ImportRefused extends KeyturnError {}
 
 /** Metadata of a client with which the server could not work. */
-export class ClientInvalid extends Refused {
+export class ClientInvalid extends Refused<'client_invalid'> {
   readonly violations: readonly Violation[]
 
   constructor(violations: readonly Violation[]) {
     const problems = `${violations.length} problem${violations.length === 1 ? '' : 's'}`
-    super(`The client is refused, with ${problems}:\n${listed(violations)}`)
+    const message = `The client is refused, with ${problems}:\n${listed(violations)}`
+    super('client_invalid', { violations }, message)
     this.violations = violations
+  }
+}
+
+/** A key store has a key of this kid in another place. */
+export class KidTaken extends Refused<'kid_taken'> {
+  constructor(kid: string) {
+    super('kid_taken', { kid }, `Key ${kid} is stored already.`)
   }
 }
 

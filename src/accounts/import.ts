@@ -48,7 +48,7 @@ export function readPeople(text: string, claimNames: readonly string[]): readonl
     lines.set(key, number)
     return [read.person]
   })
-  if (problems.length > 0) throw new Refused(problems.join('\n'))
+  if (problems.length > 0) throw new Refused('import_invalid', { problems }, problems.join('\n'))
   return people
 }
 

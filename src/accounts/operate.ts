@@ -44,7 +44,7 @@ export async function addAccount(
   refuse(problemsOf(details, claimNames))
   const made = await newAccount(details, passwords, { now: () => now })
   if (await accounts.add(made.account)) return made
-  throw new Refused(await whyTaken(made.account, accounts))
+  throw await whyTaken(made.account, accounts)
 }
 
 /** All for which nobody can be added, whoever else is there, each a sentence of its own. */
@@ -63,15 +63,19 @@ export function problemsOf(
 async function whyTaken(
   { username }: Account,
   accounts: Pick<AccountStore, 'findByUsername' | 'list'>,
-): Promise<string> {
+): Promise<Refused> {
   const taken = await accounts.findByUsername(username)
-  if (taken) return `There is an account ${taken.username} already.`
+  const { username: name = username } = taken ?? {}
+  if (taken)
+    return new Refused('username_taken', { username: name }, `There is an account ${name} already.`)
   const key = await skeletonKey(username)
   for (const { username: other } of await accounts.list()) {
     if ((await skeletonKey(other)) !== key) continue
-    return `The user name ${username} looks like ${other}, which is taken. Choose another one.`
+    const message = `The user name ${username} looks like ${other}, which is taken. Choose another one.`
+    return new Refused('username_alike', { username, other }, message)
   }
-  return `The user name ${username} was taken at this moment. Choose another one.`
+  const message = `The user name ${username} was taken at this moment. Choose another one.`
+  return new Refused('username_taken', { username }, message)
 }
 
 /** @throws Refused for claims that are none; NotFound */
@@ -175,7 +179,8 @@ async function change(
     updatedAt: nextChange(current, now),
   }))
   if (changed) return changed
-  throw new NotFound(`Account ${username} was removed meanwhile.`)
+  const message = `Account ${username} was removed meanwhile.`
+  throw new NotFound('account_removed_meanwhile', { username }, message)
 }
 
 function problemsOfEach(claims: Claims, names: readonly string[]): readonly string[] {
@@ -191,5 +196,5 @@ function problemsOfEach(claims: Claims, names: readonly string[]): readonly stri
 
 /** @throws Refused with all that is wrong */
 function refuse(problems: readonly string[]): void {
-  if (problems.length > 0) throw new Refused(problems.join('\n'))
+  if (problems.length > 0) throw new Refused('account_invalid', { problems }, problems.join('\n'))
 }

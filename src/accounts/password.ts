@@ -131,7 +131,7 @@ function parsePhc(stored: string): Phc {
   const [, memoryKiB, passes, parallelism, salt, hash] = PHC.exec(stored) ?? []
   if (salt === undefined || hash === undefined) {
     throw new StoreUnreadable(
-      'A stored password is not an Argon2id PHC string. Set a new one with: keyturn accounts passwd',
+      'A stored password is not an Argon2id PHC string. Give the person a new one.',
     )
   }
   return {

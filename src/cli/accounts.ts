@@ -150,6 +150,8 @@ async function change(account: Account, open: Session, options: SetOptions): Pro
   const changes = { set: readClaims(options), removed: options.remove ?? [] }
   if (Object.keys(changes.set).length + changes.removed.length === 0) {
     throw new Refused(
+      'claims_unchanged',
+      {},
       'Nothing to change: name a claim, as in --email ADDRESS or --remove nickname.',
     )
   }
@@ -173,7 +175,9 @@ async function importPeople(file: string, open: Session): Promise<void> {
       taken.push(error.message)
     }
   }
-  if (taken.length > 0) throw new Refused(taken.join('\n'))
+  if (taken.length > 0) {
+    throw new Refused('import_names_taken', { problems: taken }, taken.join('\n'))
+  }
 }
 
 async function renew(account: Account, open: Session): Promise<Answer> {
@@ -203,7 +207,7 @@ async function removedForged(username: string, open: Session): Promise<boolean> 
 async function findAccount(username: string, { stores }: Session): Promise<Account> {
   const account = await stores.accounts.findByUsername(username)
   if (account) return account
-  throw new NotFound(`There is no account ${username}. See: keyturn accounts list`)
+  throw new NotFound('account_not_found', { username }, `There is no account ${username}.`)
 }
 
 function advise({ claims }: Account, { warn }: Session): void {

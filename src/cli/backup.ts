@@ -44,6 +44,8 @@ async function backup(
     const tool =
       engineOf(database.url) === 'mysql' ? 'mariadb-dump --single-transaction' : 'pg_dump'
     throw new Refused(
+      'backup_elsewhere',
+      { engine: engineOf(database.url) },
       `The database is on a server, which has a tool of its own: ${tool}. Back up the key-encryption ` +
         'keys (seal.*) apart from it. docs/operate.md has the commands.',
     )

@@ -79,12 +79,12 @@ function parseMetadata(json: string, file: string): Metadata {
   const name = file === '-' ? 'Standard input' : `The file ${file}`
   // What stands for bytes that were no text.
   if (json.includes('\ufffd')) {
-    throw new Refused(`${name} is no UTF-8 text, as JSON is (RFC 8259, section 8.1).`)
+    throw invalid(`${name} is no UTF-8 text, as JSON is (RFC 8259, section 8.1).`)
   }
   const value = parseJson(json, name)
   assertUnique(json, name)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new Refused(`${name} holds no JSON object with client metadata (RFC 7591).`)
+    throw invalid(`${name} holds no JSON object with client metadata (RFC 7591).`)
   }
   return value as Metadata // an object of JSON has names and values
 }
@@ -94,14 +94,18 @@ function parseJson(json: string, name: string): unknown {
     // RFC 8259, section 8.1: a byte order mark may be passed over.
     return JSON.parse(json.replace(/^\ufeff/, ''))
   } catch (error) {
-    throw new Refused(`${name} is not JSON: ${reasonOf(error)}.`)
+    throw invalid(`${name} is not JSON: ${reasonOf(error)}.`)
   }
 }
 
 /** A name that stands twice is a mistake, of which JSON.parse takes the last (RFC 8259, section 4). */
 function assertUnique(json: string, name: string): void {
   const twice = readYaml(json).problems.find(({ detail }) => detail.includes('unique'))
-  if (twice) throw new Refused(`${name} has one property twice (${twice.place}).`)
+  if (twice) throw invalid(`${name} has one property twice (${twice.place}).`)
+}
+
+function invalid(message: string): Refused {
+  return new Refused('input_invalid', {}, message)
 }
 
 /** Without the text around it, which may be a secret. */

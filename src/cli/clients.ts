@@ -288,7 +288,7 @@ async function tellingProblems<T>(
 ): Promise<T> {
   return work.catch((error: unknown) => {
     if (json && error instanceof ClientInvalid) {
-      printJson(session, { ok: false, violations: error.violations })
+      printJson(session, { ok: false, code: error.code, violations: error.violations })
     }
     throw error
   })

@@ -41,7 +41,8 @@ function checkConfig(program: Command, context: Context, { json }: JsonOption): 
     else context.print(lines.join('\n'))
   } catch (error) {
     if (json && error instanceof ConfigInvalid) {
-      printJson(context, { ok: false, violations: error.violations, warnings: [] })
+      const { code, violations } = error
+      printJson(context, { ok: false, code, violations, warnings: [] })
     }
     throw error
   }

@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts'
 import { loadConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { KeyturnError, Refused } from '../errors.ts'
+import { withAdvice } from './advice.ts'
 import { plainJson } from './terminal.ts'
 
 /** What commands have from outside. */
@@ -41,7 +42,11 @@ export function loadCommandConfig(program: Command, { env }: Context): Config {
 /** The text of a file that an argument names. @throws Refused where it cannot be read */
 export async function readArgumentFile(file: string): Promise<string> {
   return readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new Refused(`The file ${file} cannot be read: ${error.message}`)
+    throw new Refused(
+      'file_unreadable',
+      { file },
+      `The file ${file} cannot be read: ${error.message}`,
+    )
   })
 }
 
@@ -51,7 +56,7 @@ export function printJson({ print }: Pick<Context, 'print'>, value: unknown): vo
 
 /** Why a command failed. Expected errors say all there is to say; of others, the way to more. */
 export function reasonOf(error: unknown, { env }: Context): string {
-  if (error instanceof KeyturnError) return error.message
+  if (error instanceof KeyturnError) return withAdvice(error)
   if (!(error instanceof Error)) return String(error)
   if (env.KEYTURN_LOG__LEVEL === 'debug') return error.stack ?? error.message
   return `${error.message}\nNobody expected this error. With KEYTURN_LOG__LEVEL=debug it says more.`

@@ -44,7 +44,9 @@ export function addDb(program: Command, context: Context): void {
         const pending = migrations.filter((migration) => !migration.applied).length
         if (pending > 0) {
           throw new Refused(
-            `${pending} of ${counted(migrations.length, 'migration')} pending. Apply with: keyturn db migrate`,
+            'migrations_pending',
+            { pending, all: migrations.length },
+            `${pending} of ${counted(migrations.length, 'migration')} pending.`,
           )
         }
       }),
@@ -67,8 +69,10 @@ async function copy(
   const config = loadCommandConfig(program, context)
   const url = to.startsWith('@') ? (await readArgumentFile(to.slice(1))).trim() : to
   const problem = databaseUrlProblem(url)
-  if (problem !== undefined)
-    throw new Refused(`--to names no database of Keyturn: it must be ${problem}.`)
+  if (problem !== undefined) {
+    const message = `--to names no database of Keyturn: it must be ${problem}.`
+    throw new Refused('database_url_invalid', { expected: problem }, message)
+  }
   await withSession(program, context, async ({ stores, now }) => {
     const { refreshInterval } = config.rotation
     assertStopped(await stores.nodes.list(), { refreshInterval, now }, RUNNING)

@@ -95,7 +95,9 @@ async function look({ config, policies, stores }: Session): Promise<Situation> {
   const record = witness && (await authenticWitness(witness, sealer?.deployment).read())
   const facts = sealer ? await loadRecordedRings(keys, sealer) : NO_RINGS
   const where = witness?.where ?? 'none'
-  if (!record && facts.missing.length === 0) throw new NotFound(nobodyCanTell(config, where))
+  if (!record && facts.missing.length === 0) {
+    throw new NotFound('witness_not_found', {}, nobodyCanTell(config, where))
+  }
 
   const seen = sealer && witnessedFacts(facts, sealer, { issuer: config.issuer, policies })
   if (record && seen) {
@@ -114,10 +116,7 @@ const NO_LACK: Lack = { events: [], generations: [] }
 function nobodyCanTell(config: Session['config'], where: string): string {
   const place = witnessPlace(config)
   const why = place.type === 'none' ? `because ${place.why}` : `yet: ${where} (rotation.witness)`
-  return (
-    `There is no witness, ${why}. Nobody can tell whether the key store is older than it was. ` +
-    'See: keyturn keys events'
-  )
+  return `There is no witness, ${why}. Nobody can tell whether the key store is older than it was.`
 }
 
 function isWhole({ lack, gone }: Situation): boolean {
@@ -157,8 +156,9 @@ async function apply(
   const { sealer, lack, gone } = found
   if (!isWhole(found) && !sealer) {
     throw new Refused(
-      'The key store is empty: events alone do not bring back its keys. Restore a backup, or begin ' +
-        'anew with: keyturn restore accept --reason TEXT',
+      'restore_needs_backup',
+      {},
+      'The key store is empty: events alone do not bring back its keys. Restore a backup, or begin anew.',
     )
   }
   if (sealer && !dryRun) {

@@ -14,6 +14,7 @@ import type { Sealer } from '../ring/sealer.ts'
 import { isStranger, lackOf, lackWords, type WitnessRecord } from '../witness/witness.ts'
 import { authenticWitness } from '../witness/witness-mac.ts'
 import { genuineLack, witnessedFacts } from '../witness/witness-watch.ts'
+import { withAdvice } from './advice.ts'
 import type { Session } from './session.ts'
 
 /**
@@ -90,7 +91,7 @@ async function load(
   if (forged.length > 0) {
     warn(`${forged.length} events fail their check and are not followed: ${forged.join(', ')}`)
   }
-  if (missing.length > 0) warn(new StoreIncomplete(missing).message)
+  if (missing.length > 0) warn(withAdvice(new StoreIncomplete(missing)))
   return loaded
 }
 

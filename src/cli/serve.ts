@@ -170,6 +170,8 @@ function listenFailure(error: unknown, { http, management }: Config): Refused | 
     : ['http', http]
   const fix = code === 'EADDRINUSE' || code === 'EACCES' ? 'port' : 'host'
   return new Refused(
+    'cannot_listen',
+    { host: address ?? host, port: wanted },
     `Cannot listen on ${address ?? host}:${wanted} (${section}.host, ${section}.port): ${reason}. ` +
       `Stop it or set ${section}.${fix} to another one.`,
   )

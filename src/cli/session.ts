@@ -80,13 +80,17 @@ export async function assertDatabase({ database }: Config): Promise<void> {
   if (place === undefined) return
   if (!isEmbedded(database.url)) {
     throw new NotFound(
+      'database_not_found',
+      { place, isEmbedded: false },
       `The database ${place} (database.url) has no tables of Keyturn. The first start of the server ` +
-        'makes them, or keyturn db migrate. If it should have them: is database.url the right one?',
+        'makes them. If it should have them: is database.url the right one?',
     )
   }
   throw new NotFound(
-    `There is no database at ${place} (database.url). The first start of the server makes it, or ` +
-      'keyturn db migrate. If there should be one: is this its directory, and its configuration?',
+    'database_not_found',
+    { place, isEmbedded: true },
+    `There is no database at ${place} (database.url). The first start of the server makes it. ` +
+      'If there should be one: is this its directory, and its configuration?',
   )
 }
 

@@ -126,6 +126,8 @@ function runSimulation(program: Command, context: Context, options: Options): vo
   if (unsafe.length === 0) return
   const causes = result.stories.map(({ cause }) => CAUSES[cause]).join('; ')
   throw new Refused(
+    'policy_unsafe',
+    { unsafe: unsafe.length, models: result.models.length },
     `The policy is unsafe for ${unsafe.length} of ${result.models.length} models: ${causes}.`,
   )
 }

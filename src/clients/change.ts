@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { nearestPath } from '../config/setting.ts'
 import { Refused } from '../errors.ts'
-import { shellWord } from '../values/shell-word.ts'
 import type { ClientMetadata } from './client.ts'
 import { isHash, needsText } from './client-secret.ts'
 import { hasSecret, withoutEmpty, withResponseTypes } from './complete.ts'
@@ -40,18 +39,24 @@ export function readChange(
   known: Metadata,
 ): ClientChange {
   const { client_id: named = id, client_secret: secret = SHOWN_SECRET, ...rest } = set
-  const self = shellWord(id)
   if (named !== id) {
     throw new Refused(
-      `A client_id cannot be changed, as tokens and people's consents name it. Add another client: keyturn clients add`,
+      'client_id_fixed',
+      { id },
+      "A client_id cannot be changed, because tokens and people's consents name it. Add another client.",
     )
   }
   if (secret !== SHOWN_SECRET || remove.includes('client_secret')) {
     throw new Refused(
-      `An update keeps the secret. For another one: keyturn clients secret ${self}. For none: keyturn clients update ${self} --public`,
+      'client_secret_kept',
+      { id },
+      'An update keeps the secret. Another one is given apart from it; a client whose ' +
+        'token_endpoint_auth_method is none has none.',
     )
   }
-  if (remove.includes('client_id')) throw new Refused('A client cannot do without a client_id.')
+  if (remove.includes('client_id')) {
+    throw new Refused('client_id_needed', { id }, 'A client cannot do without a client_id.')
+  }
   for (const name of remove) {
     if (OFFERED_PROPERTIES.includes(name) || Object.hasOwn(known, name)) continue
     const [nearest] = nearestPath(
@@ -59,11 +64,16 @@ export function readChange(
       OFFERED_PROPERTIES.map((each) => [each]),
     )
     throw new Refused(
-      `No property of a client is named ${name}; the nearest is ${nearest}. See: keyturn clients show ${self}`,
+      'property_unknown',
+      { id, name, nearest: nearest ?? null },
+      `No property of a client is named ${name}; the nearest is ${nearest}.`,
     )
   }
   const both = remove.find((name) => Object.hasOwn(rest, name))
-  if (both !== undefined) throw new Refused(`${both} is both set and removed.`)
+  if (both !== undefined) {
+    const message = `${both} is both set and removed.`
+    throw new Refused('property_set_and_removed', { name: both }, message)
+  }
   return { set: rest, remove }
 }
 
@@ -148,7 +158,9 @@ export function withNewSecret(known: ClientMetadata, { secret, overlap, now }: N
   ].filter(({ until }) => until > now)
   if (previous.length <= PREVIOUS_SECRETS_MAX) return withPrevious(changed, previous)
   throw new Refused(
+    'client_secrets_too_many',
+    { id: known.client_id, most: PREVIOUS_SECRETS_MAX },
     `Client ${known.client_id} has ${PREVIOUS_SECRETS_MAX} secrets already that work beside its newest. ` +
-      'End them first, or with the same command: --overlap 0s',
+      'End them first, or with the change: an overlap of 0 s ends them.',
   )
 }

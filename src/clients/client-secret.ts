@@ -38,7 +38,10 @@ export function storeSecret(
   metadata: Metadata,
   seal: (text: string) => string,
 ): StoredSecret {
-  if (isHash(secret)) throw new Refused(`A client secret must not begin with "${HASH}".`)
+  if (isHash(secret)) {
+    const message = `A client secret must not begin with "${HASH}".`
+    throw new Refused('client_secret_like_hash', {}, message)
+  }
   return storeAgain(secret, metadata, seal)
 }
 

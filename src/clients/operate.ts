@@ -1,5 +1,4 @@
 import { ClientInvalid, NotFound, Refused } from '../errors.ts'
-import { shellWord } from '../values/shell-word.ts'
 import {
   type ChangedClient,
   type ClientChange,
@@ -51,8 +50,10 @@ export async function addClient(
   await work.assertAcceptable(metadata)
   if (!(await work.clients.add(metadata))) {
     throw new Refused(
-      `There is a client ${id} already. See: keyturn clients show ${shellWord(id)}. If that does not ` +
-        `find it, its record was changed by somebody else; to make room for it: keyturn clients remove ${shellWord(id)}`,
+      'client_exists',
+      { id },
+      `There is a client ${id} already. One that is not found by its id was changed by somebody else and ` +
+        'counts as absent; to make room, remove it.',
     )
   }
   return { metadata, generatedSecret }
@@ -66,7 +67,7 @@ export async function findClient(id: string, clients: ClientStore): Promise<Clie
 }
 
 function noClient(id: string): NotFound {
-  return new NotFound(`There is no client ${id}. See: keyturn clients list`)
+  return new NotFound('client_not_found', { id }, `There is no client ${id}.`)
 }
 
 export interface UpdatedClient extends Pick<ChangedClient, 'changed' | 'secret'> {
@@ -158,7 +159,8 @@ async function changeSecrets(
     assertNotConfigured(id, { ...work, source })
     if (!hasSecret(metadata)) {
       const { token_endpoint_auth_method: method } = metadata
-      throw new Refused(`Client ${id} has no secret: its token_endpoint_auth_method is ${method}.`)
+      const message = `Client ${id} has no secret: its token_endpoint_auth_method is ${method}.`
+      throw new Refused('client_without_secret', { id }, message)
     }
     return change(metadata)
   })
@@ -201,6 +203,8 @@ function assertNotConfigured(
 ): void {
   if (source !== 'config' && !configured.includes(id)) return
   throw new Refused(
+    'client_in_configuration',
+    { id },
     `Client ${id} is defined by the configuration, which is written into the store at every ` +
       'start. Change or remove it there, under clients, and restart.',
   )

@@ -19,8 +19,10 @@ export async function assertProfile(
     const broken = brokenClientRules(metadata, context).filter(({ rule }) => rule === FAPI2_RULE)
     if (broken.length === 0) continue
     throw new Refused(
-      `Client ${id} does not meet the profile of the server, fapi2:\n${listed(broken)}\nChange it with ` +
-        'keyturn clients, or set profile to none, and profile: fapi2 at the clients that are to be held to it.',
+      'client_unmet_profile',
+      { id, profile: context.profile },
+      `Client ${id} does not meet the profile of the server, fapi2:\n${listed(broken)}\nChange the client, ` +
+        'or set profile to none, and profile: fapi2 at the clients that are to be held to it.',
     )
   }
 }

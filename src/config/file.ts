@@ -37,7 +37,7 @@ export function readConfigFile(file: string): ConfigText {
     // A line break behind the name of a file is not seen otherwise.
     const shown = file === visibly(file).slice(1, -1) ? file : visibly(file)
     const message = `the config file ${reason}`
-    const fix = `create ${shown}, or name another file with --config or KEYTURN_CONFIG`
+    const fix = `create ${shown}, or name another file, as KEYTURN_CONFIG does`
     return failed([{ path: file, value: null, rule: 'config-file', message, fix }])
   }
   return parseConfig(text, file)

@@ -22,7 +22,7 @@ import { configWarnings } from './warnings.ts'
  */
 
 export interface ConfigSources {
-  /** From `--config`; else `KEYTURN_CONFIG` names the file, or there is none. */
+  /** The file that a command names; else `KEYTURN_CONFIG` names the file, or there is none. */
   readonly file?: string | undefined
   /** `process.env`. */
   readonly env: Environment

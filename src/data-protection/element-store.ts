@@ -17,6 +17,8 @@ export function openElementStore(elements: readonly GivenElement[]): RingStore {
     read: async () => ({ elements: stored, version: String(stored.length) }),
     append: async () => {
       throw new Refused(
+        'elements_given',
+        {},
         'Elements that were given cannot be added to. Open the store that they came from.',
       )
     },

@@ -193,7 +193,7 @@ function restless(where: string): KeyRingUnreadable {
 }
 
 function unknownKey(where: string): NotFound {
-  return new NotFound(`The key ring ${where} has no such key. See: keyturn keys list`)
+  return new NotFound('ring_key_not_found', { where }, `The key ring ${where} has no such key.`)
 }
 
 function cannotRevoke(blocked: NonNullable<RingPlan['blocked']>): Refused {
@@ -204,5 +204,6 @@ function cannotRevoke(blocked: NonNullable<RingPlan['blocked']>): Refused {
       'a revocation of all keys is dated in the future, so that each key made until then is revoked too: ' +
       'remove it, or wait until its date',
   }[blocked]
-  return new Refused(`No successor can be made, so nothing was revoked: ${why}.`)
+  const message = `No successor can be made, so nothing was revoked: ${why}.`
+  return new Refused('no_successor', { blocked }, message)
 }

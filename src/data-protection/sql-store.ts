@@ -123,6 +123,8 @@ function dialectOf(type: string): Dialect {
   }
   const refuse = async () => {
     throw new Refused(
+      'ring_read_only',
+      { type },
       `A key ring in ${type} is read and not added to. Rings are kept in PostgreSQL, CockroachDB, MariaDB, MySQL, ` +
         'SQLite, Redis and directories.',
     )

@@ -30,6 +30,8 @@ export async function writeBackup(
     await mkdir(folder, { recursive: true, mode: 0o700 })
     if ((await readdir(folder)).length > 0) {
       throw new Refused(
+        'backup_folder_taken',
+        { folder },
         `The folder ${folder} holds something already. Name one that is new or empty.`,
       )
     }
@@ -42,6 +44,8 @@ export async function writeBackup(
       const isMade = await createFile(at(kek), await readFile(kek, 'utf8'))
       if (!isMade) {
         throw new Refused(
+          'backup_file_taken',
+          { path: at(kek) },
           `The key-encryption keys are not in the backup, because ${at(kek)} is something else of it ` +
             'already. Back them up by hand, or give seal.file another name.',
         )

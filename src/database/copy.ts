@@ -29,6 +29,8 @@ export async function copyDatabase(
     for (const name of names) {
       if ((await target.getRepository(name).count()) === 0) continue
       throw new Refused(
+        'database_not_empty',
+        { table: name },
         `Table ${name} of the target holds something already. Name a database without any of Keyturn.`,
       )
     }

@@ -104,7 +104,7 @@ const HINTS: Readonly<Record<string, string>> = {
   ),
   ...codes(
     ['42P01', 'ER_NO_SUCH_TABLE'],
-    'a table is missing; bring the database up to date with: keyturn db migrate',
+    'a table is missing: the database has to be migrated, which each start of a server does',
   ),
 }
 

@@ -1,5 +1,5 @@
 import type { DataSource, EntityManager } from 'typeorm'
-import { Refused } from '../errors.ts'
+import { KidTaken } from '../errors.ts'
 import type { KeyStore } from '../ring/key-store.ts'
 import { checkSerializedKey } from '../ring/records.ts'
 import { attemptRead, attemptTwice } from './failures.ts'
@@ -41,7 +41,7 @@ export function createSqlKeyStore(dataSource: DataSource): KeyStore {
         await durably((manager) => insertNew(manager, keySchema, key))
         // A statement of its own, so it sees whoever was first in any isolation.
         const row = await keys.findOneBy({ ring, generation })
-        if (!row) throw new Refused(`Key ${key.id} is stored already.`)
+        if (!row) throw new KidTaken(key.id)
         return row
       }),
     eraseKey: (key) =>

@@ -102,8 +102,7 @@ function openKey(encrypted: Buffer, { password, keyPassword }: KeystorePasswords
   }
   throw refusal(
     'password_wrong',
-    'The store opens and the key does not, because it has a password of its own. Give it with ' +
-      '--key-password-file FILE.',
+    'The store opens and the key does not, because it has a password of its own. Give it, too.',
   )
 }
 

@@ -108,7 +108,7 @@ export function readPkcs12(bytes: Uint8Array, passwords: KeystorePasswords): Key
 export function passwordMissing() {
   return refusal(
     'password_missing',
-    'It is encrypted, and no password is given. Give it with --password-file FILE; an empty file is the empty password.',
+    'It is encrypted, and no password is given. Give it; it may be the empty password.',
   )
 }
 

@@ -59,6 +59,8 @@ export function assertStopped(
   const running = nodes.filter((node) => nodeState(node, refreshInterval, now) !== 'silent')
   if (running.length === 0) return
   throw new Refused(
+    'nodes_running',
+    { nodes: running.map(({ id }) => id), countsFor: MISSED * refreshInterval },
     `Nothing is ${what} while nodes run: ${running.map(({ id }) => id).join(', ')}. ${why} Stop them; ` +
       `one that was killed counts as running for ${MISSED * refreshInterval} s.`,
   )

@@ -35,7 +35,11 @@ export async function createBuildClient(
     } catch (error) {
       if (!(error instanceof errors.OIDCProviderError)) throw error
       const reason = error.error_description ?? error.message
-      throw new Refused(`Client ${id} is refused: ${reason}.`)
+      throw new Refused(
+        'client_unacceptable',
+        { id, reason },
+        `Client ${id} is refused: ${reason}.`,
+      )
     }
   }
 }

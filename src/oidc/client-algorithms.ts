@@ -29,6 +29,8 @@ function assertRing(wanted: WantedAlgorithm, policies: RotationPolicies): void {
   const rings = policies.rings.filter((policy) => policy.published).map((policy) => policy.ring)
   const what = answer === 'id_token_signed_response_alg' ? 'its ID tokens' : SIGNED_ANSWERS[answer]
   throw new Refused(
+    'client_without_ring',
+    { id: client, algorithm },
     `Client ${client} wants ${what} signed with ${algorithm}, but no ring does. Add "${ring}: {}" to ` +
       `rotation.rings, or use one that is there (${rings.join(', ')}).`,
   )

@@ -93,6 +93,8 @@ function tooMuch(
     ...(nodes > 10 && most < count ? ['simulate fewer nodes'] : []),
   ]
   return new Refused(
+    'simulation_too_large',
+    { ring },
     `Ring ${ring} turns every ${duration(cryptoperiod)}, so that keys switch ${number(count)} times ` +
       `in ${duration(horizon)}. With ${number(nodes)} nodes at most ${number(most)} ` +
       `switches can be simulated in reasonable time and memory: ${ways.join(', or ') || 'choose a longer cryptoperiod'}.`,

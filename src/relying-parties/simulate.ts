@@ -88,7 +88,8 @@ const FLIGHT = 60
 export function simulate(options: SimulationOptions): Simulation {
   const { policies, nodes = NODES, horizon, jwksMaxAge, staleWhileRevalidate } = options
   if (nodes < LEAST_NODES) {
-    throw new Refused(`Simulate at least ${LEAST_NODES} nodes: each of the worst cases takes one.`)
+    const message = `Simulate at least ${LEAST_NODES} nodes: each of the worst cases takes one.`
+    throw new Refused('simulation_nodes_too_few', { least: LEAST_NODES }, message)
   }
   const { maxRingAge, clockSkew } = extremes(policies)
   const stale = Math.max(staleWhileRevalidate, options.staleIfError ?? 0)
@@ -137,7 +138,8 @@ function simulatePart(options: PartOptions): Omit<Simulation, 'parts'> {
   const sightings = sightingsOf(versions, spans, { ...options, tokenLifetime })
   const used = sightings.filter((key) => !key.isExcused && key.firstSigner)
   if (used.length === 0) {
-    throw new Refused('No key takes over from another within that time. Simulate more days.')
+    const message = 'No key takes over from another within that time. Simulate more days.'
+    throw new Refused('simulation_too_short', {}, message)
   }
   const rules = {
     jwksMaxAge: options.jwksMaxAge,
@@ -172,7 +174,10 @@ function together(
   parts: readonly Part[],
 ): Simulation {
   const [first, ...others] = results
-  if (!first) throw new Refused('No ring is published, so relying parties see none.')
+  if (!first) {
+    const message = 'No ring is published, so relying parties see none.'
+    throw new Refused('simulation_without_rings', {}, message)
+  }
   const sum = (count: (each: Omit<Simulation, 'parts'>) => number) =>
     results.reduce((total, each) => total + count(each), 0)
   return {

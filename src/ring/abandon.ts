@@ -87,6 +87,8 @@ async function loadAny(store: KeyStore): Promise<StoredRings> {
   const stored = await store.load()
   if (stored.keys.length + stored.events.length > 0) return stored
   throw new Refused(
+    'key_store_empty',
+    {},
     'Nothing is given up: the key store is empty. If it should have keys, restore it from a backup; else ' +
       'the first start of the server makes them.',
   )
@@ -109,6 +111,8 @@ async function lossesOf(
   const lost = await Promise.all(records.map(isLost))
   if (lost.includes(true)) return { keys: records.filter((_, i) => lost[i]), isSecretLost: false }
   throw new Refused(
+    'no_key_lost',
+    {},
     'Nothing is given up: the key-encryption keys that this command finds open every key that is not ' +
       'revoked. If a server does not find them, compare its seal.* settings with those of this command.',
   )

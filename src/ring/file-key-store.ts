@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Refused } from '../errors.ts'
+import { KidTaken } from '../errors.ts'
 import { onFiles } from '../file-failure.ts'
 import { createFile, replaceFile, syncDirectory } from '../whole-file.ts'
 import type { KeyStore, SerializedKey } from './key-store.ts'
@@ -43,7 +43,7 @@ export function createFileKeyStore(directory: string): KeyStore {
         const path = keyPath(key)
         const stored = await loadKeys()
         if (stored.some(({ id, generation }) => id === key.id && generation !== key.generation)) {
-          throw new Refused(`Key ${key.id} is stored already.`)
+          throw new KidTaken(key.id)
         }
         if (await createFile(path, toText(key))) return key
         return parseSerializedKey(await readFile(path, 'utf8'), `File ${path}`)

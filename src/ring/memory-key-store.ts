@@ -1,4 +1,4 @@
-import { Refused } from '../errors.ts'
+import { KidTaken } from '../errors.ts'
 import type { KeyStore, SerializedEvent, SerializedKey } from './key-store.ts'
 
 /** A KeyStore that forgets everything at exit: for tests and trials. */
@@ -15,7 +15,7 @@ export function createMemoryKeyStore(): KeyStore {
         ({ ring, generation }) => ring === key.ring && generation === key.generation,
       )
       if (place) return place
-      if (keys.has(key.id)) throw new Refused(`Key ${key.id} is stored already.`)
+      if (keys.has(key.id)) throw new KidTaken(key.id)
       keys.set(key.id, key)
       return key
     },

@@ -34,10 +34,11 @@ export function orderRotation(
   { ring, now, ...order }: Order & { ring: RingName; now: number },
 ): EventAction | CreateAction {
   const policy = policies.policyFor(ring)
-  if (!policy.configured) throw new NotFound(unknownRing(ring, policies))
+  if (!policy.configured) throw unknownRing(ring, policies)
   const states = ringStates(facts, policy, now)
   if (!activeKey(states)) {
-    throw new Refused(`Ring ${ring} has no active key to rotate away from. See: keyturn keys list`)
+    const message = `Ring ${ring} has no active key to rotate away from.`
+    throw new Refused('nothing_to_rotate', { ring }, message)
   }
   if (policy.published && publishedCount(facts, policies, now) >= PUBLISHED_KEYS_MAX) {
     const first = Math.min(
@@ -47,6 +48,8 @@ export function orderRotation(
     )
     const when = Number.isFinite(first) ? ` The first of them leaves at ${toRfc3339(first)}.` : ''
     throw new Refused(
+      'jwks_full',
+      { ring, freeAt: Number.isFinite(first) ? first : null },
       `Ring ${ring} is not rotated: ${PUBLISHED_KEYS_MAX} keys are published already, the most ` +
         `that RPs and load balancers accept.${when}`,
     )
@@ -59,9 +62,10 @@ export function orderRotation(
   const activatesAt = Math.max(now, standby.key.createdAt + policy.propagation)
   if (activatesAt >= standby.activatesAt) {
     throw new Refused(
+      'already_turns',
+      { ring, kid: standby.key.kid, at: standby.activatesAt },
       `Ring ${ring} already turns at ${toRfc3339(standby.activatesAt)}, the earliest instant at ` +
-        `which RPs are sure to know key ${standby.key.kid}. To take the price of an earlier one: ` +
-        `keyturn keys promote ${standby.key.kid} --force`,
+        `which RPs are sure to know key ${standby.key.kid}.`,
     )
   }
   return promotion(standby, activatesAt, { now, ...order })
@@ -80,6 +84,8 @@ export function orderPromotion(
   const state = findState(facts, policies, kid, now)
   if (state.phase !== 'pre-active') {
     throw new Refused(
+      'not_pre_active',
+      { kid: state.key.kid, phase: state.phase },
       `Key ${state.key.kid} is ${state.phase}; only a pre-active key can be promoted.`,
     )
   }
@@ -87,8 +93,10 @@ export function orderPromotion(
   const safeAt = state.key.createdAt + propagation
   if (now < safeAt && !force) {
     throw new Refused(
+      'key_too_new',
+      { kid: state.key.kid, knownAt: safeAt },
       `Key ${state.key.kid} is published only since ${toRfc3339(state.key.createdAt)}; RPs are sure to know ` +
-        `it from ${toRfc3339(safeAt)}. Wait, or take the price with --force.`,
+        `it from ${toRfc3339(safeAt)}. Wait, or take the price of an earlier switch.`,
     )
   }
   return promotion(state, now, { now, ...order })
@@ -122,9 +130,11 @@ export function orderRevocationBefore(
   options: Order & { ring: RingName; createdBefore: number; now: number },
 ): EventAction {
   const { ring, createdBefore, now, reason, actor } = options
-  if (!facts.keys.some((key) => key.ring === ring)) throw new NotFound(unknownRing(ring, policies))
+  if (!facts.keys.some((key) => key.ring === ring)) throw unknownRing(ring, policies)
   if (createdBefore > now) {
     throw new Refused(
+      'revocation_in_future',
+      { createdBefore, now },
       `${toRfc3339(createdBefore)} is in the future: only keys made so far can be revoked. The ` +
         `latest instant possible is now, ${toRfc3339(now)}.`,
     )
@@ -206,17 +216,21 @@ export function findKid(
   kids: readonly string[],
   describe: (kid: string) => string = () => '',
 ): string {
-  if (named === '') throw new NotFound('No key is named. See: keyturn keys list')
+  if (named === '') throw new NotFound('key_not_named', {}, 'No key is named.')
   if (kids.includes(named)) return named
   const alike = [...new Set(kids)].filter((kid) => kid.startsWith(named))
   const [only, ...others] = alike
-  if (only === undefined) throw new NotFound(`There is no key ${named}. See: keyturn keys list`)
+  if (only === undefined) {
+    throw new NotFound('key_not_found', { named }, `There is no key ${named}.`)
+  }
   if (others.length === 0) return only
   const shown = alike
     .slice(0, MOST_CANDIDATES)
     .map((kid) => `\n  ${kid}  ${describe(kid)}`.trimEnd())
   const more = alike.length > shown.length ? `\n  and ${alike.length - shown.length} more` : ''
   throw new NotFound(
+    'key_ambiguous',
+    { named, kids: alike },
     `${alike.length} keys begin with ${named}; name one of them by more of its kid:` +
       `${shown.join('')}${more}`,
   )
@@ -225,7 +239,7 @@ export function findKid(
 /** @throws NotFound where neither the configuration nor the store knows the ring */
 export function assertRing(ring: RingName, facts: RingFacts, policies: RotationPolicies): void {
   if (ringNames(facts, policies).includes(ring)) return
-  throw new NotFound(unknownRing(ring, policies))
+  throw unknownRing(ring, policies)
 }
 
 /** Lines of a message, so that the beginning that all keys share does not fill a screen. */
@@ -249,7 +263,8 @@ function earliest(states: readonly KeyState[]): KeyState | undefined {
   return [...states].sort((a, b) => a.activatesAt - b.activatesAt)[0]
 }
 
-function unknownRing(ring: RingName, policies: RotationPolicies): string {
-  const names = policies.rings.map((policy) => policy.ring).join(', ')
-  return `There is no ring ${ring}. Configured rings: ${names}`
+function unknownRing(ring: RingName, policies: RotationPolicies): NotFound {
+  const configured = policies.rings.map((policy) => policy.ring)
+  const message = `There is no ring ${ring}. Configured rings: ${configured.join(', ')}.`
+  return new NotFound('ring_not_found', { ring, configured }, message)
 }

@@ -41,8 +41,8 @@ async function openKeySealer(protector: Protector, store: KeyStore): Promise<Key
       const count = keys.filter((key) => !isDeploymentRecord(key)).length
       throw new KekMissing(
         `${error.message} ${count} keys and the secret of the deployment are sealed under it and ` +
-          'cannot be opened without it. Restore it from a backup; a new one would not open them. If ' +
-          'it is lost for good: keyturn keys abandon --lost-kek',
+          'cannot be opened without it. Restore it from a backup; a new one would not open them.',
+        { isNeeded: true },
       )
     }
     if (!protector.create) throw error

@@ -124,8 +124,8 @@ export function createSealer(keks: readonly Kek[]): KeySealer {
         throw new KekMissing(
           `Key ${record.id} of ring ${record.ring} is sealed under key-encryption key ${header.kid}, ` +
             'which this node does not have. It is kept and not replaced. Add that key-encryption ' +
-            'key to the file or setting that holds the others (see seal.* in the configuration). If it ' +
-            'is lost for good: keyturn keys abandon --lost-kek',
+            'key to the file or setting that holds the others (see seal.* in the configuration).',
+          { isNeeded: true },
         )
       }
       const changed = changedFields(fields, header.key)

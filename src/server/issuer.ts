@@ -110,8 +110,8 @@ const FACTS = [
 ]
 
 const OTHER_CLIENTS =
-  'some clients were written by a configuration other than this one; if none has them any more: ' +
-  'keyturn clients remove ID'
+  'some clients were written by a configuration other than this one; if none has them any more, ' +
+  'remove these clients'
 
 /** Puts the clients of the configuration into the store; those of other nodes stay where there can be some. */
 async function writeClients({ process, config, stores, log }: IssuerScope): Promise<void> {

@@ -98,7 +98,7 @@ describe('the beginning of a kid', () => {
         // As `keys plan` prints it.
         cli.run(['keys', 'show', `${beginning(kid)}...`, '--json']),
       ])
-      const next = (text: string) => text.replace(/\(in .*?\)|now/g, '')
+      const next = (text: string) => text.replace(/\((now|in .*?|.*? ago)\)/g, '')
       assert.equal(next(shortWords.out), next(inWords.out))
       assert.deepEqual(JSON.parse(shortJson.out), JSON.parse(asJson.out))
       assert.doesNotMatch(shortWords.out, /Next\n {2}nothing/)
@@ -205,7 +205,7 @@ describe('keys rotate, promote and revoke', () => {
     assert.equal(refused.status, 1)
     assert.equal(refused.out, '')
     assert.match(refused.err, /SUCH AS\n.*no cache +1 h 1\d min/s)
-    assert.match(refused.err, /take the price with --force/)
+    assert.match(refused.err, /take the price .* To take it: keyturn keys promote \S+ --force/)
     assert.deepEqual(phasesOf(await cli.json(['keys', 'list'])), ['1 active', '2 pre-active'])
 
     const forced = await cli.run(['keys', 'promote', kid, '--force', '--json'])

@@ -50,7 +50,7 @@ describe('the secret of a client', () => {
 
   it('that looks like a hash is refused, as it could be taken for one', async () => {
     const client_secret = `hash-of-secret:sha256:${'A'.repeat(60)}`
-    await assert.rejects(rowOf({ client_secret }), { code: 'refused' })
+    await assert.rejects(rowOf({ client_secret }), { code: 'client_secret_like_hash' })
   })
 
   it('of one client is not good for another, whatever its row says', async () => {

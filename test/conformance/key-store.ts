@@ -90,7 +90,7 @@ export function testKeyStore(name: string, open: () => Promise<KeyStoreUnderTest
 
     test('refuses a kid that it holds in another place', async ({ store }) => {
       await store.addKey(serializedKey(1, { id: 'same' }))
-      await assert.rejects(store.addKey(serializedKey(2, { id: 'same' })), { code: 'refused' })
+      await assert.rejects(store.addKey(serializedKey(2, { id: 'same' })), { code: 'kid_taken' })
       assert.equal((await store.load()).keys.length, 1)
     })
 

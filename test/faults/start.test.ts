@@ -180,7 +180,7 @@ describe('a start', () => {
       await stores.clients.add({ client_id: 'old', redirect_uris, [property]: 'PS256' })
       await stores.close()
       await assert.rejects(startServer(config, { log }), (error: Error & { code: string }) => {
-        assert.equal(error.code, 'refused')
+        assert.equal(error.code, 'client_without_ring')
         assert.match(error.message, /PS256, but no ring does. Add "sig\/PS256: \{\}"/)
         assert.ok(error.message.startsWith(`Client old wants ${what} signed`), error.message)
         return true

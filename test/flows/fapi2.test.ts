@@ -339,7 +339,7 @@ describe('a server whose profile is fapi2', () => {
     await again.clients.add({ client_id: 'old', redirect_uris: ['https://old.example/cb'] })
     await again.close()
     await assert.rejects(startServer(config, { log }), (error: Error & { code: string }) => {
-      assert.equal(error.code, 'refused')
+      assert.equal(error.code, 'client_unmet_profile')
       assert.match(error.message, /Client old does not meet the profile of the server, fapi2/)
       assert.match(error.message, /token_endpoint_auth_method: it is client_secret_basic/)
       return true

@@ -29,7 +29,11 @@ export interface Worker {
  */
 export function thisWorker(): Worker {
   const { worker } = cluster
-  if (!worker) throw new Refused('A worker is started by: keyturn serve (http.workers)')
+  if (!worker) {
+    const message =
+      'A worker is started by a server whose http.workers is above 1, never by itself.'
+    throw new Refused('worker_alone', {}, message)
+  }
   const send = (message: FromWorker) =>
     new Promise<void>((resolve) => {
       worker.send(message, () => resolve())

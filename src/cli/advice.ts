@@ -1,0 +1,143 @@
+import {
+  ConfigInvalid,
+  DeploymentSecretDisplaced,
+  KekMissing,
+  KeyturnError,
+  NotFound,
+  Refused,
+  SealBroken,
+} from '../errors.ts'
+import type { SituationCode, Situations } from '../situations.ts'
+import { shellWord } from '../values/shell-word.ts'
+
+/**
+ * What a person who uses commands can do about an error. Messages of the core say what is wrong and name no
+ * command, because a console and an API show them as well; the commands are here.
+ */
+
+/** Gives undefined where the message says all there is to say. */
+type Advice<C extends SituationCode> = (details: Situations[C]) => string | undefined
+
+const enough = () => undefined
+const listKeys = () => 'See: keyturn keys list'
+
+/** Every situation, so that none is forgotten. */
+export const ADVICE: { readonly [C in SituationCode]: Advice<C> } = {
+  ring_not_found: enough,
+  key_not_named: listKeys,
+  key_not_found: listKeys,
+  key_ambiguous: enough,
+  kid_taken: enough,
+  nothing_to_rotate: listKeys,
+  jwks_full: enough,
+  already_turns: ({ kid }) =>
+    `To take the price of an earlier one: keyturn keys promote ${shellWord(kid)} --force`,
+  not_pre_active: listKeys,
+  key_too_new: ({ kid }) => `To take it: keyturn keys promote ${shellWord(kid)} --force`,
+  revocation_in_future: enough,
+  key_store_empty: enough,
+  no_key_lost: enough,
+
+  nodes_running: () => 'See: keyturn nodes list',
+
+  client_not_found: () => 'See: keyturn clients list',
+  client_exists: ({ id }) =>
+    `See: keyturn clients show ${shellWord(id)}. To remove it: keyturn clients remove ${shellWord(id)}`,
+  client_in_configuration: enough,
+  client_invalid: enough,
+  client_unacceptable: enough,
+  client_unmet_profile: ({ id }) => `To change it: keyturn clients update ${shellWord(id)}`,
+  client_without_ring: enough,
+  client_without_secret: enough,
+  client_id_fixed: () => 'To add one: keyturn clients add',
+  client_id_needed: enough,
+  client_secret_kept: ({ id }) =>
+    `For another one: keyturn clients secret ${shellWord(id)}. For none: keyturn clients update ${shellWord(id)} --public`,
+  client_secret_like_hash: enough,
+  client_secrets_too_many: ({ id }) =>
+    `To end them: keyturn clients secret ${shellWord(id)} --end-overlap, or with the same command: --overlap 0s`,
+  property_unknown: ({ id }) => `See: keyturn clients show ${shellWord(id)}`,
+  property_set_and_removed: enough,
+
+  account_not_found: () => 'See: keyturn accounts list',
+  account_removed_meanwhile: enough,
+  account_invalid: enough,
+  username_taken: enough,
+  username_alike: enough,
+  import_invalid: enough,
+  import_names_taken: enough,
+  claims_unchanged: enough,
+
+  simulation_nodes_too_few: enough,
+  simulation_too_short: () => 'With: --days N',
+  simulation_too_large: enough,
+  simulation_without_rings: enough,
+  policy_unsafe: enough,
+
+  database_not_found: () => 'To make it without a server: keyturn db migrate',
+  database_not_empty: enough,
+  database_url_invalid: enough,
+  migrations_pending: () => 'Apply with: keyturn db migrate',
+  backup_elsewhere: enough,
+  backup_folder_taken: enough,
+  backup_file_taken: enough,
+  witness_not_found: () => 'See: keyturn keys events',
+  restore_needs_backup: () => 'To begin anew: keyturn restore accept --reason TEXT',
+
+  elements_given: enough,
+  no_successor: enough,
+  ring_key_not_found: listKeys,
+  ring_read_only: enough,
+
+  cannot_listen: enough,
+  worker_alone: () => 'To start a server: keyturn serve',
+
+  file_unreadable: enough,
+  input_invalid: enough,
+}
+
+/** Other errors that a command can do something about, by their code. */
+const OTHER_ADVICE: Readonly<Record<string, () => string>> = {
+  no_active_key: listKeys,
+  password_missing: () => 'With: --password-file FILE, where an empty file is the empty password',
+  password_wrong: () =>
+    'Passwords are given with --password-file FILE, and of the key itself with --key-password-file FILE',
+  store_incomplete: () => 'To give them up: keyturn restore accept --reason TEXT',
+  store_outdated: () =>
+    '\n  See what is missing:       keyturn restore check\n' +
+    '  Apply what is missing:     keyturn restore apply\n' +
+    '  Accept the older store:    keyturn restore accept --reason TEXT',
+}
+
+/** @returns undefined where no command helps */
+export function adviceFor(error: KeyturnError): string | undefined {
+  if (error instanceof Refused || error instanceof NotFound) {
+    const { code, details }: Refused | NotFound = error
+    const advise = ADVICE[code] as Advice<SituationCode> // the class ties code and details
+    return advise(details)
+  }
+  if (error instanceof SealBroken) {
+    return `To revoke it: keyturn keys revoke ${shellWord(error.kid)}`
+  }
+  if (error instanceof KekMissing) return adviceForKek(error)
+  if (error instanceof ConfigInvalid) {
+    const isFile = error.violations.some(({ rule }) => rule === 'config-file')
+    return isFile ? '\nAnother file is named by: keyturn --config FILE' : undefined
+  }
+  const advice = OTHER_ADVICE[error.code]?.()
+  // One that says what was done before it failed wraps why.
+  return advice ?? (error.cause instanceof KeyturnError ? adviceFor(error.cause) : undefined)
+}
+
+function adviceForKek(error: KekMissing): string | undefined {
+  const abandon = 'keyturn keys abandon --lost-kek'
+  if (error instanceof DeploymentSecretDisplaced) return `One is given up by: ${abandon}`
+  return error.isNeeded ? `If it is lost for good: ${abandon}` : undefined
+}
+
+/** What is wrong, and the command that helps. */
+export function withAdvice(error: KeyturnError): string {
+  const advice = adviceFor(error)
+  if (advice === undefined) return error.message
+  return advice.startsWith('\n') ? `${error.message}${advice}` : `${error.message} ${advice}`
+}

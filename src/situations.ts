@@ -1,0 +1,95 @@
+/**
+ * Every situation in which what somebody asked for is refused or does not exist: its stable code, and the
+ * values that tell of it. Messages of the core name no command; `cli/advice.ts` has the words for those who
+ * use commands, and a console or an API has its own. Instants are seconds since the epoch.
+ */
+export interface Situations {
+  // Keys
+  readonly ring_not_found: { readonly ring: string; readonly configured: readonly string[] }
+  readonly key_not_named: Nothing
+  readonly key_not_found: { readonly named: string }
+  readonly key_ambiguous: { readonly named: string; readonly kids: readonly string[] }
+  readonly kid_taken: { readonly kid: string }
+  readonly nothing_to_rotate: { readonly ring: string }
+  /** @property freeAt when the next key leaves the JWKS; null where nobody knows */
+  readonly jwks_full: { readonly ring: string; readonly freeAt: number | null }
+  readonly already_turns: { readonly ring: string; readonly kid: string; readonly at: number }
+  readonly not_pre_active: { readonly kid: string; readonly phase: string }
+  /** Relying parties are sure to know the key from `knownAt` on. */
+  readonly key_too_new: { readonly kid: string; readonly knownAt: number }
+  readonly revocation_in_future: { readonly createdBefore: number; readonly now: number }
+  readonly key_store_empty: Nothing
+  readonly no_key_lost: Nothing
+
+  // Nodes
+  /** @property countsFor seconds for which a node that was killed counts as running */
+  readonly nodes_running: { readonly nodes: readonly string[]; readonly countsFor: number }
+
+  // Clients
+  readonly client_not_found: { readonly id: string }
+  readonly client_exists: { readonly id: string }
+  readonly client_in_configuration: { readonly id: string }
+  readonly client_invalid: { readonly violations: readonly object[] }
+  readonly client_unacceptable: { readonly id: string; readonly reason: string }
+  readonly client_unmet_profile: { readonly id: string; readonly profile: string }
+  readonly client_without_ring: { readonly id: string; readonly algorithm: string }
+  readonly client_without_secret: { readonly id: string }
+  readonly client_id_fixed: { readonly id: string }
+  readonly client_id_needed: { readonly id: string }
+  readonly client_secret_kept: { readonly id: string }
+  readonly client_secret_like_hash: Nothing
+  readonly client_secrets_too_many: { readonly id: string; readonly most: number }
+  readonly property_unknown: {
+    readonly id: string
+    readonly name: string
+    readonly nearest: string | null
+  }
+  readonly property_set_and_removed: { readonly name: string }
+
+  // People
+  readonly account_not_found: { readonly username: string }
+  readonly account_removed_meanwhile: { readonly username: string }
+  readonly account_invalid: { readonly problems: readonly string[] }
+  readonly username_taken: { readonly username: string }
+  /** @property other the name that it looks like */
+  readonly username_alike: { readonly username: string; readonly other: string }
+  readonly import_invalid: { readonly problems: readonly string[] }
+  readonly import_names_taken: { readonly problems: readonly string[] }
+  readonly claims_unchanged: Nothing
+
+  // Simulations
+  readonly simulation_nodes_too_few: { readonly least: number }
+  readonly simulation_too_short: Nothing
+  readonly simulation_too_large: { readonly ring: string }
+  readonly simulation_without_rings: Nothing
+  readonly policy_unsafe: { readonly unsafe: number; readonly models: number }
+
+  // Databases and backups
+  readonly database_not_found: { readonly place: string; readonly isEmbedded: boolean }
+  readonly database_not_empty: { readonly table: string }
+  readonly database_url_invalid: { readonly expected: string }
+  readonly migrations_pending: { readonly pending: number; readonly all: number }
+  readonly backup_elsewhere: { readonly engine: string }
+  readonly backup_folder_taken: { readonly folder: string }
+  readonly backup_file_taken: { readonly path: string }
+  readonly witness_not_found: Nothing
+  readonly restore_needs_backup: Nothing
+
+  // Other key rings
+  readonly elements_given: Nothing
+  readonly no_successor: { readonly blocked: string }
+  readonly ring_key_not_found: { readonly where: string }
+  readonly ring_read_only: { readonly type: string }
+
+  // Processes
+  readonly cannot_listen: { readonly host: string; readonly port: number }
+  readonly worker_alone: Nothing
+
+  // What commands read
+  readonly file_unreadable: { readonly file: string }
+  readonly input_invalid: Nothing
+}
+
+export type SituationCode = keyof Situations
+
+type Nothing = Readonly<Record<never, never>>
