@@ -34,8 +34,8 @@ const CHANGES: Readonly<Record<Sabotage, readonly Change[]>> = {
   'ring-age': [
     {
       // However old, the ring will do.
-      file: '/src/ring/scheduler.ts',
-      from: /if \(age <= options\.maxRingAge\) return undefined/,
+      file: '/src/ring/status.ts',
+      from: /if \(age <= maxRingAge\) return undefined/,
       to: 'return undefined',
     },
   ],

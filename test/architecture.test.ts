@@ -17,9 +17,10 @@ const files = (await Array.fromAsync(glob('**/*.ts', { cwd: SRC }))).map((name) 
   return { name, text, imports }
 })
 
-const PURE = ['key', 'policy', 'lifecycle', 'plan', 'orders', 'forecast', 'lost'].map(
-  (n) => `ring/${n}.ts`,
-)
+const PURE = [
+  ...['key', 'key-store', 'policy', 'lifecycle', 'plan', 'orders', 'forecast', 'lost'],
+  'destruction',
+].map((n) => `ring/${n}.ts`)
 
 function importsOf(select: (name: string) => boolean) {
   return files

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { KeyturnError, Refused, StoreUnavailable } from '../errors.ts'
 import { activeKey, type KeyState, ringStates } from '../ring/lifecycle.ts'
+import { assertComplete, isSealFailure, type LoadedRings } from '../ring/loaded-rings.ts'
 import {
   findState,
   newlyRevoked,
@@ -10,7 +11,7 @@ import {
   orderRotation,
 } from '../ring/orders.ts'
 import { assume, type CreateAction, type EventAction } from '../ring/plan.ts'
-import { applyAction, assertComplete, isSealFailure, type LoadedRings } from '../ring/rotate.ts'
+import { createRings } from '../ring/rings.ts'
 import type { RingKey } from '../ring/seal.ts'
 import { nameProblem } from '../values/text.ts'
 import { type Context, JSON_OPTION, printJson } from './context.ts'
@@ -247,8 +248,8 @@ async function applyOrder(
   before: LoadedRings,
   { stores }: Session,
 ): Promise<void> {
-  const sealer = await stores.openSealer()
-  await applyAction(action, before, { store: stores.keys, sealer }).catch((error: unknown) => {
+  const rings = createRings({ store: stores.keys, sealer: await stores.openSealer() })
+  await rings.apply(action, before).catch((error: unknown) => {
     if (!(error instanceof StoreUnavailable) || !error.mayBeDone) throw error
     const text = `${error.message} See: keyturn keys events. To give the order twice does no harm.`
     throw new StoreUnavailable(text, error, { mayBeDone: true })

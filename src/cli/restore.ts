@@ -4,8 +4,9 @@ import { witnessPlace } from '../config/witness.ts'
 import { NotFound, Refused, StoreIncomplete, StoreOutdated, WitnessOfAnother } from '../errors.ts'
 import { readUnchecked } from '../ring/event-record.ts'
 import type { KeyEvent } from '../ring/key.ts'
+import { type LoadedRings, NO_RINGS } from '../ring/loaded-rings.ts'
 import { newlyRevoked, type Order, orderAcceptance } from '../ring/orders.ts'
-import { applyAction, type LoadedRings, loadRecordedRings, NO_RINGS } from '../ring/rotate.ts'
+import { createRings } from '../ring/rings.ts'
 import type { Sealer } from '../ring/sealer.ts'
 import {
   givenUp,
@@ -93,7 +94,7 @@ async function look({ config, policies, stores }: Session): Promise<Situation> {
   const sealer = isEmpty ? undefined : await stores.openSealer()
   // The witness first: all that it remembers stood in the store before.
   const record = witness && (await authenticWitness(witness, sealer?.deployment).read())
-  const facts = sealer ? await loadRecordedRings(keys, sealer) : NO_RINGS
+  const facts = sealer ? await createRings({ store: keys, sealer }).loadRecorded() : NO_RINGS
   const where = witness?.where ?? 'none'
   if (!record && facts.missing.length === 0) {
     throw new NotFound('witness_not_found', {}, nobodyCanTell(config, where))
@@ -212,10 +213,10 @@ async function giveUp(
   { sealer, ...order }: Order & { readonly sealer: Sealer },
   { stores, policies, now }: Session,
 ): Promise<void> {
-  const facts = await loadRecordedRings(stores.keys, sealer)
+  const rings = createRings({ store: stores.keys, sealer })
   const ring = policies.rings[0]?.ring ?? 'cookie'
   const action = orderAcceptance(ring, missing, { now, ...order })
-  await applyAction(action, facts, { store: stores.keys, sealer })
+  await rings.apply(action, await rings.loadRecorded())
 }
 
 interface TellOptions {

@@ -1,14 +1,12 @@
 import { KeyturnError, StoreIncomplete } from '../errors.ts'
-import { allStates, type RingFacts } from '../ring/lifecycle.ts'
+import type { RingFacts } from '../ring/lifecycle.ts'
 import {
   isSealFailure,
   type LoadedRings,
-  loadRecordedRings,
-  loadRings,
   NO_RINGS,
   readUncheckedRings,
-  turnRings,
-} from '../ring/rotate.ts'
+} from '../ring/loaded-rings.ts'
+import { createRings, type Rings } from '../ring/rings.ts'
 import type { RingKey } from '../ring/seal.ts'
 import type { Sealer } from '../ring/sealer.ts'
 import { isStranger, lackOf, lackWords, type WitnessRecord } from '../witness/witness.ts'
@@ -22,12 +20,12 @@ import type { Session } from './session.ts'
  * @throws SealBroken, KekMissing and their like for a key that does not open and is not revoked
  */
 export async function openRings(session: Opening): Promise<LoadedRings> {
-  return load(session, (sealer) => loadRings(session.stores.keys, sealer))
+  return load(session, (rings) => rings.load())
 }
 
 /** All rings, with keys that do not open: enough to revoke one. */
 export async function openRecordedRings(session: Opening): Promise<LoadedRings> {
-  return load(session, (sealer) => loadRecordedRings(session.stores.keys, sealer))
+  return load(session, (rings) => rings.loadRecorded())
 }
 
 /** Rings for a listing, and what is wrong with them. */
@@ -41,17 +39,18 @@ export interface ShownRings extends RingFacts<RingKey> {
  * @throws StoreUnavailable, StoreUnreadable
  */
 export async function showRings(session: Session): Promise<ShownRings> {
-  const { stores, warn } = session
+  const { warn } = session
   try {
-    return await load(session, async (sealer) => {
+    return await load(session, async (rings) => {
+      const { sealer } = rings
       // The witness first: all that it remembers stood in the store before.
       const record = await readWitness(session, sealer)
-      const rings = await loadRecordedRings(stores.keys, sealer)
-      const seen = witnessedFacts(rings, sealer, { ...session, issuer: session.config.issuer })
+      const loaded = await rings.loadRecorded()
+      const seen = witnessedFacts(loaded, sealer, { ...session, issuer: session.config.issuer })
       const isOurs = record && !isStranger(record, seen)
       const lack = isOurs && (await genuineLack(lackOf(record, seen), sealer))
       if (lack) warn(`${outdated(lackWords(lack))} See: keyturn restore check`)
-      return rings
+      return loaded
     })
   } catch (error) {
     if (!isSealFailure(error)) throw error
@@ -81,12 +80,12 @@ type Opening = Pick<Session, 'stores' | 'warn'>
 
 async function load(
   { stores, warn }: Opening,
-  open: (sealer: Sealer) => Promise<LoadedRings>,
+  open: (rings: Rings) => Promise<LoadedRings>,
 ): Promise<LoadedRings> {
   const stored = await stores.keys.load()
   // Looking must not make the key-encryption key of a first start.
   if (stored.keys.length + stored.events.length === 0) return NO_RINGS
-  const loaded = await open(await stores.openSealer())
+  const loaded = await open(createRings({ store: stores.keys, sealer: await stores.openSealer() }))
   const { forged, missing } = loaded
   if (forged.length > 0) {
     warn(`${forged.length} events fail their check and are not followed: ${forged.join(', ')}`)
@@ -100,11 +99,8 @@ async function load(
  * @throws StoreOutdated where the store lacks what the witness remembers, and what `openRings` throws
  */
 export async function openRingsToChange(session: Session): Promise<LoadedRings> {
-  const { stores, witness } = session
-  return load(session, (sealer) => {
-    const read = () => loadRings(stores.keys, sealer)
-    return witness ? witness.load(sealer, read) : read()
-  })
+  const { witness } = session
+  return load(session, (rings) => (witness ? witness.load(rings.sealer, rings.load) : rings.load()))
 }
 
 type Turning = Pick<Session, 'stores' | 'policies' | 'now' | 'witness'>
@@ -123,21 +119,10 @@ export async function turnRingsWith(
   sealer: Sealer,
   { stores, policies, now, witness }: Turning,
 ): Promise<LoadedRings> {
-  const store = stores.keys
-  const read = () => loadRings(store, sealer)
-  const facts = witness ? await witness.load(sealer, read) : await read()
-  // A server knows how its clock has behaved; a command does not, and one that is wrong by months
-  // would delete keys that live. What can wait is left to the server.
-  const revoked = allStates(facts, policies, now).filter(({ phase }) => phase === 'revoked')
-  const isRevoked = (kid: string) => revoked.some(({ key }) => key.kid === kid)
-  const turn = await turnRings(facts, {
-    store,
-    sealer,
-    policies,
-    now,
-    mayDo: (action) =>
-      action.type !== 'delete' && (action.type !== 'erase' || isRevoked(action.kid)),
-  })
-  await witness?.note(turn.facts)
-  return turn.facts
+  const rings = createRings({ store: stores.keys, sealer })
+  const loaded = witness ? await witness.load(sealer, rings.load) : await rings.load()
+  // A command has just begun and does not know how its clock has behaved.
+  const { facts } = await rings.turn(loaded, { policies, now, isClockSettled: false })
+  await witness?.note(facts)
+  return facts
 }

@@ -170,7 +170,7 @@ function spansOfNode(
     const end = Math.min(loads[i + 1] ?? options.until, stopsAt, options.until)
     const spans: Span[] = []
     for (let from = loadedAt; from < end; ) {
-      // Without a store too: phases follow the clock (`keepTime` in ring/scheduler.ts).
+      // Without a store too: phases follow the clock (`keepTime` in ring/publisher.ts).
       const now = look(version, from + offset)
       const until = Math.min(end, now.until - offset)
       spans.push({ node, from, until, version, fault, view: now.view })

@@ -12,7 +12,7 @@ import type { KeyStore, SerializedKey, StoredRings } from './key-store.ts'
 import { isRevocationOf } from './lifecycle.ts'
 import type { Order } from './orders.ts'
 import { openKeys, type Protector } from './protector.ts'
-import { applyAction, loadRecordedRings } from './rotate.ts'
+import { createRings } from './rings.ts'
 import { closedKey, type KeySealer } from './seal.ts'
 import { createDeploymentSealer, type Sealer } from './sealer.ts'
 
@@ -72,12 +72,13 @@ export async function abandonLosses(
   const losses = await lossesOf(stored, keys, found)
   const secret = found ?? (await makeDeployment(stored, { store, sealer: keys, clock, prepare }))
   const sealer = createDeploymentSealer(keys, secret)
-  let { heads } = await loadRecordedRings(store, sealer)
+  const rings = createRings({ store, sealer })
+  let { heads } = await rings.loadRecorded()
   for (const { id: kid, ring } of losses.keys) {
     const { now: at, actor, reason } = order
     const event = keyEvent({ type: 'revoke', ring, kid, place: null, at, actor, reason })
     const record = { type: 'record', ring, event, reason } as const
-    heads = (await applyAction(record, { keys: [], heads }, { store, sealer })).heads
+    heads = (await rings.apply(record, { keys: [], heads })).heads
   }
   return { ...losses, sealer }
 }

@@ -13,15 +13,15 @@ export interface WatchClockOptions {
 /**
  * Compares wall-clock time with time that cannot be set. A clock set back needs no care: phases
  * follow it, and a key whose private half is gone is not asked to sign again (`lifecycle.ts`).
- * After a jump forward, and after a start, which may be under a wrong clock as well, nothing is
- * destroyed until `maxRingAge` has passed, in case somebody sets the clock right again.
+ * After a jump forward, and after a start, which may be under a wrong clock as well, the clock counts as
+ * settled once `maxRingAge` has passed, in case somebody sets the clock right again (`destruction.ts`).
  */
 export function watchClock({ clock, clockSkew, maxRingAge, log }: WatchClockOptions) {
   let last: { now: number; elapsed: number } | undefined
-  let mayDestroyFrom = clock.elapsed() + maxRingAge
+  let settledFrom = clock.elapsed() + maxRingAge
 
   return {
-    begin(): { now: number; mayDestroy: boolean } {
+    begin(): { now: number; isClockSettled: boolean } {
       const now = clock.now()
       const elapsed = clock.elapsed()
       const jump = last ? now - last.now - (elapsed - last.elapsed) : 0
@@ -29,9 +29,9 @@ export function watchClock({ clock, clockSkew, maxRingAge, log }: WatchClockOpti
       if (Math.abs(jump) > clockSkew) {
         const seconds = Math.round(jump)
         log.warn({ jump: seconds }, `the system clock was moved by ${seconds} s`)
-        if (jump > 0) mayDestroyFrom = elapsed + maxRingAge
+        if (jump > 0) settledFrom = elapsed + maxRingAge
       }
-      return { now, mayDestroy: elapsed >= mayDestroyFrom }
+      return { now, isClockSettled: elapsed >= settledFrom }
     },
   }
 }

@@ -1,3 +1,4 @@
+import type { StoredRings } from './key-store.ts'
 import type { KeyState } from './lifecycle.ts'
 import type { RotationPolicies } from './policy.ts'
 
@@ -7,31 +8,28 @@ import type { RotationPolicies } from './policy.ts'
  * has one may add it again. Pure.
  */
 
-interface Named {
-  readonly id: string
-}
-
-/** Records of keys and of events, whatever else they are. */
-export interface StoredFacts<K extends Named, E extends Named> {
-  readonly keys: readonly K[]
-  readonly events: readonly E[]
+export interface LostOptions {
+  /** Of the keys known, at `now`. */
+  readonly states: readonly KeyState[]
+  readonly policies: RotationPolicies
+  /** Seconds since the epoch. */
+  readonly now: number
 }
 
 /**
- * @param known as this node last loaded them
- * @param states of the keys known, now
+ * @param known records as this node last loaded them
  * @param loaded ids of what is genuine in the store now: an event that was edited there is lost
- * @returns keys that RPs may still need, and all events, as nobody ever deletes one
+ * @returns records of keys that RPs may still need, and of all events, as nobody ever deletes one
  */
-export function lostFacts<K extends Named, E extends Named>(
-  known: StoredFacts<K, E> & { readonly states: readonly KeyState[] },
+export function lostRecords(
+  known: StoredRings,
   loaded: { readonly kids: readonly string[]; readonly events: readonly string[] },
-  { policies, now }: { policies: RotationPolicies; now: number },
-): StoredFacts<K, E> {
+  { states, policies, now }: LostOptions,
+): StoredRings {
   const kids = new Set(loaded.kids)
   const events = new Set(loaded.events)
   const isNeeded = (kid: string) => {
-    const state = known.states.find((candidate) => candidate.key.kid === kid)
+    const state = states.find((candidate) => candidate.key.kid === kid)
     if (!state || state.revokedAt !== null) return false
     // A node with another policy, or a clock that is ahead, may have deleted it in good order.
     const { clockSkew } = policies.policyFor(state.key.ring)
@@ -46,8 +44,11 @@ export function lostFacts<K extends Named, E extends Named>(
   }
 }
 
-/** The records of both, each once. */
-export function together<T extends Named>(known: readonly T[], added: readonly T[]): readonly T[] {
+/** All of both, each id once; of two with the same id, the one that was known. */
+export function together<T extends { readonly id: string }>(
+  known: readonly T[],
+  added: readonly T[],
+): readonly T[] {
   const ids = new Set(known.map(({ id }) => id))
   return [...known, ...added.filter(({ id }) => !ids.has(id))]
 }

@@ -1,11 +1,11 @@
 import { RingStale } from '../errors.ts'
 import type { ClockCheck } from './clock-check.ts'
 import { keyEvent } from './key.ts'
-import type { KeyStore } from './key-store.ts'
 import { wouldOutlive } from './lifecycle.ts'
+import { NO_RINGS } from './loaded-rings.ts'
 import type { RotationPolicies } from './policy.ts'
 import type { RingLog } from './ring-log.ts'
-import type { Sealer } from './sealer.ts'
+import type { Rings } from './rings.ts'
 import type { RingStatus } from './status.ts'
 
 /**
@@ -20,10 +20,7 @@ export type Authorize = (kid: string, expiresAt: number | undefined) => Promise<
 
 export interface AuthorizeOptions {
   readonly status: RingStatus
-  readonly store: Pick<KeyStore, 'addEvents'>
-  readonly sealer: Pick<Sealer, 'sealEvent'>
-  /** Ids of the newest events that this node knows. */
-  readonly heads: () => readonly string[]
+  readonly rings: Pick<Rings, 'facts' | 'apply'>
   readonly policies: RotationPolicies
   readonly databaseClock: Pick<ClockCheck, 'now'>
   /** Something is not as the ring says: it should be turned soon. */
@@ -31,11 +28,11 @@ export interface AuthorizeOptions {
   readonly log: Pick<RingLog, 'warn'>
 }
 
-/** An expiry is recorded for so many seconds more, so that the tokens that follow need no record. */
+/** Recorded expiries are rounded up to this many seconds, so that the next tokens need no new record. */
 const STEP = 600
 
 export function createAuthorize(options: AuthorizeOptions): Authorize {
-  const { status, store, sealer, heads, policies, databaseClock, onOutdated, log } = options
+  const { status, rings, policies, databaseClock, onOutdated, log } = options
   /** Until when keys are recorded to be needed, by kid. */
   const recorded = new Map<string, number>()
 
@@ -44,16 +41,10 @@ export function createAuthorize(options: AuthorizeOptions): Authorize {
     const validUntil = Math.ceil(expiresAt / STEP) * STEP
     const reason = 'it signed a token that outlives its retention'
     const at = databaseClock.now()
-    const event = {
-      type: 'valid-until',
-      ring,
-      kid,
-      validUntil,
-      reason,
-      at,
-      actor: 'keyturn',
-    } as const
-    await store.addEvents([await sealer.sealEvent(keyEvent(event), heads())])
+    const actor = 'keyturn'
+    const event = keyEvent({ type: 'valid-until', ring, kid, validUntil, reason, at, actor })
+    const { keys, heads } = rings.facts ?? NO_RINGS
+    await rings.apply({ type: 'record', ring, event, reason }, { keys, heads })
     log.warn({ ring, kid, validUntil }, `ring ${ring}: a key stays published longer, as ${reason}`)
     recorded.set(kid, validUntil)
     onOutdated()
@@ -65,7 +56,7 @@ export function createAuthorize(options: AuthorizeOptions): Authorize {
       const why = status.obstacle() ?? 'It was revoked or has retired.'
       throw new RingStale(`Key ${kid} may not sign: ${why}`)
     }
-    const state = status.view?.states.find((candidate) => candidate.key.kid === kid)
+    const state = status.view?.byKid.get(kid)
     if (!state || expiresAt === undefined) return undefined
     const { ring } = state.key
     const now = databaseClock.now()

@@ -1,8 +1,9 @@
 import type { Clock } from '../clock.ts'
 import type { ClockCheck } from './clock-check.ts'
+import type { LoadedRings } from './loaded-rings.ts'
 import type { RotationPolicies } from './policy.ts'
 import type { RingLog } from './ring-log.ts'
-import type { LoadedRings } from './rotate.ts'
+import type { Rings } from './rings.ts'
 import { type RingView, ringView } from './view.ts'
 
 /**
@@ -10,17 +11,16 @@ import { type RingView, ringView } from './view.ts'
  * is due by the clock, however long the store takes to answer, or whether it answers at all.
  */
 export interface Publisher {
-  /** Publishes what the facts say now, one after another; from then on they are the keys at hand. */
+  /** Holds the facts as the keys at hand and publishes what they say now, one call after another. */
   show(facts: LoadedRings): Promise<RingView>
   /** Publishes what is due at the very instant that was planned, until `signal` is aborted. */
   keepTime(signal: AbortSignal): Promise<void>
-  /** The keys at hand; undefined before the first. */
-  readonly facts: LoadedRings | undefined
   /** What was published last. */
   readonly view: RingView | undefined
 }
 
 export interface PublisherOptions {
+  readonly rings: Rings
   readonly policies: RotationPolicies
   readonly clock: Clock
   readonly databaseClock: Pick<ClockCheck, 'isRight'>
@@ -35,13 +35,12 @@ export interface PublisherOptions {
 const RETRY = 1
 
 export function createPublisher(options: PublisherOptions): Publisher {
-  const { policies, clock, databaseClock, log } = options
-  let known: LoadedRings | undefined
+  const { rings, policies, clock, databaseClock, log } = options
   let view: RingView | undefined
   let showing: Promise<unknown> = Promise.resolve()
 
   function show(facts: LoadedRings): Promise<RingView> {
-    known = facts
+    rings.hold(facts)
     const publish = async () => {
       const next = ringView(facts, policies, clock.now())
       if (next.hash !== view?.hash) {
@@ -63,8 +62,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
       const pause = dueIn > 0 ? Math.min(dueIn, options.refreshInterval) : RETRY
       await clock.sleep(pause, signal)
       const isDue = (view?.nextChangeAt ?? Infinity) <= clock.now()
-      if (!known || !isDue || !databaseClock.isRight()) continue
-      await show(known).catch((error: unknown) => {
+      if (!rings.facts || !isDue || !databaseClock.isRight()) continue
+      await show(rings.facts).catch((error: unknown) => {
         log.error({ err: error }, 'the keys that are due could not be published')
       })
     }
@@ -73,9 +72,6 @@ export function createPublisher(options: PublisherOptions): Publisher {
   return {
     show,
     keepTime,
-    get facts() {
-      return known
-    },
     get view() {
       return view
     },

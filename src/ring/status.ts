@@ -1,3 +1,8 @@
+import type { Clock } from '../clock.ts'
+import { ClockWrong } from '../errors.ts'
+import type { ClockCheck } from './clock-check.ts'
+import { eraseAt } from './lifecycle.ts'
+import type { RotationPolicies } from './policy.ts'
 import type { RingView } from './view.ts'
 
 /** How the rings of this node are, for signatures, readiness, metrics and heartbeats. */
@@ -14,4 +19,59 @@ export interface RingStatus {
   /** Turns that failed since the last one that succeeded. */
   readonly failures: number
   readonly warnings: readonly string[]
+}
+
+/** An instant by both clocks, in seconds: one stands still while the machine sleeps, the other can be set. */
+export interface Moment {
+  readonly elapsed: number
+  readonly wall: number
+}
+
+export interface StatusSources {
+  readonly clock: Clock
+  readonly databaseClock: ClockCheck
+  readonly policies: RotationPolicies
+  /** Seconds after which a ring that could not be loaded is too old to sign with. */
+  readonly maxRingAge: number
+  readonly publisher: { readonly view: RingView | undefined }
+  readonly turns: { readonly loadedAt: Moment; readonly warnings: readonly string[] }
+  readonly trouble: { readonly failure: Error | undefined; readonly failures: number }
+}
+
+/** The status of a node, read anew from its sources each time it is asked. */
+export function createStatus(sources: StatusSources): RingStatus {
+  const { clock, databaseClock, policies, maxRingAge, publisher, turns, trouble } = sources
+  const ringAge = () => clock.elapsed() - turns.loadedAt.elapsed
+
+  function obstacle(): string | undefined {
+    if (!databaseClock.isRight()) return new ClockWrong(databaseClock.offset() ?? 0).message
+    // By whichever clock says more.
+    const age = Math.max(ringAge(), clock.now() - turns.loadedAt.wall)
+    if (!publisher.view) return 'The key ring was never loaded.'
+    if (age <= maxRingAge) return undefined
+    return `The key ring was loaded ${Math.round(age)} s ago, longer than maxRingAge.`
+  }
+
+  return {
+    ringAge,
+    obstacle,
+    maySign: (kid) => {
+      const state = publisher.view?.byKid.get(kid)
+      if (!state || obstacle() !== undefined) return false
+      const endsAt = eraseAt(state, policies.policyFor(state.key.ring))
+      return state.revokedAt === null && (endsAt === null || clock.now() < endsAt)
+    },
+    get view() {
+      return publisher.view
+    },
+    get failure() {
+      return trouble.failure
+    },
+    get failures() {
+      return trouble.failures
+    },
+    get warnings() {
+      return turns.warnings
+    },
+  }
 }

@@ -19,13 +19,15 @@ import type { RingKey } from './seal.ts'
 export interface RingView {
   /** Every key, in ring and generation order. */
   readonly states: readonly KeyState<RingKey>[]
+  /** The same by kid. */
+  readonly byKid: ReadonlyMap<string, KeyState<RingKey>>
   /** RFC 7517 JWK Set: ring by ring, in each the active key first, then pre-active, then retired ones. */
   readonly jwks: { readonly keys: readonly JWK[] }
   /** First instant from then on when any phase or plan can differ. */
   readonly nextChangeAt: number | null
   /** First instant from then on when the JWKS can differ: no cache may keep it longer. */
   readonly nextPublishedChangeAt: number | null
-  /** Equal for two views that everybody may treat as one. */
+  /** Differs whenever something changes that RPs, nodes or the provider can see. */
   readonly hash: string
 }
 
@@ -38,12 +40,13 @@ export function ringView(
   const states = allStates(facts, policies, now)
   const keys = jwksOrder(states).flatMap(({ key }) => key.publicJwk ?? [])
   const nextPublished = nextPublishedChangeAt(facts, policies, now)
-  // With or without its private half is no matter to outsiders; but a provider must let go of it.
+  // Outsiders cannot tell whether a private half is there, but the provider must drop an erased one.
   const visible = states.map(
     ({ key, phase }) => `${key.ring} ${key.kid} ${phase} ${key.hasPrivateHalf}`,
   )
   return {
     states,
+    byKid: new Map(states.map((state) => [state.key.kid, state])),
     jwks: { keys },
     nextChangeAt: nextChangeAt(facts, policies, now),
     nextPublishedChangeAt: nextPublished,

@@ -1,53 +1,48 @@
 import { DeploymentSecretReplaced, StoreUnreadable } from '../errors.ts'
-import type { KeyStore, StoredRings } from './key-store.ts'
-import { lostFacts, together } from './lost.ts'
+import type { StoredRings } from './key-store.ts'
+import type { KeyState } from './lifecycle.ts'
+import { assertComplete, type LoadedRings } from './loaded-rings.ts'
+import { lostRecords } from './lost.ts'
 import type { RotationPolicies } from './policy.ts'
 import type { RingLog } from './ring-log.ts'
-import { assertComplete, type LoadedRings, loadRings, type OpenedKeys } from './rotate.ts'
-import type { Sealer } from './sealer.ts'
-import type { RingView } from './view.ts'
+import type { Rings } from './rings.ts'
 import type { WitnessHook } from './witness-hook.ts'
 
 export interface WatchfulLoadOptions {
-  readonly store: KeyStore
-  readonly sealer: Sealer
+  readonly rings: Rings
   readonly policies: RotationPolicies
   readonly log: Pick<RingLog, 'error'>
   /** Remembers outside the store; undefined where nobody does. */
   readonly witness?: WitnessHook | undefined
-  /** Keys that are open, brought up to date by each load: no more than a cache. */
-  readonly opened: OpenedKeys
 }
 
+/** Loads the rings at `now`; `states` are those of the keys at hand, none before the first load. */
+export type WatchfulLoad = (now: number, states: readonly KeyState[]) => Promise<LoadedRings>
+
 /**
- * Loads the rings as `loadRings` does, for a server that has loaded them before: a store that was
- * emptied is an error, and what it has lost of its facts is added again. What somebody else changed
- * in the store is told.
+ * Loads the rings for a server that has loaded them before: a store that was emptied is an error, and
+ * what it has lost of its records is added again. What somebody else changed in the store is told.
+ * @returns the function that loads. It rejects with StoreIncomplete, DeploymentSecretReplaced,
+ *   StoreUnreadable, and with what `Rings.load` and a witness throw
  */
-export function createWatchfulLoad(options: WatchfulLoadOptions) {
-  const { store, sealer, policies, log, opened, witness } = options
-  /** As they were when a load was last complete. What could not be added again is tried once more. */
-  let known: StoredRings = { keys: [], events: [] }
-  /** Kids of keys without a private half: none ever gets it back. */
-  const erased = new Set<string>()
+export function createWatchfulLoad(options: WatchfulLoadOptions): WatchfulLoad {
+  const { rings, policies, log, witness } = options
+  const { sealer } = rings
+  /** Ids of forged events that the log has. */
   let told: readonly string[] = []
   let hadDeployment = false
 
-  async function restore({ keys, events }: StoredRings): Promise<LoadedRings> {
-    const lost = { kids: keys.map((key) => key.id), events: events.map((event) => event.id) }
-    log.error(lost, 'the key store has lost what this node knows; it is added again')
-    for (const key of keys) {
-      const { id, ring, generation } = key
-      const stored = await store.addKey(key)
-      if (stored.id === id) continue
-      const data = { kid: id, ring, generation }
+  async function restore(lost: StoredRings): Promise<LoadedRings> {
+    const ids = { kids: lost.keys.map(({ id }) => id), events: lost.events.map(({ id }) => id) }
+    log.error(ids, 'the key store has lost what this node knows; it is added again')
+    for (const { record } of await rings.putBack(lost)) {
+      const { id: kid, ring, generation } = record
       log.error(
-        data,
+        { kid, ring, generation },
         'another key has the place of a lost one, whose tokens are refused from now on',
       )
     }
-    if (events.length > 0) await store.addEvents(events)
-    return loadRings(store, sealer, opened)
+    return rings.load()
   }
 
   /** The secret without which no event is genuine. @throws DeploymentSecretReplaced */
@@ -57,33 +52,8 @@ export function createWatchfulLoad(options: WatchfulLoadOptions) {
       { kid: record.id },
       'the key store has lost the secret of the deployment; it is added again',
     )
-    const stored = await store.addKey(record)
-    if (stored.id !== record.id) throw new DeploymentSecretReplaced(stored.id)
-  }
-
-  const opensNow = () => [...opened.values()].map(({ record }) => record)
-
-  async function load(now: number, view: RingView | undefined): Promise<LoadedRings> {
-    const states = view?.states ?? []
-    const read = () => loadRings(store, sealer, opened)
-    const facts = witness ? await witness.load(sealer, read) : await read()
-    if (states.length > 0 && facts.keys.length === 0) {
-      throw new StoreUnreadable(
-        'The key store was emptied while the server ran: is its directory or database still ' +
-          'there? Nothing is made in its place, and the keys in use stay in use.',
-      )
-    }
-    if (hadDeployment && !facts.hasDeployment) await restoreDeployment()
-    hadDeployment ||= facts.hasDeployment
-    const kids = facts.keys.map((key) => key.kid)
-    const loaded = { kids, events: facts.records.map(({ id }) => id) }
-    const lost = lostFacts({ ...known, states }, loaded, { policies, now })
-    const isWhole = lost.keys.length + lost.events.length === 0
-    const { seenGenerations = {} } = facts
-    const complete = assertComplete(isWhole ? facts : { ...(await restore(lost)), seenGenerations })
-    tell(complete)
-    remember(complete)
-    return complete
+    const [displaced] = await rings.putBack({ keys: [record], events: [] })
+    if (displaced) throw new DeploymentSecretReplaced(displaced.by)
   }
 
   /** Says what somebody who writes the store has done to it. */
@@ -94,7 +64,8 @@ export function createWatchfulLoad(options: WatchfulLoadOptions) {
       log.error(data, 'the key store has events that fail their check; they are not followed')
     }
     told = forged
-    for (const { kid, ring } of keys.filter((key) => key.hasPrivateHalf && erased.has(key.kid))) {
+    for (const { kid, ring, hasPrivateHalf } of keys) {
+      if (!hasPrivateHalf || !rings.wasErased(kid)) continue
       log.error(
         { ring, kid },
         'the private half of a key was erased and is in the key store again, because somebody put an ' +
@@ -103,24 +74,26 @@ export function createWatchfulLoad(options: WatchfulLoadOptions) {
     }
   }
 
-  function remember({ keys, records }: LoadedRings): void {
-    known = { keys: opensNow(), events: records }
-    for (const { kid, hasPrivateHalf, isOpen } of keys) {
-      if (isOpen && !hasPrivateHalf) erased.add(kid)
+  return async (now, states) => {
+    const facts = witness ? await witness.load(sealer, rings.load) : await rings.load()
+    if (states.length > 0 && facts.keys.length === 0) {
+      throw new StoreUnreadable(
+        'The key store was emptied while the server ran: is its directory or database still ' +
+          'there? Nothing is made in its place, and the keys in use stay in use.',
+      )
     }
-  }
-
-  return {
-    load,
-    /** A turn has added what was not there at its load. */
-    note: (turned: LoadedRings): void => {
-      const before = known
-      remember(turned)
-      known = {
-        keys: together(before.keys, known.keys),
-        events: together(before.events, known.events),
-      }
-    },
+    if (hadDeployment && !facts.hasDeployment) await restoreDeployment()
+    hadDeployment ||= facts.hasDeployment
+    const kids = facts.keys.map((key) => key.kid)
+    const loaded = { kids, events: facts.records.events.map(({ id }) => id) }
+    const lost = lostRecords(rings.records, loaded, { states, policies, now })
+    const isWhole = lost.keys.length + lost.events.length === 0
+    const { seenGenerations = {} } = facts
+    const complete = assertComplete(isWhole ? facts : { ...(await restore(lost)), seenGenerations })
+    tell(complete)
+    // Not before everything is there again: what could not be added is tried once more.
+    rings.remember(complete)
+    return complete
   }
 }
 

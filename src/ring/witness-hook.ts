@@ -1,4 +1,4 @@
-import type { LoadedRings } from './rotate.ts'
+import type { LoadedRings } from './loaded-rings.ts'
 import type { Sealer } from './sealer.ts'
 
 /**

@@ -1,5 +1,6 @@
 import { createHeartbeat, type Heartbeat } from '../nodes/heartbeat.ts'
 import { countNodes } from '../nodes/node.ts'
+import { createRings } from '../ring/rings.ts'
 import { createScheduler, type Scheduler } from '../ring/scheduler.ts'
 import type { RingView } from '../ring/view.ts'
 import { createWitnessWatch, type WitnessWatch } from '../witness/witness-watch.ts'
@@ -39,8 +40,7 @@ export async function openIssuerRing(scope: IssuerScope): Promise<IssuerRing> {
   const witness = watchWitness(scope)
   let onView: ViewListener = async () => {}
   const scheduler = createScheduler({
-    store: stores.keys,
-    sealer,
+    rings: createRings({ store: stores.keys, sealer }),
     policies,
     clock,
     databaseClock,

@@ -1,9 +1,9 @@
 import type { Clock } from '../clock.ts'
 import { StoreOutdated, StoreUnavailable, WitnessOfAnother, WitnessUnreadable } from '../errors.ts'
 import type { KeyStore, SerializedEvent } from '../ring/key-store.ts'
+import type { LoadedRings } from '../ring/loaded-rings.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
 import type { RingLog } from '../ring/ring-log.ts'
-import type { LoadedRings } from '../ring/rotate.ts'
 import type { Sealer } from '../ring/sealer.ts'
 import type { WitnessHook } from '../ring/witness-hook.ts'
 import {
@@ -249,7 +249,7 @@ export function witnessedFacts(
   return {
     deployments: [deployment.kid, ...deployment.former],
     issuer,
-    events: facts.records,
+    events: facts.records.events,
     generations: highestGenerations(facts.keys.filter((key) => !key.isUnplaced)),
     given: facts.events.flatMap((event) => (event.type === 'accept' ? event.missing : [])),
     configured: policies.rings.map(({ ring }) => ring),

@@ -6,7 +6,7 @@ import { type Clock, systemClock } from '../../src/clock.ts'
 import { rotationPolicies } from '../../src/config/policies.ts'
 import type { Config } from '../../src/config/schema.ts'
 import { orderRotation } from '../../src/ring/orders.ts'
-import { applyAction, loadRings } from '../../src/ring/rotate.ts'
+import { createRings } from '../../src/ring/rings.ts'
 import { openStores } from '../../src/server/stores.ts'
 
 /** The demo on ports and in a folder of its own, with what a test does to it. */
@@ -65,11 +65,11 @@ export async function startTestDemo(): Promise<TestDemo> {
 async function orderFromOutside(config: Config, clock: Clock, ring: string): Promise<void> {
   const stores = (await openStores(config, clock)).of(config.issuer)
   try {
-    const sealer = await stores.openSealer()
-    const facts = await loadRings(stores.keys, sealer, new Map())
+    const rings = createRings({ store: stores.keys, sealer: await stores.openSealer() })
+    const facts = await rings.load()
     const order = { ring, now: clock.now(), actor: 'test', reason: 'to see what happens' }
     const action = orderRotation(facts, rotationPolicies(config), order)
-    await applyAction(action, facts, { store: stores.keys, sealer })
+    await rings.apply(action, facts)
   } finally {
     await stores.close()
   }

@@ -10,8 +10,9 @@ import { rotationPolicies } from '../../src/config/policies.ts'
 import { openDatabase } from '../../src/database/database.ts'
 import { keySchema } from '../../src/database/tables.ts'
 import type { SerializedKey } from '../../src/ring/key-store.ts'
+import { NO_RINGS } from '../../src/ring/loaded-rings.ts'
 import { plan } from '../../src/ring/plan.ts'
-import { applyAction, NO_RINGS } from '../../src/ring/rotate.ts'
+import { createRings } from '../../src/ring/rings.ts'
 import { type IssuerStores, openStores } from '../../src/server/stores.ts'
 
 export const DAY = 86_400
@@ -100,11 +101,9 @@ export async function keyturnIn(settings: Readonly<Record<string, string>> = {})
     /** Makes the rings as a server would have whose first start was `age` seconds ago. */
     makeRings: (age: number) =>
       withStores(async (stores) => {
-        const sealer = await stores.openSealer()
+        const rings = createRings({ store: stores.keys, sealer: await stores.openSealer() })
         const planned = plan(NO_RINGS, rotationPolicies(config), systemClock.now() - age)
-        for (const action of planned.actions) {
-          await applyAction(action, NO_RINGS, { store: stores.keys, sealer })
-        }
+        for (const action of planned.actions) await rings.apply(action, NO_RINGS)
       }),
     /** Edits the record of a key, as somebody with access to the database might. */
     editKey: async (kid: string, changes: Partial<SerializedKey>) => {

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { turnStoredRings } from '../../src/cli/rings.ts'
 import { createMemoryKeyStore } from '../../src/ring/memory-key-store.ts'
 import { plan } from '../../src/ring/plan.ts'
-import { loadRings } from '../../src/ring/rotate.ts'
+import { createRings } from '../../src/ring/rings.ts'
 import type { IssuerStores } from '../../src/server/stores.ts'
 import { serializedKey } from '../conformance/key-store.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
@@ -55,7 +55,7 @@ describe('what an attacker or an accident can do', () => {
     const first = { ...POLICY_90_DAYS, ring: 'sig/RS256', algorithm: 'RS256' }
     await setUp(memory, clock).scheduler.runOnce()
     await clock.pass(60)
-    const facts = await loadRings(memory, SEALER)
+    const facts = await createRings({ store: memory, sealer: SEALER }).load()
     const policies = policiesOf(POLICY_90_DAYS, first)
     const made = plan(facts, policies, clock.now()).actions
     assert.ok(made.some((action) => action.type === 'create' && action.activatesAt < clock.now()))
@@ -84,7 +84,11 @@ describe('what an attacker or an accident can do', () => {
     const before = (await memory.load()).keys
     const now = clock.now() + 3 * 365 * DAY
     const policies = policiesOf(POLICY_90_DAYS)
-    const due = plan(await loadRings(memory, SEALER), policies, now).actions
+    const due = plan(
+      await createRings({ store: memory, sealer: SEALER }).load(),
+      policies,
+      now,
+    ).actions
     assert.ok(due.some(({ type }) => type === 'delete' || type === 'erase'))
     // A command uses of its stores only these two.
     const stores = { keys: memory, openSealer: async () => SEALER } as unknown as IssuerStores

@@ -4,7 +4,7 @@ import type { Config } from '../../src/config/schema.ts'
 import type { RingFacts } from '../../src/ring/lifecycle.ts'
 import type { Action } from '../../src/ring/plan.ts'
 import type { RotationPolicies } from '../../src/ring/policy.ts'
-import { applyAction, loadRings } from '../../src/ring/rotate.ts'
+import { createRings } from '../../src/ring/rings.ts'
 import { openStores } from '../../src/server/stores.ts'
 
 /**
@@ -17,10 +17,10 @@ export async function operate(
 ): Promise<void> {
   const stores = (await openStores(config, systemClock)).of(config.issuer)
   try {
-    const sealer = await stores.openSealer()
-    const facts = await loadRings(stores.keys, sealer, new Map())
+    const rings = createRings({ store: stores.keys, sealer: await stores.openSealer() })
+    const facts = await rings.load()
     const action = order(facts, rotationPolicies(config), systemClock.now())
-    if (action) await applyAction(action, facts, { store: stores.keys, sealer })
+    if (action) await rings.apply(action, facts)
   } finally {
     await stores.close()
   }

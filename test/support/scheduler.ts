@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createDatabaseClock } from '../../src/nodes/database-clock.ts'
 import type { KeyStore } from '../../src/ring/key-store.ts'
 import { createMemoryKeyStore } from '../../src/ring/memory-key-store.ts'
+import { createRings } from '../../src/ring/rings.ts'
 import { createScheduler } from '../../src/ring/scheduler.ts'
 import type { RingView } from '../../src/ring/view.ts'
 import { createFakeClock } from './fake-clock.ts'
@@ -33,8 +34,7 @@ export function setUp(
   const lines: string[] = []
   const note = (_data: object, message: string) => void lines.push(message)
   const scheduler = createScheduler({
-    store,
-    sealer: SEALER,
+    rings: createRings({ store, sealer: SEALER }),
     policies: policiesOf(POLICY_90_DAYS),
     clock,
     databaseClock: createDatabaseClock({ store: { time }, clock, clockSkew: 60 }),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Clock } from '../../src/clock.ts'
-import { type LoadedRings, NO_RINGS } from '../../src/ring/rotate.ts'
+import { type LoadedRings, NO_RINGS } from '../../src/ring/loaded-rings.ts'
 import type { RingKey } from '../../src/ring/seal.ts'
 import { createMemoryWitness } from '../../src/witness/memory-witness.ts'
 import { NOTHING_WITNESSED, witnessed } from '../../src/witness/witness.ts'
