@@ -52,8 +52,30 @@ export function readPeople(text: string, claimNames: readonly string[]): readonl
   return people
 }
 
+/**
+ * Adds people, each as soon as the one before is seen to.
+ * @yields who was added
+ * @throws Refused at the end, with the names that were taken
+ */
+export async function* importPeople(
+  people: readonly ImportedPerson[],
+  surroundings: Surroundings,
+): AsyncGenerator<Imported, void> {
+  const problems: string[] = []
+  for (const person of people) {
+    try {
+      yield await importPerson(person, surroundings)
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error
+      problems.push(error.message)
+    }
+  }
+  if (problems.length > 0)
+    throw new Refused('import_names_taken', { problems }, problems.join('\n'))
+}
+
 /** @throws Refused where the user name is taken */
-export async function importPerson(
+async function importPerson(
   { passwordHash, isDisabled, ...details }: ImportedPerson,
   surroundings: Surroundings,
 ): Promise<Imported> {

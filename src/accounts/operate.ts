@@ -85,6 +85,9 @@ export async function setClaims(
   surroundings: Surroundings,
 ): Promise<Account> {
   const { claimNames, now } = surroundings
+  if (Object.keys(changes.set).length + changes.removed.length === 0) {
+    throw new Refused('claims_unchanged', {}, 'Nothing is to change: no claim is named.')
+  }
   refuse(problemsOfEach(changes.set, claimNames))
   const missing = changes.removed.filter((name) => !Object.hasOwn(account.claims, name))
   refuse(missing.map((name) => `Account ${account.username} has no claim ${name}.`))
@@ -95,16 +98,28 @@ export async function setClaims(
   })
 }
 
-/** A new password for one sign-in; sessions go on until `endSessions`. @throws NotFound */
+export interface RenewedPassword extends NewAccount {
+  /** Why not all sessions were ended. The password before is gone all the same, so the new one must be shown. */
+  readonly notSignedOut?: StoreUnavailable
+}
+
+/** Gives a person a new password for one sign-in, and signs them out. @throws NotFound */
 export async function renewPassword(
   account: Account,
   surroundings: Surroundings,
-): Promise<NewAccount> {
+): Promise<RenewedPassword> {
   const { passwords, now } = surroundings
   const made = await newAccount(account, passwords, { now: () => now })
   const { passwordHash } = made.account
   const renew = () => ({ passwordHash, mustChangePassword: true })
-  return { ...made, account: await change(account, surroundings, renew) }
+  const renewed = { ...made, account: await change(account, surroundings, renew) }
+  try {
+    await signOut(account, surroundings)
+    return renewed
+  } catch (error) {
+    if (!(error instanceof StoreUnavailable)) throw error
+    return { ...renewed, notSignedOut: error }
+  }
 }
 
 /** Lets a person sign in no more, and signs them out. @throws NotFound; StoreUnavailable */
@@ -131,32 +146,53 @@ export function unlockAccount(account: Account, surroundings: Surroundings): Pro
   return change(account, surroundings, () => ({}))
 }
 
-/** Forgets a person and what they agreed to, and signs them out. @throws NotFound; StoreUnavailable */
-export async function removeAccount(account: Account, surroundings: Surroundings): Promise<void> {
-  // Still there if the sessions cannot be ended, so that the command can be given again.
-  await disableAccount(account, surroundings)
-  await surroundings.accounts.remove(account.id)
-}
+/** Who was removed: a person, or a record that somebody else wrote or changed and nothing took for one. */
+export type Removed = { readonly account: Account } | { readonly forged: string }
 
 /**
- * Removes an account that somebody else wrote or changed: nothing else takes it for one.
- * @returns its user name; undefined where there is none of this name
+ * Forgets a person and what they agreed to, and signs them out.
+ * @throws NotFound; StoreUnavailable, after which it is to be done again
  */
-export async function removeForged(
+export async function removeAccount(
   username: string,
   surroundings: Surroundings,
-): Promise<string | undefined> {
+): Promise<Removed> {
   const { accounts } = surroundings
-  const forged = await accounts.forged()
-  const row = forged.find((each) => nameKey(each.username) === nameKey(username))
-  if (!row) return undefined
-  await signOut(row, surroundings)
-  await accounts.remove(row.id)
-  return row.username
+  const forged = (await accounts.forged()).find(
+    (each) => nameKey(each.username) === nameKey(username),
+  )
+  if (forged) {
+    await signOut(forged, surroundings)
+    await accounts.remove(forged.id)
+    return { forged: forged.username }
+  }
+  const account = await findAccount(username, surroundings)
+  // Still there if the sessions cannot be ended, so that it can be done again.
+  await disableAccount(account, surroundings)
+  await accounts.remove(account.id)
+  return { account }
+}
+
+/** @throws NotFound */
+export async function findAccount(
+  username: string,
+  { accounts }: Pick<Surroundings, 'accounts'>,
+): Promise<Account> {
+  const account = await accounts.findByUsername(username)
+  if (account) return account
+  throw new NotFound('account_not_found', { username }, `There is no account ${username}.`)
+}
+
+/** May anybody administer? The first start adds an administrator only where there is nobody at all. */
+export async function hasAdministrator({
+  accounts,
+}: Pick<Surroundings, 'accounts'>): Promise<boolean> {
+  const all = await accounts.list()
+  return all.some((account) => account.isAdministrator && !account.isDisabled)
 }
 
 /** @throws StoreUnavailable, after which it is to be done again */
-export async function signOut(
+async function signOut(
   { id, username }: Pick<Account, 'id' | 'username'>,
   { endSessions }: Pick<Surroundings, 'endSessions'>,
 ): Promise<void> {
@@ -164,7 +200,7 @@ export async function signOut(
     await endSessions(id)
   } catch (error) {
     if (!(error instanceof StoreUnavailable)) throw error
-    const left = `not all sessions and tokens of ${username} were ended: give this command again`
+    const left = `not all sessions and tokens of ${username} were ended: do this again`
     throw new StoreUnavailable(`${error.message}; ${left}`, error)
   }
 }

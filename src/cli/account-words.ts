@@ -12,8 +12,8 @@ export interface Answer {
   readonly words: string
   readonly account: Account
   readonly oneTimePassword?: string
-  /** Done once it is printed. */
-  readonly afterwards?: () => Promise<void>
+  /** What failed afterwards, to be told once the answer is printed. */
+  readonly failure?: Error | undefined
 }
 
 export async function listAccounts(session: Session, { json }: JsonOption): Promise<void> {

@@ -2,22 +2,21 @@ import { text } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import type { Account } from '../accounts/account-store.ts'
 import { claimNames, claimsAdvice } from '../accounts/claims.ts'
-import { importPerson, readPeople } from '../accounts/import.ts'
+import { importPeople, readPeople } from '../accounts/import.ts'
 import {
   addAccount,
   disableAccount,
   enableAccount,
+  findAccount,
+  hasAdministrator,
   removeAccount,
-  removeForged,
   renewPassword,
   type Surroundings,
   setClaims,
-  signOut,
   unlockAccount,
 } from '../accounts/operate.ts'
 import { createPasswords } from '../accounts/password.ts'
 import { usernameProblem } from '../accounts/username.ts'
-import { NotFound, Refused } from '../errors.ts'
 import { type ClaimOptions, readClaims, withClaims } from './account-claims.ts'
 import { type Answer, listAccounts, printAccount, printAnswer } from './account-words.ts'
 import { type Context, JSON_OPTION, type JsonOption, readArgumentFile } from './context.ts'
@@ -56,6 +55,15 @@ export function addAccounts(program: Command, context: Context): void {
     description: string,
     work: (account: Account, open: Session, options: O) => Promise<Answer>,
   ) =>
+    aboutName<O>(name, description, async (username, open, options) =>
+      work(await findAccount(username, open.stores), open, options),
+    )
+  /** The same where nobody is looked for before. */
+  const aboutName = <O extends JsonOption>(
+    name: string,
+    description: string,
+    work: (username: string, open: Session, options: O) => Promise<Answer | undefined>,
+  ) =>
     accounts
       .command(name)
       .description(description)
@@ -63,10 +71,10 @@ export function addAccounts(program: Command, context: Context): void {
       .option(...JSON_OPTION)
       .action((username: string, options: O) =>
         session(async (open) => {
-          if (name === 'remove' && (await removedForged(username, open))) return
-          const answer = await work(await findAccount(username, open), open, options)
+          const answer = await work(username, open, options)
+          if (!answer) return
           printAnswer(answer, options, open)
-          await answer.afterwards?.()
+          if (answer.failure) throw answer.failure
           await warnWithoutAdministrator(open)
         }),
       )
@@ -82,7 +90,9 @@ export function addAccounts(program: Command, context: Context): void {
     .argument('<username>')
     .option(...JSON_OPTION)
     .action((username: string, options: JsonOption) =>
-      session(async (open) => printAccount(await findAccount(username, open), options, open)),
+      session(async (open) =>
+        printAccount(await findAccount(username, open.stores), options, open),
+      ),
     )
   withClaims(
     accounts
@@ -106,7 +116,7 @@ export function addAccounts(program: Command, context: Context): void {
     .description('add people from elsewhere: a JSON object in each line')
     .argument('<file>', 'a file, or - for standard input')
     .addHelpText('after', IMPORT)
-    .action((file: string) => session((open) => importPeople(file, open)))
+    .action((file: string) => session((open) => importFile(file, open)))
   withClaims(
     about('set', 'change what clients are told of a person', change).option(
       '--remove <claim>',
@@ -131,7 +141,7 @@ export function addAccounts(program: Command, context: Context): void {
       account: await unlockAccount(account, surroundingsOf(open)),
     }),
   ).addHelpText('after', UNLOCK)
-  about('remove', 'forget a person and what they agreed to, and sign them out', remove)
+  aboutName('remove', 'forget a person and what they agreed to, and sign them out', remove)
     .addHelpText('after', SIGN_OUT)
     .addHelpText('after', 'A person of the same name who is added later is somebody else.')
 }
@@ -148,43 +158,25 @@ function surroundingsOf({ stores, config, now }: Session): Surroundings {
 
 async function change(account: Account, open: Session, options: SetOptions): Promise<Answer> {
   const changes = { set: readClaims(options), removed: options.remove ?? [] }
-  if (Object.keys(changes.set).length + changes.removed.length === 0) {
-    throw new Refused(
-      'claims_unchanged',
-      {},
-      'Nothing to change: name a claim, as in --email ADDRESS or --remove nickname.',
-    )
-  }
   const changed = await setClaims(account, changes, surroundingsOf(open))
   advise(changed, open)
   return { words: 'Changed', account: changed }
 }
 
-async function importPeople(file: string, open: Session): Promise<void> {
+async function importFile(file: string, open: Session): Promise<void> {
   const surroundings = surroundingsOf(open)
   const lines = file === '-' ? await text(open.stdin) : await readArgumentFile(file)
-  const taken: string[] = []
-  for (const person of readPeople(lines, surroundings.claimNames)) {
-    try {
-      const { account, oneTimePassword } = await importPerson(person, surroundings)
-      const secret = oneTimePassword === undefined ? {} : { oneTimePassword }
-      const { username, id } = account
-      open.print(plainJson(JSON.stringify({ username, id, ...secret })))
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error
-      taken.push(error.message)
-    }
-  }
-  if (taken.length > 0) {
-    throw new Refused('import_names_taken', { problems: taken }, taken.join('\n'))
+  const people = readPeople(lines, surroundings.claimNames)
+  for await (const { account, oneTimePassword } of importPeople(people, surroundings)) {
+    const { username, id } = account
+    const secret = oneTimePassword === undefined ? {} : { oneTimePassword }
+    open.print(plainJson(JSON.stringify({ username, id, ...secret })))
   }
 }
 
 async function renew(account: Account, open: Session): Promise<Answer> {
-  const surroundings = surroundingsOf(open)
-  const made = await renewPassword(account, surroundings)
-  // Shown before anything can fail: the old one is gone.
-  return { words: 'New password for', ...made, afterwards: () => signOut(account, surroundings) }
+  const { notSignedOut, ...made } = await renewPassword(account, surroundingsOf(open))
+  return { words: 'New password for', ...made, failure: notSignedOut }
 }
 
 async function disable(account: Account, open: Session): Promise<Answer> {
@@ -192,22 +184,11 @@ async function disable(account: Account, open: Session): Promise<Answer> {
   return { words: 'Disabled and signed out', account: changed }
 }
 
-async function remove(account: Account, open: Session): Promise<Answer> {
-  await removeAccount(account, surroundingsOf(open))
-  return { words: 'Removed and signed out', account }
-}
-
-async function removedForged(username: string, open: Session): Promise<boolean> {
-  const removed = await removeForged(username, surroundingsOf(open))
-  if (removed === undefined) return false
-  open.warn(`Removed ${removed}, which failed its check.`)
-  return true
-}
-
-async function findAccount(username: string, { stores }: Session): Promise<Account> {
-  const account = await stores.accounts.findByUsername(username)
-  if (account) return account
-  throw new NotFound('account_not_found', { username }, `There is no account ${username}.`)
+async function remove(username: string, open: Session): Promise<Answer | undefined> {
+  const removed = await removeAccount(username, surroundingsOf(open))
+  if ('account' in removed) return { words: 'Removed and signed out', account: removed.account }
+  open.warn(`Removed ${removed.forged}, which failed its check.`)
+  return undefined
 }
 
 function advise({ claims }: Account, { warn }: Session): void {
@@ -215,9 +196,7 @@ function advise({ claims }: Account, { warn }: Session): void {
   if (advice !== undefined) warn(advice)
 }
 
-/** The first start adds an administrator only where there is nobody at all. */
 async function warnWithoutAdministrator({ stores, warn }: Session): Promise<void> {
-  const accounts = await stores.accounts.list()
-  if (accounts.some((account) => account.isAdministrator && !account.isDisabled)) return
+  if (await hasAdministrator(stores)) return
   warn('No enabled account is an administrator. Add one: keyturn accounts add NAME --administrator')
 }

@@ -66,7 +66,7 @@ export const ADVICE: { readonly [C in SituationCode]: Advice<C> } = {
   username_alike: enough,
   import_invalid: enough,
   import_names_taken: enough,
-  claims_unchanged: enough,
+  claims_unchanged: () => 'Name one, as in --email ADDRESS or --remove nickname.',
 
   simulation_nodes_too_few: enough,
   simulation_too_short: () => 'With: --days N',

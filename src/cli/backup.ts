@@ -10,7 +10,6 @@ import {
   loadCommandConfig,
   printJson,
 } from './context.ts'
-import { assertDatabase } from './session.ts'
 
 interface BackupOptions extends JsonOption {
   /** commander's name of --no-kek. */
@@ -50,11 +49,12 @@ async function backup(
         'keys (seal.*) apart from it. docs/operate.md has the commands.',
     )
   }
-  await assertDatabase(config)
-  const [{ writeBackup }, { sqlitePath }] = await Promise.all([
+  const [{ assertDatabase }, { writeBackup }, { sqlitePath }] = await Promise.all([
+    import('../server/assert-database.ts'),
     import('../database/backup.ts'),
     import('../database/database.ts'),
   ])
+  await assertDatabase(config)
   const isKekInFile = seal.protector === 'file'
   const written = await writeBackup(resolve(folder), {
     database: sqlitePath(database.url),

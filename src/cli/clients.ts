@@ -1,6 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type ClientChange, SHOWN_SECRET } from '../clients/change.ts'
-import { CLIENT_CACHE } from '../clients/client-adapter.ts'
 import { commandContext } from '../clients/context.ts'
 import {
   addClient,
@@ -250,16 +249,12 @@ async function changeSecret(
   )
 }
 
-/** Seconds for which a request that has begun may still issue tokens. */
-const UNDER_WAY = 1
-
 async function removeOne(id: string, session: Session, { json }: JsonOption): Promise<void> {
   const { config, stores, clock } = session
-  const isHeard = () => isEmbedded(config.database.url) || stores.redis?.status.isReachable === true
   await removeClient(id, {
     ...clientWork(session),
-    untilHeard: () =>
-      clock.sleep((isHeard() ? 0 : CLIENT_CACHE) + UNDER_WAY, new AbortController().signal),
+    isHeard: () => isEmbedded(config.database.url) || stores.redis?.status.isReachable === true,
+    clock,
     forget: (clientId) => stores.artifacts.forget('clientId', clientId),
   })
   if (json) return printJson(session, { client_id: id, removed: true })

@@ -10,7 +10,7 @@ import {
   printJson,
   readArgumentFile,
 } from './context.ts'
-import { assertDatabase, withSession } from './session.ts'
+import { withSession } from './session.ts'
 import { table } from './table.ts'
 import { counted } from './words.ts'
 
@@ -110,7 +110,10 @@ async function withDatabase(
   { mayCreate = false } = {},
 ): Promise<void> {
   const config = loadCommandConfig(program, context)
-  if (!mayCreate) await assertDatabase(config)
+  if (!mayCreate) {
+    const { assertDatabase } = await import('../server/assert-database.ts')
+    await assertDatabase(config)
+  }
   const { openDatabase } = await import('../database/database.ts')
   const database = await openDatabase(config.database)
   try {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { toRfc3339 } from '../clock.ts'
-import { type NodeReport, nodeState, strangers, unseenKeys } from '../nodes/node.ts'
+import { type NodeReport, surveyNodes } from '../nodes/node.ts'
 import { allStates } from '../ring/lifecycle.ts'
 import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
 import { showRings } from './rings.ts'
@@ -31,27 +31,25 @@ async function listNodes(session: Session, { json }: JsonOption): Promise<void> 
   const { refreshInterval } = config.rotation
   const reports = await stores.nodes.list()
   const states = allStates(await showRings(session), policies, now)
-  const unseen = unseenKeys(reports, states, { policies, refreshInterval, now })
-  const lacks = (node: NodeReport) =>
-    unseen.filter((each) => each.node === node).map(({ key: { key } }) => key)
-  const foreign = strangers(reports, { issuer: config.issuer, refreshInterval, now })
-  const stateOf = (node: NodeReport) => nodeState(node, refreshInterval, now)
+  const { issuer } = config
+  const nodes = surveyNodes(reports, states, { policies, issuer, refreshInterval, now })
 
   if (json) {
-    const rows = reports.map((node) => ({
-      ...node,
-      state: stateOf(node),
-      startedAt: toRfc3339(node.startedAt),
-      seenAt: toRfc3339(node.seenAt),
-      lacks: lacks(node).map((key) => key.kid),
+    const rows = nodes.map(({ report, state, lacks }) => ({
+      ...report,
+      state,
+      startedAt: toRfc3339(report.startedAt),
+      seenAt: toRfc3339(report.seenAt),
+      lacks: lacks.map((key) => key.kid),
     }))
     return printJson(session, rows)
   }
-  if (reports.length === 0)
+  if (nodes.length === 0) {
     return session.print('No node runs, and none fell silent in the last day.')
-  const rows = reports.map((node) => [
+  }
+  const rows = nodes.map(({ report: node, state, lacks, isStranger }) => [
     node.id,
-    stateOf(node),
+    state,
     node.version,
     span(now - node.startedAt),
     fromNow(node.seenAt, now),
@@ -59,8 +57,8 @@ async function listNodes(session: Session, { json }: JsonOption): Promise<void> 
     clockWords(node),
     node.obstacle ??
       [
-        ...lacks(node).map(({ ring, generation }) => `lacks ${ring} ${generation}`),
-        ...(foreign.includes(node) ? [`serves ${node.issuer}`] : []),
+        ...lacks.map(({ ring, generation }) => `lacks ${ring} ${generation}`),
+        ...(isStranger ? [`serves ${node.issuer}`] : []),
       ].join(', '),
   ])
   const head = ['NODE', 'STATE', 'VERSION', 'UP', 'SEEN', 'RING', 'CLOCK', '']

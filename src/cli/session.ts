@@ -1,10 +1,7 @@
-import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { OnForgery } from '../artifacts/forgeries.ts'
 import { rotationPolicies } from '../config/policies.ts'
 import type { Config } from '../config/schema.ts'
-import { isEmbedded, shownUrl } from '../connection/database-url.ts'
-import { NotFound } from '../errors.ts'
 import { createDatabaseClock } from '../nodes/database-clock.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
 import type { IssuerStores } from '../server/stores.ts'
@@ -36,7 +33,10 @@ export async function withSession<T>(
 ): Promise<T> {
   const config = loadCommandConfig(program, context)
   // The database is slow to import and half of all commands do without.
-  const { openStores } = await import('../server/stores.ts')
+  const [{ openStores }, { assertDatabase }] = await Promise.all([
+    import('../server/stores.ts'),
+    import('../server/assert-database.ts'),
+  ])
   await assertDatabase(config)
   const opened = await openStores(config, context.clock, tellForgeries(context))
   const stores = opened.of(config.issuer)
@@ -67,45 +67,5 @@ function tellForgeries({ warn }: Pick<Context, 'warn'>): OnForgery {
           ? ` Restore its row from a backup, or be rid of it: keyturn ${kind}s remove ${shellWord(name)}`
           : ''),
     )
-  }
-}
-
-/**
- * A command looks at a deployment and never makes one: in the wrong directory, an empty database
- * would look like lost keys.
- * @throws NotFound
- */
-export async function assertDatabase({ database }: Config): Promise<void> {
-  const place = await placeWithoutDatabase(database)
-  if (place === undefined) return
-  if (!isEmbedded(database.url)) {
-    throw new NotFound(
-      'database_not_found',
-      { place, isEmbedded: false },
-      `The database ${place} (database.url) has no tables of Keyturn. The first start of the server ` +
-        'makes them. If it should have them: is database.url the right one?',
-    )
-  }
-  throw new NotFound(
-    'database_not_found',
-    { place, isEmbedded: true },
-    `There is no database at ${place} (database.url). The first start of the server makes it. ` +
-      'If there should be one: is this its directory, and its configuration?',
-  )
-}
-
-/** Where there should be a database and is none: no file, or a server without Keyturn's tables. */
-async function placeWithoutDatabase(settings: Config['database']): Promise<string | undefined> {
-  const { openDatabase, sqlitePath } = await import('../database/database.ts')
-  if (isEmbedded(settings.url)) {
-    const path = sqlitePath(settings.url)
-    return existsSync(path) ? undefined : path
-  }
-  const { hasTables } = await import('../database/migrate.ts')
-  const dataSource = await openDatabase(settings)
-  try {
-    return (await hasTables(dataSource)) ? undefined : shownUrl(settings.url)
-  } finally {
-    await dataSource.destroy()
   }
 }

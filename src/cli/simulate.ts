@@ -1,6 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { longestToken, rotationPolicies } from '../config/policies.ts'
-import type { Settings } from '../config/schema.ts'
+import { longestToken, rotationPolicies, withRotation } from '../config/policies.ts'
 import { Refused } from '../errors.ts'
 import { RP_MODELS } from '../relying-parties/models.ts'
 import { type OutageCost, outageCosts } from '../relying-parties/outages.ts'
@@ -93,7 +92,7 @@ export function addSimulate(program: Command, context: Context): void {
 /** @throws Refused where a model that can be proved is unsafe */
 function runSimulation(program: Command, context: Context, options: Options): void {
   const start = context.clock.now()
-  const settings = withOverrides(loadCommandConfig(program, context), options)
+  const settings = withRotation(loadCommandConfig(program, context), options)
   const { rotation } = settings
   const models = RP_MODELS.filter(({ name }) => options.model?.includes(name) ?? true)
   const result = watched(context, {
@@ -141,18 +140,6 @@ function watched(context: Context, options: SimulationOptions): Simulation {
   } finally {
     context.progress?.('')
   }
-}
-
-/** What a ring overrides gives way as well. */
-function withOverrides(settings: Settings, { propagation, retention }: Options): Settings {
-  const changes = {
-    ...(propagation === undefined ? {} : { propagation }),
-    ...(retention === undefined ? {} : { retention }),
-  }
-  const rings = Object.fromEntries(
-    Object.entries(settings.rotation.rings).map(([ring, own]) => [ring, { ...own, ...changes }]),
-  )
-  return { ...settings, rotation: { ...settings.rotation, ...changes, rings } }
 }
 
 const CAUSES = {

@@ -1,5 +1,14 @@
+import type { Config } from '../config/schema.ts'
+import type { RotationPolicies } from '../ring/policy.ts'
+import type { IssuerStores } from '../server/stores.ts'
 import { createWitnessWatch, type WitnessWatch } from '../witness/witness-watch.ts'
-import type { Session } from './session.ts'
+import type { Context } from './context.ts'
+
+interface Opened extends Pick<Context, 'clock' | 'warn'> {
+  readonly config: Config
+  readonly policies: RotationPolicies
+  readonly stores: IssuerStores
+}
 
 /**
  * The witness as a command uses it: what the store lacks stops it as it stops a start, and what it
@@ -7,8 +16,8 @@ import type { Session } from './session.ts'
  * is revoked elsewhere.
  * @returns undefined where the configuration names none
  */
-export function commandWitness(session: Omit<Session, 'witness'>): WitnessWatch | undefined {
-  const { config, policies, stores, clock, warn } = session
+export function commandWitness(opened: Opened): WitnessWatch | undefined {
+  const { config, policies, stores, clock, warn } = opened
   if (!stores.witness) return undefined
   const tell = (_data: object, message: string) => warn(`Note: ${message}.`)
   return createWitnessWatch({

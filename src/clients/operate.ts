@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.ts'
 import { ClientInvalid, NotFound, Refused } from '../errors.ts'
 import {
   type ChangedClient,
@@ -8,6 +9,7 @@ import {
   withNewSecret,
 } from './change.ts'
 import type { Client, ClientMetadata } from './client.ts'
+import { CLIENT_CACHE } from './client-adapter.ts'
 import type { ClientStore } from './client-store.ts'
 import { hasSecret, newClientId, newSecret, withoutEmpty, withResponseTypes } from './complete.ts'
 import type { ClientContext } from './context.ts'
@@ -168,21 +170,26 @@ async function changeSecrets(
   return updated
 }
 
+/** Seconds for which a request that has begun may still issue tokens. */
+const UNDER_WAY = 1
+
 export interface RemovalWork extends Pick<ClientWork, 'clients' | 'configured'> {
-  /** Waits until no server gives the client anything any more. */
-  readonly untilHeard: () => Promise<void>
+  /** Do all servers hear at once that a client was removed? Else they know it while their caches do. */
+  readonly isHeard: () => boolean
+  readonly clock: Pick<Clock, 'sleep'>
   /** Deletes what a client was given. */
   readonly forget: (clientId: string) => Promise<void>
 }
 
 /** Forgets a client, and all that it was given. @throws NotFound, Refused */
 export async function removeClient(id: string, work: RemovalWork): Promise<void> {
-  const { clients, untilHeard, forget } = work
+  const { clients, isHeard, clock, forget } = work
   const isForged = (await clients.forged()).includes(id)
   const source = isForged ? 'operator' : (await findClient(id, clients)).source
   assertNotConfigured(id, { ...work, source })
   await clients.remove(id)
-  await untilHeard()
+  const wait = (isHeard() ? 0 : CLIENT_CACHE) + UNDER_WAY
+  await clock.sleep(wait, new AbortController().signal)
   // What servers that had not heard of it gave it meanwhile.
   await forget(id)
 }

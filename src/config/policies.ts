@@ -109,3 +109,19 @@ function automaticRetention(settings: Settings, isCookie: boolean): number {
   const lifetime = isCookie ? settings.tokens.session : longestToken(settings).lifetime
   return Math.max(14 * DAY, lifetime + DAY)
 }
+
+/** Settings with another rotation, checked or not, for those who ask what it would cost. */
+export function withRotation(
+  settings: Settings,
+  { propagation, retention }: { readonly propagation?: number; readonly retention?: number },
+): Settings {
+  const changes = {
+    ...(propagation === undefined ? {} : { propagation }),
+    ...(retention === undefined ? {} : { retention }),
+  }
+  // What a ring sets for itself gives way as well.
+  const rings = Object.fromEntries(
+    Object.entries(settings.rotation.rings).map(([ring, own]) => [ring, { ...own, ...changes }]),
+  )
+  return { ...settings, rotation: { ...settings.rotation, ...changes, rings } }
+}

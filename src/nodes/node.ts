@@ -1,5 +1,6 @@
 import { toRfc3339 } from '../clock.ts'
 import { Refused } from '../errors.ts'
+import type { KeyFacts } from '../ring/key.ts'
 import type { KeyState } from '../ring/lifecycle.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
 
@@ -92,6 +93,32 @@ export function unseenKeys(
     .flatMap((node) =>
       due.filter(({ key }) => !node.kids.includes(key.kid)).map((key) => ({ node, key })),
     )
+}
+
+/** A node as operators see it. */
+export interface SurveyedNode {
+  readonly report: NodeReport
+  readonly state: NodeStateName
+  /** Keys that it should have loaded by now and has not. */
+  readonly lacks: readonly KeyFacts[]
+  /** Does it serve another issuer on the same database? */
+  readonly isStranger: boolean
+}
+
+/** Every node, with what it lacks. */
+export function surveyNodes(
+  reports: readonly NodeReport[],
+  states: readonly KeyState[],
+  options: UnseenKeysOptions & StrangersOptions,
+): readonly SurveyedNode[] {
+  const unseen = unseenKeys(reports, states, options)
+  const foreign = strangers(reports, options)
+  return reports.map((report) => ({
+    report,
+    state: nodeState(report, options.refreshInterval, options.now),
+    lacks: unseen.filter(({ node }) => node === report).map(({ key: { key } }) => key),
+    isStranger: foreign.includes(report),
+  }))
 }
 
 /** For the log and for readiness. */

@@ -133,7 +133,7 @@ describe('accounts', () => {
     assert.match(await refused('--claim', 'locale=en', '--claim', 'locale=fr'), /given twice/)
     assert.match(await refused('--remove', 'nickname'), /Account ada has no claim nickname/)
     assert.match(await refused('--remove', 'email', '--email-verified'), /set email too/)
-    assert.match(await refused(), /Nothing to change/)
+    assert.match(await refused(), /Nothing is to change/)
     const unknown = await cli.run(['accounts', 'set', 'eve', '--name', 'Eve'])
     assert.match(unknown.err, /There is no account eve/)
     const { claims } = await cli.json<Shown>(['accounts', 'show', 'ada'])

@@ -1,0 +1,241 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { type Answer, DAY, keyturnIn } from './keyturn.ts'
+
+/** What commands answer without --json. */
+
+/** Without what differs from run to run, column widths included. */
+function stable({ out, err }: Pick<Answer, 'out' | 'err'>): readonly string[] {
+  return (
+    `${out}${err}`
+      .trimEnd()
+      .split('\n')
+      // A command that finds no witness says so; witnesses have tests of their own.
+      .filter((line) => !line.startsWith('Note: this node has no witness'))
+      .map((line) =>
+        line
+          .replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, 'UUID')
+          .replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g, 'INSTANT')
+          .replace(/\((in [^)]+|[^)]+ ago|now)\)/g, '(WHEN)')
+          .replace(/\b(now|\d+ seconds? ago)$/g, 'JUST NOW')
+          .replace(/(?<![\w-])[\w-]{43}(?![\w-])/g, 'KID')
+          .replace(/\b([2-9a-z]{5}-){3}[2-9a-z]{5}\b/g, 'PASSWORD')
+          .replace(/\b\d{10}$/g, 'SECONDS')
+          .replace(/ {2,}/g, '  '),
+      )
+  )
+}
+
+const REMAINING =
+  'No enabled account is an administrator. Add one: keyturn accounts add NAME --administrator'
+
+describe('accounts', () => {
+  it('are told in tables and sentences, from nobody to somebody removed', async () => {
+    await using cli = await keyturnIn()
+    const run = async (...args: string[]) => stable(await cli.run(['accounts', ...args]))
+    assert.deepEqual(await run('list'), [
+      'There is nobody yet. The first start of the server adds an administrator.',
+    ])
+    const name = ['--name', 'Ada Lovelace']
+    assert.deepEqual(await run('add', 'Ada', '--email', 'ada@example.com', ...name), [
+      'Added ada.',
+      'Password PASSWORD',
+      'It is shown this once and must be changed at the next sign-in.',
+      REMAINING,
+    ])
+    assert.deepEqual(await run('add', 'root', '--administrator'), [
+      'Added root.',
+      'Password PASSWORD',
+      'It is shown this once and must be changed at the next sign-in.',
+    ])
+    assert.deepEqual(await run('disable', 'ada'), ['Disabled and signed out ada.'])
+    assert.deepEqual(await run('list'), [
+      'USER NAME  NAME  EMAIL  ROLE  STANDING  ADDED',
+      'ada  Ada Lovelace  ada@example.com  person  disabled  JUST NOW',
+      'root  -  -  administrator  must change password  JUST NOW',
+    ])
+    assert.deepEqual(await run('enable', 'ada'), ['Enabled ada.'])
+    assert.deepEqual(await run('set', 'ada', '--claim', 'nickname=countess'), ['Changed ada.'])
+    assert.deepEqual(await run('show', 'ada'), [
+      'user name  ada',
+      'id (sub)  UUID',
+      'role  person',
+      'standing  must change password',
+      'added  INSTANT (WHEN)',
+      'changed  INSTANT (WHEN)',
+      ...[
+        'email  ada@example.com',
+        'name  Ada Lovelace',
+        'nickname  countess',
+        'updated_at  SECONDS',
+      ].toSorted(order(await run('show', 'ada'))),
+    ])
+    assert.deepEqual(await run('passwd', 'ada'), [
+      'New password for ada.',
+      'Password PASSWORD',
+      'It is shown this once and must be changed at the next sign-in.',
+    ])
+    assert.deepEqual(await run('unlock', 'ada'), ['Unlocked ada.'])
+    assert.deepEqual(await run('remove', 'ada'), ['Removed and signed out ada.'])
+    assert.deepEqual(await run('remove', 'ada'), [
+      'There is no account ada. See: keyturn accounts list',
+    ])
+    assert.deepEqual(await run('set', 'root'), [
+      'Nothing is to change: no claim is named. Name one, as in --email ADDRESS or --remove nickname.',
+    ])
+    assert.deepEqual(await run('remove', 'root'), ['Removed and signed out root.', REMAINING])
+  })
+})
+
+/** Claims stand in the order of their store. */
+function order(shown: readonly string[]) {
+  return (a: string, b: string) => shown.indexOf(a) - shown.indexOf(b)
+}
+
+describe('clients', () => {
+  it('are told in tables and sentences, from none to one removed', async () => {
+    await using cli = await keyturnIn()
+    const run = async (...args: string[]) => stable(await cli.run(['clients', ...args]))
+    assert.deepEqual(await run('list'), ['There are no clients. See: keyturn clients add'])
+    const uri = ['--redirect-uri', 'https://app.example/cb']
+    assert.deepEqual(await run('add', '--id', 'app', '--name', 'The App', ...uri), [
+      'Added client app.',
+      'Secret KID',
+      'It is shown this once.',
+    ])
+    assert.deepEqual(await run('add', '--id', 'spa', '--public', ...uri), ['Added client spa.'])
+    assert.deepEqual(await run('list'), [
+      'CLIENT  NAME  KIND  DEFINED BY  CHANGED',
+      'app  The App  confidential  operator  JUST NOW',
+      'spa  -  public  operator  JUST NOW',
+    ])
+    assert.deepEqual(await run('update', 'app', '--name', 'Another'), [
+      'Changed client_name of client app.',
+    ])
+    assert.deepEqual(await run('update', 'app', '--name', 'Another'), [
+      'Nothing is to change of client app.',
+    ])
+    assert.deepEqual(await run('secret', 'app'), [
+      'Client app has another secret.',
+      'Secret KID',
+      'It is shown this once.',
+      'The one before works until INSTANT (WHEN).',
+    ])
+    const shown = await run('show', 'app')
+    assert.deepEqual(shown.slice(0, 3), [
+      'Defined by an operator, changed INSTANT.',
+      'A secret before its newest works until INSTANT.',
+      '{',
+    ])
+    assert.ok(shown.some((line) => line.includes('"client_secret": "***"')))
+    assert.deepEqual(await run('secret', 'app', '--end-overlap'), [
+      'Only the newest secret of client app works now.',
+    ])
+    assert.deepEqual(await run('secret', 'app', '--overlap', '0s'), [
+      'Client app has another secret.',
+      'Secret KID',
+      'It is shown this once.',
+      'The one before does not work any more.',
+    ])
+    assert.deepEqual(await run('update', 'app', '--public'), [
+      'Changed token_endpoint_auth_method of client app.',
+      'It has no secret any more.',
+    ])
+    assert.deepEqual(await run('secret', 'app'), [
+      'Client app has no secret: its token_endpoint_auth_method is none.',
+    ])
+    assert.deepEqual(await run('remove', 'app'), ['Removed client app.'])
+    assert.deepEqual(await run('show', 'app'), [
+      'There is no client app. See: keyturn clients list',
+    ])
+    const message = await run('add', '--id', 'spa', '--public', ...uri)
+    assert.equal(message.length, 1)
+    assert.match(
+      message[0] ?? '',
+      /^There is a client spa already\. .* See: keyturn clients show spa\. To remove it: keyturn clients remove spa$/,
+    )
+  })
+})
+
+describe('keys', () => {
+  it('are told in tables and sentences: what there is, what comes, what was done', async () => {
+    await using cli = await keyturnIn()
+    const run = async (...args: string[]) => stable(await cli.run(['keys', ...args]))
+    assert.deepEqual(await run('list'), [
+      'There are no keys yet. The first start of the server makes them.',
+    ])
+    await cli.makeRings(20 * DAY)
+    assert.deepEqual(await run('list'), [
+      'RING  GEN  PHASE  KID  NEXT',
+      ...['sig/RS256', 'sig/ES256', 'cookie'].flatMap((ring) => [
+        `${ring}  1  active  KID  retires INSTANT (WHEN)`,
+        `${ring}  2  pre-active  KID  signs from INSTANT (WHEN)`,
+      ]),
+    ])
+    assert.deepEqual(await run('events'), ['Nothing has been recorded yet.'])
+    const plan = await run('plan', '--steps', '1')
+    assert.equal(plan[0], 'Nothing has to be done now.')
+    assert.equal(plan[2], 'What comes next, if nobody asks for anything:')
+    assert.ok(plan.includes('  INSTANT (WHEN)'))
+
+    assert.deepEqual(await run('rotate', 'sig/ES256', '--actor', 'ada', '--reason', 'a drill'), [
+      'Signs  KID (generation 2)',
+      'Next  KID (generation 3) from INSTANT (WHEN)',
+      'Running nodes follow within 30 s.',
+    ])
+    assert.deepEqual(await run('events', '--ring', 'sig/ES256'), [
+      'AT  RING  KID  EVENT  BY  REASON',
+      'INSTANT (WHEN)  sig/ES256  KID  signs from INSTANT  ada  a drill',
+    ])
+    const sooner = await run('rotate', 'sig/ES256')
+    assert.equal(sooner[1], 'Next  KID (generation 3) from INSTANT (WHEN)')
+    assert.match(sooner[4] ?? '', /^Key KID has been published since INSTANT .* A key signs once/)
+    const again = await run('rotate', 'sig/ES256')
+    assert.match(
+      again[0] ?? '',
+      /^Key KID has been published since INSTANT \(WHEN\)\. A key signs once/,
+    )
+    assert.match(
+      again.at(-1) ?? '',
+      /^Ring sig\/ES256 already turns at INSTANT, .* KID\. To take the price of an earlier one: keyturn keys promote '?KID'? --force$/,
+    )
+    assert.deepEqual(await run('rotate', 'sig/none'), [
+      'There is no ring sig/none. Configured rings: sig/RS256, sig/ES256, cookie.',
+    ])
+    assert.deepEqual(await run('show', 'nobody'), [
+      'There is no key nobody. See: keyturn keys list',
+    ])
+  })
+
+  it('that are revoked are told with their price first, then what was done', async () => {
+    await using cli = await keyturnIn()
+    await cli.makeRings(20 * DAY)
+    const [, , first] = await cli.json(['keys', 'list'])
+    const answer = await cli.run(['keys', 'revoke', `${first?.kid}`, '--actor', 'ada'])
+    const [price, done] = [
+      stable({ out: '', err: answer.err }),
+      stable({ out: answer.out, err: '' }),
+    ]
+    assert.equal(price[0], 'Key KID (generation 2) takes over.')
+    assert.ok(
+      price.includes(
+        'Key KID leaves the JWKS. Relying parties may go on trusting what was signed, for as long as this at most:',
+      ),
+      price.join('\n'),
+    )
+    assert.ok(price.includes('KEEPS KEYS  TRUSTS FOR  UNTIL  SUCH AS'))
+    assert.deepEqual(done.slice(0, 4), [
+      'Revoked  KID',
+      'Signs  KID (generation 2)',
+      'Next  KID (generation 3) from INSTANT (WHEN)',
+      'Running nodes follow within 30 s.',
+    ])
+    assert.match(
+      done[5] ?? '',
+      /^Relying parties that fetch only for a kid that they have never seen go on trusting what is revoked until they meet the fresh key KID \(generation 3\), which signs from INSTANT \(WHEN\)\./,
+    )
+    assert.ok(done.includes('FROM  KINDS OF RELYING PARTIES THAT FAIL  FOR AT MOST  SUCH AS'))
+    const twice = await cli.run(['keys', 'revoke', `${first?.kid}`])
+    assert.match(twice.err, /^No key is revoked that was not revoked before\.$/m)
+  })
+})
