@@ -112,7 +112,7 @@ function assertFits(jwk: JWK, algorithm: string): void {
 }
 
 /** @throws ImportRefused `kid_malformed`: relying parties compare kids byte by byte, and logs show them */
-function assertKid(kid: string): void {
+export function assertKid(kid: string): void {
   const length = [...kid].length
   if (length === 0 || length > KID_MAX || !kid.isWellFormed() || /\p{Cc}/u.test(kid)) {
     throw refusal(

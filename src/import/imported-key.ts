@@ -72,7 +72,12 @@ export function withoutTwins(keys: readonly ImportedKey[]): Imported {
   const left: LeftOut[] = []
   const kept = [...byKid].flatMap(([kid, same]) => {
     const best = same.find((key) => key.private) ?? same[0]
-    if (!best || same.every(({ thumbprint }) => thumbprint === best.thumbprint)) return best ?? []
+    if (!best) return []
+    if (same.every(({ thumbprint }) => thumbprint === best.thumbprint)) {
+      // A certificate may lie in a file of its own.
+      const chain = [best, ...same].find(({ certificates }) => certificates.length > 0)
+      return { ...best, certificates: chain?.certificates ?? [] }
+    }
     const sources = [...new Set(same.map(({ source }) => source))].slice(0, 5).join(', ')
     const refused = refusal(
       'kid_duplicate',

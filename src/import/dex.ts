@@ -1,0 +1,78 @@
+import { z } from 'zod'
+import { ImportRefused } from '../errors.ts'
+import { readRfc3339 } from '../values/rfc3339.ts'
+import {
+  assertSomething,
+  type Imported,
+  type ImportedKey,
+  type LeftOut,
+  leftOut,
+  withoutTwins,
+} from './imported-key.ts'
+import { parseJson } from './input.ts'
+import { jwkName, readJwk } from './jwk.ts'
+import { orRefusal, refusal } from './refusal.ts'
+import { cellText, type Table, tableRows } from './table.ts'
+
+const TABLE: Table = {
+  name: 'keys',
+  columns: ['id', 'verification_keys', 'signing_key', 'signing_key_pub', 'next_rotation'],
+}
+const Retired = z.looseObject({ publicKey: z.unknown(), expiry: z.string() })
+
+/**
+ * Reads the one row that Dex keeps its keys in: a SQLite file, a dump, CSV or JSON. Only the key that signs has a
+ * private half; the others come in for validation, until the end that Dex gave them.
+ * @throws ImportRefused where no key can be taken in
+ */
+export async function readDex(
+  bytes: Uint8Array,
+  { name }: { readonly name: string },
+): Promise<Imported> {
+  const rows = tableRows(bytes, TABLE, name)
+  const row = rows.find(({ signing_key }) => signing_key !== undefined && signing_key !== null)
+  if (!row) throw refusal('no_keys', `${name} has no row with a signing key.`)
+  const keys: ImportedKey[] = []
+  const left: LeftOut[] = []
+  const add = async (jwk: unknown, entry: string, extra: Partial<ImportedKey>) => {
+    const read = await orRefusal(() => readJwk(jwk, { source: `${name}#${entry}`, ...extra }))
+    if (read instanceof ImportRefused) left.push(leftOut(entry, read))
+    else keys.push({ ...read, ...extra })
+  }
+  const signing = json(row.signing_key, `${name}#signing_key`)
+  await add(signing, jwkName(signing, 0), { phaseHint: 'active' })
+  const retired = json(row.verification_keys ?? '[]', `${name}#verification_keys`) ?? []
+  for (const [at, value] of z
+    .array(z.unknown())
+    .catch([])
+    .parse(retired)
+    .slice(0, 1000)
+    .entries()) {
+    const parsed = Retired.safeParse(value)
+    const entry = jwkName(parsed.data?.publicKey, at + 1)
+    const expiresAt = parsed.success ? endOf(parsed.data.expiry) : undefined
+    if (!parsed.success || expiresAt === undefined) {
+      const refused = refusal(
+        'date_malformed',
+        `${name}#${entry} has no end (expiry) that can be read.`,
+      )
+      left.push(leftOut(entry, refused))
+    } else await add(parsed.data.publicKey, entry, { phaseHint: 'old', expiresAt })
+  }
+  const single = withoutTwins(keys)
+  const imported = { keys: single.keys, left: [...left, ...single.left] }
+  assertSomething(imported, name)
+  return imported
+}
+
+function json(cell: unknown, source: string): unknown {
+  if (typeof cell === 'object' && cell !== null && !Buffer.isBuffer(cell)) return cell
+  return parseJson(cellText(cell) ?? '', source)
+}
+
+/** Rounded up, so that no key leaves earlier than at Dex. */
+function endOf(text: string): number | undefined {
+  const read = readRfc3339(text)
+  if (!('at' in read)) return undefined
+  return /\.\d*[1-9]/.test(text) ? read.at + 1 : read.at
+}

@@ -1,0 +1,90 @@
+import { z } from 'zod'
+import { ImportRefused } from '../errors.ts'
+import { buildKey } from './build-key.ts'
+import { attachedChain, parseCertificate } from './certificates.ts'
+import {
+  type Imported,
+  type ImportedKey,
+  type LeftOut,
+  leftOut,
+  type PhaseHint,
+  withoutTwins,
+} from './imported-key.ts'
+import { publicMembers } from './key-der.ts'
+import { orRefusal, refusal } from './refusal.ts'
+
+/** What `GET /admin/realms/REALM/keys` answers: public halves and the state of each key, for validation. */
+
+const KEYS_MAX = 1000
+const Key = z.looseObject({
+  kid: z.string().optional(),
+  status: z.string().optional(),
+  type: z.string().optional(),
+  algorithm: z.string().optional(),
+  publicKey: z.string().optional(),
+  certificate: z.string().optional(),
+  use: z.string().optional(),
+})
+const AdminKeys = z.looseObject({
+  active: z.record(z.string(), z.string()),
+  keys: z.array(z.unknown()),
+})
+
+export type AdminKeys = z.infer<typeof AdminKeys>
+
+export function isAdminKeys(value: unknown): value is AdminKeys {
+  return AdminKeys.safeParse(value).success
+}
+
+/** Reads the answer; keys that cannot come in are named. */
+export async function readAdminKeys(value: AdminKeys, name: string): Promise<Imported> {
+  if (value.keys.length > KEYS_MAX)
+    throw refusal('input_too_large', `${name} has more than ${KEYS_MAX} keys.`)
+  const keys: ImportedKey[] = []
+  const left: LeftOut[] = []
+  const active = new Set(Object.values(value.active))
+  for (const [at, entry] of value.keys.entries()) {
+    const kid = (entry as { kid?: unknown } | null)?.kid
+    const label = typeof kid === 'string' ? kid.slice(0, 255) : `keys[${at}]`
+    const key = await orRefusal(() => adminKey(entry, active, `${name}#${label}`))
+    if (key instanceof ImportRefused) left.push(leftOut(label, key))
+    else keys.push(key)
+  }
+  const single = withoutTwins(keys)
+  return { keys: single.keys, left: [...left, ...single.left] }
+}
+
+async function adminKey(
+  entry: unknown,
+  active: ReadonlySet<string>,
+  source: string,
+): Promise<ImportedKey> {
+  const parsed = Key.safeParse(entry)
+  if (!parsed.success) throw refusal('key_malformed', `${source} cannot be read.`)
+  const { kid, status, type, algorithm, publicKey, certificate, use } = parsed.data
+  if (type === 'OCT') {
+    throw refusal(
+      'key_symmetric',
+      `${source} is a symmetric key, which Keycloak uses for itself and publishes nowhere.`,
+    )
+  }
+  if (publicKey === undefined) throw refusal('key_malformed', `${source} has no public half.`)
+  const key = await buildKey({
+    members: publicMembers(Buffer.from(publicKey, 'base64')).members,
+    ...(kid !== undefined && { kid }),
+    ...(algorithm !== undefined && { algorithm }),
+    use: use === 'ENC' ? 'enc' : 'sig',
+    source,
+  })
+  const certificates = certificate
+    ? await attachedChain(key, [parseCertificate(Buffer.from(certificate, 'base64'))])
+    : []
+  const phaseHint = phaseOf(status, active.has(key.kid))
+  return { ...key, certificates, ...(phaseHint && { phaseHint }) }
+}
+
+function phaseOf(status: string | undefined, isActive: boolean): PhaseHint | undefined {
+  if (status === 'DISABLED') return 'disabled'
+  if (status === 'PASSIVE') return 'old'
+  return isActive ? 'active' : undefined
+}

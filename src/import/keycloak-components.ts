@@ -1,0 +1,130 @@
+import { z } from 'zod'
+import { refusal } from './refusal.ts'
+
+/** Key providers of a realm, wherever they stand in what Keycloak gives. */
+
+export interface KeyProvider {
+  readonly id: string
+  readonly name: string
+  /** Keycloak's `providerId`, such as `rsa-generated`. */
+  readonly kind: string
+  readonly config: Readonly<Record<string, string>>
+  readonly priority: number
+  /** May it sign? Otherwise it is published only. */
+  readonly active: boolean
+  /** Otherwise it is not even published. */
+  readonly enabled: boolean
+}
+
+const KEY_PROVIDER = 'org.keycloak.keys.KeyProvider'
+const PROVIDERS_MAX = 1000
+const Component = z.looseObject({
+  id: z.string().optional(),
+  name: z.string().optional(),
+  providerId: z.string(),
+  providerType: z.string().optional(),
+  config: z.record(z.string(), z.array(z.string().nullable())).optional(),
+})
+const Realm = z.looseObject({
+  realm: z.string(),
+  components: z.record(z.string(), z.array(z.unknown())).optional(),
+})
+/** A row of component and component_config. */
+const ConfigRow = z.looseObject({
+  id: z.string(),
+  name: z.string(),
+  provider_id: z.string(),
+  key: z.string(),
+  value: z.string().nullable(),
+})
+
+/**
+ * Finds the providers in a realm export, in a list of realms or of components, or in rows.
+ * @throws ImportRefused `input_malformed`, `alias_unknown` where the realm is not there or must be named
+ */
+export function componentsOf(
+  value: unknown,
+  { name, realm }: { readonly name: string; readonly realm?: string | undefined },
+): readonly KeyProvider[] {
+  const list = Array.isArray(value) ? value : [value]
+  const rows = z.array(ConfigRow).safeParse(list)
+  if (rows.success) return bounded(ofRows(rows.data), name)
+  const realms = z.array(Realm).safeParse(list)
+  if (realms.success) {
+    const components = chosenRealm(realms.data, realm, name).components?.[KEY_PROVIDER] ?? []
+    return bounded(
+      components.map((one, at) => provider(one, at, name)),
+      name,
+    )
+  }
+  const components = z.array(Component).safeParse(list)
+  if (!components.success) {
+    throw refusal(
+      'input_malformed',
+      `${name} is neither an export of a realm nor a list of its components.`,
+    )
+  }
+  const keys = components.data.filter(({ providerType }) => providerType === KEY_PROVIDER)
+  return bounded(
+    keys.map((one, at) => provider(one, at, name)),
+    name,
+  )
+}
+
+function chosenRealm(
+  realms: readonly z.infer<typeof Realm>[],
+  wanted: string | undefined,
+  name: string,
+) {
+  const found = realms.filter(({ realm }) => wanted === undefined || realm === wanted)
+  const [one, ...others] = found
+  if (one && others.length === 0) return one
+  const names = realms.slice(0, 20).map(({ realm }) => JSON.stringify(realm.slice(0, 100)))
+  throw refusal(
+    'alias_unknown',
+    `${name} has the realms ${names.join(', ')}. Name one of them: --realm NAME`,
+  )
+}
+
+function provider(value: unknown, at: number, name: string): KeyProvider {
+  const parsed = Component.safeParse(value)
+  if (!parsed.success)
+    throw refusal('input_malformed', `${name} has a key provider that cannot be read.`)
+  const { id = '', name: own, providerId, config = {} } = parsed.data
+  const single = Object.entries(config).flatMap(([key, [first]]) => (first ? [[key, first]] : []))
+  return withDefaults(id, own ?? `provider ${at + 1}`, providerId, Object.fromEntries(single))
+}
+
+function ofRows(rows: readonly z.infer<typeof ConfigRow>[]): readonly KeyProvider[] {
+  return [...Map.groupBy(rows, ({ id }) => id)].flatMap(([id, own]) => {
+    const [first] = own
+    if (!first) return []
+    const config = own.flatMap(({ key, value }) => (value === null ? [] : [[key, value]]))
+    return [withDefaults(id, first.name, first.provider_id, Object.fromEntries(config))]
+  })
+}
+
+/** What is absent has Keycloak's default. */
+function withDefaults(
+  id: string,
+  name: string,
+  kind: string,
+  config: Record<string, string>,
+): KeyProvider {
+  const priority = Number(config.priority ?? 0)
+  return {
+    id,
+    name,
+    kind,
+    config,
+    priority: Number.isFinite(priority) ? priority : 0,
+    active: config.active !== 'false',
+    enabled: config.enabled !== 'false',
+  }
+}
+
+function bounded(providers: readonly KeyProvider[], name: string): readonly KeyProvider[] {
+  if (providers.length === 0) throw refusal('no_keys', `${name} has no key providers.`)
+  if (providers.length <= PROVIDERS_MAX) return providers
+  throw refusal('input_too_large', `${name} has more than ${PROVIDERS_MAX} key providers.`)
+}

@@ -1,0 +1,84 @@
+import { ImportRefused } from '../errors.ts'
+import type { NamedFile } from './duende.ts'
+import {
+  assertSomething,
+  type Imported,
+  type ImportedKey,
+  type LeftOut,
+  leftOut,
+  withoutTwins,
+} from './imported-key.ts'
+import { assertSize, decodeText, INPUT_BYTES_MAX, parseJson } from './input.ts'
+import { isAdminKeys, readAdminKeys } from './keycloak-admin-keys.ts'
+import { componentsOf, type KeyProvider } from './keycloak-components.ts'
+import { hasSecrets, keyOfProvider } from './keycloak-provider.ts'
+import { orRefusal, refusal } from './refusal.ts'
+import { tableRows } from './table.ts'
+
+export interface KeycloakOptions {
+  readonly name: string
+  /** The realm, where the file has several. */
+  readonly realm?: string | undefined
+  /** Keystores that providers of the kind java-keystore name. */
+  readonly files?: readonly NamedFile[]
+  /** Seconds since the epoch. */
+  readonly now: number
+}
+
+/** Rows of the tables `component` and `component_config`, joined. */
+const TABLE = { name: 'component_config', columns: ['id', 'name', 'provider_id', 'key', 'value'] }
+
+/**
+ * Reads the keys of a realm: an export, the answer of the admin API's `keys`, which has public halves only, or the
+ * rows of its components as CSV. Of the keys that a realm publishes below the one that signs, Keycloak does not know
+ * whether they are next or old, so these have no phase.
+ * @throws ImportRefused `secrets_missing` for exports in which the private halves are masked
+ */
+export async function readKeycloak(bytes: Uint8Array, options: KeycloakOptions): Promise<Imported> {
+  const { name } = options
+  assertSize(bytes, INPUT_BYTES_MAX, name)
+  const text = decodeText(bytes, name)
+  const value = /^\s*[[{]/.test(text) ? parseJson(text, name) : tableRows(bytes, TABLE, name)
+  const imported = isAdminKeys(value)
+    ? await readAdminKeys(value, name)
+    : await readProviders(componentsOf(value, options), options)
+  assertSomething(imported, name)
+  return imported
+}
+
+async function readProviders(
+  providers: readonly KeyProvider[],
+  options: KeycloakOptions,
+): Promise<Imported> {
+  const { name } = options
+  const asymmetric = providers.filter(({ kind }) => !/^(hmac|aes)-generated$/.test(kind))
+  if (asymmetric.length > 0 && asymmetric.every((provider) => !hasSecrets(provider))) {
+    throw refusal(
+      'secrets_missing',
+      `${name} is an export without secrets: Keycloak masks them in the partial export and in the admin API, and ` +
+        'leaves the keys that it made out altogether. Export the realm on the server: kc.sh export --realm NAME --file FILE',
+    )
+  }
+  const left: LeftOut[] = []
+  const keys: { key: ImportedKey; provider: KeyProvider }[] = []
+  for (const provider of [...providers].sort(byPriority)) {
+    const key = await orRefusal(() => keyOfProvider(provider, options))
+    if (key instanceof ImportRefused) left.push(leftOut(provider.name, key))
+    else keys.push({ key, provider })
+  }
+  const signing = new Set<string>()
+  const withPhase = keys.map(({ key, provider }): ImportedKey => {
+    if (!provider.enabled) return { ...key, phaseHint: 'disabled' }
+    if (!provider.active) return { ...key, phaseHint: 'old' }
+    if (signing.has(key.algorithm)) return key
+    signing.add(key.algorithm)
+    return { ...key, phaseHint: 'active' }
+  })
+  const single = withoutTwins(withPhase)
+  return { keys: single.keys, left: [...left, ...single.left] }
+}
+
+/** As Keycloak sorts them: the highest priority first, then by id. */
+function byPriority(one: KeyProvider, other: KeyProvider): number {
+  return other.priority - one.priority || (one.id < other.id ? -1 : 1)
+}

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { ticksOf } from '../../src/data-protection/ticks.ts'
+import { livesOf } from '../../src/import/duende-life.ts'
+import { readKeyDirectory } from '../../src/import/key-directory.ts'
+import { readKeyFile } from '../../src/import/key-file.ts'
+import { VECTORS, vector, vectorJson, withoutVectors } from './vectors.ts'
+
+const NOW = Date.parse('2026-06-01T09:00:00Z') / 1000
+const file = (...path: string[]) => ({ name: path.at(-1) ?? '', bytes: vector(...path) })
+
+describe('a directory of key files', { skip: withoutVectors }, () => {
+  it('is read: a certificate in a file of its own joins its key, and what is no key is named', async () => {
+    const files = [
+      file('pem', 'rsa-pkcs1.pem'),
+      file('pem', 'rsa-pkcs8.pem'),
+      file('pem', 'ec-p256-pkcs8.pem'),
+      file('pem', 'truncated.pem'),
+      { name: 'README', bytes: Buffer.from('Keys of the harbour.\n') },
+    ]
+    const { keys, left } = await readKeyDirectory(files, { now: NOW })
+    assert.deepEqual(
+      keys.map(({ algorithm }) => algorithm),
+      ['RS256', 'ES256'],
+    )
+    assert.deepEqual(
+      left.map(({ name, code }) => `${name} ${code}`),
+      ['truncated.pem input_truncated', 'README input_malformed'],
+    )
+  })
+
+  it('of manual keys of IdentityServer is read, each with its certificate', async () => {
+    const directory = join(VECTORS, 'duende', 'manual', 'keys')
+    const files = readdirSync(directory).map((name) => file('duende', 'manual', 'keys', name))
+    const { keys, left } = await readKeyDirectory(files, { now: NOW, password: 'test-only-pfx-1' })
+    assert.deepEqual(left, [])
+    assert.equal(keys.filter((key) => key.private).length, 5)
+    const [old] = (
+      await readKeyFile(vector('duende', 'manual', 'keys', 'old.crt'), {
+        name: 'old.crt',
+        now: NOW,
+      })
+    ).keys
+    assert.equal(
+      keys.find(({ thumbprint }) => thumbprint === old?.thumbprint)?.certificates.length,
+      1,
+    )
+  })
+})
+
+interface Timeline {
+  name: string
+  askedEverySeconds: number
+  options: Record<'PropagationTime' | 'RotationInterval' | 'RetentionDuration', string>
+  events: { at: string; event: string; kid: string }[]
+}
+
+/** `14.00:00:00`, as .NET writes a duration. */
+function span(text: string): number {
+  const [, days = 0, hours = 0, minutes = 0, seconds = 0] = (
+    /^(?:(\d+)\.)?(\d\d):(\d\d):(\d\d)$/.exec(text) ?? []
+  ).map((part) => Number(part ?? 0))
+  return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+}
+
+describe('the life of keys in IdentityServer', { skip: withoutVectors }, () => {
+  const timelines = withoutVectors ? [] : vectorJson<Timeline[]>('duende', 'timelines.json')
+  for (const { name, askedEverySeconds, options, events } of timelines) {
+    it(`is that of the real server ${name}: who signs when, and who leaves`, () => {
+      const stored = events.filter(({ event }) => event === 'stored')
+      const keys = stored.map(({ kid, at }) => {
+        const createdAt = ticksOf(at)
+        return { kid, algorithm: 'ES256', createdAt, storedAt: createdAt, isX509: false }
+      })
+      const lives = livesOf(
+        keys,
+        {
+          propagation: span(options.PropagationTime),
+          rotation: span(options.RotationInterval),
+          retention: span(options.RetentionDuration),
+        },
+        NOW,
+      )
+      const switches = events.filter(({ event }) => event === 'signs')
+      assert.ok(switches.length > 2)
+      for (const { at, kid } of switches) {
+        const late = Date.parse(at) / 1000 - (lives.get(kid)?.activatesAt ?? 0)
+        assert.ok(late >= 0 && late < askedEverySeconds, `${kid} signs ${late} s after it may`)
+      }
+      for (const { at, kid } of events.filter(({ event }) => event === 'out of the JWKS')) {
+        assert.ok(
+          Date.parse(at) / 1000 >= (lives.get(kid)?.expiresAt ?? 0),
+          `${kid} leaves too early`,
+        )
+      }
+    })
+  }
+})

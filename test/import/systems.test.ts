@@ -1,0 +1,324 @@
+import assert from 'node:assert/strict'
+import { createPrivateKey, createPublicKey } from 'node:crypto'
+import { describe, it } from 'node:test'
+import { CompactSign, compactVerify, type JWK } from 'jose'
+import { ImportRefused } from '../../src/errors.ts'
+import { publicHalf } from '../../src/import/build-key.ts'
+import { readDex } from '../../src/import/dex.ts'
+import { readHydraSet, readHydraTable } from '../../src/import/hydra.ts'
+import type { Imported, ImportedKey } from '../../src/import/imported-key.ts'
+import { readJwksFile } from '../../src/import/jwks-file.ts'
+import { readKeyFile } from '../../src/import/key-file.ts'
+import { readKeycloak } from '../../src/import/keycloak.ts'
+import { readOidcProvider } from '../../src/import/oidc-provider.ts'
+import { assertSurvives } from './mutations.ts'
+import { vector, vectorJson, withoutVectors } from './vectors.ts'
+
+interface ManifestKey {
+  kid: string
+  thumbprint: string
+  alg?: string
+  use?: string
+  crv?: string
+  public?: JWK
+  jws?: string
+  moreJws?: string[]
+  state: 'active' | 'next' | 'retired' | 'disabled' | 'gone' | 'enc'
+  published?: boolean
+  publicOnly?: boolean
+  x5c?: number
+  expiry?: string
+}
+
+interface Entry {
+  file: string
+  case?: string
+  expect: 'read' | 'refuse' | 'either'
+  keys?: ManifestKey[] | string
+  password?: string
+  keyPassword?: string
+  publicOnly?: boolean
+  symmetric?: { kid: string }[]
+  systemSecrets?: string[]
+  published?: string
+}
+
+const NOW = Date.parse('2026-11-28T00:00:00Z') / 1000
+const entriesOf = (system: string) =>
+  vectorJson<{ entries: Entry[] }>(system, 'manifest.json').entries
+
+/** Keys of an entry, or those of the other that it names. */
+function keysOf(entry: Entry, all: readonly Entry[]): ManifestKey[] {
+  if (Array.isArray(entry.keys)) return entry.keys
+  const other = entry.keys?.replace(/^as in /, '')
+  const found = all.find(({ file }) => file === other)?.keys
+  assert.ok(Array.isArray(found), `${entry.file}: ${entry.keys}`)
+  return found
+}
+
+/** A phase that the source cannot tell is none. */
+function phaseFits(key: ImportedKey, { state, published }: ManifestKey): boolean {
+  if (key.use === 'enc') return true
+  if (published === false) return key.phaseHint === 'disabled'
+  if (state === 'next') return key.phaseHint === undefined
+  if (state === 'retired') return key.phaseHint === 'old' || key.phaseHint === undefined
+  return key.phaseHint === state
+}
+
+async function assertKey(
+  key: ImportedKey,
+  expected: ManifestKey,
+  { hasPrivate }: { hasPrivate: boolean },
+) {
+  assert.equal(key.thumbprint, expected.thumbprint)
+  if (expected.alg) assert.equal(key.algorithm, expected.alg)
+  assert.ok(phaseFits(key, expected), `${key.kid}: ${key.phaseHint} for ${expected.state}`)
+  assert.equal(key.use === 'enc', expected.use === 'enc')
+  if (expected.x5c !== undefined && hasPrivate) assert.equal(key.certificates.length, expected.x5c)
+  if (expected.expiry) assert.equal(key.expiresAt, Math.ceil(Date.parse(expected.expiry) / 1000))
+  if (key.use === 'enc') return
+  assert.equal(key.private, hasPrivate && !expected.publicOnly)
+  const publicKey = createPublicKey({ key: publicHalf(key.jwk) as never, format: 'jwk' })
+  for (const jws of [expected.jws ?? [], expected.moreJws ?? []].flat())
+    await compactVerify(jws, publicKey)
+  if (!key.private) return
+  const jws = await new CompactSign(Buffer.from('x'))
+    .setProtectedHeader({ alg: key.algorithm })
+    .sign(createPrivateKey({ key: key.jwk as never, format: 'jwk' }))
+  await compactVerify(jws, publicKey)
+}
+
+async function assertKeys(
+  { keys, left }: Imported,
+  expected: readonly ManifestKey[],
+  { hasPrivate = true, leftNames = [] as readonly string[] } = {},
+) {
+  assert.deepEqual(left.map(({ name }) => name).sort(), [...leftNames].sort())
+  assert.deepEqual(keys.map(({ kid }) => kid).sort(), expected.map(({ kid }) => kid).sort())
+  for (const one of expected) {
+    const key = keys.find(({ kid }) => kid === one.kid)
+    assert.ok(key)
+    await assertKey(key, one, { hasPrivate })
+  }
+}
+
+const keystores = () =>
+  ['conf/chain.p12', 'conf/ec.jks'].map((name) => ({ name, bytes: vector('keycloak', name) }))
+
+describe('what Keycloak exports', { skip: withoutVectors }, () => {
+  const entries = entriesOf('keycloak')
+  const symmetric = ['hmac-generated-hs512', 'aes-generated', 'mac']
+  const read = (file: string, files = keystores()) =>
+    readKeycloak(vector('keycloak', file), { name: file, files, now: NOW })
+
+  for (const entry of entries) {
+    const { file, expect, password, keyPassword } = entry
+    if (expect === 'refuse') {
+      it(`${file} is refused, because its secrets are masked`, () =>
+        assert.rejects(read(file), { code: 'secrets_missing' }))
+    } else if (password !== undefined) {
+      it(`${file} opens with its passwords`, async () => {
+        const { keys } = await readKeyFile(vector('keycloak', file), {
+          name: file,
+          password,
+          keyPassword,
+          now: NOW,
+        })
+        assert.deepEqual(
+          keys.map(({ thumbprint }) => thumbprint),
+          keysOf(entry, entries).map(({ thumbprint }) => thumbprint),
+        )
+      })
+    } else if (entry.publicOnly) {
+      it(`${file} is read for validation`, async () => {
+        const { keys, left } = await read(file)
+        assert.equal(left.length, symmetric.length)
+        const disabled = keysOf(entry, entries)
+        await assertKeys({ keys, left: [] }, disabled, { hasPrivate: false })
+      })
+    } else {
+      it(`${file} is read with its keystores`, async () => {
+        await assertKeys(await read(file), keysOf(entry, entries), { leftNames: symmetric })
+      })
+      it(`${file} is read without its keystores, which are named`, async () => {
+        const expected = keysOf(entry, entries).filter(({ alg }) => !/^(RS|ES)384$/.test(alg ?? ''))
+        const leftNames = [...symmetric, 'keystore-ec', 'keystore-chain']
+        await assertKeys(await read(file, []), expected, { leftNames })
+      })
+    }
+  }
+
+  for (const moment of [1, 2, 3, 4]) {
+    it(`jwks-${moment}.json and admin-keys-${moment}.json have the same keys`, async () => {
+      const published = await readJwksFile(vector('keycloak', `jwks-${moment}.json`), {
+        name: 'jwks',
+      })
+      const { keys } = await read(`admin-keys-${moment}.json`)
+      const kids = keys.filter(({ phaseHint }) => phaseHint !== 'disabled').map(({ kid }) => kid)
+      assert.deepEqual(published.keys.map(({ kid }) => kid).sort(), kids.sort())
+    })
+  }
+
+  it('is refused where it has another realm than the one that is asked for', () =>
+    assert.rejects(
+      readKeycloak(vector('keycloak', 'realm-export.json'), {
+        name: 'FILE',
+        realm: 'other',
+        now: NOW,
+      }),
+      { code: 'alias_unknown' },
+    ))
+})
+
+describe('what Hydra gives', { skip: withoutVectors }, () => {
+  const entries = entriesOf('hydra')
+  for (const entry of entries) {
+    const { file, expect, systemSecrets: secrets = [] } = entry
+    const of = entry.case ? `${file} ${entry.case}` : file
+    if (file.startsWith('admin-keys')) {
+      it(`${of} is read, the newest first`, async () => {
+        const set = file.replace(/.*\/|\.json$/g, '')
+        await assertKeys(
+          await readHydraSet(vector('hydra', file), { name: file, set }),
+          keysOf(entry, entries),
+        )
+      })
+      continue
+    }
+    const read = () => readHydraTable(vector('hydra', file), { name: file, secrets })
+    if (expect === 'refuse') {
+      it(`${of} is refused`, () => assert.rejects(read(), { code: 'password_wrong' }))
+    } else if (expect === 'either') {
+      it(`${of} is read in part, and the other rows are named by set and kid`, async () => {
+        const { keys, left } = await read()
+        assert.equal(keys.length + left.length, 7)
+        assert.equal(keys.length, 3)
+        for (const { name, code } of left)
+          assert.match(`${code} ${name}`, /^password_wrong hydra\.[\w.-]+\/./)
+      })
+    } else {
+      it(`${of} is opened with the secrets`, async () => {
+        const imported = await read()
+        const expected = keysOf(entry, entries)
+        const sets = vectorJson<{ keys: { kid: string }[] }>('hydra', 'jwks-3.json').keys.map(
+          ({ kid }) => kid,
+        )
+        const published = expected.map((key) => ({
+          ...key,
+          published: file.includes('-3') ? sets.includes(key.kid) : true,
+        }))
+        await assertKeys(imported, published)
+        assert.ok(imported.keys.every(({ createdAt }) => createdAt && createdAt > 1.7e9))
+      })
+    }
+  }
+
+  it('is refused where no secret is given', () =>
+    assert.rejects(
+      readHydraTable(vector('hydra', 'hydra_jwk-1.csv'), { name: 'FILE', secrets: [] }),
+      {
+        code: 'password_missing',
+      },
+    ))
+
+  it('is refused where rows of two tenants are in it and none is named', async () => {
+    const one = vector('hydra', 'hydra_jwk-1.csv').toString()
+    const [header = '', first = '', second = ''] = one.trim().split('\n')
+    const changed = [header, first, second.replace(/^([^,]+),[^,]+/, '$1,other-network')].join('\n')
+    await assert.rejects(readHydraTable(Buffer.from(changed), { name: 'FILE', secrets: ['x'] }), {
+      code: 'alias_unknown',
+    })
+  })
+})
+
+describe('the row of Dex', { skip: withoutVectors }, () => {
+  const entries = entriesOf('dex')
+  for (const entry of entries) {
+    it(`is read from ${entry.file}`, async () => {
+      const expected = keysOf(entry, entries).filter(({ state }) => state !== 'gone')
+      await assertKeys(await readDex(vector('dex', entry.file), { name: entry.file }), expected)
+    })
+  }
+})
+
+describe('the jwks of oidc-provider', { skip: withoutVectors }, () => {
+  const entries = entriesOf('oidc-provider')
+  for (const entry of entries) {
+    const expected = () => keysOf(entry, entries).filter(({ crv }) => crv !== 'X25519')
+    it(`${entry.file} is read; the first key of each algorithm signs`, async () => {
+      const imported = await readOidcProvider(vector('oidc-provider', entry.file), {
+        name: entry.file,
+      })
+      await assertKeys(imported, expected(), { leftNames: ['enc-x'] })
+    })
+    it(`${entry.published} is read without phases`, async () => {
+      const file = entry.published ?? ''
+      const { keys } = await readJwksFile(vector('oidc-provider', file), { name: file })
+      assert.deepEqual(
+        keys.map(({ kid }) => kid),
+        expected().map(({ kid }) => kid),
+      )
+      assert.ok(keys.every((key) => !key.private && key.phaseHint === undefined))
+    })
+  }
+})
+
+/** Of an export of a realm, a provider of each kind and little else, so that changes meet what is read. */
+function shortened(bytes: Buffer, file: string): Buffer {
+  if (!/realm(-export)?\.json$/.test(file)) return bytes
+  const { id, realm, components } = JSON.parse(bytes.toString())
+  const providers: { name: string }[] = components['org.keycloak.keys.KeyProvider']
+  const kept = providers.filter(({ name }) => /^(rsa-2|ec-521|ed-1|keystore-ec|mac)$/.test(name))
+  const short = { id, realm, components: { 'org.keycloak.keys.KeyProvider': kept } }
+  return Buffer.from(JSON.stringify(short))
+}
+
+describe('an export that was changed', { skip: withoutVectors }, () => {
+  const survives = (
+    system: string,
+    seed: number,
+    read: (bytes: Buffer, file: string) => Promise<unknown>,
+  ) =>
+    it(`of ${system} is read or refused with a code, 2,000 times`, async () => {
+      const files = [...new Set(entriesOf(system).map(({ file }) => file))]
+      const inputs = files
+        .filter((file) => !file.startsWith('conf'))
+        .map((file) => ({
+          bytes: shortened(vector(system, file), file),
+          read: (bytes: Buffer) => read(bytes, file),
+        }))
+      await assertSurvives({
+        inputs,
+        seed,
+        secrets: ['test-only-s', 'test-only-k', 'test-only-system'],
+      })
+    })
+
+  const files = withoutVectors ? [] : keystores()
+  survives('keycloak', 3, (bytes, name) => readKeycloak(bytes, { name, files, now: NOW }))
+  survives('hydra', 4, (bytes, name) =>
+    name.startsWith('admin')
+      ? readHydraSet(bytes, { name })
+      : readHydraTable(bytes, {
+          name,
+          secrets: ['test-only-system-secret-number-2', 'test-only-system-secret-number-1'],
+        }),
+  )
+  survives('dex', 5, (bytes, name) => readDex(bytes, { name }))
+  survives('oidc-provider', 6, (bytes, name) => readOidcProvider(bytes, { name }))
+
+  it('is refused where it is larger than 16 MiB', async () => {
+    const bytes = Buffer.alloc(16 * 1024 * 1024 + 1, ' ')
+    for (const refused of [
+      readKeycloak(bytes, { name: 'FILE', now: NOW }),
+      readHydraSet(bytes, { name: 'FILE' }),
+      readDex(bytes, { name: 'FILE' }),
+      readOidcProvider(bytes, { name: 'FILE' }),
+    ]) {
+      await assert.rejects(
+        refused,
+        (error) => error instanceof ImportRefused && error.code === 'input_too_large',
+      )
+    }
+  })
+})
