@@ -45,6 +45,18 @@ export class ConfigInvalid extends KeyturnError {
   }
 }
 
+/** A policy of key rings under which a token could stop verifying before it expires. */
+export class PolicyUnsafe extends KeyturnError {
+  /** Every bound that is broken (`BrokenBound` of `ring/bounds.ts`). */
+  readonly broken: readonly { readonly bound: string; readonly message: string }[]
+
+  constructor(broken: readonly { readonly bound: string; readonly message: string }[]) {
+    const lines = broken.map(({ bound, message }) => `  ${bound}: ${message}`)
+    super('policy_unsafe', `The policy is unsafe:\n${lines.join('\n')}`)
+    this.broken = broken
+  }
+}
+
 /**
  * This node may not sign with a key: its ring is older than `maxRingAge`, its clock is wrong, or the key
  * was revoked or has retired meanwhile.

@@ -1,8 +1,14 @@
 import { redisServer } from '../connection/redis-url.ts'
 import { KekEmpty, KekUnreadable, type Violation } from '../errors.ts'
+import {
+  type BrokenBound,
+  brokenBoundsOf,
+  isRefreshOftenEnough,
+  type Surroundings,
+} from '../ring/bounds.ts'
 import { COOKIE_RING, type RingPolicy } from '../ring/policy.ts'
 import { environmentKeks } from '../seal/kek-text.ts'
-import { formatDuration as text } from '../values/duration.ts'
+import { formatDuration as text } from '../values/duration-text.ts'
 import { brokenProfile } from './fapi2.ts'
 import { longestToken, ringOverrides, ringSetting, rotationPolicies } from './policies.ts'
 import { publishedKeysBound } from './published-keys.ts'
@@ -34,94 +40,56 @@ export function brokenBounds(settings: Settings): readonly Violation[] {
   ]
 }
 
-/** A rule that a ring breaks, and the seconds it needs. */
-interface RingProblem {
-  readonly violation: Violation
-  readonly least: number
-}
-
 /** Rings that share a setting are mended together, so the neediest speaks for all of them. */
 function ringBounds(settings: Settings): readonly Violation[] {
-  const neediest = new Map<string, RingProblem>()
+  const neediest = new Map<string, { readonly violation: Violation; readonly limit: number }>()
   for (const policy of rotationPolicies(settings).rings) {
-    for (const bound of [propagationBound, retentionBound, cryptoperiodBound]) {
-      const problem = bound(settings, policy)
-      if (!problem) continue
-      const key = `${problem.violation.rule} ${problem.violation.path}`
-      if (problem.least > (neediest.get(key)?.least ?? 0)) neediest.set(key, problem)
+    for (const broken of brokenBoundsOf(policy, surroundings(settings, policy))) {
+      const violation = ringViolation(settings, policy, broken)
+      const key = `${violation.rule} ${violation.path}`
+      if (broken.limit <= (neediest.get(key)?.limit ?? 0)) continue
+      neediest.set(key, { violation, limit: broken.limit })
     }
   }
-  return [...neediest.values()].map((problem) => problem.violation)
+  return [...neediest.values()].map(({ violation }) => violation)
 }
 
-/** Every node has loaded a new key, and every cached JWKS has it, before it signs. */
-function propagationBound(settings: Settings, policy: RingPolicy): RingProblem | undefined {
-  const { maxRingAge, clockSkew, jwksMaxAge } = settings.rotation
-  const least = maxRingAge + (policy.published ? jwksMaxAge : 0) + 2 * clockSkew
-  if (policy.propagation >= least) return undefined
-  const cached = policy.published ? ` + jwksMaxAge ${text(jwksMaxAge)}` : ''
-  const late = policy.published
-    ? 'relying parties may hold a JWKS without it'
-    : 'nodes may not have loaded it'
-  const message =
-    `a new key of ring ${policy.ring} would sign after ${text(policy.propagation)}, but ${late} for ` +
-    `${text(least)} (maxRingAge ${text(maxRingAge)}${cached} + 2 x clockSkew ${text(clockSkew)})`
-  const { path, value } = ringSetting(settings, policy.ring, 'propagation')
-  const fix = atLeast(path, least)
-  return { violation: { path, value, rule: 'propagation', message, fix }, least }
-}
-
-/** A key verifies until the last token it signed has expired. */
-function retentionBound(settings: Settings, policy: RingPolicy): RingProblem | undefined {
-  const { clockSkew } = settings.rotation
-  const longest = policy.published
-    ? { ...longestToken(settings), tolerance: 0 }
-    : longestSession(settings)
-  const least = longest.lifetime + longest.tolerance + 2 * clockSkew
-  if (policy.retention >= least) return undefined
-  const tolerance =
-    longest.tolerance > 0
-      ? ` + tokens.clockTolerance beyond clockSkew ${text(longest.tolerance)}`
-      : ''
-  const message =
-    `a retired key of ring ${policy.ring} would be kept for ${text(policy.retention)}, but what it ` +
-    `signed may be valid for ${text(least)} (${longest.name} ${text(longest.lifetime)}${tolerance} + 2 x ` +
-    `clockSkew ${text(clockSkew)})`
-  const { path, value } = ringSetting(settings, policy.ring, 'retention')
-  if (policy.published) {
-    const fix = atLeast(path, least)
-    return { violation: { path, value, rule: 'retention', message, fix }, least }
+/** The same in the words of the configuration: which setting it is, and what to set it to. */
+function ringViolation(
+  settings: Settings,
+  { ring, published }: RingPolicy,
+  { bound, limit, message }: BrokenBound,
+): Violation {
+  if (bound === 'published-keys') throw new TypeError('no ring breaks it alone')
+  const { path, value } = ringSetting(settings, ring, bound)
+  if (bound === 'cryptoperiod') {
+    const fix = `set ${path} to more than ${text(limit)}`
+    return { path, value, rule: bound, message, fix }
+  }
+  if (bound === 'propagation' || published) {
+    return { path, value, rule: bound, message, fix: atLeast(path, limit) }
   }
   // Sessions usually outlive tokens: the cookie ring is mended without touching the others.
-  const fix = atLeast(`rotation.rings.${COOKIE_RING}.retention`, least)
-  return { violation: { path, value, rule: 'cookie-retention', message, fix }, least }
+  const fix = atLeast(`rotation.rings.${COOKIE_RING}.retention`, limit)
+  return { path, value, rule: 'cookie-retention', message, fix }
 }
 
 /**
- * oidc-provider bears with what it stored itself as with clients: a session is good for clockTolerance after
- * its end. RPs bear with clocks as they see fit, by a clock of their own.
+ * What a ring must outlast. oidc-provider bears with what it stored itself as with clients: a session is
+ * good for clockTolerance after its end. RPs bear with clocks as they see fit, by a clock of their own.
  */
-function longestSession({ tokens, rotation }: Settings) {
+function surroundings(settings: Settings, { published }: RingPolicy): Surroundings {
+  const { tokens, rotation } = settings
+  const { jwksMaxAge } = rotation
+  if (published) return { jwksMaxAge, longest: longestToken(settings) }
   const tolerance = Math.max(0, tokens.clockTolerance - rotation.clockSkew)
-  return { name: 'tokens.session', lifetime: tokens.session, tolerance }
-}
-
-/** A key that retires before it may sign is of no use. */
-function cryptoperiodBound(settings: Settings, policy: RingPolicy): RingProblem | undefined {
-  const { ring, cryptoperiod, propagation } = policy
-  if (cryptoperiod > propagation) return undefined
-  const { path, value } = ringSetting(settings, ring, 'cryptoperiod')
-  const message =
-    `a key of ring ${ring} would sign for ${text(cryptoperiod)}, but its successor must be ` +
-    `published for ${text(propagation)} before it takes over (propagation)`
-  const fix = `set ${path} to more than ${text(propagation)}`
-  return { violation: { path, value, rule: 'cryptoperiod', message, fix }, least: propagation }
+  return { jwksMaxAge, longest: { name: 'tokens.session', lifetime: tokens.session, tolerance } }
 }
 
 /** One failed refresh is not an outage. */
 function refreshBound({ rotation }: Settings): readonly Violation[] {
   const { refreshInterval, maxRingAge } = rotation
-  if (2 * refreshInterval <= maxRingAge) return []
+  if (isRefreshOftenEnough(refreshInterval, maxRingAge)) return []
   const path = 'rotation.refreshInterval'
   const message =
     `keys are loaded every ${text(refreshInterval)}; after one failure they would be older than ` +

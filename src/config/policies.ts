@@ -4,7 +4,7 @@ import {
   type RingPolicy,
   type RotationPolicies,
 } from '../ring/policy.ts'
-import { formatDuration } from '../values/duration.ts'
+import { formatDuration } from '../values/duration-text.ts'
 import type { RingOverrides, Settings } from './schema.ts'
 
 /** From settings to what the key ring is turned by: overrides applied, `auto` worked out. */

@@ -1,6 +1,6 @@
 import { isEmbedded } from '../connection/database-url.ts'
 import { COMMON_KEY_TYPES, PUBLISHED_KEYS_WARN, SIGNATURE_ALGORITHMS } from '../ring/policy.ts'
-import { formatDuration } from '../values/duration.ts'
+import { formatDuration } from '../values/duration-text.ts'
 import { rotationPolicies } from './policies.ts'
 import { leastPublishedKeys } from './published-keys.ts'
 import { readableFiles } from './readable-files.ts'

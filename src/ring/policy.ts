@@ -1,9 +1,9 @@
 import type { RingName } from './key.ts'
 
 /**
- * How the keys of one ring turn. All durations are seconds. The bounds that tie these numbers to
- * each other and to token lifetimes are checked where the configuration is read
- * (`config/bounds.ts`); a policy that exists is safe.
+ * How the keys of one ring turn. All durations are seconds. `bounds.ts` ties these numbers to each
+ * other and to token lifetimes: a configuration that breaks a bound is refused when it is read, and
+ * `safePolicies` makes no policies that do, so what turns rings is safe.
  */
 export interface RingPolicy {
   readonly ring: RingName

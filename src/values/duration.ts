@@ -1,5 +1,6 @@
 import ms, { type StringValue } from 'ms'
 import { z } from 'zod'
+import { formatDuration } from './duration-text.ts'
 
 /**
  * Durations: text such as `90d` in config files, whole seconds everywhere else. This is the one
@@ -13,22 +14,10 @@ const DURATION = new RegExp(`^${PATTERN}$`)
 /** 100 years. Sums of durations and instants then stay far inside what RFC 3339 text can show. */
 const LONGEST = 36_500 * 86_400
 
-const UNITS = [
-  ['d', 86_400],
-  ['h', 3_600],
-  ['m', 60],
-] as const
-
 /** @returns seconds, or NaN where the text is no duration */
 export function parseDuration(text: string): number {
   // The cast says what the pattern has checked.
   return DURATION.test(text) ? ms(text as StringValue) / 1000 : Number.NaN
-}
-
-/** The shortest exact text: `77m`, never a rounded `1h` as `ms` would write. */
-export function formatDuration(seconds: number): string {
-  const [unit, size] = UNITS.find(([, size]) => seconds > 0 && seconds % size === 0) ?? ['s', 1]
-  return `${seconds / size}${unit}`
 }
 
 /** What a duration on the command line must be; undefined where the text is one. */

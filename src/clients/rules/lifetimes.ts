@@ -1,5 +1,5 @@
 import type { Violation } from '../../errors.ts'
-import { formatDuration as text } from '../../values/duration.ts'
+import { formatDuration as text } from '../../values/duration-text.ts'
 import type { ClientContext } from '../context.ts'
 import type { ClientRule, RuledClient } from './rule.ts'
 
