@@ -1,6 +1,8 @@
+import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { createConnection } from 'mysql2/promise'
 import pg from 'pg'
+import { undoAtExit } from './leftovers.ts'
 
 /**
  * Servers that tests use where they answer. Where one does not, its tests are skipped and say so;
@@ -41,7 +43,7 @@ const PATIENCE = 3000
 /** @throws where it does not answer and CI is set */
 export async function service(name: 'postgres' | 'mariadb'): Promise<DatabaseService> {
   const url = serviceUrl(name)
-  const administer = name === 'postgres' ? onPostgres : onMariadb
+  const administer = ADMINISTER[name]
   const skip = await administer(url, 'SELECT 1').then(
     () => undefined,
     (error: Error) => unanswered(name, error),
@@ -55,7 +57,12 @@ export async function service(name: 'postgres' | 'mariadb'): Promise<DatabaseSer
       const own = new URL(url)
       own.pathname = database
       const force = name === 'postgres' ? ' WITH (FORCE)' : ''
-      const drop = () => administer(url, `DROP DATABASE IF EXISTS ${database}${force}`)
+      const statement = `DROP DATABASE IF EXISTS ${database}${force}`
+      const isDropped = undoAtExit(() => administerNow(name, url, statement))
+      const drop = async () => {
+        await administer(url, statement)
+        isDropped()
+      }
       return { url: own.href, drop, [Symbol.asyncDispose]: drop }
     },
   }
@@ -68,6 +75,18 @@ function unanswered(name: ServiceName, { message, ...error }: Error): string {
   if (process.env.CI) throw new Error(reason)
   return reason
 }
+
+/** At the exit of this process, when it can wait for nothing itself. */
+function administerNow(name: keyof typeof ADMINISTER, url: string, sql: string): void {
+  const program = `
+    const { ADMINISTER } = await import(${JSON.stringify(import.meta.url)})
+    await ADMINISTER[process.argv[1]](process.argv[2], process.argv[3])`
+  const args = ['--input-type=module', '-e', program, name, url, sql]
+  execFileSync(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] })
+}
+
+/** Runs a statement at a server. */
+export const ADMINISTER = { postgres: onPostgres, mariadb: onMariadb }
 
 async function onPostgres(connectionString: string, sql: string): Promise<void> {
   const client = new pg.Client({ connectionString, connectionTimeoutMillis: PATIENCE })

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { killAtExit } from '../../lab/leftovers.ts'
 import { findProgram } from '../../lab/programs.ts'
 import { temporaryFolder } from '../../lab/temporary.ts'
 import { until } from './redis.ts'
@@ -55,6 +56,7 @@ export async function startNginx(ports: {
   const child = spawn(program, ['-p', folder.path, '-c', file, '-e', 'stderr', '-g', more], {
     stdio: ['ignore', 'ignore', 'pipe'],
   })
+  killAtExit(child)
   let output = ''
   child.stderr.on('data', (chunk) => {
     output += chunk

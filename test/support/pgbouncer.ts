@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { chmod, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import { killAtExit } from '../../lab/leftovers.ts'
 import { findProgram, identityOf } from '../../lab/programs.ts'
 import { freePort } from '../../lab/server.ts'
 import { temporaryFolder } from '../../lab/temporary.ts'
@@ -52,6 +53,7 @@ export async function startPgbouncer(
     ...identityOf('postgres'),
     stdio: 'ignore',
   })
+  killAtExit(child)
   const exited = once(child, 'exit')
   await until('PgBouncer answers', async () => {
     const socket = connect(port, '127.0.0.1')

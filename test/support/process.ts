@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { killAtExit } from '../../lab/leftovers.ts'
 import type { Config } from '../../src/config/schema.ts'
 
 const CLI = join(import.meta.dirname, '../../src/cli.ts')
@@ -26,6 +27,7 @@ export function spawnServer(configFile: string, options: { uid?: number } = {}):
     stdio: ['ignore', 'pipe', 'pipe'],
     ...options,
   })
+  killAtExit(child)
   let output = ''
   const note = (chunk: Buffer) => {
     output += chunk

@@ -5,6 +5,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { after, before } from 'node:test'
 import { Redis } from 'ioredis'
+import { killAtExit } from '../../lab/leftovers.ts'
 import { freePort } from '../../lab/server.ts'
 import { temporaryFolder } from '../../lab/temporary.ts'
 import type { RedisSettings } from '../../src/redis/connection.ts'
@@ -45,6 +46,7 @@ export async function startRedis(
 
   function run() {
     const child = spawn('redis-server', [file, ...args], { stdio: 'ignore' })
+    killAtExit(child)
     return { child, closed: once(child, 'close') }
   }
   const server: RedisProcess = {
