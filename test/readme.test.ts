@@ -11,6 +11,10 @@ import { temporaryFolder } from '../lab/temporary.ts'
 import { createUserAgent, signIn } from '../lab/user-agent.ts'
 
 const CHECKOUT = join(import.meta.dirname, '..')
+/** Without settings of this process: the tests have some that a server does not know. */
+const ENV = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !name.startsWith('KEYTURN_')),
+)
 const README = readFileSync(join(CHECKOUT, 'README.md'), 'utf8')
 
 describe('the README', () => {
@@ -23,7 +27,7 @@ describe('the README', () => {
     const add = /keyturn -- (clients add --id my-app .*)/.exec(README)?.[1] ?? ''
     const config = ['--config', join(keyturn.folder, 'keyturn.yaml')]
     const command = [join(CHECKOUT, 'src/cli.ts'), ...here(add).split(' '), ...config]
-    execFileSync(process.execPath, command, { stdio: ['ignore', 'ignore', 'inherit'] })
+    execFileSync(process.execPath, command, { stdio: ['ignore', 'ignore', 'inherit'], env: ENV })
 
     const folder = await temporaryFolder()
     await symlink(join(CHECKOUT, 'node_modules'), join(folder.path, 'node_modules'))

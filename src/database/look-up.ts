@@ -1,4 +1,4 @@
-import type Sqlite from 'better-sqlite3-napi'
+import type Sqlite from 'better-sqlite3'
 import type { DataSource, EntitySchema, ObjectLiteral } from 'typeorm'
 
 /**

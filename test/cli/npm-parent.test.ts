@@ -117,6 +117,7 @@ describe('package.json', () => {
     )
     const programs = Object.entries(scripts).filter(([, script]) => /\bnode\b/.test(script))
     assert.ok(programs.length >= 6)
-    for (const [name, script] of programs) assert.match(script, /^exec (env \S+=\S+ )?node /, name)
+    for (const [name, script] of programs)
+      assert.match(script, /^exec (env (\S+=\S+ )+)?node /, name)
   })
 })

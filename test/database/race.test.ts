@@ -4,9 +4,10 @@ import { text } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
 import { createSqlKeyStore } from '../../src/database/sql-key-store.ts'
 import { createMigrated, DATABASES } from '../support/databases.ts'
+import { repeats } from '../support/repeats.ts'
 
 const PROCESSES = 8
-const GENERATIONS = 1000
+const GENERATIONS = repeats(200, 1000)
 /** Keys that a process adds at once, so that the processes do not wait for one flush after another. */
 const AT_ONCE = 20
 

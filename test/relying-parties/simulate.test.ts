@@ -8,6 +8,7 @@ import { RP_MODELS } from '../../src/relying-parties/models.ts'
 import { revocationPrice } from '../../src/relying-parties/price.ts'
 import { type SimulationOptions, simulate } from '../../src/relying-parties/simulate.ts'
 import type { RingPolicy } from '../../src/ring/policy.ts'
+import { repeats } from '../support/repeats.ts'
 import { POLICY, policiesOf } from '../support/rings.ts'
 
 const MINUTE = 60
@@ -394,7 +395,7 @@ describe('any policy', () => {
         const soon = withTimes(least.propagation, least.retention - short - known)
         assert.equal(soon?.verdict, 'unsafe', `retention: ${JSON.stringify(soon)}`)
       }),
-      { numRuns: 50 },
+      { numRuns: repeats(20, 50) },
     )
   })
 })
