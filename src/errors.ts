@@ -240,6 +240,13 @@ export class StoreUnavailable extends KeyturnError {
   }
 }
 
+/** Nobody knows whether an operator's order was recorded, because the answer of the store was lost. */
+export class OrderInDoubt extends KeyturnError {
+  constructor(cause: StoreUnavailable) {
+    super('order_in_doubt', `${cause.message} To give the order twice does no harm.`, cause)
+  }
+}
+
 /** What an operator asked for does not exist: a kid, a ring, a client, an account. */
 export class NotFound<C extends SituationCode = SituationCode> extends KeyturnError {
   declare readonly code: C

@@ -19,7 +19,7 @@ const files = (await Array.fromAsync(glob('**/*.ts', { cwd: SRC }))).map((name) 
 
 const PURE = [
   ...['key', 'key-store', 'policy', 'lifecycle', 'plan', 'orders', 'forecast', 'lost'],
-  ...['destruction', 'bounds'],
+  ...['destruction', 'revocation', 'bounds'],
 ].map((n) => `ring/${n}.ts`)
 
 function importsOf(select: (name: string) => boolean) {

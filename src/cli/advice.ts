@@ -99,9 +99,14 @@ export const ADVICE: { readonly [C in SituationCode]: Advice<C> } = {
 /** Other errors that a command can do something about, by their code. */
 const OTHER_ADVICE: Readonly<Record<string, () => string>> = {
   no_active_key: listKeys,
+  system_secrets_missing: () => 'With: --secrets-file FILE',
+  keystore_missing: () => 'With: --files DIR',
+  realm_unknown: () => 'With: --realm NAME',
+  unprotect_missing: () => 'With: --key-ring DIR --application NAME',
   password_missing: () => 'With: --password-file FILE, where an empty file is the empty password',
   password_wrong: () =>
     'Passwords are given with --password-file FILE, and of the key itself with --key-password-file FILE',
+  order_in_doubt: () => 'Whether it was recorded tells: keyturn keys events',
   store_incomplete: () => 'To give them up: keyturn restore accept --reason TEXT',
   store_outdated: () =>
     '\n  See what is missing:       keyturn restore check\n' +

@@ -1,15 +1,17 @@
 import type { Command } from 'commander'
 import type { AuthenticatedAnew } from '../database/authenticate-anew.ts'
 import { assertStopped } from '../nodes/node.ts'
+import { acceptanceTail, earlyKeyPrice } from '../relying-parties/order-price.ts'
 import { abandonLosses, findLosses, type Losses } from '../ring/abandon.ts'
 import type { DeploymentSecret } from '../ring/deployment.ts'
 import { activeKey, ringStates } from '../ring/lifecycle.ts'
+import { turnStoredRings } from '../ring/operate.ts'
 import type { RingPolicy } from '../ring/policy.ts'
 import { protectorOf } from '../server/stores.ts'
 import { type Context, printJson } from './context.ts'
-import { acceptanceTail, earlyKeyPrice, earlyKeyText } from './key-prices.ts'
+import { earlyKeyText } from './key-prices.ts'
 import type { OrderOptions } from './order-options.ts'
-import { turnRingsWith } from './rings.ts'
+import { pricing, ringWork } from './rings.ts'
 import { type Session, withSession } from './session.ts'
 import { counted } from './words.ts'
 
@@ -58,7 +60,7 @@ async function abandon(options: AbandonOptions, session: Session): Promise<void>
   const losses = await abandonLosses({ ...target, authenticateAnew }, { now, actor, reason })
   const anew = done.at(-1)
   if (!json) session.warn(preview('Revoked', losses, session))
-  const facts = await turnRingsWith(losses.sealer, session)
+  const facts = await turnStoredRings(ringWork(session), losses.sealer)
   const lostClientSecrets = anew?.lostSecrets ?? []
   if (json) {
     return printJson(session, { done: true, ...summary(losses, session), lostClientSecrets })
@@ -94,8 +96,8 @@ function summary({ keys, isSecretLost }: Losses, session: Session) {
     secretLost: isSecretLost,
     prices: rings.map((policy) => ({
       ring: policy.ring,
-      refusedTokens: earlyKeyPrice(newKey(policy, session), session),
-      trustedKeys: acceptanceTail(policy.ring, session),
+      refusedTokens: earlyKeyPrice(newKey(policy, session), pricing(session)),
+      trustedKeys: acceptanceTail(policy.ring, pricing(session)),
     })),
   }
 }

@@ -1,35 +1,25 @@
 import type { Command } from 'commander'
-import { KeyturnError, Refused, StoreUnavailable } from '../errors.ts'
+import { Refused } from '../errors.ts'
+import { acceptanceTail, earlyKeyPrice } from '../relying-parties/order-price.ts'
 import { activeKey, type KeyState, ringStates } from '../ring/lifecycle.ts'
-import { assertComplete, isSealFailure, type LoadedRings } from '../ring/loaded-rings.ts'
 import {
-  findState,
-  newlyRevoked,
-  orderPromotion,
-  orderRevocation,
-  orderRevocationBefore,
-  orderRotation,
-} from '../ring/orders.ts'
-import { assume, type CreateAction, type EventAction } from '../ring/plan.ts'
-import { createRings } from '../ring/rings.ts'
+  carryOut,
+  carryOutRevocation,
+  openRingsToChange,
+  openRingsToRevoke,
+} from '../ring/operate.ts'
+import { findState, orderPromotion, orderRotation } from '../ring/orders.ts'
+import { decideRevocation, freshKey, isUnseen } from '../ring/revocation.ts'
 import type { RingKey } from '../ring/seal.ts'
 import { nameProblem } from '../values/text.ts'
 import { type Context, JSON_OPTION, printJson } from './context.ts'
 import { addKeyAbandon } from './key-abandon.ts'
 import { freshText, outcome, situation, whyNotSooner } from './key-outcome.ts'
-import {
-  acceptanceTail,
-  earlyKeyPrice,
-  earlyKeyText,
-  isUnseen,
-  revocationText,
-  soonerRow,
-  successorAfter,
-} from './key-prices.ts'
+import { earlyKeyText, revocationText, soonerRow } from './key-prices.ts'
 import { keyRow } from './key-words.ts'
 import { KID_HELP, kidArgument } from './kid-argument.ts'
 import { type OrderOptions, proseArgument, systemUser } from './order-options.ts'
-import { openRecordedRings, openRings, openRingsToChange, turnStoredRings } from './rings.ts'
+import { pricing, ringWork, tellingFaults } from './rings.ts'
 import { type Session, withSession } from './session.ts'
 import { instantArgument, type NamedInstant, textArgument } from './words.ts'
 
@@ -95,7 +85,7 @@ async function rotate(
 ): Promise<void> {
   const { policies, now } = session
   const order = { ring, now, actor, reason }
-  const before = await openRingsToChange(session)
+  const before = await tellingFaults(openRingsToChange(ringWork(session)), session)
   const action = decide(
     () => orderRotation(before, policies, order),
     () => {
@@ -103,7 +93,7 @@ async function rotate(
       if (waiting && !json) session.warn(whyNotSooner(waiting, session))
     },
   )
-  const facts = await perform(action, before, session)
+  const facts = await carryOut(action, before, ringWork(session))
   const states = ringStates(facts, policies.policyFor(ring), now)
   const next = states.find(({ key }) =>
     action.type === 'create'
@@ -139,16 +129,16 @@ async function promote(
   session: Session,
 ): Promise<void> {
   const { policies, now } = session
-  const before = await openRingsToChange(session)
+  const before = await tellingFaults(openRingsToChange(ringWork(session)), session)
   const state = findState(before, policies, named, now)
   const { kid } = state.key
   const isEarly = state.phase === 'pre-active' && isUnseen(state.key, session)
   if (isEarly) session.warn(earlyKeyText(`Key ${kid}`, state.key, session))
   const action = orderPromotion(before, policies, { kid, force, now, actor, reason })
-  const facts = await perform(action, before, session)
+  const facts = await carryOut(action, before, ringWork(session))
   const states = ringStates(facts, policies.policyFor(state.key.ring), now)
   if (json) {
-    const price = isEarly ? earlyKeyPrice(state.key, session) : []
+    const price = isEarly ? earlyKeyPrice(state.key, pricing(session)) : []
     return printJson(session, { ...outcome(findState(facts, policies, kid, now), states), price })
   }
   session.print(situation(states, session))
@@ -173,47 +163,24 @@ function targetOf(
   return ring === undefined || createdBefore === undefined ? undefined : { ring, createdBefore }
 }
 
-/**
- * Where a key does not open, revoking it is the way out: what its record says is then enough to
- * decide, and the event is recorded before anything is done that needs open keys.
- */
 async function revoke(
   target: RevokeTarget,
   { actor, reason, json }: OrderOptions,
   session: Session,
 ): Promise<void> {
   const { policies, now } = session
-  const before = await openRings(session).catch(async (error: unknown) => {
-    if (!isSealFailure(error)) throw error
-    return openRecordedRings(session)
-  })
-  const order = { now, actor, reason }
-  const action =
-    'kid' in target
-      ? orderRevocation(before, policies, { ...target, ...order })
-      : orderRevocationBefore(before, policies, {
-          ...order,
-          ring: target.ring,
-          createdBefore: target.createdBefore(now),
-        })
-  const ring = 'kid' in target ? findState(before, policies, target.kid, now).key.ring : target.ring
+  const work = ringWork(session)
+  const before = await tellingFaults(openRingsToRevoke(work), session)
+  const asked = 'kid' in target ? target : { ...target, createdBefore: target.createdBefore(now) }
+  const decided = decideRevocation(asked, before, { policies, now, actor, reason })
+  const { ring, revoked, successor } = decided
+  const tail = acceptanceTail(ring, pricing(session), successor)
+  if (revoked.length === 0) session.warn('No key is revoked that was not revoked before.')
+  else session.warn(revocationText(decided, before, session))
 
-  const revoked = action
-    ? newlyRevoked({ before, after: assume(before, action) }, policies, now)
-    : []
-  const { isMadeNow } = action ? successorAfter(action, before, session) : { isMadeNow: false }
-  const tail = acceptanceTail(ring, session, { isMadeNow })
-  if (!action || revoked.length === 0) {
-    session.warn('No key is revoked that was not revoked before.')
-  } else session.warn(revocationText(action, revoked, before, session))
-  if (action) await applyOrder(action, before, session)
-
-  const done = revoked.length > 0 ? `Revoked: ${revoked.join(', ')}. ` : ''
-  const facts = await turnStoredRings(session).catch(notTurned(done))
+  const facts = await carryOutRevocation(decided, before, work)
   const states = ringStates(facts, policies.policyFor(ring), now)
-  // The one to which the ring switches one propagation later, unless what signs is new already.
-  const unseen = waitingIn(states.filter((state) => isUnseen(state.key, session)))
-  const fresh = isMadeNow ? undefined : unseen
+  const fresh = freshKey(states, successor, session)
   if (json) {
     const active = activeKey(states)?.key.kid ?? null
     const sooner = fresh ? soonerRow(fresh, session) : null
@@ -222,36 +189,4 @@ async function revoke(
   for (const kid of revoked) session.print(`Revoked  ${kid}`)
   session.print(situation(states, session))
   if (fresh && revoked.length > 0) session.print(`\n${freshText(fresh, session)}`)
-}
-
-/** Records or makes what was ordered, then turns the rings as a server would. */
-async function perform(
-  action: EventAction | CreateAction,
-  before: LoadedRings,
-  session: Session,
-): Promise<LoadedRings> {
-  await applyOrder(action, assertComplete(before), session)
-  return turnStoredRings(session).catch(notTurned('The order is recorded. '))
-}
-
-/** What was ordered is done, and must not be told as a failure where the turn after it fails. */
-function notTurned(done: string) {
-  return (error: unknown): never => {
-    if (!(error instanceof KeyturnError)) throw error
-    const text = `${done}The ring does not turn yet; a running server turns it: ${error.message}`
-    throw new KeyturnError(error.code, text, error)
-  }
-}
-
-async function applyOrder(
-  action: EventAction | CreateAction,
-  before: LoadedRings,
-  { stores }: Session,
-): Promise<void> {
-  const rings = createRings({ store: stores.keys, sealer: await stores.openSealer() })
-  await rings.apply(action, before).catch((error: unknown) => {
-    if (!(error instanceof StoreUnavailable) || !error.mayBeDone) throw error
-    const text = `${error.message} See: keyturn keys events. To give the order twice does no harm.`
-    throw new StoreUnavailable(text, error, { mayBeDone: true })
-  })
 }

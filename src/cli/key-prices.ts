@@ -1,16 +1,12 @@
 import { toRfc3339 } from '../clock.ts'
 import { RP_MODELS } from '../relying-parties/models.ts'
-import {
-  earlySwitches,
-  type PromotionPrice,
-  promotionPrice,
-  revocationPrice,
-  timeToReach,
-} from '../relying-parties/price.ts'
+import { acceptanceTail, earlyKeyPrice, earlySwitchesOf } from '../relying-parties/order-price.ts'
+import { type PromotionPrice, timeToReach } from '../relying-parties/price.ts'
 import { endInWords, endlessInWords } from '../relying-parties/price-words.ts'
 import type { KeyFacts } from '../ring/key.ts'
 import { activeKey, type KeyState, type RingFacts, ringStates } from '../ring/lifecycle.ts'
-import { assume, type EventAction, plan } from '../ring/plan.ts'
+import { isUnseen, type Revocation } from '../ring/revocation.ts'
+import { pricing } from './rings.ts'
 import type { Session } from './session.ts'
 import { table } from './table.ts'
 import { instant, span } from './words.ts'
@@ -18,15 +14,6 @@ import { instant, span } from './words.ts'
 /** What an emergency costs at relying parties, told before it is done. */
 
 type NewKey = Pick<KeyFacts, 'ring' | 'createdAt'>
-
-/** May relying parties, or other nodes, not know the key if it signs now? */
-export function isUnseen({ ring, createdAt }: NewKey, { policies, now }: Session): boolean {
-  return now - createdAt < policies.policyFor(ring).propagation
-}
-
-export function earlyKeyPrice({ ring, createdAt }: NewKey, { policies, config, now }: Session) {
-  return policies.policyFor(ring).published ? promotionPrice(now - createdAt, config.rotation) : []
-}
 
 /** @param name how the key is called at the beginning of a sentence */
 export function earlyKeyText(name: string, key: NewKey, session: Session): string {
@@ -37,7 +24,7 @@ export function earlyKeyText(name: string, key: NewKey, session: Session): strin
     const most = span(Math.max(0, policy.maxRingAge + policy.clockSkew - lead))
     return `${name} is new: other nodes may not know it for up to ${most}.\n`
   }
-  const rows = earlyKeyPrice(key, session).map((price) => [
+  const rows = earlyKeyPrice(key, pricing(session)).map((price) => [
     price.model,
     failureText(price),
     price.examples,
@@ -56,10 +43,8 @@ function failureText({ failsFor, from, endsBy }: PromotionPrice): string {
 }
 
 /** When a key that waits could sign before its time, and what that costs, for JSON. */
-export function soonerRow({ key, activatesAt }: KeyState, { policies, config, now }: Session) {
-  const { published, propagation } = policies.policyFor(key.ring)
-  const lead = now - key.createdAt
-  const switches = published ? earlySwitches(lead, { ...config.rotation, propagation }) : []
+export function soonerRow({ key, activatesAt }: KeyState, session: Session) {
+  const switches = earlySwitchesOf(key, pricing(session))
   return {
     kid: key.kid,
     publishedAt: toRfc3339(key.createdAt),
@@ -74,7 +59,7 @@ export function soonerRow({ key, activatesAt }: KeyState, { policies, config, no
 
 /** The same in words; empty for a key that has been published for long enough. */
 export function soonerText({ key }: KeyState, session: Session): string {
-  const { policies, config, now } = session
+  const { policies, now } = session
   const policy = policies.policyFor(key.ring)
   if (!isUnseen(key, session)) return ''
   if (!policy.published) {
@@ -82,25 +67,22 @@ export function soonerText({ key }: KeyState, session: Session): string {
     const when = knownAt > now ? `before ${instant(knownAt, now)} other nodes may not know it` : ''
     return `It can sign sooner${when && `; ${when}`}:\n\n  ${promoteCommand(key.kid)}\n`
   }
-  const { propagation } = policy
-  const rows = earlySwitches(now - key.createdAt, { ...config.rotation, propagation }).map(
-    ({ lead, fails }) => {
-      const passing = fails.filter(({ failsFor }) => failsFor !== null)
-      const worst = passing.at(-1)
-      return [
-        instant(key.createdAt + lead, now),
-        passing.length === 0
-          ? 'none that fetches by itself'
-          : `${passing.flatMap(({ models }) => models).length} of ${RP_MODELS.length}`,
-        worst ? span(worst.failsFor ?? 0) : '-',
-        passing
-          .toReversed()
-          .slice(0, 3)
-          .map(({ examples }) => examples.split(', ')[0])
-          .join(', '),
-      ]
-    },
-  )
+  const rows = earlySwitchesOf(key, pricing(session)).map(({ lead, fails }) => {
+    const passing = fails.filter(({ failsFor }) => failsFor !== null)
+    const worst = passing.at(-1)
+    return [
+      instant(key.createdAt + lead, now),
+      passing.length === 0
+        ? 'none that fetches by itself'
+        : `${passing.flatMap(({ models }) => models).length} of ${RP_MODELS.length}`,
+      worst ? span(worst.failsFor ?? 0) : '-',
+      passing
+        .toReversed()
+        .slice(0, 3)
+        .map(({ examples }) => examples.split(', ')[0])
+        .join(', '),
+    ]
+  })
   const head = ['FROM', 'KINDS OF RELYING PARTIES THAT FAIL', 'FOR AT MOST', 'SUCH AS']
   return (
     'It can sign sooner, at a price: relying parties that do not know it yet refuse its tokens, and ' +
@@ -113,51 +95,14 @@ function promoteCommand(kid: string): string {
   return `keyturn keys promote ${kid} --force`
 }
 
-/**
- * How long relying parties may go on trusting a key of the ring that is revoked now.
- * @param successor who signs then; one that is made now is a kid that nobody has seen, and ends the
- *   trust of those who fetch for such a kid only, without waiting for a switch
- */
-export function acceptanceTail(
-  ring: string,
-  { policies, config }: Session,
-  { isMadeNow }: Pick<Successor, 'isMadeNow'> = { isMadeNow: false },
-) {
-  const { published, propagation } = policies.policyFor(ring)
-  const freshAfter = isMadeNow ? timeToReach(config.rotation) : propagation
-  return published ? revocationPrice({ ...config.rotation, propagation: freshAfter }) : []
-}
-
-/** Who signs once keys of a ring are revoked. */
-export interface Successor {
-  /** Undefined where nobody does. */
-  readonly key: KeyFacts | undefined
-  /** It was not there before the revocation. */
-  readonly isMadeNow: boolean
-}
-
-export function successorAfter(
-  action: EventAction,
-  before: RingFacts,
-  { policies, now }: Session,
-): Successor {
-  const ordered = assume(before, action)
-  const after = plan(ordered, policies, now).actions.reduce(assume, ordered)
-  const key = activeKey(ringStates(after, policies.policyFor(action.ring), now))?.key
-  const wasThere = before.keys.some(({ kid }) => kid === key?.kid)
-  return { key, isMadeNow: key !== undefined && !wasThere }
-}
-
 /** Who takes over, at what price, and how long the revoked keys go on being trusted. */
 export function revocationText(
-  action: EventAction,
-  revoked: readonly string[],
+  { ring, revoked, successor: { key: successor, isMadeNow } }: Revocation,
   before: RingFacts,
   session: Session,
 ): string {
   const { policies, now } = session
-  const policy = policies.policyFor(action.ring)
-  const { key: successor, isMadeNow } = successorAfter(action, before, session)
+  const policy = policies.policyFor(ring)
   const wasSigning = activeKey(ringStates(before, policy, now))?.key.kid
   const texts: string[] = []
   if (successor && successor.kid !== wasSigning) {
@@ -169,7 +114,7 @@ export function revocationText(
     texts.push(`Nodes may accept what was signed for up to ${span(policy.maxRingAge)}.\n`)
     return texts.join('\n')
   }
-  const rows = acceptanceTail(action.ring, session, { isMadeNow }).map((row) => [
+  const rows = acceptanceTail(ring, pricing(session), { isMadeNow }).map((row) => [
     row.model,
     row.trustsFor === null ? endlessInWords(row) : span(row.trustsFor),
     row.trustsFor === null && row.endsBy !== 'pause' ? '-' : endInWords(row),

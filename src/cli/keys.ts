@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { type Change, forecast, futureOf } from '../ring/forecast.ts'
 import type { KeyEvent } from '../ring/key.ts'
 import { allStates, isRevocationOf, type KeyState, ringNames } from '../ring/lifecycle.ts'
+import { openRings } from '../ring/operate.ts'
 import { assertRing, findKid, findState } from '../ring/orders.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
 import type { RingKey } from '../ring/seal.ts'
@@ -18,7 +19,7 @@ import {
   nextWords,
 } from './key-words.ts'
 import { KID_HELP, kidArgument } from './kid-argument.ts'
-import { openRings, type ShownRings, showRings } from './rings.ts'
+import { ringWork, type ShownRings, showRings, tellingFaults } from './rings.ts'
 import { type Session, withSession } from './session.ts'
 import { pairs, table } from './table.ts'
 import {
@@ -90,7 +91,7 @@ function printKeys(states: readonly KeyState<RingKey>[], session: Session): void
 
 async function showKey(named: string, session: Session, { json }: JsonOption): Promise<void> {
   const { policies, now } = session
-  const facts = await openRings(session)
+  const facts = await tellingFaults(openRings(ringWork(session)), session)
   const state = findState(facts, policies, named, now)
   const { key } = state
   const { kid } = key
@@ -148,7 +149,7 @@ const DEFAULT_STEPS = 3
 async function showPlan(session: Session, options: PlanOptions): Promise<void> {
   const { policies, now, config } = session
   const { until, steps = until === undefined ? DEFAULT_STEPS : Infinity } = options
-  const facts = await openRings(session)
+  const facts = await tellingFaults(openRings(ringWork(session)), session)
   const { due, changes, warnings, cutAt } = forecast(facts, policies, {
     now,
     steps,

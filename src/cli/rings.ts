@@ -1,31 +1,44 @@
 import { KeyturnError, StoreIncomplete } from '../errors.ts'
+import type { Pricing } from '../relying-parties/order-price.ts'
 import type { RingFacts } from '../ring/lifecycle.ts'
-import {
-  isSealFailure,
-  type LoadedRings,
-  NO_RINGS,
-  readUncheckedRings,
-} from '../ring/loaded-rings.ts'
-import { createRings, type Rings } from '../ring/rings.ts'
+import { isSealFailure, type LoadedRings, readUncheckedRings } from '../ring/loaded-rings.ts'
+import { openRingsBy, type RingWork } from '../ring/operate.ts'
 import type { RingKey } from '../ring/seal.ts'
 import type { Sealer } from '../ring/sealer.ts'
 import { isStranger, lackOf, lackWords, type WitnessRecord } from '../witness/witness.ts'
 import { authenticWitness } from '../witness/witness-mac.ts'
 import { genuineLack, witnessedFacts } from '../witness/witness-watch.ts'
 import { withAdvice } from './advice.ts'
+import type { Context } from './context.ts'
 import type { Session } from './session.ts'
 
-/**
- * All rings.
- * @throws SealBroken, KekMissing and their like for a key that does not open and is not revoked
- */
-export async function openRings(session: Opening): Promise<LoadedRings> {
-  return load(session, (rings) => rings.load())
+/** What use cases of rings work with. */
+export function ringWork({
+  stores,
+  policies,
+  now,
+  witness,
+}: Omit<Session, keyof Context>): RingWork {
+  return { store: stores.keys, openSealer: stores.openSealer, policies, now, witness }
 }
 
-/** All rings, with keys that do not open: enough to revoke one. */
-export async function openRecordedRings(session: Opening): Promise<LoadedRings> {
-  return load(session, (rings) => rings.loadRecorded())
+/** What prices of orders are worked out from. */
+export function pricing({ policies, config, now }: Session): Pricing {
+  return { policies, caching: config.rotation, now }
+}
+
+/** Tells what is wrong with rings that were opened all the same. */
+export async function tellingFaults(
+  opening: Promise<LoadedRings>,
+  { warn }: Pick<Context, 'warn'>,
+): Promise<LoadedRings> {
+  const loaded = await opening
+  const { forged, missing } = loaded
+  if (forged.length > 0) {
+    warn(`${forged.length} events fail their check and are not followed: ${forged.join(', ')}`)
+  }
+  if (missing.length > 0) warn(withAdvice(new StoreIncomplete(missing)))
+  return loaded
 }
 
 /** Rings for a listing, and what is wrong with them. */
@@ -41,7 +54,7 @@ export interface ShownRings extends RingFacts<RingKey> {
 export async function showRings(session: Session): Promise<ShownRings> {
   const { warn } = session
   try {
-    return await load(session, async (rings) => {
+    const opening = openRingsBy(ringWork(session), async (rings) => {
       const { sealer } = rings
       // The witness first: all that it remembers stood in the store before.
       const record = await readWitness(session, sealer)
@@ -52,6 +65,7 @@ export async function showRings(session: Session): Promise<ShownRings> {
       if (lack) warn(`${outdated(lackWords(lack))} See: keyturn restore check`)
       return loaded
     })
+    return await tellingFaults(opening, session)
   } catch (error) {
     if (!isSealFailure(error)) throw error
     session.warn('The keys cannot be opened. This is what their records say, unchecked:')
@@ -74,55 +88,4 @@ function ifUnusable(error: unknown): undefined {
 
 function outdated(missing: string): string {
   return `The key store is older than what was seen of it, and no server starts on it: it lacks ${missing}.`
-}
-
-type Opening = Pick<Session, 'stores' | 'warn'>
-
-async function load(
-  { stores, warn }: Opening,
-  open: (rings: Rings) => Promise<LoadedRings>,
-): Promise<LoadedRings> {
-  const stored = await stores.keys.load()
-  // Looking must not make the key-encryption key of a first start.
-  if (stored.keys.length + stored.events.length === 0) return NO_RINGS
-  const loaded = await open(createRings({ store: stores.keys, sealer: await stores.openSealer() }))
-  const { forged, missing } = loaded
-  if (forged.length > 0) {
-    warn(`${forged.length} events fail their check and are not followed: ${forged.join(', ')}`)
-  }
-  if (missing.length > 0) warn(withAdvice(new StoreIncomplete(missing)))
-  return loaded
-}
-
-/**
- * All rings, for who wants to change something of them.
- * @throws StoreOutdated where the store lacks what the witness remembers, and what `openRings` throws
- */
-export async function openRingsToChange(session: Session): Promise<LoadedRings> {
-  const { witness } = session
-  return load(session, (rings) => (witness ? witness.load(rings.sealer, rings.load) : rings.load()))
-}
-
-type Turning = Pick<Session, 'stores' | 'policies' | 'now' | 'witness'>
-
-/**
- * Does what the plan says now, as a running server would at its next turn, and loads the rings
- * again. Both may do it at once: every action is safe to do twice.
- * @throws StoreOutdated where the store lacks what the witness remembers
- */
-export async function turnStoredRings(session: Turning): Promise<LoadedRings> {
-  return turnRingsWith(await session.stores.openSealer(), session)
-}
-
-/** The same with a sealer that is not the one of a start. */
-export async function turnRingsWith(
-  sealer: Sealer,
-  { stores, policies, now, witness }: Turning,
-): Promise<LoadedRings> {
-  const rings = createRings({ store: stores.keys, sealer })
-  const loaded = witness ? await witness.load(sealer, rings.load) : await rings.load()
-  // A command has just begun and does not know how its clock has behaved.
-  const { facts } = await rings.turn(loaded, { policies, now, isClockSettled: false })
-  await witness?.note(facts)
-  return facts
 }

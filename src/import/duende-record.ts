@@ -168,7 +168,7 @@ async function unprotected(
   if (!unprotect) {
     throw refusal(
       'unprotect_missing',
-      `${source} is Data-Protected, and no key ring is given. Give it with --key-ring DIR and --application NAME.`,
+      `${source} is Data-Protected, and no key ring is given. Give it and the name of the application.`,
     )
   }
   try {

@@ -59,8 +59,8 @@ export async function readHydraTable(
 ): Promise<Imported> {
   if (secrets.length === 0) {
     throw refusal(
-      'password_missing',
-      'The keys are sealed under secrets.system of Hydra. Give them: --secrets-file FILE',
+      'system_secrets_missing',
+      'The keys are sealed under secrets.system of Hydra, and none is given. Give them.',
     )
   }
   const rows = ofNetwork(tableRows(bytes, TABLE, name), network, name)

@@ -40,7 +40,7 @@ const ConfigRow = z.looseObject({
 
 /**
  * Finds the providers in a realm export, in a list of realms or of components, or in rows.
- * @throws ImportRefused `input_malformed`, `alias_unknown` where the realm is not there or must be named
+ * @throws ImportRefused `input_malformed`, `realm_unknown` where the realm is not there or must be named
  */
 export function componentsOf(
   value: unknown,
@@ -80,10 +80,7 @@ function chosenRealm(
   const [one, ...others] = found
   if (one && others.length === 0) return one
   const names = realms.slice(0, 20).map(({ realm }) => JSON.stringify(realm.slice(0, 100)))
-  throw refusal(
-    'alias_unknown',
-    `${name} has the realms ${names.join(', ')}. Name one of them: --realm NAME`,
-  )
+  throw refusal('realm_unknown', `${name} has the realms ${names.join(', ')}. Name one of them.`)
 }
 
 function provider(value: unknown, at: number, name: string): KeyProvider {

@@ -108,8 +108,8 @@ async function keyOfKeystore(
     files.find((one) => one.name.split('/').at(-1) === base)
   if (!file) {
     throw refusal(
-      'secrets_missing',
-      `${name} has its key in the keystore ${JSON.stringify(path.slice(0, 200))}. Give its directory: --files DIR`,
+      'keystore_missing',
+      `${name} has its key in the keystore ${JSON.stringify(path.slice(0, 200))}. Give its directory.`,
     )
   }
   const { keys, left } = await readKeyFile(file.bytes, {

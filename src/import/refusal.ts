@@ -16,6 +16,9 @@ export type ImportCode =
   | 'encryption_unsupported'
   /** The file is an export without private halves that pretends to have them. */
   | 'secrets_missing'
+  | 'system_secrets_missing'
+  | 'keystore_missing'
+  | 'realm_unknown'
   | 'no_keys'
   | 'alias_unknown'
   /** Below the policy: RSA of fewer than 2048 bits, or a small public exponent. */

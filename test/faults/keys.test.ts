@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { turnStoredRings } from '../../src/cli/rings.ts'
 import { createMemoryKeyStore } from '../../src/ring/memory-key-store.ts'
+import { turnStoredRings } from '../../src/ring/operate.ts'
 import { plan } from '../../src/ring/plan.ts'
 import { createRings } from '../../src/ring/rings.ts'
 import type { IssuerStores } from '../../src/server/stores.ts'
@@ -92,7 +92,10 @@ describe('what an attacker or an accident can do', () => {
     assert.ok(due.some(({ type }) => type === 'delete' || type === 'erase'))
     // A command uses of its stores only these two.
     const stores = { keys: memory, openSealer: async () => SEALER } as unknown as IssuerStores
-    await turnStoredRings({ stores, policies, now, witness: undefined })
+    await turnStoredRings({
+      ...{ store: stores.keys, openSealer: stores.openSealer },
+      ...{ policies, now, witness: undefined },
+    })
     const after = (await memory.load()).keys
     for (const key of before)
       assert.deepEqual(

@@ -166,7 +166,7 @@ describe('what Keycloak exports', { skip: withoutVectors }, () => {
         realm: 'other',
         now: NOW,
       }),
-      { code: 'alias_unknown' },
+      { code: 'realm_unknown' },
     ))
 })
 
@@ -217,7 +217,7 @@ describe('what Hydra gives', { skip: withoutVectors }, () => {
     assert.rejects(
       readHydraTable(vector('hydra', 'hydra_jwk-1.csv'), { name: 'FILE', secrets: [] }),
       {
-        code: 'password_missing',
+        code: 'system_secrets_missing',
       },
     ))
 
