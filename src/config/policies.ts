@@ -1,9 +1,5 @@
-import {
-  COOKIE_ALGORITHM,
-  COOKIE_RING,
-  type RingPolicy,
-  type RotationPolicies,
-} from '../ring/policy.ts'
+import { COOKIE_ALGORITHM } from '../ring/algorithms.ts'
+import { COOKIE_RING, type RingPolicy, type RotationPolicies } from '../ring/policy.ts'
 import { formatDuration } from '../values/duration-text.ts'
 import type { RingOverrides, Settings } from './schema.ts'
 

@@ -1,5 +1,6 @@
 import { isEmbedded } from '../connection/database-url.ts'
-import { COMMON_KEY_TYPES, PUBLISHED_KEYS_WARN, SIGNATURE_ALGORITHMS } from '../ring/policy.ts'
+import { COMMON_KEY_TYPES, SIGNATURE_ALGORITHMS } from '../ring/algorithms.ts'
+import { PUBLISHED_KEYS_WARN } from '../ring/policy.ts'
 import { formatDuration } from '../values/duration-text.ts'
 import { rotationPolicies } from './policies.ts'
 import { leastPublishedKeys } from './published-keys.ts'
@@ -69,8 +70,8 @@ function ownKeys({ database, keyStore, seal }: Settings): readonly string[] {
 }
 
 function unknownKeyTypes({ rotation, issuer }: Settings): readonly string[] {
-  const types: Readonly<Record<string, string>> = SIGNATURE_ALGORITHMS
-  const byType = Map.groupBy(Object.keys(rotation.rings), (ring) => types[ring.slice(4)])
+  const types: Readonly<Record<string, { readonly kty: string }>> = SIGNATURE_ALGORITHMS
+  const byType = Map.groupBy(Object.keys(rotation.rings), (ring) => types[ring.slice(4)]?.kty)
   return [...byType].flatMap(([type, rings]) => {
     if (type === undefined || COMMON_KEY_TYPES.includes(type)) return []
     const names = rings.join(', ')

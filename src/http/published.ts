@@ -4,7 +4,7 @@ import fresh from 'fresh'
 import type { JWK } from 'jose'
 import type { Clock } from '../clock.ts'
 import { issuerPath } from '../oidc/origin.ts'
-import { COMMON_KEY_TYPES } from '../ring/policy.ts'
+import { COMMON_KEY_TYPES } from '../ring/algorithms.ts'
 import { RETRY_AFTER } from './pages.ts'
 
 /**

@@ -1,5 +1,5 @@
 import { calculateJwkThumbprint, type JWK } from 'jose'
-import { isSignatureAlgorithm, SIGNATURE_ALGORITHMS } from '../ring/policy.ts'
+import { isSignatureAlgorithm, SIGNATURE_ALGORITHMS } from '../ring/algorithms.ts'
 import { ecKey, okpKey } from './curve-keys.ts'
 import type { ImportedKey } from './imported-key.ts'
 import { refusal } from './refusal.ts'
@@ -103,7 +103,10 @@ function assertFits(jwk: JWK, algorithm: string): void {
     throw refusal('algorithm_unsupported', `Its algorithm is ${name}, and no ring can have it.`)
   }
   const curve = CURVE_OF[algorithm]
-  if (SIGNATURE_ALGORITHMS[algorithm] !== jwk.kty || (curve !== undefined && curve !== jwk.crv)) {
+  if (
+    SIGNATURE_ALGORITHMS[algorithm].kty !== jwk.kty ||
+    (curve !== undefined && curve !== jwk.crv)
+  ) {
     throw refusal(
       'algorithm_mismatch',
       `Its algorithm is ${name}, with which a key of type ${[jwk.kty, jwk.crv].filter(Boolean).join(' ')} cannot sign.`,

@@ -22,7 +22,7 @@ export function createCookieKeys(view: RingView): CookieKeys {
     (state) => state.key.ring === COOKIE_RING && isPublished(state) && state !== active,
   )
   // The retired come before the standby: they made most of the cookies that are out there.
-  const keys = [...(active ? [active] : []), ...others].flatMap(({ key }) => key.privateKey ?? [])
+  const keys = [...(active ? [active] : []), ...others].flatMap(({ key }) => key.secret ?? [])
   const macs = keys.map(createHmacSha256)
 
   const index = (data: string, signature: string) =>
@@ -31,7 +31,7 @@ export function createCookieKeys(view: RingView): CookieKeys {
     sign: (data) => {
       // That of the active key, if it has one.
       const [macOf] = macs
-      if (!active?.key.privateKey || !macOf) throw new NoActiveKey(COOKIE_RING)
+      if (!active?.key.secret || !macOf) throw new NoActiveKey(COOKIE_RING)
       return macOf(data)
     },
     verify: (data, signature) => index(data, signature) >= 0,

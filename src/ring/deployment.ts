@@ -8,9 +8,9 @@ import {
   SealBroken,
   StoreUnavailable,
 } from '../errors.ts'
+import { COOKIE_ALGORITHM } from './algorithms.ts'
 import { generateKey } from './generate.ts'
 import type { KeyStore, SerializedKey, StoredRings } from './key-store.ts'
-import { COOKIE_ALGORITHM } from './policy.ts'
 import type { KeySealer } from './seal.ts'
 
 /**
@@ -135,9 +135,9 @@ async function sealUnderNewest(
   sealer: KeySealer,
 ): Promise<DeploymentSecret> {
   const { key } = await sealer.open(deployment.record)
-  if (key.protectedBy === sealer.newest() || !key.privateKey) return deployment
+  if (key.protectedBy === sealer.newest() || !key.secret) return deployment
   // Node's type of a JWK only lacks what jose's has.
-  const record = await sealer.seal(key, key.privateKey.export({ format: 'jwk' }) as JWK)
+  const record = await sealer.seal(key, key.secret.export({ format: 'jwk' }) as JWK)
   try {
     await store.eraseKey(record)
     return { ...deployment, record }
@@ -155,8 +155,8 @@ async function openNewest(
   let missing: { readonly generation: number; readonly error: KekMissing } | undefined
   for (const record of records.toSorted((a, b) => b.generation - a.generation)) {
     try {
-      const { kid, privateKey: secret } = (await sealer.open(record)).key
-      if (secret?.type !== 'secret') {
+      const { kid, secret } = (await sealer.open(record)).key
+      if (!secret) {
         throw new SealBroken(record.id, 'it is no secret of a deployment')
       }
       // The record under a key-encryption key that this node lacks may be what counts now.

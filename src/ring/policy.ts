@@ -35,36 +35,8 @@ export const PUBLISHED_KEYS_MAX = 10
 /** Bytes of one JWKS; Nimbus (JVM) refuses more. */
 export const JWKS_BYTES_MAX = 50 * 1024
 
-/** The algorithms a ring can have, with what its JWK `kty` is. */
-export const SIGNATURE_ALGORITHMS = {
-  RS256: 'RSA',
-  RS384: 'RSA',
-  RS512: 'RSA',
-  PS256: 'RSA',
-  PS384: 'RSA',
-  PS512: 'RSA',
-  ES256: 'EC',
-  ES384: 'EC',
-  ES512: 'EC',
-  Ed25519: 'OKP',
-  EdDSA: 'OKP',
-  'ML-DSA-44': 'AKP',
-  'ML-DSA-65': 'AKP',
-  'ML-DSA-87': 'AKP',
-} as const satisfies Record<string, 'RSA' | 'EC' | 'OKP' | 'AKP'>
-
-/** Key types that RPs are sure to know (RFC 7518, section 6.1); others came with later standards. */
-export const COMMON_KEY_TYPES: readonly (string | undefined)[] = ['RSA', 'EC']
-
-export type SignatureAlgorithm = keyof typeof SIGNATURE_ALGORITHMS
-
 /** The ring whose keys sign Keyturn's own cookies (HMAC SHA-256). */
 export const COOKIE_RING: RingName = 'cookie'
-export const COOKIE_ALGORITHM = 'HS256'
-
-export function isSignatureAlgorithm(name: string): name is SignatureAlgorithm {
-  return Object.hasOwn(SIGNATURE_ALGORITHMS, name)
-}
 
 /** `sig/RS256` for RS256. */
 export function signatureRing(algorithm: string): RingName {

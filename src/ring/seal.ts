@@ -15,8 +15,10 @@ import {
   type JWK,
 } from 'jose'
 import { KekMissing, SealBroken } from '../errors.ts'
+import { isSignatureAlgorithm } from './algorithms.ts'
 import type { KeyFacts, KeyPlace } from './key.ts'
 import type { SerializedKey } from './key-store.ts'
+import { localSigner, type Signer } from './signer.ts'
 
 /**
  * Sealing at rest. A key is a compact JWE (RFC 7516): its payload is the JWK, encrypted with
@@ -39,10 +41,12 @@ export interface Kek {
 export interface RingKey extends KeyFacts {
   /** What the JWKS shows (RFC 7517, section 4); undefined for a symmetric key. */
   readonly publicJwk: JWK | undefined
-  /** Verifies: the public key, or the secret of a symmetric key; undefined while closed. */
+  /** Verifies; undefined while closed, and for a symmetric key. */
   readonly publicKey: KeyObject | undefined
-  /** Signs: the private key, or the secret of a symmetric key; undefined once erased. */
-  readonly privateKey: KeyObject | undefined
+  /** Signs; undefined once the private half is erased, while closed, and for a symmetric key. */
+  readonly signer: Signer | undefined
+  /** Of a symmetric key, such as a cookie key; undefined for all others, and while closed. */
+  readonly secret: KeyObject | undefined
   /** kid of the KEK it is sealed under; null where its record does not say. */
   readonly protectedBy: string | null
   /** False for a key that does not open, of which only the record is known. */
@@ -159,7 +163,8 @@ function unopened(record: SerializedKey): RingKey {
     ...factsOf(record),
     publicJwk: undefined,
     publicKey: undefined,
-    privateKey: undefined,
+    signer: undefined,
+    secret: undefined,
     hasPrivateHalf: false,
     isOpen: false,
     protectedBy: kekOf(record),
@@ -236,7 +241,7 @@ async function toRingKey(
     if ((await calculateJwkThumbprint(jwk, 'sha256')) !== kid) throw new Error('kid differs')
     if (jwk.kty === 'oct') {
       const secret = createSecretKey(jwk.k ?? '', 'base64url')
-      const keys = { publicJwk: undefined, publicKey: secret, privateKey: secret }
+      const keys = { publicJwk: undefined, publicKey: undefined, signer: undefined, secret }
       return { ...base, ...keys, hasPrivateHalf: true }
     }
     // Node's type of a JWK only lacks what jose's has.
@@ -246,7 +251,12 @@ async function toRingKey(
     const publicKey = createPublicKey(privateKey ?? input)
     const members = publicKey.export({ format: 'jwk' }) as JWK
     const publicJwk = { ...members, kid, alg: algorithm, use: 'sig' }
-    return { ...base, hasPrivateHalf, publicJwk, publicKey, privateKey }
+    // A newer version may know more algorithms: their keys are published and do not sign here.
+    const signer =
+      privateKey && isSignatureAlgorithm(algorithm)
+        ? localSigner(privateKey, { publicJwk, algorithm })
+        : undefined
+    return { ...base, hasPrivateHalf, publicJwk, publicKey, signer, secret: undefined }
   } catch (cause) {
     throw new SealBroken(kid, `what it holds is no ${algorithm} key with that kid`, cause)
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto'
+import { createPrivateKey, generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
-import { decodeJwt, decodeProtectedHeader, SignJWT, UnsecuredJWT } from 'jose'
+import { compactDecrypt, decodeJwt, decodeProtectedHeader, SignJWT, UnsecuredJWT } from 'jose'
 import * as client from 'openid-client'
 import { pino } from 'pino'
 import { authorizationRequest, discoverAs } from '../../lab/relying-party.ts'
@@ -10,6 +10,7 @@ import { createUserAgent, signIn } from '../../lab/user-agent.ts'
 import { systemClock } from '../../src/clock.ts'
 import { orderPromotion, orderRevocation } from '../../src/ring/orders.ts'
 import { signerOf } from '../../src/ring/view.ts'
+import { fileProtector } from '../../src/seal/protector.ts'
 import { type KeyturnServer, startServer } from '../../src/server/server.ts'
 import { type IssuerStores, openStores } from '../../src/server/stores.ts'
 import { operate } from '../support/operator.ts'
@@ -177,26 +178,32 @@ describe('introspection of a JWT access token', () => {
 
 describe('introspection of what is no access token of ours', () => {
   const now = () => systemClock.now()
-  /** The key that signs, as only this process has it. */
-  const signer = (ring = RING): { key: KeyObject; kid: string } => {
+  /** The key that signs, as only somebody with the key-encryption key can open it. */
+  const signer = async (ring = RING): Promise<{ key: KeyObject; kid: string }> => {
     const { view } = keyturn.server.scheduler.status
-    const key = view && signerOf(view, ring)?.key
-    assert.ok(key?.privateKey)
-    return { key: key.privateKey, kid: key.kid }
+    const kid = (view && signerOf(view, ring)?.key.kid) ?? ''
+    const record = (await stores.keys.load()).keys.find(({ id }) => id === kid)
+    const [kek] = await fileProtector(keyturn.config.seal.file).load()
+    assert.ok(record && kek)
+    const { plaintext } = await compactDecrypt(record.data, kek.secret)
+    const key = JSON.parse(Buffer.from(plaintext).toString())
+    return { key: createPrivateKey({ key, format: 'jwk' }), kid }
   }
   const claims = (changed: Record<string, unknown> = {}) => ({
     ...{ iss: keyturn.issuer, aud: API, sub: 'machine', client_id: 'machine', jti: randomUUID() },
     ...{ iat: now(), exp: now() + 60, scope: 'read' },
     ...changed,
   })
-  const sign = (
+  const sign = async (
     changed: Record<string, unknown>,
     header: Record<string, unknown> = {},
-    { key, kid } = signer(),
-  ) =>
-    new SignJWT(claims(changed))
+    by?: { readonly key: KeyObject; readonly kid: string },
+  ) => {
+    const { key, kid } = by ?? (await signer())
+    return new SignJWT(claims(changed))
       .setProtectedHeader({ alg: 'RS256', typ: 'at+jwt', kid, ...header })
       .sign(key)
+  }
   const foreign = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
   const tampered = async () => {
     const [header, payload = '', signature] = (await tokenOfMachine()).split('.')
@@ -210,8 +217,8 @@ describe('introspection of what is no access token of ours', () => {
   })
 
   const tokens: Readonly<Record<string, () => Promise<string> | string>> = {
-    'signed by somebody else under a kid of ours': () =>
-      sign({}, {}, { ...signer(), key: foreign }),
+    'signed by somebody else under a kid of ours': async () =>
+      sign({}, {}, { ...(await signer()), key: foreign }),
     'signed by a key that nobody knows': () => sign({}, {}, { kid: 'unknown', key: foreign }),
     'signed by a key of ours with another algorithm': () => sign({}, { alg: 'PS256' }),
     'that names no key': () => sign({}, { kid: undefined }),

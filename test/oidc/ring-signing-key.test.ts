@@ -3,10 +3,10 @@ import { describe, it } from 'node:test'
 import { compactVerify } from 'jose'
 import { RingStale } from '../../src/errors.ts'
 import { RingSigningKey } from '../../src/oidc/ring-signing-key.ts'
+import { SIGNATURE_ALGORITHMS } from '../../src/ring/algorithms.ts'
 import { generateKey } from '../../src/ring/generate.ts'
 import type { Phase } from '../../src/ring/lifecycle.ts'
 import type { Authorize } from '../../src/ring/may-sign.ts'
-import { SIGNATURE_ALGORITHMS } from '../../src/ring/policy.ts'
 import { testSealer } from '../support/sealer.ts'
 
 const sealer = testSealer()

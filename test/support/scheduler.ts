@@ -47,7 +47,7 @@ export function setUp(
   const active = () => {
     const found = scheduler.status.view?.states.filter((state) => state.phase === 'active') ?? []
     assert.equal(found.length, 1, 'not exactly one active key')
-    assert.ok(found[0]?.key.privateKey, 'the active key cannot sign')
+    assert.ok(found[0]?.key.signer, 'the active key cannot sign')
     return found[0].key
   }
   return { store, clock, scheduler, views, lines, active }

@@ -1,5 +1,6 @@
 import type { Violation } from '../../errors.ts'
-import { isSignatureAlgorithm, signatureRing } from '../../ring/policy.ts'
+import { isSignatureAlgorithm } from '../../ring/algorithms.ts'
+import { signatureRing } from '../../ring/policy.ts'
 import type { ClientContext } from '../context.ts'
 import { OPTIONAL_ANSWERS, SIGNED_ANSWERS, type SignedAnswer } from '../signed-answers.ts'
 import type { ClientRule, RuledClient } from './rule.ts'
