@@ -89,6 +89,8 @@ export async function setClaims(
     throw new Refused('claims_unchanged', {}, 'Nothing is to change: no claim is named.')
   }
   refuse(problemsOfEach(changes.set, claimNames))
+  const both = changes.removed.filter((name) => Object.hasOwn(changes.set, name))
+  refuse(both.map((name) => `The claim ${name} is to be set and to be removed. Name it once.`))
   const missing = changes.removed.filter((name) => !Object.hasOwn(account.claims, name))
   refuse(missing.map((name) => `Account ${account.username} has no claim ${name}.`))
   return change(account, surroundings, ({ claims: before }) => {

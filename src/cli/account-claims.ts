@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { type Claims, claimProblem, readClaim } from '../accounts/claims.ts'
+import { Refused } from '../errors.ts'
 import { textArgument } from './words.ts'
 
 /** Claims as options of commands. */
@@ -31,14 +32,16 @@ export function withClaims(command: Command): Command {
     .addHelpText('after', EXAMPLES)
 }
 
-/** The claims that options name. */
+/** The claims that options name. @throws Refused where one is named twice */
 export function readClaims({ name, email, emailVerified, claim = [] }: ClaimOptions): Claims {
-  return {
-    ...(name === undefined ? {} : { name }),
-    ...(email === undefined ? {} : { email }),
-    ...(emailVerified === undefined ? {} : { email_verified: emailVerified }),
-    ...Object.fromEntries(claim),
+  const own = Object.entries({ name, email, email_verified: emailVerified })
+  const named = [...own.filter(([, value]) => value !== undefined), ...claim]
+  const twice = named.find(([one], place) => named.slice(0, place).some(([other]) => other === one))
+  if (twice) {
+    const [claim] = twice
+    throw new Refused('input_invalid', {}, `The claim ${claim} is set twice. Set it once.`)
   }
+  return Object.fromEntries(named)
 }
 
 const claimArgument = (name: string) => textArgument((text) => claimProblem(name, text))

@@ -166,7 +166,7 @@ async function change(account: Account, open: Session, options: SetOptions): Pro
 async function importFile(file: string, open: Session): Promise<void> {
   const surroundings = surroundingsOf(open)
   const lines = file === '-' ? await text(open.stdin) : await readArgumentFile(file)
-  const people = readPeople(lines, surroundings.claimNames)
+  const people = await readPeople(lines, surroundings.claimNames)
   for await (const { account, oneTimePassword } of importPeople(people, surroundings)) {
     const { username, id } = account
     const secret = oneTimePassword === undefined ? {} : { oneTimePassword }

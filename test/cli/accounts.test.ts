@@ -122,6 +122,10 @@ describe('accounts', () => {
     const both = await refused('--claim', 'zoneinfo=paris', '--claim', 'shoesize=7')
     assert.match(both, /There is no claim shoesize/)
     assert.match(both, /The claim zoneinfo must be a time zone/)
+    const twice = await refused('--name', 'Ada', '--claim', 'name=Countess')
+    assert.match(twice, /The claim name is set twice/)
+    const neither = await refused('--email', 'a@b.example', '--remove', 'email')
+    assert.match(neither, /The claim email is to be set and to be removed/)
     assert.match(await refused('--claim', 'sub=root'), /The claim sub cannot be set/)
     assert.match(
       await refused('--claim', 'preferred_username=root'),
@@ -196,7 +200,7 @@ describe('accounts', () => {
       { username: 'eve', isDisabled: true },
     ]
     const lines = people.map((each) => JSON.stringify(each)).join('\n')
-    const answer = await cli.run(['accounts', 'import', '-'], `${lines}\n\n`)
+    const answer = await cli.run(['accounts', 'import', '-'], `\ufeff${lines}\n\n`)
     assert.equal(answer.status, 0, answer.err)
     const added = answer.out
       .trim()
@@ -234,6 +238,14 @@ describe('accounts', () => {
       '{"username":"c","passwordHash":"$argon2id$v=19$m=99999999,t=1,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAA"}',
       '{"username":"d","password":"in clear"}',
       '[]',
+      '{"username":"e","username":"f"}',
+      '{"username":"g","claims":{"__proto__":"x"}}',
+      '{"username":"h","toString":1}',
+      '{"username":"g00d"}',
+      '{"username":"Ren\ufffd"}',
+      '{"isDisabled":"no"}',
+      '{"username":"goocl1"}',
+      '{"username":"goocll"}',
     ]
     const { status, err, out } = await cli.run(['accounts', 'import', '-'], lines.join('\n'))
     assert.equal(status, 1)
@@ -247,11 +259,17 @@ describe('accounts', () => {
       /Line 6: passwordHash: it must be an Argon2id PHC string/,
       /Line 7: passwordHash/,
       /Line 8: .*password/,
-      /Line 9: /,
+      /Line 9: it must be a JSON object\./,
+      /Line 10: it has one property twice\./,
+      /Line 11: nothing can have the name __proto__\./,
+      /Line 12: an account has no toString; see: /,
+      /Line 14: it is no UTF-8 text/,
+      /Line 15: username: it must be text\.\nLine 15: isDisabled: it must be true or false\./,
+      /Line 17: its user name looks like that of line 16\./,
     ]) {
       assert.match(err, told)
     }
-    assert.doesNotMatch(err, /in clear/)
+    assert.doesNotMatch(err, /in clear|Line 13/)
     assert.deepEqual(await cli.json(['accounts', 'list']), [])
   })
 })
