@@ -1,4 +1,5 @@
 import { CsvError, parse } from 'csv-parse/sync'
+import { VALUES_MAX } from './input.ts'
 import { refusal } from './refusal.ts'
 import type { Row, Table } from './table.ts'
 
@@ -9,6 +10,12 @@ import type { Row, Table } from './table.ts'
 export function csvRows(text: string, { columns }: Table, source: string): readonly Row[] {
   const [line = ''] = text.split('\n', 1)
   const tabs = line.includes('\t')
+  if (cellsOf(text, tabs ? '\t' : ',') > VALUES_MAX) {
+    throw refusal(
+      'input_too_large',
+      `${source} has more than ${VALUES_MAX} cells. Dump the table of keys alone.`,
+    )
+  }
   const [first = [], ...others] = records(text, tabs, source)
   const header = columns.every((column) => first.includes(column))
   if (!header && first.length !== columns.length) {
@@ -21,6 +28,20 @@ export function csvRows(text: string, { columns }: Table, source: string): reado
   return (header ? others : [first, ...others]).map((cells) =>
     Object.fromEntries(names.map((name, at) => [name, cells[at]])),
   )
+}
+
+/** An upper bound, for the memory that they would take. */
+function cellsOf(text: string, delimiter: string): number {
+  let cells = 0
+  for (const mark of [delimiter, '\n']) {
+    for (
+      let at = text.indexOf(mark);
+      at !== -1 && cells <= VALUES_MAX;
+      at = text.indexOf(mark, at + 1)
+    )
+      cells++
+  }
+  return cells
 }
 
 function records(text: string, tabs: boolean, source: string): string[][] {

@@ -20,7 +20,13 @@ import {
   leftOut,
   withoutTwins,
 } from './imported-key.ts'
-import { assertSize, decodeText, INPUT_BYTES_MAX, KEY_FILE_BYTES_MAX } from './input.ts'
+import {
+  assertSize,
+  DATABASE_BYTES_MAX,
+  decodeText,
+  INPUT_BYTES_MAX,
+  KEY_FILE_BYTES_MAX,
+} from './input.ts'
 import { orRefusal, refusal } from './refusal.ts'
 import { isSqlite, sqliteHas } from './sqlite-rows.ts'
 import { cellText, type Row, type Table, tableRows } from './table.ts'
@@ -105,7 +111,7 @@ export async function readDuendeTable(
 }
 
 function keyRows(bytes: Uint8Array, name: string): readonly Row[] {
-  assertSize(bytes, INPUT_BYTES_MAX, name)
+  assertSize(bytes, isSqlite(bytes) ? DATABASE_BYTES_MAX : INPUT_BYTES_MAX, name)
   const table = isStorage8(bytes, name) ? ENTITIES : KEYS
   const rows = tableRows(bytes, table, name)
   if (table === KEYS)

@@ -2,6 +2,12 @@ import { refusal } from './refusal.ts'
 
 /** Bytes that any reader takes at once; a realm export without people is far smaller. */
 export const INPUT_BYTES_MAX = 16 * 1024 * 1024
+/** A database file may hold much beside its keys, and only they become objects. */
+export const DATABASE_BYTES_MAX = 64 * 1024 * 1024
+/** Values in a text: each costs some 50 bytes of memory, however short it is. */
+export const VALUES_MAX = 1_000_000
+/** Objects in objects; exports have ten. */
+const DEPTH_MAX = 100
 /** Bytes of a key file: a chain of certificates of the largest keys is a few dozen kilobytes. */
 export const KEY_FILE_BYTES_MAX = 1024 * 1024
 
@@ -14,7 +20,7 @@ export function assertSize(bytes: Uint8Array, max: number, source: string): void
   if (bytes.length > max) {
     throw refusal(
       'input_too_large',
-      `${source} has ${bytes.length} bytes, and at most ${max} are read. Export the keys alone, without people.`,
+      `${source} has ${bytes.length} bytes, and at most ${max} are read. Export the keys alone, without people, or dump the table of keys alone.`,
     )
   }
 }
@@ -35,13 +41,20 @@ export function decodeText(bytes: Uint8Array, source: string): string {
 
 /**
  * Reads JSON. The parser's own words are not repeated, because they quote what it read.
- * @throws ImportRefused `input_truncated` where the text ends too early, `input_malformed`
+ * @throws ImportRefused `input_truncated` where the text ends too early, `input_malformed`, `input_too_large`
  */
 export function parseJson(text: string, source: string): unknown {
+  const { values, depth, isOpen } = shapeOf(text)
+  if (values > VALUES_MAX || depth > DEPTH_MAX) {
+    throw refusal(
+      'input_too_large',
+      `${source} has more than ${VALUES_MAX} values, or more than ${DEPTH_MAX} in each other. Export the keys alone.`,
+    )
+  }
   try {
     return JSON.parse(text)
-  } catch (error) {
-    if (error instanceof SyntaxError && endsEarly(text)) {
+  } catch {
+    if (isOpen) {
       throw refusal(
         'input_truncated',
         `${source} ends in the middle of its JSON: it is half-written.`,
@@ -51,16 +64,34 @@ export function parseJson(text: string, source: string): unknown {
   }
 }
 
-/** Are brackets or a string still open at the end? */
-function endsEarly(text: string): boolean {
-  let depth = 0
-  let quoted = false
-  for (let at = 0; at < text.length; at++) {
-    const char = text[at]
-    if (char === '\\' && quoted) at++
-    else if (char === '"') quoted = !quoted
-    else if (!quoted && (char === '{' || char === '[')) depth++
-    else if (!quoted && (char === '}' || char === ']')) depth--
+/** What JSON would cost, before it is parsed, and whether brackets or a string are open at its end. */
+function shapeOf(text: string): { values: number; depth: number; isOpen: boolean } {
+  const pattern = /["[\]{},]/g
+  let [values, depth, deepest, isOpen] = [1, 0, 0, false]
+  for (let found = pattern.exec(text); found && values <= VALUES_MAX; found = pattern.exec(text)) {
+    const [char] = found
+    if (char === '"') {
+      const end = endOfString(text, pattern.lastIndex)
+      if (end === -1) {
+        isOpen = true
+        break
+      }
+      pattern.lastIndex = end + 1
+    } else if (char === ',') values++
+    else if (char === '{' || char === '[') {
+      values++
+      deepest = Math.max(deepest, ++depth)
+    } else depth--
   }
-  return quoted || depth > 0
+  return { values, depth: deepest, isOpen: isOpen || depth > 0 }
+}
+
+/** Where the next quote without a backslash before it is, or -1. */
+function endOfString(text: string, from: number): number {
+  for (let at = text.indexOf('"', from); at !== -1; at = text.indexOf('"', at + 1)) {
+    let backslashes = 0
+    while (text[at - 1 - backslashes] === '\\' && at - 1 - backslashes >= from) backslashes++
+    if (backslashes % 2 === 0) return at
+  }
+  return -1
 }

@@ -3,12 +3,14 @@ import { ROWS_MAX, type Row, type Table } from './table.ts'
 
 /** Rows in a dump: INSERT of SQLite, MySQL and `pg_dump --inserts`, COPY of `pg_dump`. No SQL is executed. */
 
-const NAME = String.raw`(?:["\x60[]?[\w$]+["\x60\]]?\.)?["\x60[]?([\w$]+)["\x60\]]?`
+const NAME = String.raw`(?:["\x60[]?[\w$]{1,128}["\x60\]]?\.)?["\x60[]?([\w$]{1,128})["\x60\]]?`
 const INSERT = new RegExp(
   String.raw`\bINSERT INTO ${NAME}\s*(?:\(([^)]{1,2000})\)\s*)?VALUES\s*`,
   'gi',
 )
 const COPY = new RegExp(String.raw`^COPY ${NAME}\s*\(([^)]{1,2000})\)\s*FROM stdin;\r?\n`, 'gim')
+/** Cells of a row; no table of keys has a hundred columns. */
+const CELLS_MAX = 100
 const NUMBER = /-?\d+(?:\.\d+)?/y
 const KEYWORD = /(NULL|TRUE|FALSE)\b/iy
 /** What one character behind a backslash is, in COPY and in strings of MySQL. */
@@ -35,8 +37,11 @@ export function sqlRows(text: string, table: Table, source: string): readonly Ro
     const end = text.indexOf('\n\\.', start - 1)
     if (end === -1) throw truncated(source)
     const names = columnsOf(match[2], table)
-    for (const line of text.slice(start, end).split('\n')) {
-      if (line !== '') rows.push(named(names, line.replace(/\r$/, '').split('\t').map(copyCell)))
+    for (let at = start; at < end && rows.length <= ROWS_MAX; ) {
+      const next = text.indexOf('\n', at)
+      const cells = text.slice(at, next).replace(/\r$/, '').split('\t', CELLS_MAX)
+      rows.push(named(names, cells.map(copyCell)))
+      at = next + 1
     }
   }
   for (const match of text.matchAll(INSERT)) {
@@ -63,7 +68,7 @@ function tuple(cursor: Cursor): unknown[] {
   expect(cursor, '(')
   const cells: unknown[] = []
   do cells.push(cell(cursor))
-  while (takes(cursor, ','))
+  while (cells.length < CELLS_MAX && takes(cursor, ','))
   expect(cursor, ')')
   return cells
 }

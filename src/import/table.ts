@@ -1,5 +1,5 @@
 import { csvRows } from './csv-rows.ts'
-import { assertSize, decodeText, INPUT_BYTES_MAX, parseJson } from './input.ts'
+import { assertSize, DATABASE_BYTES_MAX, decodeText, INPUT_BYTES_MAX, parseJson } from './input.ts'
 import { refusal } from './refusal.ts'
 import { sqlRows } from './sql-dump.ts'
 import { isSqlite, sqliteRows } from './sqlite-rows.ts'
@@ -23,7 +23,7 @@ export const ROWS_MAX = 20_000
  * @throws ImportRefused
  */
 export function tableRows(bytes: Uint8Array, table: Table, source: string): readonly Row[] {
-  assertSize(bytes, INPUT_BYTES_MAX, source)
+  assertSize(bytes, isSqlite(bytes) ? DATABASE_BYTES_MAX : INPUT_BYTES_MAX, source)
   const rows = rowsOf(bytes, table, source)
   if (rows.length > ROWS_MAX)
     throw refusal('input_too_large', `${source} has more than ${ROWS_MAX} rows.`)
@@ -35,10 +35,14 @@ export function cellText(value: unknown): string | undefined {
   if (Buffer.isBuffer(value)) return decodeUtf8(value)
   if (typeof value === 'number' || typeof value === 'bigint') return String(value)
   if (typeof value !== 'string') return undefined
-  const hex = /^(?:\\x)?((?:[0-9a-fA-F]{2}){8,})$/.exec(value)?.[1]
-  return hex !== undefined && /^(\\x|5B7B|7B22|7B7D)/i.test(value)
-    ? decodeUtf8(Buffer.from(hex, 'hex'))
-    : value
+  // JSON in hexadecimal begins so: a bracket, and a bracket or a quote.
+  const hex = value.startsWith('\\x')
+    ? value.slice(2)
+    : /^(?:5B7B|7B22|7B7D)/i.test(value)
+      ? value
+      : ''
+  const bytes = Buffer.from(hex, 'hex')
+  return hex !== '' && bytes.length * 2 === hex.length ? decodeUtf8(bytes) : value
 }
 
 function decodeUtf8(bytes: Buffer): string | undefined {
@@ -51,7 +55,7 @@ function rowsOf(bytes: Uint8Array, table: Table, source: string): readonly Row[]
   const text = decodeText(bytes, source)
   if (text.trim() === '') throw refusal('input_empty', `${source} is empty.`)
   if (/^\s*[[{]/.test(text)) return jsonRows(parseJson(text, source), source)
-  if (/^\s*(INSERT INTO|COPY)\s/im.test(text)) return sqlRows(text, table, source)
+  if (/^[ \t]*(?:INSERT INTO|COPY)\s/im.test(text)) return sqlRows(text, table, source)
   return csvRows(text, table, source)
 }
 

@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { readDex } from '../../src/import/dex.ts'
+import { readHydraTable } from '../../src/import/hydra.ts'
+import { parseJson } from '../../src/import/input.ts'
+import { readJwksFile } from '../../src/import/jwks-file.ts'
+import { type Table, tableRows } from '../../src/import/table.ts'
+
+const MIB = 1024 * 1024
+const table: Table = { name: 'Keys', columns: ['Id', 'Data'] }
+const rows = (text: string) => tableRows(Buffer.from(text), table, 'FILE')
+
+describe('JSON of an export', () => {
+  it('is refused before it is parsed where it would take hundreds of megabytes', async () => {
+    for (const text of [
+      '['.repeat(8 * MIB),
+      `[${'{},'.repeat(5 * MIB)}{}]`,
+      `[${'0,'.repeat(8 * MIB - 2)}0]`,
+    ]) {
+      await assert.rejects(readJwksFile(Buffer.from(text), { name: 'FILE' }), {
+        code: 'input_too_large',
+      })
+    }
+  })
+
+  it('may have brackets, quotes and backslashes in its texts', () => {
+    for (const value of [['[['.repeat(1000)], { a: '\\"{', b: ['\\\\', '"'] }, '\\', 'null']) {
+      assert.deepEqual(parseJson(JSON.stringify(value), 'FILE'), value)
+    }
+  })
+
+  it('is told to be cut off where a string or a bracket is open, and else to be none', () => {
+    for (const text of ['{"a', '{"a":1', '[1,', '{"a":"\\"']) {
+      assert.throws(() => parseJson(text, 'FILE'), { code: 'input_truncated' })
+    }
+    for (const text of ['{a:1}', '[1]]', 'nul']) {
+      assert.throws(() => parseJson(text, 'FILE'), { code: 'input_malformed' })
+    }
+  })
+
+  it('is refused without a word of what it has', () => {
+    assert.throws(
+      () => parseJson('{"d": s3cr3t}', 'FILE'),
+      (error: Error) => !/s3cr/.test(error.message),
+    )
+  })
+})
+
+describe('a table of an export', () => {
+  it('is the same from CSV, tabs, JSON, COPY and INSERT, escapes included', () => {
+    const data = `a "b" 'c' \\ d`
+    const expected = [
+      { Id: '1', Data: data },
+      { Id: '2', Data: 'x' },
+    ]
+    for (const text of [
+      `Id,Data\n1,"a ""b"" 'c' \\ d"\n2,x\n`,
+      `1\ta "b" 'c' \\ d\n2\tx\n`,
+      JSON.stringify(expected),
+      `COPY public."Keys" ("Id", "Data") FROM stdin;\n1\ta "b" 'c' \\\\ d\n2\tx\n\\.\n`,
+      `INSERT INTO "Keys" VALUES ('1', 'a "b" ''c'' \\ d');\nINSERT INTO "Keys" VALUES ('2','x');`,
+      `-- MySQL dump 10\nINSERT INTO \`Keys\` (\`Id\`, \`Data\`) VALUES ('1','a \\"b\\" \\'c\\' \\\\ d'),('2','x');`,
+      `INSERT INTO [dbo].[Keys] ([Id], [Data]) VALUES (N'1', N'a "b" ''c'' \\ d'), (2, N'x')`,
+    ]) {
+      assert.deepEqual(rows(text), expected, text)
+    }
+  })
+
+  it('is refused where it was cut off', () => {
+    for (const text of [
+      'Id,Data\n1,"a',
+      'COPY "Keys" ("Id", "Data") FROM stdin;\n1\ta\n',
+      `INSERT INTO Keys VALUES ('1', 'a`,
+    ]) {
+      assert.throws(() => rows(text), { code: 'input_truncated' })
+    }
+  })
+
+  it('is refused where it has more cells than memory is for', () => {
+    for (const text of [
+      ','.repeat(8 * MIB),
+      '\n'.repeat(8 * MIB - 1).concat('a,b'),
+      'Id,Data\n'.concat('a,b\n'.repeat(2 * MIB)),
+    ]) {
+      assert.throws(() => rows(text), { code: 'input_too_large' })
+    }
+  })
+
+  it('is refused where bytes in hexadecimal fill the file', async () => {
+    const hex = Buffer.from(
+      `id,verification_keys,signing_key,signing_key_pub,next_rotation\nkeys,[],${'7B22'.repeat(3 * MIB)},,`,
+    )
+    await assert.rejects(readDex(hex, { name: 'FILE' }), { code: 'input_too_large' })
+    const sealed = Buffer.from(
+      `sid,kid,created_at,keydata\na,b,2026-01-01 00:00:00,${'A'.repeat(12 * MIB)}\n`,
+    )
+    await assert.rejects(readHydraTable(sealed, { name: 'FILE', secrets: ['x'] }), {
+      code: 'password_wrong',
+    })
+  })
+})
