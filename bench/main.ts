@@ -5,6 +5,7 @@ import { Command } from 'commander'
 import { endWithNpm } from '../src/cli/npm-parent.ts'
 import { type Child, startChild } from './child.ts'
 import { type Comparison, compare } from './compare.ts'
+import { dataProtection } from './data-protection.ts'
 import { measureDocument } from './documents.ts'
 import type { Bench, Figure, Measure, Stores } from './figure.ts'
 import { renderTable, toJson } from './report.ts'
@@ -48,6 +49,7 @@ const measures: Readonly<Record<string, Measure>> = {
   'swap-time': swapTime,
   start: starts,
   workers,
+  'data-protection': dataProtection,
 }
 
 interface Options {

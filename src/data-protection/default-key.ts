@@ -1,4 +1,4 @@
-import { TICKS_PER_HOUR, TICKS_PER_SECOND, type Ticks } from './ticks.ts'
+import { TICKS_PER_HOUR, TICKS_PER_SECOND, type Ticks } from '../values/ticks.ts'
 
 /**
  * Which key ASP.NET Core 10 protects with (`DefaultKeyResolver`). All instants are compared to the tick.
@@ -24,7 +24,7 @@ export interface DefaultKey {
 }
 
 /** Clocks of two servers may differ so much. */
-export const SERVER_SKEW: Ticks = 300n * TICKS_PER_SECOND
+const SERVER_SKEW: Ticks = 300n * TICKS_PER_SECOND
 /** After so long each process has read a new key. */
 export const PROPAGATION: Ticks = 48n * TICKS_PER_HOUR
 

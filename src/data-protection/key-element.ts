@@ -1,8 +1,8 @@
+import { formatXsdDate, type Ticks } from '../values/ticks.ts'
 import { decryptorType, deserializerType } from './dotnet-types.ts'
 import { encryptXml, XMLDSIG, XMLENC } from './encrypted-xml.ts'
 import type { NewElement } from './ring-store.ts'
 import { DATA_PROTECTION } from './secret.ts'
-import { formatXsdDate, type Ticks } from './ticks.ts'
 
 /** Elements of a ring as ASP.NET Core 10 writes them, to the byte. */
 
@@ -14,7 +14,7 @@ export interface NewKeyAlgorithms {
 }
 
 /** What ASP.NET Core uses unless told otherwise. */
-export const DEFAULT_ALGORITHMS: NewKeyAlgorithms = {
+const DEFAULT_ALGORITHMS: NewKeyAlgorithms = {
   encryption: 'AES_256_CBC',
   validation: 'HMACSHA256',
 }

@@ -1,10 +1,10 @@
+import { dateOf, formatTicks, ticksOf } from '../values/ticks.ts'
 import { type DefaultKey, nextChangeAt, resolveDefaultKey } from './default-key.ts'
 import type { Certificate } from './encrypted-xml.ts'
 import type { RingProblem } from './problem.ts'
 import { checkPurposes, createProtector, type LiveRing, type Protector } from './protector.ts'
 import { assembleRing, type ReadElements, type Ring, type RingKey } from './ring.ts'
 import type { RingStore } from './ring-store.ts'
-import { dateOf, formatTicks, ticksOf } from './ticks.ts'
 
 /** A key of a ring, as people see it. Dates are in UTC with seven digits of a second. */
 export interface KeyInfo {
@@ -119,7 +119,7 @@ function resolveProtecting(ring: Ring, instant: Date): Protecting {
   }
 }
 
-function infoOf({ id, createdAt, activatesAt, expiresAt, revoked }: RingKey): KeyInfo {
+export function infoOf({ id, createdAt, activatesAt, expiresAt, revoked }: RingKey): KeyInfo {
   return {
     id,
     creationDate: formatTicks(createdAt),

@@ -1,6 +1,24 @@
+import { TICKS_PER_SECOND } from '../values/ticks.ts'
 import { type CertificateFile, loadCertificate } from './certificate-file.ts'
+import { createKeeper, type RingKeeper } from './keeper.ts'
+import type { NewKeyAlgorithms } from './key-element.ts'
 import { type KeyRing, loadKeyRing } from './key-ring.ts'
 import { openRingStore, type RingSource } from './open-store.ts'
+import { DEFAULT_POLICY } from './plan.ts'
+import type { RingStore } from './ring-store.ts'
+
+/** Key rings of ASP.NET Core Data Protection, for programs that use Keyturn as a library. */
+
+export type { CertificateFile } from './certificate-file.ts'
+export type { DefaultKey } from './default-key.ts'
+export type { GivenElement } from './element-store.ts'
+export type { Revoked, RingKeeper, RingReport } from './keeper.ts'
+export type { NewKeyAlgorithms } from './key-element.ts'
+export type { KeyInfo, KeyRing } from './key-ring.ts'
+export type { RingSource } from './open-store.ts'
+export type { ProblemCode, RingProblem } from './problem.ts'
+export type { Protector, Unprotected } from './protector.ts'
+export type { TimeLimitedProtector } from './time-limited.ts'
 
 export interface OpenKeyRingOptions extends RingSource {
   /** Those that the ring's secrets were encrypted for; old ones too, as long as their keys are needed. */
@@ -20,9 +38,60 @@ export interface OpenKeyRingOptions extends RingSource {
 export async function openKeyRing(options: OpenKeyRingOptions): Promise<KeyRing> {
   const { certificates = [], applicationName, now } = options
   const loaded = await Promise.all(certificates.map(loadCertificate))
-  const store = await openRingStore(options)
+  return withStore(options, (store) =>
+    loadKeyRing(store, { certificates: loaded, applicationName, now }),
+  )
+}
+
+/** Durations in seconds. */
+export interface KeepPolicy {
+  /** From the creation of a key to its end: 90 days. */
+  readonly lifetime?: number
+  /** A key is made so long before the ring would be without a default key: 14 days. */
+  readonly lead?: number
+  /** With less than this left, the keeper is late: 7 days. */
+  readonly notice?: number
+}
+
+export interface KeepKeyRingOptions extends RingSource {
+  /** New secrets are encrypted for the first of them; without any, they stand in clear. */
+  readonly certificates?: readonly CertificateFile[]
+  /** AES-256-CBC with HMAC-SHA-256 unless told. */
+  readonly algorithms?: NewKeyAlgorithms
+  readonly policy?: KeepPolicy
+  readonly now: () => Date
+}
+
+/**
+ * Keeps a ring in keys: each `look` makes the key that is due. How often to look is left to the caller;
+ * once an hour is enough.
+ * @throws KeyRingUnreadable `ring_unavailable`; CertificateUnusable; TypeError
+ */
+export async function keepKeyRing(options: KeepKeyRingOptions): Promise<RingKeeper> {
+  const { certificates = [], algorithms, policy = {}, now } = options
+  const loaded = await Promise.all(certificates.map(loadCertificate))
+  const ticks = (seconds: number | undefined, standard: bigint) =>
+    seconds === undefined ? standard : BigInt(seconds) * TICKS_PER_SECOND
+  const { lifetime, lead, notice } = DEFAULT_POLICY
+  return withStore(options, async (store) =>
+    createKeeper({
+      store,
+      certificates: loaded,
+      ...(algorithms ? { algorithms } : {}),
+      policy: {
+        lifetime: ticks(policy.lifetime, lifetime),
+        lead: ticks(policy.lead, lead),
+        notice: ticks(policy.notice, notice),
+      },
+      now,
+    }),
+  )
+}
+
+async function withStore<T>(source: RingSource, use: (store: RingStore) => Promise<T>): Promise<T> {
+  const store = await openRingStore(source)
   try {
-    return await loadKeyRing(store, { certificates: loaded, applicationName, now })
+    return await use(store)
   } catch (error) {
     await store.close()
     throw error

@@ -1,5 +1,5 @@
+import { TICKS_PER_DAY, type Ticks } from '../values/ticks.ts'
 import { candidateKey, type KeyFacts, nextChangeAt, resolveDefaultKey } from './default-key.ts'
-import { TICKS_PER_DAY, type Ticks } from './ticks.ts'
 
 /**
  * When a ring needs a key. ASP.NET Core processes read a ring once a day, and without a default key they

@@ -11,7 +11,7 @@ export interface RedisLists {
 }
 
 /** The key of the list where ASP.NET Core is told no other. */
-export const DEFAULT_LIST = 'DataProtection-Keys'
+const DEFAULT_LIST = 'DataProtection-Keys'
 
 /** Adds to the list if it is as it was read: as long, and with the same last element. */
 const APPEND = `

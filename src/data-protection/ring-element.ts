@@ -1,10 +1,10 @@
+import { readXsdDate, type Ticks } from '../values/ticks.ts'
 import { innerDescriptor, readAlgorithms } from './descriptor.ts'
 import type { Certificate } from './encrypted-xml.ts'
 import { createEncryptor, type Encryptor } from './encryptor.ts'
 import { readGuid } from './guid.ts'
 import { KeyProblem } from './problem.ts'
 import { decryptDescriptor, readMasterKey } from './secret.ts'
-import { readXsdDate, type Ticks } from './ticks.ts'
 import { attributeOf, childOf, parseXml, textOf, type XmlElement } from './xml.ts'
 
 /** One element of a ring: a key, or the revocation of one or of all of before. */

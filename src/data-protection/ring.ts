@@ -1,11 +1,11 @@
 import { KeyRingUnreadable } from '../errors.ts'
+import type { Ticks } from '../values/ticks.ts'
 import type { KeyFacts } from './default-key.ts'
 import type { Certificate } from './encrypted-xml.ts'
 import type { Encryptor } from './encryptor.ts'
 import { KeyProblem, type RingProblem } from './problem.ts'
 import { type KeyElement, mayRevoke, type RingElement, readRingElement } from './ring-element.ts'
 import type { StoredElement } from './ring-store.ts'
-import type { Ticks } from './ticks.ts'
 import { XmlRefused } from './xml.ts'
 
 /** What a ring is at the moment, put together from the elements of its store. */

@@ -19,7 +19,7 @@ export interface RingQueryRunner {
 }
 
 /** The table of Entity Framework Core where the context names no other. */
-export const DEFAULT_TABLE = 'DataProtectionKeys'
+const DEFAULT_TABLE = 'DataProtectionKeys'
 
 interface SqlStoreOptions {
   readonly database: RingDatabase

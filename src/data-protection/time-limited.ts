@@ -1,6 +1,5 @@
 import { PayloadRefused } from '../errors.ts'
-import type { Protector } from './protector.ts'
-import { formatTicks, LAST_TICK, ticksOf } from './ticks.ts'
+import { formatTicks, LAST_TICK, ticksOf } from '../values/ticks.ts'
 
 /** Payloads that end: the instant stands in 100 ns before what they hold, under one more purpose. */
 
@@ -12,7 +11,7 @@ export interface TimeLimitedProtector {
    * @throws NoDefaultKey
    */
   protect(data: Uint8Array, expiration?: Date | string): Buffer
-  /** @throws PayloadRefused `payload_expired` and those of {@link Protector.unprotect} */
+  /** @throws PayloadRefused `payload_expired` and those of an endless one */
   unprotect(payload: Uint8Array): Buffer
   /** The same with its end, such as `2126-01-02T03:04:05.0000007Z`; null where it has none. */
   unprotectWithExpiration(payload: Uint8Array): {
@@ -21,10 +20,17 @@ export interface TimeLimitedProtector {
   }
 }
 
+/** What is needed of a protector of payloads without end. */
+interface Endless {
+  createProtector(...purposes: string[]): Endless
+  protect(data: Uint8Array): Buffer
+  unprotect(payload: Uint8Array): Buffer
+}
+
 const PURPOSE = 'Microsoft.AspNetCore.DataProtection.TimeLimitedDataProtector.v1'
 const INSTANT_BYTES = 8
 
-export function createTimeLimited(protector: Protector, now: () => Date): TimeLimitedProtector {
+export function createTimeLimited(protector: Endless, now: () => Date): TimeLimitedProtector {
   const inner = protector.createProtector(PURPOSE)
   const timeLimited: TimeLimitedProtector = {
     createProtector: (...purposes) =>

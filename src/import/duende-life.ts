@@ -1,4 +1,4 @@
-import { TICKS_PER_DAY, TICKS_PER_SECOND, type Ticks } from '../data-protection/ticks.ts'
+import { TICKS_PER_DAY, TICKS_PER_SECOND, type Ticks } from '../values/ticks.ts'
 import type { ImportedKey, PhaseHint } from './imported-key.ts'
 
 /**

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { readXsdDate, type Ticks } from '../data-protection/ticks.ts'
 import { ImportRefused, KeyturnError } from '../errors.ts'
+import { readXsdDate, type Ticks } from '../values/ticks.ts'
 import { decodeText, parseJson } from './input.ts'
 import { type KeystoreKey, readPkcs12 } from './pkcs12.ts'
 import { refusal } from './refusal.ts'

@@ -1,5 +1,5 @@
 import type { JWK } from 'jose'
-import { formatXsdDate, type Ticks } from '../data-protection/ticks.ts'
+import { formatXsdDate, type Ticks } from '../values/ticks.ts'
 import type { NamedFile } from './duende.ts'
 import { refusal } from './refusal.ts'
 

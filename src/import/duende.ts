@@ -1,5 +1,5 @@
-import { TICKS_PER_DAY } from '../data-protection/ticks.ts'
 import { ImportRefused } from '../errors.ts'
+import { TICKS_PER_DAY } from '../values/ticks.ts'
 import { buildKey } from './build-key.ts'
 import { attachedChain } from './certificates.ts'
 import { DUENDE_DEFAULTS, type DuendeOptions, livesOf } from './duende-life.ts'

@@ -12,7 +12,7 @@ import {
   TICKS_PER_HOUR,
   type Ticks,
   ticksOf,
-} from '../../src/data-protection/ticks.ts'
+} from '../../src/values/ticks.ts'
 import { readVector } from './vectors.ts'
 
 interface Dates {

@@ -11,11 +11,11 @@ import {
   resolveDefaultKey,
 } from '../../src/data-protection/default-key.ts'
 import { openDirectoryStore } from '../../src/data-protection/directory-store.ts'
-import { keepKeyRing } from '../../src/data-protection/keep-key-ring.ts'
-import { openKeyRing } from '../../src/data-protection/open-key-ring.ts'
-import { formatTicks, TICKS_PER_DAY, type Ticks, ticksOf } from '../../src/data-protection/ticks.ts'
+import { createKeeper, type RingKeeper } from '../../src/data-protection/keeper.ts'
+import { keepKeyRing, openKeyRing } from '../../src/data-protection/open-key-ring.ts'
 import { KeyRingUnreadable } from '../../src/errors.ts'
-import { assertNoGap, DAY, failing, HOUR, node, START } from './kept.ts'
+import { formatTicks, TICKS_PER_DAY, type Ticks, ticksOf } from '../../src/values/ticks.ts'
+import { assertNoGap, DAY, factsIn, failing, HOUR, node, START } from './kept.ts'
 import { certificatesOf, ENTRIES, VECTORS } from './vectors.ts'
 
 describe('a ring kept by two nodes', () => {
@@ -33,25 +33,25 @@ describe('a ring kept by two nodes', () => {
       ),
     )
     let failures = 0
-    const lookAll = () =>
-      Promise.all(
-        nodes.map((keeper) =>
-          keeper.look().catch((error: Error) => {
-            assert.ok(error instanceof KeyRingUnreadable)
-            failures += 1
-          }),
-        ),
-      )
+    const look = async (keeper: RingKeeper) => {
+      try {
+        const { late, problems } = await keeper.look()
+        assert.deepEqual({ late, problems }, { late: false, problems: [] })
+      } catch (error) {
+        if (!(error instanceof KeyRingUnreadable)) throw error
+        failures += 1
+      }
+    }
 
     while (clock.time < START + 730 * DAY) {
-      await lookAll()
+      await Promise.all(nodes.map(look))
       clock.time += 8 * HOUR + Math.floor(random.below(1000) * (HOUR / 1000))
     }
     assert.ok(failures > 200, `${failures} failures`)
 
     const ring = await openKeyRing({ directory: folder.path, now: () => new Date(clock.time) })
     assert.deepEqual(ring.problems, [])
-    const { keys } = await node(store, clock).look()
+    const keys = await factsIn(store)
     const inTurn = keys.toSorted((a, b) => Number(a.activatesAt - b.activatesAt))
     const first = inTurn[0]
     assert.ok(first && first.createdAt - ticksOf(new Date(START)) < TICKS_PER_DAY * 2n)
@@ -72,6 +72,20 @@ describe('a ring kept by two nodes', () => {
     )
   })
 
+  it('tells long before when it is late, in seconds since the epoch', async () => {
+    await using folder = await temporaryFolder()
+    const now = { time: START }
+    const options = { directory: folder.path, now: () => new Date(now.time) }
+    const keeper = await keepKeyRing(options)
+    const { made, late, dueAt, lateAt, endsAt } = await keeper.look()
+    const days = (at: number) => (at * 1000 - START) / DAY
+    assert.ok(made)
+    assert.deepEqual([late, days(dueAt), days(lateAt), days(endsAt)], [false, 76, 83, 90])
+    const slow = await keepKeyRing({ ...options, policy: { lead: 20 * 86_400 } })
+    assert.equal(days((await slow.look()).dueAt), 70)
+    await assert.rejects(keepKeyRing({ ...options, policy: { notice: 86_400 } }), TypeError)
+  })
+
   it('begins with one key, however many nodes begin at once', async () => {
     await using folder = await temporaryFolder()
     const clock = { time: START }
@@ -79,7 +93,7 @@ describe('a ring kept by two nodes', () => {
     const reports = await Promise.all(nodes.map((keeper) => keeper.look()))
     assert.equal((await readdir(folder.path)).length, 1)
     assert.equal(reports.filter(({ made }) => made).length <= 1, true)
-    for (const { plan } of reports) assert.equal(plan.late, false)
+    for (const { late } of reports) assert.equal(late, false)
   })
 })
 
@@ -102,7 +116,7 @@ describe('a keeper', () => {
     const certificates = await Promise.all(files.map(loadCertificate))
     const store = openDirectoryStore(folder.path)
     const now = () => new Date(START)
-    const { made } = await keepKeyRing({ store, certificates, now }).look()
+    const { made } = await createKeeper({ store, certificates, now }).look()
     const open = (file: (typeof files)[number] | undefined) =>
       openKeyRing({ directory: folder.path, certificates: file ? [file] : [], now })
     assert.equal((await open(files[0])).defaultKey().key, made)
@@ -129,11 +143,8 @@ describe('a keeper', () => {
     await keeper.look()
     clock.time += 80 * DAY
     await writeFile(join(folder.path, 'key-x.xml'), '<key id="')
-    const { made, plan } = await keeper.look()
-    assert.deepEqual(
-      { made, blocked: plan.blocked },
-      { made: undefined, blocked: 'elements_unreadable' },
-    )
+    const { made, blocked } = await keeper.look()
+    assert.deepEqual({ made, blocked }, { made: undefined, blocked: 'elements_unreadable' })
     await rm(join(folder.path, 'key-x.xml'))
     assert.ok((await keeper.look()).made)
   })
@@ -153,6 +164,6 @@ describe('a keeper', () => {
     const clock = { time: Date.parse('2027-02-10T00:00:00Z') }
     const { made, keys } = await node(openDirectoryStore(folder.path), clock).look()
     const [before, after] = [keys.find(({ id }) => id !== made), keys.find(({ id }) => id === made)]
-    assert.equal(after?.activatesAt, before?.expiresAt)
+    assert.equal(after?.activationDate, before?.expirationDate)
   })
 })

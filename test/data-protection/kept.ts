@@ -4,10 +4,11 @@ import {
   nextChangeAt,
   resolveDefaultKey,
 } from '../../src/data-protection/default-key.ts'
-import { keepKeyRing, type RingKeeper } from '../../src/data-protection/keep-key-ring.ts'
+import { createKeeper, type RingKeeper } from '../../src/data-protection/keeper.ts'
+import { assembleRing } from '../../src/data-protection/ring.ts'
 import type { RingStore } from '../../src/data-protection/ring-store.ts'
-import { formatTicks, type Ticks } from '../../src/data-protection/ticks.ts'
 import { KeyRingUnreadable } from '../../src/errors.ts'
+import { formatTicks, type Ticks } from '../../src/values/ticks.ts'
 
 /** Nodes that keep a ring in a time of their own. */
 
@@ -17,7 +18,7 @@ export const DAY = 24 * HOUR
 
 /** A node with a clock of its own, in milliseconds. */
 export function node(store: RingStore, clock: { time: number }, offset = 0): RingKeeper {
-  return keepKeyRing({ store, now: () => new Date(clock.time + offset) })
+  return createKeeper({ store, now: () => new Date(clock.time + offset) })
 }
 
 /** Fails one time in ten: before it did anything, or after it did all of it. */
@@ -35,6 +36,11 @@ export function failing(store: RingStore, random: () => number): RingStore {
     read: () => faulty(() => store.read()),
     append: (element, version) => faulty(() => store.append(element, version)),
   }
+}
+
+/** The keys of a store, to ask the resolver about. */
+export async function factsIn(store: RingStore): Promise<readonly KeyFacts[]> {
+  return assembleRing((await store.read()).elements, []).keys
 }
 
 /** Asserts that there is a default key at each instant between two. */

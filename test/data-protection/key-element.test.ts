@@ -10,7 +10,7 @@ import {
   revocationOfAllElement,
 } from '../../src/data-protection/key-element.ts'
 import { openKeyRing } from '../../src/data-protection/open-key-ring.ts'
-import { formatTicks, formatXsdDate, ticksOf } from '../../src/data-protection/ticks.ts'
+import { formatTicks, formatXsdDate, ticksOf } from '../../src/values/ticks.ts'
 import { certificatesOf, ENTRIES, openEntry, VECTORS } from './vectors.ts'
 
 const now = () => new Date('2026-11-28T14:00:00Z')

@@ -8,7 +8,7 @@ import {
   planKeyRing,
   type RingFacts,
 } from '../../src/data-protection/plan.ts'
-import { formatTicks, TICKS_PER_DAY, type Ticks, ticksOf } from '../../src/data-protection/ticks.ts'
+import { formatTicks, TICKS_PER_DAY, type Ticks, ticksOf } from '../../src/values/ticks.ts'
 
 const NOW = ticksOf('2026-06-01T00:00:00Z')
 const day = (days: number): Ticks => NOW + (BigInt(Math.round(days * 1440)) * TICKS_PER_DAY) / 1440n

@@ -9,7 +9,7 @@ import { keyElement, revocationElement } from '../../src/data-protection/key-ele
 import { openKeyRing } from '../../src/data-protection/open-key-ring.ts'
 import { openRingStore, type RingSource } from '../../src/data-protection/open-store.ts'
 import { assembleRing } from '../../src/data-protection/ring.ts'
-import { TICKS_PER_DAY, ticksOf } from '../../src/data-protection/ticks.ts'
+import { TICKS_PER_DAY, ticksOf } from '../../src/values/ticks.ts'
 import { DATABASES, type TestedDatabase } from '../support/databases.ts'
 import { skipRedis, startRedis } from '../support/redis.ts'
 import { ENTRIES, openEntry, storedElements } from './vectors.ts'

@@ -33,6 +33,11 @@ export function dateOf(ticks: Ticks): Date {
   return new Date(Number((ticks - EPOCH_SECONDS * TICKS_PER_SECOND) / TICKS_PER_MILLISECOND))
 }
 
+/** Seconds since the epoch, a fraction cut off. */
+export function secondsOf(ticks: Ticks): number {
+  return Number(ticks / TICKS_PER_SECOND - EPOCH_SECONDS)
+}
+
 /** In UTC with seven digits, such as `2026-11-28T14:00:00.0000000Z`. */
 export function formatTicks(ticks: Ticks): string {
   const second = new Date(Number(ticks / TICKS_PER_SECOND - EPOCH_SECONDS) * 1000)

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { KeyRingUnreadable, NotFound, Refused } from '../errors.ts'
+import { secondsOf, ticksOf } from '../values/ticks.ts'
 import type { KeyFacts } from './default-key.ts'
 import type { Certificate } from './encrypted-xml.ts'
 import { newGuid, readGuid } from './guid.ts'
@@ -9,12 +10,12 @@ import {
   revocationElement,
   revocationOfAllElement,
 } from './key-element.ts'
+import { infoOf, type KeyInfo } from './key-ring.ts'
 import { checkPolicy, DEFAULT_POLICY, planKeyRing, type RingPlan, type RingPolicy } from './plan.ts'
 import type { ProblemCode, RingProblem } from './problem.ts'
-import { assembleRing, type Ring, type RingKey } from './ring.ts'
+import { assembleRing, type Ring } from './ring.ts'
 import type { NewElement, RingStore } from './ring-store.ts'
 import { SECRET_BYTES } from './secret.ts'
-import { TICKS_PER_DAY, type Ticks, ticksOf } from './ticks.ts'
 
 /** Keeps a ring in keys, beside other keepers of the same ring. When to look is left to the caller. */
 export interface RingKeeper {
@@ -34,13 +35,20 @@ export interface RingKeeper {
   close(): Promise<void>
 }
 
+/** A ring after a look. Instants are seconds since the epoch. */
 export interface RingReport {
-  readonly keys: readonly RingKey[]
+  readonly keys: readonly KeyInfo[]
   readonly problems: readonly RingProblem[]
-  /** Of the ring as it is after the look. */
-  readonly plan: RingPlan
   /** Id of the key that this keeper made. */
   readonly made: string | undefined
+  /** A key is due and is not made, and why. */
+  readonly blocked: RingPlan['blocked']
+  /** Less than the policy's `notice` is left: applications are about to stand still. */
+  readonly late: boolean
+  /** When a key is made, when the keeper is late without one, and when the applications stand still. */
+  readonly dueAt: number
+  readonly lateAt: number
+  readonly endsAt: number
 }
 
 export interface Revoked {
@@ -53,11 +61,11 @@ export interface Revoked {
    * there already.
    */
   readonly successors: readonly string[]
-  /** Until then, processes that were not restarted may protect and open with what is revoked. */
-  readonly knownEverywhereAt: Ticks
+  /** Seconds since the epoch. Until then, processes that were not restarted may go on with what is revoked. */
+  readonly knownEverywhereAt: number
 }
 
-export interface RingKeeperOptions {
+export interface KeeperOptions {
   readonly store: RingStore
   /** New secrets are encrypted for the first of them; without any, they stand in clear. */
   readonly certificates?: readonly Certificate[]
@@ -66,8 +74,8 @@ export interface RingKeeperOptions {
   readonly now: () => Date
 }
 
-/** Processes of ASP.NET Core read a ring again after at most so long (reference, 2.4). */
-const REFRESH = TICKS_PER_DAY
+/** Seconds after which each process of ASP.NET Core has read the ring again (reference, 2.4). */
+const REFRESH = 86_400
 /** Looks in a row at a ring that others change meanwhile. */
 const ATTEMPTS = 8
 
@@ -80,7 +88,7 @@ const HIDING: readonly ProblemCode[] = [
 ]
 
 /** @throws TypeError for a policy that cannot work */
-export function keepKeyRing(options: RingKeeperOptions): RingKeeper {
+export function createKeeper(options: KeeperOptions): RingKeeper {
   const { store, certificates = [], policy = DEFAULT_POLICY, now } = options
   checkPolicy(policy)
   let hadKeys = false
@@ -115,7 +123,7 @@ export function keepKeyRing(options: RingKeeperOptions): RingKeeper {
       const { ring, version } = await read()
       const plan = planNow(ring)
       const key = newKey(plan)
-      if (!key) return { keys: ring.keys, problems: ring.problems(), plan, made }
+      if (!key) return { ...reportOf(ring, plan), made }
       if (await store.append(key.element, version)) made = key.id
     }
     throw restless(store.where)
@@ -126,7 +134,7 @@ export function keepKeyRing(options: RingKeeperOptions): RingKeeper {
     target: (ring: Ring) => { ids: readonly string[]; element: NewElement },
   ): Promise<Revoked> => {
     const successors: string[] = []
-    const known = () => ({ knownEverywhereAt: ticksOf(now()) + REFRESH })
+    const known = () => ({ knownEverywhereAt: secondsOf(ticksOf(now())) + REFRESH })
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const { ring, version } = await read()
       const { ids, element } = target(ring)
@@ -165,6 +173,18 @@ export function keepKeyRing(options: RingKeeperOptions): RingKeeper {
       }))
     },
     close: () => store.close(),
+  }
+}
+
+function reportOf(ring: Ring, plan: RingPlan): Omit<RingReport, 'made'> {
+  return {
+    keys: ring.keys.map(infoOf),
+    problems: ring.problems(),
+    blocked: plan.blocked,
+    late: plan.late,
+    dueAt: secondsOf(plan.dueAt),
+    lateAt: secondsOf(plan.lateAt),
+    endsAt: secondsOf(plan.endsAt),
   }
 }
 

@@ -8,7 +8,7 @@ import {
   LAST_TICK,
   readXsdDate,
   ticksOf,
-} from '../../src/data-protection/ticks.ts'
+} from '../../src/values/ticks.ts'
 
 const read = (text: string) => {
   const date = readXsdDate(text)
