@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { type Clock, systemClock } from '../src/clock.ts'
+import { chooseIssuer } from '../src/config/choose-issuer.ts'
 import type { Environment } from '../src/config/environment.ts'
 import { loadConfig } from '../src/config/load.ts'
 import { rotationPolicies } from '../src/config/policies.ts'
@@ -58,7 +59,8 @@ export async function startDemo(
   config: Config,
   { log, clock = systemClock }: { readonly log: Logger; readonly clock?: Clock },
 ): Promise<Demo> {
-  const client = config.clients[0]
+  const own = chooseIssuer(config)
+  const client = own.clients[0]
   const [callback] = client?.redirect_uris ?? []
   if (!client || typeof callback !== 'string') throw new TypeError('the demo needs its client')
   const { origin: url, port } = new URL(callback)
@@ -67,22 +69,22 @@ export async function startDemo(
   try {
     // Once the ports are ours: a second demo must not change the password of the first.
     const person = await resetDemoPerson(config, clock)
-    const policies = rotationPolicies(config)
+    const policies = rotationPolicies(own)
     const app = await createRelyingParty({
       url,
-      issuer: config.issuer,
+      issuer: own.issuer,
       clientId: client.client_id,
       clientSecret: String(client.client_secret),
       log,
       // The one thing that the application could not know by itself: what the rings will do next.
-      rings: () => picturesOf(server.scheduler.status.view, policies, clock.now()),
+      rings: () => picturesOf(server.issuers[0].scheduler.status.view, policies, clock.now()),
     })
     const { host, limits } = config.http
     const listener = await listen(app.handler, { host, port: Number(port), limits })
     app.start()
     return {
       url,
-      issuer: config.issuer,
+      issuer: own.issuer,
       person,
       server,
       close: async () => {

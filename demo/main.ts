@@ -25,7 +25,7 @@ async function main(): Promise<void> {
 }
 
 function banner({ url, issuer, person, server }: Demo): string {
-  const turns = (server.scheduler.status.view?.states ?? []).flatMap((state) =>
+  const turns = (server.issuers[0].scheduler.status.view?.states ?? []).flatMap((state) =>
     state.phase === 'active' && state.retiresAt !== null && state.key.ring.startsWith('sig/')
       ? `${localTime(state.retiresAt)}  ${state.key.ring}`
       : [],

@@ -1,6 +1,7 @@
 import { newAccount } from '../src/accounts/new-account.ts'
 import { createPasswords } from '../src/accounts/password.ts'
 import type { Clock } from '../src/clock.ts'
+import { chooseIssuer } from '../src/config/choose-issuer.ts'
 import type { Config } from '../src/config/schema.ts'
 import { openStores } from '../src/server/stores.ts'
 
@@ -18,7 +19,7 @@ export async function resetDemoPerson(config: Config, clock: Clock): Promise<Dem
   const person = { ...account, isAdministrator: true, mustChangePassword: false }
 
   const stores = await openStores(config, clock)
-  const { accounts } = stores.of(config.issuer)
+  const { accounts } = stores.of(chooseIssuer(config).issuer)
   try {
     const before = await accounts.findByUsername(person.username)
     const { id: _, username: __, createdAt: ___, ...changes } = person

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { type Service, startService } from '../lab/own-services.ts'
 import { addPerson, freePort } from '../lab/server.ts'
 import { systemClock } from '../src/clock.ts'
+import { chooseIssuer } from '../src/config/choose-issuer.ts'
 import { loadConfig } from '../src/config/load.ts'
 import { openStores } from '../src/server/stores.ts'
 import { type Balancer, startBalancer } from './balancer.ts'
@@ -81,7 +82,7 @@ export async function setStage(
   // The drill's own eyes keep to the bounds.
   const resolved = loadConfig({ file: writeConfig('sound.yaml', undefined), env: {} })
   await addPerson(resolved)
-  const stores = (await openStores(resolved, systemClock)).of(resolved.issuer)
+  const stores = (await openStores(resolved, systemClock)).of(chooseIssuer(resolved).issuer)
   stack.defer(() => stores.close().catch(() => {}))
 
   const nodes: Node[] = []

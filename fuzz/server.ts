@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import type { OneIssuerConfig } from '../lab/one-issuer.ts'
 import { addPerson, testSettings } from '../lab/server.ts'
 import { temporaryFolder } from '../lab/temporary.ts'
-import type { Config } from '../src/config/schema.ts'
 
 /** The server under test: a process of its own, with SQLite in a temporary folder. */
 export interface FuzzedServer extends AsyncDisposable {
-  readonly config: Config
+  readonly config: OneIssuerConfig
   readonly child: ChildProcess
   /** Everything it wrote so far. */
   output(): string

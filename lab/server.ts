@@ -8,10 +8,12 @@ import { stringify } from 'yaml'
 import { newAccount } from '../src/accounts/new-account.ts'
 import { createPasswords } from '../src/accounts/password.ts'
 import { type Clock, systemClock } from '../src/clock.ts'
+import { chooseIssuer } from '../src/config/choose-issuer.ts'
 import { loadConfig } from '../src/config/load.ts'
 import type { Config } from '../src/config/schema.ts'
 import { type KeyturnServer, startServer } from '../src/server/server.ts'
 import { openStores } from '../src/server/stores.ts'
+import { type OneIssuerConfig, oneIssuer } from './one-issuer.ts'
 import { temporaryFolder } from './temporary.ts'
 
 export const API = 'https://api.example'
@@ -68,7 +70,7 @@ export const PERSON = { username: 'ada', password: 'correct horse battery staple
 export interface TestServer extends AsyncDisposable {
   readonly issuer: string
   readonly folder: string
-  readonly config: Config
+  readonly config: OneIssuerConfig
   readonly server: KeyturnServer
 }
 
@@ -89,7 +91,7 @@ export async function testSettings(
   folder: string,
   settings: Readonly<Record<string, unknown>> = {},
   path = '',
-): Promise<Config> {
+): Promise<OneIssuerConfig> {
   const port = await freePort()
   const file = join(folder, 'keyturn.yaml')
   const text = stringify({
@@ -107,7 +109,7 @@ export async function testSettings(
     ...settings,
   })
   await writeFile(file, text)
-  return loadConfig({ file, env: {} })
+  return oneIssuer(loadConfig({ file, env: {} }))
 }
 
 /** A whole server in this process, over HTTP, with one person who can sign in. */
@@ -139,7 +141,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
 }
 
 export async function addPerson(config: Config, clock: Clock = systemClock): Promise<void> {
-  const stores = (await openStores(config, clock)).of(config.issuer)
+  const stores = (await openStores(config, clock)).of(chooseIssuer(config).issuer)
   const passwords = createPasswords(config.password.argon2)
   const { account } = await newAccount(
     {

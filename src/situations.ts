@@ -21,6 +21,10 @@ export interface Situations {
   readonly key_store_empty: Nothing
   readonly no_key_lost: Nothing
 
+  // Issuers
+  readonly issuer_not_named: { readonly issuers: readonly string[] }
+  readonly issuer_not_found: { readonly issuer: string; readonly issuers: readonly string[] }
+
   // Nodes
   /** @property countsFor seconds for which a node that was killed counts as running */
   readonly nodes_running: { readonly nodes: readonly string[]; readonly countsFor: number }

@@ -3,6 +3,7 @@ import { setImmediate as breathe } from 'node:timers/promises'
 import { newAccount } from '../../src/accounts/new-account.ts'
 import { createPasswords, DEFAULT_ARGON2 } from '../../src/accounts/password.ts'
 import { systemClock } from '../../src/clock.ts'
+import { chooseIssuer } from '../../src/config/choose-issuer.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { rotationPolicies } from '../../src/config/policies.ts'
 import { createAuthentic } from '../../src/database/authentic.ts'
@@ -31,15 +32,16 @@ import { EXTRA_RING, setStore, showExtraKey } from './key-store.ts'
 
 const [file = '', clients = '0'] = process.argv.slice(2)
 const config = loadConfig({ file, env: {} })
+const own = chooseIssuer(config)
 const passwords = createPasswords(config.password.argon2)
 
 const opened = await openStores(
   { ...config, keyStore: { ...config.keyStore, type: 'database' } },
   systemClock,
 )
-const stores = opened.of(config.issuer)
+const stores = opened.of(own.issuer)
 const authentic = createAuthentic({
-  issuer: config.issuer,
+  issuer: own.issuer,
   openSecret: stores.openSecret,
   onForgery: () => {},
 })
@@ -61,7 +63,7 @@ serveCommands(Number(new URL(server.url).port), {
     isShown = !isShown
     showExtraKey(isShown)
     const startedAt = performance.now()
-    await server.scheduler.runOnce()
+    await server.issuers[0].scheduler.runOnce()
     return performance.now() - startedAt
   },
 
@@ -76,15 +78,15 @@ serveCommands(Number(new URL(server.url).port), {
 })
 
 async function timeSwaps(count: number): Promise<readonly number[]> {
-  const { view } = server.scheduler.status
+  const { view } = server.issuers[0].scheduler.status
   if (!view) throw new TypeError('the scheduler has no view')
   const place = openSqliteArtifacts(config.database, systemClock)
-  const settings = providerSettings(config)
+  const settings = providerSettings(own)
   const current = createCurrentProvider({
-    issuer: config.issuer,
+    issuer: own.issuer,
     adapter: providerAdapters(place.of(authentic).adapter, createUsedUp(systemClock, log)),
     grantHandler: (_grantType, handler) => handler,
-    policies: rotationPolicies(config),
+    policies: rotationPolicies(own),
     profile: config.profile,
     authorize: () => undefined,
     settings: {

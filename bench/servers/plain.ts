@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers'
 import { type JWK, type JWKS, Provider } from 'oidc-provider'
 import type { Account, Consent } from '../../src/accounts/account-store.ts'
 import { createPasswords } from '../../src/accounts/password.ts'
+import { chooseIssuer } from '../../src/config/choose-issuer.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { addToGrant, createLoadExistingGrant, readWishes } from '../../src/http/consent.ts'
 import { accountClaims } from '../../src/oidc/account.ts'
@@ -23,7 +24,8 @@ import { listen } from './listen.ts'
 
 const [file = ''] = process.argv.slice(2)
 const config = loadConfig({ file, env: {} })
-const settings = providerSettings(config)
+const own = chooseIssuer(config)
+const settings = providerSettings(own)
 const cookie = { httpOnly: true, sameSite: 'lax', secure: false } as const
 
 const passwords = createPasswords(config.password.argon2)
@@ -40,7 +42,7 @@ const account: Account = {
 }
 let consent: Consent | undefined
 
-const provider = new Provider(config.issuer, {
+const provider = new Provider(own.issuer, {
   ...settings,
   clients: config.clients as never,
   jwks: { keys: [...generateKeys('RS256'), ...generateKeys('ES256')] } as JWKS,

@@ -38,6 +38,10 @@ export const ADVICE: { readonly [C in SituationCode]: Advice<C> } = {
   key_store_empty: enough,
   no_key_lost: enough,
 
+  issuer_not_named: ({ issuers }) =>
+    `Name one: keyturn --issuer ${shellWord(issuers[0] ?? '')} ...`,
+  issuer_not_found: enough,
+
   nodes_running: () => 'See: keyturn nodes list',
 
   client_not_found: () => 'See: keyturn clients list',

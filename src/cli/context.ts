@@ -2,8 +2,9 @@ import { readFile } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import type { Command } from 'commander'
 import type { Clock } from '../clock.ts'
+import { chooseIssuer } from '../config/choose-issuer.ts'
 import { loadConfig } from '../config/load.ts'
-import type { Config } from '../config/schema.ts'
+import type { Config, IssuerConfig } from '../config/schema.ts'
 import { KeyturnError, Refused } from '../errors.ts'
 import { withAdvice } from './advice.ts'
 import { plainJson } from './terminal.ts'
@@ -37,6 +38,15 @@ export function loadCommandConfig(program: Command, { env }: Context): Config {
   // --config may stand before or after the command.
   const { config: file } = program.opts<{ config?: string }>()
   return loadConfig({ env, file })
+}
+
+/**
+ * The settings of the issuer that `--issuer` names, or of the only one.
+ * @throws ConfigInvalid, and Refused where there are several and none is named
+ */
+export function loadIssuerConfig(program: Command, context: Context): IssuerConfig {
+  const { issuer } = program.opts<{ issuer?: string }>()
+  return chooseIssuer(loadCommandConfig(program, context), issuer)
 }
 
 /** The text of a file that an argument names. @throws Refused where it cannot be read */

@@ -34,6 +34,7 @@ export async function runCommand(argv: readonly string[], outside: Context): Pro
     .description('An OpenID Connect token server whose signing keys rotate themselves')
     .version(packageVersion(), '-V, --version')
     .option('-c, --config <file>', 'configuration laid over config/default.yaml')
+    .option('--issuer <url>', 'the issuer that is meant, where the configuration has several')
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({
       writeOut: (text) => context.print(text.trimEnd()),

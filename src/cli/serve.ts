@@ -3,6 +3,8 @@ import type { Command } from 'commander'
 import type { Logger } from 'pino'
 import type { Config } from '../config/schema.ts'
 import { Refused } from '../errors.ts'
+import type { FirstAdministrator } from '../server/server.ts'
+import type { FirstPassword } from '../server/workers/messages.ts'
 import { type Context, loadCommandConfig, reasonOf } from './context.ts'
 
 export function addServe(program: Command, context: Context): void {
@@ -27,8 +29,8 @@ export function addWorker(program: Command, context: Context): void {
 /** What the banner tells. */
 interface Serving {
   readonly managementUrl: string | undefined
-  /** Of the first administrator; only on a first start. */
-  readonly oneTimePassword: string | undefined
+  /** Only on a first start. */
+  readonly administrators: readonly FirstPassword[]
 }
 
 async function serve(program: Command, context: Context): Promise<void> {
@@ -48,9 +50,8 @@ async function serveAlone(config: Config, log: Logger, context: Context): Promis
   const server = await startServer(config, { log }).catch((error: unknown) => {
     throw listenFailure(error, config) ?? error
   })
-  const { managementUrl, administrator } = server
-  const oneTimePassword = administrator?.oneTimePassword
-  context.print(banner(config, { managementUrl, oneTimePassword }))
+  const administrators = server.administrators.map(firstPassword)
+  context.print(banner(config, { managementUrl: server.managementUrl, administrators }))
   await stopped
   log.info('stopping: open requests finish first')
   await server.close()
@@ -81,8 +82,8 @@ async function serveWithWorkers(
     throw listenFailure(error, config) ?? error
   })
   try {
-    const { oneTimePassword } = await workers.start()
-    context.print(banner(config, { managementUrl: management.url, oneTimePassword }))
+    const { administrators } = await workers.start()
+    context.print(banner(config, { managementUrl: management.url, administrators }))
     await Promise.race([stopped, workers.failed])
   } finally {
     log.info('stopping: open requests finish first')
@@ -107,7 +108,7 @@ async function serveAsWorker(context: Context): Promise<void> {
     const server = await startServer(config, { log, worker: worker.id }).catch((error: unknown) => {
       throw listenFailure(error, config) ?? error
     })
-    return { ...server, oneTimePassword: server.administrator?.oneTimePassword }
+    return { ...server, administrators: server.administrators.map(firstPassword) }
   }
   await worker.run(start).catch(async (error: unknown) => {
     await worker.fail(reasonOf(error, context))
@@ -184,25 +185,32 @@ interface ListenError extends NodeJS.ErrnoException {
   readonly hostname?: string
 }
 
+function firstPassword({ issuer, account, oneTimePassword }: FirstAdministrator): FirstPassword {
+  return { issuer, username: account.username, oneTimePassword }
+}
+
 /** What a person who has just started Keyturn wants to know. */
-function banner({ issuer, admin }: Config, { managementUrl, oneTimePassword }: Serving): string {
+function banner({ issuers }: Config, { managementUrl, administrators }: Serving): string {
   const lines = [
     '',
     '  Keyturn is running.',
     '',
-    `  Issuer   ${issuer}`,
-    `  Open     ${issuer}/.well-known/openid-configuration`,
+    ...issuers.flatMap(({ issuer }) => [
+      `  Issuer   ${issuer}`,
+      `  Open     ${issuer}/.well-known/openid-configuration`,
+    ]),
     `  Health   ${managementUrl}/health/ready`,
     '  Next     keyturn keys plan   (in a checkout: npm run --silent keyturn -- keys plan)',
     '           npm run demo        (a relying party in the browser)',
     '',
   ]
-  if (oneTimePassword !== undefined) {
+  const hasSeveral = issuers.length > 1
+  for (const { issuer, username, oneTimePassword } of administrators) {
     lines.push(
-      '  This is the first start. The administrator, whose password is shown this once and must be',
+      `  This is the first start${hasSeveral ? ` of ${issuer}` : ''}. The administrator, whose password is shown this once and must be`,
       '  changed at the first sign-in:',
       '',
-      `  User name   ${admin.username}`,
+      `  User name   ${username}`,
       `  Password    ${oneTimePassword}`,
       '',
     )

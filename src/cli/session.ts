@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
 import type { OnForgery } from '../artifacts/forgeries.ts'
+import { chooseIssuer } from '../config/choose-issuer.ts'
 import { rotationPolicies } from '../config/policies.ts'
-import type { Config } from '../config/schema.ts'
+import type { IssuerConfig } from '../config/schema.ts'
 import { createDatabaseClock } from '../nodes/database-clock.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
 import type { IssuerStores } from '../server/stores.ts'
@@ -12,7 +13,8 @@ import { commandWitness } from './witness.ts'
 
 /** What a command works with while its stores are open. */
 export interface Session extends Context {
-  readonly config: Config
+  /** Of the issuer that the command is about. */
+  readonly config: IssuerConfig
   readonly policies: RotationPolicies
   readonly stores: IssuerStores
   /** One instant for all that the command does, by the clock of the database. */
@@ -31,14 +33,15 @@ export async function withSession<T>(
   context: Context,
   work: (session: Session) => Promise<T>,
 ): Promise<T> {
-  const config = loadCommandConfig(program, context)
+  const whole = loadCommandConfig(program, context)
+  const config = chooseIssuer(whole, program.opts<{ issuer?: string }>().issuer)
   // The database is slow to import and half of all commands do without.
   const [{ openStores }, { assertDatabase }] = await Promise.all([
     import('../server/stores.ts'),
     import('../server/assert-database.ts'),
   ])
   await assertDatabase(config)
-  const opened = await openStores(config, context.clock, tellForgeries(context))
+  const opened = await openStores(whole, context.clock, tellForgeries(context))
   const stores = opened.of(config.issuer)
   try {
     // A machine whose clock is wrong must not date what it records.

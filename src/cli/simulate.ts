@@ -10,7 +10,7 @@ import {
   type Context,
   JSON_OPTION,
   type JsonOption,
-  loadCommandConfig,
+  loadIssuerConfig,
   printJson,
 } from './context.ts'
 import { table } from './table.ts'
@@ -92,7 +92,7 @@ export function addSimulate(program: Command, context: Context): void {
 /** @throws Refused where a model that can be proved is unsafe */
 function runSimulation(program: Command, context: Context, options: Options): void {
   const start = context.clock.now()
-  const settings = withRotation(loadCommandConfig(program, context), options)
+  const settings = withRotation(loadIssuerConfig(program, context), options)
   const { rotation } = settings
   const models = RP_MODELS.filter(({ name }) => options.model?.includes(name) ?? true)
   const result = watched(context, {

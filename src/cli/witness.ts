@@ -1,11 +1,11 @@
-import type { Config } from '../config/schema.ts'
+import type { IssuerConfig } from '../config/schema.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
 import type { IssuerStores } from '../server/stores.ts'
 import { createWitnessWatch, type WitnessWatch } from '../witness/witness-watch.ts'
 import type { Context } from './context.ts'
 
 interface Opened extends Pick<Context, 'clock' | 'warn'> {
-  readonly config: Config
+  readonly config: IssuerConfig
   readonly policies: RotationPolicies
   readonly stores: IssuerStores
 }

@@ -1,8 +1,5 @@
-import { brokenConfiguredClients, withCompleteClients } from '../clients/configured.ts'
-import { clientContext } from '../clients/context.ts'
 import { ConfigInvalid, type Violation } from '../errors.ts'
-import { brokenBounds } from './bounds.ts'
-import { checkSettings } from './check.ts'
+import { checkIssuers } from './check-issuers.ts'
 import {
   CONFIG_FILE_VARIABLE,
   type Environment,
@@ -11,9 +8,9 @@ import {
 } from './environment.ts'
 import { NO_FILE, readConfigFile, readDefaults } from './file.ts'
 import { lay, layAt, pathsIn } from './layer.ts'
-import { brokenLogo } from './logo.ts'
-import type { Config, Origin } from './schema.ts'
-import { settingsBelow, settingTree } from './setting.ts'
+import type { Config, Origin, Settings } from './schema.ts'
+import { settingsBelow } from './setting.ts'
+import { settingTree } from './setting-tree.ts'
 import { configWarnings } from './warnings.ts'
 
 /**
@@ -40,21 +37,20 @@ export function loadConfig(sources: ConfigSources): Config {
   const text = file === undefined ? NO_FILE : readConfigFile(file)
   const base = lay(defaults, text.value)
   const { values, violations } = readEnvironment(env, settingsBelow(tree, base))
-  const value = withCompleteClients(
-    values.reduce((below, { setting, value }) => layAt(below, setting.path, value), base),
+  const value = values.reduce(
+    (below, { setting, value }) => layAt(below, setting.path, value),
+    base,
   )
-  const { settings, violations: misfits } = checkSettings(value, { defaults, tree })
-
-  // Rules between defaults and a file that could not be read would only confuse.
-  const bounds =
-    settings && text.violations.length === 0
-      ? [
-          ...brokenBounds(settings),
-          ...brokenLogo(settings),
-          ...brokenConfiguredClients(value, clientContext(settings)),
-        ]
-      : []
-  const wrong = new Set(misfits.map((misfit) => misfit.path))
+  const {
+    settings,
+    issuers,
+    violations: misfits,
+  } = checkIssuers(value, {
+    defaults,
+    tree,
+    hasIssuer: 'issuer' in text.value || values.some(({ setting }) => setting.path[0] === 'issuer'),
+    isReadable: text.violations.length === 0,
+  })
   const origins = new Map<string, Origin>([
     ...[...text.lines].map(([path, line]) => [path, fileOrigin(file, line)] as const),
     ...values.flatMap(({ setting, name, value }) =>
@@ -66,15 +62,31 @@ export function loadConfig(sources: ConfigSources): Config {
   const problems = [
     ...text.violations,
     ...violations,
-    ...[...misfits, ...bounds.filter((bound) => !wrong.has(bound.path))].map((violation) =>
-      withOrigin(violation, origins.get(violation.path)),
+    ...misfits.map((violation) =>
+      withOrigin(violation, origins.get(violation.path) ?? origins.get(atTopLevel(violation.path))),
     ),
   ]
   if (problems.length > 0 || !settings) throw new ConfigInvalid(problems)
   // KEYTURN_SEAL__KEYS_FILE, where that gave the keys.
   const keysFile = values.find(({ setting, name }) => isKeysFile(setting.path, name))?.name
-  const warnings = configWarnings(settings, keysFile && env[keysFile])
-  return deepFreeze({ ...settings, warnings, origins: Object.fromEntries(origins) })
+  const warnings = warningsOf(issuers, keysFile && env[keysFile])
+  const { issuer: _, ...shared } = settings
+  return deepFreeze({ ...shared, issuers, warnings, origins: Object.fromEntries(origins) })
+}
+
+/** Each warning once, with the issuer where it is not one of all. */
+function warningsOf(issuers: readonly Settings[], keysFile: string | undefined): readonly string[] {
+  const own = issuers.map((settings) => configWarnings(settings, keysFile))
+  const isOfAll = (warning: string) => own.every((warnings) => warnings.includes(warning))
+  const texts = own.flatMap((warnings, index) =>
+    warnings.map((text) => (isOfAll(text) ? text : `Issuer ${issuers[index]?.issuer}: ${text}`)),
+  )
+  return [...new Set(texts)]
+}
+
+/** Where an entry of `issuers` has a value from. */
+function atTopLevel(path: string): string {
+  return path.replace(/^issuers\.\d+\./, '')
 }
 
 function isKeysFile(path: readonly string[], name: string): boolean {

@@ -366,8 +366,16 @@ export type Origin =
   | { readonly source: 'file'; readonly file: string; readonly line: number }
   | { readonly source: 'environment'; readonly name: string }
 
+/** The settings in effect for one issuer, those that hold for all of them included. */
+export type IssuerConfig = Settings
+
 /** What `loadConfig` returns: deeply frozen, safe by every bound. */
-export type Config = Settings & {
+export type Config = Omit<Settings, 'issuer'> & {
+  /**
+   * The settings in effect for each issuer. There is one, unless the configuration has `issuers`; the
+   * settings beside this list are those that hold for all.
+   */
+  readonly issuers: readonly IssuerConfig[]
   /** Safe, but worth saying at start. */
   readonly warnings: readonly string[]
   /** By dotted path. */

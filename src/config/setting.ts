@@ -1,10 +1,8 @@
 import { distance } from 'fastest-levenshtein'
-import { z } from 'zod'
-import { settingsSchema } from './schema.ts'
 
 /**
- * The settings as data: which exist, how the environment names them, which are secret. Read from
- * the JSON Schema of the zod schema, because JSON Schema is a plain, documented tree.
+ * The settings as data: which exist, how the environment names them, which are secret. They are read
+ * from a JSON Schema (`setting-tree.ts`), because that is a plain, documented tree.
  */
 
 /** The part of a JSON Schema node (draft 2020-12) that settings are made of. */
@@ -26,12 +24,6 @@ export type Path = readonly string[]
 export interface Setting {
   readonly path: Path
   readonly node: SettingNode
-}
-
-/** The tree of all settings, as they are written in files. */
-export function settingTree(): SettingNode {
-  // The cast narrows zod's type of JSON Schema to the keywords that zod writes for this schema.
-  return z.toJSONSchema(settingsSchema, { io: 'input' }) as SettingNode
 }
 
 /**

@@ -1,18 +1,40 @@
+import { isDeepStrictEqual } from 'node:util'
 import { Document, isScalar, isSeq, isMap as isYamlMap } from 'yaml'
 import { z } from 'zod'
 import { readDefaults } from './file.ts'
-import { type Config, settingsSchema } from './schema.ts'
+import { type Config, type Settings, settingsSchema } from './schema.ts'
 import { masked } from './secret.ts'
-import { childValue, isMap, type SettingNode, settingTree } from './setting.ts'
+import { childValue, isMap, type Path, type SettingNode } from './setting.ts'
+import { settingTree } from './setting-tree.ts'
 
 /** The configuration for people and for editors. */
 
-/** The settings in effect as files write them: durations as text, secrets as `***`. */
+/**
+ * The settings in effect as files write them: durations as text, secrets as `***`. Of several issuers,
+ * each entry has what differs from the settings that hold for all.
+ */
 export function shownSettings(config: Config): Readonly<Record<string, unknown>> {
-  const { warnings: _, origins: __, ...settings } = config
+  const { warnings: _, origins: __, issuers, ...shared } = config
+  const [only] = issuers
+  if (only && issuers.length === 1) return written(only)
+  // The issuer of the top level is the default, which counts for nobody.
+  const { issuer: ___, ...ofAll } = written({ ...shared, issuer: only?.issuer ?? '' })
+  return { ...ofAll, issuers: issuers.map((settings) => difference(written(settings), ofAll)) }
+}
+
+function written(settings: Settings): Record<string, unknown> {
   // The schema's own type is not readonly; encoding changes nothing.
-  const written = z.encode(settingsSchema, settings as z.output<typeof settingsSchema>)
-  return masked(written, settingTree()) as Record<string, unknown> // a map stays a map
+  const encoded = z.encode(settingsSchema, settings as z.output<typeof settingsSchema>)
+  return masked(encoded, settingTree()) as Record<string, unknown> // a map stays a map
+}
+
+/** What `own` has that `shared` does not have in the same way. Lists and rings count as a whole. */
+function difference(own: unknown, shared: unknown, path: Path = []): unknown {
+  if (!isMap(own) || !isMap(shared) || path.join('.') === 'rotation.rings') return own
+  const names = Object.keys(own).filter((name) => !isDeepStrictEqual(own[name], shared[name]))
+  return Object.fromEntries(
+    names.map((name) => [name, difference(own[name], shared[name], [...path, name])]),
+  )
 }
 
 /** The same as YAML; a comment says where a value came from that is not the default. */

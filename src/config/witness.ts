@@ -1,4 +1,5 @@
-import { basename, dirname, extname, join, resolve } from 'node:path'
+import { hash } from 'node:crypto'
+import { basename, dirname, extname, join, parse, resolve } from 'node:path'
 import type { Settings } from './schema.ts'
 
 /** Where the witness is that `rotation.witness` names. */
@@ -38,6 +39,19 @@ export function witnessPlace({
     'rotation.witness is auto, and there is neither a file of key-encryption keys to keep one beside ' +
       '(seal.file) nor Redis (redis.url)',
   )
+}
+
+/**
+ * The witness of one issuer where several share a place: a file of its own beside the one that the
+ * configuration names. Its name says which issuer it is of.
+ * @example
+ * witnessFileOf('/data/kek-witness.json', 'https://id.example/a') // /data/kek-witness-id.example-a-3q2b9c.json
+ */
+export function witnessFileOf(path: string, issuer: string): string {
+  const { dir, name, ext } = parse(path)
+  const words = issuer.replace(/^https?:\/\//, '').replaceAll(/[^\w.]+/g, '-')
+  const end = hash('sha256', issuer, 'hex').slice(0, 6)
+  return join(dir, `${name}-${words.slice(0, 80)}-${end}${ext}`)
 }
 
 function none(why: string): WitnessPlace {

@@ -8,7 +8,7 @@ import {
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type ConnectionBound, type ConnectionLimits, watchConnections } from './connections.ts'
-import { hasSoundHost, normaliseTarget } from './target.ts'
+import { hasSoundHost, normaliseTarget, targetHost } from './target.ts'
 
 /** An HTTP server that is listening. */
 export interface Listener {
@@ -112,6 +112,12 @@ function takeTarget(request: IncomingMessage, response: ServerResponse): boolean
   const { method, url = '', rawHeaders } = request
   const target = normaliseTarget(url)
   if (target !== undefined && hasSoundHost(rawHeaders)) {
+    const host = targetHost(url)
+    if (host !== undefined) {
+      request.headers.host = host
+      // A proxy that writes this field asks in origin-form; a client's must not count for more.
+      delete request.headers['x-forwarded-host']
+    }
     request.url = target
     return true
   }

@@ -6,8 +6,8 @@
  *
  * - origin-form (`/auth?...`) stays. Letters, digits and `-._~` that are percent-encoded in the path
  *   are decoded, since RFC 3986, section 6.2.2.2, says that this changes nothing.
- * - absolute-form (`https://host/auth?...`) is cut down to origin-form: Keyturn answers under one
- *   name, so what the client took for its host changes nothing.
+ * - absolute-form (`https://host/auth?...`) is cut down to origin-form; its host counts in the place of
+ *   `Host` (`targetHost`).
  * - Everything else is refused: fragments, other schemes, user names, characters that no URI has,
  *   broken percent-encodings, and paths that two readers could read in two ways (dot segments, and
  *   encoded slashes, backslashes and control characters; clients resolve the former before they send).
@@ -25,6 +25,14 @@ export function normaliseTarget(target: string): string | undefined {
   if (AMBIGUOUS.test(path)) return undefined
   const decoded = path.replace(UNRESERVED, decodeURIComponent)
   return DOT_SEGMENT.test(decoded) ? undefined : decoded + query
+}
+
+/**
+ * The host and port of a request target in absolute-form, which replace those of `Host` (RFC 9112, section
+ * 3.2.2); undefined where the target has none.
+ */
+export function targetHost(target: string): string | undefined {
+  return target.startsWith('/') ? undefined : /^https?:\/\/([^/?#]*)/i.exec(target)?.[1]
 }
 
 /**

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { type AdapterPayload, type Configuration, errors, Provider } from 'oidc-provider'
 import type { ClientMetadata } from '../clients/client.ts'
 import { clientAdapter } from '../clients/client-adapter.ts'
-import type { Config } from '../config/schema.ts'
+import type { IssuerConfig } from '../config/schema.ts'
 import { Refused } from '../errors.ts'
 import { generateKey } from '../ring/generate.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
@@ -18,7 +18,7 @@ import { providerSettings } from './settings.ts'
 export type BuildClient = (metadata: ClientMetadata) => Promise<object>
 
 export async function createBuildClient(
-  config: Config,
+  config: IssuerConfig,
   policies: RotationPolicies,
 ): Promise<BuildClient> {
   const known = new Map<string, ClientMetadata>()
@@ -52,7 +52,7 @@ const COOKIE_SECRET_BYTES = 32
  * the occasion, so that a client can be added where no ring can be opened.
  */
 async function buildValidator(
-  config: Config,
+  config: IssuerConfig,
   { rings }: RotationPolicies,
   find: (id: string) => Promise<AdapterPayload | undefined>,
 ): Promise<Provider> {

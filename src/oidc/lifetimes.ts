@@ -2,12 +2,12 @@ import type { Configuration, KoaContextWithOIDC, Provider } from 'oidc-provider'
 import type { ArtifactAdapter } from '../artifacts/artifact-store.ts'
 import { FAPI2_CODE } from '../clients/fapi2.ts'
 import { ownProperties } from '../clients/properties.ts'
-import type { Config } from '../config/schema.ts'
+import type { IssuerConfig } from '../config/schema.ts'
 import type { Fapi2 } from './profiles/fapi2.ts'
 
 /** How long what oidc-provider issues lives, in seconds. The longest is bounded by `config/policies.ts`. */
 export function lifetimes(
-  { tokens }: Pick<Config, 'tokens'>,
+  { tokens }: Pick<IssuerConfig, 'tokens'>,
   fapi2: Pick<Fapi2, 'atMost'>,
 ): NonNullable<Configuration['ttl']> {
   // The types want numbers or functions of exactly their own arguments.
@@ -58,7 +58,7 @@ function refreshTokenLifetime(lifetime: number) {
  * A session without a person holds a form's secret for as long as a sign-in may take. Anybody can make
  * any number of them (`/session/end`, `/device`, `/auth`), so they do not live as those of people do.
  */
-function sessionLifetime({ session, interaction }: Config['tokens']) {
+function sessionLifetime({ session, interaction }: IssuerConfig['tokens']) {
   const ofNobody = Math.min(session, interaction)
   return (_ctx: KoaContextWithOIDC, { accountId }: { accountId?: string | undefined }): number =>
     accountId === undefined ? ofNobody : session

@@ -1,10 +1,10 @@
-import type { Config } from '../config/schema.ts'
+import type { IssuerConfig } from '../config/schema.ts'
 
 /** Scopes of OpenID Connect Core 1.0 that mean no claims. */
 const WITHOUT_CLAIMS = ['openid', 'offline_access'] as const
 
 /** Every scope that is not one of an API. */
-export function openidScopes({ claims }: Pick<Config, 'claims'>): readonly string[] {
+export function openidScopes({ claims }: Pick<IssuerConfig, 'claims'>): readonly string[] {
   return [...new Set([...WITHOUT_CLAIMS, ...Object.keys(claims)])]
 }
 
@@ -13,7 +13,7 @@ export function openidScopes({ claims }: Pick<Config, 'claims'>): readonly strin
  * @param client of oidc-provider
  */
 export function openidScopesOf(
-  config: Pick<Config, 'claims'>,
+  config: Pick<IssuerConfig, 'claims'>,
   client: { readonly scope?: unknown },
 ): readonly string[] {
   const { scope } = client

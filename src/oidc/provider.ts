@@ -7,7 +7,7 @@ import {
 import { compareSecret } from '../clients/client-secret.ts'
 import { FAPI2, FAPI2_ALGORITHMS } from '../clients/fapi2.ts'
 import { previousSecrets } from '../clients/previous-secrets.ts'
-import type { Config } from '../config/schema.ts'
+import type { IssuerConfig } from '../config/schema.ts'
 import { RingStale } from '../errors.ts'
 import type { KeyState, Phase } from '../ring/lifecycle.ts'
 import type { Authorize } from '../ring/may-sign.ts'
@@ -28,7 +28,7 @@ export interface ProviderOptions {
   readonly grantHandler: AroundGrant
   readonly policies: RotationPolicies
   /** To which all clients are held. */
-  readonly profile: Config['profile']
+  readonly profile: IssuerConfig['profile']
   readonly authorize: Authorize
 }
 
@@ -134,7 +134,7 @@ type GrantParameters = string | readonly string[] | ReadonlySet<string>
  */
 export function signingWith(
   active: readonly string[],
-  profile: Config['profile'],
+  profile: IssuerConfig['profile'],
 ): Pick<Configuration, 'enabledJWA' | 'clientDefaults'> {
   const mayBeUsed = (algorithm: string) => profile !== FAPI2 || FAPI2_ALGORITHMS.includes(algorithm)
   const algorithms = active.filter(mayBeUsed)

@@ -1,6 +1,6 @@
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { ownProperties } from '../clients/properties.ts'
-import type { Config } from '../config/schema.ts'
+import type { IssuerConfig } from '../config/schema.ts'
 import type { Fapi2 } from './profiles/fapi2.ts'
 
 /** Percent of a refresh token's life after which one that need not rotate is renewed all the same. */
@@ -17,7 +17,7 @@ const LONGEST_CHAIN = 31_557_600
  * @param setting what counts where the client has no property of its own
  */
 export function createRefreshTokenRotation(
-  setting: Config['tokens']['refreshTokenRotation'],
+  setting: IssuerConfig['tokens']['refreshTokenRotation'],
   fapi2: Pick<Fapi2, 'holds'>,
 ) {
   return ({ oidc: { client, refreshToken } }: KoaContextWithOIDC): boolean => {

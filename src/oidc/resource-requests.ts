@@ -1,7 +1,7 @@
 import { decodeJwt } from 'jose'
 import { errors, type KoaContextWithOIDC, type ResourceServer } from 'oidc-provider'
 import { ownProperties } from '../clients/properties.ts'
-import type { Config } from '../config/schema.ts'
+import type { IssuerConfig } from '../config/schema.ts'
 import { createApis } from './apis.ts'
 import { openidScopes } from './openid-scopes.ts'
 import { judgeScopes, type ScopeVocabulary } from './requested-scopes.ts'
@@ -34,7 +34,7 @@ export interface LeftOut {
 export type ResourceRequests = ReturnType<typeof createResourceRequests>
 
 export function createResourceRequests(
-  config: Pick<Config, 'resources' | 'claims'>,
+  config: Pick<IssuerConfig, 'resources' | 'claims'>,
   onLeftOut: (left: LeftOut) => void,
 ) {
   const apis = createApis(config)

@@ -2,7 +2,7 @@ import { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provid
 import { mayCallPrivateNetworks } from '../clients/context.ts'
 import { PREVIOUS_SECRETS } from '../clients/previous-secrets.ts'
 import { OWN_PROPERTIES } from '../clients/properties.ts'
-import type { Config } from '../config/schema.ts'
+import type { IssuerConfig } from '../config/schema.ts'
 import { passwordContext } from './authentication-context.ts'
 import { clientBasedCORS } from './cors.ts'
 import { lifetimes } from './lifetimes.ts'
@@ -16,7 +16,7 @@ import { claimsForUserinfo } from './userinfo-tokens.ts'
  * @param onLeftOut told of what a client asked for and did not get, without an error
  */
 export function providerSettings(
-  config: Config,
+  config: IssuerConfig,
   onLeftOut: (left: LeftOut) => void = () => {},
 ): Configuration {
   const fapi2 = createFapi2(config)
@@ -85,7 +85,7 @@ type CustomizeJwt = NonNullable<
  * An access token that nobody keeps a record of names its grant, so that it can be told when that ends.
  * Its `typ` is that of RFC 9068, unless verifiers of the API know no other than JWT.
  */
-function customizeJwt(resources: Config['resources']): CustomizeJwt {
+function customizeJwt(resources: IssuerConfig['resources']): CustomizeJwt {
   const types = new Map(resources.map(({ identifier, typ }) => [identifier, typ]))
   return (_ctx, token, jwt) => {
     if ('grantId' in token && token.grantId !== undefined) jwt.payload.grant_id = token.grantId

@@ -65,11 +65,11 @@ export function createAnswer(scope: IssuerScope, answering: Answering): RequestL
 const GUESSES = { right: 'right', wrong: 'wrong', attempts: 'limited', busy: 'busy' } as const
 
 function pagesForPeople(
-  { process, config, stores, metrics, passwords, ofRequests }: IssuerScope,
+  { process, config, stores, metrics, ofRequests }: IssuerScope,
   { current, views }: IssuerProvider,
 ): Middleware {
   const { issuer } = config
-  const { clock } = process
+  const { clock, passwords } = process
   const { accounts, consents } = stores
   const signIn = createSignIn({
     accounts,

@@ -1,11 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from 'pino'
 import { addFirstAdministrator, type NewAccount } from '../accounts/new-account.ts'
-import { createPasswords, type Passwords } from '../accounts/password.ts'
 import { clientContext } from '../clients/context.ts'
 import { assertProfile } from '../clients/profile.ts'
 import { rotationPolicies } from '../config/policies.ts'
-import type { Config } from '../config/schema.ts'
+import type { IssuerConfig } from '../config/schema.ts'
 import { checkClientAlgorithms } from '../oidc/client-algorithms.ts'
 import { USED_TWICE } from '../oidc/events.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
@@ -37,21 +36,20 @@ export interface Issuer {
 /** What the parts of one issuer have in common. */
 export interface IssuerScope {
   readonly process: KeyturnProcess
-  readonly config: Config
+  readonly config: IssuerConfig
   readonly stores: IssuerStores
   readonly policies: RotationPolicies
   readonly metrics: IssuerMetrics
   readonly log: Logger
   /** For what anybody on the network can cause: some lines of each kind. */
   readonly ofRequests: Log
-  readonly passwords: Passwords
 }
 
 /**
  * Opens one issuer: turns its rings once, builds its provider, and answers from then on.
  * @throws KeyturnError with what has to be mended before the issuer can start
  */
-export async function openIssuer(process: KeyturnProcess, config: Config): Promise<Issuer> {
+export async function openIssuer(process: KeyturnProcess, config: IssuerConfig): Promise<Issuer> {
   const opened = new AsyncDisposableStack()
   try {
     const scope = issuerScope(process, config)
@@ -78,7 +76,7 @@ export async function openIssuer(process: KeyturnProcess, config: Config): Promi
       addFirstAdministrator: () =>
         addFirstAdministrator(config.admin.username, {
           accounts: scope.stores.accounts,
-          passwords: scope.passwords,
+          passwords: process.passwords,
           clock: process.clock,
         }),
       close: () => opened.disposeAsync(),
@@ -89,8 +87,9 @@ export async function openIssuer(process: KeyturnProcess, config: Config): Promi
   }
 }
 
-function issuerScope(process: KeyturnProcess, config: Config): IssuerScope {
-  const { log, clock, metrics } = process
+function issuerScope(process: KeyturnProcess, config: IssuerConfig): IssuerScope {
+  const { clock, metrics } = process
+  const log = process.hasSeveral ? process.log.child({ issuer: config.issuer }) : process.log
   return {
     process,
     config,
@@ -99,7 +98,6 @@ function issuerScope(process: KeyturnProcess, config: Config): IssuerScope {
     metrics: metrics.ofIssuer(config.issuer),
     log,
     ofRequests: createSeldomLog(log, clock, { ...CAUSED_BY_CLIENTS, except: FACTS }),
-    passwords: createPasswords(config.password.argon2),
   }
 }
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Logger } from 'pino'
+import { createPasswords, type Passwords } from '../accounts/password.ts'
 import { createForgeries } from '../artifacts/forgeries.ts'
 import { createSweeper } from '../artifacts/sweeper.ts'
 import type { Clock } from '../clock.ts'
@@ -25,6 +26,10 @@ export interface KeyturnProcess {
   readonly metrics: ProcessMetrics
   /** The requests of all issuers: one bound holds for them together. */
   readonly inFlight: InFlight
+  /** What a hash costs is a matter of this machine. */
+  readonly passwords: Passwords
+  /** Has the process several issuers? Then what it tells of one says which. */
+  readonly hasSeveral: boolean
   /** Can other nodes, with other configurations, be on the same database? */
   readonly isShared: boolean
   /** What readiness asks of the process itself. */
@@ -65,9 +70,10 @@ export async function openProcess(
     await reportDatabases(stores, log)
     const { clockSkew } = config.rotation
     const databaseClock = createDatabaseClock({ store: stores.nodes, clock, clockSkew })
+    const hasSeveral = config.issuers.length > 1
     const inFlight = createInFlight(config.http.limits.requests)
     const metrics = createMetrics({
-      hasSeveral: false,
+      hasSeveral,
       clockOffset: databaseClock.offset,
       redis: stores.redis?.status,
       database: stores.database,
@@ -90,6 +96,8 @@ export async function openProcess(
       node: { id: nodeId(worker), version: packageVersion(), startedAt: clock.now() },
       metrics,
       inFlight,
+      passwords: createPasswords(config.password.argon2),
+      hasSeveral,
       isShared: !isEmbedded(config.database.url) || config.http.workers !== 1,
       checks: processChecks(config, stores, databaseClock),
       start: sweeper.start,

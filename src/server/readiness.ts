@@ -33,6 +33,8 @@ export interface Readiness {
   /** Is any of them degraded? */
   readonly degraded?: boolean
   readonly checks: Readonly<Record<string, Check>>
+  /** Of each issuer, where there are several. */
+  readonly issuers?: readonly (Readiness & { readonly issuer: string })[]
   /** Of each worker that runs, where there are several. */
   readonly workers?: readonly (Readiness & { readonly id: number; readonly pid: number })[]
 }

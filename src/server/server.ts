@@ -5,10 +5,11 @@ import { type Clock, systemClock } from '../clock.ts'
 import type { Config } from '../config/schema.ts'
 import { type Listener, listen } from '../http/listener.ts'
 import { createManagementApp, managementHosts } from '../http/management.ts'
-import type { Scheduler } from '../ring/scheduler.ts'
+import { chooseByTarget } from './choose-by-target.ts'
+import { createHealth, type Health } from './health.ts'
 import { type Issuer, openIssuer } from './issuer.ts'
 import { type KeyturnProcess, openProcess } from './process.ts'
-import { askChecks, type Readiness } from './readiness.ts'
+import type { Readiness } from './readiness.ts'
 
 /** A server that answers. */
 export interface KeyturnServer {
@@ -16,14 +17,20 @@ export interface KeyturnServer {
   readonly url: string
   /** Undefined in a worker. */
   readonly managementUrl: string | undefined
-  readonly scheduler: Scheduler
-  /** Only on a first start. */
-  readonly administrator: NewAccount | undefined
+  /** In the order of the configuration. */
+  readonly issuers: readonly [Issuer, ...Issuer[]]
+  /** Of each issuer on its first start. */
+  readonly administrators: readonly FirstAdministrator[]
   readonly registry: Registry
   /** What `/health/ready` answers. */
   readiness(): Promise<Readiness>
   /** Not ready first; after `http.shutdownDelay` open requests finish, then everything is closed. */
   close(): Promise<void>
+}
+
+/** The first account of an issuer. */
+export interface FirstAdministrator extends NewAccount {
+  readonly issuer: string
 }
 
 export interface ServerOptions {
@@ -37,7 +44,7 @@ export interface ServerOptions {
 }
 
 /**
- * THE COMPOSITION ROOT: opens the process, opens its issuer, and listens.
+ * THE COMPOSITION ROOT: opens the process, opens its issuers, and listens.
  * @throws KeyturnError with what has to be mended before the server can start
  */
 export async function startServer(config: Config, options: ServerOptions): Promise<KeyturnServer> {
@@ -48,22 +55,22 @@ export async function startServer(config: Config, options: ServerOptions): Promi
   try {
     const process = await openProcess(config, { log, clock, worker })
     opened.defer(process.close)
-    const issuer = await openIssuer(process, config)
-    opened.defer(issuer.close)
+    const issuers = await openIssuers(process, opened)
     process.start()
-    const health = createHealth(process, issuer)
+    const health = createHealth(process.checks, issuers)
     const management = worker === undefined ? await listenToOperators(process, health) : undefined
     opened.defer(async () => management?.close(1))
-    const listener = await listenToAll(process, issuer)
+    const listener = await listenToAll(process, issuers)
     opened.defer(async () => listener.close(config.http.shutdownTimeout))
-    // The administrator comes last, because the password is shown once, by a start that succeeds.
-    const administrator = await issuer.addFirstAdministrator()
+    // Administrators come last, because a password is shown once, by a start that succeeds.
+    const administrators = await addFirstAdministrators(issuers)
     log.info({ node: process.node.id, url: listener.url }, 'answers requests')
     return {
       url: listener.url,
       managementUrl: management?.url,
-      scheduler: issuer.scheduler,
-      administrator,
+      // A configuration has at least one issuer.
+      issuers: issuers as KeyturnServer['issuers'],
+      administrators,
       registry: process.metrics.registry,
       readiness: health.readiness,
       close: async () => {
@@ -81,22 +88,29 @@ export async function startServer(config: Config, options: ServerOptions): Promi
   }
 }
 
-/** What readiness says of a whole server. */
-interface Health {
-  readiness(): Promise<Readiness>
-  /** From now on the server is not ready. */
-  stop(): void
+/** In the order of the configuration. */
+async function openIssuers(
+  process: KeyturnProcess,
+  opened: AsyncDisposableStack,
+): Promise<readonly Issuer[]> {
+  const issuers: Issuer[] = []
+  for (const config of process.config.issuers) {
+    const issuer = await openIssuer(process, config)
+    opened.defer(issuer.close)
+    issuers.push(issuer)
+  }
+  return issuers
 }
 
-function createHealth(process: KeyturnProcess, issuer: Issuer): Health {
-  let isStopping = false
-  const server = () => ({ ok: !isStopping, detail: isStopping ? 'stopping' : 'running' })
-  return {
-    readiness: () => askChecks({ server, ...process.checks, ...issuer.checks }),
-    stop: () => {
-      isStopping = true
-    },
+async function addFirstAdministrators(
+  issuers: readonly Issuer[],
+): Promise<readonly FirstAdministrator[]> {
+  const administrators: FirstAdministrator[] = []
+  for (const { issuer, addFirstAdministrator } of issuers) {
+    const made = await addFirstAdministrator()
+    if (made) administrators.push({ issuer, ...made })
   }
+  return administrators
 }
 
 function listenToOperators({ config, metrics }: KeyturnProcess, health: Health): Promise<Listener> {
@@ -111,9 +125,9 @@ function listenToOperators({ config, metrics }: KeyturnProcess, health: Health):
 
 async function listenToAll(
   { config, metrics }: KeyturnProcess,
-  { answer }: Issuer,
+  issuers: readonly Issuer[],
 ): Promise<Listener> {
-  const listener = await listen(answer, {
+  const listener = await listen(chooseByTarget(issuers, config.http), {
     ...config.http,
     onClosed: (bound) => metrics.closed.inc({ bound }),
   })

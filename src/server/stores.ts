@@ -119,7 +119,7 @@ export async function openStores(
       // A store of keys that is elsewhere says nothing about the database.
       const isInDatabase = config.keyStore.type === 'database'
       const keys = announceKeys(isInDatabase ? watched(keyStore) : keyStore, told)
-      const witness = openWitness(config, own)
+      const witness = openWitness(config, issuer, own)
       const openSealerOnce = once(async () => {
         if (witness) await assertNotEmptied(witness, keys)
         return openSealer(protectorOf(config), keys, clock)
@@ -150,7 +150,7 @@ export async function openStores(
       known.set(issuer, stores)
       return stores
     }
-    return { ...shared, of, openSecret: () => of(config.issuer).openSecret() }
+    return { ...shared, of, openSecret: () => of(config.issuers[0]?.issuer ?? '').openSecret() }
   } catch (error) {
     await opened.disposeAsync()
     throw error
@@ -158,7 +158,7 @@ export async function openStores(
 }
 
 /** Where the key-encryption keys of a configuration come from. */
-export function protectorOf({ seal: { protector, file, keys } }: Config): Protector {
+export function protectorOf({ seal: { protector, file, keys } }: Pick<Config, 'seal'>): Protector {
   return protector === 'file' ? fileProtector(file) : environmentProtector(keys ?? undefined)
 }
 

@@ -1,17 +1,17 @@
 import { pino } from 'pino'
 import { type Demo, demoConfig, startDemo } from '../../demo/demo.ts'
+import { type OneIssuerConfig, oneIssuer } from '../../lab/one-issuer.ts'
 import { freePort } from '../../lab/server.ts'
 import { temporaryFolder } from '../../lab/temporary.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import { rotationPolicies } from '../../src/config/policies.ts'
-import type { Config } from '../../src/config/schema.ts'
 import { orderRotation } from '../../src/ring/orders.ts'
 import { createRings } from '../../src/ring/rings.ts'
 import { openStores } from '../../src/server/stores.ts'
 
 /** The demo on ports and in a folder of its own, with what a test does to it. */
 export interface TestDemo extends Demo, AsyncDisposable {
-  readonly config: Config
+  readonly config: OneIssuerConfig
   /** Moves Keyturn's clock forward; the ring follows before this resolves. */
   advance(seconds: number): Promise<void>
   /** What `keyturn keys rotate` does, through connections of its own. */
@@ -24,16 +24,18 @@ export async function startTestDemo(): Promise<TestDemo> {
   const folder = await temporaryFolder()
   const clock = movableClock()
   try {
-    const config = demoConfig({
-      env: {},
-      serverPort: await freePort(),
-      appPort: await freePort(),
-      managementPort: 0,
-      folder: folder.path,
-    })
+    const config = oneIssuer(
+      demoConfig({
+        env: {},
+        serverPort: await freePort(),
+        appPort: await freePort(),
+        managementPort: 0,
+        folder: folder.path,
+      }),
+    )
     const log = pino({ level: process.env.KEYTURN_TEST_LOG ?? 'silent' })
     const demo = await startDemo(config, { log, clock })
-    const { scheduler } = demo.server
+    const { scheduler } = demo.server.issuers[0]
     return {
       ...demo,
       config,
@@ -62,7 +64,11 @@ export async function startTestDemo(): Promise<TestDemo> {
   }
 }
 
-async function orderFromOutside(config: Config, clock: Clock, ring: string): Promise<void> {
+async function orderFromOutside(
+  config: OneIssuerConfig,
+  clock: Clock,
+  ring: string,
+): Promise<void> {
   const stores = (await openStores(config, clock)).of(config.issuer)
   try {
     const rings = createRings({ store: stores.keys, sealer: await stores.openSealer() })

@@ -3,6 +3,7 @@ import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import type { Page } from 'playwright-core'
+import type { OneIssuerConfig } from '../../lab/one-issuer.ts'
 import {
   API,
   freePort,
@@ -15,7 +16,6 @@ import {
 import { newAccount } from '../../src/accounts/new-account.ts'
 import { createPasswords } from '../../src/accounts/password.ts'
 import { systemClock } from '../../src/clock.ts'
-import type { Config } from '../../src/config/schema.ts'
 import { openStores } from '../../src/server/stores.ts'
 import { launchBrowser, missingBrowser, openTab } from '../support/browser.ts'
 import { examine, NARROW } from '../support/examine.ts'
@@ -268,7 +268,7 @@ async function openGallery({
 }
 
 /** Somebody whose password is good for one time. */
-async function addFresh(config: Config): Promise<void> {
+async function addFresh(config: OneIssuerConfig): Promise<void> {
   const stores = (await openStores(config, systemClock)).of(config.issuer)
   const passwords = createPasswords(config.password.argon2)
   const { account } = await newAccount({ username: FRESH.username }, passwords, systemClock)

@@ -181,7 +181,7 @@ async function tabTo(page: Page, element: Locator): Promise<void> {
 }
 
 function signer(demo: TestDemo): string {
-  const { view } = demo.server.scheduler.status
+  const { view } = demo.server.issuers[0].scheduler.status
   return (view && signerOf(view, RING)?.key.kid) ?? ''
 }
 

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
+import { oneIssuer } from '../../lab/one-issuer.ts'
 import { temporaryFolder } from '../../lab/temporary.ts'
 import { runCommand } from '../../src/cli/program.ts'
 import { systemClock } from '../../src/clock.ts'
@@ -45,7 +46,7 @@ export async function keyturnIn(settings: Readonly<Record<string, string>> = {})
   }
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('KEYTURN_'))
   const env = { ...Object.fromEntries(inherited), NO_COLOR: '1', ...own }
-  const config = loadConfig({ env: own })
+  const config = oneIssuer(loadConfig({ env: own }))
 
   const spawnOptions = { env, cwd: folder.path }
   const command = (args: readonly string[]) => [CLI, ...args]

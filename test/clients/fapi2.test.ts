@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { describe, it } from 'node:test'
+import { oneIssuer } from '../../lab/one-issuer.ts'
 import { clientContext } from '../../src/clients/context.ts'
 import { clientViolations } from '../../src/clients/validate.ts'
 import { loadConfig } from '../../src/config/load.ts'
 
 /** What the profile forbids a client, told before it is stored. */
 
-const CONTEXT = clientContext(loadConfig({ env: {} }))
+const CONTEXT = clientContext(oneIssuer(loadConfig({ env: {} })))
 
 const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey.export({ format: 'jwk' })

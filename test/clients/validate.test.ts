@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { before, describe, it } from 'node:test'
 import fc from 'fast-check'
+import { oneIssuer } from '../../lab/one-issuer.ts'
 import type { ClientMetadata } from '../../src/clients/client.ts'
 import { withoutEmpty, withResponseTypes } from '../../src/clients/complete.ts'
 import { clientContext } from '../../src/clients/context.ts'
@@ -20,7 +21,7 @@ import { loadConfig } from '../../src/config/load.ts'
 import { rotationPolicies } from '../../src/config/policies.ts'
 import { type BuildClient, createBuildClient } from '../../src/oidc/acceptable-client.ts'
 
-const config = loadConfig({ env: {} })
+const config = oneIssuer(loadConfig({ env: {} }))
 const DEVELOPMENT = clientContext(config)
 const PRODUCTION = { ...DEVELOPMENT, isProduction: true, callsPrivateNetworks: false }
 

@@ -25,7 +25,7 @@ test('names are upper snake case, with two underscores between levels', () => {
       KEYTURN_SIGN_IN__PER_ACCOUNT: '7',
     },
   })
-  assert.equal(config.issuer, 'https://id.example.com')
+  assert.equal(config.issuers[0]?.issuer, 'https://id.example.com')
   assert.equal(config.rotation.jwksMaxAge, 600)
   assert.equal(config.password.argon2.memoryKiB, 65_536)
   assert.deepEqual(config.rotation.rings['sig/RS256'], { cryptoperiod: 30 * 86_400 })

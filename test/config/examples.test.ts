@@ -2,13 +2,14 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { oneIssuer } from '../../lab/one-issuer.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { rotationPolicies } from '../../src/config/policies.ts'
 
 const example = (name: string) => fileURLToPath(new URL(`../../config/${name}`, import.meta.url))
 
 test('the demonstration turns keys in minutes, within all bounds, and says so', () => {
-  const config = loadConfig({ file: example('demo.yaml'), env: {} })
+  const config = oneIssuer(loadConfig({ file: example('demo.yaml'), env: {} }))
   const { policyFor } = rotationPolicies(config)
   assert.equal(policyFor('sig/RS256').cryptoperiod, 180)
   assert.equal(policyFor('sig/RS256').propagation, 90)
@@ -27,7 +28,7 @@ test('the production example loads with its key-encryption keys from the environ
 })
 
 test('the configuration for the conformance suite has the clients that its page names', () => {
-  const config = loadConfig({ file: example('conformance.yaml'), env: {} })
+  const config = oneIssuer(loadConfig({ file: example('conformance.yaml'), env: {} }))
   const page = readFileSync(example('../docs/conformance.md'), 'utf8')
   const suite = JSON.parse(/```json\n(.+?)```/s.exec(page)?.[1] ?? '')
   for (const { client_id, client_secret } of [

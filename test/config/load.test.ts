@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { oneIssuer } from '../../lab/one-issuer.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { ConfigInvalid } from '../../src/errors.ts'
 import { broken, load, temporaryFile, violationsOf } from './sources.ts'
 
 test('without a file and variables, the defaults are in effect', () => {
-  const config = loadConfig({ env: {} })
+  const config = oneIssuer(loadConfig({ env: {} }))
   assert.equal(config.issuer, 'http://localhost:3000')
   assert.equal(config.http.port, 3000)
   assert.equal(config.rotation.cryptoperiod, 90 * 86_400)

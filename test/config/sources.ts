@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { type OneIssuerConfig, oneIssuer } from '../../lab/one-issuer.ts'
 import type { Environment } from '../../src/config/environment.ts'
 import { loadConfig } from '../../src/config/load.ts'
-import type { Config } from '../../src/config/schema.ts'
 import { ConfigInvalid, type Violation } from '../../src/errors.ts'
 
 /** Writes a file that is gone after the test. @returns its path */
@@ -17,8 +17,8 @@ export function temporaryFile(t: TestContext, text: string, name = 'keyturn.yaml
 }
 
 /** Loads a config file with this text. */
-export function load(t: TestContext, text: string, env: Environment = {}): Config {
-  return loadConfig({ file: temporaryFile(t, text), env })
+export function load(t: TestContext, text: string, env: Environment = {}): OneIssuerConfig {
+  return oneIssuer(loadConfig({ file: temporaryFile(t, text), env }))
 }
 
 /** The violations of a config file with this text; none where it is accepted. */

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { after, before, describe, it } from 'node:test'
+import type { OneIssuerConfig } from '../../lab/one-issuer.ts'
 import { testSettings } from '../../lab/server.ts'
 import { temporaryFolder } from '../../lab/temporary.ts'
-import type { Config } from '../../src/config/schema.ts'
 import { type ServerProcess, spawnServer, untilReady } from '../support/process.ts'
 import { rawRequest, sendBytes } from '../support/raw.ts'
 
@@ -19,7 +19,7 @@ const SECRETS = {
 const FORM = 'application/x-www-form-urlencoded'
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>
-let config: Config
+let config: OneIssuerConfig
 let server: ServerProcess
 before(async () => {
   folder = await temporaryFolder()

@@ -5,16 +5,16 @@ import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import Sqlite from 'better-sqlite3'
+import type { OneIssuerConfig } from '../../lab/one-issuer.ts'
 import { SECRET, testSettings } from '../../lab/server.ts'
 import { temporaryFolder } from '../../lab/temporary.ts'
-import type { Config } from '../../src/config/schema.ts'
 import { type ServerProcess, spawnServer, untilReady } from '../support/process.ts'
 import { rawRequest } from '../support/raw.ts'
 
 /** Clients that ask for more than they could ever use: others are served all the same. */
 
 let folder: Awaited<ReturnType<typeof temporaryFolder>>
-let config: Config
+let config: OneIssuerConfig
 let server: ServerProcess
 before(async () => {
   folder = await temporaryFolder()

@@ -39,7 +39,7 @@ it('a ring whose key is revoked and whose next key cannot be promoted yet is ans
   const half = (
     globalThis as unknown as { keyturnHalfTest: { store: KeyStore; isReadOnly: boolean } }
   ).keyturnHalfTest
-  const active = server.scheduler.status.view?.states.find(
+  const active = server.issuers[0].scheduler.status.view?.states.find(
     ({ key, phase }) => key.ring === 'sig/RS256' && phase === 'active',
   )
   assert.ok(active)
@@ -48,7 +48,7 @@ it('a ring whose key is revoked and whose next key cannot be promoted yet is ans
   const order = { at: systemClock.now(), reason: 'test', actor: 'test' }
   await record(half.store, sealer, { ...order, type: 'revoke', ring, kid })
   half.isReadOnly = true
-  await assert.rejects(server.scheduler.runOnce(), { code: 'store_unavailable' })
+  await assert.rejects(server.issuers[0].scheduler.runOnce(), { code: 'store_unavailable' })
 
   const ask = (resource: string) =>
     fetch(`${issuer}/token`, {
@@ -70,6 +70,6 @@ it('a ring whose key is revoked and whose next key cannot be promoted yet is ans
   assert.ok(!jwks.includes(kid))
 
   half.isReadOnly = false
-  await server.scheduler.runOnce()
+  await server.issuers[0].scheduler.runOnce()
   assert.equal((await ask(API)).status, 200)
 })

@@ -282,7 +282,7 @@ describe('a start after a restore', () => {
       assert.deepEqual([ok, degraded], [true, true])
       assert.match(checks.witness?.detail ?? '', /Cannot write the witness \/proc\/witness\.json/)
       for (let turn = 0; turn < 10; turn += 1) {
-        const turned = server.scheduler.runOnce()
+        const turned = server.issuers[0].scheduler.runOnce()
         assert.equal((await server.readiness()).degraded, true, 'also while it looks again')
         await turned
       }
@@ -410,8 +410,8 @@ describe('a database that is set back while a server runs', { skip: PostgreSQL?.
       await withDatabase(own.config, (source) =>
         source.query("DELETE FROM key_event WHERE type = 'revoke'"),
       )
-      await running.scheduler.runOnce()
-      await running.scheduler.runOnce()
+      await running.issuers[0].scheduler.runOnce()
+      await running.issuers[0].scheduler.runOnce()
       assert.equal(await own.phaseOf(kid), 'revoked')
     } finally {
       await running.close()
@@ -497,9 +497,9 @@ describe('somebody who can write the witness', () => {
       const before = await own.keys()
       try {
         await edit(witnessFile(own.config), change)
-        await server.scheduler.runOnce()
+        await server.issuers[0].scheduler.runOnce()
         await own.run('keys', 'rotate', 'sig/RS256')
-        await server.scheduler.runOnce()
+        await server.issuers[0].scheduler.runOnce()
         const { ok, checks } = await server.readiness()
         assert.deepEqual([ok, checks.witness?.degraded], [true, true], checks.witness?.detail)
       } finally {

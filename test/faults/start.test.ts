@@ -39,7 +39,7 @@ describe('a start', () => {
     const config = await startOnce(folder.path)
     const before = [keyRows(folder.path), await readFile(config.seal.file, 'utf8')]
     const server = await startServer(config, { log })
-    assert.equal(server.administrator, undefined)
+    assert.deepEqual(server.administrators, [])
     await server.close()
     assert.deepEqual([keyRows(folder.path), await readFile(config.seal.file, 'utf8')], before)
   })
@@ -47,7 +47,7 @@ describe('a start', () => {
   it('makes an active and a standby key per ring, and an administrator with a one-time password', async () => {
     await using folder = await temporaryFolder()
     const server = await startServer(await testSettings(folder.path), { log })
-    const phases = server.scheduler.status.view?.states.map(
+    const phases = server.issuers[0].scheduler.status.view?.states.map(
       ({ key, phase }) => `${key.ring} ${phase}`,
     )
     assert.deepEqual(phases?.sort(), [
@@ -58,8 +58,9 @@ describe('a start', () => {
       'sig/RS256 active',
       'sig/RS256 pre-active',
     ])
-    assert.ok(server.administrator?.account.mustChangePassword)
-    assert.ok(server.administrator.oneTimePassword.length >= 16)
+    const [administrator] = server.administrators
+    assert.ok(administrator?.account.mustChangePassword)
+    assert.ok(administrator.oneTimePassword.length >= 16)
     await server.close()
   })
 
@@ -72,7 +73,7 @@ describe('a start', () => {
     database.prepare("DELETE FROM ring_key WHERE ring = 'sig/RS256' AND generation = 1").run()
     database.close()
     const server = await startServer(config, { log })
-    const states = server.scheduler.status.view?.states ?? []
+    const states = server.issuers[0].scheduler.status.view?.states ?? []
     await server.close()
     const rings = states.filter(({ phase }) => phase === 'active').map(({ key }) => key.ring)
     assert.deepEqual(rings.toSorted(), ['cookie', 'sig/ES256'])
@@ -87,7 +88,7 @@ describe('a start', () => {
     other.close()
     await once(other, 'close')
     const server = await startServer(config, { log })
-    assert.ok(server.administrator)
+    assert.equal(server.administrators.length, 1)
     await server.close()
   })
 
@@ -255,7 +256,7 @@ describe('a data directory', () => {
     const filler = join(disk, 'filler')
     await writeFile(filler, Buffer.alloc(4_000_000)).catch(() => {})
     const { kid } =
-      server.scheduler.status.view?.states.find((s) => s.phase === 'active')?.key ?? {}
+      server.issuers[0].scheduler.status.view?.states.find((s) => s.phase === 'active')?.key ?? {}
     const { createFileKeyStore } = await import('../../src/ring/file-key-store.ts')
     const store = createFileKeyStore(join(disk, 'ring'))
     const before = await store.load()
@@ -270,9 +271,9 @@ describe('a data directory', () => {
       },
     )
     assert.deepEqual(await store.load(), before, 'a part of a key was left behind')
-    await server.scheduler.runOnce()
+    await server.issuers[0].scheduler.runOnce()
     assert.equal(
-      server.scheduler.status.view?.states.find((s) => s.phase === 'active')?.key.kid,
+      server.issuers[0].scheduler.status.view?.states.find((s) => s.phase === 'active')?.key.kid,
       kid,
     )
     await rm(filler)

@@ -131,13 +131,13 @@ describe('introspection of a JWT access token', () => {
     const token = await tokenOfMachine(`${API}/es256`)
     const { kid = '' } = decodeProtectedHeader(token)
     const order = { actor: 'test', reason: 'test' }
-    const standby = keyturn.server.scheduler.status.view?.states.find(
+    const standby = keyturn.server.issuers[0].scheduler.status.view?.states.find(
       ({ key, phase }) => key.ring === 'sig/ES256' && phase === 'pre-active',
     )
     await operate(keyturn.config, (facts, policies, now) =>
       orderPromotion(facts, policies, { kid: standby?.key.kid ?? '', force: true, now, ...order }),
     )
-    await keyturn.server.scheduler.runOnce()
+    await keyturn.server.issuers[0].scheduler.runOnce()
     assert.notEqual(
       decodeProtectedHeader(await tokenOfMachine(`${API}/es256`)).kid,
       kid,
@@ -147,7 +147,7 @@ describe('introspection of a JWT access token', () => {
     await operate(keyturn.config, (facts, policies, now) =>
       orderRevocation(facts, policies, { kid, now, ...order }),
     )
-    await keyturn.server.scheduler.runOnce()
+    await keyturn.server.issuers[0].scheduler.runOnce()
     assert.deepEqual(await introspect(token), { active: false })
     assert.equal((await introspect(await tokenOfMachine(`${API}/es256`))).active, true)
   })
@@ -180,7 +180,7 @@ describe('introspection of what is no access token of ours', () => {
   const now = () => systemClock.now()
   /** The key that signs, as only somebody with the key-encryption key can open it. */
   const signer = async (ring = RING): Promise<{ key: KeyObject; kid: string }> => {
-    const { view } = keyturn.server.scheduler.status
+    const { view } = keyturn.server.issuers[0].scheduler.status
     const kid = (view && signerOf(view, ring)?.key.kid) ?? ''
     const record = (await stores.keys.load()).keys.find(({ id }) => id === kid)
     const [kek] = await fileProtector(keyturn.config.seal.file).load()

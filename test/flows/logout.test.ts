@@ -101,7 +101,7 @@ describe('signing out', () => {
   it('works with a hint whose key left the JWKS long ago', async () => {
     const agent = createUserAgent()
     const { logoutUrl, hint } = await signInTo('web', agent)
-    const { scheduler } = keyturn.server
+    const { scheduler } = keyturn.server.issuers[0]
     for (let month = 0; month < 12; month++) {
       mock.timers.tick(30 * DAY * 1000)
       await scheduler.runOnce()
@@ -128,7 +128,7 @@ describe('signing out', () => {
     await operate(keyturn.config, (facts, policies, now) =>
       orderRevocation(facts, policies, { ...order, now }),
     )
-    await keyturn.server.scheduler.runOnce()
+    await keyturn.server.issuers[0].scheduler.runOnce()
     const { page } = await agent.open(logoutUrl.href, keyturn.issuer)
     assert.equal(page?.status, 400)
   })

@@ -13,7 +13,7 @@ import { operate } from '../support/operator.ts'
 
 const RING = 'sig/RS256'
 
-const signer = ({ scheduler }: KeyturnServer) => {
+const signer = ({ issuers: [{ scheduler }] }: KeyturnServer) => {
   const { view } = scheduler.status
   return view && signerOf(view, RING)?.key.kid
 }
@@ -39,7 +39,7 @@ async function withUnheardKey(
         reason: 'test',
       }),
     )
-    await one.server.scheduler.runOnce()
+    await one.server.issuers[0].scheduler.runOnce()
     assert.notEqual(signer(one.server), signer(other))
     await work(one, other)
     assert.equal(signer(other), signer(one.server))

@@ -44,7 +44,7 @@ const now = () => Math.floor(Date.now() / 1000)
 /** Time passes, and the server turns its ring as it would. */
 async function passTo(keyturn: TestServer, at: number): Promise<void> {
   if (at > now()) mock.timers.setTime(at * 1000)
-  await keyturn.server.scheduler.runOnce()
+  await keyturn.server.issuers[0].scheduler.runOnce()
 }
 
 function createLoad(keyturn: TestServer) {
@@ -131,7 +131,7 @@ describe('a relying party with default caching', () => {
     mock.timers.enable({ apis: ['Date'], now: Date.now() })
     t.after(() => mock.timers.reset())
     await using keyturn = await startTestServer()
-    const { scheduler } = keyturn.server
+    const { scheduler } = keyturn.server.issuers[0]
     const ring = 'sig/RS256'
     const keyIn = (phase: string): KeyState<RingKey> => {
       const found = scheduler.status.view?.states.find(
@@ -220,6 +220,7 @@ describe('a relying party with default caching', () => {
 })
 
 function mockStart({ server }: TestServer): number {
-  const created = server.scheduler.status.view?.states.map((state) => state.key.createdAt) ?? []
+  const created =
+    server.issuers[0].scheduler.status.view?.states.map((state) => state.key.createdAt) ?? []
   return Math.min(...created)
 }

@@ -104,7 +104,7 @@ async function collect(rp: client.Configuration): Promise<Signed> {
 /** Time passes, and the server turns its ring as it would. */
 async function passTo(at: number): Promise<void> {
   mock.timers.setTime(at * 1000)
-  await keyturn.server.scheduler.runOnce()
+  await keyturn.server.issuers[0].scheduler.runOnce()
 }
 
 describe('what is signed besides tokens', () => {
@@ -125,7 +125,7 @@ describe('what is signed besides tokens', () => {
       ...new Set(Object.values(answers).map((answer) => decodeProtectedHeader(answer).kid)),
     ]
 
-    const standby = keyturn.server.scheduler.status.view?.states.find(
+    const standby = keyturn.server.issuers[0].scheduler.status.view?.states.find(
       ({ key, phase }) => key.ring === 'sig/ES256' && phase === 'pre-active',
     )
     assert.ok(standby)

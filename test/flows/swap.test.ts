@@ -44,7 +44,7 @@ describe('swapping the provider', () => {
     await using keyturn = await startTestServer({
       settings: { keyStore: { type: 'module', module }, rotation: { refreshInterval: '30m' } },
     })
-    const { scheduler } = keyturn.server
+    const { scheduler } = keyturn.server.issuers[0]
     const { issuer } = keyturn
     const flip = (
       globalThis as unknown as {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
+import { oneIssuer } from '../../lab/one-issuer.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { longestToken, rotationPolicies } from '../../src/config/policies.ts'
 import { Refused } from '../../src/errors.ts'
@@ -144,7 +145,7 @@ function unsafeModels(result: ReturnType<typeof run>) {
 }
 
 describe('the default configuration', () => {
-  const config = loadConfig({ env: {} })
+  const config = oneIssuer(loadConfig({ env: {} }))
   const options: SimulationOptions = {
     policies: rotationPolicies(config),
     ...config.rotation,

@@ -1,8 +1,8 @@
 import { pino } from 'pino'
+import type { OneIssuerConfig } from '../../lab/one-issuer.ts'
 import { addPerson, testSettings } from '../../lab/server.ts'
 import { temporaryFolder } from '../../lab/temporary.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
-import type { Config } from '../../src/config/schema.ts'
 import { startServer } from '../../src/server/server.ts'
 
 /** A line of the log. */
@@ -11,7 +11,7 @@ export type Line = Readonly<Record<string, unknown>>
 export interface TestNodes extends AsyncDisposable {
   readonly issuer: string
   readonly folder: string
-  readonly config: Config
+  readonly config: OneIssuerConfig
   /** Where each node listens. */
   readonly urls: readonly [string, string]
   readonly clock: Clock

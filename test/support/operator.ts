@@ -1,6 +1,6 @@
+import type { OneIssuerConfig } from '../../lab/one-issuer.ts'
 import { systemClock } from '../../src/clock.ts'
 import { rotationPolicies } from '../../src/config/policies.ts'
-import type { Config } from '../../src/config/schema.ts'
 import type { RingFacts } from '../../src/ring/lifecycle.ts'
 import type { Action } from '../../src/ring/plan.ts'
 import type { RotationPolicies } from '../../src/ring/policy.ts'
@@ -12,7 +12,7 @@ import { openStores } from '../../src/server/stores.ts'
  * runs; the server sees it at its next turn.
  */
 export async function operate(
-  config: Config,
+  config: OneIssuerConfig,
   order: (facts: RingFacts, policies: RotationPolicies, now: number) => Action | undefined,
 ): Promise<void> {
   const stores = (await openStores(config, systemClock)).of(config.issuer)

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { killAtExit } from '../../lab/leftovers.ts'
-import type { Config } from '../../src/config/schema.ts'
+import type { OneIssuerConfig } from '../../lab/one-issuer.ts'
 
 const CLI = join(import.meta.dirname, '../../src/cli.ts')
 
@@ -49,7 +49,7 @@ export function spawnServer(configFile: string, options: { uid?: number } = {}):
 /** Waits until the server answers. @throws with its output if it ends instead */
 export async function untilReady(
   server: ServerProcess,
-  { issuer, http: { port } }: Config,
+  { issuer, http: { port } }: OneIssuerConfig,
 ): Promise<void> {
   // The issuer may be the name of several servers, each on a port of its own.
   const jwks = new URL(`${issuer}/jwks`)

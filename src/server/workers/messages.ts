@@ -32,6 +32,13 @@ export type FromWorker =
 
 /** What the primary has to know of a worker that has started. */
 export interface Started {
-  /** Of the first administrator; only on a first start. Shown once, never logged. */
-  readonly oneTimePassword: string | undefined
+  /** Of the first administrators; only on a first start. Shown once, never logged. */
+  readonly administrators: readonly FirstPassword[]
+}
+
+/** How the first administrator of an issuer signs in for the first time. */
+export interface FirstPassword {
+  readonly issuer: string
+  readonly username: string
+  readonly oneTimePassword: string
 }

@@ -61,8 +61,8 @@ export function thisWorker(): Worker {
       await send({ type: 'hello' })
       const server = await start(await configured.promise)
       started.resolve(server)
-      const { oneTimePassword } = server
-      await send({ type: 'ready', started: { oneTimePassword } })
+      const { administrators } = server
+      await send({ type: 'ready', started: { administrators } })
       await stopped.promise
       await server.close()
       worker.disconnect()

@@ -1,0 +1,117 @@
+import { brokenConfiguredClients, withCompleteClients } from '../clients/configured.ts'
+import { clientContext } from '../clients/context.ts'
+import type { Violation } from '../errors.ts'
+import { brokenBounds } from './bounds.ts'
+import { checkSettings, type KnownSettings } from './check.ts'
+import { brokenEntries, brokenIssuerUrls, hasValueAt, ISSUERS, ownSettings } from './issuers.ts'
+import { lay } from './layer.ts'
+import { brokenLogo } from './logo.ts'
+import type { Settings } from './schema.ts'
+import { childValue, isMap } from './setting.ts'
+
+/** The merged settings, with `issuers` where there is one, against the schema and all rules. */
+
+export interface CheckedConfig {
+  /** As they hold for all issuers. Undefined where that is not known. */
+  readonly settings: Settings | undefined
+  /** As they hold for each issuer. */
+  readonly issuers: readonly Settings[]
+  readonly violations: readonly Violation[]
+}
+
+export interface CheckOptions extends KnownSettings {
+  /** Did somebody set `issuer`, beyond its default? */
+  readonly hasIssuer: boolean
+  /** Rules between defaults and a file that could not be read would only confuse. */
+  readonly isReadable: boolean
+}
+
+interface Checked {
+  readonly settings: Settings | undefined
+  readonly violations: readonly Violation[]
+}
+
+/** @param value what all sources say together */
+export function checkIssuers(value: unknown, options: CheckOptions): CheckedConfig {
+  const list = childValue(value, ISSUERS)
+  if (list === undefined || list === null) {
+    const { settings, violations } = checkOne(withoutIssuers(value), options)
+    return { settings, violations, issuers: settings ? [settings] : [] }
+  }
+  const broken = brokenEntries(list, options)
+  const entries = (Array.isArray(list) ? list : []).filter(isMap).map(ownSettings)
+  const shared = withoutIssuers(value)
+  const base = checkSettings(withCompleteClients(shared), options)
+  const own = entries.map((entry) => checkOne(lay(shared, entry), options))
+  const issuers = own.flatMap(({ settings }) => settings ?? [])
+  return {
+    settings: base.settings,
+    issuers,
+    violations: [
+      ...broken,
+      ...entries.flatMap(missingIssuer),
+      ...base.violations,
+      ...ofIssuers(entries, own, base.violations),
+      ...brokenIssuerUrls(entries.map((entry) => childValue(entry, 'issuer'))),
+    ],
+  }
+}
+
+/** One issuer's settings, by the schema and by every rule. */
+function checkOne(written: unknown, options: CheckOptions): Checked {
+  const value = withCompleteClients(written)
+  const { settings, violations: misfits } = checkSettings(value, options)
+  if (!settings || !options.isReadable) return { settings, violations: misfits }
+  const wrong = new Set(misfits.map(({ path }) => path))
+  const bounds = [
+    ...brokenBounds(settings),
+    ...brokenLogo(settings),
+    ...brokenConfiguredClients(value, clientContext(settings)),
+  ]
+  return { settings, violations: [...misfits, ...bounds.filter(({ path }) => !wrong.has(path))] }
+}
+
+/**
+ * The violations of all entries, each with the path of its entry; but once, at the top level, where all
+ * issuers have it from there.
+ */
+function ofIssuers(
+  entries: readonly unknown[],
+  own: readonly Checked[],
+  known: readonly Violation[],
+): readonly Violation[] {
+  const name = ({ path, message }: Violation) => `${path} ${message}`
+  const told = new Set(known.map(name))
+  const isOfAll = (violation: Violation) =>
+    own.every(({ violations }) => violations.some((each) => name(each) === name(violation))) &&
+    !entries.some((entry) => hasValueAt(entry, violation.path))
+  return own.flatMap(({ violations }, index) =>
+    violations
+      .filter((violation) => !told.has(name(violation)))
+      .map((violation) => {
+        if (!isOfAll(violation)) return inEntry(violation, index, entries[index])
+        told.add(name(violation))
+        return violation
+      }),
+  )
+}
+
+function inEntry(violation: Violation, index: number, entry: unknown): Violation {
+  const path = `${ISSUERS}.${index}.${violation.path}`
+  const message = `${violation.message} (issuer ${String(childValue(entry, 'issuer'))})`
+  return { ...violation, path, message }
+}
+
+function missingIssuer(entry: unknown, index: number): readonly Violation[] {
+  if (childValue(entry, 'issuer') !== undefined) return []
+  const path = `${ISSUERS}.${index}.issuer`
+  const message = 'it is missing, and each entry has its own'
+  const fix = `set ${path} to an https URL`
+  return [{ path, value: null, rule: 'type', message, fix }]
+}
+
+function withoutIssuers(value: unknown): unknown {
+  if (!isMap(value)) return value
+  const { [ISSUERS]: _, ...rest } = value
+  return rest
+}
