@@ -13,7 +13,7 @@ import {
 import { infoOf, type KeyInfo } from './key-ring.ts'
 import { checkPolicy, DEFAULT_POLICY, planKeyRing, type RingPlan, type RingPolicy } from './plan.ts'
 import type { ProblemCode, RingProblem } from './problem.ts'
-import { assembleRing, type Ring } from './ring.ts'
+import { createAssembler, type Ring } from './ring.ts'
 import type { NewElement, RingStore } from './ring-store.ts'
 import { SECRET_BYTES } from './secret.ts'
 
@@ -91,11 +91,12 @@ const HIDING: readonly ProblemCode[] = [
 export function createKeeper(options: KeeperOptions): RingKeeper {
   const { store, certificates = [], policy = DEFAULT_POLICY, now } = options
   checkPolicy(policy)
+  const assemble = createAssembler(certificates)
   let hadKeys = false
 
   const read = async () => {
     const { elements, version } = await store.read()
-    const ring = assembleRing(elements, certificates)
+    const ring = assemble(elements)
     if (hadKeys && ring.keys.length === 0) throw emptied(store.where)
     hadKeys ||= ring.keys.length > 0
     return { ring, version }

@@ -3,7 +3,7 @@ import { type DefaultKey, nextChangeAt, resolveDefaultKey } from './default-key.
 import type { Certificate } from './encrypted-xml.ts'
 import type { RingProblem } from './problem.ts'
 import { checkPurposes, createProtector, type LiveRing, type Protector } from './protector.ts'
-import { assembleRing, type ReadElements, type Ring, type RingKey } from './ring.ts'
+import { createAssembler, type Ring, type RingKey } from './ring.ts'
 import type { RingStore } from './ring-store.ts'
 
 /** A key of a ring, as people see it. Dates are in UTC with seven digits of a second. */
@@ -48,21 +48,14 @@ export interface KeyRingOptions {
 /** @throws KeyRingUnreadable */
 export async function loadKeyRing(store: RingStore, options: KeyRingOptions): Promise<KeyRing> {
   const { certificates, applicationName, now } = options
-  let known: ReadElements = new Map()
+  const assemble = createAssembler(certificates)
   let ring: Ring
   let byId = new Map<string, RingKey>()
   let protecting: Protecting | undefined
 
   const reload = async () => {
     const { elements } = await store.read()
-    const next: ReadElements = new Map()
-    for (const { content } of elements) {
-      const text = content && 'text' in content ? content.text : undefined
-      const before = text === undefined ? undefined : known.get(text)
-      if (text !== undefined && before) next.set(text, before)
-    }
-    ring = assembleRing(elements, certificates, next)
-    known = next
+    ring = assemble(elements)
     byId = new Map(ring.keys.map((key) => [key.id, key]))
     protecting = undefined
   }

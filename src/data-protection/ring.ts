@@ -25,7 +25,29 @@ export interface Ring {
 }
 
 /** What was read of a text before: a ring is read again and again, and its elements never change. */
-export type ReadElements = Map<string, RingElement | KeyProblem | XmlRefused>
+type ReadElements = Map<string, RingElement | KeyProblem | XmlRefused>
+
+/**
+ * Puts the same ring together again and again, and opens a secret once: a thousand under a certificate
+ * take seconds.
+ * @returns a function that throws as {@link assembleRing}
+ */
+export function createAssembler(
+  certificates: readonly Certificate[],
+): (stored: readonly StoredElement[]) => Ring {
+  let known: ReadElements = new Map()
+  return (stored) => {
+    const kept: ReadElements = new Map()
+    for (const { content } of stored) {
+      const text = content && 'text' in content ? content.text : undefined
+      const read = text === undefined ? undefined : known.get(text)
+      if (text !== undefined && read) kept.set(text, read)
+    }
+    const ring = assembleRing(stored, certificates, kept)
+    known = kept
+    return ring
+  }
+}
 
 /**
  * Puts a ring together. A bad element is a problem of its own and harms no other key; only a revocation
