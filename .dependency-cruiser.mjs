@@ -4,6 +4,7 @@
  */
 const FLOORS = [
   'values',
+  'schema',
   'connection',
   'ring',
   'seal',

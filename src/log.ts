@@ -1,9 +1,15 @@
-import { type Logger, pino } from 'pino'
-import type { Config } from './config/schema.ts'
+import { type LevelWithSilent, type Logger, pino } from 'pino'
 import { errorFields, logFields, messageOf } from './log-fields.ts'
 
+export interface LogOptions {
+  /** Least level that is written. */
+  readonly level: LevelWithSilent
+  /** `auto` is pretty on a terminal. */
+  readonly format: 'json' | 'pretty' | 'auto'
+}
+
 /** Structured lines on standard error; standard output is for what a command answers. */
-export function createLog({ level, format }: Config['log']): Logger {
+export function createLog({ level, format }: LogOptions): Logger {
   const isPretty = format === 'pretty' || (format === 'auto' && process.stderr.isTTY)
   const options = {
     level,

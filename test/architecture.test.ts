@@ -28,6 +28,11 @@ function importsOf(select: (name: string) => boolean) {
     .flatMap(({ name, imports }) => imports.map((from) => ({ name, from })))
 }
 
+/** Text that is no comment. */
+function withoutComments(text: string): string {
+  return text.replace(/\/\*.*?\*\//gs, '').replace(/^\s*\/\/.*$/gm, '')
+}
+
 describe('the source', () => {
   it('is found', () => assert.ok(files.length > 50))
 
@@ -86,6 +91,25 @@ describe('the source', () => {
       ({ from }) => /^(http|oidc)\//.test(from),
     )
     assert.deepEqual(storeKnowsHttp, [])
+  })
+
+  it('names commands and their options in cli/ alone, which has the words for those who type them', () => {
+    const core = files.filter(({ name }) => !/^cli(\.ts$|\/)/.test(name))
+    const command =
+      /keyturn (accounts|backup|clients|config|db|keys|nodes|restore|serve|simulate)\b/
+    // Names of CSS in a style sheet, and of options of other programs in a file for them, are none of ours.
+    const option = /(?<![\w-])--[a-z][a-z-]+/
+    const named = core
+      .filter(({ name }) => name !== 'http/accent.ts' && name !== 'witness/file-witness.ts')
+      .flatMap(({ name, text }) =>
+        withoutComments(text)
+          .split('\n')
+          // How another system exports its keys is told as its own manual tells it.
+          .filter((line) => !line.includes('kc.sh export'))
+          .filter((line) => command.test(line) || option.test(line))
+          .map((line) => `${name}: ${line.trim()}`),
+      )
+    assert.deepEqual(named, [])
   })
 
   it('reads the clock in one file', () => {

@@ -133,7 +133,7 @@ function sentencesOf(issue: z.core.$ZodIssue): readonly string[] {
   if (issue.code === 'unrecognized_keys') {
     // The check of all names tells of that one.
     const names = issue.keys.filter((name) => name !== UNUSABLE)
-    return names.map((name) => `an account has no ${name}; see: keyturn accounts import --help.`)
+    return names.map((name) => `an account has no ${name}.`)
   }
   const { path, message } = issue
   return [path.length === 0 ? `${message}.` : `${path.join('.')}: ${message}.`]

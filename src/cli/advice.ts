@@ -68,7 +68,7 @@ export const ADVICE: { readonly [C in SituationCode]: Advice<C> } = {
   account_invalid: enough,
   username_taken: enough,
   username_alike: enough,
-  import_invalid: enough,
+  import_invalid: () => '\nWhat a line may have: keyturn accounts import --help',
   import_names_taken: enough,
   claims_unchanged: () => 'Name one, as in --email ADDRESS or --remove nickname.',
 

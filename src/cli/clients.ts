@@ -1,6 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type ClientChange, SHOWN_SECRET } from '../clients/change.ts'
-import { commandContext } from '../clients/context.ts'
 import {
   addClient,
   type ClientWork,
@@ -19,6 +18,7 @@ import {
 } from '../clients/previous-secrets.ts'
 import { asWritten } from '../clients/properties.ts'
 import { toRfc3339 } from '../clock.ts'
+import { commandContext } from '../config/client-context.ts'
 import { isEmbedded } from '../connection/database-url.ts'
 import { ClientInvalid } from '../errors.ts'
 import { durationProblem, parseDuration } from '../values/duration.ts'

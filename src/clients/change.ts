@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
-import { nearestPath } from '../config/setting.ts'
 import { Refused } from '../errors.ts'
+import { nearestPath } from '../schema/tree.ts'
 import type { ClientMetadata } from './client.ts'
 import { isHash, needsText } from './client-secret.ts'
 import { hasSecret, withoutEmpty, withResponseTypes } from './complete.ts'

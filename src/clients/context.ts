@@ -1,22 +1,14 @@
-import type { ResourceSettings, Settings } from '../config/schema.ts'
-import { COOKIE_RING, type RotationPolicies } from '../ring/policy.ts'
-import { isLoopback } from '../values/loopback.ts'
-
 /** What the rules of clients need to know of the server. */
 export interface ClientContext {
   readonly isProduction: boolean
   /** To which all clients are held. */
-  readonly profile: Settings['profile']
+  readonly profile: 'none' | 'fapi2'
   /** JWS algorithms of the rings that sign. */
   readonly algorithms: readonly string[]
   /** OpenID scopes. */
   readonly scopes: readonly string[]
   /** APIs, by whose scopes some know their rights. */
-  readonly resources: readonly (Pick<
-    ResourceSettings,
-    'identifier' | 'scopes' | 'tokenFormat' | 'algorithm'
-  > &
-    Partial<Pick<ResourceSettings, 'audience' | 'typ'>>)[]
+  readonly resources: readonly KnownApi[]
   readonly tellsOfSignOuts: boolean
   /** May Keyturn call addresses of private networks? */
   readonly callsPrivateNetworks: boolean
@@ -34,38 +26,12 @@ export interface LongestLifetimes {
   readonly grant: number
 }
 
-export function clientContext(settings: Settings): ClientContext {
-  const { environment, profile, rotation, claims, resources, outgoing } = settings
-  return {
-    isProduction: environment === 'production',
-    profile,
-    algorithms: signingAlgorithms(rotation),
-    scopes: [...new Set(['openid', 'offline_access', ...Object.keys(claims)])],
-    resources,
-    tellsOfSignOuts: outgoing.backchannelLogout,
-    callsPrivateNetworks: mayCallPrivateNetworks(settings),
-  }
-}
-
-/** The same for clients that are not in the configuration. */
-export function commandContext(settings: Settings, { rings }: RotationPolicies): ClientContext {
-  const retention = Math.min(
-    ...rings.filter((ring) => ring.published).map((ring) => ring.retention),
-  )
-  const margin = 2 * settings.rotation.clockSkew
-  const longest = { token: retention - margin, margin, grant: settings.tokens.grant }
-  return { ...clientContext(settings), longest }
-}
-
-export function signingAlgorithms({ rings }: Settings['rotation']): readonly string[] {
-  const signing = Object.keys(rings).filter((ring) => ring !== COOKIE_RING)
-  return signing.map((ring) => ring.slice(ring.indexOf('/') + 1))
-}
-
-/** While developing, relying parties are on localhost. */
-export function mayCallPrivateNetworks({
-  issuer,
-  outgoing,
-}: Pick<Settings, 'issuer' | 'outgoing'>): boolean {
-  return outgoing.privateNetworks || isLoopback(new URL(issuer).hostname)
+/** What rules of clients need to know of an API (`resources` in the configuration). */
+export interface KnownApi {
+  readonly identifier: string
+  readonly scopes: readonly string[]
+  readonly tokenFormat: 'jwt' | 'opaque'
+  readonly algorithm: string
+  readonly audience?: string | undefined
+  readonly typ?: string | undefined
 }

@@ -1,5 +1,5 @@
-import { schemaViolations } from '../config/check.ts'
 import type { Violation } from '../errors.ts'
+import { schemaViolations } from '../schema/violations.ts'
 import type { ClientContext } from './context.ts'
 import { clientSchema } from './properties.ts'
 import { brokenClientRules } from './rules.ts'

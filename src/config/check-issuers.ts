@@ -1,13 +1,13 @@
 import { brokenConfiguredClients, withCompleteClients } from '../clients/configured.ts'
-import { clientContext } from '../clients/context.ts'
 import type { Violation } from '../errors.ts'
+import { childValue, isMap } from '../schema/tree.ts'
 import { brokenBounds } from './bounds.ts'
 import { checkSettings, type KnownSettings } from './check.ts'
+import { clientContext } from './client-context.ts'
 import { brokenEntries, brokenIssuerUrls, hasValueAt, ISSUERS, ownSettings } from './issuers.ts'
 import { lay } from './layer.ts'
 import { brokenLogo } from './logo.ts'
 import type { Settings } from './schema.ts'
-import { childValue, isMap } from './setting.ts'
 
 /** The merged settings, with `issuers` where there is one, against the schema and all rules. */
 

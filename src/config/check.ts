@@ -1,17 +1,13 @@
-import { z } from 'zod'
 import type { Violation } from '../errors.ts'
-import { visibly } from '../values/text.ts'
-import { type Settings, settingsSchema } from './schema.ts'
-import { masked } from './secret.ts'
+import { childValue, isMap, type Path, type SettingNode } from '../schema/tree.ts'
 import {
-  childNode,
-  childValue,
-  isMap,
-  nearestPath,
-  type Path,
-  type SettingNode,
-  settingsBelow,
-} from './setting.ts'
+  expectation,
+  passedOver,
+  pathsOf,
+  violationsOf,
+  withPassedOver,
+} from '../schema/violations.ts'
+import { type Settings, settingsSchema } from './schema.ts'
 
 /** The merged settings against the schema, one violation for each problem. */
 
@@ -46,146 +42,6 @@ export function checkSettings(value: unknown, known: KnownSettings): CheckedSett
   }
 }
 
-/**
- * One value against a schema of its own, such as the metadata of a client that a command was given.
- * @returns a violation for each problem; their paths begin at the value
- */
-export function schemaViolations(schema: z.ZodType, value: unknown): readonly Violation[] {
-  const result = schema.safeParse(value, { error: expectation })
-  if (result.success) return passedOver(value)
-  // The cast narrows zod's type of JSON Schema to the keywords that zod writes for this schema.
-  const tree = z.toJSONSchema(schema, { io: 'input' }) as SettingNode
-  return withPassedOver(
-    result.error.issues.flatMap((issue) => violationsOf(issue, value, tree)),
-    value,
-  )
-}
-
-/** zod leaves it out of maps whose names people choose, without a word. */
-const PASSED_OVER = '__proto__'
-
-function passedOver(value: unknown, path: Path = []): readonly Violation[] {
-  if (typeof value !== 'object' || value === null) return []
-  return Object.keys(value).flatMap((name) => {
-    const at = [...path, name]
-    if (name !== PASSED_OVER) return passedOver(childValue(value, name), at)
-    const shown = at.join('.')
-    const message = 'nothing can have this name'
-    return [{ path: shown, value: null, rule: 'format', message, fix: `remove ${shown}` }]
-  })
-}
-
-function withPassedOver(found: readonly Violation[], value: unknown): readonly Violation[] {
-  const told = new Set(found.map(({ path }) => path))
-  return [...found, ...passedOver(value).filter(({ path }) => !told.has(path))]
-}
-
-type Issue = z.core.$ZodIssue
-
-const TYPES: Readonly<Record<string, string>> = {
-  string: 'text',
-  number: 'a number',
-  int: 'a whole number',
-  boolean: 'true or false',
-  array: 'a list, such as [a, b]',
-  object: 'a map',
-  record: 'a map',
-}
-
-/** Ends the sentence "it must be ...", for rules of the schema that do not say it themselves. */
-function expectation(issue: z.core.$ZodRawIssue): string {
-  switch (issue.code) {
-    case 'invalid_type':
-      return TYPES[issue.expected] ?? issue.expected
-    case 'invalid_value':
-      return issue.values.length === 1
-        ? `${String(issue.values[0])}`
-        : `one of ${issue.values.join(', ')}`
-    case 'too_small':
-      return `at least ${issue.minimum}`
-    case 'too_big':
-      return `at most ${issue.maximum}`
-    default:
-      return 'something else'
-  }
-}
-
-const RULES: Readonly<Record<string, string>> = {
-  invalid_type: 'type',
-  invalid_value: 'choice',
-  too_small: 'range',
-  too_big: 'range',
-}
-
-function violationsOf(issue: Issue, value: unknown, tree: SettingNode): readonly Violation[] {
-  if (issue.code === 'unrecognized_keys') {
-    return pathsOf(issue).map((path) => unknownSetting(path, value, tree))
-  }
-  const path = issue.path.map(String)
-  if (issue.code === 'invalid_key') return [misnamed(path, issue)]
-  const node = path.reduce<SettingNode | undefined>(
-    (parent, name) => parent && childNode(parent, name),
-    tree,
-  )
-  const shown = masked(path.reduce(childValue, value), node)
-  const name = path.join('.')
-  const { instead, remove }: { instead?: unknown; remove?: unknown } =
-    issue.code === 'custom' ? (issue.params ?? {}) : {}
-  const state = shown === undefined ? 'is missing' : `is ${inWords(shown)}`
-  return [
-    {
-      path: name,
-      value: shown ?? null,
-      rule: RULES[issue.code] ?? 'format',
-      message: `it ${state}, but must be ${issue.message}`,
-      fix: fixOf(name, issue.message, { instead, remove }),
-    },
-  ]
-}
-
-function fixOf(
-  name: string,
-  expected: string,
-  { instead, remove }: { readonly instead?: unknown; readonly remove?: unknown },
-): string {
-  if (remove === true) return `remove ${name}`
-  return instead === undefined ? `set ${name} to ${expected}` : `write ${instead} instead`
-}
-
-/** A name in a map whose names people choose. */
-function misnamed(path: Path, issue: z.core.$ZodIssueInvalidKey): Violation {
-  const expected = issue.issues[0]?.message ?? 'another'
-  const message = `its name is ${visibly(path.at(-1) ?? '')}, but must be ${expected}`
-  const fix = `rename it to ${expected}`
-  return { path: path.join('.'), value: path.at(-1), rule: 'format', message, fix }
-}
-
-/** No value is shown: it may be a secret under a name that was misspelt. */
-function unknownSetting(path: Path, value: unknown, tree: SettingNode): Violation {
-  const known = settingsBelow(tree, value)
-    // What has a name only to be refused is no advice.
-    .filter(({ node }) => node.deprecated !== true)
-    .map((setting) => setting.path)
-  const nearest = nearestPath(path, known).join('.')
-  const parent = path
-    .slice(0, -1)
-    .reduce<SettingNode | undefined>((node, name) => node && childNode(node, name), tree)
-  const isOfClient = parent?.properties !== undefined && 'client_id' in parent.properties
-  const what = isOfClient ? 'property of a client' : 'setting'
-  return {
-    path: path.join('.'),
-    value: masked(path.reduce(childValue, value), undefined),
-    rule: 'unknown-setting',
-    message: `no ${what} has this name; the nearest is ${nearest}`,
-    fix: `rename it to ${nearest}, or remove it`,
-  }
-}
-
-function pathsOf(issue: Issue): readonly Path[] {
-  const path = issue.path.map(String)
-  return issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...path, key]) : [path]
-}
-
 /** A list with something wrong in it falls back as a whole. */
 function withDefault(value: unknown, defaults: unknown, path: Path): unknown {
   const [name, ...rest] = path
@@ -193,10 +49,4 @@ function withDefault(value: unknown, defaults: unknown, path: Path): unknown {
   const { [name]: inner, ...others } = value
   const own = withDefault(inner, childValue(defaults, name), rest)
   return own === undefined ? others : { ...others, [name]: own }
-}
-
-function inWords(value: unknown): string {
-  if (Array.isArray(value)) return 'a list'
-  if (isMap(value)) return 'a map'
-  return typeof value === 'string' ? visibly(value) : JSON.stringify(value)
 }

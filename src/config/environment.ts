@@ -1,13 +1,8 @@
 import { readFileSync } from 'node:fs'
 import type { Violation } from '../errors.ts'
-import { MASK } from './secret.ts'
-import {
-  ENVIRONMENT_PREFIX,
-  environmentName,
-  isText,
-  nearestPath,
-  type Setting,
-} from './setting.ts'
+import { MASK } from '../schema/masked.ts'
+import { nearestPath, type Setting } from '../schema/tree.ts'
+import { ENVIRONMENT_PREFIX, environmentName, isText } from './setting.ts'
 import { readYaml } from './yaml.ts'
 
 /** Settings from environment variables. */

@@ -1,8 +1,8 @@
-import { signingAlgorithms } from '../clients/context.ts'
 import { FAPI2, FAPI2_ALGORITHMS, FAPI2_CLOCKS, FAPI2_CODE } from '../clients/fapi2.ts'
 import { FAPI2_RULE } from '../clients/rules/fapi2.ts'
 import type { Violation } from '../errors.ts'
 import { formatDuration as text } from '../values/duration-text.ts'
+import { signingAlgorithms } from './client-context.ts'
 import type { Settings } from './schema.ts'
 
 /** Settings that the FAPI 2.0 Security Profile forbids a server whose profile it is. Pure. */

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { isSeq, isMap as isYamlMap } from 'yaml'
 import { ConfigInvalid, type Violation } from '../errors.ts'
 import { packageFile } from '../package-files.ts'
+import { isMap } from '../schema/tree.ts'
 import { visibly } from '../values/text.ts'
-import { isMap } from './setting.ts'
 import { readYaml, type YamlText } from './yaml.ts'
 
 /** Settings from a YAML file, with the line that each stands on. */

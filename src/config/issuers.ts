@@ -1,5 +1,5 @@
 import type { Violation } from '../errors.ts'
-import { childNode, childValue, isMap, type Path, type SettingNode } from './setting.ts'
+import { childNode, childValue, isMap, type Path, type SettingNode } from '../schema/tree.ts'
 
 /**
  * `issuers`: one entry for each issuer of a server that has several. An entry says what differs from the

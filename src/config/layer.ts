@@ -1,5 +1,5 @@
 import { COOKIE_RING } from '../ring/policy.ts'
-import { isMap, type Path } from './setting.ts'
+import { isMap, type Path } from '../schema/tree.ts'
 
 /** How one source of settings is laid over another. Values are never changed in place. */
 

@@ -1,4 +1,5 @@
 import { ConfigInvalid, type Violation } from '../errors.ts'
+import { settingsBelow } from '../schema/tree.ts'
 import { checkIssuers } from './check-issuers.ts'
 import {
   CONFIG_FILE_VARIABLE,
@@ -9,7 +10,6 @@ import {
 import { NO_FILE, readConfigFile, readDefaults } from './file.ts'
 import { lay, layAt, pathsIn } from './layer.ts'
 import type { Config, Origin, Settings } from './schema.ts'
-import { settingsBelow } from './setting.ts'
 import { settingTree } from './setting-tree.ts'
 import { configWarnings } from './warnings.ts'
 

@@ -1,6 +1,6 @@
-import { signingAlgorithms } from '../clients/context.ts'
 import { unsignedAlgorithm } from '../clients/rules/answers.ts'
 import type { Violation } from '../errors.ts'
+import { signingAlgorithms } from './client-context.ts'
 import type { Settings } from './schema.ts'
 
 /**

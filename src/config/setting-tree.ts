@@ -1,7 +1,7 @@
 import { z } from 'zod'
+import type { SettingNode } from '../schema/tree.ts'
 import { withIssuersNode } from './issuers.ts'
 import { settingsSchema } from './schema.ts'
-import type { SettingNode } from './setting.ts'
 
 /** The tree of all settings, as they are written in files. */
 export function settingTree(): SettingNode {

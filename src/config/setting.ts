@@ -1,69 +1,9 @@
-import { distance } from 'fastest-levenshtein'
+import type { Path, SettingNode } from '../schema/tree.ts'
 
 /**
  * The settings as data: which exist, how the environment names them, which are secret. They are read
  * from a JSON Schema (`setting-tree.ts`), because that is a plain, documented tree.
  */
-
-/** The part of a JSON Schema node (draft 2020-12) that settings are made of. */
-export interface SettingNode {
-  readonly type?: string | readonly string[]
-  readonly properties?: Readonly<Record<string, SettingNode>>
-  readonly propertyNames?: { readonly enum?: readonly string[] }
-  readonly additionalProperties?: SettingNode | boolean
-  readonly items?: SettingNode
-  readonly anyOf?: readonly SettingNode[]
-  /** A secret. */
-  readonly writeOnly?: boolean
-  readonly [keyword: string]: unknown
-}
-
-/** Names from the root; a list index is a decimal number. */
-export type Path = readonly string[]
-
-export interface Setting {
-  readonly path: Path
-  readonly node: SettingNode
-}
-
-/**
- * Every setting and section below a node, sections before what they hold. Lists and open maps have
- * the entries that `value` has; rings are all there.
- */
-export function settingsBelow(
-  node: SettingNode,
-  value: unknown,
-  path: Path = [],
-): readonly Setting[] {
-  return namesIn(node, value).flatMap((name) => {
-    const child = childNode(node, name)
-    if (!child) return []
-    const childPath = [...path, name]
-    return [
-      { path: childPath, node: child },
-      ...settingsBelow(child, childValue(value, name), childPath),
-    ]
-  })
-}
-
-/** What the schema says about a name in a map, or an index in a list. */
-export function childNode(node: SettingNode, name: string): SettingNode | undefined {
-  const { properties, propertyNames, additionalProperties, items } = withoutNull(node)
-  if (items) return items
-  if (properties && Object.hasOwn(properties, name)) return properties[name]
-  if (typeof additionalProperties !== 'object') return undefined
-  return propertyNames?.enum?.includes(name) === false ? undefined : additionalProperties
-}
-
-export function childValue(value: unknown, name: string): unknown {
-  return isMap(value) || Array.isArray(value)
-    ? Object.getOwnPropertyDescriptor(value, name)?.value
-    : undefined
-}
-
-export function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
 
 /** Is it text, so that the environment's text is the value as it stands? */
 export function isText(node: SettingNode): boolean {
@@ -80,33 +20,6 @@ export function environmentName(path: Path): string {
 }
 
 export const ENVIRONMENT_PREFIX = 'KEYTURN_'
-
-/** A name that is right but stands elsewhere is as unlike as this many wrong letters. */
-const MOVED = 2.5
-
-/** The known path most like one that is not known: misspelt, or at the wrong place. */
-export function nearestPath(path: Path, known: readonly Path[]): Path {
-  const unlikeness = (candidate: Path) =>
-    Math.min(
-      distance(path.join('.').toLowerCase(), candidate.join('.').toLowerCase()),
-      MOVED + distance((path.at(-1) ?? '').toLowerCase(), (candidate.at(-1) ?? '').toLowerCase()),
-    )
-  const names = known.filter((candidate) => !/^\d+$/.test(candidate.at(-1) ?? ''))
-  return names.reduce((best, next) => (unlikeness(next) < unlikeness(best) ? next : best))
-}
-
-function namesIn(node: SettingNode, value: unknown): readonly string[] {
-  const { properties, propertyNames, items } = withoutNull(node)
-  if (properties) return Object.keys(properties)
-  if (propertyNames?.enum) return propertyNames.enum
-  if (items) return Array.isArray(value) ? value.map((_, index) => `${index}`) : []
-  return propertyNames && isMap(value) ? Object.keys(value) : []
-}
-
-/** A map that may also be null is a choice of two in JSON Schema. */
-function withoutNull(node: SettingNode): SettingNode {
-  return node.anyOf?.find((choice) => choice.type !== 'null') ?? node
-}
 
 /** Ring names keep their words; in camel case a word starts at a capital, except a last one (KiB). */
 function environmentWord(name: string): string {

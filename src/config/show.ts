@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import { Document, isScalar, isSeq, isMap as isYamlMap } from 'yaml'
 import { z } from 'zod'
+import { masked } from '../schema/masked.ts'
+import { childValue, isMap, type Path, type SettingNode } from '../schema/tree.ts'
 import { readDefaults } from './file.ts'
 import { type Config, type Settings, settingsSchema } from './schema.ts'
-import { masked } from './secret.ts'
-import { childValue, isMap, type Path, type SettingNode } from './setting.ts'
 import { settingTree } from './setting-tree.ts'
 
 /** The configuration for people and for editors. */

@@ -2,7 +2,7 @@ import { isLoopback } from '../values/loopback.ts'
 import { aboutClient, wayBack } from './about-client.ts'
 import { addToGrant, describeWishes, mergeConsent, readWishes } from './consent.ts'
 import { addressOfOther, finish, type Prompt, showExpired, whence, whose } from './interaction.ts'
-import type { InteractionOptions } from './interactions.ts'
+import type { InteractionOptions } from './interaction-options.ts'
 
 /** Asks whether a client may have what it asks for and does not have yet. */
 export function createConsentPrompt({

@@ -1,14 +1,7 @@
 import Router from '@koa/router'
 import type { Context, Middleware } from 'koa'
-import type Provider from 'oidc-provider'
-import type { AccountStore, ConsentStore } from '../accounts/account-store.ts'
-import type { SignIn } from '../accounts/sign-in.ts'
-import type { Clock } from '../clock.ts'
-import type { Log } from '../seldom-log.ts'
 import { wayBack } from './about-client.ts'
-import type { Vocabulary } from './consent.ts'
 import { createConsentPrompt } from './consent-prompt.ts'
-import type { FormSecrets } from './form-secret.ts'
 import { field, readForm, refuseForeignForms } from './forms.ts'
 import {
   findInteraction,
@@ -19,26 +12,9 @@ import {
   showExpired,
   whence,
 } from './interaction.ts'
-import type { KnownBrowser } from './known-browser.ts'
+import type { InteractionOptions } from './interaction-options.ts'
 import { createLoginPrompt } from './login-prompt.ts'
 import { allowMethods } from './methods.ts'
-import type { Views } from './views.ts'
-
-export interface InteractionOptions {
-  /** The current provider; asked once per request, which keeps the one it began with. */
-  readonly provider: () => Provider
-  readonly views: Views
-  readonly signIn: SignIn
-  /** Left out, no browser is remembered. */
-  readonly browsers?: KnownBrowser
-  readonly accounts: Pick<AccountStore, 'findById'>
-  readonly consents: Pick<ConsentStore, 'change'>
-  readonly clock: Pick<Clock, 'now'>
-  readonly issuer: string
-  readonly secrets: FormSecrets
-  readonly vocabulary: Vocabulary
-  readonly log: Log
-}
 
 /**
  * `/interaction/:uid`: one address for all steps, since the interaction itself knows which is next.

@@ -15,7 +15,7 @@ import {
   whence,
   whose,
 } from './interaction.ts'
-import type { InteractionOptions } from './interactions.ts'
+import type { InteractionOptions } from './interaction-options.ts'
 import { inWords } from './waiting.ts'
 
 /**

@@ -1,12 +1,11 @@
 import Router from '@koa/router'
 import Koa from 'koa'
 import type { Registry } from 'prom-client'
-import type { Readiness } from '../server/readiness.ts'
 import { allowHosts } from './allowed-hosts.ts'
 
 export interface ManagementOptions {
   /** Asked on every request of `/health/ready`. */
-  readonly readiness: () => Promise<Readiness>
+  readonly readiness: () => Promise<{ readonly ok: boolean }>
   /** The same for `/metrics`. */
   readonly registry: () => Registry | Promise<Registry>
   /** Names it may be asked by, besides IP addresses and `localhost`. */

@@ -1,12 +1,12 @@
 import type { KoaContextWithOIDC, Provider } from 'oidc-provider'
 import type { Log } from '../seldom-log.ts'
-import type { IssuerMetrics } from '../server/issuer-metrics.ts'
+import type { ProviderCounts } from './counts.ts'
 import { isForJwt } from './jwt-endpoints.ts'
 import { Outage } from './outage.ts'
 import { refusalReason } from './refusal-reason.ts'
 
 export interface ObserveOptions {
-  readonly metrics: IssuerMetrics
+  readonly metrics: Pick<ProviderCounts, 'tokens' | 'refusals' | 'serverErrors'>
   readonly log: Log
   readonly onOutage: (request: object, outage: Outage) => void
   /** With each request that failed by a fault of this server. */

@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import { type SharedCounts, type WiderLimit, widening } from '../accounts/counters.ts'
 import type { Clock } from '../clock.ts'
 import type { Settings } from '../config/schema.ts'
-import type { IssuerMetrics } from '../server/issuer-metrics.ts'
+import type { ProviderCounts } from './counts.ts'
 import { createGuesses } from './guesses.ts'
 import type { MeteredOptions } from './metered.ts'
 
@@ -15,7 +15,7 @@ export interface Metered {
 interface Surroundings {
   readonly redis: SharedCounts | undefined
   readonly clock: Pick<Clock, 'elapsed'>
-  readonly metrics: Pick<IssuerMetrics, 'guesses'>
+  readonly metrics: Pick<ProviderCounts, 'guesses'>
   readonly log: Pick<Logger, 'warn'>
 }
 

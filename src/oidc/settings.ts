@@ -1,7 +1,7 @@
 import { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
-import { mayCallPrivateNetworks } from '../clients/context.ts'
 import { PREVIOUS_SECRETS } from '../clients/previous-secrets.ts'
 import { OWN_PROPERTIES } from '../clients/properties.ts'
+import { mayCallPrivateNetworks } from '../config/client-context.ts'
 import type { IssuerConfig } from '../config/schema.ts'
 import { passwordContext } from './authentication-context.ts'
 import { clientBasedCORS } from './cors.ts'

@@ -1,21 +1,13 @@
 import { type Aggregator, Counter, Gauge, type Registry } from 'prom-client'
 import type { NodeStateName } from '../nodes/node.ts'
+import type { Count, ProviderCounts } from '../oidc/counts.ts'
 import type { RingStatus } from '../ring/status.ts'
 
-/** Something that is counted. */
-export interface Count<Label extends string = never> {
-  inc(labels?: Readonly<Record<Label, string>>): void
-}
-
 /** What is counted for one issuer. */
-export interface IssuerMetrics {
-  readonly tokens: Count<'kind'>
-  readonly refusals: Count<'error'>
-  readonly serverErrors: Count
+export interface IssuerMetrics extends ProviderCounts {
   /** A client went away or broke off its request. */
   readonly cutShort: Count
   readonly swaps: Count
-  readonly guesses: Count<'kind' | 'outcome'>
   /** Answered with 503 as there were too many in flight. */
   readonly turnedAway: Count
   /** Names what the gauges of this issuer read when they are asked for. */

@@ -262,7 +262,7 @@ describe('accounts', () => {
       /Line 9: it must be a JSON object\./,
       /Line 10: it has one property twice\./,
       /Line 11: nothing can have the name __proto__\./,
-      /Line 12: an account has no toString; see: /,
+      /Line 12: an account has no toString\./,
       /Line 14: it is no UTF-8 text/,
       /Line 15: username: it must be text\.\nLine 15: isDisabled: it must be true or false\./,
       /Line 17: its user name looks like that of line 16\./,

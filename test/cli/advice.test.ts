@@ -21,11 +21,6 @@ const files = (await Array.fromAsync(glob('**/*.ts', { cwd: SRC }))).map((name) 
   text: readFileSync(join(SRC, name), 'utf8'),
 }))
 
-/** Text that is no comment. */
-function withoutComments(text: string): string {
-  return text.replace(/\/\*.*?\*\//gs, '').replace(/^\s*\/\/.*$/gm, '')
-}
-
 describe('advice', () => {
   it('has every code that is thrown, and none that nothing throws', () => {
     const thrown = files.flatMap(({ name, text }) => [
@@ -35,25 +30,6 @@ describe('advice', () => {
         : []),
     ])
     assert.deepEqual([...new Set(thrown)].toSorted(), Object.keys(ADVICE).toSorted())
-  })
-
-  it('names commands and options alone: no other file outside cli/ does', () => {
-    const core = files.filter(({ name }) => !/^cli(\.ts$|\/)/.test(name))
-    const command =
-      /keyturn (accounts|backup|clients|config|db|keys|nodes|restore|serve|simulate)\b/
-    // Names of CSS in a style sheet, and of options of other programs in a file for them, are none of ours.
-    const option = /(?<![\w-])--[a-z][a-z-]+/
-    const named = core
-      .filter(({ name }) => name !== 'http/accent.ts' && name !== 'witness/file-witness.ts')
-      .flatMap(({ name, text }) =>
-        withoutComments(text)
-          .split('\n')
-          // How another system exports its keys is told as its own manual tells it.
-          .filter((line) => !line.includes('kc.sh export'))
-          .filter((line) => command.test(line) || option.test(line))
-          .map((line) => `${name}: ${line.trim()}`),
-      )
-    assert.deepEqual(named, [])
   })
 
   for (const [error, advice] of [

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { oneIssuer } from '../../lab/one-issuer.ts'
-import { clientContext } from '../../src/clients/context.ts'
 import { clientViolations } from '../../src/clients/validate.ts'
+import { clientContext } from '../../src/config/client-context.ts'
 import { loadConfig } from '../../src/config/load.ts'
 
 /** What the profile forbids a client, told before it is stored. */

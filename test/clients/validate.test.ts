@@ -5,7 +5,6 @@ import fc from 'fast-check'
 import { oneIssuer } from '../../lab/one-issuer.ts'
 import type { ClientMetadata } from '../../src/clients/client.ts'
 import { withoutEmpty, withResponseTypes } from '../../src/clients/complete.ts'
-import { clientContext } from '../../src/clients/context.ts'
 import {
   AUTH_METHODS,
   clientSchema,
@@ -17,6 +16,7 @@ import {
 import { brokenClientRules } from '../../src/clients/rules.ts'
 import { clientViolations } from '../../src/clients/validate.ts'
 import { WITHOUT_EFFECT } from '../../src/clients/without-effect.ts'
+import { clientContext } from '../../src/config/client-context.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { rotationPolicies } from '../../src/config/policies.ts'
 import { type BuildClient, createBuildClient } from '../../src/oidc/acceptable-client.ts'

@@ -4,9 +4,9 @@ import { parse } from 'yaml'
 import { z } from 'zod'
 import { readDefaults } from '../../src/config/file.ts'
 import { loadConfig } from '../../src/config/load.ts'
-import { isMap, settingsBelow } from '../../src/config/setting.ts'
 import { settingTree } from '../../src/config/setting-tree.ts'
 import { configJsonSchema, configText, shownSettings } from '../../src/config/show.ts'
+import { isMap, settingsBelow } from '../../src/schema/tree.ts'
 import { load } from './sources.ts'
 
 test('the text of the defaults is what default.yaml says', () => {

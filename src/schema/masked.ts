@@ -1,4 +1,4 @@
-import { childNode, isMap, type SettingNode } from './setting.ts'
+import { childNode, isMap, type SettingNode } from './tree.ts'
 
 /** What may be shown of values: never a secret, and never what may be one under a misspelt name. */
 
