@@ -189,6 +189,53 @@ export class DeploymentSecretReplaced extends KeyturnError {
   }
 }
 
+/** An issuer has another URL by now, to which its keys, people and clients belong. */
+export class IssuerRenamed extends KeyturnError {
+  readonly issuer: string
+  /** Its name by now. */
+  readonly renamedTo: string
+
+  constructor(issuer: string, renamedTo: string) {
+    super(
+      'issuer_renamed',
+      `The issuer ${issuer} was renamed to ${renamedTo}, which has its keys, people and clients. Configure ` +
+        `${renamedTo}, or give it its former name back.`,
+    )
+    this.issuer = issuer
+    this.renamedTo = renamedTo
+  }
+}
+
+/** The stores have records of other issuers, and none of those that are configured. */
+export class IssuerChanged extends KeyturnError {
+  readonly configured: readonly string[]
+  readonly known: readonly string[]
+
+  constructor(configured: readonly string[], known: readonly string[]) {
+    super(
+      'issuer_changed',
+      `The keys, people and clients here belong to ${known.join(', ')}, and the configuration names ` +
+        `${configured.join(', ')}, of which nothing is here. Nothing was made or signed. Either set issuer ` +
+        'back; or rename the issuer, which gives all of it the new name; or name both in the configuration; ' +
+        'or name another database, where this is the wrong one (database.url).',
+    )
+    this.configured = configured
+    this.known = known
+  }
+}
+
+/** Records of a version that knew of one issuer only, and several that they may belong to. */
+export class IssuerUnknown extends KeyturnError {
+  constructor(configured: readonly string[]) {
+    super(
+      'issuer_unknown',
+      'The keys, people and clients here were written when Keyturn knew of one issuer only, and nobody can ' +
+        `tell to which of ${configured.join(', ')} they belong. Start once with that one alone ` +
+        '(issuer), which makes them its own, and then with all of them.',
+    )
+  }
+}
+
 /** A witness is not what Keyturn wrote: cut off, edited, or foreign. It is never replaced. */
 export class WitnessUnreadable extends KeyturnError {
   constructor(where: string, why: string, cause?: unknown) {

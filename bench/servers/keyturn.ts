@@ -42,7 +42,7 @@ const opened = await openStores(
 const stores = opened.of(own.issuer)
 const authentic = createAuthentic({
   issuer: own.issuer,
-  openSecret: stores.openSecret,
+  openSecret: async () => (await stores.openSecret()).of(own.issuer),
   onForgery: () => {},
 })
 await addPerson()

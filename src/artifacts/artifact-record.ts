@@ -1,7 +1,7 @@
 import { hash, randomInt } from 'node:crypto'
 import { type AdapterPayload, errors } from 'oidc-provider'
 import { createHmacSha256 } from '../hmac.ts'
-import type { DeploymentSecret } from '../ring/deployment.ts'
+import type { IssuerSecret } from '../ring/deployment.ts'
 import type { Owner } from './artifact-store.ts'
 import type { OnForgery } from './forgeries.ts'
 import { createPayloadCipher } from './payload-cipher.ts'
@@ -21,7 +21,7 @@ export interface ArtifactRecord {
   /** Hashes, by which it is found as well. */
   readonly uid: string | null
   readonly userCode: string | null
-  /** Whose it is, for `ArtifactStore.forget` alone. */
+  /** Whose it is (`ArtifactRecords.ownerName`), for `ArtifactStore.forget` alone. */
   readonly accountId: string | null
   readonly clientId: string | null
   readonly consumedAt: Use | null
@@ -43,6 +43,8 @@ export interface ArtifactRecords {
   uidOf(uid: string): string
   /** The same for a user code: keyed, as so few are possible that a plain hash could be reversed. */
   userCodeOf(userCode: string): string
+  /** How a record says whose it is: several issuers may have clients and people of the same id. */
+  ownerName(owner: Owner, id: string): string
   /**
    * @param expiresIn seconds, or nothing where it never expires
    * @param now instant
@@ -118,7 +120,7 @@ export function createUse(now: number): Use {
 
 export interface RecordsOptions {
   readonly issuer: string
-  readonly secret: Pick<DeploymentSecret, 'key'>
+  readonly secret: Pick<IssuerSecret, 'key' | 'boundTo'>
   readonly onForgery: OnForgery
 }
 
@@ -142,11 +144,19 @@ export function createArtifactRecords({
   const uidOf = (uid: string) => nameOf('uid', uid)
   const userCodeOf = createHmacSha256(secret.key(`user codes of ${issuer}`))
   const named = (model: string, id: string) => `${model} ${id}`
+  // Of a deployment that knew of one issuer only, whose records have their owners' ids.
+  const hasPlainOwners = secret.boundTo === ''
+  const ownerName = (owner: Owner, id: string) => (hasPlainOwners ? id : nameOf(owner, id))
+  const nameOwner = (payload: AdapterPayload, owner: Owner) => {
+    const id = ownerOf(payload, owner)
+    return id === undefined ? null : ownerName(owner, id)
+  }
 
   return {
     nameOf,
     uidOf,
     userCodeOf,
+    ownerName,
     toRecord: (model, id, payload, { expiresIn, now }) => {
       const { grantId, uid, userCode, consumed } = payload
       const name = nameOf(model, id)
@@ -162,8 +172,8 @@ export function createArtifactRecords({
         grantId: grantId === undefined ? null : nameOf(GRANT, grantId),
         uid: uid === undefined ? null : uidOf(uid),
         userCode: userCode === undefined ? null : userCodeOf(userCode),
-        accountId: ownerOf(payload, 'accountId') ?? null,
-        clientId: ownerOf(payload, 'clientId') ?? null,
+        accountId: nameOwner(payload, 'accountId'),
+        clientId: nameOwner(payload, 'clientId'),
         consumedAt: typeof consumed === 'number' ? consumed * USE : null,
         expiresAt,
       }

@@ -1,6 +1,8 @@
 import {
   ConfigInvalid,
   DeploymentSecretDisplaced,
+  IssuerChanged,
+  IssuerRenamed,
   KekMissing,
   KeyturnError,
   NotFound,
@@ -40,7 +42,9 @@ export const ADVICE: { readonly [C in SituationCode]: Advice<C> } = {
 
   issuer_not_named: ({ issuers }) =>
     `Name one: keyturn --issuer ${shellWord(issuers[0] ?? '')} ...`,
-  issuer_not_found: enough,
+  issuer_not_found: () => 'See: keyturn issuers list',
+  issuer_taken: () => 'See: keyturn issuers list',
+  issuer_fixed: enough,
 
   nodes_running: () => 'See: keyturn nodes list',
 
@@ -129,6 +133,11 @@ export function adviceFor(error: KeyturnError): string | undefined {
     return `To revoke it: keyturn keys revoke ${shellWord(error.kid)}`
   }
   if (error instanceof KekMissing) return adviceForKek(error)
+  if (error instanceof IssuerRenamed) return renaming(error.renamedTo, error.issuer)
+  if (error instanceof IssuerChanged) {
+    const [[from = ''], [to = '']] = [error.known, error.configured]
+    return renaming(from, to)
+  }
   if (error instanceof ConfigInvalid) {
     const isFile = error.violations.some(({ rule }) => rule === 'config-file')
     return isFile ? '\nAnother file is named by: keyturn --config FILE' : undefined
@@ -136,6 +145,10 @@ export function adviceFor(error: KeyturnError): string | undefined {
   const advice = OTHER_ADVICE[error.code]?.()
   // One that says what was done before it failed wraps why.
   return advice ?? (error.cause instanceof KeyturnError ? adviceFor(error.cause) : undefined)
+}
+
+function renaming(from: string, to: string): string {
+  return `To see what that means: keyturn issuers rename ${shellWord(from)} ${shellWord(to)}`
 }
 
 function adviceForKek(error: KekMissing): string | undefined {

@@ -46,7 +46,12 @@ async function abandon(options: AbandonOptions, session: Session): Promise<void>
   const { actor, reason, yes, json } = options
   const { refreshInterval } = config.rotation
   assertStopped(await stores.nodes.list(), { refreshInterval, now }, RUNNING)
-  const target = { store: stores.keys, protector: protectorOf(config), clock }
+  const target = {
+    issuer: stores.issuer,
+    store: stores.keys,
+    protector: protectorOf(config),
+    clock,
+  }
   if (!yes) {
     const losses = await findLosses(target)
     if (json) return printJson(session, { done: false, ...summary(losses, session) })

@@ -19,27 +19,34 @@ export async function nameKeysOf(
  * skeleton an older account had. Of several with one skeleton, which can only be of before, the first
  * in order of id has it, and the others are left without.
  * @param database with the columns; in a migration, its runner
+ * @param issuer whose accounts; undefined where the table does not tell issuers apart yet
  */
-export async function fillNameKeys(database: DataSource | QueryRunner): Promise<void> {
+export async function fillNameKeys(
+  database: DataSource | QueryRunner,
+  issuer?: string,
+): Promise<void> {
   const { driver } = 'driver' in database ? database : database.dataSource
   const place = (index: number) => driver.createParameter('p', index)
+  const whose = issuer === undefined ? [] : [issuer]
+  const isTheirs = (index: number) => (issuer === undefined ? '' : `AND issuer = ${place(index)}`)
   for (let last = ''; ; ) {
     const rows: { readonly id: string; readonly username: string }[] = await database.query(
       `SELECT id, username FROM account WHERE (name_key IS NULL OR skeleton_key IS NULL)
-         AND id > ${place(0)} ORDER BY id LIMIT ${PAGE}`,
-      [last],
+         AND id > ${place(0)} ${isTheirs(1)} ORDER BY id LIMIT ${PAGE}`,
+      [last, ...whose],
     )
     for (const { id, username } of rows) {
       const keys = await nameKeysOf(username)
       const taken: unknown[] = await database.query(
-        `SELECT id FROM account WHERE skeleton_key = ${place(0)}`,
-        [keys.skeletonKey],
+        `SELECT id FROM account WHERE skeleton_key = ${place(0)} ${isTheirs(1)}`,
+        [keys.skeletonKey, ...whose],
       )
       const values = taken.length > 0 ? [keys.nameKey] : [keys.nameKey, keys.skeletonKey]
       const columns = ['name_key', 'skeleton_key'].slice(0, values.length)
       const set = columns.map((column, index) => `${column} = ${place(index)}`).join(', ')
-      const sql = `UPDATE account SET ${set} WHERE id = ${place(values.length)}`
-      await database.query(sql, [...values, id]).catch((error: unknown) => {
+      const at = values.length
+      const sql = `UPDATE account SET ${set} WHERE id = ${place(at)} ${isTheirs(at + 1)}`
+      await database.query(sql, [...values, id, ...whose]).catch((error: unknown) => {
         // Somebody else gave it to another account at this moment.
         if (!isDuplicate(error)) throw error
       })

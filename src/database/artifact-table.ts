@@ -67,6 +67,6 @@ export interface ArtifactTable {
   forget(column: OwnerColumn, id: string, after: ArtifactKey): Promise<ArtifactKey | undefined>
   /** Deletes at most `limit` that expired before an instant. @returns how many */
   sweep(before: number, limit: number): Promise<number>
-  client(id: string): Promise<ClientRow | undefined>
+  client(issuer: string, id: string): Promise<ClientRow | undefined>
   close(): Promise<void>
 }

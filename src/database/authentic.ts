@@ -3,7 +3,7 @@ import { type ArtifactRecords, createArtifactRecords } from '../artifacts/artifa
 import type { OnForgery } from '../artifacts/forgeries.ts'
 import { createPayloadCipher } from '../artifacts/payload-cipher.ts'
 import { createRowMac, type RowMac } from '../artifacts/row-mac.ts'
-import type { DeploymentSecret } from '../ring/deployment.ts'
+import type { IssuerSecret } from '../ring/deployment.ts'
 import {
   CLIENT_FIELDS,
   type ClientFields,
@@ -23,6 +23,9 @@ export interface Authentic {
   open(): Promise<AuthenticRecords>
 }
 
+/** What of the secret makes and checks records. */
+export type RecordSecret = Pick<IssuerSecret, 'key' | 'boundTo'>
+
 export interface AuthenticRecords {
   readonly artifacts: ArtifactRecords
   readonly clients: ClientRows
@@ -35,7 +38,8 @@ export interface AuthenticRecords {
 export interface AuthenticOptions {
   /** Artifacts of another issuer are not found, also where both use one Redis or database. */
   readonly issuer: string
-  readonly openSecret: () => Promise<Pick<DeploymentSecret, 'key'>>
+  /** The secret for records of this issuer. */
+  readonly openSecret: () => Promise<RecordSecret>
   readonly onForgery: OnForgery
 }
 
@@ -83,7 +87,7 @@ export function authenticRecords({
   secret,
   onForgery,
 }: Pick<AuthenticOptions, 'issuer' | 'onForgery'> & {
-  readonly secret: Pick<DeploymentSecret, 'key'>
+  readonly secret: RecordSecret
 }): AuthenticRecords {
   const clientMac = createRowMac<ClientFields>({
     kind: 'client',

@@ -1,7 +1,6 @@
 import type { DataSource, FindOneOptions } from 'typeorm'
 import type { StoredSecret } from '../clients/client-secret.ts'
-import type { DeploymentSecret } from '../ring/deployment.ts'
-import { authenticRecords } from './authentic.ts'
+import { type AuthenticRecords, authenticRecords, type RecordSecret } from './authentic.ts'
 import type { StoredMetadata } from './client-rows.ts'
 import { attempt } from './failures.ts'
 import { accountSchema, clientSchema, consentSchema } from './tables.ts'
@@ -19,7 +18,7 @@ export interface AuthenticatedAnew {
 }
 
 /**
- * Authenticates all people, consents and clients anew, under another secret of the deployment, where the
+ * Authenticates all people, consents and clients of every issuer anew, under another secret of the deployment, where the
  * one before is lost. Passwords stay good, as do client secrets that are hashed; the others were sealed.
  * Everything else that was authenticated or sealed under the secret before - sessions, tokens, grants -
  * is absent from then on.
@@ -31,30 +30,30 @@ export interface AuthenticatedAnew {
  */
 export function authenticateAnew(
   dataSource: DataSource,
-  secret: Pick<DeploymentSecret, 'key'>,
+  secret: { of(issuer: string): RecordSecret },
 ): Promise<AuthenticatedAnew> {
   return attempt('authenticate people and clients anew', () =>
     dataSource.transaction(async (manager) => {
-      const records = authenticRecords({ issuer: '', secret, onForgery: () => {} })
+      const recordsOf = createRecordsOf(secret)
       const unchanging = lockOf(dataSource)
       const accounts = await manager.find(accountSchema, unchanging)
-      for (const { mac: _, ...account } of accounts) {
-        const { mac } = records.accounts.sign(account)
-        await manager.update(accountSchema, { id: account.id }, { mac })
+      for (const { mac: _, issuer, ...account } of accounts) {
+        const { mac } = recordsOf(issuer).accounts.sign(account)
+        await manager.update(accountSchema, { issuer, id: account.id }, { mac })
       }
       const consents = await manager.find(consentSchema, unchanging)
-      for (const { mac: _, ...consent } of consents) {
+      for (const { mac: _, issuer, ...consent } of consents) {
         const { accountId, clientId } = consent
-        const { mac } = records.consents.sign(consent)
-        await manager.update(consentSchema, { accountId, clientId }, { mac })
+        const { mac } = recordsOf(issuer).consents.sign(consent)
+        await manager.update(consentSchema, { issuer, accountId, clientId }, { mac })
       }
       const clients = await manager.find(clientSchema, unchanging)
       const lostSecrets: string[] = []
-      for (const { mac: _, ...client } of clients) {
+      for (const { mac: _, issuer, ...client } of clients) {
         const { metadata, isLost } = withoutSealed(client.metadata)
         if (isLost && client.source === 'operator') lostSecrets.push(client.id)
-        const { mac } = records.clientMac.sign({ ...client, metadata })
-        await manager.update(clientSchema, { id: client.id }, { metadata, mac })
+        const { mac } = recordsOf(issuer).clientMac.sign({ ...client, metadata })
+        await manager.update(clientSchema, { issuer, id: client.id }, { metadata, mac })
       }
       return {
         accounts: accounts.length,
@@ -64,6 +63,18 @@ export function authenticateAnew(
       }
     }),
   )
+}
+
+/** What signs the rows of an issuer, made once for each. */
+function createRecordsOf(secret: { of(issuer: string): RecordSecret }) {
+  const known = new Map<string, AuthenticRecords>()
+  return (issuer: string): AuthenticRecords => {
+    const records =
+      known.get(issuer) ??
+      authenticRecords({ issuer, secret: secret.of(issuer), onForgery: () => {} })
+    known.set(issuer, records)
+    return records
+  }
 }
 
 /**

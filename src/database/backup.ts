@@ -74,12 +74,23 @@ async function copySqlite(from: string, to: string): Promise<void> {
   await syncDirectory(dirname(to))
 }
 
-/** Keys before events, as a key names events that it knows and these must not be missing. */
+/**
+ * Of each issuer (`file-key-stores.ts`) keys before events, as a key names events that it knows and these must
+ * not be missing. The secret of the deployment, which all need, is with the first.
+ */
 async function copyKeys(from: string, to: string): Promise<void> {
-  await mkdir(to, { mode: 0o700 })
-  for (const part of ['keys', 'events']) {
-    // Drafts belong to who is writing them.
-    const filter = (path: string) => !path.endsWith('.draft')
-    await cp(join(from, part), join(to, part), { recursive: true, filter })
+  const issuers = await readdir(join(from, 'issuers')).catch(ifAbsent)
+  for (const folder of ['', ...(issuers ?? []).map((name) => join('issuers', name))]) {
+    await mkdir(join(to, folder), { recursive: true, mode: 0o700 })
+    for (const part of ['issuer', 'keys', 'events']) {
+      // Drafts belong to who is writing them.
+      const filter = (path: string) => !path.endsWith('.draft')
+      const [source, target] = [from, to].map((path) => join(path, folder, part))
+      await cp(source ?? '', target ?? '', { recursive: true, filter }).catch(ifAbsent)
+    }
   }
+}
+
+function ifAbsent(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error
 }

@@ -34,8 +34,8 @@ export async function whileOthersWrite<T>(
 export async function writeChanges<T extends ObjectLiteral>(
   rows: Repository<T>,
   where: FindOptionsWhere<T>,
-  before: T,
-  after: T,
+  before: ObjectLiteral,
+  after: ObjectLiteral,
 ): Promise<boolean> {
   const changed = Object.keys(after).filter((name) => !isDeepStrictEqual(before[name], after[name]))
   if (changed.length === 0) return true

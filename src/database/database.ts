@@ -13,9 +13,17 @@ import { Nodes0002 } from './migrations/0002-nodes.ts'
 import { Claims0003 } from './migrations/0003-claims.ts'
 import { UserNames0004 } from './migrations/0004-user-names.ts'
 import { UserNameKeys0005 } from './migrations/0005-user-name-keys.ts'
+import { Issuers0006 } from './migrations/0006-issuers.ts'
 import { schemasFor } from './tables.ts'
 
-export const migrations = [Initial0001, Nodes0002, Claims0003, UserNames0004, UserNameKeys0005]
+export const migrations = [
+  Initial0001,
+  Nodes0002,
+  Claims0003,
+  UserNames0004,
+  UserNameKeys0005,
+  Issuers0006,
+]
 
 /** The table in which TypeORM notes which migrations were applied. */
 export const MIGRATIONS_TABLE = 'migration'

@@ -1,53 +1,62 @@
 import type Sqlite from 'better-sqlite3'
 import type { DataSource, EntitySchema, ObjectLiteral } from 'typeorm'
+import type { Owned } from './tables.ts'
 
 /**
- * Finds the one row whose columns have given values, as a repository would, at a tenth of its cost:
- * for what every sign-in asks.
+ * Finds the one row of an issuer whose columns have given values, as a repository would, at a tenth of
+ * its cost: for what every sign-in asks.
  * @param by names of the properties to compare, in the order of the values
  */
 export function createLookUp<T extends ObjectLiteral>(
   dataSource: DataSource,
-  schema: EntitySchema<T>,
+  schema: EntitySchema<Owned<T>>,
   ...by: readonly (keyof T & string)[]
-): (...values: readonly string[]) => Promise<T | undefined> {
-  const { sql, hydrate } = describe(dataSource, schema, { by, where: 'AND' })
+): (issuer: string, ...values: readonly string[]) => Promise<T | undefined> {
+  const { sql, hydrate } = describe(dataSource, schema, [by])
   const ask = createQuery(dataSource, sql)
 
-  return async (...values) => {
+  return async (issuer, ...values) => {
     if (!values.every(isStorable)) return undefined
-    const [row] = await ask(values)
+    const [row] = await ask([issuer, ...values])
     return row && hydrate(row)
   }
 }
 
-/** Finds the few rows of which any of these columns has the value for it. */
+/** Finds the few rows of an issuer of which any of these columns has the value for it. */
 export function createLookUpAny<T extends ObjectLiteral>(
   dataSource: DataSource,
-  schema: EntitySchema<T>,
-  ...by: readonly (keyof T & string)[]
-): (...values: readonly string[]) => Promise<readonly T[]> {
-  const { sql, hydrate } = describe(dataSource, schema, { by, where: 'OR' })
+  schema: EntitySchema<Owned<T>>,
+  ...any: readonly (keyof T & string)[]
+): (issuer: string, ...values: readonly string[]) => Promise<readonly T[]> {
+  const { sql, hydrate } = describe(
+    dataSource,
+    schema,
+    any.map((name) => [name]),
+  )
   const ask = createQuery(dataSource, sql)
 
-  return async (...values) => {
+  return async (issuer, ...values) => {
     if (!values.every(isStorable)) return []
-    return (await ask(values)).map(hydrate)
+    return (await ask(values.flatMap((value) => [issuer, value]))).map(hydrate)
   }
 }
 
+/** @param alternatives columns that are compared together; each names the issuer, so that each has its index */
 function describe<T extends ObjectLiteral>(
   dataSource: DataSource,
-  schema: EntitySchema<T>,
-  { by, where }: { readonly by: readonly (keyof T & string)[]; readonly where: 'AND' | 'OR' },
+  schema: EntitySchema<Owned<T>>,
+  alternatives: readonly (readonly (keyof T & string)[])[],
 ) {
-  const { columns, tableName } = dataSource.getMetadata(schema)
+  const { columns: all, tableName } = dataSource.getMetadata(schema)
   const { driver } = dataSource
   const nameOf = (property: string) =>
-    driver.escape(columns.find((c) => c.propertyName === property)?.databaseName ?? property)
+    driver.escape(all.find((c) => c.propertyName === property)?.databaseName ?? property)
+  const columns = all.filter(({ propertyName }) => propertyName !== 'issuer')
   const names = columns.map((column) => driver.escape(column.databaseName)).join(', ')
-  const conditions = by.map((name, i) => `${nameOf(name)} = ${driver.createParameter(name, i)}`)
-  const sql = `SELECT ${names} FROM ${driver.escape(tableName)} WHERE ${conditions.join(` ${where} `)}`
+  let place = 0
+  const condition = (name: string) => `${nameOf(name)} = ${driver.createParameter(name, place++)}`
+  const conditions = alternatives.map((by) => `(${['issuer', ...by].map(condition).join(' AND ')})`)
+  const sql = `SELECT ${names} FROM ${driver.escape(tableName)} WHERE ${conditions.join(' OR ')}`
   const read = columns.map((column) => ({
     from: column.databaseName,
     to: column.propertyName,
@@ -60,7 +69,7 @@ function describe<T extends ObjectLiteral>(
     for (const { from, to, isText, column } of read) {
       properties[to] = isText ? row[from] : driver.prepareHydratedValue(row[from], column)
     }
-    // The columns are those of its schema.
+    // The columns are those of its schema, apart from the issuer.
     return properties as T
   }
   return { sql, hydrate }

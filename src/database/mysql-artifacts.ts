@@ -124,10 +124,10 @@ export function openMysqlArtifacts(settings: ServerSettings): ArtifactTable {
       write(`DELETE FROM artifact WHERE expires_at < ? ORDER BY expires_at LIMIT ${limit}`, [
         before,
       ]),
-    client: async (id) => {
+    client: async (issuer, id) => {
       const sql = `SELECT id, metadata, id_token_algorithm AS idTokenAlgorithm, source,
-        updated_at AS updatedAt, mac FROM client WHERE id = ?`
-      return (await read<ClientRow>(sql, [id]))[0]
+        updated_at AS updatedAt, mac FROM client WHERE issuer = ? AND id = ?`
+      return (await read<ClientRow>(sql, [issuer, id]))[0]
     },
     close: () => pool.end(),
   }

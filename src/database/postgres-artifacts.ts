@@ -50,7 +50,7 @@ const forgetBatch = (column: OwnerColumn) => `WITH batch AS MATERIALIZED (
 /** Statements that each connection prepares once. */
 const SQL = {
   client: `SELECT id, metadata, id_token_algorithm, source, updated_at, mac
-    FROM client WHERE id = $1`,
+    FROM client WHERE issuer = $1 AND id = $2`,
   find: `SELECT artifact.model, artifact.id, payload, consumed_at FROM ${KEYS}
     JOIN artifact ON artifact.model = wanted.model AND artifact.id = wanted.id`,
   uid: `SELECT model, id, payload, consumed_at FROM artifact
@@ -143,8 +143,8 @@ export function openPostgresArtifacts(settings: ServerSettings): ArtifactTable {
     forget: async (column, owner, { model, id }) =>
       (await run<ArtifactKey>(column, [owner, model, id])).rows[0],
     sweep: async (before, limit) => (await run('sweep', [before, limit])).rowCount ?? 0,
-    client: async (id) => {
-      const [row] = (await run<StoredClient>('client', [id])).rows
+    client: async (issuer, id) => {
+      const [row] = (await run<StoredClient>('client', [issuer, id])).rows
       if (!row) return undefined
       const { id_token_algorithm: idTokenAlgorithm, updated_at: updatedAt, ...rest } = row
       return { ...rest, idTokenAlgorithm, updatedAt: Number(updatedAt) }

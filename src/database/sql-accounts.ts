@@ -10,14 +10,21 @@ import { whileOthersWrite, writeChanges } from './change-row.ts'
 import { attempt, attemptRead } from './failures.ts'
 import { insertNew } from './insert-new.ts'
 import { createLookUp, createLookUpAny } from './look-up.ts'
-import { type AccountRow, accountSchema, consentSchema } from './tables.ts'
+import { type AccountRow, accountSchema, consentSchema, withoutIssuer } from './tables.ts'
 
-/** People in the table `account`. Who fails the check, as somebody else wrote the row, is absent. */
+/** People of one issuer in the table `account`. Who fails the check, as somebody else wrote the row, is absent. */
 export function createSqlAccounts(dataSource: DataSource, authentic: Authentic): AccountStore {
+  const { issuer } = authentic
   const accounts = dataSource.getRepository(accountSchema)
   const consents = dataSource.getRepository(consentSchema)
-  const byId = createLookUp(dataSource, accountSchema, 'id')
-  const byName = createLookUpAny(dataSource, accountSchema, 'username', 'nameKey')
+  const findById = createLookUp(dataSource, accountSchema, 'id')
+  const findByName = createLookUpAny(dataSource, accountSchema, 'username', 'nameKey')
+  const byId = (id: string) => findById(issuer, id)
+  const byName = (lower: string, key: string) => findByName(issuer, lower, key)
+  const all = async () =>
+    (await accounts.find({ where: { issuer }, order: { username: 'ASC' } })).map((row) =>
+      withoutIssuer(row),
+    )
   const genuine = async (row: Authenticated<AccountRow> | undefined) => {
     const { accounts: macs } = await authentic.open()
     const checked = macs.check(row)
@@ -36,10 +43,10 @@ export function createSqlAccounts(dataSource: DataSource, authentic: Authentic):
         const username = comparableUsername(account.username)
         const keys = await nameKeysOf(username)
         // Of accounts that a version before added meanwhile.
-        await fillNameKeys(dataSource)
+        await fillNameKeys(dataSource, issuer)
         const row = macs.sign({ ...toRow({ ...account, username }), ...keys })
-        await insertNew(dataSource.manager, accountSchema, row)
-        return accounts.existsBy({ id: row.id, username: row.username })
+        await insertNew(dataSource.manager, accountSchema, { ...row, issuer })
+        return accounts.existsBy({ issuer, id: row.id, username: row.username })
       }),
     change: (id, decide) =>
       attempt('change an account', async () => {
@@ -53,27 +60,28 @@ export function createSqlAccounts(dataSource: DataSource, authentic: Authentic):
           const changed = { ...current, ...changes }
           // The MAC is of all fields: where it is the same, so is the row.
           const after = macs.sign({ ...checked, ...toRow(changed) })
-          const isDone = await writeChanges(accounts, { id, mac: row.mac }, row, after)
+          const isDone = await writeChanges(accounts, { issuer, id, mac: row.mac }, row, after)
           return isDone ? { done: changed } : undefined
         })
       }),
     remove: (id) =>
       attempt('remove an account', async () => {
-        await consents.delete({ accountId: id })
-        return (await accounts.delete({ id })).affected === 1
+        await consents.delete({ issuer, accountId: id })
+        return (await accounts.delete({ issuer, id })).affected === 1
       }),
-    isEmpty: () => attemptRead('read the accounts', async () => !(await accounts.exists())),
+    isEmpty: () =>
+      attemptRead('read the accounts', async () => !(await accounts.existsBy({ issuer }))),
     list: () =>
       attemptRead('read the accounts', async () => {
         const { accounts: macs } = await authentic.open()
-        const rows = await accounts.find({ order: { username: 'ASC' } })
-        return rows.flatMap((row) => macs.check(row) ?? []).map(toAccount)
+        return (await all()).flatMap((row) => macs.check(row) ?? []).map(toAccount)
       }),
     forged: () =>
       attemptRead('read the accounts', async () => {
         const { accounts: macs } = await authentic.open()
-        const rows = await accounts.find({ order: { username: 'ASC' } })
-        return rows.filter((row) => !macs.check(row)).map(({ id, username }) => ({ id, username }))
+        return (await all())
+          .filter((row) => !macs.check(row))
+          .map(({ id, username }) => ({ id, username }))
       }),
   }
 }
@@ -89,10 +97,12 @@ function oldestOf(rows: readonly Authenticated<AccountRow>[], key: string) {
   return oldest
 }
 
-/** What people agreed to, in the table `consent`. */
+/** What people of one issuer agreed to, in the table `consent`. */
 export function createSqlConsents(dataSource: DataSource, authentic: Authentic): ConsentStore {
+  const { issuer } = authentic
   const consents = dataSource.getRepository(consentSchema)
-  const find = createLookUp(dataSource, consentSchema, 'accountId', 'clientId')
+  const lookUp = createLookUp(dataSource, consentSchema, 'accountId', 'clientId')
+  const find = (accountId: string, clientId: string) => lookUp(issuer, accountId, clientId)
   return {
     find: async (accountId, clientId) => {
       const { consents: macs } = await authentic.open()
@@ -106,17 +116,22 @@ export function createSqlConsents(dataSource: DataSource, authentic: Authentic):
           const row = await find(accountId, clientId)
           const changed = macs.sign({ ...key, ...decide(macs.check(row)) })
           if (row) {
-            const isDone = await writeChanges(consents, { ...key, mac: row.mac }, row, changed)
+            const isDone = await writeChanges(
+              consents,
+              { issuer, ...key, mac: row.mac },
+              row,
+              changed,
+            )
             return isDone ? { done: undefined } : undefined
           }
-          await insertNew(dataSource.manager, consentSchema, changed)
-          const isOurs = await consents.existsBy({ ...key, mac: changed.mac })
+          await insertNew(dataSource.manager, consentSchema, { ...changed, issuer })
+          const isOurs = await consents.existsBy({ issuer, ...key, mac: changed.mac })
           return isOurs ? { done: undefined } : undefined
         })
       }),
     remove: (accountId, clientId) =>
       attempt('forget a consent', async () => {
-        await consents.delete({ accountId, clientId })
+        await consents.delete({ issuer, accountId, clientId })
       }),
   }
 }

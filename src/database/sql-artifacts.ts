@@ -51,10 +51,11 @@ function artifactsOf(table: ArtifactTable, options: AdapterOptions): ArtifactSto
   return {
     adapter: (model) =>
       model === 'Client' ? clients.adapter : artifactAdapter(model, table, options),
-    forget: (owner, id) => {
-      const column = OWNER_COLUMNS[owner]
-      return forgetInBatches((after) =>
-        attemptTwice('delete sessions and tokens', () => table.forget(column, id, after)),
+    forget: async (owner, id) => {
+      const { artifacts } = await options.authentic.open()
+      const [column, name] = [OWNER_COLUMNS[owner], artifacts.ownerName(owner, id)]
+      await forgetInBatches((after) =>
+        attemptTwice('delete sessions and tokens', () => table.forget(column, name, after)),
       )
     },
     forgetClients: clients.forget,
@@ -208,7 +209,9 @@ function createClientCache(table: ArtifactTable, authentic: Authentic, clock: Cl
   async function read(id: string): Promise<AdapterPayload | undefined> {
     if (!isStorable(id)) return undefined
     const { clients } = await authentic.open()
-    return clients.toPayload(await attemptRead('read a client', () => table.client(id)))
+    return clients.toPayload(
+      await attemptRead('read a client', () => table.client(authentic.issuer, id)),
+    )
   }
 
   const current = (found: AdapterPayload | undefined) => found && withoutEnded(found, clock.now())

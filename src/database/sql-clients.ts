@@ -19,22 +19,24 @@ export interface ClientStoreOptions {
 
 export function createClientStore(options: ClientStoreOptions): ClientStore {
   const { dataSource, artifacts, authentic, clock } = options
+  const { issuer } = authentic
   const clients = dataSource.getRepository(clientSchema)
   /** What people agreed to and what was handed out: an id that is used again is another client. */
   const forget = async (clientId: string) => {
-    await dataSource.getRepository(consentSchema).delete({ clientId })
+    await dataSource.getRepository(consentSchema).delete({ issuer, clientId })
     await artifacts.forget('clientId', clientId)
   }
   const notAmong = (ids: readonly string[]) =>
-    clients.findBy({ source: 'config', id: Not(In([...ids])) })
+    clients.findBy({ issuer, source: 'config', id: Not(In([...ids])) })
   const write = async (configured: readonly ClientMetadata[]) => {
     const { clients: rows } = await authentic.open()
     const source = 'config'
     for (const metadata of configured) {
-      const known = await clients.findOneBy({ id: metadata.client_id })
+      const known = await clients.findOneBy({ issuer, id: metadata.client_id })
       // A second start changes nothing.
       if (rows.isSame(known, metadata, source)) continue
-      await clients.upsert(rows.toRow(metadata, { source, updatedAt: clock.now() }), ['id'])
+      const row = { ...rows.toRow(metadata, { source, updatedAt: clock.now() }), issuer }
+      await clients.upsert(row, ['issuer', 'id'])
     }
     artifacts.forgetClients()
   }
@@ -42,7 +44,7 @@ export function createClientStore(options: ClientStoreOptions): ClientStore {
   const others = async (): Promise<readonly WantedAlgorithm[]> => {
     const { clients: rows } = await authentic.open()
     const named = await clients.find({
-      where: OPTIONAL_ANSWERS.map((answer) => ({ metadata: Like(`%"${answer}":%`) })),
+      where: OPTIONAL_ANSWERS.map((answer) => ({ issuer, metadata: Like(`%"${answer}":%`) })),
       order: { id: 'ASC' },
     })
     const wanted = new Map<string, WantedAlgorithm>()
@@ -56,7 +58,7 @@ export function createClientStore(options: ClientStoreOptions): ClientStore {
     }
     return [...wanted.values()]
   }
-  const all = () => clients.find({ order: { id: 'ASC' } })
+  const all = () => clients.find({ where: { issuer }, order: { id: 'ASC' } })
   return {
     list: () =>
       attemptRead('read the clients', async () => {
@@ -66,7 +68,7 @@ export function createClientStore(options: ClientStoreOptions): ClientStore {
     find: (id) =>
       attemptRead('read a client', async () => {
         const { clients: rows } = await authentic.open()
-        return rows.toClient((await clients.findOneBy({ id })) ?? undefined)
+        return rows.toClient((await clients.findOneBy({ issuer, id })) ?? undefined)
       }),
     forged: () =>
       attemptRead('read the clients', async () => {
@@ -77,24 +79,24 @@ export function createClientStore(options: ClientStoreOptions): ClientStore {
       attempt('add a client', async () => {
         const { clients: rows } = await authentic.open()
         const row = rows.toRow(metadata, { source: 'operator', updatedAt: clock.now() })
-        const known = await clients.existsBy({ id: row.id })
+        const known = await clients.existsBy({ issuer, id: row.id })
         if (known) return false
-        await insertNew(dataSource.manager, clientSchema, row)
+        await insertNew(dataSource.manager, clientSchema, { ...row, issuer })
         artifacts.forgetClients()
-        return clients.existsBy({ id: row.id, metadata: row.metadata })
+        return clients.existsBy({ issuer, id: row.id, metadata: row.metadata })
       }),
     change: (id, decide) =>
       attempt('change a client', async () => {
         const { clients: rows } = await authentic.open()
         const changed = await whileOthersWrite('the client', async () => {
-          const row = (await clients.findOneBy({ id })) ?? undefined
+          const row = (await clients.findOneBy({ issuer, id })) ?? undefined
           const known = rows.toClient(row)
           const metadata = known && decide(known)
           if (!row || !known || !metadata) return { done: undefined }
           const { source } = known
           const after = rows.toRow(metadata, { source, updatedAt: clock.now() }, known)
           // The MAC is of all fields: where it is the same, so is the row.
-          const isDone = await writeChanges(clients, { id, mac: row.mac }, row, after)
+          const isDone = await writeChanges(clients, { issuer, id, mac: row.mac }, row, after)
           return isDone ? { done: rows.toClient(after) } : undefined
         })
         artifacts.forgetClients()
@@ -104,7 +106,7 @@ export function createClientStore(options: ClientStoreOptions): ClientStore {
       attempt('remove a client', async () => {
         // The client last: what is done again because the database was busy then ends the same.
         await forget(id)
-        const { affected } = await clients.delete({ id })
+        const { affected } = await clients.delete({ issuer, id })
         artifacts.forgetClients()
         return affected === 1
       }),
@@ -113,7 +115,7 @@ export function createClientStore(options: ClientStoreOptions): ClientStore {
         for (const { id } of await notAmong(configured.map((metadata) => metadata.client_id))) {
           await forget(id)
           // An operator may have made a client of that name meanwhile.
-          await clients.delete({ id, source: 'config' })
+          await clients.delete({ issuer, id, source: 'config' })
         }
         await write(configured)
       }),
@@ -129,6 +131,7 @@ export function createClientStore(options: ClientStoreOptions): ClientStore {
           .createQueryBuilder('client')
           .select('client.idTokenAlgorithm', 'algorithm')
           .addSelect('MIN(client.id)', 'client')
+          .where({ issuer })
           .groupBy('client.idTokenAlgorithm')
           .getRawMany<{ algorithm: string; client: string }>()
         const answer = 'id_token_signed_response_alg'

@@ -5,18 +5,19 @@ import { checkSerializedKey } from '../ring/records.ts'
 import { attemptRead, attemptTwice } from './failures.ts'
 import { insertNew } from './insert-new.ts'
 import { waitForDisk } from './postgres-session.ts'
-import { keyEventSchema, keySchema } from './tables.ts'
+import { keyEventSchema, keySchema, withoutIssuer } from './tables.ts'
 
 /**
- * A KeyStore in the tables `ring_key` and `key_event`. All that it does ends the same when it is done
+ * A KeyStore of one issuer in the tables `ring_key` and `key_event`. All that it does ends the same when it is done
  * twice, so a connection that breaks meanwhile costs some time only.
  *
  * An erased or deleted key is gone from SQLite's file at once. PostgreSQL keeps the old version of a
  * row until autovacuum has passed and its pages are written again, InnoDB until purge has, and
  * backups and logs for replicas keep it longer. What lingers there is sealed under the
  * key-encryption key like the row itself was.
+ * @param issuer '' for what belongs to none: the secret of the deployment
  */
-export function createSqlKeyStore(dataSource: DataSource): KeyStore {
+export function createSqlKeyStore(dataSource: DataSource, issuer = ''): KeyStore {
   const keys = dataSource.getRepository(keySchema)
   const events = dataSource.getRepository(keyEventSchema)
   /** Waits for the disk, and a synchronous standby, whatever the session or the server says. */
@@ -30,34 +31,39 @@ export function createSqlKeyStore(dataSource: DataSource): KeyStore {
   return {
     load: () =>
       attemptRead('read the key ring', async () => ({
-        keys: (await keys.find({ order: { ring: 'ASC', generation: 'ASC' } })).map((key) =>
-          checkSerializedKey(key, `Row ${key.id} of table ring_key`),
+        keys: (
+          await keys.find({ where: { issuer }, order: { ring: 'ASC', generation: 'ASC' } })
+        ).map((key) => checkSerializedKey(withoutIssuer(key), `Row ${key.id} of table ring_key`)),
+        events: (await events.find({ where: { issuer }, order: { at: 'ASC', id: 'ASC' } })).map(
+          withoutIssuer,
         ),
-        events: await events.find({ order: { at: 'ASC', id: 'ASC' } }),
       })),
     addKey: (key) =>
       attemptTwice(`add a key to ring ${key.ring}`, async () => {
         const { ring, generation } = key
-        await durably((manager) => insertNew(manager, keySchema, key))
+        await durably((manager) => insertNew(manager, keySchema, { ...key, issuer }))
         // A statement of its own, so it sees whoever was first in any isolation.
-        const row = await keys.findOneBy({ ring, generation })
+        const row = await keys.findOneBy({ issuer, ring, generation })
         if (!row) throw new KidTaken(key.id)
-        return row
+        return withoutIssuer(row)
       }),
     eraseKey: (key) =>
       attemptTwice(`erase the private half of key ${key.id}`, async () => {
-        await durably((manager) => manager.update(keySchema, { id: key.id }, { data: key.data }))
+        await durably((manager) =>
+          manager.update(keySchema, { issuer, id: key.id }, { data: key.data }),
+        )
         await forget(dataSource)
       }),
     removeKey: (id) =>
       attemptTwice(`delete key ${id}`, async () => {
-        await durably((manager) => manager.delete(keySchema, { id }))
+        await durably((manager) => manager.delete(keySchema, { issuer, id }))
         await forget(dataSource)
       }),
     addEvents: (added) =>
       attemptTwice('record an event of the key ring', async () => {
         if (added.length === 0) return
-        await durably((manager) => manager.upsert(keyEventSchema, [...added], ['id']))
+        const rows = added.map((event) => ({ ...event, issuer }))
+        await durably((manager) => manager.upsert(keyEventSchema, rows, ['issuer', 'id']))
       }),
   }
 }

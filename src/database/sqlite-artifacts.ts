@@ -59,12 +59,14 @@ function artifactsOf(options: AdapterOptions): ArtifactStore {
   const clients = cachedClients(statements, authentic, clock)
   return {
     adapter: (model) => (model === 'Client' ? clients.adapter : artifactAdapter(model, options)),
-    forget: (owner, id) => {
+    forget: async (owner, id) => {
+      const { artifacts } = await authentic.open()
       const forgetBatch = statements.forget[OWNER_COLUMNS[owner]]
-      return forgetInBatches((after) =>
+      const name = artifacts.ownerName(owner, id)
+      await forgetInBatches((after) =>
         writer.write(() => {
           const last = statements.lastOfBatch.get(after)
-          forgetBatch.run({ ...after, owner: id })
+          forgetBatch.run({ ...after, owner: name })
           return last
         }),
       )
@@ -112,9 +114,9 @@ function prepare(database: Sqlite.Database) {
           ORDER BY model, id LIMIT ${FORGET_BATCH})`,
     )
   return {
-    client: database.prepare<[string], ClientRow>(
+    client: database.prepare<[string, string], ClientRow>(
       `SELECT id, metadata, id_token_algorithm AS idTokenAlgorithm, source,
-         updated_at AS updatedAt, mac FROM client WHERE id = ?`,
+         updated_at AS updatedAt, mac FROM client WHERE issuer = ? AND id = ?`,
     ),
     find: database.prepare<[string, string], Omit<FoundRecord, 'model' | 'id'>>(
       'SELECT payload, consumed_at AS consumedAt FROM artifact WHERE model = ? AND id = ?',
@@ -273,7 +275,7 @@ function cachedClients(
     }
     const found = known.get(id)
     if (found) return withoutEnded(found, clock.now())
-    const metadata = clients.toPayload(client.get(id))
+    const metadata = clients.toPayload(client.get(authentic.issuer, id))
     if (!metadata) return undefined
     known.set(id, metadata)
     return withoutEnded(metadata, clock.now())

@@ -23,9 +23,24 @@ const json: ValueTransformer = {
   from: (text: string) => JSON.parse(text),
 }
 
-export const keySchema = new EntitySchema<SerializedKey>({
+/** A row that belongs to one issuer; '' for the secret of the deployment, which belongs to none. */
+export type Owned<T> = T & { readonly issuer: string }
+
+/** Longest URL of an issuer. */
+export const ISSUER_MAX = 255
+
+const issuer = { type: 'varchar', length: ISSUER_MAX, primary: true } as const
+
+/** The row as its issuer sees it. */
+export function withoutIssuer<T>({ issuer: _, ...row }: Owned<T>): T {
+  // What is left of an intersection is its other part, which the compiler does not see.
+  return row as unknown as T
+}
+
+export const keySchema = new EntitySchema<Owned<SerializedKey>>({
   name: 'ring_key',
   columns: {
+    issuer,
     id: { type: 'varchar', length: 64, primary: true },
     version: { type: 'integer', transformer: integer },
     ring: { type: 'varchar', length: 40 },
@@ -39,12 +54,13 @@ export const keySchema = new EntitySchema<SerializedKey>({
     dataProtected: { name: 'data_protected', type: 'boolean' },
   },
   // The only coordination between nodes: one key per place in a ring.
-  uniques: [{ name: 'ring_key_generation', columns: ['ring', 'generation'] }],
+  uniques: [{ name: 'ring_key_generation', columns: ['issuer', 'ring', 'generation'] }],
 })
 
-export const keyEventSchema = new EntitySchema<SerializedEvent>({
+export const keyEventSchema = new EntitySchema<Owned<SerializedEvent>>({
   name: 'key_event',
   columns: {
+    issuer,
     id: { type: 'varchar', length: 160, primary: true },
     ring: { type: 'varchar', length: 40 },
     type: { type: 'varchar', length: 20 },
@@ -66,9 +82,10 @@ export interface ClientRow {
   readonly mac: string
 }
 
-export const clientSchema = new EntitySchema<ClientRow>({
+export const clientSchema = new EntitySchema<Owned<ClientRow>>({
   name: 'client',
   columns: {
+    issuer,
     id: { type: 'varchar', length: 255, primary: true },
     metadata: { type: 'text' },
     idTokenAlgorithm: { name: 'id_token_algorithm', type: 'varchar', length: 20 },
@@ -76,7 +93,7 @@ export const clientSchema = new EntitySchema<ClientRow>({
     updatedAt: { name: 'updated_at', type: 'bigint', transformer: integer },
     mac: { type: 'varchar', length: MAC_LENGTH },
   },
-  indices: [{ name: 'client_id_token_algorithm', columns: ['idTokenAlgorithm'] }],
+  indices: [{ name: 'client_id_token_algorithm', columns: ['issuer', 'idTokenAlgorithm'] }],
 })
 
 /**
@@ -100,9 +117,10 @@ export interface AccountRow extends Omit<Account, 'claims'> {
   readonly skeletonKey: string | null
 }
 
-export const accountSchema = new EntitySchema<Authenticated<AccountRow>>({
+export const accountSchema = new EntitySchema<Owned<Authenticated<AccountRow>>>({
   name: 'account',
   columns: {
+    issuer,
     id: { type: 'varchar', length: 64, primary: true },
     username: { type: 'varchar', length: 255 },
     passwordHash: { name: 'password_hash', type: 'varchar', length: 255 },
@@ -120,15 +138,16 @@ export const accountSchema = new EntitySchema<Authenticated<AccountRow>>({
     skeletonKey: { name: 'skeleton_key', type: 'varchar', length: 43, nullable: true },
   },
   indices: [
-    { name: 'account_name_key', columns: ['nameKey'] },
-    { name: 'account_skeleton_key', columns: ['skeletonKey'], unique: true },
+    { name: 'account_name_key', columns: ['issuer', 'nameKey'] },
+    { name: 'account_skeleton_key', columns: ['issuer', 'skeletonKey'], unique: true },
   ],
-  uniques: [{ name: 'account_username', columns: ['username'] }],
+  uniques: [{ name: 'account_username', columns: ['issuer', 'username'] }],
 })
 
-export const consentSchema = new EntitySchema<Authenticated<Consent>>({
+export const consentSchema = new EntitySchema<Owned<Authenticated<Consent>>>({
   name: 'consent',
   columns: {
+    issuer,
     accountId: { name: 'account_id', type: 'varchar', length: 64, primary: true },
     clientId: { name: 'client_id', type: 'varchar', length: 255, primary: true },
     oidcScopes: { name: 'oidc_scopes', type: 'text', transformer: json },

@@ -3,6 +3,7 @@ import { DeploymentSecretDisplaced, KekMissing, Refused } from '../errors.ts'
 import {
   type DeploymentSecret,
   findDeployment,
+  type IssuerSecret,
   isDeploymentRecord,
   makeDeployment,
 } from './deployment.ts'
@@ -31,6 +32,7 @@ export interface Losses {
 }
 
 export interface AbandonOptions {
+  readonly issuer: string
   readonly store: KeyStore
   readonly protector: Protector
   readonly clock: Pick<Clock, 'now'>
@@ -43,13 +45,14 @@ export interface AbandonOptions {
  * @throws Refused where nothing is lost; DeploymentSecretDisplaced where an earlier secret is not
  */
 export async function findLosses({
+  issuer,
   store,
   protector,
-}: Pick<AbandonOptions, 'store' | 'protector'>): Promise<Losses> {
+}: Pick<AbandonOptions, 'issuer' | 'store' | 'protector'>): Promise<Losses> {
   const stored = await loadAny(store)
   const keys = await openKeys(protector).catch(ifMissing)
   const secret = keys && (await findDeployment(stored, keys).catch(ifMissing))
-  return lossesOf(stored, keys, secret)
+  return lossesOf(stored, keys, secret?.of(issuer))
 }
 
 /**
@@ -59,7 +62,7 @@ export async function findLosses({
  * @throws Refused where nothing is lost; KekMissing where key-encryption keys come from outside and none does
  */
 export async function abandonLosses(
-  { store, protector, clock, authenticateAnew: prepare }: AbandonOptions,
+  { issuer, store, protector, clock, authenticateAnew: prepare }: AbandonOptions,
   order: Order & { readonly now: number },
 ): Promise<Losses & { readonly sealer: Sealer }> {
   const stored = await loadAny(store)
@@ -69,9 +72,9 @@ export async function abandonLosses(
     return openKeys(protector)
   })
   const found = await findDeployment(stored, keys).catch(ifMissing)
-  const losses = await lossesOf(stored, keys, found)
+  const losses = await lossesOf(stored, keys, found?.of(issuer))
   const secret = found ?? (await makeDeployment(stored, { store, sealer: keys, clock, prepare }))
-  const sealer = createDeploymentSealer(keys, secret)
+  const sealer = createDeploymentSealer(keys, secret.of(issuer))
   const rings = createRings({ store, sealer })
   let { heads } = await rings.loadRecorded()
   for (const { id: kid, ring } of losses.keys) {
@@ -98,7 +101,7 @@ async function loadAny(store: KeyStore): Promise<StoredRings> {
 async function lossesOf(
   stored: StoredRings,
   keys: KeySealer | undefined,
-  secret: DeploymentSecret | undefined,
+  secret: IssuerSecret | undefined,
 ): Promise<Losses> {
   const records = stored.keys.filter((record) => !isDeploymentRecord(record))
   if (!keys || !secret) return { keys: records, isSecretLost: true }

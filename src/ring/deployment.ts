@@ -9,6 +9,7 @@ import {
   StoreUnavailable,
 } from '../errors.ts'
 import { COOKIE_ALGORITHM } from './algorithms.ts'
+import { type BoundNames, boundName } from './bound-names.ts'
 import { generateKey } from './generate.ts'
 import type { KeyStore, SerializedKey, StoredRings } from './key-store.ts'
 import type { KeySealer } from './seal.ts'
@@ -17,10 +18,26 @@ import type { KeySealer } from './seal.ts'
  * One random secret of the deployment, from which the keys come that authenticate what the stores
  * hold: events of the rings, sessions, tokens, clients, accounts. The secret is kept in the key store
  * and sealed like a signing key, so a new key-encryption key changes nothing for it, and a
- * key-encryption key in a hardware token has to derive nothing.
+ * key-encryption key in a hardware token has to derive nothing. All issuers share it.
  */
-export interface DeploymentSecret {
-  /** Names the secret: its RFC 7638 thumbprint. */
+export interface DeploymentSecret extends IssuerSecret {
+  /**
+   * What records of issuers are bound to, where that is not their URL. Undefined where a version wrote
+   * the record that knew of one issuer only: all that there is belongs to that one.
+   */
+  readonly names: BoundNames | undefined
+  /**
+   * What authenticates the records of one issuer and of no other.
+   * @throws IssuerRenamed where the records of this name are another issuer's by now
+   */
+  of(issuer: string): IssuerSecret
+}
+
+/** The secret for the records of one issuer: those of another fail every check. */
+export interface IssuerSecret {
+  /** The name that its records bind; empty for those of a deployment that knew of one issuer only. */
+  readonly boundTo: string
+  /** Names the secret of the deployment: its RFC 7638 thumbprint. */
   readonly kid: string
   /** As the store keeps it, so that a store that lost the record gets it back. */
   readonly record: SerializedKey
@@ -34,7 +51,7 @@ export interface DeploymentSecret {
 }
 
 /** The place of the secret in a key store; no ring of signing keys has this name. */
-const DEPLOYMENT_RING = 'deployment'
+export const DEPLOYMENT_RING = 'deployment'
 
 const KEY_BYTES = 32
 
@@ -54,6 +71,29 @@ export async function openDeployment(
   return found
     ? sealUnderNewest(found, store, sealer)
     : makeDeployment(stored, { store, sealer, clock })
+}
+
+/**
+ * Writes other names into the record of the secret, where its seal protects them.
+ * @throws StoreUnavailable
+ */
+export async function nameIssuers(
+  deployment: DeploymentSecret,
+  names: BoundNames,
+  { store, sealer }: { readonly store: KeyStore; readonly sealer: KeySealer },
+): Promise<DeploymentSecret> {
+  const record = await sealAgain(deployment.record, names, sealer)
+  await store.eraseKey(record)
+  return deploymentNamed({ ...deployment, record }, names, sealer)
+}
+
+/** The secret with other names, of which its record says nothing yet. */
+export async function deploymentNamed(
+  { kid, former, record }: DeploymentSecret,
+  names: BoundNames,
+  sealer: KeySealer,
+): Promise<DeploymentSecret> {
+  return deploymentOf({ kid, former, record, names }, await secretIn(record, sealer))
 }
 
 /**
@@ -89,7 +129,7 @@ export async function makeDeployment(
   const now = clock.now()
   const life = { createdAt: now, activatesAt: now, retention: 0 }
   const place = { kid, ring: DEPLOYMENT_RING, generation, algorithm: COOKIE_ALGORITHM }
-  const own = await sealer.seal({ ...place, ...life }, jwk)
+  const own = await sealer.seal({ ...place, ...life }, jwk, { issuers: {} })
   await prepare?.(await openNewest([...before, own], sealer))
   const made = await store.addKey(own)
   const secret = await openNewest([...before, made], sealer)
@@ -115,14 +155,33 @@ export function isDeploymentRecord({ ring }: Pick<SerializedKey, 'ring'>): boole
 
 /** @param secret 256 random bits */
 export function deploymentOf(
-  fields: Omit<DeploymentSecret, 'key'>,
+  { names, ...fields }: Pick<DeploymentSecret, 'kid' | 'record' | 'former' | 'names'>,
   secret: KeyObject,
 ): DeploymentSecret {
+  const whole = issuerSecret(fields, '', secret)
   return {
-    ...fields,
-    key: (purpose) =>
-      createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', `keyturn/${purpose}`, KEY_BYTES))),
+    ...whole,
+    names,
+    of: (issuer) => {
+      const name = names === undefined ? '' : boundName(names, issuer)
+      if (name === '') return whole
+      return issuerSecret(fields, name, derive(secret, `issuer/${name}`))
+    },
   }
+}
+
+function issuerSecret(
+  fields: Pick<IssuerSecret, 'kid' | 'record' | 'former'>,
+  boundTo: string,
+  secret: KeyObject,
+): IssuerSecret {
+  return { ...fields, boundTo, key: (purpose) => derive(secret, purpose) }
+}
+
+function derive(secret: KeyObject, purpose: string): KeyObject {
+  return createSecretKey(
+    Buffer.from(hkdfSync('sha256', secret, '', `keyturn/${purpose}`, KEY_BYTES)),
+  )
 }
 
 /**
@@ -135,9 +194,8 @@ async function sealUnderNewest(
   sealer: KeySealer,
 ): Promise<DeploymentSecret> {
   const { key } = await sealer.open(deployment.record)
-  if (key.protectedBy === sealer.newest() || !key.secret) return deployment
-  // Node's type of a JWK only lacks what jose's has.
-  const record = await sealer.seal(key, key.secret.export({ format: 'jwk' }) as JWK)
+  if (key.protectedBy === sealer.newest()) return deployment
+  const record = await sealAgain(deployment.record, deployment.names, sealer)
   try {
     await store.eraseKey(record)
     return { ...deployment, record }
@@ -145,6 +203,25 @@ async function sealUnderNewest(
     if (!(error instanceof StoreUnavailable)) throw error
     return deployment
   }
+}
+
+/** The same secret in another seal. */
+async function sealAgain(
+  record: SerializedKey,
+  names: BoundNames | undefined,
+  sealer: KeySealer,
+): Promise<SerializedKey> {
+  const { key } = await sealer.open(record)
+  const secret = await secretIn(record, sealer)
+  // Node's type of a JWK only lacks what jose's has.
+  return sealer.seal(key, secret.export({ format: 'jwk' }) as JWK, names && { issuers: names })
+}
+
+/** @throws SealBroken where it is none, and what does not open it */
+async function secretIn(record: SerializedKey, sealer: KeySealer): Promise<KeyObject> {
+  const { secret } = (await sealer.open(record)).key
+  if (secret) return secret
+  throw new SealBroken(record.id, 'it is no secret of a deployment')
 }
 
 async function openNewest(
@@ -155,15 +232,14 @@ async function openNewest(
   let missing: { readonly generation: number; readonly error: KekMissing } | undefined
   for (const record of records.toSorted((a, b) => b.generation - a.generation)) {
     try {
-      const { kid, secret } = (await sealer.open(record)).key
-      if (!secret) {
-        throw new SealBroken(record.id, 'it is no secret of a deployment')
-      }
+      const { key, issuers: names } = await sealer.open(record)
+      const secret = await secretIn(record, sealer)
       // The record under a key-encryption key that this node lacks may be what counts now.
       if (missing) throw new DeploymentSecretDisplaced(missing.generation, record.generation)
       // A file may be a copy with the id of the secret itself, which would make all events former ones.
+      const { kid } = key
       const former = records.flatMap(({ id }) => (id === kid ? [] : id))
-      return deploymentOf({ kid, record, former }, secret)
+      return deploymentOf({ kid, record, former, names }, secret)
     } catch (error) {
       if (error instanceof DeploymentSecretDisplaced) throw error
       if (error instanceof KekMissing) missing ??= { generation: record.generation, error }

@@ -2,14 +2,14 @@ import { hash } from 'node:crypto'
 import { base64url, CompactSign, compactVerify, decodeProtectedHeader, errors } from 'jose'
 import { z } from 'zod'
 import { StoreUnreadable } from '../errors.ts'
-import type { DeploymentSecret } from './deployment.ts'
+import type { IssuerSecret } from './deployment.ts'
 import { type EventWithoutId, type KeyEvent, keyEvent } from './key.ts'
 import type { SerializedEvent } from './key-store.ts'
 import { generation, instant } from './limits.ts'
 
 /**
- * Events as a store keeps them. An event is a compact JWS (RFC 7515) with HS256 under a key of the
- * deployment's secret, so that nobody who can merely write the store can promote or revoke, or edit
+ * Events as a store keeps them. An event is a compact JWS (RFC 7515) with HS256 under a key of its issuer, which
+ * comes from the deployment's secret, so that nobody who can merely write the store can promote or revoke, or edit
  * what was decided. Its payload holds every field of the event and the ids of the newest events that
  * its writer knew: events form a graph in which a deleted one leaves a name without a record. Two
  * nodes may write at once, and a lost event can be put back at any time.
@@ -38,7 +38,7 @@ const ALGORITHM = 'HS256'
 export async function sealEvent(
   event: KeyEvent,
   knows: readonly string[],
-  deployment: DeploymentSecret,
+  deployment: IssuerSecret,
 ): Promise<SerializedEvent> {
   const { id: _, ...payload } = event
   const { ring, type, at } = event
@@ -65,7 +65,7 @@ export type CheckedEvents = Map<string, CheckedEvent & { readonly data: string }
  */
 export async function openEvents(
   records: readonly SerializedEvent[],
-  deployment: DeploymentSecret,
+  deployment: IssuerSecret,
   known: CheckedEvents = new Map(),
 ): Promise<OpenedEvents> {
   const key = deployment.key('events')

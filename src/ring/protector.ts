@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { KekMissing } from '../errors.ts'
-import { isDeploymentRecord, openDeployment } from './deployment.ts'
+import { type DeploymentSecret, isDeploymentRecord, openDeployment } from './deployment.ts'
 import type { KeyStore } from './key-store.ts'
 import { createSealer, type Kek, type KeySealer } from './seal.ts'
 import { createDeploymentSealer, type Sealer } from './sealer.ts'
@@ -17,8 +17,8 @@ export interface Protector {
 }
 
 /**
- * A sealer with the key-encryption keys of a protector and the secret of the deployment. On a first
- * start, when neither they nor any key exist, they are made.
+ * A sealer for a deployment without issuers, with the key-encryption keys of a protector and the secret
+ * of the deployment. On a first start, when neither they nor any key exist, they are made.
  * @throws KekMissing where they are gone but keys are sealed under them; nothing is made then
  * @throws KekEmpty, KekUnreadable, DeploymentSecretMissing
  */
@@ -27,8 +27,27 @@ export async function openSealer(
   store: KeyStore,
   clock: Pick<Clock, 'now'>,
 ): Promise<Sealer> {
+  const { keys, deployment } = await openSecrets(protector, store, clock)
+  return createDeploymentSealer(keys, deployment)
+}
+
+/** What all issuers of a deployment share to seal and authenticate their records. */
+export interface Secrets {
+  readonly keys: KeySealer
+  readonly deployment: DeploymentSecret
+}
+
+/**
+ * The same, to make a sealer for each issuer of.
+ * @param store has all that the deployment keeps
+ */
+export async function openSecrets(
+  protector: Protector,
+  store: KeyStore,
+  clock: Pick<Clock, 'now'>,
+): Promise<Secrets> {
   const keys = await openKeySealer(protector, store)
-  return createDeploymentSealer(keys, await openDeployment(store, keys, clock))
+  return { keys, deployment: await openDeployment(store, keys, clock) }
 }
 
 async function openKeySealer(protector: Protector, store: KeyStore): Promise<KeySealer> {

@@ -16,6 +16,7 @@ import {
 } from 'jose'
 import { KekMissing, SealBroken } from '../errors.ts'
 import { isSignatureAlgorithm } from './algorithms.ts'
+import type { BoundNames } from './bound-names.ts'
 import type { KeyFacts, KeyPlace } from './key.ts'
 import type { SerializedKey } from './key-store.ts'
 import { localSigner, type Signer } from './signer.ts'
@@ -58,8 +59,12 @@ export interface RingKey extends KeyFacts {
 /** What a seal says besides the key's own record. */
 export interface SealContext {
   /** kid of the secret of the deployment that the key belongs to (`deployment.ts`). */
-  readonly deployment: string
-  readonly knows: readonly string[]
+  readonly deployment?: string
+  /** The name that the records of its issuer are bound to; absent where that is ''. */
+  readonly issuer?: string
+  readonly knows?: readonly string[]
+  /** In the record of the deployment's secret: what records of issuers are bound to. */
+  readonly issuers?: BoundNames
 }
 
 export type SealedFacts = Omit<KeyFacts, 'hasPrivateHalf' | 'isUnplaced'>
@@ -77,10 +82,14 @@ export interface KeySealer {
   newest(): string
 }
 
-/** A key, and the deployment it was sealed for. */
+/** A key, and what it was sealed for. */
 export interface OpenedRecord {
   readonly key: RingKey
   readonly deployment: string | undefined
+  /** '' where the seal names no issuer. */
+  readonly issuer: string
+  /** Undefined where the seal says nothing of issuers. */
+  readonly issuers: BoundNames | undefined
 }
 
 const RECORD_VERSION = 1
@@ -137,7 +146,8 @@ export function createSealer(keks: readonly Kek[]): KeySealer {
         throw new SealBroken(record.id, `field ${changed.join(', ')} was edited in the store`)
       }
       const key = await toRingKey(record, await decrypt(record, kek), header)
-      return { key, deployment: header.deployment }
+      const { deployment, issuer, issuers } = header
+      return { key, deployment, issuer, issuers }
     },
   }
 }
@@ -199,12 +209,15 @@ function readHeader(record: SerializedKey) {
   }
   try {
     const header = decodeProtectedHeader(record.data)
-    const { kid, key, deployment, knows = [] } = header
-    if (header.typ === TYPE && typeof kid === 'string' && isRecord(key) && isTexts(knows)) {
+    const { kid, key, deployment, issuer = '', issuers, knows = [] } = header
+    const isKey = header.typ === TYPE && typeof kid === 'string' && isRecord(key)
+    if (isKey && isTexts(knows) && typeof issuer === 'string' && isBoundNames(issuers)) {
       return {
         kid,
         key,
         knows,
+        issuer,
+        issuers,
         deployment: typeof deployment === 'string' ? deployment : undefined,
       }
     }
@@ -270,6 +283,10 @@ function changedFields(fields: object, sealed: Record<string, unknown>): readonl
 
 function isTexts(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every((text) => typeof text === 'string')
+}
+
+function isBoundNames(value: unknown): value is BoundNames | undefined {
+  return value === undefined || (isRecord(value) && isTexts(Object.values(value)))
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

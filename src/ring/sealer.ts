@@ -1,22 +1,22 @@
 import type { JWK } from 'jose'
 import { SealBroken } from '../errors.ts'
-import type { DeploymentSecret } from './deployment.ts'
+import type { IssuerSecret } from './deployment.ts'
 import { type CheckedEvents, type OpenedEvents, openEvents, sealEvent } from './event-record.ts'
 import type { KeyEvent } from './key.ts'
 import type { SerializedEvent, SerializedKey } from './key-store.ts'
 import type { KeySealer, RingKey, SealedFacts } from './seal.ts'
 
 /**
- * What turns keys and events into records and back, for one deployment: keys are sealed under a
- * key-encryption key, events are authenticated under the deployment's secret, and both name the newest
- * events that their writer knew.
+ * What turns keys and events of one issuer into records and back, for one deployment: keys are sealed
+ * under a key-encryption key, events are authenticated under the deployment's secret, and both name the
+ * newest events that their writer knew.
  */
 export interface Sealer {
-  readonly deployment: DeploymentSecret
+  readonly deployment: IssuerSecret
   /** Seals a JWK under the newest key-encryption key. @param knows ids of the newest events */
   seal(facts: SealedFacts, jwk: JWK, knows: readonly string[]): Promise<SerializedKey>
   /**
-   * Opens a key and checks that its record is as it was written, for this deployment.
+   * Opens a key and checks that its record is as it was written, for this deployment and issuer.
    * @throws KekMissing, SealBroken
    */
   open(record: SerializedKey): Promise<RingKey>
@@ -28,17 +28,24 @@ export interface Sealer {
   openEvents(records: readonly SerializedEvent[]): Promise<OpenedEvents>
 }
 
-export function createDeploymentSealer(keys: KeySealer, deployment: DeploymentSecret): Sealer {
+export function createDeploymentSealer(keys: KeySealer, deployment: IssuerSecret): Sealer {
+  const { kid, boundTo } = deployment
   const seal: Sealer['seal'] = (facts, jwk, knows) =>
-    keys.seal(facts, jwk, { deployment: deployment.kid, knows })
+    keys.seal(facts, jwk, { deployment: kid, ...(boundTo !== '' && { issuer: boundTo }), knows })
   const checked: CheckedEvents = new Map()
   return {
     deployment,
     seal,
     open: async (record) => {
       const opened = await keys.open(record)
-      if (opened.deployment === deployment.kid) return opened.key
-      throw new SealBroken(record.id, 'it was sealed for another deployment')
+      if (opened.deployment !== kid) {
+        throw new SealBroken(record.id, 'it was sealed for another deployment')
+      }
+      if (opened.issuer === boundTo) return opened.key
+      throw new SealBroken(
+        record.id,
+        `it was sealed for another issuer, ${opened.issuer || 'the first'}`,
+      )
     },
     erase: (key, knows) => {
       if (!key.publicJwk) throw new TypeError(`key ${key.kid} is symmetric: it has no public half`)

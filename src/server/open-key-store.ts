@@ -1,11 +1,13 @@
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { DataSource } from 'typeorm'
-import { createSqlKeyStore } from '../database/sql-key-store.ts'
-import { StoreUnavailable } from '../errors.ts'
-import { createFileKeyStore } from '../ring/file-key-store.ts'
+import type { KnownIssuers } from '../database/known-issuers.ts'
+import { createSqlKeyStores } from '../database/sql-key-stores.ts'
+import { Refused, StoreUnavailable } from '../errors.ts'
+import { createFileKeyStores } from '../ring/file-key-stores.ts'
 import type { KeyStore } from '../ring/key-store.ts'
-import { createMemoryKeyStore } from '../ring/memory-key-store.ts'
+import type { KeyStores } from '../ring/key-stores.ts'
+import { createMemoryKeyStores } from '../ring/memory-key-stores.ts'
 
 export interface KeyStoreSettings {
   readonly type: 'database' | 'file' | 'module' | 'memory'
@@ -19,17 +21,46 @@ export interface KeyStoreSettings {
 const METHODS = ['load', 'addKey', 'eraseKey', 'removeKey', 'addEvents'] as const
 
 /**
- * Opens the key store that the configuration names.
+ * Opens the key stores that the configuration names.
  * @throws StoreUnavailable where a deployment's own module is none
  */
-export async function openKeyStore(
+export async function openKeyStores(
   settings: KeyStoreSettings,
   dataSource: DataSource,
-): Promise<KeyStore> {
-  if (settings.type === 'database') return createSqlKeyStore(dataSource)
-  if (settings.type === 'memory') return createMemoryKeyStore()
-  if (settings.type === 'file') return createFileKeyStore(resolve(settings.path))
-  return importKeyStore(resolve(settings.module ?? ''))
+  known: KnownIssuers,
+): Promise<KeyStores> {
+  if (settings.type === 'database') return createSqlKeyStores(dataSource, known)
+  if (settings.type === 'memory') return createMemoryKeyStores()
+  if (settings.type === 'file') return createFileKeyStores(resolve(settings.path))
+  return ofOneIssuer(await importKeyStore(resolve(settings.module ?? '')))
+}
+
+/**
+ * A store of a deployment's own keeps the keys of one issuer, whichever that is, and the secret beside them.
+ */
+function ofOneIssuer(store: KeyStore): KeyStores {
+  let only: string | undefined
+  return {
+    of: (issuer) => {
+      only ??= issuer
+      if (only === issuer) return store
+      throw new StoreUnavailable(
+        `keyStore.module keeps the keys of one issuer, and both ${only} and ${issuer} are configured. ` +
+          'Use another type of keyStore for several issuers.',
+      )
+    },
+    shared: store,
+    issuers: async () => [],
+    hasUnowned: async () => false,
+    adopt: async () => {},
+    rename: async () => {
+      throw new Refused(
+        'issuer_fixed',
+        {},
+        'keyStore.module is not told of issuers, so its keys cannot be given to another one.',
+      )
+    },
+  }
 }
 
 async function importKeyStore(path: string): Promise<KeyStore> {

@@ -9,6 +9,7 @@ import { type AuthenticatedAnew, authenticateAnew } from '../database/authentica
 import { openDatabase } from '../database/database.ts'
 import { createDatabaseWatch, type DatabaseStatus } from '../database/database-status.ts'
 import { galeraAdvice } from '../database/galera.ts'
+import { createKnownIssuers } from '../database/known-issuers.ts'
 import { migrate } from '../database/migrate.ts'
 import { createSqlAccounts, createSqlConsents } from '../database/sql-accounts.ts'
 import { createClientStore } from '../database/sql-clients.ts'
@@ -19,14 +20,16 @@ import type { RedisConnection } from '../redis/connection.ts'
 import { redisOf } from '../redis/issuer-prefix.ts'
 import type { DeploymentSecret } from '../ring/deployment.ts'
 import type { KeyStore } from '../ring/key-store.ts'
-import { openSealer, type Protector } from '../ring/protector.ts'
-import type { Sealer } from '../ring/sealer.ts'
+import { wholeStore } from '../ring/key-stores.ts'
+import type { Protector } from '../ring/protector.ts'
+import { createDeploymentSealer, type Sealer } from '../ring/sealer.ts'
 import { environmentProtector, fileProtector } from '../seal/protector.ts'
 import type { Witness } from '../witness/witness.ts'
 import { assertNotEmptied } from '../witness/witness-watch.ts'
 import { announceClients, announceKeys } from './announce.ts'
+import { assertKnown, configuredIssuers, openSecretsOf } from './issuers.ts'
 import { openArtifacts } from './open-artifacts.ts'
-import { openKeyStore } from './open-key-store.ts'
+import { openKeyStores } from './open-key-store.ts'
 import { openWitness } from './open-witness.ts'
 
 /** What all issuers of a process share, opened once; what the server and the CLI have in common. */
@@ -99,7 +102,16 @@ export async function openStores(
     opened.defer(() => messages?.close())
     const database = createDatabaseWatch(clock)
     const { watched } = database
-    const keyStore = await openKeyStore(config.keyStore, dataSource)
+    const known = createKnownIssuers(dataSource)
+    const keyStores = await openKeyStores(config.keyStore, dataSource, known)
+    const configured = configuredIssuers(config)
+    await assertKnown(configured, { known, keyStores })
+    const openSecretsOnce = once(async () => {
+      const witnesses = configured.flatMap((issuer) => of(issuer).witness ?? [])
+      for (const witness of witnesses) await assertNotEmptied(witness, wholeStore(keyStores))
+      const protector = protectorOf(config)
+      return openSecretsOf(configured, { known, keyStores, protector, clock })
+    })
     const place = await openArtifacts(config, { clock, redis, watched })
     opened.defer(() => place.close())
 
@@ -109,6 +121,7 @@ export async function openStores(
       database,
       advise: () => galeraAdvice(dataSource, config.database.timeout),
       authenticateAnew: (secret) => authenticateAnew(dataSource, secret),
+      openSecret: async () => (await openSecretsOnce()).deployment,
       sweep: (limit) => place.sweep(limit),
       close: () => opened.disposeAsync(),
     } satisfies Partial<Stores>
@@ -118,11 +131,12 @@ export async function openStores(
       const told = own && messages ? messages.at(own.prefix) : noMessages
       // A store of keys that is elsewhere says nothing about the database.
       const isInDatabase = config.keyStore.type === 'database'
+      const keyStore = keyStores.of(issuer)
       const keys = announceKeys(isInDatabase ? watched(keyStore) : keyStore, told)
       const witness = openWitness(config, issuer, own)
       const openSealerOnce = once(async () => {
-        if (witness) await assertNotEmptied(witness, keys)
-        return openSealer(protectorOf(config), keys, clock)
+        const { keys: sealer, deployment } = await openSecretsOnce()
+        return createDeploymentSealer(sealer, deployment.of(issuer))
       })
       const openSecret = async () => (await openSealerOnce()).deployment
       const authentic = createAuthentic({ issuer, openSecret, onForgery })
@@ -131,7 +145,6 @@ export async function openStores(
       return {
         ...shared,
         of,
-        openSecret,
         issuer,
         keys,
         clients: announceClients(watched(clients), told),
@@ -144,13 +157,13 @@ export async function openStores(
         openSealer: openSealerOnce,
       }
     }
-    const known = new Map<string, IssuerStores>()
+    const issuers = new Map<string, IssuerStores>()
     const of = (issuer: string): IssuerStores => {
-      const stores = known.get(issuer) ?? openIssuer(issuer)
-      known.set(issuer, stores)
+      const stores = issuers.get(issuer) ?? openIssuer(issuer)
+      issuers.set(issuer, stores)
       return stores
     }
-    return { ...shared, of, openSecret: () => of(config.issuers[0]?.issuer ?? '').openSecret() }
+    return { ...shared, of }
   } catch (error) {
     await opened.disposeAsync()
     throw error

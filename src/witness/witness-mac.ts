@@ -1,6 +1,6 @@
 import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto'
 import { WitnessUnreadable } from '../errors.ts'
-import type { DeploymentSecret } from '../ring/deployment.ts'
+import type { IssuerSecret } from '../ring/deployment.ts'
 import { NOTHING_WITNESSED, type Witness, type WitnessRecord } from './witness.ts'
 
 /**
@@ -20,7 +20,7 @@ export interface AuthenticWitness {
 /** @param deployment undefined where the key store is empty, so that nobody can vouch for anything */
 export function authenticWitness(
   witness: Witness,
-  deployment: DeploymentSecret | undefined,
+  deployment: IssuerSecret | undefined,
 ): AuthenticWitness {
   const key = deployment?.key('witness')
   const isOurs = (record: WitnessRecord) =>

@@ -13,7 +13,9 @@ import { testSecret } from '../support/authentic.ts'
 
 const NOW = 1_760_000_000
 
-function open({ issuer = 'https://a.example', secret = testSecret() } = {}) {
+const ISSUER = 'https://a.example'
+
+function open({ issuer = ISSUER, secret = testSecret().of(ISSUER) } = {}) {
   let forgeries = 0
   const records = createArtifactRecords({
     issuer,
@@ -82,7 +84,7 @@ describe('a stored artifact', () => {
     for (const other of [
       open({ issuer: 'https://a.example/' }),
       open({ issuer: 'https://b.example' }),
-      open({ secret: testSecret(randomBytes(32)) }),
+      open({ secret: testSecret(randomBytes(32)).of(ISSUER) }),
     ]) {
       assert.equal(other.toPayload(record, NOW, { id: 'id' }), undefined)
       assert.notEqual(other.userCodeOf('ABCD'), open().userCodeOf('ABCD'))
@@ -142,7 +144,7 @@ describe('a token, whose payload can be read', () => {
   })
 
   it('carries the HMAC-SHA-256 that everybody else computes', () => {
-    const key = testSecret().key('texts')
+    const key = testSecret().of(ISSUER).key('texts')
     const { sign } = createTextMac(key)
     for (const text of ['', 'text', 'ünï \ud83d\udd11', 'x'.repeat(1000)]) {
       const mac = createHmac('sha256', key)
@@ -153,7 +155,7 @@ describe('a token, whose payload can be read', () => {
 
 describe('a cipher of payloads', () => {
   it('opens what very many other processes have sealed, and still its own', () => {
-    const key = testSecret().key('payloads')
+    const key = testSecret().of(ISSUER).key('payloads')
     const own = createPayloadCipher(key)
     const first = own.seal('first', 'name')
     for (let index = 0; index < 1100; index += 1) {
@@ -165,7 +167,7 @@ describe('a cipher of payloads', () => {
   })
 
   it('tells what it remembers from what was put in its place', () => {
-    const cipher = createPayloadCipher(testSecret().key('payloads'))
+    const cipher = createPayloadCipher(testSecret().of(ISSUER).key('payloads'))
     const [first, second] = [cipher.seal('first', 'name'), cipher.seal('second', 'name')]
     for (const [sealed, text] of [
       [second, 'second'],
@@ -178,7 +180,7 @@ describe('a cipher of payloads', () => {
   })
 
   it('never uses a nonce twice', () => {
-    const cipher = createPayloadCipher(testSecret().key('payloads'))
+    const cipher = createPayloadCipher(testSecret().of(ISSUER).key('payloads'))
     const nonces = Array.from({ length: 1000 }, () =>
       Buffer.from(cipher.seal('text', 'name').slice(22), 'base64url').toString('hex', 0, 6),
     )

@@ -135,6 +135,7 @@ describe('keys abandon --lost-kek', () => {
         const abandoned = cli.withStores((stores) =>
           abandonLosses(
             {
+              issuer: stores.issuer,
               store: cutOff(stores.keys, cutAt),
               protector: protectorOf(cli.config),
               clock: systemClock,

@@ -6,14 +6,18 @@ import { createAccount, replaceAccount } from '../support/memory-accounts.ts'
 /** Changes of one account at once. */
 const RIVALS = 20
 
+export interface AccountsUnderTest {
+  readonly accounts: AccountStore
+  /** Those of another issuer in the same place; absent where the store knows of one issuer only. */
+  readonly elsewhere?: { readonly accounts: AccountStore }
+  readonly close?: () => Promise<void>
+}
+
 /**
  * What every AccountStore does.
  * @param open gives an empty store, and a way to close it
  */
-export function testAccountStore(
-  name: string,
-  open: () => Promise<{ accounts: AccountStore; close?: () => Promise<void> }>,
-): void {
+export function testAccountStore(name: string, open: () => Promise<AccountsUnderTest>): void {
   describe(`AccountStore: ${name}`, () => {
     let opened: Awaited<ReturnType<typeof open>>
     let accounts: AccountStore
@@ -71,6 +75,28 @@ export function testAccountStore(
       assert.equal(await accounts.add(createAccount({ username: 'ADA' })), false)
       assert.deepEqual(await accounts.list(), [first])
       assert.equal(await accounts.isEmpty(), false)
+    })
+
+    it('never shows an issuer the people of another one, who may have the same names and ids', async () => {
+      if (!opened.elsewhere) return
+      const { accounts: others } = opened.elsewhere
+      const ada = createAccount({ username: 'ada' })
+      const theirs = { ...ada, claims: { name: 'Another Ada' } }
+      assert.equal(await accounts.add(ada), true)
+      assert.equal(await others.isEmpty(), true)
+      assert.equal(await others.findByUsername('ada'), undefined)
+      assert.equal(await others.add(theirs), true)
+      assert.equal(await others.add(createAccount({ username: 'Ada' })), false)
+      // Looks like one of the other issuer.
+      assert.equal(await others.add(createAccount({ username: 'admin1' })), true)
+      assert.equal(await accounts.add(createAccount({ username: 'adminl' })), true)
+      assert.equal(await others.findByUsername('adminl'), undefined)
+      await others.change(ada.id, () => ({ isDisabled: true }))
+      assert.deepEqual(await accounts.findById(ada.id), ada)
+      assert.deepEqual(await accounts.forged(), [])
+      assert.equal(await accounts.remove(ada.id), true)
+      assert.deepEqual(await others.findByUsername('ADA'), { ...theirs, isDisabled: true })
+      assert.equal((await others.list()).length, 2)
     })
 
     it('lets one of two simultaneous additions of a user name win', async () => {

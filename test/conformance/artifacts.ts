@@ -13,6 +13,8 @@ export type SweptArtifacts = ArtifactStore & Pick<ArtifactPlace, 'sweep'>
 export interface ArtifactsUnderTest {
   readonly artifacts: SweptArtifacts
   readonly other: SweptArtifacts
+  /** Of another issuer in the same place. */
+  readonly elsewhere: ArtifactStore
   /** Lets seconds go by. */
   readonly pass: (seconds: number) => Promise<void>
   /** Everything stored, as text: what somebody who reads the database sees. */
@@ -41,6 +43,29 @@ export function testArtifacts(
     test('of one model are not found as another', async ({ artifacts }) => {
       await artifacts.adapter('AccessToken').upsert('id', { jti: 'id' }, 60)
       assert.equal(await artifacts.adapter('RefreshToken').find('id'), undefined)
+    })
+
+    test('of two issuers never meet, though they have the same ids', async ({
+      artifacts,
+      elsewhere,
+    }) => {
+      const [ours, theirs] = [artifacts, elsewhere].map((store) => store.adapter('RefreshToken'))
+      assert.ok(ours && theirs)
+      const token = { jti: 't', accountId: 'ada', clientId: 'web', grantId: 'g' }
+      await ours.upsert('t', token, 60)
+      assert.equal(await theirs.find('t'), undefined)
+      await theirs.upsert('t', { ...token, accountId: 'eve' }, 60)
+      await theirs.consume('t')
+      assert.deepEqual(await ours.find('t'), token)
+      await theirs.revokeByGrantId('g')
+      await elsewhere.forget('clientId', 'web')
+      assert.deepEqual(await ours.find('t'), token)
+      await artifacts.adapter('Session').upsert('s', { jti: 's', uid: 'u', accountId: 'ada' }, 60)
+      assert.equal(await elsewhere.adapter('Session').findByUid('u'), undefined)
+      await elsewhere.forget('accountId', 'ada')
+      assert.ok(await artifacts.adapter('Session').findByUid('u'))
+      await artifacts.forget('accountId', 'ada')
+      assert.equal(await artifacts.adapter('Session').findByUid('u'), undefined)
     })
 
     test('that are unknown are undefined', async ({ artifacts }) => {

@@ -13,6 +13,8 @@ export interface ClientsUnderTest {
   readonly clients: ClientStore
   readonly consents: ConsentStore
   readonly artifacts: ArtifactStore
+  /** Of another issuer in the same place. */
+  readonly elsewhere: Pick<ClientsUnderTest, 'clients' | 'consents' | 'artifacts'>
   /** The same artifacts as another node sees them. */
   readonly other: ArtifactStore
   /** Lets seconds go by. */
@@ -154,6 +156,40 @@ export function testClientStore(name: string, open: () => Promise<ClientsUnderTe
       assert.equal(await consents.find('ada', 'my_app'), undefined)
       assert.ok(await tokens.find('my-app'))
       assert.ok(await consents.find('ada', 'my-app'))
+    })
+
+    test('of two issuers never meet, though they have the same ids', async ({
+      clients,
+      consents,
+      artifacts,
+      elsewhere,
+    }) => {
+      const wishes = { oidcScopes: ['openid'], oidcClaims: [], resourceScopes: {}, updatedAt: 1 }
+      for (const [each, name] of [
+        [{ clients, consents, artifacts }, 'ours'],
+        [elsewhere, 'theirs'],
+      ] as const) {
+        assert.ok(await each.clients.add({ client_id: 'web', client_name: name }))
+        await each.artifacts.adapter('RefreshToken').upsert('t', { jti: 't', clientId: 'web' }, 60)
+        await rememberConsent(each.consents, { accountId: 'ada', clientId: 'web', ...wishes })
+      }
+      await elsewhere.clients.change('web', ({ metadata }) => ({ ...metadata, contacts: ['x'] }))
+      const found = await artifacts.adapter('Client').find('web')
+      assert.deepEqual([found?.client_name, found?.contacts], ['ours', undefined])
+      // The configuration of one says nothing about the clients of the other.
+      await clients.replaceConfigured([metadata])
+      await elsewhere.clients.replaceConfigured([])
+      assert.deepEqual(
+        (await clients.list()).map(({ id }) => id),
+        ['a', 'web'],
+      )
+      assert.ok(await clients.remove('web'))
+      assert.equal(await artifacts.adapter('RefreshToken').find('t'), undefined)
+      assert.equal(await consents.find('ada', 'web'), undefined)
+      assert.equal((await elsewhere.clients.find('web'))?.metadata.client_name, 'theirs')
+      assert.ok(await elsewhere.artifacts.adapter('RefreshToken').find('t'))
+      assert.ok(await elsewhere.consents.find('ada', 'web'))
+      assert.deepEqual(await elsewhere.clients.forged(), [])
     })
 
     test('does not write again what stayed the same', async ({ clients, pass }) => {

@@ -8,6 +8,8 @@ export interface KeyStoreUnderTest {
   readonly store: KeyStore
   /** A second handle on the same records; the same object where the store has no outside. */
   readonly other: KeyStore
+  /** That of another issuer in the same place; absent where the store itself knows of no issuers. */
+  readonly elsewhere?: KeyStore
   readonly close: () => Promise<void>
 }
 
@@ -158,6 +160,37 @@ export function testKeyStore(name: string, open: () => Promise<KeyStoreUnderTest
       const ids = (await store.load()).keys.map(({ id, data }) => (data === 'public' ? '!' : id))
       const rest = ['!', 'a ', 'á', 'a-0', 'A-1', 'a -2', 'á-3']
       assert.deepEqual(ids.toSorted(), rest.toSorted())
+    })
+
+    test('never shows an issuer what another one has, nor lets it change that', async ({
+      store,
+      other,
+      elsewhere,
+    }) => {
+      if (!elsewhere) return
+      const [ours, theirs] = [serializedKey(1), serializedKey(1, { data: 'theirs' })]
+      assert.deepEqual(await store.addKey(ours), ours)
+      // The same kid and the same place.
+      assert.deepEqual(await elsewhere.addKey(theirs), theirs)
+      await store.addEvents([serializedEvent('a', 1)])
+      await elsewhere.addEvents([{ ...serializedEvent('a', 1), data: 'theirs' }])
+      await elsewhere.eraseKey({ ...theirs, data: 'public' })
+      assert.deepEqual(await other.load(), { keys: [ours], events: [serializedEvent('a', 1)] })
+      await store.removeKey(ours.id)
+      assert.deepEqual((await other.load()).keys, [])
+      assert.deepEqual((await elsewhere.load()).keys, [{ ...theirs, data: 'public' }])
+      assert.equal((await elsewhere.load()).events[0]?.data, 'theirs')
+    })
+
+    test('shows every issuer the secret that all of them share', async ({ store, elsewhere }) => {
+      if (!elsewhere) return
+      const secret = serializedKey(1, { ring: 'deployment', id: 'secret' })
+      assert.deepEqual(await store.addKey(secret), secret)
+      const rival = serializedKey(1, { ring: 'deployment', id: 'rival' })
+      assert.deepEqual(await elsewhere.addKey(rival), secret)
+      await elsewhere.eraseKey({ ...secret, data: 'sealed again' })
+      await elsewhere.addKey(serializedKey(1))
+      assert.deepEqual((await store.load()).keys, [{ ...secret, data: 'sealed again' }])
     })
 
     test('takes a sealed key of any size a JWK can have', async ({ store }) => {

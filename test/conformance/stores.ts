@@ -1,10 +1,13 @@
+import assert from 'node:assert/strict'
 import type { DataSource } from 'typeorm'
 import { openDatabase } from '../../src/database/database.ts'
+import { createKnownIssuers } from '../../src/database/known-issuers.ts'
 import { createSqlAccounts, createSqlConsents } from '../../src/database/sql-accounts.ts'
 import { createClientStore } from '../../src/database/sql-clients.ts'
-import { createSqlKeyStore } from '../../src/database/sql-key-store.ts'
+import { createSqlKeyStores } from '../../src/database/sql-key-stores.ts'
 import { createSqlNodes } from '../../src/database/sql-nodes.ts'
-import { openArtifactsOf } from '../support/artifacts.ts'
+import { openArtifacts } from '../../src/server/open-artifacts.ts'
+import { onlyIssuerOf, openArtifactsOf } from '../support/artifacts.ts'
 import { testAuthentic } from '../support/authentic.ts'
 import { empty, settingsOf } from '../support/databases.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
@@ -14,6 +17,10 @@ import { testClientStore } from './client-store.ts'
 import { testConsentStore } from './consent-store.ts'
 import { testKeyStore } from './key-store.ts'
 import { testNodeStore } from './node-store.ts'
+
+const ISSUER = 'https://issuer.example'
+/** Another one in the same place. */
+const ELSEWHERE = 'https://elsewhere.example'
 
 /**
  * Every contract on one database, which is emptied before each test.
@@ -27,9 +34,14 @@ export function testStores(
     const { dataSource } = database()
     await empty(dataSource)
     const second = await openDatabase(settingsOf(database()))
+    const [stores, others] = [dataSource, second].map((each) =>
+      createSqlKeyStores(each, createKnownIssuers(each)),
+    )
+    assert.ok(stores && others)
     return {
-      store: createSqlKeyStore(dataSource),
-      other: createSqlKeyStore(second),
+      store: stores.of(ISSUER),
+      other: others.of(ISSUER),
+      elsewhere: stores.of(ELSEWHERE),
       close: () => second.destroy(),
     }
   })
@@ -37,11 +49,14 @@ export function testStores(
   const openAccounts = async () => {
     const { dataSource } = database()
     await empty(dataSource)
-    const authentic = testAuthentic()
-    return {
-      accounts: createSqlAccounts(dataSource, authentic),
-      consents: createSqlConsents(dataSource, authentic),
+    const open = (issuer: string) => {
+      const authentic = testAuthentic({ issuer })
+      return {
+        accounts: createSqlAccounts(dataSource, authentic),
+        consents: createSqlConsents(dataSource, authentic),
+      }
     }
+    return { ...open(ISSUER), elsewhere: open(ELSEWHERE) }
   }
   testAccountStore(name, openAccounts)
   testConsentStore(name, openAccounts)
@@ -67,12 +82,14 @@ export function testStores(
     const clock = createFakeClock()
     const settings = { database: settingsOf(database()) }
     const authentic = testAuthentic()
-    const artifacts = await openArtifactsOf(settings, { authentic, clock })
+    const place = await openArtifacts(settings, { clock })
+    const artifacts = onlyIssuerOf(place, authentic)
     const other = await openArtifactsOf(settings, { authentic: testAuthentic(), clock })
     return {
       authentic,
       artifacts,
       other,
+      elsewhere: onlyIssuerOf(place, testAuthentic({ issuer: ELSEWHERE })),
       clock,
       pass: clock.pass,
       dump: async () => JSON.stringify(await dataSource.query('SELECT * FROM artifact')),
@@ -86,10 +103,17 @@ export function testStores(
   testClientStore(name, async () => {
     const opened = await openTwice()
     const { dataSource } = database()
+    const theirs = testAuthentic({ issuer: ELSEWHERE })
+    const artifacts = opened.elsewhere
     return {
       ...opened,
       clients: createClientStore({ dataSource, ...opened }),
       consents: createSqlConsents(dataSource, opened.authentic),
+      elsewhere: {
+        artifacts,
+        clients: createClientStore({ ...opened, dataSource, artifacts, authentic: theirs }),
+        consents: createSqlConsents(dataSource, theirs),
+      },
     }
   })
 }

@@ -1,11 +1,21 @@
 import { temporaryFolder } from '../../lab/temporary.ts'
 import { createFileKeyStore } from '../../src/ring/file-key-store.ts'
+import { createFileKeyStores } from '../../src/ring/file-key-stores.ts'
 import { createMemoryKeyStore } from '../../src/ring/memory-key-store.ts'
+import { createMemoryKeyStores } from '../../src/ring/memory-key-stores.ts'
 import { testKeyStore } from '../conformance/key-store.ts'
+
+const [FIRST, SECOND] = ['https://issuer.example', 'https://elsewhere.example'] as const
 
 testKeyStore('memory', async () => {
   const store = createMemoryKeyStore()
   return { store, other: store, close: async () => {} }
+})
+
+testKeyStore('memory of several issuers', async () => {
+  const stores = createMemoryKeyStores()
+  const store = stores.of(FIRST)
+  return { store, other: store, elsewhere: stores.of(SECOND), close: async () => {} }
 })
 
 testKeyStore('file system', async () => {
@@ -16,3 +26,21 @@ testKeyStore('file system', async () => {
     close: folder.remove,
   }
 })
+
+for (const [name, adopted] of [
+  ['that has a folder like all others', undefined],
+  ['whose keys are in the directory itself', FIRST],
+  ['beside one whose keys are in the directory itself', SECOND],
+] as const) {
+  testKeyStore(`file system of an issuer ${name},`, async () => {
+    const folder = await temporaryFolder()
+    const [stores, others] = [createFileKeyStores(folder.path), createFileKeyStores(folder.path)]
+    if (adopted) await stores.adopt(adopted)
+    return {
+      store: stores.of(FIRST),
+      other: others.of(FIRST),
+      elsewhere: stores.of(SECOND),
+      close: folder.remove,
+    }
+  })
+}

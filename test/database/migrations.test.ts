@@ -5,6 +5,7 @@ import { describe, it } from 'node:test'
 import { DataSource, type MigrationInterface, type QueryRunner } from 'typeorm'
 import { migrations, openDatabase } from '../../src/database/database.ts'
 import { migrate, migrationStatus } from '../../src/database/migrate.ts'
+import { Issuers0006 } from '../../src/database/migrations/0006-issuers.ts'
 import { createSqlAccounts } from '../../src/database/sql-accounts.ts'
 import { createSqlKeyStore } from '../../src/database/sql-key-store.ts'
 import { serializedKey } from '../conformance/key-store.ts'
@@ -174,7 +175,8 @@ describe('every migration after the first', () => {
     await using empty = await (DATABASES[0] as TestedDatabase).create()
     const dataSource = await openAsBefore(empty, migrations.slice(0, 1))
     await migrate(dataSource)
-    for (const Migration of migrations.slice(1)) {
+    // The first that divides the tables among issuers is from before any release, and no neighbour of it runs.
+    for (const Migration of migrations.slice(1).filter((each) => each !== Issuers0006)) {
       const runner = dataSource.createQueryRunner()
       const asked: string[] = []
       const query = runner.query.bind(runner)

@@ -33,13 +33,14 @@ function openArtifacts(changes: Parameters<typeof redisSettings>[0]) {
   const settings = redisSettings(changes)
   const connections = [openRedis(settings, clock), openRedis(settings, clock)] as const
   const authentic = testAuthentic()
-  const artifactsIn = (redis: RedisConnection) =>
-    onlyIssuerOf(openRedisArtifacts({ redis, clock, database: EMPTY }), authentic)
+  const artifactsIn = (redis: RedisConnection, whose = authentic) =>
+    onlyIssuerOf(openRedisArtifacts({ redis, clock, database: EMPTY }), whose)
   const [artifacts, other] = [artifactsIn(connections[0]), artifactsIn(connections[1])]
   const redis = redisOf(connections[0], authentic.issuer)
   return {
     artifacts,
     other,
+    elsewhere: artifactsIn(connections[0], testAuthentic({ issuer: 'https://elsewhere.example' })),
     redis,
     pass: async (seconds: number) => {
       await clock.pass(seconds)

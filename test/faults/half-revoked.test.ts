@@ -6,9 +6,8 @@ import { API, SECRET, startTestServer } from '../../lab/server.ts'
 import { temporaryFolder } from '../../lab/temporary.ts'
 import { systemClock } from '../../src/clock.ts'
 import type { KeyStore } from '../../src/ring/key-store.ts'
-import { openSealer } from '../../src/ring/protector.ts'
 import { fileProtector } from '../../src/seal/protector.ts'
-import { record } from '../support/sealer.ts'
+import { openSealerOf, record } from '../support/sealer.ts'
 
 /** The store module of the test: takes nothing while it is told so. */
 const STORE_MODULE = `
@@ -43,7 +42,7 @@ it('a ring whose key is revoked and whose next key cannot be promoted yet is ans
     ({ key, phase }) => key.ring === 'sig/RS256' && phase === 'active',
   )
   assert.ok(active)
-  const sealer = await openSealer(fileProtector(config.seal.file), half.store, systemClock)
+  const sealer = await openSealerOf(issuer, fileProtector(config.seal.file), half.store)
   const { ring, kid } = active.key
   const order = { at: systemClock.now(), reason: 'test', actor: 'test' }
   await record(half.store, sealer, { ...order, type: 'revoke', ring, kid })

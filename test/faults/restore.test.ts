@@ -6,11 +6,13 @@ import { describe, it } from 'node:test'
 import { pino } from 'pino'
 import { testSettings } from '../../lab/server.ts'
 import { temporaryFolder } from '../../lab/temporary.ts'
+import { withAdvice } from '../../src/cli/advice.ts'
 import { runCommand } from '../../src/cli/program.ts'
 import { systemClock } from '../../src/clock.ts'
 import type { Config } from '../../src/config/schema.ts'
 import { witnessPlace } from '../../src/config/witness.ts'
 import { openDatabase, sqlitePath } from '../../src/database/database.ts'
+import type { KeyturnError } from '../../src/errors.ts'
 import { GENERATION_MAX } from '../../src/ring/limits.ts'
 import { startServer } from '../../src/server/server.ts'
 import type { WitnessRecord } from '../../src/witness/witness.ts'
@@ -101,14 +103,15 @@ for (const { name, skip, create } of DATABASES) {
     test('that is older than a revocation is refused, and nothing is made', async (own) => {
       await restoreOverRevocation(own)
       const before = await own.keys()
-      await assert.rejects(own.start(), (error: Error & { code: string }) => {
+      await assert.rejects(own.start(), (error: KeyturnError) => {
         assert.equal(error.code, 'store_outdated')
         assert.match(
           error.message,
           /it lacks 1 revocation, 1 other event, generation 3 of ring sig\/RS256/,
         )
-        for (const way of ['restore check', 'restore apply', 'restore accept --reason', 'Stop']) {
-          assert.ok(error.message.includes(way), way)
+        const told = withAdvice(error)
+        for (const way of ['restore check', 'restore apply', 'restore accept --reason', 'stop']) {
+          assert.ok(told.includes(way), way)
         }
         return true
       })
@@ -322,6 +325,7 @@ describe('machines that have a witness each', () => {
   /** Another machine of the same deployment: the same database and keys, a witness of its own. */
   async function machineBeside(own: Awaited<ReturnType<typeof deployment>>, witness: string) {
     return deployment({
+      issuer: own.config.issuer,
       database: { url: own.config.database.url },
       seal: { file: own.config.seal.file },
       rotation: { witness, refreshInterval: '1s', maxRingAge: '10m' },
@@ -379,7 +383,8 @@ describe('a database that is set back while a server runs', { skip: PostgreSQL?.
     const rotation = { refreshInterval: '3s', maxRingAge: '10m' }
     await using own = await deployment({ database: shared, rotation })
     const seal = { file: own.config.seal.file }
-    await using other = await deployment({ database: shared, rotation, seal })
+    const { issuer } = own.config
+    await using other = await deployment({ issuer, database: shared, rotation, seal })
     await own.start()
     const backup = await backUp(own.config)
     const kid = await own.kidOf(1)
@@ -402,6 +407,7 @@ describe('a database that is set back while a server runs', { skip: PostgreSQL?.
     try {
       const kid = await own.kidOf(1)
       await using stopped = await deployment({
+        issuer: own.config.issuer,
         database: { url: database.url, connections: 4 },
         seal: { file: own.config.seal.file },
       })
@@ -542,7 +548,7 @@ describe('a witness of another deployment', () => {
     assert.equal(await readFile(path, 'utf8'), foreign)
   })
 
-  it('is not the witness of the same deployment under another issuer', async () => {
+  it('is never begun where the configuration names another issuer for the same keys', async () => {
     await using own = await deployment()
     await own.start()
     await using renamed = await deployment({
@@ -550,6 +556,6 @@ describe('a witness of another deployment', () => {
       seal: { file: own.config.seal.file },
     })
     assert.notEqual(renamed.config.issuer, own.config.issuer)
-    await renamed.start()
+    await assert.rejects(renamed.start(), { code: 'issuer_changed' })
   })
 })

@@ -10,9 +10,8 @@ import { temporaryFolder } from '../../lab/temporary.ts'
 import { createUserAgent, signIn } from '../../lab/user-agent.ts'
 import { systemClock } from '../../src/clock.ts'
 import type { KeyStore } from '../../src/ring/key-store.ts'
-import { openSealer } from '../../src/ring/protector.ts'
 import { fileProtector } from '../../src/seal/protector.ts'
-import { record } from '../support/sealer.ts'
+import { openSealerOf, record } from '../support/sealer.ts'
 
 const SWAPS = 200
 
@@ -54,7 +53,7 @@ describe('swapping the provider', () => {
     const standbys = scheduler.status.view?.states.filter((s) => s.phase === 'pre-active') ?? []
     const at = systemClock.now()
     const protector = fileProtector(keyturn.config.seal.file)
-    const sealer = await openSealer(protector, flip.store, systemClock)
+    const sealer = await openSealerOf(issuer, protector, flip.store)
     flip.first = (await flip.store.load()).keys.map(({ id }) => id)
     const order = { type: 'promote', activatesAt: at, at, reason: 'test', actor: 'test' } as const
     const promotions = standbys.map(({ key: { kid, ring } }) => ({ ...order, kid, ring }))

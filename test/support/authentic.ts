@@ -3,15 +3,16 @@ import { type AuthenticOptions, createAuthentic } from '../../src/database/authe
 
 const SECRET = randomBytes(32)
 
-/** Keys from a secret that all tests of a file share, or from another one. */
+/** Keys of one issuer from a secret that all tests of a file share, or from another one. */
 export function testAuthentic({
   secret = SECRET,
+  issuer = 'https://issuer.example',
   ...options
 }: Partial<Omit<AuthenticOptions, 'openSecret'>> & { readonly secret?: Buffer } = {}) {
   return createAuthentic({
-    issuer: 'https://issuer.example',
+    issuer,
     onForgery: () => {},
-    openSecret: async () => testSecret(secret),
+    openSecret: async () => testSecret(secret).of(issuer),
     ...options,
   })
 }
@@ -19,7 +20,10 @@ export function testAuthentic({
 /** The secret of a deployment without a key store. */
 export function testSecret(secret: Buffer = SECRET) {
   return {
-    key: (purpose: string) =>
-      createSecretKey(createHmac('sha256', secret).update(purpose).digest()),
+    of: (issuer: string) => ({
+      boundTo: issuer,
+      key: (purpose: string) =>
+        createSecretKey(createHmac('sha256', secret).update(`${issuer} ${purpose}`).digest()),
+    }),
   }
 }

@@ -1,7 +1,9 @@
 import { createSecretKey, randomBytes } from 'node:crypto'
+import { systemClock } from '../../src/clock.ts'
 import { deploymentOf } from '../../src/ring/deployment.ts'
 import { type EventWithoutId, keyEvent } from '../../src/ring/key.ts'
 import type { KeyStore, SerializedEvent } from '../../src/ring/key-store.ts'
+import { openSecrets, type Protector } from '../../src/ring/protector.ts'
 import { createSealer, type Kek } from '../../src/ring/seal.ts'
 import { createDeploymentSealer, type Sealer } from '../../src/ring/sealer.ts'
 import { serializedKey } from '../conformance/key-store.ts'
@@ -9,7 +11,7 @@ import { serializedKey } from '../conformance/key-store.ts'
 /** The secret of a deployment that no store keeps. */
 export function testDeployment(kid = 'deployment') {
   const record = serializedKey(1, { id: kid, ring: 'deployment' })
-  return deploymentOf({ kid, record, former: [] }, createSecretKey(randomBytes(32)))
+  return deploymentOf({ kid, record, former: [], names: {} }, createSecretKey(randomBytes(32)))
 }
 
 export function testSealer(
@@ -17,6 +19,16 @@ export function testSealer(
   deployment = testDeployment(),
 ): Sealer {
   return createDeploymentSealer(createSealer(keks), deployment)
+}
+
+/** Opens the keys of an issuer in a key store of a test's own, as its server does. */
+export async function openSealerOf(
+  issuer: string,
+  protector: Protector,
+  store: KeyStore,
+): Promise<Sealer> {
+  const { keys, deployment } = await openSecrets(protector, store, systemClock)
+  return createDeploymentSealer(keys, deployment.of(issuer))
 }
 
 type RevocationWithoutPlace = Omit<Extract<EventWithoutId, { type: 'revoke' }>, 'place'>

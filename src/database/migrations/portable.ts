@@ -102,6 +102,11 @@ export async function addIndex(
   await runner.query(`CREATE ${kind} ${name} ON ${table} (${columnNames.join(', ')})`)
 }
 
+/** Is the column there? Only asked where an attempt that was cut off may have made it. */
+export function hasColumn(runner: QueryRunner, table: string, name: string): Promise<boolean> {
+  return isMade(runner, 'columns', table, { column_name: name })
+}
+
 /**
  * Was it made by an attempt that was cut off? Only where statements that change the schema take part in no
  * transaction can that be.
@@ -138,7 +143,7 @@ export function isText(type: unknown): boolean {
 }
 
 /** Default collations ignore case and spaces at the end; MariaDB and MySQL call theirs differently. */
-async function mysqlCollation(runner: QueryRunner): Promise<string> {
+export async function mysqlCollation(runner: QueryRunner): Promise<string> {
   const rows: { name: string }[] = await runner.query(
     `SELECT collation_name AS name FROM information_schema.collations
      WHERE collation_name IN ('utf8mb4_nopad_bin', 'utf8mb4_0900_bin')

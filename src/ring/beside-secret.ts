@@ -1,0 +1,22 @@
+import { isDeploymentRecord } from './deployment.ts'
+import type { KeyStore, SerializedKey } from './key-store.ts'
+
+/**
+ * The key store of one issuer together with the secret of the deployment, which all issuers share.
+ * @param own keys and events of the issuer
+ * @param shared keeps the secret; whatever else is in it is none of this issuer's
+ */
+export function besideSecret(own: KeyStore, shared: KeyStore): KeyStore {
+  const storeOf = (key: SerializedKey) => (isDeploymentRecord(key) ? shared : own)
+  return {
+    load: async () => {
+      const secrets = (await shared.load()).keys.filter(isDeploymentRecord)
+      const { keys, events } = await own.load()
+      return { keys: [...secrets, ...keys.filter((key) => !isDeploymentRecord(key))], events }
+    },
+    addKey: (key) => storeOf(key).addKey(key),
+    eraseKey: (key) => storeOf(key).eraseKey(key),
+    removeKey: (id) => own.removeKey(id),
+    addEvents: (events) => own.addEvents(events),
+  }
+}
