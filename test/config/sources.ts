@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { undoAtExit } from '../../lab/leftovers.ts'
 import { type OneIssuerConfig, oneIssuer } from '../../lab/one-issuer.ts'
 import type { Environment } from '../../src/config/environment.ts'
 import { loadConfig } from '../../src/config/load.ts'
@@ -10,7 +11,12 @@ import { ConfigInvalid, type Violation } from '../../src/errors.ts'
 /** Writes a file that is gone after the test. @returns its path */
 export function temporaryFile(t: TestContext, text: string, name = 'keyturn.yaml'): string {
   const directory = mkdtempSync(join(tmpdir(), 'keyturn-config-'))
-  t.after(() => rmSync(directory, { recursive: true }))
+  const remove = () => rmSync(directory, { recursive: true })
+  const isRemoved = undoAtExit(remove)
+  t.after(() => {
+    remove()
+    isRemoved()
+  })
   const path = join(directory, name)
   writeFileSync(path, text)
   return path
