@@ -8,7 +8,6 @@ import { stringify } from 'yaml'
 import { newAccount } from '../src/accounts/new-account.ts'
 import { createPasswords } from '../src/accounts/password.ts'
 import { type Clock, systemClock } from '../src/clock.ts'
-import { chooseIssuer } from '../src/config/choose-issuer.ts'
 import { loadConfig } from '../src/config/load.ts'
 import type { Config } from '../src/config/schema.ts'
 import { type KeyturnServer, startServer } from '../src/server/server.ts'
@@ -140,19 +139,20 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   }
 }
 
+/** Adds somebody who can sign in at each issuer, which are different people. */
 export async function addPerson(config: Config, clock: Clock = systemClock): Promise<void> {
-  const stores = (await openStores(config, clock)).of(chooseIssuer(config).issuer)
+  const stores = await openStores(config, clock)
   const passwords = createPasswords(config.password.argon2)
-  const { account } = await newAccount(
-    {
+  const passwordHash = await passwords.hash(PERSON.password)
+  for (const { issuer } of config.issuers) {
+    const details = {
       username: PERSON.username,
       claims: { name: 'Ada Lovelace', email: 'ada@example.com' },
-    },
-    passwords,
-    clock,
-  )
-  const passwordHash = await passwords.hash(PERSON.password)
-  await stores.accounts.add({ ...account, passwordHash, mustChangePassword: false })
+    }
+    const { account } = await newAccount(details, passwords, clock)
+    const { accounts } = stores.of(issuer)
+    await accounts.add({ ...account, passwordHash, mustChangePassword: false })
+  }
   await stores.close()
 }
 

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { toRfc3339 } from '../clock.ts'
-import { type NodeReport, surveyNodes } from '../nodes/node.ts'
+import { type NodeReport, reportsFor, surveyNodes } from '../nodes/node.ts'
 import { allStates } from '../ring/lifecycle.ts'
 import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
 import { showRings } from './rings.ts'
@@ -27,9 +27,9 @@ export function addNodes(program: Command, context: Context): void {
 }
 
 async function listNodes(session: Session, { json }: JsonOption): Promise<void> {
-  const { config, policies, stores, now } = session
+  const { config, siblings, policies, stores, now } = session
   const { refreshInterval } = config.rotation
-  const reports = await stores.nodes.list()
+  const reports = reportsFor(siblings, await stores.nodes.list())
   const states = allStates(await showRings(session), policies, now)
   const { issuer } = config
   const nodes = surveyNodes(reports, states, { policies, issuer, refreshInterval, now })

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { OnForgery } from '../artifacts/forgeries.ts'
-import { chooseIssuer } from '../config/choose-issuer.ts'
+import { chooseIssuer, siblingsOf } from '../config/choose-issuer.ts'
 import { rotationPolicies } from '../config/policies.ts'
 import type { IssuerConfig } from '../config/schema.ts'
 import { createDatabaseClock } from '../nodes/database-clock.ts'
@@ -15,6 +15,8 @@ import { commandWitness } from './witness.ts'
 export interface Session extends Context {
   /** Of the issuer that the command is about. */
   readonly config: IssuerConfig
+  /** The other issuers of the configuration. */
+  readonly siblings: readonly string[]
   readonly policies: RotationPolicies
   readonly stores: IssuerStores
   /** One instant for all that the command does, by the clock of the database. */
@@ -49,7 +51,15 @@ export async function withSession<T>(
     const databaseClock = createDatabaseClock({ ...context, store: stores.nodes, clockSkew })
     await databaseClock.compare()
     const now = databaseClock.now()
-    const session = { ...context, config, policies: rotationPolicies(config), stores, now }
+    const siblings = siblingsOf(config.issuer, whole)
+    const session = {
+      ...context,
+      config,
+      siblings,
+      policies: rotationPolicies(config),
+      stores,
+      now,
+    }
     return await work({ ...session, witness: commandWitness(session) })
   } finally {
     await opened.close()

@@ -23,3 +23,11 @@ export function chooseIssuer(
   const message = `The configuration has no issuer ${wanted}. It has:${list}`
   throw new NotFound('issuer_not_found', { issuer: wanted, issuers: all }, message)
 }
+
+/** The other issuers of a configuration. */
+export function siblingsOf(
+  issuer: string,
+  { issuers }: Pick<Config, 'issuers'>,
+): readonly string[] {
+  return issuers.map((each) => each.issuer).filter((each) => each !== issuer)
+}

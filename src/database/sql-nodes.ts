@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { type DataSource, LessThan } from 'typeorm'
 import { z } from 'zod'
 import type { NodeReport } from '../nodes/node.ts'
@@ -27,13 +28,18 @@ const nodeReport = z.object({
   obstacle: z.string().nullable(),
 }) satisfies z.ZodType<NodeReport>
 
+/** A process with several issuers tells of each, so the row is named after both. */
+function rowId({ id, issuer }: Pick<NodeReport, 'id' | 'issuer'>): string {
+  return `${id} ${hash('sha256', issuer, 'base64url').slice(0, 12)}`
+}
+
 /**
  * Reports are not authenticated, as nothing that keeps tokens valid depends on them. One that no node wrote
  * is passed over: it must not take readiness and metrics of all nodes with it.
  */
 function readReport({ id, seenAt, body }: NodeRow): readonly NodeReport[] {
   const { data } = nodeReport.safeParse(jsonOf(body))
-  return data && data.id === id && data.seenAt === seenAt ? [data] : []
+  return data && rowId(data) === id && data.seenAt === seenAt ? [data] : []
 }
 
 function jsonOf(text: string): unknown {
@@ -57,7 +63,8 @@ export function createSqlNodes(dataSource: DataSource): NodeStore {
       }),
     report: (node) =>
       attempt('tell of this node', async () => {
-        const { id, seenAt } = node
+        const id = rowId(node)
+        const { seenAt } = node
         await nodes.upsert({ id, seenAt, body: JSON.stringify(node) }, ['id'])
       }),
     list: () =>
@@ -65,9 +72,9 @@ export function createSqlNodes(dataSource: DataSource): NodeStore {
         const rows = await nodes.find({ order: { id: 'ASC' } })
         return rows.flatMap(readReport)
       }),
-    remove: (id) =>
+    remove: (node) =>
       attempt('forget this node', async () => {
-        await nodes.delete({ id })
+        await nodes.delete({ id: rowId(node) })
       }),
     forget: (before) =>
       attempt('forget nodes that are gone', async () => {

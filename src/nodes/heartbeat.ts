@@ -7,6 +7,7 @@ import {
   missingNodes,
   missingWords,
   type NodeReport,
+  reportsFor,
   strangers,
   strangerWords,
   type UnseenKey,
@@ -57,6 +58,8 @@ export interface HeartbeatOptions {
   /** Seconds after which a node that could not load the ring neither signs nor serves. */
   readonly maxRingAge: number
   readonly node: Pick<NodeReport, 'id' | 'version' | 'issuer' | 'startedAt'>
+  /** Other issuers of this process, which tell of themselves. */
+  readonly siblings?: readonly string[]
   readonly log: RingLog
 }
 
@@ -64,7 +67,8 @@ export interface HeartbeatOptions {
 const MEMORY = 86_400
 
 export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
-  const { store, databaseClock, policies, refreshInterval, log } = options
+  const { store, databaseClock, policies, refreshInterval, siblings = [], log } = options
+  const listNodes = async () => reportsFor(siblings, await store.list())
   let nodes: readonly NodeReport[] = []
   let unseen: readonly UnseenKey[] = []
   let foreign: readonly NodeReport[] = []
@@ -93,7 +97,7 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
       const since = failure?.since ?? now
       failure = { since, error, others: failure?.others ?? [] }
       const { id } = options.node
-      nodes = await store.list().catch(() => [])
+      nodes = await listNodes().catch(() => [])
       failure = {
         since,
         error,
@@ -108,7 +112,7 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
     const states = status.view?.states ?? []
     await report(status, now)
     await store.forget(now - MEMORY)
-    nodes = await store.list()
+    nodes = await listNodes()
     const { issuer, id } = options.node
     missing = missingNodes(nodes, { ...options, now }).filter((node) => node.id !== id)
     unseen = unseenKeys(nodes, states, { policies, refreshInterval, now })
@@ -141,7 +145,7 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
     },
     stop: async () => {
       await beating
-      await store.remove(options.node.id).catch(() => {})
+      await store.remove(options.node).catch(() => {})
     },
     get nodes() {
       return nodes

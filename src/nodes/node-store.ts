@@ -11,12 +11,12 @@ export interface NodeStore {
    * machine, so that there is nothing to compare.
    */
   time(): Promise<number | undefined>
-  /** Puts the report in the place of the one before from the same node. */
+  /** Puts the report in the place of the one before from the same node on the same issuer. */
   report(node: NodeReport): Promise<void>
-  /** All that are stored, in order of id. */
+  /** All that are stored, in order of id and issuer. */
   list(): Promise<readonly NodeReport[]>
   /** A node that stops in good order. */
-  remove(id: string): Promise<void>
+  remove(node: Pick<NodeReport, 'id' | 'issuer'>): Promise<void>
   /** Forgets nodes that were last seen before an instant. */
   forget(before: number): Promise<void>
 }

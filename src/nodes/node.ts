@@ -12,10 +12,10 @@ import type { RotationPolicies } from '../ring/policy.ts'
 
 /** One process that serves, as it last told. */
 export interface NodeReport {
-  /** Unique among processes; its host and a random end. */
+  /** Unique among processes; its host and a random end. Reports of one process on several issuers share it. */
   readonly id: string
   readonly version: string
-  /** In whose name it issues tokens: the same for all, as they share keys, clients and people. */
+  /** In whose name it issues tokens. A process with several issuers tells of each. */
   readonly issuer: string
   readonly startedAt: number
   /** When it told, by the clock of the database. */
@@ -59,10 +59,12 @@ export function assertStopped(
 ): void {
   const running = nodes.filter((node) => nodeState(node, refreshInterval, now) !== 'silent')
   if (running.length === 0) return
+  // A process with several issuers tells of each.
+  const ids = [...new Set(running.map(({ id }) => id))]
   throw new Refused(
     'nodes_running',
-    { nodes: running.map(({ id }) => id), countsFor: MISSED * refreshInterval },
-    `Nothing is ${what} while nodes run: ${running.map(({ id }) => id).join(', ')}. ${why} Stop them; ` +
+    { nodes: ids, countsFor: MISSED * refreshInterval },
+    `Nothing is ${what} while nodes run: ${ids.join(', ')}. ${why} Stop them; ` +
       `one that was killed counts as running for ${MISSED * refreshInterval} s.`,
   )
 }
@@ -93,6 +95,18 @@ export function unseenKeys(
     .flatMap((node) =>
       due.filter(({ key }) => !node.kids.includes(key.kid)).map((key) => ({ node, key })),
     )
+}
+
+/**
+ * The reports that matter to one issuer: without those on other issuers of the same configuration, which have
+ * keys of their own and are no strangers.
+ * @param siblings the other issuers of the configuration
+ */
+export function reportsFor(
+  siblings: readonly string[],
+  reports: readonly NodeReport[],
+): readonly NodeReport[] {
+  return reports.filter(({ issuer }) => !siblings.includes(issuer))
 }
 
 /** A node as operators see it. */

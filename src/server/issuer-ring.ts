@@ -1,3 +1,4 @@
+import { siblingsOf } from '../config/choose-issuer.ts'
 import { createHeartbeat, type Heartbeat } from '../nodes/heartbeat.ts'
 import { countNodes } from '../nodes/node.ts'
 import { createRings } from '../ring/rings.ts'
@@ -25,8 +26,6 @@ export async function openIssuerRing(scope: IssuerScope): Promise<IssuerRing> {
   const { clock, databaseClock } = process
   const { refreshInterval, maxRingAge, clockSkew } = config.rotation
   const sealer = await stores.openSealer()
-  // A secret in memory goes with its process, and people in the database stay: a warning says what that is worth.
-  if (config.keyStore.type === 'memory') await stores.authenticateAnew(await stores.openSecret())
 
   const heartbeat = createHeartbeat({
     store: stores.nodes,
@@ -35,6 +34,7 @@ export async function openIssuerRing(scope: IssuerScope): Promise<IssuerRing> {
     refreshInterval,
     maxRingAge,
     node: { ...process.node, issuer: config.issuer },
+    siblings: siblingsOf(config.issuer, process.config),
     log,
   })
   const witness = watchWitness(scope)

@@ -68,6 +68,8 @@ export async function openProcess(
     const stores = await openStores(config, clock, forgeries.note)
     opened.defer(stores.close)
     await reportDatabases(stores, log)
+    // A secret in memory goes with its process, and people in the database stay: a warning says what that is worth.
+    if (config.keyStore.type === 'memory') await stores.authenticateAnew(await stores.openSecret())
     const { clockSkew } = config.rotation
     const databaseClock = createDatabaseClock({ store: stores.nodes, clock, clockSkew })
     const hasSeveral = config.issuers.length > 1

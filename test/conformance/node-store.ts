@@ -48,6 +48,15 @@ export function testNodeStore(
       ])
     })
 
+    test('tell of each issuer that they serve', async ({ store, other }) => {
+      const two = report('a', 20, { issuer: 'https://two.example' })
+      await store.report(report('a', 10))
+      await store.report(two)
+      assert.equal((await other.list()).length, 2)
+      await store.remove(report('a', 10))
+      assert.deepEqual(await other.list(), [two])
+    })
+
     test('are gone when they stop, and when they were not seen for long', async ({
       store,
       other,
@@ -59,8 +68,8 @@ export function testNodeStore(
       ] as const) {
         await store.report(report(id, seenAt))
       }
-      await other.remove('c')
-      await other.remove('c')
+      await other.remove(report('c', 30))
+      await other.remove(report('c', 30))
       await other.forget(20)
       assert.deepEqual(
         (await store.list()).map((node) => node.id),

@@ -26,7 +26,7 @@ async function setUp() {
       stored.set(node.id, node)
     },
     list: async () => [...stored.values()],
-    remove: async (id) => {
+    remove: async ({ id }) => {
       guard()
       stored.delete(id)
     },
