@@ -73,10 +73,15 @@ async function copy(
     const message = `--to names no database of Keyturn: it must be ${problem}.`
     throw new Refused('database_url_invalid', { expected: problem }, message)
   }
-  await withSession(program, context, async ({ stores, now }) => {
-    const { refreshInterval } = config.rotation
-    assertStopped(await stores.nodes.list(), { refreshInterval, now }, RUNNING)
-  })
+  await withSession(
+    program,
+    context,
+    async ({ stores, now }) => {
+      const { refreshInterval } = config.rotation
+      assertStopped(await stores.nodes.list(), { refreshInterval, now }, RUNNING)
+    },
+    { isOfAll: true },
+  )
   await withDatabase(program, context, async (source, { migrate }) => {
     await migrate(source)
     const { openDatabase } = await import('../database/database.ts')

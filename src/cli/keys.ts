@@ -71,7 +71,12 @@ async function listKeys(session: Session, { json }: JsonOption): Promise<void> {
   const { policies, now } = session
   const rings = await showRings(session)
   const states = allStates(rings, policies, now)
-  if (json) printJson(session, states.map(keyRow))
+  const { issuer } = session.config
+  if (json)
+    printJson(
+      session,
+      states.map((state) => ({ ...keyRow(state), issuer })),
+    )
   else printKeys(states, session)
   if (rings.failures[0]) throw rings.failures[0]
 }
@@ -102,6 +107,7 @@ async function showKey(named: string, session: Session, { json }: JsonOption): P
   if (json) {
     return printJson(session, {
       ...keyRow(state),
+      issuer: session.config.issuer,
       deleteAt: instantOrNull(state.deleteAt),
       revokedAt: instantOrNull(state.revokedAt),
       retention: state.recordedRetention,
@@ -157,6 +163,7 @@ async function showPlan(session: Session, options: PlanOptions): Promise<void> {
   })
   if (options.json) {
     return printJson(session, {
+      issuer: config.issuer,
       at: instantOrNull(now),
       due: due.map(changeRow),
       forecast: changes.map(changeRow),
@@ -225,7 +232,12 @@ async function listEvents(
     .filter((event) => ring === undefined || event.ring === ring)
     .toSorted((a, b) => a.at - b.at || Number(isCause(b)) - Number(isCause(a)))
     .slice(-(last ?? Infinity))
-  if (json) return printJson(session, ordered.map(eventRow))
+  const { issuer } = session.config
+  if (json)
+    return printJson(
+      session,
+      ordered.map((event) => ({ ...eventRow(event), issuer })),
+    )
   if (ordered.length === 0) {
     const what = named === undefined && ring === undefined ? 'Nothing' : 'Nothing of that kind'
     return session.print(`${what} has been recorded yet.`)

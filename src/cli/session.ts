@@ -28,15 +28,21 @@ export interface Session extends Context {
 /**
  * Opens what the configuration names, as a running server may have it open too, and closes it at
  * the end.
- * @throws ConfigInvalid, StoreUnavailable, NotFound where there is no database, and what `work` throws
+ * @param isOfAll the command is about no single issuer, so that none has to be named
+ * @throws ConfigInvalid, StoreUnavailable, NotFound where there is no database, Refused where an issuer has to
+ *   be named, and what `work` throws
  */
 export async function withSession<T>(
   program: Command,
   context: Context,
   work: (session: Session) => Promise<T>,
+  { isOfAll = false }: { readonly isOfAll?: boolean } = {},
 ): Promise<T> {
   const whole = loadCommandConfig(program, context)
-  const config = chooseIssuer(whole, program.opts<{ issuer?: string }>().issuer)
+  const { issuer = isOfAll ? whole.issuers[0]?.issuer : undefined } = program.opts<{
+    issuer?: string
+  }>()
+  const config = chooseIssuer(whole, issuer)
   // The database is slow to import and half of all commands do without.
   const [{ openStores }, { assertDatabase }] = await Promise.all([
     import('../server/stores.ts'),

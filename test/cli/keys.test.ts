@@ -38,7 +38,7 @@ describe('keys list, show, plan and events', () => {
     assert.ok(active && standby)
     assert.deepEqual(
       Object.keys(active).join(' '),
-      'ring generation kid algorithm phase createdAt activatesAt retiresAt unpublishAt protectedBy',
+      'ring generation kid algorithm phase createdAt activatesAt retiresAt unpublishAt protectedBy issuer',
     )
     for (const name of ['createdAt', 'activatesAt', 'retiresAt', 'unpublishAt']) {
       assert.match(String(active[name]), INSTANT, name)
