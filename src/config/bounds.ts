@@ -10,6 +10,7 @@ import { COOKIE_RING, type RingPolicy } from '../ring/policy.ts'
 import { environmentKeks } from '../seal/kek-text.ts'
 import { formatDuration as text } from '../values/duration-text.ts'
 import { brokenProfile } from './fapi2.ts'
+import { brokenKeptRings } from './kept-rings.ts'
 import { longestToken, ringOverrides, ringSetting, rotationPolicies } from './policies.ts'
 import { publishedKeysBound } from './published-keys.ts'
 import { brokenReferences } from './references.ts'
@@ -36,6 +37,7 @@ export function brokenBounds(settings: Settings): readonly Violation[] {
     ...grantBound(settings),
     ...attemptBounds(settings),
     ...brokenReferences(settings),
+    ...brokenKeptRings(settings),
     ...brokenProfile(settings),
   ]
 }

@@ -19,6 +19,7 @@ const OF_THE_PROCESS: readonly Path[] = [
   ['keyStore'],
   ['seal'],
   ['sweep'],
+  ['dataProtection'],
   ['log'],
   ['password', 'argon2'],
   ['rotation', 'clockSkew'],

@@ -20,7 +20,7 @@ const STICKY = 0o1000
  * @param keysFile the file that `seal.keys` was read from, if it was
  */
 export function readableFiles(
-  { seal, database, keyStore }: Settings,
+  { seal, database, keyStore, dataProtection }: Settings,
   keysFile?: string,
 ): readonly string[] {
   // Windows has no such modes.
@@ -30,12 +30,14 @@ export function readableFiles(
     ...(kekFile === undefined ? [] : warn([resolve(kekFile)], KEY_ENCRYPTION_KEYS)),
     ...(isEmbedded(database.url) ? warn(databaseFiles(database.url), DATABASE) : []),
     ...(keyStore.type === 'file' ? warn(keyFiles(resolve(keyStore.path)), KEYS) : []),
+    ...warn(certificateFiles(dataProtection), CERTIFICATES),
   ]
 }
 
 const KEY_ENCRYPTION_KEYS = 'key-encryption keys, which open every signing key'
 const DATABASE = 'hashes of passwords and sealed keys (database.url)'
 const KEYS = 'sealed signing keys (keyStore.path)'
+const CERTIFICATES = 'the certificate of a key ring, or its password (dataProtection.rings)'
 
 function warn(paths: readonly string[], holding: string): readonly string[] {
   const readable = paths.filter((path) => (modeOf(path) & READABLE) !== 0)
@@ -75,6 +77,13 @@ function keyFiles(folder: string): readonly string[] {
     const inside = join(folder, name)
     return unlessMissing(() => readdirSync(inside), []).map((file) => join(inside, file))
   })
+}
+
+function certificateFiles({ rings }: Settings['dataProtection']): readonly string[] {
+  const files = rings.flatMap(({ certificates }) =>
+    certificates.flatMap(({ file, passwordFile }) => [file, passwordFile ?? file]),
+  )
+  return [...new Set(files)].map((file) => resolve(file))
 }
 
 function modeOf(path: string): number {

@@ -312,6 +312,37 @@ const pages = z.strictObject({
     .describe('At the foot of every page.'),
 })
 
+/** A part of a name that people and metrics show behind `data-protection/`. */
+const keptRingName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, {
+  error: 'a name of at most 64 letters, digits, dots, hyphens and underscores, such as shop',
+})
+const keptRing = z.strictObject({
+  name: keptRingName.describe('Commands, readiness and metrics call it data-protection/NAME.'),
+  directory: text().optional().describe('Directory of PersistKeysToFileSystem.'),
+  redis: redisUrl.optional().describe('Server of PersistKeysToStackExchangeRedis.'),
+  list: text().optional().describe('Key of the list in Redis; DataProtection-Keys unless told.'),
+  database: databaseUrl.optional().describe('Database of PersistKeysToDbContext.'),
+  table: text().optional().describe('Its table; DataProtectionKeys unless told.'),
+  applicationName: z
+    .string({ error: 'text' })
+    .min(1, { error: 'text that is not empty' })
+    .optional()
+    .describe('As in SetApplicationName; keys do not depend on it, what they protect does.'),
+  certificates: z
+    .array(
+      z.strictObject({
+        file: text().describe('PKCS#12 or PEM file with an RSA certificate and its private key.'),
+        password: secret(z.string().optional().describe('Password of the file.')),
+        passwordFile: text().optional().describe('File with the password of the file.'),
+      }),
+    )
+    .default([])
+    .describe('New secrets are encrypted for the first; older ones open what is there.'),
+  lifetime: duration().optional().describe('From the creation of a key to its end; 90d.'),
+  lead: duration().optional().describe('A key is made so long before it is needed; 14d.'),
+  notice: duration().optional().describe('With less left than this, the keeper is late; 7d.'),
+})
+
 export const settingsSchema = z.strictObject({
   issuer: issuer.describe('The issuer identifier: the URL at which browsers and RPs see Keyturn.'),
   environment: z.enum(['development', 'production']).describe('production refuses shortcuts.'),
@@ -339,6 +370,11 @@ export const settingsSchema = z.strictObject({
       batch: z.int().min(1).max(100_000).describe('Most records deleted at once.'),
     })
     .describe('Deletion of what has expired.'),
+  dataProtection: z
+    .strictObject({
+      rings: z.array(keptRing).describe('Rings whose keys this server makes.'),
+    })
+    .describe('Key rings of ASP.NET Core Data Protection.'),
   log: z
     .strictObject({
       level: z
@@ -359,6 +395,7 @@ type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonl
 /** All settings, resolved; durations are seconds. */
 export type Settings = DeepReadonly<z.output<typeof settingsSchema>>
 export type RingOverrides = DeepReadonly<z.output<typeof ringOverrides>>
+export type KeptRingSettings = Settings['dataProtection']['rings'][number]
 export type ResourceSettings = Settings['resources'][number]
 
 /** Where a value came from; settings that are not mentioned have their default. */

@@ -2,6 +2,7 @@ import { isEmbedded } from '../connection/database-url.ts'
 import { COMMON_KEY_TYPES, SIGNATURE_ALGORITHMS } from '../ring/algorithms.ts'
 import { PUBLISHED_KEYS_WARN } from '../ring/policy.ts'
 import { formatDuration } from '../values/duration-text.ts'
+import { clearRings } from './kept-rings.ts'
 import { rotationPolicies } from './policies.ts'
 import { leastPublishedKeys } from './published-keys.ts'
 import { readableFiles } from './readable-files.ts'
@@ -26,6 +27,7 @@ export function configWarnings(settings: Settings, keysFile?: string): readonly 
     ...narrowTolerance(settings),
     ...otherPort(settings),
     ...noWitness(settings),
+    ...clearRings(settings),
     ...readableFiles(settings, keysFile),
   ]
 }

@@ -1,10 +1,9 @@
-import { TICKS_PER_SECOND } from '../values/ticks.ts'
 import { type CertificateFile, loadCertificate } from './certificate-file.ts'
 import { createKeeper, type RingKeeper } from './keeper.ts'
 import type { NewKeyAlgorithms } from './key-element.ts'
 import { type KeyRing, loadKeyRing } from './key-ring.ts'
 import { openRingStore, type RingSource } from './open-store.ts'
-import { DEFAULT_POLICY } from './plan.ts'
+import { type KeepPolicy, wholePolicy } from './plan.ts'
 import type { RingStore } from './ring-store.ts'
 
 /** Key rings of ASP.NET Core Data Protection, for programs that use Keyturn as a library. */
@@ -16,6 +15,7 @@ export type { Revoked, RingKeeper, RingReport } from './keeper.ts'
 export type { NewKeyAlgorithms } from './key-element.ts'
 export type { KeyInfo, KeyRing } from './key-ring.ts'
 export type { RingSource } from './open-store.ts'
+export type { KeepPolicy } from './plan.ts'
 export type { ProblemCode, RingProblem } from './problem.ts'
 export type { Protector, Unprotected } from './protector.ts'
 export type { TimeLimitedProtector } from './time-limited.ts'
@@ -43,16 +43,6 @@ export async function openKeyRing(options: OpenKeyRingOptions): Promise<KeyRing>
   )
 }
 
-/** Durations in seconds. */
-export interface KeepPolicy {
-  /** From the creation of a key to its end: 90 days. */
-  readonly lifetime?: number
-  /** A key is made so long before the ring would be without a default key: 14 days. */
-  readonly lead?: number
-  /** With less than this left, the keeper is late: 7 days. */
-  readonly notice?: number
-}
-
 export interface KeepKeyRingOptions extends RingSource {
   /** New secrets are encrypted for the first of them; without any, they stand in clear. */
   readonly certificates?: readonly CertificateFile[]
@@ -70,19 +60,12 @@ export interface KeepKeyRingOptions extends RingSource {
 export async function keepKeyRing(options: KeepKeyRingOptions): Promise<RingKeeper> {
   const { certificates = [], algorithms, policy = {}, now } = options
   const loaded = await Promise.all(certificates.map(loadCertificate))
-  const ticks = (seconds: number | undefined, standard: bigint) =>
-    seconds === undefined ? standard : BigInt(seconds) * TICKS_PER_SECOND
-  const { lifetime, lead, notice } = DEFAULT_POLICY
   return withStore(options, async (store) =>
     createKeeper({
       store,
       certificates: loaded,
       ...(algorithms ? { algorithms } : {}),
-      policy: {
-        lifetime: ticks(policy.lifetime, lifetime),
-        lead: ticks(policy.lead, lead),
-        notice: ticks(policy.notice, notice),
-      },
+      policy: wholePolicy(policy),
       now,
     }),
   )

@@ -1,4 +1,4 @@
-import { TICKS_PER_DAY, type Ticks } from '../values/ticks.ts'
+import { TICKS_PER_DAY, TICKS_PER_SECOND, type Ticks } from '../values/ticks.ts'
 import { candidateKey, type KeyFacts, nextChangeAt, resolveDefaultKey } from './default-key.ts'
 
 /**
@@ -20,6 +20,27 @@ export const DEFAULT_POLICY: RingPolicy = {
   lifetime: 90n * TICKS_PER_DAY,
   lead: 14n * TICKS_PER_DAY,
   notice: 7n * TICKS_PER_DAY,
+}
+
+/** Durations in seconds. */
+export interface KeepPolicy {
+  /** From the creation of a key to its end: 90 days. */
+  readonly lifetime?: number | undefined
+  /** A key is made so long before the ring would be without a default key: 14 days. */
+  readonly lead?: number | undefined
+  /** With less than this left, the keeper is late: 7 days. */
+  readonly notice?: number | undefined
+}
+
+/** The same in ticks, with what is usual for what is not told. */
+export function wholePolicy({ lifetime, lead, notice }: KeepPolicy): RingPolicy {
+  const ticks = (seconds: number | undefined, standard: Ticks) =>
+    seconds === undefined ? standard : BigInt(seconds) * TICKS_PER_SECOND
+  return {
+    lifetime: ticks(lifetime, DEFAULT_POLICY.lifetime),
+    lead: ticks(lead, DEFAULT_POLICY.lead),
+    notice: ticks(notice, DEFAULT_POLICY.notice),
+  }
 }
 
 export interface RingFacts {
@@ -72,13 +93,39 @@ export function planKeyRing(facts: RingFacts, policy: RingPolicy, now: Ticks): R
 }
 
 /** @throws TypeError for a policy by which keys would be made without end, or too late */
-export function checkPolicy({ lifetime, lead, notice }: RingPolicy): void {
-  // ASP.NET Core refuses to live with less than a week.
-  if (lifetime < 7n * TICKS_PER_DAY) throw new TypeError('A key lives for at least 7 days')
-  if (lead * 2n > lifetime) throw new TypeError('lead is at most half of lifetime')
-  if (notice >= lead) throw new TypeError('notice is less than lead')
-  // A reader looks once a day, and ASP.NET Core itself allows two days.
-  if (notice < 2n * TICKS_PER_DAY) throw new TypeError('notice is at least 2 days')
+export function checkPolicy(policy: RingPolicy): void {
+  const [broken] = brokenPolicy(policy)
+  if (broken) throw new TypeError(`${broken.setting} is ${broken.expected}: ${broken.message}`)
+}
+
+/** A duration of a policy by which keys would be made without end, or too late. */
+export interface BrokenPolicy {
+  readonly setting: keyof RingPolicy
+  /** Ends the sentence "it must be ...". */
+  readonly expected: string
+  readonly message: string
+}
+
+/** Everything that is wrong with a policy. */
+export function brokenPolicy({ lifetime, lead, notice }: RingPolicy): readonly BrokenPolicy[] {
+  const broken: BrokenPolicy[] = []
+  if (lifetime < 7n * TICKS_PER_DAY) {
+    const message = 'ASP.NET Core refuses to live with keys that live for less than a week'
+    broken.push({ setting: 'lifetime', expected: 'at least 7d', message })
+  }
+  if (lead * 2n > lifetime) {
+    const message = 'a key that is made so early protects for less time than it waits'
+    broken.push({ setting: 'lead', expected: 'at most half of lifetime', message })
+  }
+  if (notice >= lead) {
+    const message = 'the keeper would be late before a key is due'
+    broken.push({ setting: 'notice', expected: 'less than lead', message })
+  }
+  if (notice < 2n * TICKS_PER_DAY) {
+    const message = 'applications read a ring once a day, and ASP.NET Core allows them two days'
+    broken.push({ setting: 'notice', expected: 'at least 2d', message })
+  }
+  return broken
 }
 
 /** The first instant, from now on, at which there is no default key. */
