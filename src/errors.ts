@@ -390,6 +390,18 @@ export class KidTaken extends Refused<'kid_taken'> {
   }
 }
 
+/** Another key has the place of one that is to be added. */
+export class PlaceTaken extends Refused<'place_taken'> {
+  constructor(ring: string, generation: number) {
+    super(
+      'place_taken',
+      { ring, generation },
+      `Generation ${generation} of ring ${ring} was made by somebody else meanwhile. Nothing was added. ` +
+        'Look again, and do it again.',
+    )
+  }
+}
+
 /** The processes that answer requests do not start, or die again and again; with the reason. */
 export class WorkersFailed extends KeyturnError {
   constructor(message: string) {

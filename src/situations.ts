@@ -10,6 +10,7 @@ export interface Situations {
   readonly key_not_found: { readonly named: string }
   readonly key_ambiguous: { readonly named: string; readonly kids: readonly string[] }
   readonly kid_taken: { readonly kid: string }
+  readonly place_taken: { readonly ring: string; readonly generation: number }
   readonly nothing_to_rotate: { readonly ring: string }
   /** @property freeAt when the next key leaves the JWKS; null where nobody knows */
   readonly jwks_full: { readonly ring: string; readonly freeAt: number | null }

@@ -30,6 +30,7 @@ export const ADVICE: { readonly [C in SituationCode]: Advice<C> } = {
   key_not_found: listKeys,
   key_ambiguous: enough,
   kid_taken: enough,
+  place_taken: listKeys,
   nothing_to_rotate: listKeys,
   jwks_full: enough,
   already_turns: ({ kid }) =>

@@ -14,6 +14,7 @@ import { Claims0003 } from './migrations/0003-claims.ts'
 import { UserNames0004 } from './migrations/0004-user-names.ts'
 import { UserNameKeys0005 } from './migrations/0005-user-name-keys.ts'
 import { Issuers0006 } from './migrations/0006-issuers.ts'
+import { Kids0007 } from './migrations/0007-kids.ts'
 import { schemasFor } from './tables.ts'
 
 export const migrations = [
@@ -23,6 +24,7 @@ export const migrations = [
   UserNames0004,
   UserNameKeys0005,
   Issuers0006,
+  Kids0007,
 ]
 
 /** The table in which TypeORM notes which migrations were applied. */

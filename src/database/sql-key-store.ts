@@ -2,6 +2,7 @@ import type { DataSource, EntityManager } from 'typeorm'
 import { KidTaken } from '../errors.ts'
 import type { KeyStore } from '../ring/key-store.ts'
 import { checkSerializedKey } from '../ring/records.ts'
+import { addTogether } from './add-together.ts'
 import { attemptRead, attemptTwice } from './failures.ts'
 import { insertNew } from './insert-new.ts'
 import { waitForDisk } from './postgres-session.ts'
@@ -47,6 +48,17 @@ export function createSqlKeyStore(dataSource: DataSource, issuer = ''): KeyStore
         if (!row) throw new KidTaken(key.id)
         return withoutIssuer(row)
       }),
+    addTogether: (records) =>
+      attemptTwice('add keys together', () =>
+        addTogether(dataSource, { issuer, ...records }, (work) =>
+          dataSource.transaction(async (manager) => {
+            if (dataSource.options.type === 'postgres') {
+              await manager.query(`SELECT ${waitForDisk('transaction')}`)
+            }
+            await work(manager)
+          }),
+        ),
+      ),
     eraseKey: (key) =>
       attemptTwice(`erase the private half of key ${key.id}`, async () => {
         await durably((manager) =>

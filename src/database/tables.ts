@@ -41,7 +41,7 @@ export const keySchema = new EntitySchema<Owned<SerializedKey>>({
   name: 'ring_key',
   columns: {
     issuer,
-    id: { type: 'varchar', length: 64, primary: true },
+    id: { type: 'varchar', length: 255, primary: true },
     version: { type: 'integer', transformer: integer },
     ring: { type: 'varchar', length: 40 },
     generation: { type: 'integer', transformer: integer },
@@ -213,6 +213,11 @@ const SCHEMAS = [
   nodeSchema,
 ]
 
+/** SQLite heeds no lengths, so a column that was widened elsewhere is there as its table was made. */
+const MADE_WITH: Readonly<Record<string, { readonly length: number }>> = {
+  'ring_key.id': { length: 64 },
+}
+
 /**
  * The schemas as a database of this type has them. Those above name them to a repository.
  * @param type of TypeORM
@@ -230,7 +235,12 @@ export function schemasFor(type: DataSource['options']['type']): readonly Entity
           const isTextual = isText(of) && collation
           return [
             name,
-            { ...more, type: textType(type, of as string), ...(isTextual && { collation }) },
+            {
+              ...more,
+              type: textType(type, of as string),
+              ...(isTextual && { collation }),
+              ...(type === 'better-sqlite3' && MADE_WITH[`${options.name}.${name}`]),
+            },
           ]
         }),
       ),

@@ -15,6 +15,7 @@ export function besideSecret(own: KeyStore, shared: KeyStore): KeyStore {
       return { keys: [...secrets, ...keys.filter((key) => !isDeploymentRecord(key))], events }
     },
     addKey: (key) => storeOf(key).addKey(key),
+    addTogether: (records) => own.addTogether(records),
     eraseKey: (key) => storeOf(key).eraseKey(key),
     removeKey: (id) => own.removeKey(id),
     addEvents: (events) => own.addEvents(events),

@@ -64,6 +64,7 @@ export function createFileKeyStores(directory: string): KeyStores {
     of: (issuer) => ({
       load: async () => (await storeOf(issuer)).load(),
       addKey: async (key) => (await storeOf(issuer)).addKey(key),
+      addTogether: async (records) => (await storeOf(issuer)).addTogether(records),
       eraseKey: async (key) => (await storeOf(issuer)).eraseKey(key),
       removeKey: async (id) => (await storeOf(issuer)).removeKey(id),
       addEvents: async (events) => (await storeOf(issuer)).addEvents(events),

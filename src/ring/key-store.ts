@@ -60,6 +60,12 @@ export interface KeyStore {
    */
   addKey(key: SerializedKey): Promise<SerializedKey>
   /**
+   * Inserts keys and events, all of them or none, whatever crashes meanwhile: a move from another system
+   * is not half done. Records that are there already as they are given stay, so it may be done twice.
+   * @throws KidTaken where a kid is stored otherwise, PlaceTaken where another key has a (ring, generation)
+   */
+  addTogether(records: StoredRings): Promise<void>
+  /**
    * Puts another seal of the same thing in the place of the key with the same id: of a key, the form
    * without its private half, which is the one change a key sees in its life; of the deployment's
    * secret, the form under a newer key-encryption key. Nodes that do it twice agree. A key that is

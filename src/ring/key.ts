@@ -9,7 +9,10 @@ export type RingName = string
 
 /** The metadata of a key; all that the lifecycle needs to know of it. */
 export interface KeyFacts {
-  /** RFC 7638 thumbprint of the public key (of the secret, for a symmetric ring). */
+  /**
+   * Of a key that was made here the RFC 7638 thumbprint of its public half (of the secret, for a symmetric
+   * ring); of one that moved in what the old system called it, in up to 255 characters of any script.
+   */
   readonly kid: string
   readonly ring: RingName
   /** Place in its ring, from 1; unique per ring in every store. */
@@ -24,6 +27,11 @@ export interface KeyFacts {
   readonly retention: number
   /** False once the private half has been erased; it can then verify and nothing else. */
   readonly hasPrivateHalf: boolean
+  /**
+   * The key came from elsewhere for what it signed there. It is published from `activatesAt` for `retention`,
+   * never signs here, and neither retires another key nor is retired by one.
+   */
+  readonly verifiesOnly?: true
   /**
    * The record does not open and no event tells where the key stood in its ring, so what the record
    * says of itself may be forged: the key retires no other and takes no generation.

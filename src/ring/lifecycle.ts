@@ -69,7 +69,7 @@ export function ringStates<K extends KeyFacts>(
   for (const life of lives.reverse()) {
     states.unshift(instantsOf(life, successor, policy))
     const hadItsPlace = life.revokedAt === null || life.revokedAt >= life.activatesAt
-    const counts = hadItsPlace && !life.key.isUnplaced
+    const counts = hadItsPlace && !life.key.isUnplaced && !life.key.verifiesOnly
     if (counts && (!successor || life.activatesAt < successor.activatesAt)) successor = life
   }
 
@@ -205,6 +205,14 @@ function instantsOf<K extends KeyFacts>(
   successor: Life | undefined,
   policy: RingPolicy,
 ): Omit<KeyState<K>, 'phase'> {
+  if (key.verifiesOnly && revokedAt === null) {
+    // Whoever took the key in said when it leaves, so the policy of keys that sign here has no say.
+    const end = activatesAt + recordedRetention
+    const unpublishAt = Math.max(end, validUntil === null ? end : validUntil + policy.clockSkew)
+    const deleteAt = unpublishAt + policy.archive
+    const base = { key, activatesAt, revokedAt, recordedRetention, validUntil }
+    return { ...base, retiresAt: activatesAt, unpublishAt, deleteAt }
+  }
   const retention = Math.max(recordedRetention, policy.retention)
   const retiresAt = successor?.activatesAt ?? null
   const base = { key, activatesAt, revokedAt, recordedRetention, retiresAt, validUntil }
@@ -229,7 +237,7 @@ function instantsOf<K extends KeyFacts>(
 function ringTime(states: readonly Omit<KeyState, 'phase'>[], now: number): number {
   return states.reduce(
     (latest, { key, retiresAt, revokedAt }) =>
-      key.hasPrivateHalf || revokedAt !== null || retiresAt === null
+      key.hasPrivateHalf || key.verifiesOnly || revokedAt !== null || retiresAt === null
         ? latest
         : Math.max(latest, retiresAt),
     now,

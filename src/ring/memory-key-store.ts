@@ -1,4 +1,5 @@
 import { KidTaken } from '../errors.ts'
+import { missingKeys } from './add-together.ts'
 import type { KeyStore, SerializedEvent, SerializedKey } from './key-store.ts'
 
 /** A KeyStore that forgets everything at exit: for tests and trials. */
@@ -18,6 +19,11 @@ export function createMemoryKeyStore(): KeyStore {
       if (keys.has(key.id)) throw new KidTaken(key.id)
       keys.set(key.id, key)
       return key
+    },
+    addTogether: async ({ keys: added, events: recorded }) => {
+      const missing = missingKeys(added, [...keys.values()])
+      for (const key of missing) keys.set(key.id, key)
+      for (const event of recorded) events.set(event.id, event)
     },
     eraseKey: async (key) => {
       if (keys.has(key.id)) keys.set(key.id, key)

@@ -87,7 +87,9 @@ export function plan(facts: RingFacts, policies: RotationPolicies, now: number):
  */
 function isFirstStart({ keys }: RingFacts, { rings }: RotationPolicies, now: number): boolean {
   const window = Math.min(...rings.map((ring) => ring.maxRingAge))
-  return keys.every((key) => key.generation <= 2 && Math.abs(now - key.createdAt) < window)
+  // Keys that only verify were brought along for RPs of another system, and say nothing of this one's age.
+  const own = keys.filter((key) => !key.verifiesOnly)
+  return own.every((key) => key.generation <= 2 && Math.abs(now - key.createdAt) < window)
 }
 
 /** The facts as they will be once `action` is done; a key that is to be made gets a stand-in kid. */
@@ -141,7 +143,10 @@ function begin(
 ): Action | undefined {
   const { policy, firstStart } = scope
   const { ring, clockSkew, propagation } = policy
-  const wasRevoked = states.some((s) => s.revokedAt !== null && s.revokedAt >= s.activatesAt)
+  const wasRevoked = states.some(
+    ({ key, revokedAt, activatesAt }) =>
+      !key.verifiesOnly && revokedAt !== null && revokedAt >= activatesAt,
+  )
   const standby = states.find((state) => state.phase === 'pre-active')
 
   if (standby) {

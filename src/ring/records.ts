@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { StoreUnreadable } from '../errors.ts'
-import type { SerializedEvent, SerializedKey } from './key-store.ts'
+import type { SerializedEvent, SerializedKey, StoredRings } from './key-store.ts'
 import { generation, instant } from './limits.ts'
 
 /** Reading records of keys and events: a record is what Keyturn wrote, or an error that names it. */
@@ -27,6 +27,11 @@ const serializedEvent = z.strictObject({
   data: z.string(),
 }) satisfies z.ZodType<SerializedEvent>
 
+const batch = z.strictObject({
+  keys: z.array(serializedKey),
+  events: z.array(serializedEvent),
+}) satisfies z.ZodType<StoredRings>
+
 /** @param source where the text came from, for the error */
 export function parseSerializedKey(text: string, source: string): SerializedKey {
   return parse(serializedKey, text, source)
@@ -34,6 +39,11 @@ export function parseSerializedKey(text: string, source: string): SerializedKey 
 
 export function parseSerializedEvent(text: string, source: string): SerializedEvent {
   return parse(serializedEvent, text, source)
+}
+
+/** Records that are being added together. */
+export function parseBatch(text: string, source: string): StoredRings {
+  return parse(batch, text, source)
 }
 
 /** The same of a record that a database has taken apart into columns. */

@@ -6,14 +6,7 @@ import {
   type KeyObject,
 } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
-import {
-  CompactEncrypt,
-  calculateJwkThumbprint,
-  compactDecrypt,
-  decodeProtectedHeader,
-  errors,
-  type JWK,
-} from 'jose'
+import { CompactEncrypt, compactDecrypt, decodeProtectedHeader, errors, type JWK } from 'jose'
 import { KekMissing, SealBroken } from '../errors.ts'
 import { isSignatureAlgorithm } from './algorithms.ts'
 import type { BoundNames } from './bound-names.ts'
@@ -25,7 +18,8 @@ import { localSigner, type Signer } from './signer.ts'
  * Sealing at rest. A key is a compact JWE (RFC 7516): its payload is the JWK, encrypted with
  * A256GCM under a data key that the key-encryption key (KEK) wraps; its protected header carries
  * every other field of the record. The header is authenticated by the encryption, and the record's
- * fields must equal it, so a field edited in the store makes the key refuse to open.
+ * fields must equal it, so a field edited in the store makes the key refuse to open. That binds the kid to
+ * the key as well, because the kid of a key that moved in is no thumbprint.
  */
 
 /** A key-encryption key. */
@@ -92,6 +86,13 @@ export interface OpenedRecord {
   readonly issuers: BoundNames | undefined
 }
 
+interface SealedHeader {
+  /** kid of the key-encryption key. */
+  readonly kid: string
+  readonly knows: readonly string[]
+  readonly verifiesOnly: boolean
+}
+
 const RECORD_VERSION = 1
 const TYPE = 'keyturn-key'
 const WRAP = 'A256GCMKW'
@@ -117,7 +118,11 @@ export function createSealer(keks: readonly Kek[]): KeySealer {
       isX509Certificate: false,
       dataProtected: true,
     }
-    const header = { alg: WRAP, enc: ENCRYPTION, kid: newest.kid, typ: TYPE, key: fields }
+    const { verifiesOnly } = facts
+    const header = {
+      ...{ alg: WRAP, enc: ENCRYPTION, kid: newest.kid, typ: TYPE, key: fields },
+      ...(verifiesOnly && { verifiesOnly }),
+    }
     const data = await new CompactEncrypt(new TextEncoder().encode(JSON.stringify(jwk)))
       .setProtectedHeader({ ...header, ...context })
       .encrypt(newest.secret)
@@ -145,7 +150,7 @@ export function createSealer(keks: readonly Kek[]): KeySealer {
       if (changed.length > 0) {
         throw new SealBroken(record.id, `field ${changed.join(', ')} was edited in the store`)
       }
-      const key = await toRingKey(record, await decrypt(record, kek), header)
+      const key = toRingKey(record, await decrypt(record, kek), header)
       const { deployment, issuer, issuers } = header
       return { key, deployment, issuer, issuers }
     },
@@ -164,7 +169,12 @@ export function closedKey(record: SerializedKey, place?: KeyPlace): RingKey {
 
 /** A key as its record says, for people to look at. */
 export function uncheckedKey(record: SerializedKey): RingKey {
-  return { ...unopened(record), hasPrivateHalf: true }
+  const verifiesOnly = headerOf(record)?.verifiesOnly === true
+  return {
+    ...unopened(record),
+    hasPrivateHalf: !verifiesOnly,
+    ...(verifiesOnly && { verifiesOnly }),
+  }
 }
 
 /** What the record says without being opened; no half of the key is at hand. */
@@ -177,7 +187,7 @@ function unopened(record: SerializedKey): RingKey {
     secret: undefined,
     hasPrivateHalf: false,
     isOpen: false,
-    protectedBy: kekOf(record),
+    protectedBy: headerOf(record)?.kid ?? null,
     knows: [],
   }
 }
@@ -195,11 +205,11 @@ function factsOf(record: SerializedKey): SealedFacts {
   return { kid, ring, generation, algorithm, createdAt, activatesAt, retention }
 }
 
-function kekOf({ data }: SerializedKey): string | null {
+function headerOf({ data }: SerializedKey) {
   try {
-    return decodeProtectedHeader(data).kid ?? null
+    return decodeProtectedHeader(data)
   } catch {
-    return null
+    return undefined
   }
 }
 
@@ -218,6 +228,7 @@ function readHeader(record: SerializedKey) {
         knows,
         issuer,
         issuers,
+        verifiesOnly: header.verifiesOnly === true,
         deployment: typeof deployment === 'string' ? deployment : undefined,
       }
     }
@@ -243,15 +254,15 @@ async function decrypt(record: SerializedKey, kek: Kek): Promise<JWK> {
   }
 }
 
-async function toRingKey(
+function toRingKey(
   record: SerializedKey,
   jwk: JWK,
-  { kid: protectedBy, knows }: { readonly kid: string; readonly knows: readonly string[] },
-): Promise<RingKey> {
-  const base = { ...factsOf(record), protectedBy, knows, isOpen: true }
+  { kid: protectedBy, knows, verifiesOnly }: SealedHeader,
+): RingKey {
+  const own = { ...factsOf(record), ...(verifiesOnly && { verifiesOnly: true as const }) }
+  const base = { ...own, protectedBy, knows, isOpen: true }
   const { kid, algorithm } = base
   try {
-    if ((await calculateJwkThumbprint(jwk, 'sha256')) !== kid) throw new Error('kid differs')
     if (jwk.kty === 'oct') {
       const secret = createSecretKey(jwk.k ?? '', 'base64url')
       const keys = { publicJwk: undefined, publicKey: undefined, signer: undefined, secret }
@@ -263,7 +274,7 @@ async function toRingKey(
     const privateKey = hasPrivateHalf ? createPrivateKey(input) : undefined
     const publicKey = createPublicKey(privateKey ?? input)
     const members = publicKey.export({ format: 'jwk' }) as JWK
-    const publicJwk = { ...members, kid, alg: algorithm, use: 'sig' }
+    const publicJwk = { ...members, kid, alg: algorithm, use: 'sig', ...certificatesOf(jwk) }
     // A newer version may know more algorithms: their keys are published and do not sign here.
     const signer =
       privateKey && isSignatureAlgorithm(algorithm)
@@ -273,6 +284,12 @@ async function toRingKey(
   } catch (cause) {
     throw new SealBroken(kid, `what it holds is no ${algorithm} key with that kid`, cause)
   }
+}
+
+/** What the JWKS shows of certificates (RFC 7517, sections 4.7 to 4.9), where the key moved in with some. */
+function certificatesOf(jwk: JWK): Pick<JWK, 'x5c' | 'x5t' | 'x5t#S256'> {
+  const { x5c, x5t, 'x5t#S256': sha256 } = jwk
+  return { ...(x5c && { x5c }), ...(x5t && { x5t }), ...(sha256 && { 'x5t#S256': sha256 }) }
 }
 
 function changedFields(fields: object, sealed: Record<string, unknown>): readonly string[] {

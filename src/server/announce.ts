@@ -12,6 +12,14 @@ export function announceKeys(store: KeyStore, messages: Pick<Messages, 'publish'
       if (winner.data === key.data) await announce()
       return winner
     },
+    addTogether: async (records) => {
+      try {
+        await store.addTogether(records)
+      } finally {
+        // Where the answer was lost it may have been done.
+        await announce()
+      }
+    },
     eraseKey: async (key) => {
       await store.eraseKey(key)
       await announce()

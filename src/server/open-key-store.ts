@@ -18,7 +18,7 @@ export interface KeyStoreSettings {
 }
 
 /** The methods every KeyStore has; a deployment's own store is checked for them at start. */
-const METHODS = ['load', 'addKey', 'eraseKey', 'removeKey', 'addEvents'] as const
+const METHODS = ['load', 'addKey', 'addTogether', 'eraseKey', 'removeKey', 'addEvents'] as const
 
 /**
  * Opens the key stores that the configuration names.

@@ -96,6 +96,73 @@ export function testKeyStore(name: string, open: () => Promise<KeyStoreUnderTest
       assert.equal((await store.load()).keys.length, 1)
     })
 
+    test('adds keys and events together, and twice as once', async ({ store, other }) => {
+      await store.addKey(serializedKey(1))
+      const batch = {
+        keys: [serializedKey(2), serializedKey(1, { id: 'b', ring: 'sig/RS256' })],
+        events: [serializedEvent('a', 20), serializedEvent('b', 10)],
+      }
+      await store.addTogether(batch)
+      await other.addTogether(batch)
+      const { keys, events } = await other.load()
+      const placed = keys.map(({ ring, generation, id }) => `${ring} ${generation} ${id}`)
+      const wanted = ['sig/ES256 1 kid-1', 'sig/ES256 2 kid-2', 'sig/RS256 1 b']
+      assert.deepEqual(placed.toSorted(), wanted)
+      assert.deepEqual(byId(events), batch.events)
+    })
+
+    test('adds nothing of a batch of which one key has no room', async ({ store, other }) => {
+      const before = [await store.addKey(serializedKey(2)), await store.addKey(serializedKey(5))]
+      const free = serializedKey(1)
+      const events = [serializedEvent('a', 20)]
+      const taken = { keys: [free, serializedKey(2, { id: 'other' })], events }
+      await assert.rejects(other.addTogether(taken), { code: 'place_taken' })
+      const elsewhere = { keys: [free, serializedKey(3, { id: 'kid-2' })], events }
+      await assert.rejects(store.addTogether(elsewhere), { code: 'kid_taken' })
+      const otherwise = { keys: [free, serializedKey(2, { data: 'other' })], events }
+      await assert.rejects(store.addTogether(otherwise), { code: 'kid_taken' })
+      const { keys, events: recorded } = await store.load()
+      assert.deepEqual(
+        keys.toSorted((a, b) => a.generation - b.generation),
+        before,
+      )
+      assert.deepEqual(recorded, [])
+    })
+
+    test('adds one of two batches that want the same places at once', async ({ store, other }) => {
+      const batch = (name: string) => ({
+        keys: [1, 2, 3].map((generation) =>
+          serializedKey(generation, { id: `${name}-${generation}` }),
+        ),
+        events: [serializedEvent(name, 10)],
+      })
+      const added = await Promise.allSettled([
+        store.addTogether(batch('a')),
+        other.addTogether(batch('b')),
+      ])
+      const { keys, events } = await store.load()
+      assert.equal(added.filter(({ status }) => status === 'fulfilled').length, 1)
+      assert.equal(new Set(keys.map(({ id }) => id[0])).size, 1)
+      assert.deepEqual([keys.length, events.length], [3, 1])
+    })
+
+    test('adds a thousand keys together', async ({ store }) => {
+      const keys = Array.from({ length: 1000 }, (_, i) => serializedKey(i + 1))
+      await store.addTogether({ keys, events: [] })
+      assert.equal((await store.load()).keys.length, 1000)
+    })
+
+    test('keeps a kid of 255 characters of any script', async ({ store, other }) => {
+      const ids = ['ключ ', '鍵', '𝒦', 'a/b?c#'].map((text) =>
+        [...text.repeat(255)].slice(0, 255).join(''),
+      )
+      const keys = ids.map((id, i) => serializedKey(i + 1, { id }))
+      await store.addTogether({ keys, events: [] })
+      await other.removeKey(ids[0] ?? '')
+      const rest = (await store.load()).keys.map(({ id }) => id)
+      assert.deepEqual(rest.toSorted(), ids.slice(1).toSorted())
+    })
+
     test('replaces the sealed text of an erased key and nothing else', async ({ store, other }) => {
       const key = await store.addKey(serializedKey(1))
       await other.addKey(serializedKey(2))

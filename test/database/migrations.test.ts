@@ -6,6 +6,7 @@ import { DataSource, type MigrationInterface, type QueryRunner } from 'typeorm'
 import { migrations, openDatabase } from '../../src/database/database.ts'
 import { migrate, migrationStatus } from '../../src/database/migrate.ts'
 import { Issuers0006 } from '../../src/database/migrations/0006-issuers.ts'
+import { Kids0007 } from '../../src/database/migrations/0007-kids.ts'
 import { createSqlAccounts } from '../../src/database/sql-accounts.ts'
 import { createSqlKeyStore } from '../../src/database/sql-key-store.ts'
 import { serializedKey } from '../conformance/key-store.ts'
@@ -176,7 +177,9 @@ describe('every migration after the first', () => {
     const dataSource = await openAsBefore(empty, migrations.slice(0, 1))
     await migrate(dataSource)
     // The first that divides the tables among issuers is from before any release, and no neighbour of it runs.
-    for (const Migration of migrations.slice(1).filter((each) => each !== Issuers0006)) {
+    // SQLite heeds no lengths of text, so there the other does nothing.
+    const others: readonly unknown[] = [Issuers0006, Kids0007]
+    for (const Migration of migrations.slice(1).filter((each) => !others.includes(each))) {
       const runner = dataSource.createQueryRunner()
       const asked: string[] = []
       const query = runner.query.bind(runner)

@@ -25,6 +25,7 @@ function flaky(store = createMemoryKeyStore()) {
     eraseKey: (key) => guard(() => store.eraseKey(key)),
     removeKey: (id) => guard(() => store.removeKey(id)),
     addEvents: (events) => guard(() => store.addEvents(events)),
+    addTogether: (records) => guard(() => store.addTogether(records)),
   }
   return { store: wrapped, state }
 }
@@ -533,6 +534,7 @@ function readOnly(memory: KeyStore) {
     eraseKey: (key) => guard(() => memory.eraseKey(key)),
     removeKey: (id) => guard(() => memory.removeKey(id)),
     addEvents: (events) => guard(() => memory.addEvents(events)),
+    addTogether: (records) => guard(() => memory.addTogether(records)),
   }
   return { store, state }
 }

@@ -5,7 +5,7 @@ import { base64url, calculateJwkThumbprint, compactVerify, decodeProtectedHeader
 import { SIGNATURE_ALGORITHMS } from '../../src/ring/algorithms.ts'
 import { generateKey } from '../../src/ring/generate.ts'
 import type { SerializedKey } from '../../src/ring/key-store.ts'
-import { createSealer, type Kek } from '../../src/ring/seal.ts'
+import { closedKey, createSealer, type Kek, uncheckedKey } from '../../src/ring/seal.ts'
 import { testDeployment, testSealer } from '../support/sealer.ts'
 
 const kek = (kid: string): Kek => ({ kid, secret: randomBytes(32) })
@@ -49,6 +49,34 @@ describe('sealing', () => {
       await compactVerify(`${input}.${signature}`, publicKey, { algorithms: [algorithm] })
     })
   }
+
+  it('opens a key that moved in under the kid and with the certificates it had', async () => {
+    const { jwk } = await generateKey('ES256')
+    const kid = '鍵 of "the" old/system \u{1d4a6}'
+    const life = { generation: 1, createdAt: 1, activatesAt: 1, retention: 1 }
+    const facts = { ...life, kid, ring: 'sig/ES256', algorithm: 'ES256' }
+    const certificates = { x5c: ['MIIB'], x5t: 'abc', 'x5t#S256': 'def' }
+    const key = await sealer.open(await sealer.seal(facts, { ...jwk, ...certificates }, []))
+    assert.equal(key.publicJwk?.kid, kid)
+    const { x5c, x5t, 'x5t#S256': sha256 } = key.publicJwk ?? {}
+    assert.deepEqual({ x5c, x5t, 'x5t#S256': sha256 }, certificates)
+    const erased = await sealer.open(await sealer.erase(key, []))
+    assert.deepEqual([erased.hasPrivateHalf, erased.publicJwk], [false, key.publicJwk])
+    assert.equal(erased.verifiesOnly, undefined)
+  })
+
+  it('remembers that a key only verifies, and believes no record that says so of itself', async () => {
+    const { kid, jwk } = await generateKey('ES256')
+    const { d: _, ...half } = jwk
+    const life = { generation: 1, createdAt: 1, activatesAt: 1, retention: 1 }
+    const facts = { ...life, kid, ring: 'sig/ES256', algorithm: 'ES256' }
+    const record = await sealer.seal({ ...facts, verifiesOnly: true }, half, [])
+    const key = await sealer.open(record)
+    assert.deepEqual([key.verifiesOnly, key.hasPrivateHalf, key.signer], [true, false, undefined])
+    assert.equal(uncheckedKey(record).verifiesOnly, true)
+    const place = { kid, generation: 1, createdAt: 1, activatesAt: 1 }
+    assert.equal(closedKey(record, place).verifiesOnly, undefined)
+  })
 
   it('hides the private half and gives another text each time', async () => {
     const { kid, jwk } = await generateKey('ES256')

@@ -87,6 +87,25 @@ export async function addColumns(
   }
 }
 
+/** Lets a column that may not be empty hold longer text. SQLite heeds no lengths. */
+export async function widenText(
+  runner: QueryRunner,
+  table: string,
+  { column: name, length }: { readonly column: string; readonly length: number },
+): Promise<void> {
+  const { type } = runner.dataSource.options
+  if (type === 'better-sqlite3') return
+  if (type === 'mysql') {
+    const collation = await mysqlCollation(runner)
+    const sqlType = `varchar(${length}) COLLATE ${collation}`
+    await runner.query(`ALTER TABLE ${table} MODIFY ${name} ${sqlType} NOT NULL`)
+    return
+  }
+  const collation = textCollation(type)
+  const collate = collation ? ` COLLATE "${collation}"` : ''
+  await runner.query(`ALTER TABLE ${table} ALTER COLUMN ${name} TYPE varchar(${length})${collate}`)
+}
+
 /** Adds an index of columns that came later, whose values older versions leave out. */
 export async function addIndex(
   runner: QueryRunner,

@@ -1,0 +1,81 @@
+import type Sqlite from 'better-sqlite3'
+import type { DataSource, EntityManager, EntitySchema, ObjectLiteral } from 'typeorm'
+import { PlaceTaken } from '../errors.ts'
+import { missingKeys, type PlacedRecord } from '../ring/add-together.ts'
+import type { StoredRings } from '../ring/key-store.ts'
+import { insertNew } from './insert-new.ts'
+import { keyEventSchema, keySchema, type Owned } from './tables.ts'
+
+interface OwnedRecords extends StoredRings {
+  readonly issuer: string
+}
+
+/** Rows of one statement: engines take some ten thousand parameters. */
+const ROWS_MAX = 500
+
+/**
+ * Adds keys and events in one transaction (`KeyStore.addTogether`).
+ * @param inTransaction of servers; SQLite has one connection for all, so that what others do meanwhile would
+ *   share the fate of a transaction that waits
+ * @throws KidTaken, PlaceTaken
+ */
+export async function addTogether(
+  dataSource: DataSource,
+  { issuer, keys, events }: OwnedRecords,
+  inTransaction: (work: (manager: EntityManager) => Promise<unknown>) => Promise<unknown>,
+): Promise<void> {
+  if (dataSource.options.type === 'better-sqlite3') {
+    return addAtOnce(dataSource, { issuer, keys, events })
+  }
+  await inTransaction(async (manager) => {
+    for (const rows of chunks(keys, issuer)) await insertNew(manager, keySchema, rows)
+    // What another transaction has added meanwhile was passed over, and is seen now.
+    assertThere(keys, await manager.findBy(keySchema, { issuer }))
+    for (const rows of chunks(events, issuer)) {
+      await manager.upsert(keyEventSchema, [...rows], ['issuer', 'id'])
+    }
+  })
+}
+
+/** Within one turn of the event loop. */
+function addAtOnce(dataSource: DataSource, { issuer, keys, events }: OwnedRecords): void {
+  // TypeORM's type of a driver does not know the connection of this one.
+  const { databaseConnection } = dataSource.driver as unknown as {
+    readonly databaseConnection: Sqlite.Database
+  }
+  const run = ([sql, parameters]: readonly [string, unknown[]]) =>
+    databaseConnection.prepare(sql).run(...parameters)
+  const insert = <T extends ObjectLiteral>(schema: EntitySchema<T>, rows: readonly T[]) =>
+    // TypeORM only reads them.
+    dataSource
+      .createQueryBuilder()
+      .insert()
+      .into(schema)
+      .values(rows as T[])
+  const add = databaseConnection.transaction(() => {
+    for (const rows of chunks(keys, issuer))
+      run(insert(keySchema, rows).orIgnore().getQueryAndParameters())
+    const there = databaseConnection.prepare(
+      'SELECT id, ring, generation, data FROM ring_key WHERE issuer = ?',
+    )
+    // The columns are those of the statement.
+    assertThere(keys, there.all(issuer) as PlacedRecord[])
+    for (const rows of chunks(events, issuer)) {
+      const columns = ['ring', 'type', 'recorded_at', 'body']
+      run(insert(keyEventSchema, rows).orUpdate(columns, ['issuer', 'id']).getQueryAndParameters())
+    }
+  })
+  add.immediate()
+}
+
+function assertThere(keys: readonly PlacedRecord[], stored: readonly PlacedRecord[]): void {
+  const [missing] = missingKeys(keys, stored)
+  if (missing) throw new PlaceTaken(missing.ring, missing.generation)
+}
+
+function chunks<T>(records: readonly T[], issuer: string): readonly (readonly Owned<T>[])[] {
+  const rows = records.map((record) => ({ ...record, issuer }))
+  return Array.from({ length: Math.ceil(rows.length / ROWS_MAX) }, (_, at) =>
+    rows.slice(at * ROWS_MAX, (at + 1) * ROWS_MAX),
+  )
+}

@@ -1,0 +1,26 @@
+import { KidTaken, PlaceTaken } from '../errors.ts'
+import type { SerializedKey } from './key-store.ts'
+
+/** What tells two records apart: `data` has all other fields in it. */
+export type PlacedRecord = Pick<SerializedKey, 'id' | 'ring' | 'generation' | 'data'>
+
+/**
+ * Which keys of a batch a store still lacks, if all of them can be there (`KeyStore.addTogether`). Pure.
+ * @param stored all keys of the store
+ * @throws KidTaken, PlaceTaken
+ */
+export function missingKeys<K extends PlacedRecord>(
+  added: readonly K[],
+  stored: readonly PlacedRecord[],
+): readonly K[] {
+  const byId = new Map(stored.map((key) => [key.id, key]))
+  const placeOf = ({ ring, generation }: PlacedRecord) => JSON.stringify([ring, generation])
+  const taken = new Set(stored.map(placeOf))
+  return added.filter((key) => {
+    const same = byId.get(key.id)
+    if (same && same.data === key.data && placeOf(same) === placeOf(key)) return false
+    if (same) throw new KidTaken(key.id)
+    if (taken.has(placeOf(key))) throw new PlaceTaken(key.ring, key.generation)
+    return true
+  })
+}
