@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs'
 import type { Config } from '../config/schema.ts'
 import { witnessFileOf, witnessPlace } from '../config/witness.ts'
 import type { RedisConnection } from '../redis/connection.ts'
@@ -12,11 +13,30 @@ export function openWitness(
   redis: RedisConnection | undefined,
 ): Witness | undefined {
   const place = witnessPlace(config)
-  if (place.type === 'file') {
-    const hasSeveral = config.issuers.length > 1
-    return createFileWitness(hasSeveral ? witnessFileOf(place.path, issuer) : place.path)
-  }
+  if (place.type === 'file') return createFileWitness(fileOf(issuer, place.path, config))
   // A bound of the configuration: where the witness is in Redis, there is a redis.url.
   if (place.type === 'redis' && redis) return createRedisWitness(redis, issuer)
   return undefined
+}
+
+/**
+ * One issuer has the file that the configuration names, and several have one each. An issuer keeps the file
+ * that it had when it becomes one of several, or the only one: without it, its memory would be gone.
+ */
+function fileOf(issuer: string, path: string, { issuers }: Config): string {
+  const own = witnessFileOf(path, issuer)
+  if (issuers.length === 1) return !existsSync(path) && existsSync(own) ? own : path
+  return issuerIn(path) === issuer ? path : own
+}
+
+/** Whose witness a file is; undefined where there is none, or where it says nothing that can be read. */
+function issuerIn(path: string): unknown {
+  try {
+    const record: unknown = JSON.parse(readFileSync(path, 'utf8'))
+    return typeof record === 'object' && record !== null && 'issuer' in record
+      ? record.issuer
+      : undefined
+  } catch {
+    return undefined
+  }
 }

@@ -3,17 +3,23 @@ import { request } from 'node:http'
 import { after, before, describe, it, mock } from 'node:test'
 import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
 import * as client from 'openid-client'
+import { pino } from 'pino'
 import { authorizationRequest, discoverAs } from '../../lab/relying-party.ts'
 import {
   API,
+  addPerson,
   freePort,
   PERSON,
   SECRET,
   startTestServer,
   type TestServer,
+  testSettings,
 } from '../../lab/server.ts'
+import { temporaryFolder } from '../../lab/temporary.ts'
 import { createUserAgent, signIn } from '../../lab/user-agent.ts'
+import type { Config } from '../../src/config/schema.ts'
 import { orderRevocation, orderRotation } from '../../src/ring/orders.ts'
+import { startServer } from '../../src/server/server.ts'
 import { operate } from '../support/operator.ts'
 
 /** Three issuers on one server: two on one host, told apart by path, and one on a host of its own. */
@@ -280,5 +286,30 @@ describe('a server of several issuers', () => {
       decodeProtectedHeader(await tokenOf(second.issuer)).kid,
       decodeProtectedHeader(theirs).kid,
     )
+  })
+})
+
+describe('an issuer that becomes one of several', () => {
+  it('keeps its keys, its people and its witness, and so it does on the way back', async () => {
+    await using folder = await temporaryFolder()
+    const at = await freePort()
+    const own = { http: { port: at, host: '127.0.0.1' }, issuer: `http://localhost:${at}/one` }
+    const alone = await testSettings(folder.path, own)
+    await addPerson(alone)
+    const started = async (config: Config) => {
+      const lines: string[] = []
+      const log = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) })
+      const server = await startServer(config, { log })
+      const kids = await kidsOf(own.issuer)
+      const request = await authorizationRequest(await discoverAs(own.issuer, 'web'))
+      await signIn(createUserAgent(), request.url, PERSON)
+      await server.close()
+      return { kids, ofWitness: lines.filter((line) => line.includes('witness')) }
+    }
+    const before = await started(alone)
+    const several = await started(await testSettings(folder.path, severalIssuers(at)))
+    assert.deepEqual(several, { kids: before.kids, ofWitness: [] })
+    const after = await started(await testSettings(folder.path, own))
+    assert.deepEqual(after, { kids: before.kids, ofWitness: [] })
   })
 })
