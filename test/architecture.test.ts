@@ -96,7 +96,7 @@ describe('the source', () => {
   it('names commands and their options in cli/ alone, which has the words for those who type them', () => {
     const core = files.filter(({ name }) => !/^cli(\.ts$|\/)/.test(name))
     const command =
-      /keyturn (accounts|backup|clients|config|db|keys|nodes|restore|serve|simulate)\b/
+      /keyturn (accounts|backup|clients|config|db|issuers|keys|nodes|restore|serve|simulate)\b/
     // Names of CSS in a style sheet, and of options of other programs in a file for them, are none of ours.
     const option = /(?<![\w-])--[a-z][a-z-]+/
     const named = core

@@ -7,6 +7,7 @@ import { assertRing, findKid, findState } from '../ring/orders.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
 import type { RingKey } from '../ring/seal.ts'
 import { nameProblem } from '../values/text.ts'
+import type { ShownRings } from '../witness/operate.ts'
 import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
 import { addKeyOrders } from './key-orders.ts'
 import {
@@ -19,7 +20,7 @@ import {
   nextWords,
 } from './key-words.ts'
 import { KID_HELP, kidArgument } from './kid-argument.ts'
-import { ringWork, type ShownRings, showRings, tellingFaults } from './rings.ts'
+import { ringWork, showRings, tellingFaults } from './rings.ts'
 import { type Session, withSession } from './session.ts'
 import { pairs, table } from './table.ts'
 import {
@@ -78,7 +79,7 @@ async function listKeys(session: Session, { json }: JsonOption): Promise<void> {
       states.map((state) => ({ ...keyRow(state), issuer })),
     )
   else printKeys(states, session)
-  if (rings.failures[0]) throw rings.failures[0]
+  if (rings.failure) throw rings.failure
 }
 
 function printKeys(states: readonly KeyState<RingKey>[], session: Session): void {

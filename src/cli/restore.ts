@@ -1,33 +1,21 @@
 import type { Command } from 'commander'
 import { toRfc3339 } from '../clock.ts'
 import { witnessPlace } from '../config/witness.ts'
-import { NotFound, Refused, StoreIncomplete, StoreOutdated, WitnessOfAnother } from '../errors.ts'
-import { readUnchecked } from '../ring/event-record.ts'
-import type { KeyEvent } from '../ring/key.ts'
-import { type LoadedRings, NO_RINGS } from '../ring/loaded-rings.ts'
-import { newlyRevoked, type Order, orderAcceptance } from '../ring/orders.ts'
-import { createRings } from '../ring/rings.ts'
-import type { Sealer } from '../ring/sealer.ts'
+import { StoreIncomplete, StoreOutdated } from '../errors.ts'
 import {
-  givenUp,
-  isStranger,
-  type Lack,
-  lackLines,
-  lackOf,
-  lackWords,
-  type WitnessRecord,
-  withAccepted,
-} from '../witness/witness.ts'
-import { authenticWitness } from '../witness/witness-mac.ts'
-import {
-  assertOfSomebody,
-  genuineLack,
-  lackOfEverything,
-  witnessedFacts,
-} from '../witness/witness-watch.ts'
+  acceptLack,
+  type Findings,
+  findLack,
+  isWhole,
+  missingEvents,
+  putBackLack,
+  trustedWithout,
+} from '../witness/operate.ts'
+import { type Lack, lackLines, lackWords } from '../witness/witness.ts'
 import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
 import { eventWords } from './key-words.ts'
 import { type OrderOptions, proseArgument, systemUser } from './order-options.ts'
+import { restoreWork } from './rings.ts'
 import { type Session, withSession } from './session.ts'
 import { counted } from './words.ts'
 
@@ -73,55 +61,12 @@ export function addRestore(program: Command, context: Context): void {
     .action((options: RestoreOptions) => session((open) => accept(open, options)))
 }
 
-interface Situation {
-  readonly facts: LoadedRings
-  /** Undefined where the key store is empty. */
-  readonly sealer: Sealer | undefined
-  readonly record: WitnessRecord | undefined
-  /** Where the witness is. */
-  readonly where: string
-  /** What the witness remembers and the store lacks. */
-  readonly lack: Lack
-  /** Ids of events that others name and that the witness does not have either. */
-  readonly gone: readonly string[]
-}
-
 /** @throws NotFound where nobody can tell, WitnessOfAnother, WitnessUnreadable, and what opens keys */
-async function look({ config, policies, stores }: Session): Promise<Situation> {
-  const { witness, keys } = stores
-  const stored = await keys.load()
-  const isEmpty = stored.keys.length + stored.events.length === 0
-  const sealer = isEmpty ? undefined : await stores.openSealer()
-  // The witness first: all that it remembers stood in the store before.
-  const record = witness && (await authenticWitness(witness, sealer?.deployment).read())
-  const facts = sealer ? await createRings({ store: keys, sealer }).loadRecorded() : NO_RINGS
-  const where = witness?.where ?? 'none'
-  if (!record && facts.missing.length === 0) {
-    throw new NotFound('witness_not_found', {}, nobodyCanTell(config, where))
-  }
-
-  const seen = sealer && witnessedFacts(facts, sealer, { issuer: config.issuer, policies })
-  if (record && seen) {
-    assertOfSomebody(record, where)
-    if (isStranger(record, seen)) throw new WitnessOfAnother(where, record.issuer)
-  }
-  const found = record && (seen ? lackOf(record, seen) : lackOfEverything(record))
-  const lack = (sealer ? await genuineLack(found, sealer) : found) ?? NO_LACK
-  const back = new Set(lack.events.map(({ id }) => id))
-  const gone = facts.missing.filter((id) => !back.has(id))
-  return { facts, sealer, record, where, lack, gone }
-}
-
-const NO_LACK: Lack = { events: [], generations: [] }
-
-function nobodyCanTell(config: Session['config'], where: string): string {
-  const place = witnessPlace(config)
+function look(session: Session): Promise<Findings> {
+  const place = witnessPlace(session.config)
+  const where = session.stores.witness?.where ?? 'none'
   const why = place.type === 'none' ? `because ${place.why}` : `yet: ${where} (rotation.witness)`
-  return `There is no witness, ${why}. Nobody can tell whether the key store is older than it was.`
-}
-
-function isWhole({ lack, gone }: Situation): boolean {
-  return lack.events.length + lack.generations.length + gone.length === 0
+  return findLack(restoreWork(session), why)
 }
 
 async function check(session: Session, { json }: JsonOption): Promise<void> {
@@ -154,24 +99,11 @@ async function apply(
   { json, dryRun = false, actor, reason }: RestoreOptions,
 ): Promise<void> {
   const found = await look(session)
-  const { sealer, lack, gone } = found
-  if (!isWhole(found) && !sealer) {
-    throw new Refused(
-      'restore_needs_backup',
-      {},
-      'The key store is empty: events alone do not bring back its keys. Restore a backup, or begin anew.',
-    )
-  }
-  if (sealer && !dryRun) {
-    await session.stores.keys.addEvents(lack.events)
-    // Keys cannot be put back: nobody keeps them. Their generations are not used again.
-    if (lack.generations.length > 0) {
-      await giveUp(givenUp({ ...lack, events: [] }), { sealer, actor, reason }, session)
-    }
-  }
+  const { lack, gone } = found
+  await putBackLack(found, { actor, reason, dryRun }, restoreWork(session))
   const lines = () => [
     ...countedLine('Applied', lack.events.length),
-    ...affected(found, session).map((kid) => `Revoked  ${kid}`),
+    ...trustedWithout(found, session).map((kid) => `Revoked  ${kid}`),
     ...lostLines(lack),
     ...(gone.length > 0 ? [`Missing  ${gone.join(', ')}`, GONE] : [NEXT]),
   ]
@@ -182,20 +114,12 @@ async function accept(
   session: Session,
   { json, dryRun = false, actor, reason }: RestoreOptions,
 ): Promise<void> {
-  const { now, stores } = session
   const found = await look(session)
-  const { sealer, lack, gone } = found
-  if (!isWhole(found) && !dryRun) {
-    if (sealer) await giveUp([...givenUp(lack), ...gone], { sealer, actor, reason }, session)
-    else {
-      await stores.witness?.update((record) =>
-        withAccepted(record, lack, { at: now, actor, reason }),
-      )
-    }
-  }
+  const { lack, gone } = found
+  await acceptLack(found, { actor, reason, dryRun }, restoreWork(session))
   const lines = () => [
     ...countedLine('Given up', lack.events.length + gone.length),
-    ...affected(found, session).map((kid) => `Trusted  ${kid}`),
+    ...trustedWithout(found, session).map((kid) => `Trusted  ${kid}`),
     ...lostLines(lack),
     `Recorded ${actor}: ${reason}`,
     NEXT,
@@ -207,18 +131,6 @@ const DRY = 'Nothing was done (--dry-run). Without --dry-run the answer is:'
 const NEXT = 'The next start of a server goes on from here.'
 const GONE = 'Nobody has these any more. To go on without: keyturn restore accept --reason TEXT'
 
-/** Records in the store what nobody is to ask for any more. */
-async function giveUp(
-  missing: readonly string[],
-  { sealer, ...order }: Order & { readonly sealer: Sealer },
-  { stores, policies, now }: Session,
-): Promise<void> {
-  const rings = createRings({ store: stores.keys, sealer })
-  const ring = policies.rings[0]?.ring ?? 'cookie'
-  const action = orderAcceptance(ring, missing, { now, ...order })
-  await rings.apply(action, await rings.loadRecorded())
-}
-
 interface TellOptions {
   readonly json: true | undefined
   readonly dryRun: boolean
@@ -227,7 +139,7 @@ interface TellOptions {
 }
 
 /** What was, or would be, done. */
-function tell(found: Situation, session: Session, { json, dryRun, lines }: TellOptions): void {
+function tell(found: Findings, session: Session, { json, dryRun, lines }: TellOptions): void {
   if (json) {
     printJson(session, { done: !dryRun && !isWhole(found), ...row(found, session) })
   } else if (isWhole(found)) {
@@ -250,20 +162,9 @@ function lostLines({ generations }: Lack): readonly string[] {
   )
 }
 
-/** The keys of the store that only what is missing revokes. */
-function affected({ facts, lack }: Situation, { policies, now }: Session): readonly string[] {
-  const after = { ...facts, events: [...facts.events, ...missingEvents(lack)] }
-  return newlyRevoked({ before: facts, after }, policies, now)
-}
-
-/** What is missing was checked, or the store is empty and nobody can check it. */
-function missingEvents({ events }: Lack): readonly KeyEvent[] {
-  return readUnchecked(events)
-}
-
-function missingText(found: Situation, session: Session): string {
+function missingText(found: Findings, session: Session): string {
   const { lack, gone } = found
-  const kids = affected(found, session)
+  const kids = trustedWithout(found, session)
   return [
     'The key store lacks:',
     ...missingEvents(lack).map(
@@ -277,12 +178,12 @@ function missingText(found: Situation, session: Session): string {
   ].join('\n')
 }
 
-function row(found: Situation, session: Session) {
+function row(found: Findings, session: Session) {
   const { lack, gone } = found
   return {
     events: missingEvents(lack),
     generations: lack.generations,
     missing: gone,
-    keys: affected(found, session),
+    keys: trustedWithout(found, session),
   }
 }

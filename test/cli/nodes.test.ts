@@ -23,6 +23,7 @@ describe('keyturn nodes list', () => {
     await using cli = await keyturnIn({
       KEYTURN_DATABASE__URL: keyturn.config.database.url,
       KEYTURN_SEAL__FILE: keyturn.config.seal.file,
+      KEYTURN_ISSUER: keyturn.config.issuer,
     })
     const list = () => cli.json<Row[]>(['nodes', 'list'])
     let [node] = await list()

@@ -37,7 +37,7 @@ describe('what an operator is shown', () => {
         assert.equal(status, 1, args.join(' '))
         const shown = out + err
         for (const text of NASTY) assert.ok(!shown.includes(text), JSON.stringify(shown))
-        const [, command = ''] = /give it up with: keyturn keys revoke (.*)/.exec(shown) ?? []
+        const [, command = ''] = /To revoke it: keyturn keys revoke (.*)/.exec(shown) ?? []
         const words = execFileSync('/bin/sh', ['-c', `printf '%s\\n' ${command}`], {
           cwd: cli.path,
         })
