@@ -25,8 +25,8 @@ export interface Situations {
   // Issuers
   readonly issuer_not_named: { readonly issuers: readonly string[] }
   readonly issuer_not_found: { readonly issuer: string; readonly issuers: readonly string[] }
+  readonly issuer_invalid: { readonly issuer: string }
   readonly issuer_taken: { readonly issuer: string }
-  readonly issuer_fixed: Nothing
 
   // Nodes
   /** @property countsFor seconds for which a node that was killed counts as running */

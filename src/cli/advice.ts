@@ -44,8 +44,8 @@ export const ADVICE: { readonly [C in SituationCode]: Advice<C> } = {
   issuer_not_named: ({ issuers }) =>
     `Name one: keyturn --issuer ${shellWord(issuers[0] ?? '')} ...`,
   issuer_not_found: () => 'See: keyturn issuers list',
+  issuer_invalid: enough,
   issuer_taken: () => 'See: keyturn issuers list',
-  issuer_fixed: enough,
 
   nodes_running: () => 'See: keyturn nodes list',
 

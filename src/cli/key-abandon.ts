@@ -8,6 +8,7 @@ import { activeKey, ringStates } from '../ring/lifecycle.ts'
 import { turnStoredRings } from '../ring/operate.ts'
 import type { RingPolicy } from '../ring/policy.ts'
 import { protectorOf } from '../server/stores.ts'
+import { shellWord } from '../values/shell-word.ts'
 import { type Context, printJson } from './context.ts'
 import { earlyKeyText } from './key-prices.ts'
 import type { OrderOptions } from './order-options.ts'
@@ -84,6 +85,12 @@ async function abandon(options: AbandonOptions, session: Session): Promise<void>
   for (const policy of policies.rings) {
     const active = activeKey(ringStates(facts, policy, now))
     session.print(`Signs    ${active ? active.key.kid : 'no key'} (${policy.ring})`)
+  }
+  for (const { issuer, keys } of await stores.issuers.list()) {
+    if (issuer === stores.issuer || keys === 0) continue
+    session.print(
+      `Next     the keys of ${issuer}: keyturn --issuer ${shellWord(issuer)} keys abandon --lost-kek`,
+    )
   }
   session.print('Back up the key-encryption key now, apart from the database, and start the nodes.')
 }

@@ -6,6 +6,7 @@ import { addClients } from './clients.ts'
 import { addConfig } from './config.ts'
 import { type Context, reasonOf } from './context.ts'
 import { addDb } from './db.ts'
+import { addIssuers } from './issuers.ts'
 import { addKeys } from './keys.ts'
 import { withKidsLast } from './kid-argument.ts'
 import { addNodes } from './nodes.ts'
@@ -49,6 +50,7 @@ export async function runCommand(argv: readonly string[], outside: Context): Pro
   addClients(program, context)
   addAccounts(program, context)
   addNodes(program, context)
+  addIssuers(program, context)
   addDb(program, context)
   addBackup(program, context)
   addRestore(program, context)

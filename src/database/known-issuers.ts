@@ -1,5 +1,4 @@
 import { type DataSource, type EntityManager, In, MoreThan, Not } from 'typeorm'
-import { Refused } from '../errors.ts'
 import { DEPLOYMENT_RING } from '../ring/deployment.ts'
 import { attempt, attemptRead } from './failures.ts'
 import { accountSchema, clientSchema, consentSchema, keyEventSchema, keySchema } from './tables.ts'
@@ -23,10 +22,7 @@ export interface KnownIssuers {
   count(issuer: string): Promise<IssuerCounts>
   /** Gives an issuer what belongs to none, apart from the secret of the deployment. All or nothing. */
   adopt(issuer: string): Promise<void>
-  /**
-   * Gives another issuer all that one has, or nothing of it.
-   * @throws Refused where that one has something already
-   */
+  /** Gives another issuer, which has nothing, all that one has. All or nothing. Done twice it is done once. */
   rename(from: string, to: string): Promise<void>
 }
 
@@ -91,15 +87,8 @@ export function createKnownIssuers(dataSource: DataSource): KnownIssuers {
         withoutHurry(dataSource, (runner) => moveAll('', issuer, runner.manager)),
       ),
     rename: (from, to) =>
-      attempt('rename an issuer', async () => {
-        if (await existsAnywhere({ issuer: to })) {
-          throw new Refused(
-            'issuer_taken',
-            { issuer: to },
-            `${to} has keys, people or clients already.`,
-          )
-        }
-        await withoutHurry(dataSource, (runner) => moveAll(from, to, runner.manager))
-      }),
+      attempt('rename an issuer', () =>
+        withoutHurry(dataSource, (runner) => moveAll(from, to, runner.manager)),
+      ),
   }
 }

@@ -8,6 +8,7 @@ import type { Account, Consent } from '../accounts/account-store.ts'
 import type { ArtifactRecord } from '../artifacts/artifact-record.ts'
 import { type Authenticated, MAC_LENGTH } from '../artifacts/row-mac.ts'
 import type { SerializedEvent, SerializedKey } from '../ring/key-store.ts'
+import { ISSUER_MAX } from '../values/uri.ts'
 import { isText, textCollation, textType } from './migrations/portable.ts'
 
 /**
@@ -25,9 +26,6 @@ const json: ValueTransformer = {
 
 /** A row that belongs to one issuer; '' for the secret of the deployment, which belongs to none. */
 export type Owned<T> = T & { readonly issuer: string }
-
-/** Longest URL of an issuer. */
-export const ISSUER_MAX = 255
 
 const issuer = { type: 'varchar', length: ISSUER_MAX, primary: true } as const
 

@@ -21,9 +21,25 @@ export function boundName(names: BoundNames, issuer: string): string {
   return issuer
 }
 
-/** The names after `from` got the URL `to`. @throws IssuerRenamed where `from` has another one already */
-export function renameIssuer(names: BoundNames, from: string, to: string): BoundNames {
+/** What the names are while an issuer gets another URL, and afterwards. */
+export interface Renaming {
+  /** Both URLs have the same records, so that it can be done again wherever it was cut off. */
+  readonly during: BoundNames
+  readonly after: BoundNames
+}
+
+/** @throws IssuerRenamed where `from` has another URL already */
+export function planRenaming(names: BoundNames, from: string, to: string): Renaming {
   const bound = boundName(names, from)
-  const { [from]: _, ...others } = names
-  return bound === to ? others : { ...others, [to]: bound }
+  const { [from]: _, [to]: __, ...others } = names
+  return {
+    during: { ...others, [from]: bound, [to]: bound },
+    // What is bound to the URL that it has needs no entry.
+    after: bound === to ? others : { ...others, [to]: bound },
+  }
+}
+
+/** Was it begun, and not ended? */
+export function isRenaming(names: BoundNames, from: string, to: string): boolean {
+  return Object.hasOwn(names, from) && Object.hasOwn(names, to) && names[from] === names[to]
 }

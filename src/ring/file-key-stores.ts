@@ -1,8 +1,7 @@
 import { hash } from 'node:crypto'
-import { mkdir, readdir, readFile, rename } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { Refused } from '../errors.ts'
 import { onFiles } from '../file-failure.ts'
 import { createFile, replaceFile, syncDirectory } from '../whole-file.ts'
 import { besideSecret } from './beside-secret.ts'
@@ -90,13 +89,8 @@ export function createFileKeyStores(directory: string): KeyStores {
       onFiles(`rename the issuer of the keys in ${directory}`, async () => {
         const folder = (await folders()).find(({ issuer }) => issuer === from)
         if (!folder) return
-        if ((await ownerOf(folderNamed(to))) === to && (await isUsed(await storeOf(to)))) {
-          throw new Refused(
-            'issuer_taken',
-            { issuer: to },
-            `${to} has keys in ${directory} already.`,
-          )
-        }
+        // It may have been made to look into.
+        if (folder.path !== directory) await rm(folderNamed(to), { recursive: true, force: true })
         found.clear()
         await replaceFile(join(folder.path, OWNER), `${to}\n`)
         if (folder.path === directory) return

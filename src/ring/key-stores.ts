@@ -12,7 +12,7 @@ export interface KeyStores {
   hasUnowned(): Promise<boolean>
   /** Gives an issuer what belongs to none, apart from the secret. Done twice it is done once. */
   adopt(issuer: string): Promise<void>
-  /** Gives another issuer what one has. @throws Refused where that one has something already */
+  /** Gives another issuer, which has nothing, what one has. Done twice it is done once. */
   rename(from: string, to: string): Promise<void>
 }
 

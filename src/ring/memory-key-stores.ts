@@ -26,6 +26,7 @@ export function createMemoryKeyStores(): KeyStores {
     hasUnowned: async () => false,
     adopt: async () => {},
     rename: async (from, to) => {
+      if (!known.has(from)) return
       known.set(to, ownOf(from))
       known.delete(from)
     },

@@ -35,10 +35,9 @@ export async function assertKnown(
 ): Promise<void> {
   const { known, keyStores } = places
   const [issuer = '', ...others] = configured
-  if ((await known.hasUnowned()) || (await keyStores.hasUnowned())) {
+  if (await isUnowned(places)) {
     if (others.length > 0) throw new IssuerUnknown(configured)
-    await known.adopt(issuer)
-    await keyStores.adopt(issuer)
+    await adopt(issuer, places)
     return
   }
   if (await known.hasAnyOf(configured)) return
@@ -47,6 +46,25 @@ export async function assertKnown(
     throw new IssuerChanged(configured, all)
   }
   if (all.length === 0 && others.length === 0) await keyStores.adopt(issuer)
+}
+
+/** The same without refusing anything. */
+export async function adoptUnowned(
+  configured: readonly string[],
+  places: IssuerPlaces,
+): Promise<void> {
+  const [issuer, ...others] = configured
+  if (issuer === undefined || others.length > 0) return
+  if (await isUnowned(places)) await adopt(issuer, places)
+}
+
+async function isUnowned({ known, keyStores }: IssuerPlaces): Promise<boolean> {
+  return (await known.hasUnowned()) || keyStores.hasUnowned()
+}
+
+async function adopt(issuer: string, { known, keyStores }: IssuerPlaces): Promise<void> {
+  await known.adopt(issuer)
+  await keyStores.adopt(issuer)
 }
 
 export interface SecretsOptions extends IssuerPlaces {

@@ -3,7 +3,7 @@ import { pathToFileURL } from 'node:url'
 import type { DataSource } from 'typeorm'
 import type { KnownIssuers } from '../database/known-issuers.ts'
 import { createSqlKeyStores } from '../database/sql-key-stores.ts'
-import { Refused, StoreUnavailable } from '../errors.ts'
+import { StoreUnavailable } from '../errors.ts'
 import { createFileKeyStores } from '../ring/file-key-stores.ts'
 import type { KeyStore } from '../ring/key-store.ts'
 import type { KeyStores } from '../ring/key-stores.ts'
@@ -22,44 +22,42 @@ const METHODS = ['load', 'addKey', 'addTogether', 'eraseKey', 'removeKey', 'addE
 
 /**
  * Opens the key stores that the configuration names.
- * @throws StoreUnavailable where a deployment's own module is none
+ * @throws StoreUnavailable where a deployment's own module is none, or there are several issuers for it
  */
 export async function openKeyStores(
   settings: KeyStoreSettings,
-  dataSource: DataSource,
-  known: KnownIssuers,
+  {
+    dataSource,
+    known,
+    issuers,
+  }: {
+    readonly dataSource: DataSource
+    readonly known: KnownIssuers
+    /** Those that are configured. */
+    readonly issuers: readonly string[]
+  },
 ): Promise<KeyStores> {
   if (settings.type === 'database') return createSqlKeyStores(dataSource, known)
   if (settings.type === 'memory') return createMemoryKeyStores()
   if (settings.type === 'file') return createFileKeyStores(resolve(settings.path))
+  if (issuers.length > 1) {
+    throw new StoreUnavailable(
+      `keyStore.module keeps the keys of one issuer, and ${issuers.length} are configured ` +
+        `(${issuers.join(', ')}). Several need another type of keyStore.`,
+    )
+  }
   return ofOneIssuer(await importKeyStore(resolve(settings.module ?? '')))
 }
 
-/**
- * A store of a deployment's own keeps the keys of one issuer, whichever that is, and the secret beside them.
- */
+/** A store of a deployment's own is told of no issuers: it keeps the keys of the only one, and the secret. */
 function ofOneIssuer(store: KeyStore): KeyStores {
-  let only: string | undefined
   return {
-    of: (issuer) => {
-      only ??= issuer
-      if (only === issuer) return store
-      throw new StoreUnavailable(
-        `keyStore.module keeps the keys of one issuer, and both ${only} and ${issuer} are configured. ` +
-          'Use another type of keyStore for several issuers.',
-      )
-    },
+    of: () => store,
     shared: store,
     issuers: async () => [],
     hasUnowned: async () => false,
     adopt: async () => {},
-    rename: async () => {
-      throw new Refused(
-        'issuer_fixed',
-        {},
-        'keyStore.module is not told of issuers, so its keys cannot be given to another one.',
-      )
-    },
+    rename: async () => {},
   }
 }
 

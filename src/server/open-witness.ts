@@ -25,8 +25,9 @@ export function openWitness(
  */
 function fileOf(issuer: string, path: string, { issuers }: Config): string {
   const own = witnessFileOf(path, issuer)
-  if (issuers.length === 1) return !existsSync(path) && existsSync(own) ? own : path
-  return issuerIn(path) === issuer ? path : own
+  const isPathOurs = issuerIn(path) === issuer
+  if (issuers.length === 1) return existsSync(own) && !isPathOurs ? own : path
+  return isPathOurs ? path : own
 }
 
 /** Whose witness a file is; undefined where there is none, or where it says nothing that can be read. */

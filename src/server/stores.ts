@@ -27,16 +27,19 @@ import { environmentProtector, fileProtector } from '../seal/protector.ts'
 import type { Witness } from '../witness/witness.ts'
 import { assertNotEmptied } from '../witness/witness-watch.ts'
 import { announceClients, announceKeys } from './announce.ts'
-import { assertKnown, configuredIssuers, openSecretsOf } from './issuers.ts'
+import { adoptUnowned, assertKnown, configuredIssuers, openSecretsOf } from './issuers.ts'
 import { openArtifacts } from './open-artifacts.ts'
 import { openKeyStores } from './open-key-store.ts'
 import { openWitness } from './open-witness.ts'
+import { createIssuerOperations, type IssuerOperations } from './rename-issuer.ts'
 
 /** What all issuers of a process share, opened once; what the server and the CLI have in common. */
 export interface Stores {
   /** What belongs to one issuer. The same each time it is asked for. */
   of(issuer: string): IssuerStores
   readonly nodes: NodeStore
+  /** Whose anything is here, and another URL for one of them. */
+  readonly issuers: IssuerOperations
   /** The connection that all share; undefined where the configuration names no Redis. */
   readonly redis: RedisConnection | undefined
   /** How the database is for those who ask it things. */
@@ -85,12 +88,14 @@ export interface IssuerStores extends Stores {
 
 /**
  * @param onForgery is told of records that fail their check
- * @throws StoreUnavailable
+ * @param ofAnyIssuer also where what is kept is of other issuers than those that are configured
+ * @throws StoreUnavailable; IssuerChanged, IssuerUnknown
  */
 export async function openStores(
   config: Config,
   clock: Clock,
   onForgery: OnForgery = () => {},
+  { ofAnyIssuer = false } = {},
 ): Promise<Stores> {
   const opened = new AsyncDisposableStack()
   try {
@@ -103,9 +108,11 @@ export async function openStores(
     const database = createDatabaseWatch(clock)
     const { watched } = database
     const known = createKnownIssuers(dataSource)
-    const keyStores = await openKeyStores(config.keyStore, dataSource, known)
     const configured = configuredIssuers(config)
-    await assertKnown(configured, { known, keyStores })
+    const issuersAndKeys = { dataSource, known, issuers: configured }
+    const keyStores = await openKeyStores(config.keyStore, issuersAndKeys)
+    const check = ofAnyIssuer ? adoptUnowned : assertKnown
+    await check(configured, { known, keyStores })
     const openSecretsOnce = once(async () => {
       const witnesses = configured.flatMap((issuer) => of(issuer).witness ?? [])
       for (const witness of witnesses) await assertNotEmptied(witness, wholeStore(keyStores))
@@ -119,6 +126,12 @@ export async function openStores(
       redis,
       nodes: watched(createSqlNodes(dataSource)),
       database,
+      issuers: createIssuerOperations({
+        known,
+        keyStores,
+        openSecrets: openSecretsOnce,
+        witnessOf: (issuer) => of(issuer).witness,
+      }),
       advise: () => galeraAdvice(dataSource, config.database.timeout),
       authenticateAnew: (secret) => authenticateAnew(dataSource, secret),
       openSecret: async () => (await openSecretsOnce()).deployment,

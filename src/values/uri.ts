@@ -37,6 +37,9 @@ export const linkProblem: TextRule = (text) => {
   return { expected: 'an https:// or mailto: URL' }
 }
 
+/** Most characters of the URL of an issuer: it is a part of keys of tables. */
+export const ISSUER_MAX = 255
+
 /** @param isLoopback is a host one that may go without TLS? */
 export function issuerRule(isLoopback: (hostname: string) => boolean): TextRule {
   const isIssuer = (text: string) => {
@@ -48,6 +51,9 @@ export function issuerRule(isLoopback: (hostname: string) => boolean): TextRule 
     return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))
   }
   return (text) => {
+    if (text.length > ISSUER_MAX) {
+      return { expected: `a URL of at most ${ISSUER_MAX} characters` }
+    }
     if (isIssuer(text)) return undefined
     const url = URL.parse(readable(text))
     const bare = url && !url.username && !url.password ? withoutEnd(url) : undefined
