@@ -191,6 +191,8 @@ function firstPassword({ issuer, account, oneTimePassword }: FirstAdministrator)
 
 /** What a person who has just started Keyturn wants to know. */
 function banner({ issuers }: Config, { managementUrl, administrators }: Serving): string {
+  const hasSeveral = issuers.length > 1
+  const command = hasSeveral ? `--issuer ${issuers[0]?.issuer} keys plan` : 'keys plan'
   const lines = [
     '',
     '  Keyturn is running.',
@@ -200,14 +202,14 @@ function banner({ issuers }: Config, { managementUrl, administrators }: Serving)
       `  Open     ${issuer}/.well-known/openid-configuration`,
     ]),
     `  Health   ${managementUrl}/health/ready`,
-    '  Next     keyturn keys plan   (in a checkout: npm run --silent keyturn -- keys plan)',
+    `  Next     keyturn ${command}   (in a checkout: npm run --silent keyturn -- ${command})`,
     '           npm run demo        (a relying party in the browser)',
     '',
   ]
-  const hasSeveral = issuers.length > 1
   for (const { issuer, username, oneTimePassword } of administrators) {
     lines.push(
-      `  This is the first start${hasSeveral ? ` of ${issuer}` : ''}. The administrator, whose password is shown this once and must be`,
+      ...(hasSeveral ? [`  ${issuer}`] : []),
+      '  This is the first start. The administrator, whose password is shown this once and must be',
       '  changed at the first sign-in:',
       '',
       `  User name   ${username}`,
