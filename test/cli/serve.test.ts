@@ -116,7 +116,7 @@ describe('serve', () => {
     await using cli = await keyturnIn()
     const answer = await cli.spawned(['worker'])
     assert.deepEqual([answer.status, answer.out], [1, ''])
-    assert.match(answer.err, /started by: keyturn serve/)
+    assert.match(answer.err, /started by a server .* keyturn serve/)
     assert.doesNotMatch((await cli.run(['--help'])).out, /worker/)
   })
 
