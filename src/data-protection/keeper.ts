@@ -12,8 +12,8 @@ import {
 } from './key-element.ts'
 import { infoOf, type KeyInfo } from './key-ring.ts'
 import { checkPolicy, DEFAULT_POLICY, planKeyRing, type RingPlan, type RingPolicy } from './plan.ts'
-import type { ProblemCode, RingProblem } from './problem.ts'
-import { createAssembler, type Ring } from './ring.ts'
+import type { RingProblem } from './problem.ts'
+import { createAssembler, factsOf, isWhole, type Ring } from './ring.ts'
 import type { NewElement, RingStore } from './ring-store.ts'
 import { SECRET_BYTES } from './secret.ts'
 
@@ -79,14 +79,6 @@ const REFRESH = 86_400
 /** Looks in a row at a ring that others change meanwhile. */
 const ATTEMPTS = 8
 
-/** The applications may open these with what the keeper does not have, so they are no reason for a new key. */
-const OPENED_BY_OTHERS: readonly ProblemCode[] = ['certificate_missing', 'encryptor_foreign']
-/** Behind these may be a key that is not seen. */
-const HIDING: readonly ProblemCode[] = [
-  ...(['file_unreadable', 'text_malformed', 'xml_malformed', 'xml_doctype'] as const),
-  ...(['xml_too_large', 'key_id_invalid', 'key_date_invalid'] as const),
-]
-
 /** @throws TypeError for a policy that cannot work */
 export function createKeeper(options: KeeperOptions): RingKeeper {
   const { store, certificates = [], policy = DEFAULT_POLICY, now } = options
@@ -103,8 +95,8 @@ export function createKeeper(options: KeeperOptions): RingKeeper {
   }
 
   const planNow = (ring: Ring, keys: readonly KeyFacts[] = factsOf(ring)) => {
-    const isWhole = !ring.problems().some(({ code }) => HIDING.includes(code))
-    return planKeyRing({ keys, revokedBefore: ring.revokedBefore, isWhole }, policy, ticksOf(now()))
+    const { revokedBefore } = ring
+    return planKeyRing({ keys, revokedBefore, isWhole: isWhole(ring) }, policy, ticksOf(now()))
   }
 
   const newKey = (plan: RingPlan): { id: string; element: NewElement } | undefined => {
@@ -187,15 +179,6 @@ function reportOf(ring: Ring, plan: RingPlan): Omit<RingReport, 'made'> {
     lateAt: secondsOf(plan.lateAt),
     endsAt: secondsOf(plan.endsAt),
   }
-}
-
-/** As the applications see them, as far as the keeper can tell. */
-function factsOf({ keys }: Ring): KeyFacts[] {
-  return keys.map(({ encryptor, ...key }) => {
-    const opened = encryptor()
-    const isUsable = !('code' in opened) || OPENED_BY_OTHERS.includes(opened.code)
-    return { ...key, isUsable: () => isUsable }
-  })
 }
 
 function emptied(where: string): KeyRingUnreadable {

@@ -74,15 +74,23 @@ async function openSql(database: NonNullable<RingSource['database']>): Promise<R
   return openSqlStore({ database: own, where, ...options, close: () => own.destroy() })
 }
 
+/** For pg, which waits for ever unless told; mysql2 waits as long by itself. */
+const CONNECTING = { connectionTimeoutMillis: 10_000 }
+
 function dataSourceOptions(url: string): DataSourceOptions {
   const type = engineOf(url)
   switch (type) {
     case 'better-sqlite3':
       return { type, database: url.slice('sqlite:'.length), fileMustExist: true }
     case 'cockroachdb':
-      return { type, url: url.replace(/^cockroachdb:/, 'postgres:'), timeTravelQueries: false }
+      return {
+        type,
+        url: url.replace(/^cockroachdb:/, 'postgres:'),
+        timeTravelQueries: false,
+        extra: CONNECTING,
+      }
     case 'postgres':
-      return { type, url }
+      return { type, url, extra: CONNECTING }
     case 'mysql':
       return { type, url: url.replace(/^mariadb:/, 'mysql:') }
   }

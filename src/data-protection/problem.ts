@@ -38,6 +38,29 @@ export interface RingProblem {
   readonly message: string
 }
 
+/** Behind these may be a key that is not seen. */
+const HIDING: readonly ProblemCode[] = [
+  ...(['file_unreadable', 'text_malformed', 'xml_malformed', 'xml_doctype'] as const),
+  ...(['xml_too_large', 'key_id_invalid', 'key_date_invalid'] as const),
+]
+
+/** The applications may open these with what this process does not have. */
+const OPENED_BY_OTHERS: readonly ProblemCode[] = ['certificate_missing', 'encryptor_foreign']
+
+export function mayHideKey({ code }: Pick<RingProblem, 'code'>): boolean {
+  return HIDING.includes(code)
+}
+
+export function mayBeOpenedByOthers({ code }: Pick<RingProblem, 'code'>): boolean {
+  return OPENED_BY_OTHERS.includes(code)
+}
+
+/** Does ASP.NET Core read nothing of a ring that has this, so that all its applications stand still? */
+export function stopsApplications(problem: Pick<RingProblem, 'code'>): boolean {
+  const { code } = problem
+  return mayHideKey(problem) || code === 'byte_order_mark' || code === 'key_duplicate'
+}
+
 /** A problem before its place is known. */
 export class KeyProblem extends Error {
   readonly code: ProblemCode

@@ -3,7 +3,7 @@ import type { Ticks } from '../values/ticks.ts'
 import type { KeyFacts } from './default-key.ts'
 import type { Certificate } from './encrypted-xml.ts'
 import type { Encryptor } from './encryptor.ts'
-import { KeyProblem, type RingProblem } from './problem.ts'
+import { KeyProblem, mayBeOpenedByOthers, mayHideKey, type RingProblem } from './problem.ts'
 import { type KeyElement, mayRevoke, type RingElement, readRingElement } from './ring-element.ts'
 import type { StoredElement } from './ring-store.ts'
 import { XmlRefused } from './xml.ts'
@@ -123,6 +123,20 @@ export function assembleRing(
       ...keys.map((key) => key.encryptor()).filter((opened) => 'code' in opened),
     ]),
   }
+}
+
+/** The keys as the applications see them, as far as this process can tell. */
+export function factsOf({ keys }: Ring): KeyFacts[] {
+  return keys.map(({ encryptor, ...key }) => {
+    const opened = encryptor()
+    const isUsable = !('code' in opened) || mayBeOpenedByOthers(opened)
+    return { ...key, isUsable: () => isUsable }
+  })
+}
+
+/** False where an element cannot be read: it may be the very key that seems to be missing. */
+export function isWhole(ring: Ring): boolean {
+  return !ring.problems().some(mayHideKey)
 }
 
 function readOnce(text: string, known: ReadElements): RingElement | KeyProblem | XmlRefused {

@@ -1,6 +1,7 @@
 import { type Aggregator, Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import { RECORD_KINDS, type RecordKind } from '../artifacts/forgeries.ts'
 import { createIssuerMetrics, type IssuerMetrics } from './issuer-metrics.ts'
+import { createKeptRingMetrics, type ObservedRings } from './kept-ring-metrics.ts'
 
 /**
  * What Prometheus can ask for. Names start with `keyturn_`; durations are seconds. Each gauge names
@@ -12,6 +13,8 @@ export interface ProcessMetrics {
   readonly closed: Counter<'bound'>
   /** Connections to the public listener, once there is one. */
   countConnections(count: () => number): void
+  /** Names the rings of ASP.NET Core that this process keeps. */
+  observeKeptRings(rings: ObservedRings): void
   /** The metrics of one issuer. They have its name as a label where a process has several issuers. */
   ofIssuer(issuer: string): IssuerMetrics
 }
@@ -57,6 +60,7 @@ export function createMetrics({ hasSeveral, ...sources }: MetricSources): Proces
       labelNames: ['bound'] as const,
       registers,
     }),
+    observeKeptRings: createKeptRingMetrics(registry),
     ofIssuer: createIssuerMetrics(registry, hasSeveral),
   }
 }

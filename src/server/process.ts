@@ -10,6 +10,7 @@ import { isEmbedded } from '../connection/database-url.ts'
 import { createInFlight, type InFlight } from '../http/in-flight.ts'
 import { createDatabaseClock, type DatabaseClock } from '../nodes/database-clock.ts'
 import { packageVersion } from '../package-files.ts'
+import { openKeptRings } from './kept-rings.ts'
 import { createMetrics, type ProcessMetrics } from './metrics.ts'
 import { type Checks, clockCheck, databaseCheck, redisCheck } from './readiness.ts'
 import { openStores, type Stores } from './stores.ts'
@@ -55,7 +56,7 @@ export interface ProcessOptions {
 
 /**
  * Opens what all issuers share: the database and Redis with their stores, the clock of the database,
- * metrics, and the sweeper.
+ * metrics, the sweeper, and the rings of ASP.NET Core that it keeps.
  * @throws KeyturnError with what has to be mended before the server can start
  */
 export async function openProcess(
@@ -89,6 +90,8 @@ export async function openProcess(
       onFailure: (error) => log.error({ err: error }, 'expired records could not be deleted'),
     })
     opened.defer(sweeper.stop)
+    const keptRings = await openKeptRings(config, { clock, databaseClock, log, metrics })
+    opened.defer(keptRings.stop)
     return {
       config,
       log,
@@ -101,8 +104,11 @@ export async function openProcess(
       passwords: createPasswords(config.password.argon2),
       hasSeveral,
       isShared: !isEmbedded(config.database.url) || config.http.workers !== 1,
-      checks: processChecks(config, stores, databaseClock),
-      start: sweeper.start,
+      checks: { ...processChecks(config, stores, databaseClock), ...keptRings.checks },
+      start: () => {
+        sweeper.start()
+        keptRings.start()
+      },
       close: () => opened.disposeAsync(),
     }
   } catch (error) {

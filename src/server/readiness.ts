@@ -24,6 +24,10 @@ export interface Check {
   readonly degraded?: boolean
   /** In words an operator understands, with numbers. */
   readonly detail: string
+  /** Of a kept ring (RFC 3339): when a key is made, when its keeper is late, when applications stand still. */
+  readonly dueAt?: string
+  readonly lateAt?: string
+  readonly endsAt?: string
 }
 
 /** The answer of `/health/ready`. */

@@ -1,0 +1,64 @@
+import { readFile } from 'node:fs/promises'
+import { CertificateUnusable } from '../errors.ts'
+import { loadCertificate } from './certificate-file.ts'
+import type { Certificate } from './encrypted-xml.ts'
+import type { RingSource } from './open-store.ts'
+import type { KeepPolicy } from './plan.ts'
+
+/** A ring that the configuration names: where it is, and by which policy it is kept in keys. */
+export interface KeptRing extends KeepPolicy {
+  /** Without `data-protection/`. */
+  readonly name: string
+  /** Exactly one of `directory`, `redis` and `database` is told. */
+  readonly directory?: string | undefined
+  readonly redis?: string | undefined
+  readonly list?: string | undefined
+  readonly database?: string | undefined
+  readonly table?: string | undefined
+  readonly applicationName?: string | undefined
+  readonly certificates: readonly KeptRingCertificate[]
+}
+
+export interface KeptRingCertificate {
+  readonly file: string
+  readonly password?: string | undefined
+  /** File with the password, where it is not told itself. */
+  readonly passwordFile?: string | undefined
+}
+
+/** What begins the names of all these rings, so that none is taken for a ring that signs. */
+export const KEPT_RINGS = 'data-protection/'
+
+/** How commands, readiness, logs and metrics call a ring. @example ringNameOf(ring) // data-protection/shop */
+export function ringNameOf({ name }: Pick<KeptRing, 'name'>): string {
+  return `${KEPT_RINGS}${name}`
+}
+
+export function sourceOf({ directory, redis, list, database, table }: KeptRing): RingSource {
+  if (directory !== undefined) return { directory }
+  if (redis !== undefined) {
+    return { redis: { client: redis, ...(list === undefined ? {} : { list }) } }
+  }
+  if (database === undefined) return {}
+  return { database: { dataSource: database, ...(table === undefined ? {} : { table }) } }
+}
+
+/** Reads all certificates of a ring, with their passwords. @throws CertificateUnusable */
+export function loadCertificates({ certificates }: KeptRing): Promise<readonly Certificate[]> {
+  return Promise.all(
+    certificates.map(async ({ file, password, passwordFile }) => {
+      const told = passwordFile === undefined ? password : await readPassword(passwordFile)
+      return loadCertificate({ file, ...(told === undefined ? {} : { password: told }) })
+    }),
+  )
+}
+
+/** The line break at the end belongs to the file, not to the password. */
+async function readPassword(file: string): Promise<string> {
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw new CertificateUnusable(
+      `The password file ${file} cannot be read (${error.code ?? error.message}).`,
+    )
+  })
+  return text.replace(/\r?\n$/, '')
+}

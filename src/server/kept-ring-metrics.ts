@@ -1,0 +1,73 @@
+import { Counter, Gauge, type Registry } from 'prom-client'
+import type { KeepingStatus } from '../data-protection/keeping.ts'
+
+/** Kept rings, and how they are when somebody asks. */
+export type ObservedRings = readonly { readonly ring: string; readonly status: KeepingStatus }[]
+
+/** @returns what names the rings that are kept; until then the metrics have no values */
+export function createKeptRingMetrics(registry: Registry): (rings: ObservedRings) => void {
+  let rings: ObservedRings = []
+  const registers = [registry]
+  const labelNames = ['ring'] as const
+  /** @param read undefined where nothing is known yet, and then there is no value */
+  function gauge(
+    aggregator: 'min' | 'max',
+    name: string,
+    help: string,
+    read: (status: KeepingStatus) => number | undefined,
+  ): void {
+    new Gauge({
+      name: `keyturn_data_protection_${name}`,
+      help,
+      aggregator,
+      labelNames,
+      registers,
+      collect() {
+        this.reset()
+        for (const { ring, status } of rings) {
+          const value = read(status)
+          if (value !== undefined) this.set({ ring }, value)
+        }
+      },
+    })
+  }
+  gauge('min', 'key_due_seconds', 'Time until a key of the kept ring is made', (status) =>
+    until(status, 'dueAt'),
+  )
+  gauge(
+    'min',
+    'end_seconds',
+    'Time until its applications stand still without a new key',
+    (status) => until(status, 'endsAt'),
+  )
+  gauge(
+    'max',
+    'late',
+    '1 while the keeper of the ring is late, else 0',
+    (status) => status.report && Number(status.isLate()),
+  )
+  gauge('max', 'keys', 'Keys in the ring', ({ report }) => report?.keys.length)
+  gauge(
+    'max',
+    'problems',
+    'Elements of the ring with something wrong',
+    ({ report }) => report?.problems.length,
+  )
+  new Counter({
+    name: 'keyturn_data_protection_failed_looks_total',
+    help: 'Looks at the ring that failed, as it could not be read or written',
+    labelNames,
+    registers,
+    collect() {
+      this.reset()
+      for (const { ring, status } of rings) this.inc({ ring }, status.failedLooks)
+    },
+  })
+  return (observed) => {
+    rings = observed
+  }
+}
+
+function until({ report, now }: KeepingStatus, name: 'dueAt' | 'endsAt'): number | undefined {
+  return report && report[name] - now()
+}
