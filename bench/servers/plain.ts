@@ -6,7 +6,7 @@ import type { Account, Consent } from '../../src/accounts/account-store.ts'
 import { createPasswords } from '../../src/accounts/password.ts'
 import { chooseIssuer } from '../../src/config/choose-issuer.ts'
 import { loadConfig } from '../../src/config/load.ts'
-import { addToGrant, createLoadExistingGrant, readWishes } from '../../src/http/consent.ts'
+import { addToGrant, createLoadExistingGrant, readRequestedAccess } from '../../src/http/consent.ts'
 import { accountClaims } from '../../src/oidc/account.ts'
 import { providerSettings } from '../../src/oidc/settings.ts'
 import { serveCommands } from '../child.ts'
@@ -93,7 +93,7 @@ async function interact(request: IncomingMessage, response: ServerResponse): Pro
   const accountId = String(session?.accountId)
   const existing = grantId ? await provider.Grant.find(grantId) : undefined
   const grant = existing ?? new provider.Grant({ accountId, clientId })
-  const allowed = readWishes(prompt.details)
+  const allowed = readRequestedAccess(prompt.details)
   addToGrant(grant, allowed)
   consent = { accountId, clientId, ...allowed, updatedAt: 0 }
   const result = { consent: { grantId: await grant.save() } }

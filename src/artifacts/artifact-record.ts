@@ -7,46 +7,49 @@ import type { OnForgery } from './forgeries.ts'
 import { createPayloadCipher } from './payload-cipher.ts'
 import { createTextMac } from './text-mac.ts'
 
-/** What oidc-provider saves, as a database keeps it; the stores differ only in how they do. */
+/** Records in which a store keeps what oidc-provider saves, the same for all stores. */
 
-/** One saved thing. Instants are seconds since the epoch; `consumedAt` is a `Use`. */
+/** A saved artifact. Instants are seconds since the epoch; `consumedAt` is a `ConsumptionMark`. */
 export interface ArtifactRecord {
   readonly model: string
-  /** Hash of its id (`ArtifactRecords.nameOf`). */
+  /** Hash of the artifact's id (`ArtifactRecords.nameOf`). */
   readonly id: string
-  /** JSON with its expiry, sealed or with a MAC. */
+  /** JSON with the expiry, sealed or with a MAC. */
   readonly payload: string
-  /** The id under which its grant is stored. */
+  /** Stored id of the artifact's grant. */
   readonly grantId: string | null
-  /** Hashes, by which it is found as well. */
+  /** Hashes by which the record is found too. */
   readonly uid: string | null
   readonly userCode: string | null
-  /** Whose it is (`ArtifactRecords.ownerName`), for `ArtifactStore.forget` alone. */
+  /** Owners (`ArtifactRecords.ownerName`), used by `ArtifactStore.forget` alone. */
   readonly accountId: string | null
   readonly clientId: string | null
-  readonly consumedAt: Use | null
+  readonly consumedAt: ConsumptionMark | null
   readonly expiresAt: number | null
 }
 
-/** The part of a record that was found. */
+/** The fields of a record that a look-up returns. */
 export type FoundRecord = Pick<ArtifactRecord, 'model' | 'id' | 'payload' | 'consumedAt'>
 
 /**
- * Records of one issuer, which nobody can use, make, change or move who has only the store: ids are
- * hashes, as they are bearer credentials, and payloads are authenticated, and encrypted unless they are
- * of no use. What is not of this issuer and deployment is not found.
+ * Records of one issuer. Access to the store alone is not enough to use, make, change or move them:
+ * ids are hashed because they are bearer credentials, and payloads are authenticated, and encrypted
+ * unless they are of no use to a reader. Records of another issuer or deployment are not found.
  */
 export interface ArtifactRecords {
   /** The id under which a model's record is stored. */
   nameOf(model: string, id: string): string
   /** The hash under which a session is found by its uid. */
   uidOf(uid: string): string
-  /** The same for a user code: keyed, as so few are possible that a plain hash could be reversed. */
+  /**
+   * The keyed hash under which a device code is found by its user code. A plain hash could be
+   * reversed, because there are few possible codes.
+   */
   userCodeOf(userCode: string): string
   /** How a record says whose it is: several issuers may have clients and people of the same id. */
   ownerName(owner: Owner, id: string): string
   /**
-   * @param expiresIn seconds, or nothing where it never expires
+   * @param expiresIn seconds; undefined if the artifact never expires
    * @param now instant
    */
   toRecord(
@@ -56,8 +59,9 @@ export interface ArtifactRecords {
     times: { readonly expiresIn: number | undefined; readonly now: number },
   ): ArtifactRecord
   /**
-   * @param asked the id it was found by, or the field: a record that does not have it was moved there
-   * @returns undefined where there is none, it is over, or it fails its check
+   * @param asked the id or field by which the record was found; a record with another value was
+   * moved
+   * @returns undefined if there is no record, it has expired, or it fails its check
    */
   toPayload(
     record: FoundRecord | undefined,
@@ -67,20 +71,21 @@ export interface ArtifactRecords {
 }
 
 /**
- * Models that are also found by another field and saved again, for which their id must be known; it
- * stands in the sealed payload. That of the others is known from the request.
+ * Models that are also found by another field and then saved again, which needs their id; so the
+ * sealed payload contains it. The id of other models is known from the request.
  */
 const KEEPS_ID: readonly string[] = ['Session', 'DeviceCode']
 
-/** The model that keeps what a refresh token was answered with, sealed under that token (`refresh-answers.ts`). */
+/** The model of answers to refresh tokens, sealed under the token (`refresh-answers.ts`). */
 export const REFRESH_ANSWER = 'RefreshAnswer'
 
 /**
- * Models whose payload is of no use to who reads it, once the id is not in it: whose, for whom, until
- * when, or sealed already. It carries a MAC and is not encrypted, as that costs every request with a token much less. All
- * others are encrypted, also those that another version of oidc-provider may bring.
+ * Models whose payload without the id is of no use to a reader: it has only owner, client and
+ * expiry, or is sealed already. The payload carries a MAC and is not encrypted, because that costs
+ * each request with a token much less. All other models are encrypted, also ones that a later
+ * version of oidc-provider may add.
  */
-const LEGIBLE: ReadonlySet<string> = new Set([
+const UNENCRYPTED: ReadonlySet<string> = new Set([
   'AccessToken',
   'ClientCredentials',
   'Grant',
@@ -88,34 +93,39 @@ const LEGIBLE: ReadonlySet<string> = new Set([
   REFRESH_ANSWER,
 ])
 
-function isLegible(model: string): boolean {
-  return LEGIBLE.has(model)
+function isUnencrypted(model: string): boolean {
+  return UNENCRYPTED.has(model)
 }
 
-/** The model that remembers proofs and assertions which may be used once (DPoP, private_key_jwt). */
+/** The model of proofs and assertions that may be used once (DPoP, private_key_jwt). */
 export const REPLAY = 'ReplayDetection'
 
 /**
- * The model whose record a grant is. oidc-provider looks for it whenever a token or a code of the
- * grant is used (lib/shared/access_token.js, lib/actions/introspection.js, lib/helpers/grant_source.js):
- * where it is gone, what is saved for the grant a moment later is worth nothing.
+ * The model of grants. oidc-provider looks for the grant whenever one of its tokens or codes is
+ * used (lib/shared/access_token.js, lib/actions/introspection.js, lib/helpers/grant_source.js), so
+ * anything saved for a grant after its deletion is invalid.
  */
 export const GRANT = 'Grant'
 
-/** What `Undo` does, after "Cannot". */
-export const GIVE_BACK = 'give back what a request used up'
+/** Words for an `Undo` that follow "Cannot". */
+export const UNDO_WORDS = 'restore a code or token that a failed request consumed'
 
-/** Records stay this many seconds past their end, so that "expired" can be told from "unknown". */
+/**
+ * Seconds for which records are kept after their expiry, so that "expired" can be told from
+ * "unknown".
+ */
 export const GRACE = 60
 
-/** When something was consumed, in seconds, times `USE`, and a random rest that tells one use from another. */
-export type Use = number
+/**
+ * Consumption mark: seconds × MARKS_PER_SECOND + random, so that two uses within one second differ.
+ */
+export type ConsumptionMark = number
 
-/** Uses within one second that a `Use` tells apart. */
-export const USE = 1_000_000
+/** Range of the random part of a `ConsumptionMark`. */
+export const MARKS_PER_SECOND = 1_000_000
 
-export function createUse(now: number): Use {
-  return now * USE + randomInt(USE)
+export function createConsumptionMark(now: number): ConsumptionMark {
+  return now * MARKS_PER_SECOND + randomInt(MARKS_PER_SECOND)
 }
 
 export interface RecordsOptions {
@@ -125,9 +135,9 @@ export interface RecordsOptions {
 }
 
 /**
- * A payload is sealed together with its expiry for one model and one id, under keys that are the
- * issuer's alone. What a store must be able to change or compare by itself is outside: the expiry by
- * which it sweeps, what it finds records by - compared with the payload when one is found - and
+ * Seals a payload together with its expiry for one model and one id, under keys of the issuer
+ * alone. Fields that a store must change or compare itself are outside: the expiry by which it
+ * sweeps, the look-up fields, which are compared with the payload when a record is found, and
  * whether a record was consumed.
  */
 export function createArtifactRecords({
@@ -137,7 +147,7 @@ export function createArtifactRecords({
 }: RecordsOptions): ArtifactRecords {
   const cipher = createPayloadCipher(secret.key(`artifacts of ${issuer}`))
   const mac = createTextMac(secret.key(`legible artifacts of ${issuer}`))
-  // Of one length, so that what follows it cannot be taken for a part of it.
+  // A hash has a fixed length, so that the text after it cannot be taken for a part of the issuer.
   const scope = hash('sha256', issuer, 'base64url')
   const nameOf = (model: string, id: string) =>
     hash('sha256', `${scope} ${model.length} ${model} ${id}`, 'base64url')
@@ -166,7 +176,7 @@ export function createArtifactRecords({
       return {
         model,
         id: name,
-        payload: isLegible(model)
+        payload: isUnencrypted(model)
           ? mac.sign(text, named(model, name))
           : cipher.seal(text, named(model, name)),
         grantId: grantId === undefined ? null : nameOf(GRANT, grantId),
@@ -174,14 +184,14 @@ export function createArtifactRecords({
         userCode: userCode === undefined ? null : userCodeOf(userCode),
         accountId: nameOwner(payload, 'accountId'),
         clientId: nameOwner(payload, 'clientId'),
-        consumedAt: typeof consumed === 'number' ? consumed * USE : null,
+        consumedAt: typeof consumed === 'number' ? consumed * MARKS_PER_SECOND : null,
         expiresAt,
       }
     },
     toPayload: (record, now, { id, uid, userCode } = {}) => {
       if (!record) return undefined
       const place = named(record.model, record.id)
-      const text = isLegible(record.model)
+      const text = isUnencrypted(record.model)
         ? mac.check(record.payload, place)
         : cipher.open(record.payload, place)
       if (text === undefined) {
@@ -199,20 +209,21 @@ export function createArtifactRecords({
         onForgery('artifact', record.model)
         return undefined
       }
-      if (record.consumedAt !== null) payload.consumed = Math.floor(record.consumedAt / USE)
+      if (record.consumedAt !== null)
+        payload.consumed = Math.floor(record.consumedAt / MARKS_PER_SECOND)
       return payload
     },
   }
 }
 
 /**
- * Whose a payload is. An interaction is that of the person who has just signed in, or else of the
- * session that it began with.
+ * The owner of a payload. An interaction belongs to the person who has just signed in, or else to
+ * the session that it began with.
  */
 export function ownerOf(payload: AdapterPayload, owner: Owner): string | undefined {
   const { [owner]: own, session, result } = payload
   if (typeof own === 'string') return own
-  // Spares tokens, which have neither.
+  // Tokens have neither field.
   if (!session && !result) return undefined
   const holders: readonly unknown[] = [...Object.values(result ?? {}), session]
   for (const holder of holders) {
@@ -225,9 +236,9 @@ export function ownerOf(payload: AdapterPayload, owner: Owner): string | undefin
 const USED_MEANWHILE = 'it was used by another request at the same time'
 
 /**
- * Two requests used it at the same instant and this one lost. Where it was a code or a refresh
- * token, one of the two may be a thief's, so everything that came of the grant goes, and the grant
- * (RFC 9700, sections 2.1.1 and 4.14.2).
+ * Two requests used the same code, token or proof at the same instant and this one lost. Of two
+ * uses of a code or a refresh token one may be a thief's, so the grant and everything issued under
+ * it are revoked (RFC 9700, sections 2.1.1 and 4.14.2).
  */
 export class UsedMeanwhile extends errors.InvalidGrant {
   constructor() {
@@ -235,12 +246,12 @@ export class UsedMeanwhile extends errors.InvalidGrant {
   }
 }
 
-/** What a request found was deleted before it could consume it: revoked, as a rule. */
+/** The error if a record was deleted, usually revoked, between its look-up and its consumption. */
 export function goneMeanwhile(): Error {
   return new errors.InvalidGrant('it was revoked or deleted at the same time')
 }
 
-/** `UsedMeanwhile` of a proof, which no grant depends on. */
+/** The error if a proof was used twice; unlike `UsedMeanwhile` it revokes no grant. */
 export function seenMeanwhile(): Error {
   return new errors.InvalidRequest(USED_MEANWHILE)
 }

@@ -1,55 +1,61 @@
 import type { Adapter, AdapterPayload } from 'oidc-provider'
 
 /**
- * What oidc-provider stores for one issuer and what expires: sessions, codes, tokens, grants,
- * interactions; and its look-ups of clients. On the path of every request. Every implementation passes
+ * Stores what oidc-provider saves for one issuer and what expires: sessions, codes, tokens, grants,
+ * interactions; and looks up clients. Used by every request. Every implementation passes
  * `test/conformance/artifacts.ts`.
  */
 export interface ArtifactStore {
-  /** For the `adapter` setting of oidc-provider, made anew. @param model name of one of its models */
+  /**
+   * Makes an adapter for oidc-provider's setting `adapter`. @param model name of one of its models
+   */
   adapter(model: string): ArtifactAdapter
   /**
-   * Deletes the sessions, grants and tokens of a person or a client. JWT access tokens that were
-   * handed out verify until they expire; introspection knows no more of them.
+   * Deletes the sessions, grants and tokens of a person or a client. Issued JWT access tokens still
+   * verify until they expire, but introspection reports them as inactive.
    * @throws StoreUnavailable
    */
   forget(owner: 'accountId' | 'clientId', id: string): Promise<void>
   /**
-   * A client was added, changed or removed: the next look-up asks the database. Where nobody says
-   * so, a node knows it within CLIENT_CACHE seconds (`client-adapter.ts`).
+   * Empties the cache of clients after a change, so that the next look-up reads the database.
+   * Without this call a node notices a change within CLIENT_CACHE seconds (`client-adapter.ts`).
    */
   forgetClients(): void
 }
 
-/** An adapter whose `consume` can be undone, and that also does what oidc-provider does not ask for. */
+/** An adapter of oidc-provider whose `consume` can be undone, with further methods of Keyturn. */
 export interface ArtifactAdapter extends Adapter {
   /**
-   * Of several requests at once one gets through; the others take all down that came of the grant.
-   * @param noteUndo is told beforehand how to undo it, as nobody may know in the end whether it was done
-   * @throws UsedMeanwhile where it was consumed before; `goneMeanwhile` where it is not there
+   * Consumes an artifact. If several requests consume it at once, one succeeds; each other one
+   * revokes everything issued under the grant.
+   * @param noteUndo called before the write with its undo, because after a lost connection the
+   * outcome is unknown
+   * @throws UsedMeanwhile if the artifact was consumed before; `goneMeanwhile` if it does not exist
    * @throws StoreUnavailable
    */
   consume(id: string, noteUndo?: (undo: Undo) => void): Promise<void>
   /**
-   * Consumes it, unless that was done before, which takes nothing down: for who lets it be used again.
-   * @returns is it there?
+   * Consumes an artifact; if it was consumed before, nothing is revoked. For callers that allow a
+   * second use.
+   * @returns true if the artifact exists
    * @throws StoreUnavailable
    */
   consumeOrLeave(id: string, noteUndo?: (undo: Undo) => void): Promise<boolean>
   /**
-   * Saves what may be saved once within its life. It is found by its id alone.
+   * Saves a record whose id may be saved only once within its lifetime. It is found by its id
+   * alone.
    * @param expiresIn seconds
-   * @returns was it saved? Of several requests at once one is told so
+   * @returns true if this call saved it; of several requests at once only one gets true
    * @throws StoreUnavailable
    */
   saveOnce(id: string, payload: AdapterPayload, expiresIn: number): Promise<boolean>
 }
 
 /**
- * Lets what was consumed be consumed again, if it was consumed by this very call. May be tried again.
+ * Undoes a consumption, if the artifact was consumed by this very call. May be called again.
  * @throws StoreUnavailable
  */
 export type Undo = () => Promise<void>
 
-/** Whose artifacts are asked for. */
+/** Field that names the owner of artifacts. */
 export type Owner = Parameters<ArtifactStore['forget']>[0]

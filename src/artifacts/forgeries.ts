@@ -1,25 +1,28 @@
 import type { Clock } from '../clock.ts'
 import { createSeldomLog, type Log, type SeldomOptions } from '../seldom-log.ts'
 
-/** What kinds of records are authenticated. */
+/** Kinds of records that are authenticated. */
 export const RECORD_KINDS = ['artifact', 'client', 'account', 'consent'] as const
 
 export type RecordKind = (typeof RECORD_KINDS)[number]
 
 /**
- * Told of each record that failed its check: somebody else wrote, changed or moved it, or it was written
- * under another secret of the deployment. Such a record counts as absent.
- * @param name the record, where it is no secret
+ * Called for each record that failed its check, because another program wrote, changed or moved it,
+ * or it was written under another secret of the deployment. Such a record counts as absent.
+ * @param name of the record, if it is no secret
  */
 export type OnForgery = (kind: RecordKind, name?: string) => void
 
-/** Counts forgeries, and tells of them. */
+/** Counts and logs records that failed their check. */
 export interface Forgeries {
   readonly note: OnForgery
   count(kind: RecordKind): number
 }
 
-/** Who writes the store could make any number: a line a minute, which says how many there were besides. */
+/**
+ * At most one line a minute, with the number of records, because an attacker could make any number
+ * of them.
+ */
 const SELDOM: SeldomOptions = { burst: 1, pause: 60 }
 
 const FORGED =

@@ -8,21 +8,24 @@ export type Authenticated<T> = T & { readonly mac: string }
 /** Characters of a MAC: HMAC-SHA-256 in base64url. */
 export const MAC_LENGTH = 43
 
-/** Authenticates the rows of a table: who writes the database cannot make one or change one. */
+/**
+ * Authenticates the rows of a table, so that write access to the database is not enough to make or
+ * change one.
+ */
 export interface RowMac<T> {
   sign(row: T): Authenticated<T>
-  /** @returns the row without its MAC; undefined where there is none or it fails the check */
+  /** @returns the row without its MAC; undefined if there is no row or it fails the check */
   check(row: Authenticated<T> | undefined): T | undefined
 }
 
 export interface RowMacOptions<T> {
   readonly kind: RecordKind
   readonly key: KeyObject
-  /** Every field but the MAC. One that is left out is not authenticated. */
+  /** All fields except the MAC. A field that is left out is not authenticated. */
   readonly fields: readonly (keyof T & string)[]
   /**
-   * Fields that came later. They are authenticated where they have a value, so that rows of before and
-   * rows without one have the MAC that they always had.
+   * Fields added by later versions. They are authenticated if they have a value, so that rows from
+   * before, and rows without a value, keep their MAC.
    */
   readonly later?: readonly (keyof T & string)[]
   /** The field by which a row is named in the log. */
@@ -43,7 +46,7 @@ export function createRowMac<T extends object>(options: RowMacOptions<T>): RowMa
     check: (stored) => {
       if (!stored) return undefined
       const { mac, ...rest } = stored
-      // What is left of an intersection is its other part, which the compiler does not see.
+      // Removing `mac` leaves a T, which the compiler does not infer.
       const row = rest as unknown as T
       if (isSameText(mac, macOf(row))) return row
       onForgery(kind, String(row[name]))

@@ -15,8 +15,11 @@ export interface SweeperOptions {
   readonly onFailure: (error: unknown) => void
 }
 
-/** Seconds between two batches while there is more to delete: requests get through meanwhile. */
-const BREATH = 0.05
+/**
+ * Seconds between two batches while there is more to delete, so that requests are served in
+ * between.
+ */
+const BATCH_PAUSE = 0.05
 
 /** Deletes what has expired, in small batches, for as long as the server runs. */
 export function createSweeper(options: SweeperOptions): Sweeper {
@@ -30,7 +33,7 @@ export function createSweeper(options: SweeperOptions): Sweeper {
         options.onFailure(error)
         return 0
       })
-      const pause = swept === batch ? BREATH : interval * (1 - Math.random() * 0.2)
+      const pause = swept === batch ? BATCH_PAUSE : interval * (1 - Math.random() * 0.2)
       await clock.sleep(pause, stopping.signal)
     }
   }

@@ -1,15 +1,15 @@
 import type { KeyObject } from 'node:crypto'
 import { createHmacSha256, isSameText } from '../hmac.ts'
 
-/** Text with a MAC before it, which nobody can make, change or move who has no key. */
+/** Puts a MAC before a text, so that without the key the text cannot be made, changed or moved. */
 export interface TextMac {
-  /** @param name where the text is kept: under another name it does not check */
+  /** @param name place where the text is kept: under another name the check fails */
   sign(text: string, name: string): string
-  /** @returns the text; undefined where `signed` was not made under this key for this name */
+  /** @returns the text; undefined if `signed` was not made under this key for this name */
   check(signed: string, name: string): string | undefined
 }
 
-/** Of base64url. */
+/** Characters of the MAC in base64url. */
 const MAC_LENGTH = 43
 
 export function createTextMac(key: KeyObject): TextMac {

@@ -47,7 +47,7 @@ async function listNodes(session: Session, { json }: JsonOption): Promise<void> 
   if (nodes.length === 0) {
     return session.print('No node runs, and none fell silent in the last day.')
   }
-  const rows = nodes.map(({ report: node, state, lacks, isStranger }) => [
+  const rows = nodes.map(({ report: node, state, lacks, hasOtherIssuer }) => [
     node.id,
     state,
     node.version,
@@ -58,7 +58,7 @@ async function listNodes(session: Session, { json }: JsonOption): Promise<void> 
     node.obstacle ??
       [
         ...lacks.map(({ ring, generation }) => `lacks ${ring} ${generation}`),
-        ...(isStranger ? [`serves ${node.issuer}`] : []),
+        ...(hasOtherIssuer ? [`serves ${node.issuer}`] : []),
       ].join(', '),
   ])
   const head = ['NODE', 'STATE', 'VERSION', 'UP', 'SEEN', 'RING', 'CLOCK', '']

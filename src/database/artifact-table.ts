@@ -1,4 +1,4 @@
-import type { ArtifactRecord, FoundRecord, Use } from '../artifacts/artifact-record.ts'
+import type { ArtifactRecord, ConsumptionMark, FoundRecord } from '../artifacts/artifact-record.ts'
 import type { Owner } from '../artifacts/artifact-store.ts'
 import type { ClientRow } from './tables.ts'
 
@@ -52,9 +52,9 @@ export interface ArtifactTable {
   /** Inserts, or replaces what expired before `now`. @returns false where neither */
   insertOnce(record: ArtifactRecord, now: number): Promise<boolean>
   /** @returns false where it was consumed before by another use, or is not there */
-  consume(key: ArtifactKey, use: Use): Promise<boolean>
+  consume(key: ArtifactKey, use: ConsumptionMark): Promise<boolean>
   /** Where it was consumed by this use. */
-  unconsume(key: ArtifactKey, use: Use): Promise<void>
+  unconsume(key: ArtifactKey, use: ConsumptionMark): Promise<void>
   /** @returns null where it has none, undefined where there is no such record */
   grantOf(key: ArtifactKey): Promise<string | null | undefined>
   destroy(key: ArtifactKey): Promise<void>

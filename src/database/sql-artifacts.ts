@@ -1,14 +1,14 @@
 import type { AdapterPayload } from 'oidc-provider'
 import {
   type ArtifactRecord,
-  createUse,
+  createConsumptionMark,
   type FoundRecord,
-  GIVE_BACK,
   GRACE,
   GRANT,
   goneMeanwhile,
   REPLAY,
   seenMeanwhile,
+  UNDO_WORDS,
   UsedMeanwhile,
 } from '../artifacts/artifact-record.ts'
 import type { ArtifactAdapter, ArtifactStore, Undo } from '../artifacts/artifact-store.ts'
@@ -118,8 +118,8 @@ function artifactAdapter(
     key: ArtifactKey,
     noteUndo?: (undo: Undo) => void,
   ): Promise<true | string | null | undefined> => {
-    const use = createUse(clock.now())
-    noteUndo?.(() => attemptTwice(GIVE_BACK, () => table.unconsume(key, use)))
+    const use = createConsumptionMark(clock.now())
+    noteUndo?.(() => attemptTwice(UNDO_WORDS, () => table.unconsume(key, use)))
     return attemptTwice('consume a code or a token', async () =>
       (await table.consume(key, use)) ? true : table.grantOf(key),
     )

@@ -2,7 +2,7 @@ import Sqlite from 'better-sqlite3'
 import type { AdapterPayload } from 'oidc-provider'
 import {
   type ArtifactRecord,
-  createUse,
+  createConsumptionMark,
   type FoundRecord,
   GRACE,
   GRANT,
@@ -196,7 +196,7 @@ function artifactAdapter(
   ): Promise<boolean | undefined> {
     const { artifacts } = await authentic.open()
     const key = artifacts.nameOf(model, id)
-    const use = createUse(clock.now())
+    const use = createConsumptionMark(clock.now())
     noteUndo?.(async () => {
       await write(() => statements.unconsume.run(model, key, use))
     })

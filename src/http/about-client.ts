@@ -1,8 +1,14 @@
 import { isLoopback } from '../values/loopback.ts'
 
-/** What pages say of a client, and where they lead because of it: only to what it registered. */
+/**
+ * Name, logo and links of a client on pages. Links lead only to addresses that the client
+ * registered.
+ */
 
-/** The properties of a client that pages show (OpenID Connect Dynamic Client Registration 1.0, section 2). */
+/**
+ * The properties of a client that pages show (OpenID Connect Dynamic Client Registration 1.0,
+ * section 2).
+ */
 export interface ClientProperties {
   readonly clientId: string
   readonly clientName?: string | undefined
@@ -25,7 +31,7 @@ export interface AboutClient {
   readonly links: readonly Link[]
 }
 
-/** What people know a client by. */
+/** Name of a client on pages; its id if it has no name. */
 export function clientName({ clientId, clientName }: ClientProperties): string {
   return clientName || clientId
 }
@@ -43,8 +49,9 @@ export function aboutClient(client: ClientProperties): AboutClient {
 }
 
 /**
- * A way out of a page that leads nowhere: to where the client begins a sign-in (OpenID Connect Core 1.0,
- * section 4), or else to its home page. Never to a redirect URI, which is for answers.
+ * Link back to the client on a page where a request ends: to where the client begins a sign-in
+ * (OpenID Connect Core 1.0, section 4), or else to its home page. Never to a redirect URI, because
+ * that expects an answer.
  */
 export function wayBack(client: ClientProperties | undefined, issuer: string): Link | undefined {
   if (client === undefined) return undefined
@@ -58,13 +65,16 @@ export function wayBack(client: ClientProperties | undefined, issuer: string): L
   return home === undefined ? undefined : { text: `Back to ${clientName(client)}`, href: home }
 }
 
-/** Records may be older than the rules for new ones: what is no page of the web is left out. */
+/** The URI if it is a web page, because stored clients may be older than the rules for new ones. */
 function webUri(uri: string | undefined): string | undefined {
   const url = URL.parse(uri ?? '')
   return url && ['https:', 'http:'].includes(url.protocol) ? url.href : undefined
 }
 
-/** An image over plain HTTP could be changed on the way, and browsers leave it out of pages over https. */
+/**
+ * The URI if it is safe: an image over plain HTTP could be changed on the way, and browsers block
+ * it.
+ */
 function imageUri(uri: string | undefined): string | undefined {
   const url = URL.parse(uri ?? '')
   if (!url) return undefined

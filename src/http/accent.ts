@@ -1,8 +1,8 @@
-/** The colour of the deployment on the pages, as far as people can read what has it. */
+/** The deployment's colour on pages, adjusted so that text in it can be read. */
 
 type Rgb = readonly [red: number, green: number, blue: number]
 
-/** Contrast of text, and of what is no text (WCAG 2.2, 1.4.3 and 1.4.11). */
+/** Least contrast of text and of shapes (WCAG 2.2, 1.4.3 and 1.4.11). */
 const TEXT = 4.5
 const SHAPE = 3
 
@@ -10,7 +10,7 @@ const BLACK: Rgb = [0, 0, 0]
 const WHITE: Rgb = [255, 255, 255]
 
 /**
- * What accented text stands on, by theme, where its contrast is least: `--page-background` in light and
+ * Background with the least contrast to accented text, by theme: `--page-background` in light and
  * `--card-background` in dark of `keyturn.css`.
  */
 const BACKGROUNDS: Readonly<Record<'light' | 'dark', Rgb>> = {
@@ -18,14 +18,15 @@ const BACKGROUNDS: Readonly<Record<'light' | 'dark', Rgb>> = {
   dark: [0x19, 0x1f, 0x24],
 }
 
-/** How much a colour changes at a time on its way to one that can be read. */
-const STEP = 0.05
-/** How much darker or lighter a button becomes under the pointer. */
+/** Part by which a colour is mixed with black or white per step until it can be read. */
+const MIX_STEP = 0.05
+/** Part by which a button becomes darker or lighter under the pointer. */
 const HOVER = 0.12
 
 /**
- * A style sheet that puts an accent in the place of Keyturn's green. Buttons have it as it is, with black or
- * white on it, one of which can always be read; text and outlines get the nearest shade that can.
+ * A style sheet that replaces Keyturn's green by an accent. Buttons have the accent itself with
+ * black or white text, one of which can always be read; text and outlines get the nearest readable
+ * shade.
  * @param color as `#rrggbb`
  */
 export function accentStyle(color: string): string {
@@ -58,17 +59,19 @@ ${rules('dark')}}
 `
 }
 
-/** The colour, or the first shade of it towards black or white that stands out from the background. */
+/**
+ * The colour, or the first shade of it towards black or white that stands out from the background.
+ */
 function readable(color: Rgb, background: Rgb, ratio: number): Rgb {
   const towards = contrast(BLACK, background) > contrast(WHITE, background) ? BLACK : WHITE
   let shade = color
-  for (let part = STEP; contrast(shade, background) < ratio; part += STEP) {
+  for (let part = MIX_STEP; contrast(shade, background) < ratio; part += MIX_STEP) {
     shade = mix(color, towards, Math.min(part, 1))
   }
   return shade
 }
 
-/** From 1 to 21 (WCAG 2.2, "contrast ratio"). */
+/** The contrast ratio of two colours, from 1 to 21 (WCAG 2.2). */
 export function contrast(one: Rgb, other: Rgb): number {
   const [darker = 0, lighter = 0] = [luminance(one), luminance(other)].sort((a, b) => a - b)
   return (lighter + 0.05) / (darker + 0.05)

@@ -2,11 +2,11 @@ import { isIPv4, isIPv6 } from 'node:net'
 import type { Middleware } from 'koa'
 
 /**
- * Answers 421 (RFC 9110, section 15.5.20) to requests for a host that nobody named. A page of any site can
- * have its name point to this machine and then read what is answered there (DNS rebinding); the
- * browser still sends the name. Such an attack needs a name of the attacker's, so IP addresses and
- * `localhost` pass, by which probes and people come. So does a request without `Host`, which HTTP/1.0
- * allows and no browser sends.
+ * Answers 421 (RFC 9110, section 15.5.20) to requests for a host that is not configured, against
+ * DNS rebinding: a page of any site can make its name resolve to this machine and then read the
+ * answers, but the browser still sends that name. The attack needs a name of the attacker's, so IP
+ * addresses and `localhost`, which probes and people use, are allowed. A request without `Host`,
+ * which HTTP/1.0 allows and no browser sends, is allowed too.
  * @param names host names that are allowed, without ports
  */
 export function allowHosts(names: readonly string[]): Middleware {
@@ -26,9 +26,9 @@ export function allowHosts(names: readonly string[]): Middleware {
 }
 
 /**
- * The host of a `Host` header field (RFC 9112, section 3.2): a name in small letters without the dot
- * that may end it, or an IP address, in brackets if it is IPv6.
- * @returns undefined where it is neither
+ * The host of a `Host` header field (RFC 9112, section 3.2): a name in small letters without the
+ * dot that may end it, or an IP address, in brackets if it is IPv6.
+ * @returns undefined if the field is neither
  * @example hostName('Keyturn.Example.:9090') // 'keyturn.example'
  */
 export function hostName(header: string): string | undefined {

@@ -6,7 +6,7 @@ import { issuerPath, pinOrigin } from '../oidc/origin.ts'
 import type { Log } from '../seldom-log.ts'
 import type { Audience } from './audience.ts'
 import type { Brand } from './brand.ts'
-import { knowClients } from './client-address.ts'
+import { setClientAddress } from './client-address.ts'
 import { takeEmptySecretForNone } from './empty-secret.ts'
 import { isOfTheClient } from './gone.ts'
 import { allowMethods } from './methods.ts'
@@ -16,32 +16,33 @@ import { providerHeaders, type Views } from './views.ts'
 
 export interface AppOptions {
   readonly issuer: string
-  /** Reverse proxies in front whose `X-Forwarded-For` is believed. */
+  /** Number of reverse proxies in front whose `X-Forwarded-For` is trusted. */
   readonly trustedProxies: number
   readonly views: Views
   readonly brand: Brand
   readonly audience: Audience
   readonly interactions: Middleware
   readonly provider: Middleware
-  /** Is there a client of this id, and has it no secret? */
+  /** True if there is a client of this id and it has no secret. */
   readonly isPublicClient: (id: string) => Promise<boolean>
   readonly cookieKeys: NonNullable<Koa['keys']>
-  /** Why this node may not serve; undefined while it may. */
+  /** Reason why this node may not serve; undefined while it may. */
   readonly obstacle: () => string | undefined
-  /** Loads the ring if a token of ours names a key that this node does not know. */
+  /** Loads the ring if a token names a key that this node does not know. */
   readonly lookFor: (kid: string) => Promise<void>
   readonly log: Log
-  /** An answer did not reach a client, which went away or broke off its request. */
+  /** Called when a client closed the connection before its answer was sent. */
   readonly onCutShort: () => void
 }
 
 /**
- * The public listener: an ordered list of middleware. JWKS and discovery answer before it. What every
- * request passes is not async where it need not be: each promise costs a request some microseconds.
+ * The public listener: an ordered list of middleware. JWKS and discovery are answered before it.
+ * Middleware that every request passes avoids `async`, because each promise costs some
+ * microseconds.
  */
 export function createApp(options: AppOptions): Koa {
   const { issuer, trustedProxies, views, audience, log } = options
-  const app = knowClients(pinOrigin(new Koa(), issuer), trustedProxies)
+  const app = setClientAddress(pinOrigin(new Koa(), issuer), trustedProxies)
   app.keys = options.cookieKeys
   app.on('error', (error) => {
     if (isOfTheClient(error)) options.onCutShort()
@@ -51,7 +52,7 @@ export function createApp(options: AppOptions): Koa {
   const path = issuerPath(issuer) || '/'
   app.use(errorPages({ views, audience, log }))
   app.use(refuseWhileUnfit(options))
-  app.use(knowHintedKey(options.lookFor))
+  app.use(loadHintedKey(options.lookFor))
   const pages = new Koa()
     .use(staticFiles(options.brand.files))
     .use(options.interactions)
@@ -66,9 +67,9 @@ export function createApp(options: AppOptions): Koa {
 }
 
 /**
- * `/auth/:uid`, where a browser comes back from the pages: what counts are its cookie and the path.
- * oidc-provider looks for a client in the query when the cookie is missing, and stumbles; so there is
- * none. A path that cannot be one of its identifiers is nothing at all.
+ * Drops the query of `/auth/:uid`, where a browser returns from the pages and only its cookie and
+ * the path count. If the cookie is missing, oidc-provider looks for a client in the query and fails
+ * with a server error. A path without a possible identifier is answered 404.
  */
 function resumeByPathAlone(mountPath: string): Middleware {
   const start = `${mountPath === '/' ? '' : mountPath}/auth/`.toLowerCase()
@@ -80,17 +81,17 @@ function resumeByPathAlone(mountPath: string): Middleware {
   }
 }
 
-/** oidc-provider takes a slash at the end of every path. */
+/** An identifier; oidc-provider accepts a slash at the end of every path. */
 const RESUME_ID = /^[\w-]{16,64}\/?$/
 
-/** Spares requests of programs, for tokens above all, the routes that only browsers take. */
+/** Skips the routes of pages for requests of programs, such as token requests. */
 function pagesOnly(pages: Middleware): Middleware {
   return (ctx, next) => (PAGES.test(ctx.path) ? pages(ctx, next) : next())
 }
 
 const PAGES = /^\/($|static\/|interaction\/)/
 
-/** For people who open the issuer itself. */
+/** Page for people who open the issuer's own address. */
 function home(views: Views): Middleware {
   return async (ctx, next) => {
     if (ctx.path !== '/') return next()
@@ -104,8 +105,8 @@ function home(views: Views): Middleware {
 }
 
 /**
- * A node that has not loaded the ring for `maxRingAge` may lack keys that others sign with: it
- * steps aside until it has, and a load balancer sends the request elsewhere.
+ * Answers 503 while this node has not loaded the ring for `maxRingAge`, because the node may lack
+ * keys that others sign with. A load balancer then sends the request to another node.
  */
 function refuseWhileUnfit({
   obstacle,
@@ -128,10 +129,11 @@ function refuseWhileUnfit({
 }
 
 /**
- * A person who signs out may come with an ID token that another node has just signed with a key that
- * this one has not loaded (OIDC Core 1.0, section 10.1.1, asks RPs to look again; so do we).
+ * Loads the ring if a sign-out carries an ID token signed with a key that this node does not know,
+ * because another node may just have begun to sign with it (OIDC Core 1.0, section 10.1.1, asks RPs
+ * to fetch keys again in this case).
  */
-function knowHintedKey(lookFor: (kid: string) => Promise<void>): Middleware {
+function loadHintedKey(lookFor: (kid: string) => Promise<void>): Middleware {
   return (ctx, next) => {
     if (!ctx.querystring.includes('id_token_hint')) return next()
     const { id_token_hint: hint } = ctx.query

@@ -3,23 +3,23 @@ import type { Settings } from '../config/schema.ts'
 import { accentStyle } from './accent.ts'
 import type { StaticFile } from './static-files.ts'
 
-/** What a deployment makes the pages look like. */
+/** Look of the pages of a deployment. */
 export interface Brand {
-  /** What the pages call this service. */
+  /** Name of this service on the pages. */
   readonly name: string
-  /** At the foot of every page. */
+  /** Links at the foot of every page. */
   readonly links: readonly { readonly text: string; readonly href: string }[]
   /** Files of the deployment, by the names under which they are served. */
   readonly files: Readonly<Partial<Record<'logo' | 'brand.css', StaticFile>>>
 }
 
 /**
- * An SVG is shown as an image, where it can do nothing. Opened by itself it is a document of ours, so
- * it may load nothing, and scripts in it do not run.
+ * Policy for the logo, which may be an SVG. As an image an SVG cannot run scripts, but opened by
+ * itself it is a document of this origin, so it may load nothing and its scripts do not run.
  */
 const LOGO_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
-/** Reads the logo, once. @throws Error where the file is not there any more */
+/** Reads the logo, once. @throws Error if the file does not exist any more */
 export function createBrand({ name, logo, color, links }: Settings['pages']): Brand {
   const { body, type } = logo === null ? {} : readLogo(logo)
   return {

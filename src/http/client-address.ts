@@ -8,7 +8,7 @@ import { parseAddress, parseNode, UNKNOWN_ADDRESS } from '../values/address.ts'
  * @param trustedProxies how many reverse proxies in front write `X-Forwarded-For`
  * @returns the same app
  */
-export function knowClients(app: Koa, trustedProxies: number): Koa {
+export function setClientAddress(app: Koa, trustedProxies: number): Koa {
   Object.defineProperty(app.request, 'ip', {
     get(this: { readonly req: IncomingMessage }) {
       return clientAddress(this.req, trustedProxies)
@@ -19,10 +19,10 @@ export function knowClients(app: Koa, trustedProxies: number): Koa {
 
 /**
  * The address a request comes from, without port. Each trusted proxy adds one entry at the end of
- * `X-Forwarded-For`, so the entry of the outermost one counts from there; what stands before it, the
- * client itself may have written. Where that entry is no address (`unknown`, a hidden name, nonsense)
- * the socket's counts, which is the nearest proxy: text that anybody can vary must not make a new
- * client of each request.
+ * `X-Forwarded-For`, so the outermost proxy's entry is found by counting from the end; the client
+ * may have written everything before it. If that entry is no address (`unknown`, a hidden name,
+ * nonsense), the socket's address is used, which is the nearest proxy's, because arbitrary text
+ * would make each request look like a new client.
  */
 export function clientAddress(
   request: Pick<IncomingMessage, 'headers' | 'socket'>,
@@ -40,9 +40,11 @@ function forwardedAddress(
   trustedProxies: number,
 ): string | undefined {
   if (header === undefined || trustedProxies === 0) return undefined
-  // Node joins several header lines with commas. Empty entries of a list mean nothing (RFC 9110, 5.6.1).
+  // Node joins several header lines with commas. Empty entries of a list mean nothing (RFC 9110,
+  // 5.6.1).
   const entries = `${header}`.split(',').filter((entry) => entry.trim() !== '')
-  // With fewer entries than proxies, the request came past some of them: the first was written by one.
+  // With fewer entries than proxies the request bypassed some proxies, and the first entry is a
+  // proxy's.
   const entry = entries.at(-trustedProxies) ?? entries[0]
   return entry === undefined ? undefined : parseNode(entry)
 }

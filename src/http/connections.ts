@@ -1,26 +1,27 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** What one connection may cost. */
+/** Limits of connections. */
 export interface ConnectionLimits {
   /** Connections at once. */
   readonly connections: number
   /** Requests of one connection that wait for their answers. */
   readonly requestsPerConnection: number
-  /** Seconds for which a client may leave what was sent to it unread. */
+  /** Seconds for which a client may leave sent data unread. */
   readonly unread: number
 }
 
-/** Which limit closed a connection. */
+/** Name of the limit that closed a connection. */
 export type ConnectionBound = keyof ConnectionLimits
 
 /** The connections of a listener, held to their limits. */
 export interface Connections {
   add(socket: Socket): void
   /**
-   * Takes a request that has come. HTTP/1.1 allows several before the first answer (RFC 9112, section
-   * 9.3.2), and Node hands over all that it has read at once: a client could begin thousands with one
-   * packet. So they are handled one after another, and where too many wait the connection is closed.
+   * Takes a request that has arrived. HTTP/1.1 allows several requests before the first answer (RFC
+   * 9112, section 9.3.2), and Node passes on all that it has read at once, so a client could begin
+   * thousands with one packet. So requests of a connection are handled one after another, and a
+   * connection with too many waiting requests is closed.
    */
   take(request: IncomingMessage, response: ServerResponse): void
   /** Answers that have not been sent. */
@@ -30,27 +31,27 @@ export interface Connections {
 }
 
 interface Connection {
-  /** Those that wait, and some that have been sent since the last look. */
+  /** Waiting answers, and some that have been sent since the last count. */
   answers: ServerResponse[]
   /** Bytes that have left this process. */
   sent: number
-  /** Sweeps since something left while something was to. */
+  /** Sweeps in a row in which unsent data waited and nothing was sent. */
   stuck: number
 }
 
-/** What Node's types leave out, as it is not documented. */
+/** Undocumented part of Node's sockets, which the types lack. */
 interface ParsedSocket {
   readonly parser?: { onIncoming?: (request: unknown, shouldKeepAlive: unknown) => number }
 }
 
-/** What the parser is told so that it takes the rest for another protocol, and leaves it alone. */
+/** Return value that makes Node's parser stop, because it takes the rest for another protocol. */
 const NO_MORE_HTTP = 2
 
 /**
- * Node reads 64 KiB at once and makes a request of everything that it finds there, also once their
- * connection is destroyed: 1,800 short requests cost 10 ms and 4 MB, for each connection. So its parser
- * is asked to stop. Where a later Node has no such parser, a flood is bounded by `begin` alone and
- * costs more time; a test tells.
+ * Stops Node's parser once the connection is over. Node reads 64 KiB at once and parses every
+ * request in it, even after the connection is destroyed: 1,800 short requests cost 10 ms and 4 MB
+ * per connection. If a later Node lacks this hook, a flood is bounded by `take` alone and costs
+ * more time; a test reports that.
  */
 function parseUnless(socket: Socket, isOver: () => boolean): void {
   const { parser } = socket as ParsedSocket
@@ -60,10 +61,13 @@ function parseUnless(socket: Socket, isOver: () => boolean): void {
     isOver() ? NO_MORE_HTTP : take(request, shouldKeepAlive)
 }
 
-/** How many answers wait. Asked with each request, so that none needs a listener for its end. */
+/**
+ * Number of waiting answers, counted at each request, so that no answer needs a listener for its
+ * end.
+ */
 function countWaiting(connection: Connection): number {
   const { answers } = connection
-  // By far the most frequent: one request after another.
+  // The most frequent case: one request after another.
   if (answers.length === 1 && answers[0]?.writableFinished) answers.length = 0
   else if (answers.length > 1) connection.answers = answers.filter(isWaiting)
   return connection.answers.length
@@ -73,12 +77,12 @@ function isWaiting({ writableFinished }: ServerResponse): boolean {
   return !writableFinished
 }
 
-/** Seconds from one look at all connections to the next. */
+/** Seconds between two checks of all connections. */
 const SWEEP = 1
 
 export interface ConnectionsOptions {
   readonly limits: ConnectionLimits
-  /** Gets each request when its turn has come. */
+  /** Handles each request when those before it are answered. */
   readonly handle: (request: IncomingMessage, response: ServerResponse) => void
   /** Closes the connections on which nothing is under way. */
   readonly closeIdle: () => void
@@ -103,7 +107,7 @@ export function watchConnections({
   function sweep(): void {
     hasClosedIdle = false
     for (const [socket, connection] of open) {
-      // So that what was sent is not kept until the next request.
+      // Frees answers that were sent, which would otherwise be kept until the next request.
       countWaiting(connection)
       const unsent = socket.writableLength
       const sent = socket.bytesWritten - unsent
@@ -118,7 +122,7 @@ export function watchConnections({
   return {
     add: (socket) => {
       if (open.size >= limits.connections && !hasClosedIdle) {
-        // Once between two sweeps, as it looks at every connection.
+        // Only once between two sweeps, because `closeIdle` visits every connection.
         hasClosedIdle = true
         closeIdle()
         // Their `close` event comes a moment later; their places are free at once.
@@ -136,13 +140,13 @@ export function watchConnections({
         close(socket, 'requestsPerConnection')
         return true
       })
-      // An answer that was never begun does not hear of the end of its connection.
+      // The socket's event, because an answer that was never begun gets no event of its own.
       socket.once('close', () => open.delete(socket))
     },
     take: (request, response) => {
       const { socket } = request
       const connection = open.get(socket)
-      // Node goes on with what it has read of a connection that is closed.
+      // Node still passes on requests that it read before the connection was closed.
       if (!connection) return
       const waiting = countWaiting(connection)
       if (waiting >= limits.requestsPerConnection) return close(socket, 'requestsPerConnection')

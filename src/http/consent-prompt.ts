@@ -1,10 +1,22 @@
 import { isLoopback } from '../values/loopback.ts'
 import { aboutClient, wayBack } from './about-client.ts'
-import { addToGrant, describeWishes, mergeConsent, readWishes } from './consent.ts'
-import { addressOfOther, finish, type Prompt, showExpired, whence, whose } from './interaction.ts'
+import {
+  addToGrant,
+  describeRequestedAccess,
+  mergeConsent,
+  readRequestedAccess,
+} from './consent.ts'
+import {
+  accountFields,
+  addressOfOther,
+  finish,
+  type Prompt,
+  requestFields,
+  showExpired,
+} from './interaction.ts'
 import type { InteractionOptions } from './interaction-options.ts'
 
-/** Asks whether a client may have what it asks for and does not have yet. */
+/** Asks the person to allow what a client asks for and was not granted yet. */
 export function createConsentPrompt({
   views,
   accounts,
@@ -31,7 +43,7 @@ export function createConsentPrompt({
         username: account.username,
         otherPerson: addressOfOther(ctx),
         destination: describeDestination(leadsTo),
-        ...describeWishes(readWishes(prompt.details, client), vocabulary),
+        ...describeRequestedAccess(readRequestedAccess(prompt.details, client), vocabulary),
         xsrf,
         leadsOutside: leadsTo !== undefined,
       })
@@ -48,7 +60,7 @@ export function createConsentPrompt({
       }
 
       const accountId = account.id
-      const allowed = readWishes(prompt.details, client)
+      const allowed = readRequestedAccess(prompt.details, client)
       const existing = grantId ? await provider.Grant.find(grantId) : undefined
       const isTheirs = existing?.accountId === accountId && existing.clientId === clientId
       const grant = isTheirs ? existing : new provider.Grant({ accountId, clientId })
@@ -59,7 +71,7 @@ export function createConsentPrompt({
         ...mergeConsent(before, allowed),
         updatedAt: clock.now(),
       }))
-      log.info({ ...whence(ctx, interaction), ...whose(account) }, 'consent given')
+      log.info({ ...requestFields(ctx, interaction), ...accountFields(account) }, 'consent given')
       await finish(ctx, interaction, { consent })
       return true
     },

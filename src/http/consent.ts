@@ -5,19 +5,19 @@ import { ownProperties } from '../clients/properties.ts'
 
 type Grant = InstanceType<Provider['Grant']>
 
-/** What a client asks for and the person has not yet allowed. */
-export interface Wishes {
+/** Scopes and claims that a client asks for or a person has allowed. */
+export interface RequestedAccess {
   readonly oidcScopes: readonly string[]
   readonly oidcClaims: readonly string[]
   /** Scopes by resource indicator (RFC 8707). */
   readonly resourceScopes: Readonly<Record<string, readonly string[]>>
 }
 
-/** What the configuration says of the things that a client can ask for. */
+/** Words of the configuration for scopes, claims and APIs. */
 export interface Vocabulary {
   /** Claims that each scope gives. */
   readonly claims: Readonly<Record<string, readonly string[]>>
-  /** What people know APIs by; the others are named by their identifier (RFC 8707). */
+  /** Names of APIs; an API without a name is shown by its identifier (RFC 8707). */
   readonly resources: readonly {
     readonly identifier: string
     readonly name?: string | undefined
@@ -58,13 +58,13 @@ const CLAIMS: Readonly<Record<string, string>> = {
 }
 
 /**
- * Reads `prompt.details` of oidc-provider's consent prompt. At the default API of a client there are OpenID
- * scopes too, which are no wish of their own.
+ * Reads `prompt.details` of oidc-provider's consent prompt. A client's default API also has the
+ * OpenID scopes, which are left out here because they are listed separately.
  */
-export function readWishes(
+export function readRequestedAccess(
   details: Readonly<Record<string, unknown>>,
   client: object = {},
-): Wishes {
+): RequestedAccess {
   const { missingOIDCScope, missingOIDCClaims, missingResourceScopes } = details
   const { default_resource: byDefault, resources = {} } = ownProperties(client)
   const ofApi = (name: string, scopes: unknown) =>
@@ -81,9 +81,9 @@ export function readWishes(
   }
 }
 
-/** The wishes in words that complete "the application asks to". */
-export function describeWishes(
-  { oidcScopes, oidcClaims, resourceScopes }: Wishes,
+/** Describes the requested access in words that complete "the application asks to". */
+export function describeRequestedAccess(
+  { oidcScopes, oidcClaims, resourceScopes }: RequestedAccess,
   { claims, resources }: Vocabulary,
 ) {
   const covered = oidcScopes.flatMap((scope) => claims[scope] ?? [])
@@ -104,8 +104,11 @@ export function describeWishes(
   }
 }
 
-/** Adds to a grant, which the caller saves. */
-export function addToGrant(grant: Grant, { oidcScopes, oidcClaims, resourceScopes }: Wishes): void {
+/** Adds the allowed access to a grant, which the caller saves. */
+export function addToGrant(
+  grant: Grant,
+  { oidcScopes, oidcClaims, resourceScopes }: RequestedAccess,
+): void {
   if (oidcScopes.length) grant.addOIDCScope([...oidcScopes])
   if (oidcClaims.length) grant.addOIDCClaims([...oidcClaims])
   for (const [resource, scopes] of Object.entries(resourceScopes)) {
@@ -113,8 +116,11 @@ export function addToGrant(grant: Grant, { oidcScopes, oidcClaims, resourceScope
   }
 }
 
-/** What is remembered once `allowed` joins what was remembered `before`. */
-export function mergeConsent(before: Wishes | undefined, allowed: Wishes): Wishes {
+/** The union of the consent remembered `before` and the newly `allowed` access. */
+export function mergeConsent(
+  before: RequestedAccess | undefined,
+  allowed: RequestedAccess,
+): RequestedAccess {
   const union = (some: readonly string[] = [], more: readonly string[] = []) => [
     ...new Set([...some, ...more]),
   ]
@@ -137,7 +143,8 @@ export function mergeConsent(before: Wishes | undefined, allowed: Wishes): Wishe
 /**
  * The `loadExistingGrant` of oidc-provider: the grant of this interaction or session, or else a new
  * one made from what the person allowed before, in any session. So consent is asked once, and later
- * for what is new. `prompt=consent` asks all the same. A client with `consent: skip` has what it asks for.
+ * only for new scopes and claims. `prompt=consent` always asks. A client with `consent: skip` is
+ * granted what it asks for.
  */
 export function createLoadExistingGrant(consents: Pick<ConsentStore, 'find'>) {
   return async (ctx: KoaContextWithOIDC): Promise<Grant | undefined> => {
@@ -164,8 +171,8 @@ export function createLoadExistingGrant(consents: Pick<ConsentStore, 'find'>) {
   }
 }
 
-/** What the request asks for and the grant does not have. */
-function missing({ oidc }: KoaContextWithOIDC, grant: Grant): Wishes {
+/** Access that the request asks for and the grant lacks. */
+function missing({ oidc }: KoaContextWithOIDC, grant: Grant): RequestedAccess {
   const lacking = (asked: Iterable<string>, granted: readonly string[]) =>
     [...asked].filter((name) => !granted.includes(name))
   const { requestParamScopes, requestParamOIDCScopes, requestParamClaims, resourceServers } = oidc
@@ -182,11 +189,11 @@ function missing({ oidc }: KoaContextWithOIDC, grant: Grant): Wishes {
 }
 
 /**
- * Tokens for a client's default API have the OpenID scopes as well (`oidc/apis.ts`). Whoever allowed these
- * is not asked for them a second time.
+ * OpenID scopes that the person allowed and that tokens for the client's default API have as well
+ * (`oidc/apis.ts`), so that the person is not asked for them a second time.
  */
-function openidAtApi(ctx: KoaContextWithOIDC, grant: Grant): Wishes {
-  const nothing: Wishes = { oidcScopes: [], oidcClaims: [], resourceScopes: {} }
+function openidAtApi(ctx: KoaContextWithOIDC, grant: Grant): RequestedAccess {
+  const nothing: RequestedAccess = { oidcScopes: [], oidcClaims: [], resourceScopes: {} }
   const { default_resource: api, resources = {} } = ownProperties(ctx.oidc.client ?? {})
   if (api === undefined || !ctx.oidc.resourceServers?.[api]) return nothing
   const allowed = grant.getOIDCScope().split(' ')
@@ -197,7 +204,7 @@ function openidAtApi(ctx: KoaContextWithOIDC, grant: Grant): Wishes {
   return { ...nothing, resourceScopes: { [api]: scopes ?? [] } }
 }
 
-function isNothing({ oidcScopes, oidcClaims, resourceScopes }: Wishes): boolean {
+function isNothing({ oidcScopes, oidcClaims, resourceScopes }: RequestedAccess): boolean {
   return [oidcScopes, oidcClaims, ...Object.values(resourceScopes)].every(
     (names) => names.length === 0,
   )

@@ -2,10 +2,10 @@ import type { IncomingMessage } from 'node:http'
 import type { Middleware } from 'koa'
 
 /**
- * Basic credentials with an empty secret, from a public client: some libraries send them for want of a
- * secret. In the body oidc-provider takes an empty secret for none, so it does here. Those of a client
- * that has a secret stay as they are, and are refused.
- * @param isPublic does a client of this id have no secret?
+ * Accepts Basic credentials with an empty secret from a public client, because some libraries send
+ * them if there is no secret. oidc-provider already ignores an empty secret in the body. An empty
+ * secret for a client that has one stays as it is, and is refused.
+ * @param isPublic true if the client of this id has no secret
  */
 export function takeEmptySecretForNone(isPublic: (id: string) => Promise<boolean>): Middleware {
   return (ctx, next) => {
@@ -20,13 +20,18 @@ export function takeEmptySecretForNone(isPublic: (id: string) => Promise<boolean
   }
 }
 
-/** Where clients authenticate, by oidc-provider's default paths, in any case and with a slash at the end. */
+/**
+ * oidc-provider's default paths where clients authenticate, in any case, with or without a final
+ * slash.
+ */
 const ENDPOINTS = /\/(token|token\/introspection|token\/revocation|request|device\/auth)\/?$/i
 
-/** Base64 of what ends with a colon ends with 6, g or o: spares almost all other credentials the rest. */
+/**
+ * Base64 of text that ends with a colon ends with 6, g or o, so most credentials need no decoding.
+ */
 const ENDS_WITH_COLON = /^basic ([\w+/]*[6go]={0,2})$/i
 
-/** RFC 7617, section 2; both parts are encoded as in a form (RFC 6749, section 2.3.1). */
+/** The id of credentials with an empty secret (RFC 7617, 2), form-encoded (RFC 6749, 2.3.1). */
 function idWithoutSecret(authorization: string): string | undefined {
   const [, credentials] = ENDS_WITH_COLON.exec(authorization) ?? []
   if (credentials === undefined) return undefined
@@ -39,9 +44,12 @@ function idWithoutSecret(authorization: string): string | undefined {
   }
 }
 
-/** As the client should have sent it; unless the content says something else, which is for oidc-provider to refuse. */
+/**
+ * Moves the client id into the content, unless the content contradicts it, which oidc-provider then
+ * refuses.
+ */
 function nameInContent(request: IncomingMessage, id: string): void {
-  // All of it is here (`gate.ts`), and is put back before the stream notices that it was read.
+  // The gate has waited for the whole content. It is put back before the stream emits `end`.
   const content: Buffer | null = request.read()
   if (content === null) return
   const parameters = new URLSearchParams(content.toString())

@@ -7,19 +7,19 @@ type Handle = (request: IncomingMessage, response: ServerResponse) => void
 
 export interface FormAsQueryOptions {
   readonly issuer: string
-  /** Bytes of a request line and its header fields. */
+  /** Most bytes of a request line and its header fields. */
   readonly headerSize: number
   readonly refuse: Refuse
-  /** With the code of each refusal. */
+  /** Called with the error code of each refusal. */
   readonly onRefused: (error: string) => void
 }
 
-/** Bytes that cookies and other header fields of a browser take, beside the request line. */
+/** Bytes reserved for cookies and other header fields of a browser, beside the request line. */
 const OTHER_FIELDS = 4096
 
 /**
- * Endpoints whose requests may come as a form (OpenID Connect Core 1.0, section 3.1.2.1, and RP-Initiated
- * Logout 1.0, section 2), and what helps those whose form is too long.
+ * Endpoints whose requests may come as a form (OpenID Connect Core 1.0, section 3.1.2.1, and
+ * RP-Initiated Logout 1.0, section 2), each with a hint for forms that are too long.
  */
 const ENDPOINTS: Readonly<Record<string, string>> = {
   '/auth': '; push it instead (RFC 9126)',
@@ -27,10 +27,10 @@ const ENDPOINTS: Readonly<Record<string, string>> = {
 }
 
 /**
- * Answers a form that a client sends a browser with, at the endpoints above, with 303 to the same
- * address and the form as its query. oidc-provider would take the form itself only with cookies of
- * `SameSite=None`, since a POST from another site brings no others; the GET that follows brings them, so
- * the session is found and its cookie stays Lax.
+ * Answers a form at the endpoints above with 303 to the same address with the form as its query.
+ * oidc-provider could handle the form itself only with cookies of `SameSite=None`, because a POST
+ * from another site carries no others. The GET that follows the redirect carries them, so the
+ * session is found although its cookie is Lax.
  */
 export function redirectForms(handle: Handle, options: FormAsQueryOptions): Handle {
   const { issuer, headerSize, refuse, onRefused } = options
@@ -51,7 +51,8 @@ export function redirectForms(handle: Handle, options: FormAsQueryOptions): Hand
     let location = url
     if (hasContent(request)) {
       if (!isPlainForm(headers)) return turnBack(400, OTHER_CONTENT)
-      // The gate before this has waited for all of it, and turned back what is larger than any form.
+      // The gate before this has waited for the whole content and refused what is larger than any
+      // form.
       const content = await awaitContent(request, Infinity)
       if (typeof content === 'string') return
       location = withForm(url, content.text)
@@ -67,7 +68,7 @@ export function redirectForms(handle: Handle, options: FormAsQueryOptions): Hand
     if (request.method !== 'POST') return handle(request, response)
     const { url = '' } = request
     const query = url.indexOf('?')
-    // oidc-provider's router takes other cases and a slash at the end.
+    // oidc-provider's router accepts upper case and a slash at the end.
     const asked = (query === -1 ? url : url.slice(0, query)).toLowerCase().replace(/\/$/, '')
     const hint = hints.get(asked)
     if (hint === undefined) handle(request, response)

@@ -1,6 +1,6 @@
 import type { CookieKeys } from '../oidc/cookie-keys.ts'
 
-/** Text in a form that only a page of ours could put there. */
+/** Secrets in forms, which prove that a form came from a page of this server. */
 export interface FormSecrets {
   /** @param uid of the interaction whose page the form is on */
   of(uid: string): string
@@ -8,14 +8,14 @@ export interface FormSecrets {
 }
 
 /**
- * Nothing is stored: the secret is a signature of the interaction's uid by the cookie ring, which
- * whoever lures a browser here cannot make.
+ * Stores nothing: the secret is the cookie ring's signature of the interaction's uid, which a page
+ * of another site cannot make.
  */
 export function createFormSecrets(
   issuer: string,
   cookieKeys: Pick<CookieKeys, 'sign' | 'verify'>,
 ): FormSecrets {
-  // No cookie is signed as text that begins like this.
+  // The prefix differs from every signed cookie, so neither signature is valid as the other.
   const signed = (uid: string) => `form\n${issuer}\n${uid}`
   return {
     of: (uid) => cookieKeys.sign(signed(uid)),

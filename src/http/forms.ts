@@ -5,16 +5,19 @@ import type { Log } from '../seldom-log.ts'
 const LIMIT = '16kb'
 
 export interface ForeignFormOptions {
-  /** Where our own pages are. */
+  /** The issuer, whose origin this server's own pages have. */
   readonly issuer: string
   readonly log: Pick<Log, 'warn'>
-  /** Does the form hold what only a page of ours could put there? For browsers that say nothing else. */
+  /**
+   * True if the form has the secret of a page of this server, for browsers that send no other
+   * proof.
+   */
   readonly hasSecret?: (ctx: Context) => boolean
 }
 
 /**
- * Refuses a POST that another site's page sent (403), and logs why, because what is refused here may
- * as well be the doing of a proxy.
+ * Refuses a POST that another site's page sent (403), and logs the reason, because a proxy that
+ * changes header fields may also be the cause.
  */
 export function refuseForeignForms(options: ForeignFormOptions): Middleware {
   const { issuer, log, hasSecret = () => false } = options
@@ -25,7 +28,7 @@ export function refuseForeignForms(options: ForeignFormOptions): Middleware {
     const isProven = site !== '' || origin === ownOrigin || hasSecret(ctx)
     const reason = whyForeign(site, origin, ownOrigin) ?? (isProven ? undefined : UNPROVEN)
     if (reason !== undefined) {
-      // Whoever knows the identifier of an interaction is half way into it.
+      // Logged without the identifier, because knowing it is half of what an attacker needs.
       const path = ctx.path.replace(INTERACTION, '$1:uid')
       log.warn({ address: ctx.ip, path, reason }, 'a form was refused')
       ctx.throw(403)
@@ -40,29 +43,29 @@ const UNPROVEN =
   'there is no Sec-Fetch-Site, Origin does not name the issuer, and the secret of our forms is missing'
 
 /**
- * `Sec-Fetch-Site` is the browser's own word, which no page can change, so `same-origin` is enough.
- * `Origin: null` beside it is what browsers send where a proxy gave our pages another Referrer-Policy
- * (Fetch, section 3.1). A named origin that is not ours is foreign in any case, because a name that
- * somebody else pointed at this address is `same-origin` to itself.
- * @returns what shows that a form is not ours
+ * Tells by header fields whether a form is foreign. `Sec-Fetch-Site` is set by the browser and no
+ * page can change it, so `same-origin` is enough. Browsers send `Origin: null` beside it if a proxy
+ * gave the page another Referrer-Policy (Fetch, section 3.1). Another named origin is foreign in
+ * any case, because a foreign name that resolves to this address is `same-origin` to itself.
+ * @returns what shows that the form is foreign
  */
 function whyForeign(site: string, origin: string, ownOrigin: string): string | undefined {
-  if (site !== '' && !OWN_SITE.has(site)) return `Sec-Fetch-Site is ${site.slice(0, SHOWN)}`
+  if (site !== '' && !OWN_SITE.has(site)) return `Sec-Fetch-Site is ${site.slice(0, LOGGED_LENGTH)}`
   if (origin === '' || origin === 'null' || origin === ownOrigin) return undefined
-  return `Origin is ${origin.slice(0, SHOWN)}`
+  return `Origin is ${origin.slice(0, LOGGED_LENGTH)}`
 }
 
-/** `none` is a person's own doing, such as loading the page that a form led to once more. */
+/** `none` means that the person caused the request, such as by reloading the page after a form. */
 const OWN_SITE = new Set(['same-origin', 'none'])
-/** Characters of a header field that a log line repeats. */
-const SHOWN = 100
+/** Most characters of a header field in a log line. */
+const LOGGED_LENGTH = 100
 
 /** Reads an HTML form of up to 16 KiB: 415 for anything else, 413 for more, 400 for rubbish. */
 export function readForm(): Middleware {
   const parse = bodyParser({
     enableTypes: ['form'],
     formLimit: LIMIT,
-    // Broken compression and the like come without a status: they are the sender's doing as well.
+    // Errors without a status, such as broken compression, are the sender's fault too.
     onError(error, ctx) {
       ctx.throw('status' in error && typeof error.status === 'number' ? error.status : 400)
     },
@@ -73,7 +76,10 @@ export function readForm(): Middleware {
   }
 }
 
-/** One field of the form that `readForm` read. A field that is there twice is not one of ours. */
+/**
+ * A field of the form that `readForm` read. A field that occurs twice is ignored, because no page
+ * of this server sends it.
+ */
 export function field(ctx: Context, name: string): string {
   const { body } = ctx.request
   if (typeof body !== 'object' || body === null) return ''

@@ -7,12 +7,12 @@ type Handle = (request: IncomingMessage, response: ServerResponse) => void
 
 export interface GateOptions {
   readonly limits: ParameterLimits
-  /** Path of the authorization endpoint, where oidc-provider tells clients of what is there twice. */
+  /** Path of the authorization endpoint, where oidc-provider itself reports repeated parameters. */
   readonly authorization: string
   readonly refuse: Refuse
-  /** With the code of each refusal. */
+  /** Called with the error code of each refusal. */
   readonly onRefused: (error: string) => void
-  /** A client broke off its request. */
+  /** Called when a client broke off its request. */
   readonly onCutShort: () => void
 }
 
@@ -20,7 +20,7 @@ export interface GateOptions {
 const CONTENT = 56 * 1024
 
 /**
- * Lets requests through that are complete and whose parameters are of a reasonable size. Those
+ * Passes on requests that are complete and whose parameters have a reasonable size. Requests
  * without content, the most frequent, pass at once.
  */
 export function createGate(handle: Handle, options: GateOptions): Handle {
@@ -33,7 +33,7 @@ export function createGate(handle: Handle, options: GateOptions): Handle {
     description: string,
   ): void {
     onRefused('invalid_request')
-    // The rest of a content that nobody reads would have to be waited for.
+    // Close the connection, because its next request would come only after the unread content.
     if (hasContent(request)) response.shouldKeepAlive = false
     refuse(request, response, { status, description })
   }
@@ -72,11 +72,11 @@ export function createGate(handle: Handle, options: GateOptions): Handle {
 
 const FORM = /^application\/x-www-form-urlencoded(?:\s*;|\s*$)/i
 
-/** Encodings whose bytes below 128 are ASCII; older HTTP libraries name others than UTF-8. */
+/** Encodings whose bytes below 128 are ASCII, because older HTTP libraries do not name UTF-8. */
 const CHARSETS = new Set(['utf-8', 'utf8', 'us-ascii', 'ascii', 'iso-8859-1', 'windows-1252'])
 
 function isReadable(type: string): boolean {
-  // Spares most forms the search.
+  // Most forms have no parameter and need no search.
   if (!type.includes(';')) return true
   const named = type.matchAll(/;\s*charset\s*=\s*"?([^";\s]*)/gi)
   return named.every(([, charset = '']) => CHARSETS.has(charset.toLowerCase()))

@@ -3,10 +3,10 @@ import type { Refuse } from './refusals.ts'
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<unknown>
 
-/** Requests that a process works on, whichever issuer they are for. */
+/** Requests that a process works on, for all of its issuers. */
 export interface InFlight {
   readonly count: number
-  /** Makes what hands a request on, or answers it with 503 where there are too many. */
+  /** Wraps a handler so that requests beyond the limit are answered with 503. */
   bound(
     handler: Handler,
     options: BoundOptions,
@@ -19,10 +19,9 @@ export interface BoundOptions {
 }
 
 /**
- * Bounds the requests that are worked on at once. Beyond it everything would become slow for
- * everybody, and memory would run out; who is told to come back loses a moment. A request counts until its
- * answer is made: not while its content is on the way, nor while the answer waits to be read, so
- * that nobody can fill the server by being slow.
+ * Bounds the requests that are worked on at once, because beyond the bound all requests become slow
+ * and memory runs out, whereas a refused client only has to try again. A request counts from its
+ * complete content until its answer is made, so that slow clients cannot fill the server.
  * @param most requests at once
  */
 export function createInFlight(most: number): InFlight {

@@ -8,13 +8,13 @@ import type { FormSecrets } from './form-secret.ts'
 import type { KnownBrowser } from './known-browser.ts'
 import type { Views } from './views.ts'
 
-/** What the pages of an interaction work with. */
+/** Dependencies of the pages of an interaction. */
 export interface InteractionOptions {
-  /** The current provider; asked once per request, which keeps the one it began with. */
+  /** The current provider; called once per request, because a request keeps its instance. */
   readonly provider: () => Provider
   readonly views: Views
   readonly signIn: SignIn
-  /** Left out, no browser is remembered. */
+  /** If left out, no browser is remembered. */
   readonly browsers?: KnownBrowser
   readonly accounts: Pick<AccountStore, 'findById'>
   readonly consents: Pick<ConsentStore, 'change'>

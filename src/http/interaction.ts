@@ -10,31 +10,31 @@ import type { Views } from './views.ts'
 type OidcInteraction = Awaited<ReturnType<Provider['interactionDetails']>>
 type Client = NonNullable<Awaited<ReturnType<Provider['Client']['find']>>>
 
-/** What this browser is being asked for, and all that is needed to answer. */
+/** The question to the person at this browser, and all that is needed to answer oidc-provider. */
 export interface Interaction
   extends Pick<OidcInteraction, 'params' | 'prompt' | 'result' | 'grantId'> {
   readonly provider: Provider
   readonly client: Client
-  /** Of the session that the interaction began with. */
+  /** Account of the session that the interaction began with. */
   readonly accountId: string | undefined
-  /** Names that session; the same for all interactions of one. */
+  /** Id of that session, the same for all of its interactions. */
   readonly sessionUid: string | undefined
-  /** Where forms end: the client's redirect URI. None in the device flow. */
+  /** The client's redirect URI, to which forms finally lead; undefined in the device flow. */
   readonly leadsTo: string | undefined
-  /** Shows that a form is from a page of this interaction. */
+  /** Secret that proves that a form is from a page of this interaction. */
   readonly xsrf: string
 }
 
-/** One kind of prompt: shows its page, takes its forms. */
+/** A kind of prompt: shows its page, takes its forms. */
 export interface Prompt {
   show(ctx: Context, interaction: Interaction): Promise<void>
-  /** @param action the name of the button. @returns false where this prompt has no such button */
+  /** @param action the name of the button. @returns false if this prompt has no such button */
   take(ctx: Context, interaction: Interaction, action: string): Promise<boolean>
 }
 
 /**
  * The interaction of this browser's signed cookie, if it is the one that the path names.
- * @returns undefined where it has ended, expired, or belongs to another browser
+ * @returns undefined if it has ended, expired, or belongs to another browser
  */
 export async function findInteraction(
   ctx: Context,
@@ -46,7 +46,8 @@ export async function findInteraction(
       ctx.req,
       ctx.res,
     )
-    // The cookie's path holds the uid as well; this does not rest on how browsers compare paths.
+    // Checked although the cookie's path has the uid too, because browsers compare paths
+    // differently.
     if (uid !== ctx.params.uid) return undefined
     const client = await provider.Client.find(String(params.client_id))
     if (!client) return undefined
@@ -78,7 +79,7 @@ export async function finish(
   { provider }: Interaction,
   result: InteractionResults,
 ): Promise<void> {
-  // A sign-in replaces what was answered before; a consent joins the sign-in that came before it.
+  // A sign-in replaces earlier answers; a consent is added to the sign-in before it.
   const mergeWithLastSubmission = 'consent' in result
   const options = { mergeWithLastSubmission }
   seeOther(ctx, await provider.interactionResult(ctx.req, ctx.res, result, options))
@@ -100,20 +101,23 @@ export function addressOfOther(ctx: Context): string {
   return `?${query}`
 }
 
-/** Did the person say that they are somebody else? */
+/** True if the person chose to sign in as somebody else. */
 export function isOther(ctx: Context): boolean {
   return ctx.query[OTHER] !== undefined
 }
 
-/** Parameter of an interaction's address. */
+/** Parameter of an interaction's address that asks for another person's sign-in. */
 const OTHER = 'other'
 
-/** For log lines: which client asks, and from where. */
-export function whence(ctx: Context, { client }: Pick<Interaction, 'client'>) {
+/** Fields of log lines: the client and the address. */
+export function requestFields(ctx: Context, { client }: Pick<Interaction, 'client'>) {
   return { client: client.clientId, address: ctx.ip }
 }
 
-/** For log lines: who it is about. Never a name as it was typed, as people type passwords there. */
-export function whose(account: Account | undefined) {
+/**
+ * Fields of log lines: the person. Never a name as typed, because people type passwords there by
+ * mistake.
+ */
+export function accountFields(account: Account | undefined) {
   return account ? { account: account.id, username: account.username } : {}
 }

@@ -9,17 +9,17 @@ import {
   type Interaction,
   isOther,
   type Prompt,
+  requestFields,
   showExpired,
-  whence,
 } from './interaction.ts'
 import type { InteractionOptions } from './interaction-options.ts'
 import { createLoginPrompt } from './login-prompt.ts'
 import { allowMethods } from './methods.ts'
 
 /**
- * `/interaction/:uid`: one address for all steps, since the interaction itself knows which is next.
- * GET shows the step; POST takes its form, whose buttons are named `action`. Who may act: the
- * browser that holds the interaction's signed cookie, through a form of ours.
+ * `/interaction/:uid`: one address for all steps, because the interaction knows the next step. GET
+ * shows the step; POST takes its form, whose buttons are named `action`. Only the browser with the
+ * interaction's signed cookie may act, through a form of this server.
  */
 export function interactionRoutes(options: InteractionOptions): Middleware {
   const { views, issuer, log, secrets } = options
@@ -48,7 +48,10 @@ export function interactionRoutes(options: InteractionOptions): Middleware {
     if (!interaction) return showGone(ctx)
     const action = field(ctx, 'action')
     if (action === 'deny') {
-      log.info({ ...whence(ctx, interaction), prompt: interaction.prompt.name }, 'request denied')
+      log.info(
+        { ...requestFields(ctx, interaction), prompt: interaction.prompt.name },
+        'request denied',
+      )
       const error_description = 'The person did not allow it'
       return finish(ctx, interaction, { error: 'access_denied', error_description })
     }
@@ -57,7 +60,7 @@ export function interactionRoutes(options: InteractionOptions): Middleware {
 
   router.all(path, (ctx) => void allowMethods(ctx, ['GET', 'HEAD', 'POST']))
 
-  /** The address names the client, since nothing else is left of an interaction that is gone. */
+  /** Finds the client by the address, because nothing else is left of an expired interaction. */
   async function showGone(ctx: Context): Promise<void> {
     const { client_id: id } = ctx.query
     const client = typeof id === 'string' ? await options.provider().Client.find(id) : undefined
@@ -75,6 +78,6 @@ export function interactionRoutes(options: InteractionOptions): Middleware {
   }
 
   const routes = router.routes()
-  // The router puts what its type asks for, `params` and `router`, into the context itself.
+  // The router itself adds `params` and `router`, which its type expects, to the context.
   return (ctx, next) => routes(ctx as Parameters<typeof routes>[0], next)
 }

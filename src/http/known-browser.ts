@@ -6,37 +6,40 @@ import type { CookieKeys } from '../oidc/cookie-keys.ts'
 import { cookieNames } from '../oidc/cookie-names.ts'
 import { issuerPath } from '../oidc/origin.ts'
 
-/** The cookie by which a browser shows as which accounts it signed in before. */
+/** The cookie that proves with which accounts a browser signed in before. */
 export interface KnownBrowser {
-  /** @returns what the request's cookie proves; nothing where it is missing, forged or too old */
+  /**
+   * @returns the sign-ins that the request's cookie proves; none if it is missing, forged or too
+   * old
+   */
   read(ctx: Context): readonly Memory[]
-  /** Sets the cookie after a sign-in, also with what was in it of other accounts. */
+  /** Sets the cookie after a sign-in, keeping its entries of other accounts. */
   write(ctx: Context, account: Account): void
 }
 
 export interface KnownBrowserOptions {
   readonly issuer: string
-  /** Of the cookie ring: a cookie ends when the key that signed it is no longer kept. */
+  /** Keys of the cookie ring: a cookie becomes invalid when the key that signed it is deleted. */
   readonly cookieKeys: Pick<CookieKeys, 'sign' | 'verify'>
   /** Seconds that a sign-in is remembered; 0 remembers none. */
   readonly lifetime: number
   readonly clock: Pick<Clock, 'now'>
 }
 
-/** Characters: far more than any that `write` makes. */
+/** Most characters of a cookie, far more than `write` makes. */
 const COOKIE_LENGTH = 2048
 
 /**
- * One cookie per issuer: its name and its signature hold the issuer, so that neither another issuer on
- * the same host replaces it nor is its cookie accepted here. Browsers send it with the forms below
- * /interaction only.
+ * Each issuer has its own cookie: the cookie's name and its signature include the issuer, so that
+ * another issuer on the same host neither replaces the cookie nor has its own accepted here.
+ * Browsers send it only to paths below /interaction.
  */
 export function createKnownBrowser(options: KnownBrowserOptions): KnownBrowser {
   const { issuer, cookieKeys, lifetime, clock } = options
   const secure = issuer.startsWith('https:')
   const { known: name } = cookieNames(issuer)
   const path = `${issuerPath(issuer)}/interaction`
-  // No cookie of koa or oidc-provider is signed as text that begins like this.
+  // The prefix differs from every cookie that koa or oidc-provider signs.
   const signed = (payload: string) => `known browser\n${issuer}\n${payload}`
 
   function read(ctx: Context): readonly Memory[] {
@@ -57,7 +60,7 @@ export function createKnownBrowser(options: KnownBrowserOptions): KnownBrowser {
         path,
         maxAge: lifetime * 1000,
         httpOnly: true,
-        // It is wanted with forms of our own pages alone.
+        // Only forms of this server's own pages need the cookie.
         sameSite: 'strict',
         secure,
         signed: false,
@@ -79,7 +82,7 @@ function encode(memories: readonly Memory[]): string {
   return Buffer.from(JSON.stringify(rows)).toString('base64url')
 }
 
-/** @param payload one that we signed, perhaps by another version */
+/** @param payload signed by this issuer, perhaps by another version of Keyturn */
 function decode(payload: string): readonly Memory[] {
   const rows: unknown = parse(Buffer.from(payload, 'base64url').toString())
   if (!Array.isArray(rows)) return []

@@ -16,10 +16,10 @@ export interface Listener {
   /** Connections that are open. */
   readonly connections: number
   /**
-   * From now on every answer says `Connection: close`, so that clients and load balancers with
-   * connections kept alive go elsewhere before this listener is closed.
+   * Adds `Connection: close` to every answer from now on, so that clients and load balancers with
+   * open connections move to other nodes before this listener is closed.
    */
-  sendAway(): void
+  announceClose(): void
   /**
    * Takes no new connections, lets requests that have begun finish, closes each connection as soon
    * as it is idle, and after `timeout` seconds those that are left.
@@ -27,20 +27,20 @@ export interface Listener {
   close(timeout: number): Promise<void>
 }
 
-/** How often idle connections are closed while the last requests finish, in milliseconds. */
+/** Milliseconds between two closings of idle connections while the last requests finish. */
 const SWEEP = 20
 
-/** Milliseconds from one look for requests that are too slow to the next; Node's own is 30 s. */
+/** Milliseconds between two checks for requests that are too slow; Node's default is 30 s. */
 const SLOWNESS_CHECK = 2000
 
-/** What clients of a listener may cost; times in seconds, sizes in bytes. */
+/** Limits of a listener; times in seconds, sizes in bytes. */
 export interface ListenerLimits extends ConnectionLimits {
-  /** For a request line and all header fields. */
+  /** Most bytes of a request line with all header fields. */
   readonly headerSize: number
   readonly headerTime: number
-  /** For all of a request. */
+  /** Most seconds for receiving a whole request. */
   readonly requestTime: number
-  /** For which a connection without a request stays open. */
+  /** Seconds for which a connection without a request stays open. */
   readonly keepAlive: number
 }
 
@@ -48,20 +48,20 @@ export interface ListenOptions {
   readonly host: string
   readonly port: number
   readonly limits: ListenerLimits
-  /** A limit closed a connection. */
+  /** Called when a limit closed a connection. */
   readonly onClosed?: (bound: ConnectionBound) => void
 }
 
 /**
- * Listens for requests and hands those on whose target makes sense: `url` of each is in origin-form
- * (`target.ts`), whatever form it came in.
+ * Listens for requests and passes on those with a valid target, with `url` in origin-form
+ * (`target.ts`).
  * @throws the error of `listen`, such as EADDRINUSE
  */
 export async function listen(
   handler: RequestListener,
   { host, port, limits, onClosed = () => {} }: ListenOptions,
 ): Promise<Listener> {
-  let isSendingAway = false
+  let isClosing = false
   const options = {
     maxHeaderSize: limits.headerSize,
     headersTimeout: limits.headerTime * 1000,
@@ -73,7 +73,7 @@ export async function listen(
   const connections = watchConnections({
     limits,
     handle: (request, response) => {
-      if (isSendingAway) response.shouldKeepAlive = false
+      if (isClosing) response.shouldKeepAlive = false
       if (takeTarget(request, response)) handler(request, response)
     },
     closeIdle: () => server.closeIdleConnections(),
@@ -81,10 +81,10 @@ export async function listen(
   })
   server.on('connection', connections.add)
   server.once('close', connections.stop)
-  // Node would close the connection without a word.
+  // Without a listener Node would close the connection without an answer.
   server.on('connect', refuseTunnel)
-  const sendAway = () => {
-    isSendingAway = true
+  const announceClose = () => {
+    isClosing = true
     for (const response of connections.answers()) response.shouldKeepAlive = false
   }
   await new Promise<void>((resolve, reject) => {
@@ -96,18 +96,21 @@ export async function listen(
   })
   return {
     url: urlOf(server),
-    sendAway,
+    announceClose,
     get connections() {
       return connections.size
     },
     close: (timeout) => {
-      sendAway()
+      announceClose()
       return drain(server, timeout)
     },
   }
 }
 
-/** Puts `url` into origin-form, or answers. @returns whether there is something to handle */
+/**
+ * Puts `url` into origin-form, or answers the request. @returns whether the request still has to be
+ * handled
+ */
 function takeTarget(request: IncomingMessage, response: ServerResponse): boolean {
   const { method, url = '', rawHeaders } = request
   const target = normaliseTarget(url)
@@ -122,7 +125,7 @@ function takeTarget(request: IncomingMessage, response: ServerResponse): boolean
     return true
   }
   if (method === 'OPTIONS' && url === '*' && hasSoundHost(rawHeaders)) {
-    // About the server as a whole (RFC 9110, section 9.3.7).
+    // `OPTIONS *` asks about the server as a whole (RFC 9110, section 9.3.7).
     response.writeHead(204, { allow: 'GET, HEAD, POST, OPTIONS' }).end()
     return false
   }
@@ -142,9 +145,9 @@ const UNSOUND = Buffer.from(
   }),
 )
 
-/** CONNECT asks for a tunnel, as of a proxy, which Keyturn is not. */
+/** Refuses CONNECT, which asks for a proxy's tunnel. */
 function refuseTunnel(_request: IncomingMessage, socket: Duplex): void {
-  // Its sender may be gone.
+  // The client may have closed the connection.
   socket.on('error', () => {})
   socket.end(
     'HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD, POST, OPTIONS\r\n' +

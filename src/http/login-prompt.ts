@@ -6,14 +6,14 @@ import { passwordContext } from '../oidc/authentication-context.ts'
 import { aboutClient } from './about-client.ts'
 import { field } from './forms.ts'
 import {
+  accountFields,
   addressOfOther,
   finish,
   type Interaction,
   isOther,
   type Prompt,
+  requestFields,
   seeOther,
-  whence,
-  whose,
 } from './interaction.ts'
 import type { InteractionOptions } from './interaction-options.ts'
 import { inWords } from './waiting.ts'
@@ -27,8 +27,8 @@ interface PasswordChange {
   readonly updatedAt: number
 }
 
-/** What a page says when it is shown again. */
-interface Again {
+/** Content of a page that is shown again after a problem. */
+interface Redisplay {
   readonly username?: string
   readonly problem: string
   readonly status: number
@@ -46,10 +46,14 @@ export function createLoginPrompt({
   InteractionOptions,
   'views' | 'signIn' | 'accounts' | 'browsers' | 'issuer' | 'log'
 >): Prompt {
-  /** RFC 8176 for `amr`. */
+  /** How the person authenticated; `amr` values are from RFC 8176. */
   const proof = { acr: passwordContext(issuer), amr: ['pwd'] }
 
-  async function showSignIn(ctx: Context, interaction: Interaction, again?: Again): Promise<void> {
+  async function showSignIn(
+    ctx: Context,
+    interaction: Interaction,
+    again?: Redisplay,
+  ): Promise<void> {
     const { client, leadsTo, xsrf } = interaction
     const username = isOther(ctx) ? '' : await expectedName(interaction)
     views.render(ctx, 'sign-in', {
@@ -62,10 +66,13 @@ export function createLoginPrompt({
     })
   }
 
-  /** Who is asked for: by the client, else the person of the session or of the client's ID token. */
+  /**
+   * The name to propose: the client's login hint, else the person of the session or of the ID token
+   * hint.
+   */
   async function expectedName({ params, accountId }: Interaction): Promise<string> {
     if (typeof params.login_hint === 'string') return params.login_hint
-    // oidc-provider has verified it before the interaction began.
+    // oidc-provider has verified the ID token before the interaction began.
     const id = accountId ?? subjectOf(params.id_token_hint)
     const known = id === undefined ? undefined : await accounts.findById(id)
     return known?.username ?? ''
@@ -74,16 +81,19 @@ export function createLoginPrompt({
   function showChoosePassword(
     ctx: Context,
     { leadsTo, xsrf }: Interaction,
-    more: { username: string } & Partial<Again>,
+    more: { username: string } & Partial<Redisplay>,
   ): void {
     const { minimumLength } = signIn
     const leadsOutside = leadsTo !== undefined
     views.render(ctx, 'choose-password', { minimumLength, xsrf, leadsOutside, ...more })
   }
 
-  /** The person whose one-time password was right in this interaction, if that still counts. */
+  /**
+   * The person whose one-time password was right in this interaction, unless the account has
+   * changed.
+   */
   async function findPasswordChange({ result }: Interaction): Promise<Account | undefined> {
-    // Written by takeSignIn alone; oidc-provider keeps what it does not know as it is.
+    // Only takeSignIn writes this field; oidc-provider keeps unknown fields unchanged.
     const pending = result?.passwordChange as PasswordChange | undefined
     if (!pending) return undefined
     const account = await accounts.findById(pending.accountId)
@@ -101,7 +111,7 @@ export function createLoginPrompt({
       memories,
       session: sessionOf(interaction),
     })
-    const about = { ...whence(ctx, interaction), ...whose(answer.account) }
+    const about = { ...requestFields(ctx, interaction), ...accountFields(answer.account) }
 
     if (answer.outcome === 'limited') {
       log.warn({ ...about, reason: answer.cause }, 'sign-in limited')
@@ -139,7 +149,7 @@ export function createLoginPrompt({
     }
 
     const answer = await signIn.changePassword({ account, password })
-    const about = { ...whence(ctx, interaction), ...whose(account) }
+    const about = { ...requestFields(ctx, interaction), ...accountFields(account) }
     const notChanged = (reason: string) => log.info({ ...about, reason }, 'password not changed')
     if (answer.outcome === 'limited') {
       notChanged(answer.cause)
@@ -183,7 +193,7 @@ function describeWeakness(weakness: Weakness, minimumLength: number): string {
   return 'This password is easy to guess. Choose one without your name and without repetition.'
 }
 
-function limited(ctx: Context, { cause, retryAfter }: Limited): Again {
+function limited(ctx: Context, { cause, retryAfter }: Limited): Redisplay {
   ctx.set('Retry-After', String(retryAfter))
   const what = cause === 'busy' ? 'Very many people are signing in.' : 'Too many attempts.'
   return { problem: `${what} Please try again ${inWords(retryAfter)}.`, status: 429 }

@@ -4,15 +4,17 @@ import type { Registry } from 'prom-client'
 import { allowHosts } from './allowed-hosts.ts'
 
 export interface ManagementOptions {
-  /** Asked on every request of `/health/ready`. */
+  /** Called on every request of `/health/ready`. */
   readonly readiness: () => Promise<{ readonly ok: boolean }>
-  /** The same for `/metrics`. */
+  /** Called on every request of `/metrics`. */
   readonly registry: () => Registry | Promise<Registry>
-  /** Names it may be asked by, besides IP addresses and `localhost`. */
+  /** Host names that are answered besides IP addresses and `localhost`. */
   readonly hosts?: readonly string[]
 }
 
-/** What `management.host` and `management.hosts` allow: the name it listens at is one that it is asked by. */
+/**
+ * Host names that the management listener answers for: `management.host` and `management.hosts`.
+ */
 export function managementHosts({
   host,
   hosts,
@@ -28,7 +30,7 @@ export function createManagementApp({ readiness, registry, hosts = [] }: Managem
   const app = new Koa()
   const router = new Router()
 
-  // Alive is a process that answers; what it depends on is a matter of readiness.
+  // A process that answers is alive; readiness tells about what it depends on.
   router.get('/health/live', (ctx) => {
     ctx.body = { ok: true }
   })

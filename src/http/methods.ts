@@ -1,9 +1,9 @@
 import type { Context } from 'koa'
 
 /**
- * The methods of a route of ours. OPTIONS is answered with them (RFC 9110, section 9.3.7), and any other
- * method is refused with 405, both with `Allow`.
- * @returns whether the request's method is one of them, so that there is something to do
+ * Checks the method of a request. OPTIONS is answered with the allowed methods (RFC 9110, section
+ * 9.3.7), and any other method is refused with 405, both with `Allow`.
+ * @returns true if the method is allowed and the request has to be handled
  */
 export function allowMethods(ctx: Context, methods: readonly string[]): boolean {
   if (methods.includes(ctx.method)) return true

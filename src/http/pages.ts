@@ -37,7 +37,7 @@ const OUR_FAULT: Words = {
   message: 'This is our fault, not yours. Please try again in a moment.',
 }
 
-/** While a node may not serve. */
+/** Words while a node may not serve. */
 export const UNFIT: Words = {
   title: 'Please try again in a moment',
   message: 'Nobody can sign in here right now. Nothing that you did was wrong.',
@@ -68,13 +68,15 @@ const BY_STATUS: Readonly<Record<number, Words>> = {
   415: { title: 'This is not a form', message: 'Only ordinary forms are accepted here.' },
 }
 
-/** Seconds, for the header field, where this node or a store is out for a while. */
+/** Seconds for `Retry-After` while this node or a store is unavailable. */
 export const RETRY_AFTER = '5'
 
-/** What programs are told, where the status says more than whose fault it is. */
+/** Error codes for programs, by status; other statuses get a general code. */
 const CODES: Readonly<Record<number, string>> = { 503: 'temporarily_unavailable' }
 
-/** Routes of oidc-provider where a browser is; programs get JSON at all others, whatever they accept. */
+/**
+ * Routes of oidc-provider that browsers use; all others answer JSON, whatever the client accepts.
+ */
 const FOR_PEOPLE = new Set([
   ...['authorization', 'resume', 'code_verification', 'device_resume'],
   ...['end_session', 'end_session_confirm', 'end_session_success'],
@@ -130,7 +132,7 @@ export function providerPages({ views, issuer, log }: ProviderPageOptions) {
           })
         },
         async postLogoutSuccessSource(ctx) {
-          // Not what the address says, which anybody can open: the session itself.
+          // The session is read, because anybody can open this address without having signed out.
           const session = await ctx.oidc.provider.Session.get(ctx)
           views.render(ctx, 'done', {
             ...describeSession(session, ctx.oidc.client),
@@ -155,8 +157,8 @@ export function providerPages({ views, issuer, log }: ProviderPageOptions) {
           }
           const { session } = ctx.oidc
           if (error && session && session.exp === undefined) {
-            // Nobody's browser holds this session, so a form could not come back to it, and
-            // oidc-provider cannot save it any more.
+            // No browser has this session's cookie, so no form could belong to it, and
+            // oidc-provider cannot save the session any more.
             Object.assign(session, { touched: false })
             return views.render(ctx, 'error', { ...START_AGAIN, status: 400 })
           }
@@ -194,14 +196,15 @@ export function providerPages({ views, issuer, log }: ProviderPageOptions) {
 }
 
 /**
- * Turns every error below it into a page, and an empty 404 as well. Programs get JSON: those that ask for
- * it and not for HTML, and all where only programs ask. What it shows are words of ours and an identifier, never the error's own.
+ * Turns every error below it into a page, and an empty 404 as well. Programs get JSON: at endpoints
+ * for programs, and if they accept JSON rather than HTML. The page has its own words and an
+ * identifier, never the error's message.
  */
 export function errorPages({ views, audience, log }: ErrorPageOptions): Middleware {
   return async (ctx, next) => {
     try {
       await next()
-      // Nothing is of no type: clients that look at it would try to read a text (RFC 7009, section 2.2).
+      // An empty body has no type, because clients would try to parse it (RFC 7009, section 2.2).
       if (ctx.body === '') ctx.remove('Content-Type')
       if (ctx.status !== 404 || ctx.body != null) return
       showError(ctx, { status: 404 })
@@ -209,12 +212,12 @@ export function errorPages({ views, audience, log }: ErrorPageOptions): Middlewa
       const status = statusOf(error)
       if (status < 500 || isGone(ctx, error)) return showError(ctx, { status })
       const errorId = createErrorId()
-      // A stack of every request would fill the disk while a store is away.
+      // No stack, because one per request would fill the disk while a store is unavailable.
       const reason = error instanceof StoreUnavailable ? { reason: error.message } : { err: error }
       log.error({ ...reason, errorId, method: ctx.method, path: ctx.path }, 'request failed')
       showError(ctx, { status, errorId })
     } finally {
-      // What is unavailable here - the keys of this node, a store - is so for a while, not for good.
+      // 503 means a store or this node's keys, which are unavailable for a while only.
       if (ctx.status === 503) ctx.set('Retry-After', RETRY_AFTER)
     }
   }
@@ -236,7 +239,7 @@ function formOf(ctx: KoaContextWithOIDC, route: 'end_session_confirm' | 'code_ve
   return { action: ctx.oidc.urlFor(route), xsrf: String(ctx.oidc.session?.state?.secret) }
 }
 
-/** The path only: a query can hold codes and hints. */
+/** Logs the route without the query, because a query can contain codes and hints. */
 function logProviderError(
   log: Log,
   {
@@ -264,12 +267,12 @@ function statusOf(error: unknown): number {
   return typeof status === 'number' && status >= 400 && status < 600 ? status : 500
 }
 
-/** Short enough to read out, long enough to find one line in a log. */
+/** Random identifier, short enough to read out and long enough to find one line in a log. */
 function createErrorId(): string {
   return randomBytes(6).toString('hex')
 }
 
-/** What has become of somebody who was asked whether to sign out, and perhaps came from a client. */
+/** Words about the session after a person was asked whether to sign out, perhaps by a client. */
 function describeSession(
   { accountId, authorizations = {} }: Awaited<ReturnType<Provider['Session']['get']>>,
   client: KoaContextWithOIDC['oidc']['client'],

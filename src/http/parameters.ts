@@ -1,9 +1,9 @@
-/** What parameters may cost. Lengths are in characters, after decoding. */
+/** Limits of parameters. Lengths are in characters, after decoding. */
 export interface ParameterLimits {
   readonly parameterLength: number
-  /** Of those that hold a JWT. */
+  /** Length of parameters that may hold a JWT. */
   readonly jwtLength: number
-  /** Parameters of one request. */
+  /** Number of parameters of one request. */
   readonly parameters: number
 }
 
@@ -13,24 +13,25 @@ const JWTS = new Set([
   ...['token', 'access_token', 'logout_token', 'software_statement'],
 ])
 
-/** Those that may be there more than once (RFC 8707, section 2; RFC 8693, section 2.1). */
+/** Parameters that may be repeated (RFC 8707, section 2; RFC 8693, section 2.1). */
 const REPEATABLE = new Set(['resource', 'audience'])
 
-/** All parameters that are no JWTs may together be as long as this many of the longest. */
-const TOGETHER = 4
+/** All parameters without JWTs may together be this many times as long as a single one. */
+const TOTAL_FACTOR = 4
 
-/** Objects in objects: `claims` (OIDC Core 1.0, section 5.5) needs 4, and JWTs have some more. */
+/** Most levels of nested JSON: `claims` (OIDC Core 1.0, section 5.5) needs 4, JWTs a few more. */
 const DEEPEST = 20
 
-/** A text that is shorter cannot be nested so deeply that it costs anything. */
+/**
+ * Characters up to which nesting is not checked, because so short a text costs nothing to parse.
+ */
 const SHALLOW = 1000
 
 /**
- * Holds a query or a form, as they were sent, to what parameters may cost, before anything is made of
- * them or stored.
+ * Checks a query or a form, as sent, against the limits, before it is parsed or stored.
  * @param text of type `application/x-www-form-urlencoded`
- * @param mayRepeat whether somebody else deals with parameters that are there twice
- * @returns what is wrong, in words that name the parameter; undefined where nothing is
+ * @param mayRepeat whether repeated parameters are checked elsewhere
+ * @returns the problem, in words that name the parameter; undefined if there is none
  */
 export function findParameterProblem(
   text: string,
@@ -65,13 +66,13 @@ export function findParameterProblem(
     if (!isJwt) together += name.length + decoded.length
     if (isTooDeep(decoded)) return `${shown(name)} is nested too deeply`
   }
-  if (together > TOGETHER * limits.parameterLength) {
-    return `all parameters are together longer than ${TOGETHER * limits.parameterLength} characters`
+  if (together > TOTAL_FACTOR * limits.parameterLength) {
+    return `all parameters are together longer than ${TOTAL_FACTOR * limits.parameterLength} characters`
   }
   return undefined
 }
 
-/** Is there JSON in a text, or in the parts of a JWT, that is nested more deeply than any need? */
+/** True if a text, or a part of a JWT, may be JSON that is nested too deeply. */
 export function isTooDeep(text: string): boolean {
   if (text.length <= SHALLOW) return false
   if (depthOf(text) > DEEPEST) return true
@@ -82,11 +83,17 @@ export function isTooDeep(text: string): boolean {
   )
 }
 
-/** Control characters, encoded or not: all but tab, line feed and carriage return, which JSON in a parameter may have. */
+/**
+ * Control characters, encoded or not, except tab, line feed and carriage return, which JSON may
+ * have.
+ */
 const CONTROL = /[^\t\n\r -~\x80-\xff]|%(?:0[0-8bcef]|1[\da-f]|7f)/i
 const JWT = /^[\w-]+\.[\w-]*\./
 
-/** Most brackets that are open at once. Those in strings count as well, which asks for too much of them. */
+/**
+ * Most brackets that are open at once. Brackets in strings count too, so the result may be too
+ * high.
+ */
 function depthOf(text: string): number {
   let depth = 0
   let deepest = 0
@@ -105,12 +112,15 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(text.replaceAll('+', ' '))
   } catch {
-    // Whatever becomes of it is not longer.
+    // The text cannot be decoded; decoding would not make it longer.
     return text
   }
 }
 
-/** Names are the sender's: those that are no name of a parameter are not repeated to anybody. */
+/**
+ * The name if it looks like a parameter's name, because other text of the sender must not be
+ * repeated.
+ */
 function shown(name: string): string {
   return /^[\w.:-]{1,40}$/.test(name) ? `the parameter ${name}` : 'a parameter'
 }

@@ -8,15 +8,15 @@ import { COMMON_KEY_TYPES } from '../ring/algorithms.ts'
 import { RETRY_AFTER } from './pages.ts'
 
 /**
- * The JWKS, the one with all keys (`/jwks/all`) and the discovery documents, from bytes that are
- * prepared once per ring view. They answer before koa does: they are asked for most, by programs that
- * give up after half a second, and must be up when all else is not.
+ * The JWKS, the JWKS with all keys (`/jwks/all`) and the discovery documents, from bytes that are
+ * prepared once per ring view. They are answered before koa, because they are requested most, by
+ * programs that give up after half a second, and must stay available if all else fails.
  */
 export interface PublishedDocuments {
-  /** @param nextChangeAt instant when it can differ: no cache is told to keep it longer */
+  /** @param nextChangeAt instant of the next change; caches are told to keep the JWKS no longer */
   publishJwks(jwks: { readonly keys: readonly JWK[] }, nextChangeAt: number | null): void
   publishDiscovery(discovery: object): void
-  /** Answers if the request is for one of the documents. @returns whether it did */
+  /** Answers if the request is for one of the documents. @returns whether it was answered */
   answer(request: IncomingMessage, response: ServerResponse): boolean
   /** Bytes of the larger JWKS. */
   readonly jwksBytes: number
@@ -24,7 +24,7 @@ export interface PublishedDocuments {
 
 export interface PublishedOptions {
   readonly issuer: string
-  /** Seconds. */
+  /** Seconds for which caches keep the JWKS; the next three are in seconds too. */
   readonly jwksMaxAge: number
   readonly staleWhileRevalidate: number
   readonly staleIfError: number
@@ -32,7 +32,9 @@ export interface PublishedOptions {
   /** `apart`: keys of types that not every RP knows are at `/jwks/all` only. */
   readonly rareKeys: 'listed' | 'apart'
   readonly clock: Pick<Clock, 'now'>
-  /** May this node serve? An old JWKS may lack a key that other nodes sign with. */
+  /**
+   * False while the ring is too old, because the JWKS may lack a key that other nodes sign with.
+   */
   readonly mayServe: () => boolean
 }
 
@@ -41,7 +43,7 @@ interface Document {
   readonly etag: string
   readonly type: string
   readonly length: string
-  /** Header fields, names and values by turns. */
+  /** Header fields, with alternating names and values. */
   readonly unchanging: readonly string[]
   readonly cacheControl: () => string
 }
@@ -57,7 +59,7 @@ export function createPublishedDocuments(options: PublishedOptions): PublishedDo
     publishJwks: (jwks, nextChangeAt) => {
       const maxAge = () => {
         const left = nextChangeAt === null ? Infinity : nextChangeAt - clock.now()
-        // Never 0: caches that are switched off at a rotation make RPs stampede.
+        // Never 0, because then all RPs would fetch the JWKS at once during a rotation.
         return Math.max(1, Math.min(jwksMaxAge, left))
       }
       const made = (keys: readonly JWK[]) =>
@@ -100,7 +102,7 @@ function isCommon({ kty }: JWK): boolean {
   return COMMON_KEY_TYPES.includes(kty)
 }
 
-/** oidc-provider's router takes other cases and a slash at the end, and would answer itself. */
+/** The path as oidc-provider's router compares it: in lower case and without a slash at the end. */
 function canonicalPath(url: string): string {
   const query = url.indexOf('?')
   return (query === -1 ? url : url.slice(0, query)).toLowerCase().replace(/\/$/, '')
@@ -136,10 +138,10 @@ function respond(
     response.writeHead(503, headers).end()
     return
   }
-  // Names and values by turns, which Node writes faster than an object.
+  // Names and values alternate, because Node writes a list faster than an object.
   const headers = ['cache-control', cacheControl(), ...unchanging]
   const { 'if-none-match': known } = request.headers
-  // `no-cache` in a request is for the caches on its way; the origin may still say "not modified".
+  // `no-cache` in a request concerns caches on the way; the origin may still answer "not modified".
   if (known !== undefined && fresh({ 'if-none-match': known }, { etag })) {
     response.writeHead(304, headers).end()
     return
@@ -149,13 +151,13 @@ function respond(
   response.end(request.method === 'HEAD' ? undefined : body)
 }
 
-/** Scripts of every site may read what is published. */
+/** Lets scripts of every site read the documents. */
 const ANY_ORIGIN = { 'access-control-allow-origin': '*' }
 const METHODS = 'GET, HEAD, OPTIONS'
-/** Seconds for which a browser remembers what a preflight said. */
+/** Seconds for which a browser caches a preflight's answer. */
 const PREFLIGHT_MAX_AGE = '3600'
 
-/** OPTIONS: which methods there are, and to a browser's preflight (Fetch, section 3.2) a yes. */
+/** Answers OPTIONS with the methods, and allows a browser's preflight (Fetch, section 3.2). */
 function allow({ headers }: IncomingMessage, response: ServerResponse): void {
   const asked = headers['access-control-request-headers']
   response

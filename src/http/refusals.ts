@@ -3,16 +3,16 @@ import type { Audience } from './audience.ts'
 import { RETRY_AFTER } from './pages.ts'
 import type { Views } from './views.ts'
 
-/** Answers a request that never comes to koa. */
+/** Answers a request that is refused before koa. */
 export type Refuse = (request: IncomingMessage, response: ServerResponse, refusal: Refusal) => void
 
 export interface Refusal {
   readonly status: 400 | 413 | 503
-  /** What was wrong, for developers. Never what was sent. */
+  /** Problem in words for developers, without the text that was sent. */
   readonly description: string
 }
 
-/** OAuth's names (RFC 6749, sections 4.1.2.1 and 5.2) and what people read. */
+/** OAuth's error codes (RFC 6749, sections 4.1.2.1 and 5.2) and words for people. */
 const WORDS = {
   400: {
     error: 'invalid_request',
@@ -32,28 +32,29 @@ const WORDS = {
 } as const
 
 /**
- * Programs get JSON, which scripts of every site may read, since there is nothing in it; browsers get
- * a page. Both are drawn once for each refusal, as those who are refused are many.
+ * Answers programs with JSON, which scripts of every site may read because it has no secrets, and
+ * browsers with a page. Both are rendered once per kind of refusal, because refusals may be many.
  */
 export function createRefusals(views: Views, audience: Pick<Audience, 'wantsPage'>): Refuse {
-  const drawn = new Map<string, ReturnType<typeof draw>>()
+  const rendered = new Map<string, ReturnType<typeof renderRefusal>>()
   return (request, response, refusal) => {
     const { url = '', headers: asked, method } = request
     const [path = ''] = url.split('?', 1)
     const isPage = audience.wantsPage(path, asked.accept)
     const mayRetry = refusal.status === 503 && method === 'GET'
     const name = `${isPage} ${mayRetry} ${refusal.status} ${refusal.description}`
-    const { headers, body } = drawn.get(name) ?? draw(views, { isPage, mayRetry }, refusal)
-    if (!drawn.has(name) && drawn.size < DRAWN) drawn.set(name, { headers, body })
+    const { headers, body } =
+      rendered.get(name) ?? renderRefusal(views, { isPage, mayRetry }, refusal)
+    if (!rendered.has(name) && rendered.size < CACHE_SIZE) rendered.set(name, { headers, body })
     response.writeHead(refusal.status, headers)
     response.end(request.method === 'HEAD' ? undefined : body)
   }
 }
 
-/** Descriptions name parameters, of which there are some dozens. */
-const DRAWN = 100
+/** Most cached refusals: descriptions name parameters, of which there are some dozens. */
+const CACHE_SIZE = 100
 
-function draw(
+function renderRefusal(
   views: Views,
   { isPage, mayRetry }: { readonly isPage: boolean; readonly mayRetry: boolean },
   { status, description }: Refusal,
@@ -72,7 +73,7 @@ function draw(
     set: (fields: object) => void Object.assign(headers, fields),
   }
   const detail = status === 503 ? undefined : `${error}: ${description}`
-  // A page needs no more of koa's context than this.
+  // `render` uses only these parts of koa's context.
   views.render(context as never, 'error', { ...words, detail, mayRetry })
   return withContent(headers, 'text/html; charset=utf-8', Buffer.from(String(context.body)))
 }

@@ -3,17 +3,17 @@ import { hostName } from './allowed-hosts.ts'
 
 /** The host that a request is for. */
 export interface RequestedHost {
-  /** In small letters, without the dot that may end it. */
+  /** Name in small letters, without a final dot. */
   readonly name: string
-  /** Undefined where the request names none. */
+  /** Port; undefined if the request names none. */
   readonly port: string | undefined
 }
 
 /**
- * What a request names as its host: the outermost trusted proxy's `X-Forwarded-Host`, or else `Host`, in
- * which an absolute request target stands by now (`listener.ts`).
- * @param trustedProxies how many reverse proxies in front are believed; with 0 only `Host` counts
- * @returns undefined where it names none that could be one
+ * The host that a request names: the outermost trusted proxy's `X-Forwarded-Host`, or else `Host`,
+ * which the listener has replaced by the host of an absolute request target.
+ * @param trustedProxies number of trusted reverse proxies in front; with 0 only `Host` is used
+ * @returns undefined if the request names no valid host
  */
 export function requestedHost(
   { headers }: Pick<IncomingMessage, 'headers'>,
@@ -25,7 +25,7 @@ export function requestedHost(
   return { name, port: /:(\d+)$/.exec(header.trim())?.[1] }
 }
 
-/** Each trusted proxy may add one at the end; where there are fewer, some of them add none. */
+/** The outermost proxy's entry. Each trusted proxy may add an entry at the end, but need not. */
 function forwardedHost(
   header: string | readonly string[] | undefined,
   trustedProxies: number,

@@ -7,7 +7,7 @@ import serve from 'koa-static'
 import { packageFile } from '../package-files.ts'
 import { allowMethods } from './methods.ts'
 
-/** A file that is not in the package. */
+/** A file of the deployment, not of the package. */
 export interface StaticFile {
   readonly body: Buffer
   /** Media type. */
@@ -19,19 +19,19 @@ type StaticFiles = Readonly<Partial<Record<string, StaticFile>>>
 
 const PATH = '/static'
 const YEAR = 31_536_000
-/** Hexadecimal characters of a hash: 48 bits tell the versions of a file apart. */
+/** Hexadecimal characters of a hash; 48 bits are enough to tell the versions of a file apart. */
 const VERSION_LENGTH = 12
 
-/** Addresses below `mountPath`, with the hash of what is there: `/static/keyturn.css?v=...`. */
+/** Makes addresses below `mountPath` with the hash of the content: `/static/keyturn.css?v=...`. */
 export function staticLinks(mountPath: string, own: StaticFiles): (file: string) => string {
   const versions = readVersions(own)
   return (file) => `${mountPath}${PATH}/${file}?v=${versions.get(file)}`
 }
 
 /**
- * Serves `views/static` and the deployment's own files at `/static`. Pages link files with the hash of
- * their content: such an answer may be kept for ever. During an update a node may be asked for a
- * version that it does not have; what it serves then is kept for a minute only.
+ * Serves `views/static` and the deployment's own files at `/static`. Pages link files with the hash
+ * of their content, so such answers may be cached for ever. During an update a node may be asked
+ * for a version that it does not have; its answer may then be cached for a minute only.
  */
 export function staticFiles(own: StaticFiles = {}): Middleware {
   const versions = readVersions(own)

@@ -1,18 +1,19 @@
 /**
- * The request target of HTTP/1.1 (RFC 9112, section 3.2), read once and in one way, before anything
- * else looks at it. koa, oidc-provider and what answers before them would each read an unusual one
- * in their own way: whoever asks for `https://evil.example/jwks` would get URLs at evil.example from
- * one and a 404 from another.
+ * Normalises the request target of HTTP/1.1 (RFC 9112, section 3.2) before anything else reads it.
+ * koa, oidc-provider and the code before them would each read an unusual target differently: a
+ * request for `https://evil.example/jwks` would get URLs at evil.example from one and a 404 from
+ * another.
  *
- * - origin-form (`/auth?...`) stays. Letters, digits and `-._~` that are percent-encoded in the path
- *   are decoded, since RFC 3986, section 6.2.2.2, says that this changes nothing.
- * - absolute-form (`https://host/auth?...`) is cut down to origin-form; its host counts in the place of
+ * - origin-form (`/auth?...`) stays. Letters, digits and `-._~` that are percent-encoded in the
+ *   path are decoded, which does not change the meaning (RFC 3986, section 6.2.2.2).
+ * - absolute-form (`https://host/auth?...`) is cut down to origin-form; its host replaces that of
  *   `Host` (`targetHost`).
  * - Everything else is refused: fragments, other schemes, user names, characters that no URI has,
  *   broken percent-encodings, and paths that two readers could read in two ways (dot segments, and
- *   encoded slashes, backslashes and control characters; clients resolve the former before they send).
+ *   encoded slashes, backslashes and control characters; clients resolve the former before they
+ *   send).
  *
- * @returns the origin-form; undefined where the target is to be refused
+ * @returns the origin-form; undefined if the target is to be refused
  */
 export function normaliseTarget(target: string): string | undefined {
   const origin = target.startsWith('/') ? target : withoutAuthority(target)
@@ -28,18 +29,18 @@ export function normaliseTarget(target: string): string | undefined {
 }
 
 /**
- * The host and port of a request target in absolute-form, which replace those of `Host` (RFC 9112, section
- * 3.2.2); undefined where the target has none.
+ * The host and port of a request target in absolute-form, which replace those of `Host` (RFC 9112,
+ * section 3.2.2); undefined if the target has none.
  */
 export function targetHost(target: string): string | undefined {
   return target.startsWith('/') ? undefined : /^https?:\/\/([^/?#]*)/i.exec(target)?.[1]
 }
 
 /**
- * Is there at most one `Host`, and could it be one? Everything else is to be refused (RFC 9112,
- * section 3.2), since a proxy and Keyturn could each believe another one. Node refuses a request of
- * HTTP/1.1 without any.
- * @param rawHeaders names and values in turn, as Node has them
+ * True if there is at most one `Host` and its value is valid. Other requests are to be refused (RFC
+ * 9112, section 3.2), because a proxy and Keyturn could read different hosts. Node itself refuses a
+ * request of HTTP/1.1 without `Host`.
+ * @param rawHeaders alternating names and values, as in Node
  */
 export function hasSoundHost(rawHeaders: readonly string[]): boolean {
   let host: string | undefined

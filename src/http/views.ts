@@ -5,12 +5,12 @@ import type { AboutClient, Link } from './about-client.ts'
 import { type Brand, PLAIN } from './brand.ts'
 import { staticLinks } from './static-files.ts'
 
-/** What each template in `views/` needs. Templates only choose and repeat. */
+/** Content of each template in `views/`. Templates only choose and repeat. */
 export interface Pages {
   'sign-in': {
     readonly client: AboutClient
     readonly username: string
-    /** Where somebody else than the person who is named can sign in. */
+    /** Address where another person than the named one can sign in. */
     readonly otherPerson?: string | undefined
     readonly xsrf: string
     readonly problem?: string
@@ -26,7 +26,7 @@ export interface Pages {
     readonly xsrf: string
     readonly username: string
     readonly otherPerson: string
-    /** Where the person goes next, in words. */
+    /** Next place that the person is sent to, in words. */
     readonly destination: string
     readonly permissions: readonly string[]
     readonly resources: readonly {
@@ -54,7 +54,7 @@ export interface Pages {
   done: {
     readonly title: string
     readonly message: string
-    /** What the picture says at a glance; without one there is none. */
+    /** Picture of the page; none if left out. */
     readonly outcome?: 'done' | 'stopped'
     readonly way?: Link | undefined
   }
@@ -63,7 +63,7 @@ export interface Pages {
     readonly message: string
     readonly detail?: string | undefined
     readonly errorId?: string | undefined
-    /** Would asking for the same address once more help? */
+    /** True if requesting the same address again may help. */
     readonly mayRetry?: boolean
     /** Back to the application. */
     readonly way?: Link | undefined
@@ -71,7 +71,7 @@ export interface Pages {
 }
 
 export interface Views {
-  /** Answers with a page and its headers. The status stays what it is unless `status` says more. */
+  /** Answers with a page and its headers. The status is not changed if `status` is left out. */
   render<Page extends keyof Pages>(
     ctx: PageContext,
     page: Page,
@@ -84,11 +84,11 @@ export type PageContext = Pick<Context, 'set' | 'type' | 'status' | 'body'>
 
 export interface ViewsOptions {
   readonly brand?: Brand
-  /** Path of the issuer, where Keyturn does not live at the root: `/op`. */
+  /** Path of the issuer if it is not at the root, such as `/op`. */
   readonly mountPath?: string
 }
 
-/** Pages with a field whose password can be shown; all others work without scripts and have none. */
+/** Pages with a password that can be shown; all other pages have no script. */
 const SCRIPTED: ReadonlySet<keyof Pages> = new Set(['sign-in', 'choose-password'])
 
 /** Pages from `views/`: Eta templates that escape by default. Templates are compiled once. */
@@ -114,7 +114,7 @@ export function createViews({ mountPath = '', brand = PLAIN }: ViewsOptions = {}
     render(ctx, page, { status, leadsOutside = false, ...props }) {
       const isScripted = SCRIPTED.has(page)
       const body = eta.render(`/${page}`, { ...props, site, isScripted })
-      // Some pages have one.
+      // Some pages have a client.
       const { client } = props as { readonly client?: AboutClient }
       setPageHeaders(ctx, { leadsOutside, isScripted, image: client?.logo })
       if (status !== undefined) ctx.status = status
@@ -125,13 +125,13 @@ export function createViews({ mountPath = '', brand = PLAIN }: ViewsOptions = {}
 }
 
 /**
- * Headers of every page: nothing but our own style and, where a password can be shown, our own script; no
- * frames.
+ * Sets the headers of every page: only this server's own style and, where a password can be shown,
+ * its own script; no frames.
  *
- * Browsers hold every redirect after a form's POST against `form-action`, not only the first one, and
- * stop without a word. Where a client's redirect URI sends the browser on - to an application behind a
- * broker, to http://localhost, to a private scheme - nobody here can know. So there is no
- * `form-action` on pages whose forms end outside, and our own origin alone on all others.
+ * Browsers check every redirect after a form's POST against `form-action`, not only the first one,
+ * and stop without a message. This server cannot know where a client's redirect URI sends the
+ * browser on: to an application behind a broker, to http://localhost, to a private scheme. So pages
+ * whose forms lead to a client have no `form-action`, and all others allow only this origin.
  */
 function setPageHeaders(
   ctx: Pick<PageContext, 'set'>,
@@ -140,10 +140,10 @@ function setPageHeaders(
     isScripted,
     image,
   }: {
-    /** Does a form on the page end at a client's redirect URI? */
+    /** True if a form on the page leads to a client's redirect URI. */
     readonly leadsOutside: boolean
     readonly isScripted: boolean
-    /** The one address outside from which the page shows an image: the logo of its client. */
+    /** Address of the client's logo, the only foreign image of a page. */
     readonly image: string | undefined
   },
 ): void {
@@ -159,7 +159,7 @@ function setPageHeaders(
     ].join('; '),
     'X-Frame-Options': 'DENY',
     'X-Content-Type-Options': 'nosniff',
-    // Not no-referrer: it would make the Origin of our own forms `null`.
+    // Not no-referrer, because the Origin of this server's own forms would become `null`.
     'Referrer-Policy': 'same-origin',
     'Permissions-Policy': 'camera=(), geolocation=(), microphone=(), payment=(), usb=()',
     'Cache-Control': 'no-store',
@@ -167,8 +167,9 @@ function setPageHeaders(
 }
 
 /**
- * One address as a source expression (Content Security Policy Level 3, section 2.3.1), whose path holds for
- * this image alone. A query is no part of it; `;` and `,` would end it, and `'` begins keywords.
+ * The image's address as a source expression (Content Security Policy Level 3, section 2.3.1),
+ * limited to its path. A query is not part of an expression; `;` and `,` would end it, and `'`
+ * begins keywords.
  */
 function imageSource(image: string): string {
   const { origin, pathname } = new URL(image)
@@ -176,11 +177,11 @@ function imageSource(image: string): string {
 }
 
 /**
- * Headers for the pages that oidc-provider draws itself: forms that submit themselves, to a client
- * (response_mode=form_post) or back to us. It adds the hash of its script to `script-src`, which is
- * therefore there and empty. They have no `form-action`, since they lead wherever a client
- * registered, and may be framed, as `prompt=none` in a hidden frame needs. Pages of ours override
- * all this.
+ * Sets headers for the pages that oidc-provider renders itself: forms that submit themselves, to a
+ * client (response_mode=form_post) or back to this server. `script-src` is empty because
+ * oidc-provider adds the hash of its script to it. There is no `form-action`, because the forms
+ * lead to any address that a client registered, and the pages may be framed, because `prompt=none`
+ * in a hidden frame needs that. This server's own pages override all of these headers.
  */
 export function providerHeaders(): Middleware {
   return (ctx, next) => {

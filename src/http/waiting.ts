@@ -1,4 +1,4 @@
-/** How long somebody has to wait, in words. @example inWords(61) // 'in 2 minutes' */
+/** A waiting time in words. @example inWords(61) // 'in 2 minutes' */
 export function inWords(seconds: number): string {
   if (seconds < 60) return 'in a moment'
   const minutes = Math.ceil(seconds / 60)

@@ -3,11 +3,12 @@ import type { ClockCheck } from '../ring/clock-check.ts'
 import type { NodeStore } from './node-store.ts'
 
 /**
- * This node's clock beside the database's, which all nodes share: a token that is dated by a wrong
- * clock is refused by whoever has a right one, and a key must not sign before its time.
+ * Compares this node's clock with the database's, which all nodes share, because a token that is
+ * dated by a wrong clock is refused by verifiers with a right one, and a key must not sign before
+ * its time.
  */
 export interface DatabaseClock extends ClockCheck {
-  /** `now` with fraction. */
+  /** The database's time with fraction. */
   exact(): number
 }
 
@@ -23,7 +24,7 @@ export function createDatabaseClock({
   clock,
   clockSkew,
 }: DatabaseClockOptions): DatabaseClock {
-  /** `ahead`: our clock less theirs. `drift`: our clock less the time that cannot be set. */
+  /** `ahead`: this clock minus the database's. `drift`: this clock minus the monotonic clock. */
   let compared: { ahead: number; uncertainty: number; drift: number } | undefined
   const drift = () => clock.exact() - clock.elapsed()
 
@@ -32,14 +33,15 @@ export function createDatabaseClock({
   return {
     compare: async () => {
       const askedAt = clock.elapsed()
-      const theirs = await store.time().catch(() => undefined)
-      if (theirs === undefined) return
-      // They answered at some moment in between, most likely in the middle.
+      const databaseTime = await store.time().catch(() => undefined)
+      if (databaseTime === undefined) return
+      // The database read its clock between request and answer, most likely in the middle.
       const uncertainty = (clock.elapsed() - askedAt) / 2
-      const ours = clock.exact() - uncertainty
-      // A slow answer says less than a quick one before it, as how the clock went since is known.
+      const nodeTime = clock.exact() - uncertainty
+      // A slow answer is less exact than an earlier quick one, because the drift since then is
+      // known.
       if (compared && uncertainty > Math.max(compared.uncertainty, clockSkew / 4)) return
-      compared = { ahead: ours - theirs, uncertainty, drift: drift() }
+      compared = { ahead: nodeTime - databaseTime, uncertainty, drift: drift() }
     },
     offset,
     isRight: () => Math.abs(offset() ?? 0) - (compared?.uncertainty ?? 0) <= clockSkew,

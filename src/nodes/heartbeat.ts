@@ -7,9 +7,9 @@ import {
   missingNodes,
   missingWords,
   type NodeReport,
+  nodesOfOtherIssuers,
+  otherIssuerWords,
   reportsFor,
-  strangers,
-  strangerWords,
   type UnseenKey,
   unseenKeys,
   unseenWords,
@@ -17,35 +17,38 @@ import {
 import type { NodeStore } from './node-store.ts'
 
 /**
- * Tells the other nodes of this one, and hears of them. It only watches: where it fails, nothing
- * stops, and where it warns, `maxRingAge` has kept or will keep the promise all the same.
+ * Exchanges status reports between nodes. Only observes: its failure stops nothing, and when it
+ * warns, `maxRingAge` still guarantees that no node signs with an outdated ring.
  */
 export interface Heartbeat {
   /**
-   * Tells and listens, unless it is still at it. Nobody waits for it: a failure is logged once, and
-   * the last answer stands.
+   * Reports this node and reads the others' reports, unless an earlier call is still running.
+   * Callers do not wait: a failure is logged once, and the last reports are kept.
    */
   beat(status: RingStatus): void
-  /** This node stops in good order; resolves when nothing is under way. Never rejects. */
+  /**
+   * Removes this node's report, because it stops in good order. Resolves when no exchange is
+   * running. Never rejects.
+   */
   stop(): Promise<void>
-  /** All nodes, as last heard. */
+  /** Last known reports of all nodes. */
   readonly nodes: readonly NodeReport[]
-  /** Live nodes that lack a key which will sign. */
+  /** Live nodes that lack a key that signs or will sign. */
   readonly unseen: readonly UnseenKey[]
-  /** Nodes that share this database and serve another issuer. */
-  readonly strangers: readonly NodeReport[]
-  /** Nodes that fell silent, while they may still sign: killed, cut off, or on another database. */
+  /** Nodes of another issuer on this database. */
+  readonly nodesOfOtherIssuers: readonly NodeReport[]
+  /** Silent nodes that may still sign: killed, cut off, or on another database. */
   readonly missing: readonly NodeReport[]
-  /** How what this node writes of itself fails; undefined where it was written the last time. */
+  /** Failure to write this node's report; undefined if the last write succeeded. */
   readonly failure: WriteFailure | undefined
 }
 
-/** This node cannot write; others may, or not. */
+/** Failure of this node to write its report, and the nodes that could write meanwhile. */
 export interface WriteFailure {
-  /** By the clock of the database. */
+  /** Instant by the clock of the database. */
   readonly since: number
   readonly error: unknown
-  /** Nodes that have written since; none where nobody can, or where this one cannot read either. */
+  /** Nodes that have written since; empty if none can, or if this node cannot read either. */
   readonly others: readonly NodeReport[]
 }
 
@@ -58,28 +61,28 @@ export interface HeartbeatOptions {
   /** Seconds after which a node that could not load the ring neither signs nor serves. */
   readonly maxRingAge: number
   readonly node: Pick<NodeReport, 'id' | 'version' | 'issuer' | 'startedAt'>
-  /** Other issuers of this process, which tell of themselves. */
+  /** Other issuers of this process, which report themselves. */
   readonly siblings?: readonly string[]
   readonly log: RingLog
 }
 
-/** Seconds that a node which fell silent stays in the list: somebody may come and look. */
-const MEMORY = 86_400
+/** Seconds for which a silent node stays in the list, so that operators can see it. */
+const SILENT_NODE_KEPT = 86_400
 
 export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
   const { store, databaseClock, policies, refreshInterval, siblings = [], log } = options
   const listNodes = async () => reportsFor(siblings, await store.list())
   let nodes: readonly NodeReport[] = []
   let unseen: readonly UnseenKey[] = []
-  let foreign: readonly NodeReport[] = []
+  let ofOtherIssuers: readonly NodeReport[] = []
   let missing: readonly NodeReport[] = []
   let failure: WriteFailure | undefined
-  /** What was logged and has not gone since. */
-  let told = new Set<string>()
+  /** Alarms that were logged and still hold. */
+  let logged = new Set<string>()
   let isFailing = false
   let beating: Promise<void> | undefined
 
-  /** Writes of this node. Where that fails, whether others can is read all the same. */
+  /** Writes this node's report. If that fails, still reads whether other nodes can write. */
   async function report(status: RingStatus, now: number): Promise<void> {
     const states = status.view?.states ?? []
     try {
@@ -87,7 +90,7 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
         ...options.node,
         seenAt: now,
         ringHash: status.view?.hash ?? '',
-        ringAge: Math.round(Math.min(status.ringAge(), MEMORY)),
+        ringAge: Math.round(Math.min(status.ringAge(), SILENT_NODE_KEPT)),
         clockOffset: databaseClock.offset() ?? null,
         kids: states.filter(isPublished).map((state) => state.key.kid),
         obstacle: status.obstacle() ?? null,
@@ -111,22 +114,22 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
     const now = databaseClock.now()
     const states = status.view?.states ?? []
     await report(status, now)
-    await store.forget(now - MEMORY)
+    await store.forget(now - SILENT_NODE_KEPT)
     nodes = await listNodes()
     const { issuer, id } = options.node
     missing = missingNodes(nodes, { ...options, now }).filter((node) => node.id !== id)
     unseen = unseenKeys(nodes, states, { policies, refreshInterval, now })
-    foreign = strangers(nodes, { issuer, refreshInterval, now })
-    tell([
+    ofOtherIssuers = nodesOfOtherIssuers(nodes, { issuer, refreshInterval, now })
+    logNew([
       ...unseen.map((each) => [unseenWords(each), dataOf(each)] as const),
-      ...foreign.map((node) => [strangerWords(node), { node: node.id }] as const),
+      ...ofOtherIssuers.map((node) => [otherIssuerWords(node), { node: node.id }] as const),
       ...missing.map((node) => [missingWords(node), { node: node.id }] as const),
     ])
   }
 
-  function tell(alarms: readonly (readonly [words: string, data: object])[]): void {
-    for (const [words, data] of alarms) if (!told.has(words)) log.error(data, words)
-    told = new Set(alarms.map(([words]) => words))
+  function logNew(alarms: readonly (readonly [words: string, data: object])[]): void {
+    for (const [words, data] of alarms) if (!logged.has(words)) log.error(data, words)
+    logged = new Set(alarms.map(([words]) => words))
   }
 
   return {
@@ -136,7 +139,8 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
           isFailing = false
         })
         .catch((error: unknown) => {
-          if (!isFailing) log.warn({ err: error }, 'nodes cannot hear of each other')
+          if (!isFailing)
+            log.warn({ err: error }, 'cannot exchange node status through the database')
           isFailing = true
         })
         .finally(() => {
@@ -153,8 +157,8 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
     get unseen() {
       return unseen
     },
-    get strangers() {
-      return foreign
+    get nodesOfOtherIssuers() {
+      return ofOtherIssuers
     },
     get missing() {
       return missing

@@ -1,22 +1,24 @@
-/** What a message is about: keys and events of the rings, or registered clients. */
+/** Subject of a message: keys and events of the rings, or registered clients. */
 export type Topic = 'ring' | 'clients'
 
 /**
- * Word from node to node that something changed. It saves waiting; nothing depends on it, as every
- * node also looks by itself (`rotation.refreshInterval`).
+ * Messages between nodes that something changed. They only save time, because every node also reads
+ * the store regularly (`rotation.refreshInterval`).
  */
 export interface Messages {
   /**
-   * Tells the other nodes. Never rejects.
-   * @returns false where the message could not be sent: they find out by themselves
+   * Sends a message to the other nodes. Never rejects.
+   * @returns false if the message could not be sent; the nodes then notice the change later
    */
   publish(topic: Topic): Promise<boolean>
-  /** Calls the listener with every message of another process, and where some may have been missed. */
+  /**
+   * Calls the listener for every message of another process, and if messages may have been missed.
+   */
   subscribe(topic: Topic, listener: () => void): void
   close(): void
 }
 
-/** Where nodes have nothing to talk over. */
+/** For deployments without a channel between nodes. */
 export const noMessages: Messages = {
   publish: async () => false,
   subscribe: () => {},

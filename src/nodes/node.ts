@@ -5,52 +5,57 @@ import type { KeyState } from '../ring/lifecycle.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
 
 /**
- * What nodes tell of themselves, and what follows from it. Activation is a matter of the clock, made
- * safe by `maxRingAge`; the reports prove that it held, and name the node for which it will not.
- * Pure.
+ * Reports of nodes, and the conclusions from them. Keys become active by the clock alone, which
+ * `maxRingAge` makes safe; the reports show that it was safe, and name a node for which it will not
+ * be. Pure.
  */
 
-/** One process that serves, as it last told. */
+/** Last report of a process that serves. */
 export interface NodeReport {
-  /** Unique among processes; its host and a random end. Reports of one process on several issuers share it. */
+  /**
+   * Unique id of the process: its host and a random end. The reports of a process for several
+   * issuers have the same id.
+   */
   readonly id: string
   readonly version: string
-  /** In whose name it issues tokens. A process with several issuers tells of each. */
+  /** Issuer of its tokens. A process with several issuers reports for each. */
   readonly issuer: string
   readonly startedAt: number
-  /** When it told, by the clock of the database. */
+  /** Instant of the report, by the clock of the database. */
   readonly seenAt: number
-  /** Equal for nodes that see the same keys in the same phases. */
+  /** Hash that is equal for nodes with the same keys in the same phases. */
   readonly ringHash: string
-  /** Seconds, at `seenAt`, since it loaded the ring. */
+  /** Seconds from the node's last load of the ring to `seenAt`. */
   readonly ringAge: number
-  /** Seconds that its clock is ahead of the database's; null where there is nothing to compare with. */
+  /**
+   * Seconds that its clock is ahead of the database's; null if there is nothing to compare with.
+   */
   readonly clockOffset: number | null
-  /** The published keys that it knows. */
+  /** Published keys that the node knows. */
   readonly kids: readonly string[]
-  /** Why it neither signs nor serves; null while it does. */
+  /** Reason why the node neither signs nor serves; null while it does. */
   readonly obstacle: string | null
 }
 
 /**
- * - `live`: told within the last three refresh intervals
- * - `halted`: tells that it neither signs nor serves
+ * - `live`: reported within the last three refresh intervals
+ * - `halted`: reports that it neither signs nor serves
  * - `silent`: was killed, or cannot reach the database; beyond `maxRingAge` it does not sign either
  */
 export type NodeStateName = 'live' | 'halted' | 'silent'
 
-/** How many refresh intervals a node may miss before it counts as silent. */
-const MISSED = 3
+/** Refresh intervals without a report after which a node counts as silent. */
+const SILENT_AFTER = 3
 
 export function nodeState(node: NodeReport, refreshInterval: number, now: number): NodeStateName {
-  if (now - node.seenAt > MISSED * refreshInterval) return 'silent'
+  if (now - node.seenAt > SILENT_AFTER * refreshInterval) return 'silent'
   return node.obstacle === null ? 'live' : 'halted'
 }
 
 /**
- * For what may only be done while every node is stopped.
- * @param what is not done, and why not while nodes run: both in words of a message
- * @throws Refused where a node runs, halted or not
+ * Makes sure that every node is stopped, for orders that need that.
+ * @param what is refused, and why it must not happen while nodes run, both in words of the message
+ * @throws Refused if a node runs, halted or not
  */
 export function assertStopped(
   nodes: readonly NodeReport[],
@@ -63,22 +68,25 @@ export function assertStopped(
   const ids = [...new Set(running.map(({ id }) => id))]
   throw new Refused(
     'nodes_running',
-    { nodes: ids, countsFor: MISSED * refreshInterval },
+    { nodes: ids, countsFor: SILENT_AFTER * refreshInterval },
     `Nothing is ${what} while nodes run: ${ids.join(', ')}. ${why} Stop them; ` +
-      `one that was killed counts as running for ${MISSED * refreshInterval} s.`,
+      `one that was killed counts as running for ${SILENT_AFTER * refreshInterval} s.`,
   )
 }
 
-/** A key that signs or will, and a live node that has not loaded it although it had the time to. */
+/**
+ * A key that signs or will sign, and a live node that has not loaded it although it had enough
+ * time.
+ */
 export interface UnseenKey {
   readonly node: NodeReport
   readonly key: KeyState
 }
 
 /**
- * Live nodes that have not loaded a key `maxRingAge` after it was made: well before its activation,
- * as the propagation is longer by at least the time that caches keep a JWKS. One that has retired may
- * have left a node whose clock is ahead.
+ * Finds live nodes that have not loaded a key `maxRingAge` after it was made. That is well before
+ * its activation, because propagation is longer by at least the time that caches keep a JWKS.
+ * Retired keys are not needed, because a node whose clock is ahead may have dropped them already.
  */
 export function unseenKeys(
   nodes: readonly NodeReport[],
@@ -98,8 +106,8 @@ export function unseenKeys(
 }
 
 /**
- * The reports that matter to one issuer: without those on other issuers of the same configuration, which have
- * keys of their own and are no strangers.
+ * The reports that concern an issuer: without those of the other issuers of the same configuration,
+ * which have their own keys and are no sign of a wrong database.
  * @param siblings the other issuers of the configuration
  */
 export function reportsFor(
@@ -113,52 +121,52 @@ export function reportsFor(
 export interface SurveyedNode {
   readonly report: NodeReport
   readonly state: NodeStateName
-  /** Keys that it should have loaded by now and has not. */
+  /** Keys that the node should have loaded by now and has not. */
   readonly lacks: readonly KeyFacts[]
-  /** Does it serve another issuer on the same database? */
-  readonly isStranger: boolean
+  /** True if the node serves another issuer on the same database. */
+  readonly hasOtherIssuer: boolean
 }
 
-/** Every node, with what it lacks. */
+/** Every node, with the keys that it lacks. */
 export function surveyNodes(
   reports: readonly NodeReport[],
   states: readonly KeyState[],
-  options: UnseenKeysOptions & StrangersOptions,
+  options: UnseenKeysOptions & OtherIssuersOptions,
 ): readonly SurveyedNode[] {
   const unseen = unseenKeys(reports, states, options)
-  const foreign = strangers(reports, options)
+  const foreign = nodesOfOtherIssuers(reports, options)
   return reports.map((report) => ({
     report,
     state: nodeState(report, options.refreshInterval, options.now),
     lacks: unseen.filter(({ node }) => node === report).map(({ key: { key } }) => key),
-    isStranger: foreign.includes(report),
+    hasOtherIssuer: foreign.includes(report),
   }))
 }
 
-/** For the log and for readiness. */
+/** Describes an unseen key, for the log and for readiness. */
 export function unseenWords({ node, key: { key } }: UnseenKey): string {
   return `node ${node.id} has not loaded generation ${key.generation} of ring ${key.ring}`
 }
 
-/** Live nodes that issue in another name: their configuration, or this one's, has the wrong database. */
-export function strangers(
+/** Live nodes of another issuer: their configuration, or this node's, names the wrong database. */
+export function nodesOfOtherIssuers(
   nodes: readonly NodeReport[],
-  { issuer, refreshInterval, now }: StrangersOptions,
+  { issuer, refreshInterval, now }: OtherIssuersOptions,
 ): readonly NodeReport[] {
   return nodes.filter(
     (node) => node.issuer !== issuer && nodeState(node, refreshInterval, now) !== 'silent',
   )
 }
 
-/** For the log, readiness and `nodes list`. */
-export function strangerWords({ id, issuer }: NodeReport): string {
+/** Describes a node of another issuer, for the log, readiness and `nodes list`. */
+export function otherIssuerWords({ id, issuer }: NodeReport): string {
   return `node ${id} is on the same database and serves another issuer, ${issuer}`
 }
 
 /**
- * Nodes that fell silent and did not stop in good order, for as long as they may still sign and serve
- * without the ring that others have. One may have been killed; or it lives and reaches another database
- * than this node, as after a failover that left two primaries.
+ * Silent nodes that did not stop in good order and may still sign and serve with an outdated ring.
+ * Such a node was killed, or runs and uses another database than this node, as after a failover
+ * that left two primaries.
  */
 export function missingNodes(
   nodes: readonly NodeReport[],
@@ -169,11 +177,11 @@ export function missingNodes(
   )
 }
 
-/** For the log and for readiness. */
+/** Describes a missing node, for the log and for readiness. */
 export function missingWords({ id, seenAt }: NodeReport): string {
   return (
     `node ${id} has been silent since ${toRfc3339(seenAt)}: it was killed, is cut off from the database, or ` +
-    'is on another one (two primaries)'
+    'uses another database (two primaries)'
   )
 }
 
@@ -185,7 +193,7 @@ export interface MissingOptions {
   readonly now: number
 }
 
-export interface StrangersOptions {
+export interface OtherIssuersOptions {
   readonly issuer: string
   /** Seconds. */
   readonly refreshInterval: number
@@ -199,7 +207,7 @@ export interface UnseenKeysOptions {
   readonly now: number
 }
 
-/** How many nodes are in which state. */
+/** Number of nodes in each state. */
 export function countNodes(
   nodes: readonly NodeReport[],
   refreshInterval: number,

@@ -10,8 +10,8 @@ import { signingWith } from './provider.ts'
 import { providerSettings } from './settings.ts'
 
 /**
- * Has oidc-provider build a client, as the server will at its first request: a net below the rules of
- * Keyturn, which should have told what is wrong before, and in better words.
+ * Has oidc-provider build a client, as the server will at its first request. A second check behind
+ * the rules of Keyturn, which should have reported a problem before, and in better words.
  * @returns what oidc-provider makes of the metadata
  * @throws Refused with what oidc-provider says
  */
@@ -48,8 +48,8 @@ export async function createBuildClient(
 const COOKIE_SECRET_BYTES = 32
 
 /**
- * An instance that offers what the server offers once all of its rings sign. Its keys are made for
- * the occasion, so that a client can be added where no ring can be opened.
+ * Builds an instance that offers what the server offers once all of its rings sign. The instance
+ * has throw-away keys, so that a client can be added where no ring can be opened.
  */
 async function buildValidator(
   config: IssuerConfig,

@@ -9,8 +9,8 @@ import { ownProperties } from '../clients/properties.ts'
 import { refuseUnmetContexts } from './authentication-context.ts'
 
 /**
- * The `findAccount` of oidc-provider. A person who is disabled or gone is not found, which ends
- * sessions, refresh tokens and userinfo without a word to anybody else.
+ * The `findAccount` of oidc-provider. A disabled or deleted person is not found, which ends
+ * sessions, refresh tokens and userinfo without telling anybody why.
  */
 export function createFindAccount(accounts: Pick<AccountStore, 'findById'>): FindAccount {
   return async (ctx, sub) => {
@@ -39,11 +39,11 @@ function hasClaimsInIdToken({ oidc: { client, accessToken } }: KoaContextWithOID
 
 /**
  * Every claim that Keyturn knows of a person; oidc-provider hands out those that scope, the claims
- * parameter and consent allow (OpenID Connect Core 1.0, section 5.4). What is unknown is left out.
+ * parameter and consent allow (OpenID Connect Core 1.0, section 5.4). Unknown claims are left out.
  */
 export function accountClaims({ id, username, claims, createdAt }: Account): AccountClaims {
   return {
-    // Not that of the account: a new password changes nothing of what clients are told.
+    // Not the account's own `updatedAt`, because a new password changes no claim.
     updated_at: createdAt,
     ...claims,
     sub: id,
@@ -52,10 +52,10 @@ export function accountClaims({ id, username, claims, createdAt }: Account): Acc
 }
 
 /**
- * oidc-provider's policy of when to ask for a sign-in or consent, and two things more: a session that
- * belongs to somebody who is disabled or gone, which would end in a server error, and a context that
- * no sign-in has. Clients with `consent: skip` ask nobody.
- * @param contexts in which people sign in here (`acr`)
+ * oidc-provider's policy of when to ask for a sign-in or consent, with two more checks: a session
+ * of a disabled or deleted person, which would end in a server error, and an authentication context
+ * that no sign-in has. Clients with `consent: skip` ask for no consent.
+ * @param contexts authentication contexts in which people sign in here (`acr`)
  */
 export function createInteractionPolicy(
   contexts: readonly string[] = [],
@@ -71,7 +71,8 @@ export function createInteractionPolicy(
   policy.get('login')?.checks.add(accountGone)
   policy.get('login')?.checks.add(refuseUnmetContexts(contexts))
   const consent = policy.get('consent')
-  // These ask whatever was allowed before. The others ask for what is missing, and nothing is missing.
+  // These two checks ask again even if all was granted before. The other checks ask only for what
+  // is missing.
   for (const reason of ['consent_prompt', 'native_client_prompt']) {
     const check = consent?.checks.get(reason)
     if (!check) throw new TypeError(`oidc-provider has no check ${reason}`)

@@ -12,7 +12,9 @@ import {
 import type { UsedUp } from './used-up.ts'
 import { findUserinfoTokens } from './userinfo-tokens.ts'
 
-/** What oidc-provider stores things by, and what goes around each of its grant types. */
+/**
+ * The adapters of oidc-provider's models, and the wrapper around the handler of each grant type.
+ */
 export interface Adapters {
   readonly adapter: AdapterFactory
   readonly grantHandler: AroundGrant
@@ -28,9 +30,10 @@ export interface AdaptersOptions extends Omit<TokenRequestsOptions, 'adapters'> 
 }
 
 /**
- * The adapters of one issuer, made once for all instances of its provider. From the store outwards:
- * failures of the store become outages and uses are noted, for every model; what a request at the token
- * endpoint uses up and gives waits for its answer; and three models have a rule of their own.
+ * The adapters of one issuer, made once for all instances of its provider. The layers from the
+ * store outwards: for every model, failures of the store become outages and consumption is noted;
+ * what a request at the token endpoint consumes and issues waits for its answer; three models have
+ * a rule of their own.
  */
 export function createAdapters(options: AdaptersOptions): Adapters {
   const { artifacts, usedUp, userCodes, pushedRequest, jwtAccessTokens } = options

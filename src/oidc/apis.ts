@@ -3,23 +3,25 @@ import { ownProperties } from '../clients/properties.ts'
 import type { Config, ResourceSettings } from '../config/schema.ts'
 import { openidScopesOf } from './openid-scopes.ts'
 
-/** The APIs of the configuration, and what each client gets there: what its `resources` list, no more. */
+/**
+ * The APIs of the configuration, and what each client gets there: only what its `resources` list.
+ */
 export interface Apis {
   /** @param client of oidc-provider, which has one object for all requests of a client */
   of(client: object): ClientApis
-  /** Is it a scope of any API of the configuration? */
+  /** True if any API of the configuration has the scope. */
   knows(scope: string): boolean
 }
 
 /** The APIs of one client, by identifier (RFC 8707). */
 export interface ClientApis {
-  /** Tokens with which it acts for a person. */
+  /** The client acts for a person. */
   readonly forPeople: ReadonlyMap<string, ResourceServer>
-  /** Tokens with which it acts for itself. */
+  /** The client acts for itself (client credentials). */
   readonly forItself: ReadonlyMap<string, ResourceServer>
-  /** The API that its tokens are for where a request names none. */
+  /** The API that a token is for if its request names none. */
   readonly byDefault: string | undefined
-  /** Scopes of no API that it may ask for (`openid-scopes.ts`). */
+  /** Scopes outside the APIs that the client may ask for (`openid-scopes.ts`). */
   readonly openid: readonly string[]
 }
 
@@ -70,8 +72,8 @@ function resourceServer(api: ResourceSettings, allowed: readonly string[]): Reso
 }
 
 /**
- * Tokens for the default API stand in for those without an API, which userinfo answers. So they have
- * the OpenID scopes that were granted, and userinfo knows by `openid` that it may answer.
+ * Adds the granted OpenID scopes to tokens for the default API, because these replace tokens
+ * without an API, which userinfo accepts. The scope `openid` tells userinfo that it may answer.
  */
 function withScopes(server: ResourceServer, more: readonly string[]): ResourceServer {
   return { ...server, scope: [server.scope, ...more].filter(Boolean).join(' ') }

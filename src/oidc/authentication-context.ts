@@ -2,7 +2,9 @@ import { errors, interactionPolicy } from 'oidc-provider'
 
 /** How people prove who they are, in the words of `acr` (OpenID Connect Core 1.0, section 2). */
 
-/** Classes of SAML 2.0's authentication context (section 3.4), for which relying parties ask most. */
+/**
+ * Prefix of SAML 2.0's authentication context classes (section 3.4), the ones most often asked for.
+ */
 const CLASSES = 'urn:oasis:names:tc:SAML:2.0:ac:classes:'
 
 /** A password, over a connection that TLS protects unless the issuer is one for development. */
@@ -11,7 +13,8 @@ export function passwordContext(issuer: string): string {
 }
 
 /**
- * Refuses a request for which no sign-in here is good enough, instead of asking for one without end.
+ * Refuses a request for which no sign-in here is good enough, because oidc-provider would ask for a
+ * sign-in again and again.
  * @param offered all contexts in which people can sign in
  * @see https://openid.net/specs/openid-connect-unmet-authentication-requirements-1_0.html
  */

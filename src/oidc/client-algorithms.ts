@@ -6,9 +6,9 @@ import { type RotationPolicies, signatureRing } from '../ring/policy.ts'
 import { type RingView, signerOf } from '../ring/view.ts'
 
 /**
- * Does every client get signed what it wants signed? Removing a ring that a client needs would answer
- * that client with errors; better not to start.
- * @returns warnings about rings that will sign, but do not yet
+ * Checks that a ring exists for every algorithm that a client wants. The server refuses to start
+ * otherwise, because it would answer that client with errors.
+ * @returns warnings about rings that do not sign yet
  * @throws Refused naming a client whose algorithm has no ring
  */
 export async function checkClientAlgorithms(
@@ -31,8 +31,8 @@ function assertRing(wanted: WantedAlgorithm, policies: RotationPolicies): void {
   throw new Refused(
     'client_without_ring',
     { id: client, algorithm },
-    `Client ${client} wants ${what} signed with ${algorithm}, but no ring does. Add "${ring}: {}" to ` +
-      `rotation.rings, or use one that is there (${rings.join(', ')}).`,
+    `Client ${client} wants ${what} signed with ${algorithm}, but no ring has this algorithm. Add "${ring}: {}" to ` +
+      `rotation.rings, or use one of the configured rings (${rings.join(', ')}).`,
   )
 }
 

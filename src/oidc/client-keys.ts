@@ -2,49 +2,49 @@ import { Provider } from 'oidc-provider'
 import type { Clock } from '../clock.ts'
 
 /**
- * OpenID Connect Core 1.0, section 10.1.1: a client that has a new key publishes it at its `jwks_uri` and
- * signs with it, and whoever verifies meets a kid that he does not know and looks there again, however
- * long the set that he has may be kept. What Keyturn asks of its relying parties it does itself.
+ * OpenID Connect Core 1.0, section 10.1.1: a client publishes a new key at its `jwks_uri` and signs
+ * with it. A verifier that meets an unknown kid fetches the set again, even if its copy is still
+ * fresh. Keyturn asks this of its relying parties and does the same as a verifier.
  *
- * oidc-provider looks again when `max-age` is over, and not within a minute. Where an assertion
- * (private_key_jwt, RFC 7523) does not verify, and only there, it asks the keys of the client whether they
- * are fresh, and gets them again where they are not. So this is where they say no.
+ * oidc-provider fetches again only after `max-age`, and not within a minute. If an assertion
+ * (private_key_jwt, RFC 7523) does not verify, and only then, oidc-provider calls `fresh()` of the
+ * client's keys and fetches them again if it returns false. So `fresh()` is replaced here.
  */
 
 /**
- * Seconds between two looks inside `max-age`. Strangers can cause them, as anybody can send an assertion
- * with a made-up kid in the name of a client, and must not make Keyturn hammer that client's server.
+ * Seconds between two fetches inside `max-age`. Anybody can cause a fetch by sending an assertion
+ * with a made-up kid in the name of a client, and must not be able to flood that client's server.
  */
 export const COOL_DOWN = 10
 
-/** Seconds after a look that failed in which there is no other. */
+/** Seconds without another fetch after a failed one. */
 const PAUSE_AFTER_FAILURE = 1
 
-/** The part of oidc-provider's keys of a client that this needs (lib/models/client.js). */
+/** The part of oidc-provider's client keys that is used here (lib/models/client.js). */
 interface ClientKeys {
-  /** Instant until which the set may be kept; undefined before there is one. */
+  /** Instant until which the set may be kept; undefined before the first fetch. */
   freshUntil: number | undefined
   fresh(): boolean
   refresh(): Promise<void>
 }
 
-/** @param client of oidc-provider, once */
-export function lookAgainForKeys(client: object, { elapsed }: Pick<Clock, 'elapsed'>): void {
-  // The types know nothing of the keys; a test holds that they are there.
+/** @param client of oidc-provider; to be called once per client */
+export function refetchUnknownKeys(client: object, { elapsed }: Pick<Clock, 'elapsed'>): void {
+  // The types lack the keys; a test checks that they exist.
   const { asymmetricKeyStore: keys } = client as { asymmetricKeyStore: ClientKeys }
   const isFresh = keys.fresh.bind(keys)
   const refresh = keys.refresh.bind(keys)
-  /** The look under way. */
+  /** The fetch under way. */
   let current: Promise<void> | undefined
   let againAt = -Infinity
   let failedAt = -Infinity
-  /** Requests that have looked: what does not verify after that is wrong. */
-  const looked = new WeakSet<object>()
+  /** Requests that have fetched: an assertion that still does not verify is wrong. */
+  const fetchedFor = new WeakSet<object>()
 
   keys.fresh = () => {
     const { ctx } = Provider
-    if (ctx && looked.has(ctx)) return true
-    // Who comes meanwhile waits for the same answer.
+    if (ctx && fetchedFor.has(ctx)) return true
+    // Requests that arrive meanwhile wait for the same fetch.
     if (current) return false
     const now = elapsed()
     if (now < failedAt + PAUSE_AFTER_FAILURE) return true
@@ -53,17 +53,17 @@ export function lookAgainForKeys(client: object, { elapsed }: Pick<Clock, 'elaps
 
   keys.refresh = async () => {
     const { ctx } = Provider
-    current ??= look().finally(() => {
+    current ??= fetchAgain().finally(() => {
       current = undefined
     })
-    if (ctx) looked.add(ctx)
+    if (ctx) fetchedFor.add(ctx)
     await current
   }
 
-  async function look(): Promise<void> {
+  async function fetchAgain(): Promise<void> {
     const { freshUntil } = keys
     if (isFresh()) againAt = elapsed() + COOL_DOWN
-    // Otherwise it would find that there is nothing to get.
+    // Otherwise oidc-provider's `refresh` would consider the set fresh and fetch nothing.
     keys.freshUntil = undefined
     try {
       await refresh()

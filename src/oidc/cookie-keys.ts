@@ -4,7 +4,7 @@ import { isPublished } from '../ring/lifecycle.ts'
 import { COOKIE_RING } from '../ring/policy.ts'
 import { type RingView, signerOf } from '../ring/view.ts'
 
-/** What koa and oidc-provider take as `keys` instead of a list: the interface of Keygrip. */
+/** Keygrip's interface, which koa and oidc-provider take as `keys` instead of a list. */
 export interface CookieKeys {
   sign(data: string): string
   verify(data: string, signature: string): boolean
@@ -21,7 +21,7 @@ export function createCookieKeys(view: RingView): CookieKeys {
   const others = view.states.filter(
     (state) => state.key.ring === COOKIE_RING && isPublished(state) && state !== active,
   )
-  // The retired come before the standby: they made most of the cookies that are out there.
+  // Retired keys come before the standby because they signed most of the existing cookies.
   const keys = [...(active ? [active] : []), ...others].flatMap(({ key }) => key.secret ?? [])
   const macs = keys.map(createHmacSha256)
 
@@ -29,7 +29,7 @@ export function createCookieKeys(view: RingView): CookieKeys {
     macs.findIndex((macOf) => isSameText(macOf(data), signature))
   return {
     sign: (data) => {
-      // That of the active key, if it has one.
+      // The first MAC is the active key's, if there is an active key with a secret.
       const [macOf] = macs
       if (!active?.key.secret || !macOf) throw new NoActiveKey(COOKIE_RING)
       return macOf(data)

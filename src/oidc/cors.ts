@@ -2,11 +2,11 @@ import type { Middleware } from 'koa'
 import type { Configuration } from 'oidc-provider'
 import { isLoopback } from '../values/loopback.ts'
 
-/** Which pages may read what oidc-provider answers to scripts. */
+/** Decides which pages may read the answers of oidc-provider in scripts. */
 
 /**
- * Pages to which a public client's codes are sent may fetch the tokens; other clients do not run in a
- * browser. What everybody's userinfo needs is a token.
+ * Lets the pages to which a public client's codes are sent fetch the tokens; other clients do not
+ * run in a browser. Userinfo may be read from any page of a client, because it needs a token.
  */
 export const clientBasedCORS: NonNullable<Configuration['clientBasedCORS']> = (
   ctx,
@@ -14,7 +14,7 @@ export const clientBasedCORS: NonNullable<Configuration['clientBasedCORS']> = (
   client,
 ) => {
   if (ctx.oidc.route !== 'userinfo' && client.clientAuthMethod !== 'none') return false
-  // As text, an opaque origin (`null`) equals that of every private scheme.
+  // The text `null` of an opaque origin would equal the origin of every URI with a private scheme.
   const page = URL.parse(origin)
   if (page?.origin !== origin) return false
   const isNative = client.applicationType === 'native'
@@ -25,7 +25,9 @@ export const clientBasedCORS: NonNullable<Configuration['clientBasedCORS']> = (
   })
 }
 
-/** A native application listens on whatever port of the loopback is free (RFC 8252, section 7.3). */
+/**
+ * True for loopback URIs that differ only in port: native apps use any free one (RFC 8252, 7.3).
+ */
 function differInPort(registered: URL, page: URL): boolean {
   const { protocol, hostname } = registered
   return (
@@ -37,12 +39,13 @@ function differInPort(registered: URL, page: URL): boolean {
 }
 
 /**
- * oidc-provider repeats any origin to preflights, and where a request fails before its client is known.
- * `null` is the name of every sandboxed frame and local file, so it is told nothing.
+ * Removes the header for the origin `null`, which every sandboxed frame and local file has.
+ * oidc-provider allows any origin in preflights, and in requests that fail before the client is
+ * known.
  */
 export function hideFromOpaqueOrigins(): Middleware {
   return (ctx, next) => {
-    // All other requests are spared a promise.
+    // Returns early so that all other requests need no further promise.
     if (ctx.headers.origin !== 'null') return next()
     return next().finally(() => ctx.remove('Access-Control-Allow-Origin'))
   }

@@ -1,4 +1,4 @@
-/** What is counted of a provider, whoever counts it. */
+/** Counters of a provider's tokens, refusals, errors and guesses. */
 export interface ProviderCounts {
   readonly tokens: Count<'kind'>
   readonly refusals: Count<'error'>
@@ -6,7 +6,7 @@ export interface ProviderCounts {
   readonly guesses: Count<'kind' | 'outcome'>
 }
 
-/** Something that is counted. */
+/** A counter. */
 export interface Count<Label extends string = never> {
   inc(labels?: Readonly<Record<Label, string>>): void
 }

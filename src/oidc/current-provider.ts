@@ -13,17 +13,17 @@ import { buildProvider, type ProviderOptions } from './provider.ts'
  * on the instance they began with, later ones get the new one, and the old one is collected.
  */
 export interface CurrentProvider {
-  /** Builds an instance for the view and puts it in the place of the one before. */
+  /** Builds an instance for the view and replaces the one before. */
   swap(view: RingView): void
   /** @throws TypeError before the first swap */
   readonly provider: Provider
-  /** Those of the current view, for the app around the provider: some cookies are written there. */
+  /** Cookie keys of the current view, for the app around the provider, which writes cookies too. */
   readonly cookieKeys: CookieKeys
   /** Hands each request to the instance that is current when it arrives. */
   readonly middleware: Middleware
-  /** Is there a client of this id, and has it no secret? */
+  /** True if there is a client of this id and it has no secret. */
   isPublicClient(id: string): Promise<boolean>
-  /** What the current instance says of itself (OIDC Discovery 1.0, section 3). */
+  /** Metadata of the current instance (OIDC Discovery 1.0, section 3). */
   discovery(): Promise<object>
 }
 
@@ -54,7 +54,7 @@ export function createCurrentProvider(
     },
     middleware: (ctx, next) => inUse().handle(ctx, next),
     isPublicClient: async (id) => {
-      // Where it cannot be read, the instance that the request goes to says so.
+      // If the client cannot be read, the provider reports that when it handles the request.
       const client = await inUse()
         .provider.Client.find(id)
         .catch(() => undefined)
@@ -63,7 +63,7 @@ export function createCurrentProvider(
     discovery: async () => {
       const app = pinOrigin(new Koa(), options.issuer)
       app.use(inUse().handle)
-      // koa's callback takes HTTP/2 requests as well, which its type says and the other does not.
+      // The type of koa's callback includes HTTP/2 requests, that of light-my-request does not.
       const answer = await inject(app.callback() as DispatchFunc, {
         url: `${path}/.well-known/openid-configuration`,
       })

@@ -1,10 +1,10 @@
-/** Endpoints where clients prove who they are as they do at the token endpoint. */
+/** Endpoints where clients authenticate as they do at the token endpoint. */
 const ENDPOINTS = ['revocation', 'introspection'] as const
 
 /**
- * How clients prove who they are at the other endpoints too (RFC 8414, section 2), which oidc-provider
- * leaves out: the default would be `client_secret_basic` alone.
- * @param discovery what the provider says of itself
+ * Adds the authentication methods of the other endpoints (RFC 8414, section 2). oidc-provider omits
+ * them, and the default of an omitted list is `client_secret_basic` alone.
+ * @param discovery metadata of the provider
  */
 export function withEndpointMethods(discovery: Readonly<Record<string, unknown>>): object {
   const {

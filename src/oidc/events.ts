@@ -9,7 +9,7 @@ export interface ObserveOptions {
   readonly metrics: Pick<ProviderCounts, 'tokens' | 'refusals' | 'serverErrors'>
   readonly log: Log
   readonly onOutage: (request: object, outage: Outage) => void
-  /** With each request that failed by a fault of this server. */
+  /** Called for each request that failed by a fault of this server. */
   readonly onFault: (request: KoaContextWithOIDC) => void
 }
 
@@ -51,15 +51,15 @@ export function observeProvider(
   provider.on('userinfo.error', refused)
   provider.on('pushed_authorization_request.error', refused)
   provider.on('device_authorization.error', refused)
-  // Pages. What is wrong there is mostly a typing error, which nobody counts.
-  const failedIfOut = (ctx: KoaContextWithOIDC, error: Error) => {
+  // Errors of pages are mostly typing errors, so only outages are counted.
+  const failedIfOutage = (ctx: KoaContextWithOIDC, error: Error) => {
     if (error instanceof Outage) failed(ctx, error)
   }
-  provider.on('code_verification.error', failedIfOut)
-  provider.on('device_resume.error', failedIfOut)
-  provider.on('end_session.error', failedIfOut)
-  provider.on('end_session_confirm.error', failedIfOut)
-  provider.on('end_session_success.error', failedIfOut)
+  provider.on('code_verification.error', failedIfOutage)
+  provider.on('device_resume.error', failedIfOutage)
+  provider.on('end_session.error', failedIfOutage)
+  provider.on('end_session_confirm.error', failedIfOutage)
+  provider.on('end_session_success.error', failedIfOutage)
 
   provider.on('server_error', failed)
   provider.on('grant.revoked', (ctx) => {
@@ -72,22 +72,29 @@ export function observeProvider(
   })
 }
 
-/** What a thief's use of a code or a refresh token looks like, or the owner's after it (RFC 9700, section 4.14.2). */
+/**
+ * Reported when a thief uses a code or a refresh token, or its owner does so after the thief (RFC
+ * 9700, section 4.14.2).
+ */
 export const USED_TWICE = 'a code or refresh token was used a second time, so its grant was ended'
 
-/** The course of things: a poll too early, a silent sign-in without a session, a nonce to be used. */
-const NO_NEWS: readonly string[] = [
+/**
+ * Errors of normal operation: a poll too early, a silent sign-in without a session, a nonce to use.
+ */
+const ROUTINE: readonly string[] = [
   ...['authorization_pending', 'slow_down', 'use_dpop_nonce'],
   ...['login_required', 'consent_required', 'interaction_required'],
 ]
 
-/** What clients do is no error of ours; that one cannot authenticate is somebody's to look at. */
+/** Clients' mistakes are no errors of this server; a failed authentication deserves a look. */
 function levelOf(code: string): 'debug' | 'info' | 'warn' {
-  if (NO_NEWS.includes(code)) return 'debug'
+  if (ROUTINE.includes(code)) return 'debug'
   return code === 'invalid_client' ? 'warn' : 'info'
 }
 
-/** Where it came from, which client asked for what, and whose tokens it is about. */
+/**
+ * Fields of the log: route, address, client, grant type, and the person whose tokens it is about.
+ */
 function where(ctx: KoaContextWithOIDC): object {
   const { route, client, params, entities } = ctx.oidc ?? {}
   const token = entities?.RefreshToken ?? entities?.AuthorizationCode ?? entities?.AccessToken
@@ -100,7 +107,9 @@ function where(ctx: KoaContextWithOIDC): object {
   }
 }
 
-/** As it was asked for, if it can be one: what clients send else is not for the log. */
+/**
+ * The requested grant type if it looks like one, because other text of clients must not be logged.
+ */
 function grantTypeOf(params: KoaContextWithOIDC['oidc']['params']): string | undefined {
   const { grant_type: asked } = params ?? {}
   return typeof asked === 'string' && /^[\w.:-]{1,100}$/.test(asked) ? asked : undefined

@@ -6,7 +6,7 @@ import type { ProviderCounts } from './counts.ts'
 import { createGuesses } from './guesses.ts'
 import type { MeteredOptions } from './metered.ts'
 
-/** What meters need to know, by what is guessed. */
+/** Options of the meters, by what is guessed. */
 export interface Metered {
   readonly clientSecrets: MeteredOptions
   readonly userCodes: MeteredOptions
@@ -35,7 +35,7 @@ export function createMetered(
   const { perClientAndAddress, perClientAndSite, perClientAndNetwork } = clientSecrets
   return {
     clientSecrets: {
-      ...observed('client', 'a client is limited, as too many attempts to authenticate failed'),
+      ...observed('client', 'a client is limited because too many attempts to authenticate failed'),
       guesses: createGuesses({
         kind: 'client',
         limits: ofAll(clientSecrets),
@@ -46,7 +46,7 @@ export function createMetered(
       }),
     },
     userCodes: {
-      ...observed('user_code', 'user codes are limited, as too many were wrong'),
+      ...observed('user_code', 'user codes are limited because too many were wrong'),
       guesses: createGuesses({
         kind: 'user-code',
         limits: ofAll(userCodes),

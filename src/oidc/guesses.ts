@@ -8,39 +8,48 @@ import {
 import type { Clock } from '../clock.ts'
 
 /**
- * Wrong client secrets and wrong user codes. Unlike passwords they are counted afterwards, as the
- * requests of clients are many and almost all of them right: those cost nothing here.
+ * Counts wrong client secrets and wrong user codes. Unlike passwords they are counted after the
+ * check, so that the many correct requests of clients cost nothing here.
  */
 export interface Guesses {
-  /** @returns seconds to wait before the next guess is looked at; undefined where it may be */
+  /**
+   * @returns seconds to wait before the next guess is checked; undefined if it may be checked now
+   */
   wait(guess: Guess): Promise<number | undefined>
-  /** Counts a wrong one. @returns seconds to wait, where it was one too many and tells nothing */
+  /**
+   * Counts a wrong guess. @returns seconds to wait if the limit is exceeded; the caller must then
+   * not tell whether the guess was right
+   */
   wrong(guess: Guess): Promise<number | undefined>
 }
 
 export interface Guess {
   readonly address: string
-  /** Whose secret it would be; left out, only the networks it comes from are counted. */
+  /**
+   * The owner of the secret; if left out, only the networks that the guess comes from are counted.
+   */
   readonly subject?: string | undefined
 }
 
 export interface GuessesOptions {
-  /** Names them in Redis. */
+  /** Part of the names of counters in Redis. */
   readonly kind: string
-  /** Of all subjects together. */
+  /** Limits of all subjects together. */
   readonly limits: NetworkLimits
-  /** Of one subject. There is no limit of a subject from everywhere: it would shut out its owner. */
+  /**
+   * Limits of one subject, per network only: a limit over all networks would shut out its owner.
+   */
   readonly subjectLimits?: NetworkLimits
-  /** Seconds. */
+  /** Length of the counting window in seconds. */
   readonly window: number
   readonly shared?: SharedCounts | undefined
   readonly clock: Pick<Clock, 'elapsed'>
 }
 
 /**
- * Each process decides by counts of its own, which many guesses at the same moment cannot outrun. With
- * `shared` each wrong guess is counted for all processes too, and one that is too many there closes
- * this process's count: a guesser who changes nodes gains one guess at each of them.
+ * Each process decides by its own counts, which hold even against many guesses at the same moment.
+ * With `shared` each wrong guess is also counted for all processes, and exceeding the shared limit
+ * fills this process's count: an attacker who changes nodes gains one guess at each node.
  */
 export function createGuesses(options: GuessesOptions): Guesses {
   const { kind, limits, subjectLimits, window, shared, clock } = options
@@ -55,7 +64,9 @@ export function createGuesses(options: GuessesOptions): Guesses {
   }
   const ownCounts = counters(undefined)
   const sharedCounts = shared && counters(shared)
-  /** Until then something was wrong in this process, by a clock that cannot be set: mostly nothing was. */
+  /**
+   * End of the window of the last wrong guess, by the monotonic clock; undefined if there was none.
+   */
   let wrongUntil: number | undefined
 
   return {

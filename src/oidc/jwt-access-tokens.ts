@@ -7,23 +7,24 @@ import type { RingView } from '../ring/view.ts'
 import { tellOutage } from './outage.ts'
 
 /**
- * JWT access tokens that Keyturn issued, asked about by somebody who has one. oidc-provider keeps no
- * record of them, so what it would have looked up is in the token or is looked up here.
+ * Checks JWT access tokens that Keyturn issued. oidc-provider keeps no record of them, so what it
+ * would have read from a record is in the token or is looked up here.
  */
 export interface JwtAccessTokens {
   /**
-   * @returns what the token says; undefined where it is not an access token of ours, has expired or was
-   * revoked. Its client, person and grant may be gone.
+   * @returns claims of the token; undefined if it is not an access token of this issuer, has
+   * expired or was revoked. Its client, person and grant may have been deleted.
    * @throws Outage
    */
   read(token: string): Promise<AccessTokenClaims | undefined>
   /**
    * @param provider finds the token's client and grant
-   * @returns what the token says; undefined where it is not an access token of ours, or good no more
+   * @returns claims of the token; undefined if it is not an access token of this issuer or not
+   * valid any more
    * @throws Outage
    */
   check(token: string, provider: Provider): Promise<AccessTokenClaims | undefined>
-  /** It is good no more, for whoever asks, until it expires. @throws Outage */
+  /** Makes the token invalid at this server until it expires. @throws Outage */
   revoke(claims: AccessTokenClaims): Promise<void>
 }
 
@@ -34,9 +35,9 @@ export type AccessTokenClaims = JWTPayload & {
   readonly jti: string
   readonly client_id: string
   readonly scope?: string
-  /** The grant of a person, by which the token ends with it; a client's own token has none. */
+  /** The grant of a person, with which the token ends; a client's own token has none. */
   readonly grant_id?: string
-  /** RFC 7800: what its sender must prove. */
+  /** RFC 7800: key whose possession the sender must prove. */
   readonly cnf?: { readonly jkt?: string }
 }
 
@@ -48,7 +49,7 @@ export interface JwtAccessTokensOptions {
   /** Loads the ring if a token names a key that this node does not know. */
   readonly lookFor: (kid: string) => Promise<void>
   readonly accounts: Pick<AccountStore, 'findById'>
-  /** Where `jti`s of revoked tokens are kept until these expire. */
+  /** Keeps the `jti` of each revoked token until the token expires. */
   readonly revoked: Pick<Adapter, 'find' | 'upsert'>
   readonly clock: Pick<Clock, 'now'>
 }
@@ -65,7 +66,7 @@ export function createJwtAccessTokens(options: JwtAccessTokensOptions): JwtAcces
   const keyOf = (kid: string) =>
     view()?.states.find(({ key, phase }) => key.kid === kid && phase !== 'revoked')?.key
 
-  /** Whether it is one of ours that has not expired, by what it says alone. */
+  /** Checks signature, issuer, audience, type and expiry, without the store of revoked tokens. */
   async function verify(token: string): Promise<AccessTokenClaims | undefined> {
     const kid = kidOf(token)
     if (kid === undefined) return undefined
@@ -82,7 +83,7 @@ export function createJwtAccessTokens(options: JwtAccessTokensOptions): JwtAcces
       // ID tokens and the like have another type, or none (RFC 9068, section 2.1).
       const { typ } = protectedHeader
       if (!apis.some((api) => audienceOf(api) === payload.aud && api.typ === typ)) return undefined
-      // Ours, and so of the shape that we give it.
+      // The signature is this issuer's, so the payload has the shape that this issuer gives it.
       return payload as AccessTokenClaims
     } catch (error) {
       if (error instanceof errors.JOSEError) return undefined
@@ -94,7 +95,7 @@ export function createJwtAccessTokens(options: JwtAccessTokensOptions): JwtAcces
     { grant_id: grantId, sub, client_id: clientId }: AccessTokenClaims,
     provider: Provider,
   ): Promise<boolean> {
-    // A client's own token; one of a person that names no grant could never be ended.
+    // A client's own token has no grant. A person's token without a grant could never be ended.
     if (grantId === undefined) return sub !== clientId
     const [grant, account] = await Promise.all([
       provider.Grant.find(grantId),
@@ -119,13 +120,14 @@ export function createJwtAccessTokens(options: JwtAccessTokensOptions): JwtAcces
       ])
       return isRevoked || !client || isOver ? undefined : claims
     },
-    // Nobody's, as it must outlive an account or a client that is removed and made again.
+    // The record has no owner because it must outlive an account or client that is removed and made
+    // again.
     revoke: ({ jti, exp }) =>
       tellOutage(Promise.resolve(revoked.upsert(jti, {}, Math.max(1, exp - clock.now())))),
   }
 }
 
-/** `kid` in the header of what may be a JWT. */
+/** `kid` in the header of the token; undefined if the token is no JWT. */
 export function kidOf(token: string): string | undefined {
   try {
     const { kid } = decodeProtectedHeader(token)

@@ -3,9 +3,9 @@ import type { AccessTokenClaims, JwtAccessTokens } from './jwt-access-tokens.ts'
 import { mayIntrospect, mayRevoke } from './settings.ts'
 
 /**
- * Introspection and revocation of JWT access tokens (RFC 7662, section 2.2; RFC 7009, section 2.2.1).
- * oidc-provider authenticates the client and then refuses every JWT; what it refused for that alone is
- * answered here. Other tokens, which are the most, cost nothing but a look at the path.
+ * Introspection and revocation of JWT access tokens (RFC 7662, section 2.2; RFC 7009, section
+ * 2.2.1). oidc-provider authenticates the client and then refuses every JWT; requests refused for
+ * that reason alone are answered here. For all other requests only the path is compared.
  */
 export function answerForJwts(provider: Provider, tokens: JwtAccessTokens): void {
   const refused = new WeakSet<object>()
@@ -35,12 +35,12 @@ export function answerForJwts(provider: Provider, tokens: JwtAccessTokens): void
   )
 }
 
-/** Does the error say no more than that the token is a JWT? */
+/** True if oidc-provider refused the token only because it is a JWT. */
 export function isForJwt(error: Error): boolean {
   return error instanceof errors.UnsupportedTokenType
 }
 
-/** oidc-provider's default paths, in any case and with a slash at the end, as it takes them. */
+/** oidc-provider's default paths, in upper or lower case and with or without a slash at the end. */
 const ENDPOINTS = /^\/token\/(introspection|revocation)\/?$/i
 
 async function introspect(ctx: KoaContextWithOIDC, tokens: JwtAccessTokens): Promise<void> {
@@ -54,7 +54,7 @@ async function introspect(ctx: KoaContextWithOIDC, tokens: JwtAccessTokens): Pro
   await respond(ctx, isActive ? describe(claims) : { active: false })
 }
 
-/** RFC 9701, section 4: signed for whoever asks for that, as oidc-provider answers about other tokens. */
+/** Signs the answer for clients that ask for it (RFC 9701, section 4), as oidc-provider does. */
 async function respond(ctx: KoaContextWithOIDC, answer: object): Promise<void> {
   ctx.body = answer
   const { client, provider } = ctx.oidc
@@ -72,7 +72,7 @@ function describe(claims: AccessTokenClaims): object {
   return { ...claims, active: true, token_type: claims.cnf?.jkt ? 'DPoP' : 'Bearer' }
 }
 
-/** The refresh tokens of the grant go too, as they do with an opaque access token. */
+/** Revokes the token and the grant's refresh tokens, as oidc-provider does for opaque tokens. */
 async function revoke(ctx: KoaContextWithOIDC, tokens: JwtAccessTokens): Promise<void> {
   const { client, provider } = ctx.oidc
   const claims = await tokens.check(tokenOf(ctx), provider)

@@ -5,7 +5,7 @@ import { ownProperties } from '../clients/properties.ts'
 import type { IssuerConfig } from '../config/schema.ts'
 import type { Fapi2 } from './profiles/fapi2.ts'
 
-/** How long what oidc-provider issues lives, in seconds. The longest is bounded by `config/policies.ts`. */
+/** Lifetimes of what oidc-provider issues, in seconds, bounded by `config/policies.ts`. */
 export function lifetimes(
   { tokens }: Pick<IssuerConfig, 'tokens'>,
   fapi2: Pick<Fapi2, 'atMost'>,
@@ -38,8 +38,8 @@ interface ForApi {
 }
 
 /**
- * Each rotation starts a new lifetime, except for a public client in a browser: what can be stolen
- * there must not live for ever (OAuth 2.0 for Browser-Based Applications).
+ * Each rotation starts a new lifetime, except for a public client in a browser, whose refresh token
+ * can be stolen and must not live for ever (OAuth 2.0 for Browser-Based Applications).
  */
 function refreshTokenLifetime(lifetime: number) {
   return (
@@ -55,18 +55,19 @@ function refreshTokenLifetime(lifetime: number) {
 }
 
 /**
- * A session without a person holds a form's secret for as long as a sign-in may take. Anybody can make
- * any number of them (`/session/end`, `/device`, `/auth`), so they do not live as those of people do.
+ * A session without a person holds a form's secret for as long as a sign-in may take. Anybody can
+ * create any number of such sessions (`/session/end`, `/device`, `/auth`), so they live shorter
+ * than sessions of people.
  */
 function sessionLifetime({ session, interaction }: IssuerConfig['tokens']) {
-  const ofNobody = Math.min(session, interaction)
+  const withoutPerson = Math.min(session, interaction)
   return (_ctx: KoaContextWithOIDC, { accountId }: { accountId?: string | undefined }): number =>
-    accountId === undefined ? ofNobody : session
+    accountId === undefined ? withoutPerson : session
 }
 
 /**
- * oidc-provider gives pushed requests 60 seconds, whatever is configured. The same adapter of pushed
- * requests, which keeps them for as long as was meant.
+ * Wraps the adapter of pushed requests so that they live as long as configured, because
+ * oidc-provider always gives them 60 seconds.
  * @param lifetime seconds, 60 at most
  */
 export function limitPushedRequests(adapter: ArtifactAdapter, lifetime: number): ArtifactAdapter {
@@ -79,7 +80,7 @@ export function limitPushedRequests(adapter: ArtifactAdapter, lifetime: number):
   }
 }
 
-/** Says so to the client. */
+/** Reports the shortened lifetime in the answer to the client. */
 export function tellPushedRequests(provider: Provider, lifetime: number): void {
   provider.on('pushed_authorization_request.success', (ctx) => {
     ctx.body = { ...(ctx.body as object), expires_in: lifetime }

@@ -7,20 +7,21 @@ import {
 import type { ArtifactAdapter } from '../artifacts/artifact-store.ts'
 import type { Guesses } from './guesses.ts'
 
-/** Where guesses of client secrets and user codes meet their limits. */
+/** Limits guesses of client secrets and user codes. */
 
 /**
- * Too many wrong guesses came from there. 429 with `Retry-After` (RFC 6585, section 4), as 401 would say
- * that the secret was looked at and is wrong; the code is the one that RFC 6749, section 5.2 has for it.
+ * Too many wrong guesses came from the same network. Answered with 429 and `Retry-After` (RFC 6585,
+ * section 4), because 401 would say that the secret was checked and is wrong; the error code is
+ * from RFC 6749, section 5.2.
  */
 export class TooManyGuesses extends errors.CustomOIDCProviderError {
-  /** Seconds. */
+  /** Seconds to wait. */
   readonly retryAfter: number
 
   constructor(description: string, retryAfter: number) {
     super('invalid_client', description)
     this.retryAfter = retryAfter
-    // Its class says 400.
+    // The base class sets 400.
     this.status = 429
     this.statusCode = 429
   }
@@ -32,7 +33,7 @@ export interface MeteredOptions {
   readonly onLimited: (ctx: KoaContextWithOIDC) => void
 }
 
-/** Where clients authenticate. */
+/** Routes at which clients authenticate. */
 const ROUTES: readonly string[] = [
   'token',
   'introspection',
@@ -42,14 +43,14 @@ const ROUTES: readonly string[] = [
 ]
 
 /**
- * Meters how clients authenticate, by whatever method, at all endpoints where they do: the classes of
- * this instance are changed, and of no other. A client that is right is never counted.
+ * Limits failed authentications of clients, by any method and at all endpoints. Only the classes of
+ * this provider instance are changed. A correct authentication is never counted.
  */
 export function meterClients(provider: ProviderInstance, options: MeteredOptions): void {
   const { guesses, onWrong, onLimited } = options
   const { Client } = provider
   const counted = new WeakSet<object>()
-  // The address is worked out where it counts, and mostly nothing was wrong.
+  // A getter, because the address is needed only after a wrong guess and costs time to work out.
   const guessOf = (ctx: KoaContextWithOIDC, subject: string) => ({
     get address() {
       return ctx.ip
@@ -65,13 +66,13 @@ export function meterClients(provider: ProviderInstance, options: MeteredOptions
     throw new TooManyGuesses(`${what}; try again in ${retryAfter} s`, retryAfter)
   }
 
-  // Asked for first of all where a client authenticates: who has to wait costs no more than this.
+  // `find` is the first step of authentication, so a client that has to wait costs nothing further.
   const find = Client.find.bind(Client)
   Client.find = async (id) => {
     const client = await find(id)
     const { ctx } = Provider
     if (!ctx?.oidc || !ROUTES.includes(ctx.oidc.route) || ctx.oidc.client) return client
-    // A client that does not exist has no secret to guess, and a public one none either.
+    // An unknown client and a public client have no secret to guess.
     if (!client || client.clientAuthMethod === 'none') return client
     refuse(ctx, await guesses.wait(guessOf(ctx, id)))
     return client
@@ -83,13 +84,13 @@ export function meterClients(provider: ProviderInstance, options: MeteredOptions
     const { ctx } = Provider
     if (!ctx) return isRight
     const guess = guessOf(ctx, this.clientId)
-    // Of many at the same moment, those beyond the limit tell nothing, the right one neither.
+    // Guesses beyond the limit are refused even if right, so that parallel guesses learn nothing.
     if (isRight) refuse(ctx, await guesses.wait(guess))
     else refuse(ctx, await countWrong(ctx, this.clientId))
     return isRight
   }
 
-  /** @returns seconds to wait, where it was one too many */
+  /** @returns seconds to wait if the guess exceeded the limit */
   async function countWrong(
     ctx: KoaContextWithOIDC,
     clientId: string,
@@ -99,12 +100,12 @@ export function meterClients(provider: ProviderInstance, options: MeteredOptions
     return guesses.wrong(guessOf(ctx, clientId))
   }
 
-  // What else went wrong, with assertions (RFC 7523) above all.
+  // Failures other than wrong secrets, mostly of assertions (RFC 7523).
   const refused = (ctx: KoaContextWithOIDC, error: Error & { error?: string }) => {
     if (error.error !== 'invalid_client' || error instanceof TooManyGuesses) return
     const { client } = ctx.oidc
     if (!client || counted.has(ctx)) return
-    // This request is answered; those after it are told.
+    // This request is already answered; later ones meet the limit.
     countWrong(ctx, client.clientId).catch(() => {})
   }
   provider.on('grant.error', refused)
@@ -114,7 +115,10 @@ export function meterClients(provider: ProviderInstance, options: MeteredOptions
   provider.on('device_authorization.error', refused)
 }
 
-/** The same adapter of device codes, which meters the user codes that people type (RFC 8628, section 5.1). */
+/**
+ * Wraps the adapter of device codes to limit wrong user codes that people type (RFC 8628, section
+ * 5.1).
+ */
 export function meterUserCodes(adapter: ArtifactAdapter, options: MeteredOptions): ArtifactAdapter {
   const { guesses, onWrong, onLimited } = options
 
@@ -130,7 +134,7 @@ export function meterUserCodes(adapter: ArtifactAdapter, options: MeteredOptions
     findByUserCode: async (userCode) => {
       const { ctx } = Provider
       if (ctx?.oidc?.route !== 'code_verification') return adapter.findByUserCode(userCode)
-      // Who is signed in is counted by account, so that others at the same address do not matter.
+      // A signed-in person is counted by account, independent of others at the same address.
       const { accountId } = ctx.oidc.session ?? {}
       const guess = { address: accountId === undefined ? ctx.ip : `account ${accountId}` }
       refuse(ctx, await guesses.wait(guess))

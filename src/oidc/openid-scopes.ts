@@ -9,7 +9,7 @@ export function openidScopes({ claims }: Pick<IssuerConfig, 'claims'>): readonly
 }
 
 /**
- * Those that a client may ask for: its `scope` limits them.
+ * Scopes outside the APIs that a client may ask for: its `scope` limits them.
  * @param client of oidc-provider
  */
 export function openidScopesOf(

@@ -2,10 +2,10 @@ import type { Clock } from '../clock.ts'
 import { createSeldomLog, type Log } from '../seldom-log.ts'
 import type { Outage } from './outage.ts'
 
-/** One line, and then one a second: what is out costs every request, and is told by one. */
+/** At most one line a second, because an outage makes every request fail. */
 const SELDOM = { burst: 1, pause: 1 }
 
-/** Tells of requests that failed as something is unavailable: some of them, and how many there were. */
+/** Logs some of the requests that failed by an outage, and how many there were. */
 export function createOutageLog(
   log: Log,
   clock: Pick<Clock, 'elapsed'>,
@@ -13,6 +13,6 @@ export function createOutageLog(
   const seldom = createSeldomLog(log, clock, SELDOM)
   return (request, outage) => {
     const data = { ...request, reason: outage.cause.message }
-    seldom.error(data, 'a request failed as something is unavailable')
+    seldom.error(data, 'a request failed because a store or the signing key is unavailable')
   }
 }

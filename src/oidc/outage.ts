@@ -4,18 +4,18 @@ import { RingStale, StoreUnavailable } from '../errors.ts'
 import type { UsedUp } from './used-up.ts'
 
 /**
- * What a client is told while a store cannot be reached, or this node may not sign: 503 and
- * `temporarily_unavailable`, a code that RFC 6749, section 4.1.2.1 has for redirects, where there is
- * no status. oidc-provider would answer 500 and `server_error`, as for a fault that goes on.
+ * The answer to clients while a store cannot be reached or this node may not sign: 503 and
+ * `temporarily_unavailable`, a code that RFC 6749, section 4.1.2.1 defines for redirects, which
+ * have no status. oidc-provider would answer 500 and `server_error`, as for a permanent fault.
  */
 export class Outage extends errors.CustomOIDCProviderError {
   override readonly cause: StoreUnavailable | RingStale
 
   constructor(cause: StoreUnavailable | RingStale) {
-    super('temporarily_unavailable', 'this server cannot do it at the moment; try again shortly')
+    super('temporarily_unavailable', 'the server is temporarily unable to handle the request')
     this.cause = cause
     this.error_detail = cause.message
-    // Its class is for refusals and says 400.
+    // The base class is for refusals and sets 400.
     this.status = 503
     this.statusCode = 503
   }
@@ -25,8 +25,8 @@ export class Outage extends errors.CustomOIDCProviderError {
 export type ArtifactAdapters = (model: string) => ArtifactAdapter
 
 /**
- * The same adapters, made once for all instances of the provider, whose StoreUnavailable it
- * understands as an outage, and which note what a request uses up.
+ * Wraps the adapters, once for all instances of the provider, so that StoreUnavailable becomes an
+ * Outage and each consumption is noted with its undo.
  */
 export function providerAdapters(
   adapterOf: ArtifactAdapters,
@@ -60,7 +60,7 @@ function providerAdapter(adapter: ArtifactAdapter, usedUp: Pick<UsedUp, 'note'>)
   }
 }
 
-/** The same work, whose failures oidc-provider understands as an outage where they are one. */
+/** Rethrows StoreUnavailable and RingStale as Outage, which oidc-provider answers with 503. */
 export function tellOutage<T>(work: Promise<T>): Promise<T> {
   return work.catch((error: unknown) => {
     throw asOutage(error)

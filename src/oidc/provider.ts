@@ -24,20 +24,20 @@ export interface ProviderOptions {
   /** Everything that does not depend on keys. */
   readonly settings: Configuration
   readonly adapter: AdapterFactory
-  /** Goes around the handler of each grant type. */
+  /** Wraps the handler of each grant type. */
   readonly grantHandler: AroundGrant
   readonly policies: RotationPolicies
-  /** To which all clients are held. */
+  /** Profile to which all clients are held. */
   readonly profile: IssuerConfig['profile']
   readonly authorize: Authorize
 }
 
 /**
- * Builds the oidc-provider instance for one ring view. It reads its keys once, in its constructor,
- * and is never changed afterwards: another view gets another instance (`current-provider.ts`).
+ * Builds the oidc-provider instance for one ring view. An instance reads its keys once, in its
+ * constructor, so another view needs another instance (`current-provider.ts`).
  *
- * Its key set holds what is published and, so that logout with an old `id_token_hint` keeps
- * working, what is archived. Revoked keys are not in it.
+ * The key set has the published keys and, so that logout with an old `id_token_hint` keeps working,
+ * the archived ones. Revoked keys are not in it.
  */
 export function buildProvider(
   view: RingView,
@@ -47,7 +47,7 @@ export function buildProvider(
   const { issuer, settings, adapter, grantHandler, policies, profile, authorize } = options
   const states = view.states.filter((state) => state.key.publicJwk && state.phase !== 'revoked')
   const phaseOf = ({ key, phase }: KeyState<RingKey>): Phase =>
-    // A ring that is not configured any more verifies what it signed and signs no more.
+    // A ring that left the configuration still verifies, but does not sign any more.
     phase === 'active' && !policies.policyFor(key.ring).configured ? 'retired' : phase
   const keys = states
     .map((state) =>
@@ -57,7 +57,7 @@ export function buildProvider(
     )
     .sort((a, b) => Number(b.isActive) - Number(a.isActive))
 
-  // Only what a key can sign today is offered; a client that needs more is told so.
+  // Only algorithms with an active key are offered; clients that need others get an error.
   const algorithms = keys.filter((key) => key.isActive).map((key) => key.alg)
   const secure = issuer.startsWith('https:')
   const { session, interaction, resume } = cookieNames(issuer)
@@ -66,7 +66,7 @@ export function buildProvider(
   const provider = new WithGrantHandler(issuer, {
     ...settings,
     adapter,
-    // The types know JWKs, not yet the keys of the experimental feature below.
+    // The types allow JWKs only, not the keys of the experimental feature below.
     jwks: { keys } as unknown as NonNullable<Configuration['jwks']>,
     ...signingWith(algorithms, profile),
     cookies: {
@@ -80,8 +80,8 @@ export function buildProvider(
       externalSigningSupport: { enabled: true, ack: 'experimental-01' },
     },
   })
-  // Its maintainer counts this method to the public API, for hashed secrets (panva/node-oidc-provider,
-  // discussion 1410). The class is this instance's own.
+  // The maintainer declared this method public API for hashed secrets (panva/node-oidc-provider,
+  // discussion 1410). The class belongs to this instance alone.
   provider.Client.prototype.compareClientSecret = function compareClientSecret(given) {
     if (compareSecret(this.clientSecret, given)) return true
     return previousSecrets(this).some(({ secret }) => compareSecret(secret, given))
@@ -90,9 +90,10 @@ export function buildProvider(
 }
 
 /**
- * Where the active key of a ring was revoked and the next one could not be promoted yet, as when the store
- * went away in between, the next one stands in for it: oidc-provider would take the ring for one that was
- * never there, and blame the client or answer 500. Whatever asks for its signature is answered 503.
+ * True for the pre-active key of a ring whose active key was revoked and whose next key could not
+ * be promoted yet, for example because the store became unavailable. Such a key is offered as
+ * active, but requests for its signature are answered 503; without it oidc-provider would act as if
+ * the ring never existed, and blame the client or answer 500.
  */
 function isStandIn({ key }: KeyState<RingKey>, { states }: RingView): boolean {
   const ofRing = states.filter((state) => state.key.ring === key.ring)
@@ -110,8 +111,8 @@ function refuseFor(ring: string): Authorize {
 }
 
 /**
- * oidc-provider registers its own grant types by the method by which others are added: in its constructor,
- * so that a field would come too late.
+ * Overrides the method by which oidc-provider registers its grant types. It does so in its
+ * constructor, so a field of an instance would be set too late.
  */
 function aroundGrants(around: AroundGrant): typeof Provider {
   return class extends Provider {
@@ -129,8 +130,9 @@ function aroundGrants(around: AroundGrant): typeof Provider {
 type GrantParameters = string | readonly string[] | ReadonlySet<string>
 
 /**
- * What a provider that signs with these algorithms and no others offers, as far as its profile lets it, and what a client has that does
- * not say: RS256 (JARM, section 3; RFC 9701, section 6) where that is among them, and else the first.
+ * Settings of a provider that signs with these algorithms only: what it offers, as far as its
+ * profile allows, and the default of clients that name no algorithm. The default is RS256 (JARM,
+ * section 3; RFC 9701, section 6) if available, otherwise the first algorithm.
  */
 export function signingWith(
   active: readonly string[],
@@ -138,7 +140,7 @@ export function signingWith(
 ): Pick<Configuration, 'enabledJWA' | 'clientDefaults'> {
   const mayBeUsed = (algorithm: string) => profile !== FAPI2 || FAPI2_ALGORITHMS.includes(algorithm)
   const algorithms = active.filter(mayBeUsed)
-  const unlessTold = algorithms.includes('RS256') ? 'RS256' : algorithms[0]
+  const defaultAlgorithm = algorithms.includes('RS256') ? 'RS256' : algorithms[0]
   return {
     enabledJWA: {
       idTokenSigningAlgValues: algorithms,
@@ -146,11 +148,11 @@ export function signingWith(
       introspectionSigningAlgValues: algorithms,
       authorizationSigningAlgValues: algorithms,
       ...(profile === FAPI2 ? { clientAuthSigningAlgValues: FAPI2_ALGORITHMS } : {}),
-      // The types list the algorithms one by one; rings name them as text.
+      // The types list the algorithms one by one; a ring has its algorithm as text.
     } as NonNullable<Configuration['enabledJWA']>,
     clientDefaults: {
-      authorization_signed_response_alg: unlessTold,
-      introspection_signed_response_alg: unlessTold,
+      authorization_signed_response_alg: defaultAlgorithm,
+      introspection_signed_response_alg: defaultAlgorithm,
     } as NonNullable<Configuration['clientDefaults']>,
   }
 }

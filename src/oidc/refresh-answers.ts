@@ -16,26 +16,29 @@ export interface TokenResponse {
   readonly refresh_token?: string
 }
 
-/** What a refresh token was answered with. */
+/** The answer that a refresh token got, kept for a repeated request. */
 export interface RefreshAnswer {
-  /** What was asked for and how it was proved (`askedBy`): who asks the same gets the same tokens. */
+  /** The request and its proof (`askedBy`): the same request gets the same tokens again. */
   readonly asked: string
-  /** By the clock of the database, which all nodes share, with fraction. */
+  /** Instant by the clock of the database, which all nodes share, with fraction. */
   readonly answeredAt: number
   readonly body: TokenResponse
 }
 
-/** The answer to each refresh token, for a while. Of several requests at once one decides what it is. */
+/**
+ * Keeps the answer to each refresh token for a while. Of several requests at once the first to keep
+ * one decides.
+ */
 export interface RefreshAnswers {
-  /** @returns false where there is one already. @throws Outage */
+  /** @returns false if another answer was kept before. @throws Outage */
   keep(token: string, answer: RefreshAnswer): Promise<boolean>
   /** @throws Outage */
   find(token: string): Promise<RefreshAnswer | undefined>
 }
 
 /**
- * Answers are stored under the refresh token's hash and sealed under a key derived from the token itself,
- * which the store does not have: it holds nothing that its reader could use.
+ * Stores answers under the refresh token's hash, sealed with a key derived from the token. The
+ * store does not have the token, so its readers cannot use the answers.
  * @param lifetime seconds
  */
 export function createRefreshAnswers(adapters: ArtifactAdapters, lifetime: number): RefreshAnswers {
@@ -55,23 +58,26 @@ export function createRefreshAnswers(adapters: ArtifactAdapters, lifetime: numbe
 
 const ALGORITHM = 'aes-256-gcm'
 const TAG_BYTES = 16
-/** One for all: no two answers have one key. */
+/** The nonce may be constant because each key encrypts one answer only. */
 const NONCE = Buffer.alloc(12)
 /** Characters of a UUID. */
 const SALT_LENGTH = 36
 
-/** A salt, ciphertext and tag. Each node that races for an answer seals one, under a key of its own. */
+/**
+ * @returns salt, ciphertext and tag. Racing nodes each seal an answer, with different keys because
+ * of the salt.
+ */
 function seal(text: string, token: string): string {
-  // Of all that is random here it alone costs nothing to speak of: Node draws many at once.
+  // `randomUUID` is the cheapest source of randomness, because Node draws many UUIDs at once.
   const salt = randomUUID()
   const cipher = createCipheriv(ALGORITHM, keyOf(token, salt), NONCE)
   const sealed = cipher.update(text, 'utf8')
-  // It has given all already; without it there is no tag.
+  // GCM returns no further text here, but there is no tag before `final`.
   cipher.final()
   return salt + Buffer.concat([sealed, cipher.getAuthTag()]).toString('base64url')
 }
 
-/** @throws Error where it was not sealed so, which the MAC of its record (`text-mac.ts`) rules out */
+/** @throws Error if the text was changed, which the MAC of its record (`text-mac.ts`) rules out */
 function open(sealed: string, token: string): string {
   const bytes = Buffer.from(sealed.slice(SALT_LENGTH), 'base64url')
   const end = bytes.length - TAG_BYTES
@@ -82,16 +88,20 @@ function open(sealed: string, token: string): string {
 }
 
 /**
- * Refresh tokens are random, with 256 bits, so that a hash is enough to make a key of one. Its name holds
- * it apart from the hash under which the answer is stored (`artifact-record.ts`).
+ * Derives the key with a plain hash, which is enough because refresh tokens have 256 random bits.
+ * The prefix separates the key from the hash under which the answer is stored
+ * (`artifact-record.ts`).
  */
 function keyOf(token: string, salt: string): KeyObject {
   const key = hash('sha256', `key of ${REFRESH_ANSWER} ${salt} ${token}`, 'buffer')
-  // Ciphers take a buffer too, at five times the cost of all that they do with a key object.
+  // A key object, because a cipher with a buffer as its key costs five times as much.
   return createSecretKey(key)
 }
 
-/** What a refresh asks for, and the key by which it is proved (RFC 9449, RFC 8705), once it is answered. */
+/**
+ * Text of what a refresh asks for and of the key that proves it (RFC 9449, RFC 8705). Needs the
+ * issued access token.
+ */
 export function askedBy({ oidc: { params, entities } }: KoaContextWithOIDC): string {
   const { scope, resource } = params ?? {}
   const { AccessToken: token } = entities

@@ -1,12 +1,13 @@
 import { messageOf } from '../log-fields.ts'
 
 /**
- * Why oidc-provider refused a request, for the log: what it tells the client, and what it keeps to
- * itself, such as "authorization code is expired".
+ * The reason why oidc-provider refused a request, for the log: what the client is told, and the
+ * detail that only the server knows, such as "authorization code is expired".
  */
 export function refusalReason(error: Error): string {
   const { error_description: told, error_detail: detail, cause } = error as Refusal
-  // A detail that was taken from another error may quote what it could not parse.
+  // The detail may repeat the cause's message, which may quote unparsable input; `messageOf` leaves
+  // that out.
   const why = cause instanceof Error ? messageOf(cause) : detail
   const parts = [told, why].filter((part) => typeof part === 'string' && part !== '')
   return [...new Set(parts)].join(': ') || error.message

@@ -1,23 +1,23 @@
 /**
- * What becomes of the scopes of a request. A mistake is told before anybody is asked: a scope of an API
- * that no API of the request gives, and, without `openid`, one that nobody knows. Beside `openid` what
- * nobody knows is left out (OpenID Connect Core 1.0, section 3.1.2.1), as many clients ask every
- * provider for the same scopes. Pure.
+ * Decides which scopes of a request are kept, left out or refused, before a person is asked.
+ * Refused are a scope of an API that the request's APIs do not give and, without `openid`, an
+ * unknown scope. With `openid` unknown scopes are left out (OpenID Connect Core 1.0, section
+ * 3.1.2.1), because many clients ask every provider for the same scopes. Pure.
  */
 
 export interface RequestedScopes {
   readonly scopes: readonly string[]
   /** Scopes that the APIs of the request give this client. */
   readonly given: ReadonlySet<string>
-  /** Does the request name an API, or has the client one by default? */
+  /** True if the request names an API or the client has a default one. */
   readonly hasApi: boolean
-  /** Is a person asked (OpenID Connect), or does the client act for itself? */
+  /** True if a person is asked (OpenID Connect), false if the client acts for itself. */
   readonly isForPerson: boolean
 }
 
 export interface ScopeVocabulary {
   readonly isOpenid: (scope: string) => boolean
-  /** Is it a scope of any API at all? */
+  /** True for a scope of any API, even one that this client may not use. */
   readonly isOfApi: (scope: string) => boolean
   /** The APIs that would give this client the scope. */
   readonly apisWith: (scope: string) => readonly string[]
@@ -45,12 +45,12 @@ export function judgeScopes(
     if (given.has(scope) || vocabulary.isOpenid(scope)) kept.push(scope)
     else if (vocabulary.isOfApi(scope)) return refusal(scope, hasApi, vocabulary)
     else if (isAuthentication) leftOut.push(scope)
-    else return { error: 'invalid_scope', description: `nobody knows the scope ${scope}`, scope }
+    else return { error: 'invalid_scope', description: `the scope ${scope} is unknown`, scope }
   }
   return { kept, leftOut }
 }
 
-/** It is the scope of an API, and this request does not get it. */
+/** Explains why this request does not get the scope of an API. */
 function refusal(
   scope: string,
   hasApi: boolean,

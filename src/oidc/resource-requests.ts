@@ -7,24 +7,27 @@ import { openidScopes } from './openid-scopes.ts'
 import { judgeScopes, type ScopeVocabulary } from './requested-scopes.ts'
 
 /**
- * Which APIs and scopes a request is for: what oidc-provider asks about them. It all happens before
- * anybody is asked, and before a refresh token is used up.
+ * Decides which APIs and scopes a request is for, in the hooks that oidc-provider has for this. The
+ * decision falls before a person is asked and before a refresh token is consumed.
  */
 
 const OFFLINE = 'offline_access'
 
-/** Characters of a scope that is told. */
-const SHOWN = 100
+/** Most characters of a scope in a log line. */
+const LOGGED_LENGTH = 100
 
 type Client = NonNullable<KoaContextWithOIDC['oidc']['client']>
 
-/** A code, refresh token or device code: what a token is made from. */
+/** A code, refresh token or device code from which a token is made. */
 interface Source {
   readonly scopes: ReadonlySet<string>
   readonly resourceIndicators: ReadonlySet<string | undefined>
 }
 
-/** Something that a client asked for and does not get, without an error: `scope` of its answer says so. */
+/**
+ * A scope that a client asked for and does not get, without an error: `scope` of the answer omits
+ * it.
+ */
 export interface LeftOut {
   readonly client: string
   readonly scope: string
@@ -41,7 +44,7 @@ export function createResourceRequests(
   const openid = new Set(openidScopes(config))
 
   const tellLeftOut = ({ clientId }: Client, scope: string, reason: string) =>
-    onLeftOut({ client: clientId, scope: scope.slice(0, SHOWN), reason })
+    onLeftOut({ client: clientId, scope: scope.slice(0, LOGGED_LENGTH), reason })
 
   /** The APIs that a client may use, for a person or for itself. */
   function serversOf(ctx: KoaContextWithOIDC, client: Client) {
@@ -88,16 +91,17 @@ export function createResourceRequests(
       if (error === 'invalid_scope') throw new errors.InvalidScope(description, scope)
       throw new errors.InvalidTarget(description)
     }
-    for (const scope of judgement.leftOut) tellLeftOut(client, scope, 'nobody knows it')
+    for (const scope of judgement.leftOut) tellLeftOut(client, scope, 'the scope is unknown')
     if (judgement.leftOut.length > 0) params.scope = judgement.kept.join(' ')
   }
 
   /**
-   * The API that `audience` names, as some ask for one: by its identifier or the `aud` of its tokens.
+   * The API that the parameter `audience` names, by its identifier or by the `aud` of its tokens.
+   * Some clients send `audience` instead of `resource`.
    * @throws InvalidTarget, InvalidRequest
    */
   function audienceOf(ctx: KoaContextWithOIDC, client: Client): string | undefined {
-    // At the token endpoint oidc-provider takes no parameters that it does not know.
+    // At the token endpoint oidc-provider drops unknown parameters, so the body is read.
     const from = ctx.oidc.route === 'token' ? ctx.oidc.body : ctx.oidc.params
     const audience = from?.audience
     if (audience === undefined || audience === '') return undefined
@@ -109,11 +113,11 @@ export function createResourceRequests(
     const found = [...forItself].find(([, server]) => server.audience === audience)
     if (found) return found[0]
     throw new errors.InvalidTarget(
-      `${shown(audience)} is no API that this client may use; audience means what resource does here`,
+      `${shown(audience)} is no API that this client may use; audience and resource mean the same here`,
     )
   }
 
-  /** Is a token for the API that the person agreed to where the request for it names none? */
+  /** True if a token is for the API that the person agreed to although its request names none. */
   function usesGranted(
     ctx: KoaContextWithOIDC,
     client: Client,
@@ -124,19 +128,20 @@ export function createResourceRequests(
     return byDefault !== undefined && (granted.length === 1 || granted.includes(byDefault))
   }
 
-  /** Of several, the one that a request for a token means that names none. */
+  /** The API of several granted ones that is meant by a request for a token that names none. */
   function oneOf(ctx: KoaContextWithOIDC, client: Client, granted: readonly string[]) {
     const meant = audienceOf(ctx, client) ?? apis.of(client).byDefault
     return meant !== undefined && granted.includes(meant) ? meant : undefined
   }
 
   /**
-   * oidc-provider drops `offline_access` without `prompt=consent` (OpenID Connect Core 1.0, section 11)
-   * before any helper sees it. Some clients cannot ask for both.
+   * Puts back `offline_access` for clients that may have it without `prompt=consent`, because some
+   * clients cannot ask for both. oidc-provider drops it (OpenID Connect Core 1.0, section 11)
+   * before any hook sees it.
    */
   function settleOfflineAccess(ctx: KoaContextWithOIDC, client: Client): void {
     const asked = askedScope(ctx)
-    // As text first, which spares most requests the rest.
+    // The cheap comparison first, because most requests do not contain it.
     if (!asked?.includes(OFFLINE) || !words(asked).includes(OFFLINE)) return
     const params = paramsOf(ctx)
     const kept = words(params.scope)
@@ -148,13 +153,13 @@ export function createResourceRequests(
 
   function whyNoOfflineAccess(client: Client): string | undefined {
     if (!client.grantTypeAllowed('refresh_token')) {
-      return 'the client has not the grant type refresh_token'
+      return 'the client does not have the grant type refresh_token'
     }
     if (!apis.of(client).openid.includes(OFFLINE)) {
       return 'the scope of the client does not list it'
     }
     if (ownProperties(client).offline_access_without_prompt) return undefined
-    return 'it needs prompt=consent, or offline_access_without_prompt of the client'
+    return 'the scope needs prompt=consent, or offline_access_without_prompt of the client'
   }
 
   return {
@@ -167,7 +172,8 @@ export function createResourceRequests(
       ): string | readonly string[] | undefined => {
         if (granted) return oneOf(ctx, client, granted) ?? granted
         const target = audienceOf(ctx, client) ?? apis.of(client).byDefault
-        // oidc-provider takes out what no API gives as soon as it knows that there is none.
+        // oidc-provider drops API scopes as soon as it knows that the request has no API, so judge
+        // before.
         if (target === undefined) judge(ctx, client, [])
         return target
       },
@@ -188,7 +194,9 @@ export function createResourceRequests(
       },
     },
 
-    /** oidc-provider calls it at the end of its checks of an authorization request, however it came. */
+    /**
+     * Called by oidc-provider at the end of its checks of an authorization request, pushed or not.
+     */
     extraParams: {
       audience: (ctx: KoaContextWithOIDC, _audience: string | undefined, client: Client): void => {
         const targets = list(paramsOf(ctx).resource)
@@ -198,15 +206,17 @@ export function createResourceRequests(
           throw new errors.InvalidTarget('audience and resource name different APIs')
         }
         settleOfflineAccess(ctx, client)
-        // One that was pushed without any scope is refused where it is used, as it always was.
+        // A request pushed without any scope is refused later, when it is used, as oidc-provider
+        // does.
         const isPushed = ctx.oidc.route === 'pushed_authorization_request'
         if (!isPushed || askedScope(ctx) !== undefined) assertSomethingAsked(ctx)
       },
     },
 
     /**
-     * A refresh asks for what its grant can give, and gets no OpenID scope that was taken from the
-     * client since. oidc-provider looks too late: it would have used up the refresh token.
+     * Checks that a refresh asks for what its grant can give, and drops OpenID scopes that the
+     * client has lost since. oidc-provider checks too late, after it has consumed the refresh
+     * token.
      * @throws InvalidTarget, InvalidScope
      */
     judgeRefresh: (ctx: KoaContextWithOIDC): void => {
@@ -252,7 +262,8 @@ export function createResourceRequests(
 }
 
 /**
- * oidc-provider would ask the person first, and then answer `access_denied` without a word.
+ * Refuses a request that asks for nothing that the client may get, because oidc-provider would ask
+ * the person first and then answer `access_denied` without a reason.
  * @throws InvalidScope
  */
 export function assertSomethingAsked(ctx: KoaContextWithOIDC): void {
@@ -264,14 +275,14 @@ export function assertSomethingAsked(ctx: KoaContextWithOIDC): void {
   throw new errors.InvalidScope('scope is missing, or names nothing that this client may get', '')
 }
 
-/** Client credentials: there is no person. */
+/** True for client credentials, a grant without a person. */
 function actsForItself(ctx: KoaContextWithOIDC): boolean {
   return ctx.oidc.route === 'token' && ctx.oidc.params?.grant_type === 'client_credentials'
 }
 
-/** As the client sent it, whichever way the request came. */
+/** The scope as the client sent it: in the query, the body or a pushed request. */
 function askedScope({ query, method, oidc: { body, entities } }: KoaContextWithOIDC) {
-  // The types do not know it. It was made here, by the endpoint for pushed requests.
+  // The types lack `request`, which the endpoint for pushed requests of this server has stored.
   const pushed = entities.PushedAuthorizationRequest as { readonly request?: string } | undefined
   const { scope } = pushed?.request
     ? decodeJwt(pushed.request)
@@ -281,7 +292,7 @@ function askedScope({ query, method, oidc: { body, entities } }: KoaContextWithO
   return typeof scope === 'string' ? scope : undefined
 }
 
-/** The types do not know which parameters a request has, nor that helpers may change them. */
+/** The parameters, with a type that names them and allows changes, as oidc-provider does. */
 function paramsOf(ctx: KoaContextWithOIDC) {
   return ctx.oidc.params as { scope?: string; resource?: string | readonly string[] }
 }
@@ -294,7 +305,7 @@ function list(value: string | readonly (string | undefined)[] | undefined): read
   return [value].flat().filter((item) => item !== undefined)
 }
 
-/** What clients send is shown where an error may show it (RFC 6749, section 4.1.2.1). */
+/** The text of a client if the characters are allowed in an error (RFC 6749, section 4.1.2.1). */
 function shown(text: string): string {
   return /^[\x21\x23-\x5b\x5d-\x7e]{1,200}$/.test(text) ? text : 'what was asked for'
 }

@@ -7,9 +7,9 @@ import type { RingKey } from '../ring/seal.ts'
 import { asOutage } from './outage.ts'
 
 /**
- * A key of a ring as oidc-provider sees it. Only the active key offers to sign; all others, those
- * without a private half included, say `key_ops: ["verify"]` and are passed over. Signing is the
- * signer's: no private key comes here.
+ * A key of a ring as oidc-provider sees it. Only the active key offers to sign; all others,
+ * including those without a private half, have `key_ops: ["verify"]`, so oidc-provider does not
+ * choose them for signing. The signer signs, so this class has no private key.
  */
 export class RingSigningKey extends ExternalSigningKey {
   readonly isActive: boolean
@@ -41,7 +41,7 @@ export class RingSigningKey extends ExternalSigningKey {
     return publicKey
   }
 
-  /** @param data signing input of a compact JWS (RFC 7515, section 5.1) @throws Outage, NoActiveKey */
+  /** @param data signing input of a compact JWS (RFC 7515, 5.1) @throws Outage, NoActiveKey */
   override async sign(data: Uint8Array): Promise<Uint8Array> {
     const { kid, ring, signer } = this.#key
     if (!this.isActive || !signer) throw new NoActiveKey(ring)
@@ -55,7 +55,7 @@ export class RingSigningKey extends ExternalSigningKey {
   }
 }
 
-/** `exp` of what is signed, if that is a JWT and has one. */
+/** `exp` of the signed content, if the content is a JWT that has one. */
 function expiryOf(data: Uint8Array): number | undefined {
   const text = Buffer.from(data.buffer, data.byteOffset, data.byteLength)
   const payload = text.subarray(text.indexOf('.') + 1).toString('latin1')

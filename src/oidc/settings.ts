@@ -12,8 +12,8 @@ import { createResourceRequests, type LeftOut } from './resource-requests.ts'
 import { claimsForUserinfo } from './userinfo-tokens.ts'
 
 /**
- * oidc-provider's configuration, as far as neither keys nor people have a part in it.
- * @param onLeftOut told of what a client asked for and did not get, without an error
+ * oidc-provider's configuration, except for what depends on keys or people.
+ * @param onLeftOut called with each scope that a client asked for and did not get, without an error
  */
 export function providerSettings(
   config: IssuerConfig,
@@ -25,17 +25,18 @@ export function providerSettings(
   return {
     ...fapi2.settings,
     acrValues: [passwordContext(config.issuer)],
-    // `amr` for clients that ask for it (claims); oidc-provider knows the others of the protocol.
+    // `amr` for clients that ask for it (claims); oidc-provider adds the other protocol claims
+    // itself.
     claims: { ...config.claims, openid: ['sub'], amr: null } as NonNullable<
       Configuration['claims']
     >,
     clientBasedCORS,
-    // Which claims an ID token has is decided with the account (`account.ts`), for each client.
+    // The claims of an ID token are decided per client in `account.ts`.
     conformIdTokenClaims: false,
     extraClientMetadata: {
       properties: [...OWN_PROPERTIES, PREVIOUS_SECRETS],
       validator: (_ctx, property, _value, metadata) => {
-        // Called for each property, whether a client has it or not.
+        // oidc-provider calls the validator for each property, even if the client lacks it.
         if (property === 'profile') fapi2.impose(metadata)
       },
     },
@@ -74,7 +75,7 @@ export function providerSettings(
   }
 }
 
-/** Bytes of a client's own JWKS, for private_key_jwt. */
+/** Largest JWKS of a client in bytes, for private_key_jwt. */
 const CLIENT_JWKS_BYTES = 256 * 1024
 
 type CustomizeJwt = NonNullable<
@@ -82,8 +83,8 @@ type CustomizeJwt = NonNullable<
 >
 
 /**
- * An access token that nobody keeps a record of names its grant, so that it can be told when that ends.
- * Its `typ` is that of RFC 9068, unless verifiers of the API know no other than JWT.
+ * Adds the grant to JWT access tokens, which have no record, so that introspection can tell when
+ * the grant has ended. Keeps the `typ` of RFC 9068, unless verifiers of the API accept only JWT.
  */
 function customizeJwt(resources: IssuerConfig['resources']): CustomizeJwt {
   const types = new Map(resources.map(({ identifier, typ }) => [identifier, typ]))
@@ -94,7 +95,10 @@ function customizeJwt(resources: IssuerConfig['resources']): CustomizeJwt {
   }
 }
 
-/** Confidential clients are resource servers and may ask about any token, public ones about theirs. */
+/**
+ * Confidential clients are resource servers and may ask about any token; public ones about their
+ * own.
+ */
 export async function mayIntrospect(
   { oidc: { provider } }: KoaContextWithOIDC,
   client: { clientId: string; clientAuthMethod?: string | undefined },
@@ -102,11 +106,14 @@ export async function mayIntrospect(
 ): Promise<boolean> {
   if (token.clientId === client.clientId) return true
   if (client.clientAuthMethod === 'none') return false
-  // The client of a token may have been removed, which oidc-provider does not expect.
+  // oidc-provider fails if the token's client has been removed.
   return token.clientId === undefined || (await provider.Client.find(token.clientId)) !== undefined
 }
 
-/** A client revokes its own tokens. RFC 7009, section 2.1: to a public client, others do not exist. */
+/**
+ * Lets clients revoke their own tokens. To a public client, tokens of others do not exist (RFC
+ * 7009, section 2.1).
+ */
 export async function mayRevoke(
   _ctx: KoaContextWithOIDC,
   client: { clientId: string; clientAuthMethod?: string | undefined },
@@ -117,9 +124,9 @@ export async function mayRevoke(
   throw new errors.InvalidRequest('client is not authorized to revoke the presented token')
 }
 
-/** oidc-provider itself refuses to call special-use addresses. */
+/** `fetch` without the dispatcher by which oidc-provider refuses to call special-use addresses. */
 const fetchAnywhere: NonNullable<Configuration['fetch']> = (url, options) => {
-  // Node's own option of fetch, which the DOM type does not have.
+  // `dispatcher` is an option of Node's fetch that the DOM type lacks.
   const { dispatcher: _, ...rest } = options as RequestInit & { dispatcher?: unknown }
   return globalThis.fetch(url, rest)
 }

@@ -12,25 +12,25 @@ import {
 } from './refresh-answers.ts'
 
 /**
- * What a request to the token endpoint uses up, and what it gives.
+ * Requests to the token endpoint: what they consume and what they issue.
  *
- * oidc-provider consumes a code or a refresh token before it has looked at all that was asked for, and
- * stores what it gives bit by bit. Here both wait until the answer stands: a refused request uses nothing
- * up and leaves nothing behind, and what is stored goes together.
+ * oidc-provider consumes a code or a refresh token before it has checked the whole request, and
+ * stores what it issues piece by piece. Here both wait until the answer is final: a refused request
+ * consumes nothing and stores nothing, and everything is stored together.
  *
- * A refresh token may come again within a leeway: two tabs refresh at the same instant, or an answer was
- * lost. It gets the answer that it got before. Of requests at the same instant, on whatever nodes, the
- * one whose answer is kept first has made it (`refresh-answers.ts`), so nobody waits for another, and one
- * that dies before has used nothing up. After the leeway a second use ends the grant (RFC 9700, section
- * 4.14.2).
+ * A refresh token may be used again within a leeway, because two tabs refreshed at the same instant
+ * or an answer was lost. The second use gets the same answer as the first. Of several requests at
+ * once, on any node, the first one to keep its answer decides it (`refresh-answers.ts`), so no
+ * request waits for another, and a request that dies before that has consumed nothing. After the
+ * leeway a second use ends the grant (RFC 9700, section 4.14.2).
  */
 export interface TokenRequests {
   readonly adapters: ArtifactAdapters
-  /** The handler of a grant type (`Provider.registerGrantType`), whose request is one of these. */
+  /** Wraps the handler of a grant type (`Provider.registerGrantType`). */
   readonly handler: AroundGrant
 }
 
-/** Makes another handler of that of a grant type. */
+/** Wraps the handler of a grant type. */
 export type AroundGrant = <Context extends KoaContextWithOIDC>(
   grantType: string,
   handler: (ctx: Context) => void | Promise<void>,
@@ -38,40 +38,40 @@ export type AroundGrant = <Context extends KoaContextWithOIDC>(
 
 export interface TokenRequestsOptions {
   readonly adapters: ArtifactAdapters
-  /** Seconds in which a refresh token gets its answer again; 0 for not at all. */
+  /** Seconds in which a refresh token gets its answer again; 0 for never. */
   readonly leeway: number
-  /** Largest difference of two nodes' clocks, in seconds. */
+  /** Largest difference between two nodes' clocks, in seconds. */
   readonly clockDifference: number
   readonly clock: Pick<Clock, 'now'>
   readonly databaseClock: Pick<Clock, 'exact'>
 }
 
-/** The grants that use something up. */
+/** Grant types that consume a code or a token. */
 const GRANTS: readonly string[] = [
   'authorization_code',
   'refresh_token',
   'urn:ietf:params:oauth:grant-type:device_code',
 ]
 
-/** What they use up, and what they give. */
+/** Models that such grants consume or issue. */
 const MODELS: readonly string[] = ['AuthorizationCode', 'DeviceCode', 'RefreshToken', 'AccessToken']
 
 /**
- * Seconds that a request may take from finding its refresh token to its answer: as long as it could still
- * be answered, the answer of another must be known.
+ * Most seconds from finding the refresh token to the answer. The answer of another request must
+ * stay known for as long as this one could still be answered.
  */
-const LONGEST = 60
+const LONGEST_REQUEST = 60
 
-/** One request, until it is answered. */
+/** A request that is not answered yet. */
 interface TokenRequest {
   /** The refresh token that was presented. */
   readonly token: string | undefined
   readonly since: number
-  /** What it uses up. */
+  /** The record to consume. */
   used?: { readonly adapter: ArtifactAdapter; readonly id: string }
-  /** What it gives. */
+  /** Records to store. */
   readonly given: Given[]
-  /** What its refresh token was answered with before. */
+  /** The earlier answer to the same refresh token. */
   earlier?: RefreshAnswer
 }
 
@@ -83,7 +83,7 @@ interface Given {
 
 export function createTokenRequests(options: TokenRequestsOptions): TokenRequests {
   const { adapters, leeway, clockDifference, clock, databaseClock } = options
-  const answers = createRefreshAnswers(adapters, leeway + clockDifference + LONGEST)
+  const answers = createRefreshAnswers(adapters, leeway + clockDifference + LONGEST_REQUEST)
   const open = new WeakMap<object, TokenRequest>()
   const current = () => {
     const { ctx } = Provider
@@ -113,25 +113,25 @@ export function createTokenRequests(options: TokenRequestsOptions): TokenRequest
       find: async (id) => {
         const found = await adapter.find(id)
         if (!found) return undefined
-        // An ID token from a refresh should not repeat it (OIDC Core 1.0, section 12.2).
+        // An ID token from a refresh should not repeat the nonce (OIDC Core 1.0, section 12.2).
         const { nonce: _, ...payload } = found
         const request = current()
         if (payload.consumed === undefined || request?.token !== id || leeway === 0) return payload
-        return (await comesInTime(payload, request)) ? unconsumed(payload) : payload
+        return (await isWithinLeeway(payload, request)) ? unconsumed(payload) : payload
       },
     }
   }
 
-  /** Is a refresh token that was used before used again within the leeway? */
-  async function comesInTime(payload: AdapterPayload, request: TokenRequest): Promise<boolean> {
+  /** True if a refresh token that was used before is used again within the leeway. */
+  async function isWithinLeeway(payload: AdapterPayload, request: TokenRequest): Promise<boolean> {
     const earlier = await answers.find(request.token ?? '')
-    // None yet, as another request is about to keep it, or died before it could.
+    // No answer is kept yet: another request is about to keep it, or died before it could.
     if (!earlier) return clock.now() - Number(payload.consumed) <= leeway
     request.earlier = earlier
     return databaseClock.exact() - earlier.answeredAt <= leeway
   }
 
-  /** The answer stands: now it is stored, and what it cost is used up. */
+  /** The answer is final: stores what was issued and consumes the code or token. */
   async function settle(ctx: KoaContextWithOIDC, request: TokenRequest): Promise<void> {
     const { used, token, earlier, given } = request
     if (earlier) return repeat(ctx, earlier, given)
@@ -140,9 +140,10 @@ export function createTokenRequests(options: TokenRequestsOptions): TokenRequest
       await consume(ctx, used)
       return saveAll(given)
     }
-    // Before the answer is kept, so that whoever finds it can use what it gives.
+    // Tokens are stored before the answer is kept, so that they are valid for a request that finds
+    // it.
     await saveAll(given)
-    if (clock.now() - request.since > LONGEST) throw tooLate()
+    if (clock.now() - request.since > LONGEST_REQUEST) throw tooLate()
     const answer = {
       asked: askedBy(ctx),
       answeredAt: databaseClock.exact(),
@@ -156,15 +157,16 @@ export function createTokenRequests(options: TokenRequestsOptions): TokenRequest
     if (isFirst) return
     const first = await answers.find(token)
     if (!first) throw tooLate()
-    // Nobody was given it, and nobody will be.
+    // This request's own refresh token was never sent to the client.
     const own = given.find(({ model }) => model === 'RefreshToken')
     if (own) await used.adapter.destroy(own.id)
     await repeat(ctx, first, [])
   }
 
   /**
-   * The same tokens to who asks for the same, with the same proof. Who asks for something else, such as
-   * a token for another API, gets that, with the same next refresh token: there is never more than one.
+   * Answers the same request, with the same proof, with the same tokens. A different request, such
+   * as one for another API, gets its own access token with the same next refresh token, because
+   * there must never be two refresh tokens.
    */
   async function repeat(
     ctx: KoaContextWithOIDC,
@@ -207,7 +209,10 @@ async function saveAll(given: readonly Given[]): Promise<void> {
   await Promise.all(given.map(({ save }) => save()))
 }
 
-/** Where two requests used it up at once, the one that loses has ended the grant, and says so. */
+/**
+ * Consumes the code or token. If two requests do so at once, the second ends the grant and reports
+ * it.
+ */
 async function consume(
   ctx: KoaContextWithOIDC,
   { adapter, id }: NonNullable<TokenRequest['used']>,
@@ -227,5 +232,5 @@ function unconsumed({ consumed: _, ...payload }: AdapterPayload): AdapterPayload
 }
 
 function tooLate(): Outage {
-  return new Outage(new StoreUnavailable(`A refresh took longer than ${LONGEST} s.`))
+  return new Outage(new StoreUnavailable(`A refresh took longer than ${LONGEST_REQUEST} s.`))
 }

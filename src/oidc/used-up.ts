@@ -4,24 +4,24 @@ import type { Clock } from '../clock.ts'
 import { StoreUnavailable } from '../errors.ts'
 
 /**
- * Codes and refresh tokens are used up before their request is answered. Where it then fails by a fault
- * of this server - a store that goes away, a key that is revoked at that moment - nobody was given
- * anything for them, and the client's retry would look like a thief's second use, which ends the grant
- * (RFC 9700, section 4.14.2). So the use is undone, as soon as the store lets it.
+ * Undoes the consumption of codes and refresh tokens whose request failed by a fault of this
+ * server, such as an unavailable store or a key that was revoked at that moment. The client got no
+ * tokens, and its retry would look like a thief's second use, which ends the grant (RFC 9700,
+ * section 4.14.2). The undo happens as soon as the store is available.
  */
 export interface UsedUp {
-  /** A request uses something up. */
+  /** Notes that a request has consumed a code or token. */
   note(request: object, undo: Undo): void
-  /** The request failed by a fault of this server: what it used up can be used again. */
+  /** Undoes what the request consumed, because it failed by a fault of this server. */
   giveBack(request: object): void
-  /** Resolves when nothing is under way; what still waits is lost. */
+  /** Resolves when no undo is under way; undos that still wait for the store are lost. */
   stop(): Promise<void>
 }
 
-/** Seconds between two attempts while the store is away. Clients are told to wait longer. */
+/** Seconds between two attempts while the store is unavailable. Clients are told to wait longer. */
 const PAUSE = 0.25
 
-/** Seconds after which an outage ends these grants after all. */
+/** Seconds after which the undo is given up, so that a retry ends the grant after all. */
 export const LIMIT = 3600
 
 interface Pending {
@@ -39,7 +39,7 @@ export function createUsedUp(
   const waiting: Pending[] = []
   let working: Promise<void> | undefined
 
-  /** @returns must it wait for the store? */
+  /** @returns true if the store is unavailable and the undo has to be retried */
   async function attempt({ undo, until }: Pending): Promise<boolean> {
     try {
       await undo()
@@ -57,14 +57,14 @@ export function createUsedUp(
     working ??= attemptAll()
   }
 
-  /** One at a time: a store that comes back has enough to do. */
+  /** Retries one undo at a time, because a store that has just recovered is busy. */
   async function attemptAll(): Promise<void> {
     await clock.sleep(PAUSE, stopping.signal)
     while (!stopping.signal.aborted) {
       const first = waiting.shift()
       if (!first) break
       if (!(await attempt(first))) continue
-      // To the end, as part of a Cluster may be away and the rest not.
+      // At the end of the list, because only a part of a Redis Cluster may be unavailable.
       waiting.push(first)
       await clock.sleep(PAUSE, stopping.signal)
     }
@@ -93,4 +93,4 @@ export function createUsedUp(
 }
 
 const LOST =
-  'what a failed request had used up could not be given back; its retry counts as a second use'
+  'could not restore the code or refresh token consumed by a failed request; a retry will be treated as reuse'

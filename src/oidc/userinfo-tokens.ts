@@ -9,17 +9,24 @@ import type { ArtifactAdapter } from '../artifacts/artifact-store.ts'
 import type { AccessTokenClaims, JwtAccessTokens } from './jwt-access-tokens.ts'
 
 /**
- * Access tokens for a client's default API are answered by userinfo too, as they have the scope
- * `openid`. oidc-provider refuses every token with an audience there, and does not keep JWTs at all: so
- * userinfo, and nobody else, finds a record without an audience, made from the JWT where it is one.
+ * Lets userinfo accept access tokens for a client's default API, because they have the scope
+ * `openid`. oidc-provider refuses every token with an audience at userinfo, and keeps no record of
+ * JWTs. So userinfo alone finds a record without an audience, made from the JWT if the token is
+ * one.
  */
 
-/** A private claim: what the `claims` parameter asked of userinfo (OpenID Connect Core 1.0, section 5.5). */
+/**
+ * Private claim with what the `claims` parameter asked of userinfo (OpenID Connect Core 1.0,
+ * section 5.5).
+ */
 const REQUESTED = 'userinfo_claims'
 
 type Token = Parameters<NonNullable<Configuration['extraTokenClaims']>>[1]
 
-/** What a token must carry for that beside its grant. Part of oidc-provider's `extraTokenClaims`. */
+/**
+ * Claims that userinfo needs in a token beside the grant. Part of oidc-provider's
+ * `extraTokenClaims`.
+ */
 export function claimsForUserinfo(
   { oidc: { entities } }: KoaContextWithOIDC,
   { resourceServer, scopes }: Token,
@@ -30,7 +37,7 @@ export function claimsForUserinfo(
   return requested && { [REQUESTED]: requested }
 }
 
-/** The same adapter of access tokens, which finds such tokens where userinfo asks. */
+/** Wraps the adapter of access tokens so that userinfo finds tokens for the default API. */
 export function findUserinfoTokens(
   adapter: ArtifactAdapter,
   tokens: Pick<JwtAccessTokens, 'read'>,
@@ -51,7 +58,7 @@ function withoutAudience({ aud: _, ...token }: AdapterPayload): AdapterPayload {
   return { ...token, ...requestedBy(token.extra ?? {}) }
 }
 
-/** As oidc-provider keeps opaque tokens. It looks at scope, expiry, client, person, grant and DPoP key. */
+/** The record of an opaque token as oidc-provider keeps it, made from the claims of a JWT. */
 function toRecord(claims: AccessTokenClaims | undefined): AdapterPayload | undefined {
   if (claims?.grant_id === undefined) return undefined
   const { jti, sub, iat, exp, scope, client_id: clientId, grant_id: grantId, cnf } = claims
@@ -65,6 +72,6 @@ function toRecord(claims: AccessTokenClaims | undefined): AdapterPayload | undef
 
 function requestedBy({ [REQUESTED]: userinfo }: UnknownObject): Pick<AdapterPayload, 'claims'> {
   if (typeof userinfo !== 'object' || userinfo === null) return {}
-  // It is what oidc-provider took from the parameter.
+  // oidc-provider checked the parameter from which this claim was made.
   return { claims: { userinfo: userinfo as Readonly<Record<string, null>> } }
 }

@@ -5,7 +5,7 @@ import { tlsOptions } from '../connection/tls-options.ts'
 import { StoreUnavailable } from '../errors.ts'
 import { createOutageWatch, type RedisStatus } from './outage.ts'
 
-/** As in the configuration; `timeout` in seconds. */
+/** Redis settings of the configuration; `timeout` in seconds. */
 export interface RedisSettings {
   readonly url: string
   readonly cluster: readonly string[]
@@ -16,38 +16,49 @@ export interface RedisSettings {
 }
 
 export interface RedisConnection {
-  /** Standalone, Sentinel or Cluster. Whoever calls it past `run` bounds and retries by himself. */
+  /**
+   * Standalone, Sentinel or Cluster. Callers that bypass `run` must handle time-outs and retries
+   * themselves.
+   */
   readonly client: Redis | Cluster
-  /** Begins every key and channel. */
+  /** Prefix of every key and channel. */
   readonly prefix: string
   readonly status: RedisStatus
   /**
-   * Sends commands, again where the connection broke or a failover is under way: what `send` does
-   * twice must end as done once. Never takes longer than the timeout; fails at once where Redis has
-   * been unreachable for longer than that.
+   * Sends commands, and sends them again if the connection broke or a failover is under way, so
+   * `send` must be idempotent. Never takes longer than the timeout; fails at once if Redis has been
+   * unreachable for longer than that.
    * @param what completes "Cannot ..."
    * @throws StoreUnavailable
    */
   run<T>(what: string, send: () => Promise<T>, how?: { readonly isRead?: boolean }): Promise<T>
-  /** For who calls past `run`: Redis answered that it will not. */
+  /** For callers that bypass `run`: reports that Redis refused a command. */
   refused(error: unknown): void
-  /** Runs a job when this turn of the event loop is over, just before what was sent in it goes out. */
+  /** Runs a job at the end of this turn of the event loop, just before its commands are sent. */
   atEndOfTurn(job: () => void): void
-  /** A connection that hears messages, to any node of a Cluster: all of them hear all messages. */
+  /** Opens a connection for messages; to any node of a Cluster, because each gets all messages. */
   openListener(): Redis
   close(): void
 }
 
 const STANDARD_PORT = 6379
 
-/** Milliseconds between attempts to connect, and of one call to get through: fast, with a limit. */
+/** Milliseconds between attempts to connect or to send a command, which double up to the limit. */
 const RETRY_PAUSE = { first: 20, most: 500 }
 
-/** How Redis says that another node, or the same in a moment, will do what was asked. */
-const PASSING = ['LOADING', 'READONLY', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN', 'MOVED', 'ASK']
+/** Errors that mean that another node, or the same one in a moment, will execute the command. */
+const TEMPORARY_ERRORS = [
+  'LOADING',
+  'READONLY',
+  'MASTERDOWN',
+  'CLUSTERDOWN',
+  'TRYAGAIN',
+  'MOVED',
+  'ASK',
+]
 
-/** What a server writes to a connection that it closes at once. */
-const FAREWELLS = /^-(ERR max number of clients|DENIED)/
+/** Errors that a server writes to a connection that it closes at once. */
+const CLOSING_ERRORS = /^-(ERR max number of clients|DENIED)/
 
 const HINTS: Readonly<Record<string, string>> = {
   DENIED:
@@ -67,74 +78,77 @@ export function openRedis(settings: RedisSettings, clock: Clock): RedisConnectio
   const outage = createOutageWatch({ where: describe(settings), clock })
   const waiting = new Set<() => void>()
   let isClosed = false
-  /** Did a call wait in vain since the connection was last there? Then the next need not wait too. */
-  let isLasting = false
-  /** Since when there is no connection, by a clock that cannot be set. */
+  /** True if a call timed out while disconnected; later calls then fail at once. */
+  let hasTimedOut = false
+  /** Instant by the monotonic clock since when there is no connection. */
   let lostAt: number | undefined
-  /** Has no connection failed in a way that says more? */
+  /** True while no connection has failed with a reason. */
   let isSilent = true
-  /** Is it connected to another database than the one that redis.url names? */
-  let isMisplaced = false
+  /** True while the connection uses another database number than redis.url names. */
+  let isOnWrongDatabase = false
 
-  /** What Redis said on a connection before it closed it, without being asked. */
-  let farewell: string | undefined
+  /** Error that Redis sent on a connection before closing it. */
+  let closingError: string | undefined
   let wasReady = false
   const isSecure = options.tls !== undefined
-  /** One that has never been ready may speak TLS where we do not, or the other way round. */
-  const doubt = (reason: string) => {
+  /** Adds a hint to the reason: a server that has never been ready may expect TLS, or no TLS. */
+  const withTlsHint = (reason: string) => {
     if (wasReady) return reason
     return isSecure
       ? `${reason}; does it speak TLS on this port?`
       : `${reason}; does it want TLS (rediss://) on this port?`
   }
-  /** Read past ioredis: it knows no answer to nothing, and tells of a connection that was lost. */
+  /**
+   * Reads the socket itself, because ioredis reports an unrequested error only as a lost
+   * connection.
+   */
   client.on('connect', () => {
     if (!(client instanceof Redis)) return
-    farewell = undefined
+    closingError = undefined
     client.stream.once('data', (chunk: Buffer) => {
       const [line = ''] = chunk.toString('latin1').split('\r\n', 1)
-      if (FAREWELLS.test(line)) farewell = line.slice(1)
+      if (CLOSING_ERRORS.test(line)) closingError = line.slice(1)
     })
   })
   client.on('ready', () => {
     wasReady = true
-    if (isMisplaced) return
-    isLasting = false
+    if (isOnWrongDatabase) return
+    hasTimedOut = false
     lostAt = undefined
     outage.end()
     for (const wake of [...waiting]) wake()
   })
   client.on('close', () => {
-    isMisplaced = false
+    isOnWrongDatabase = false
     if (isClosed) return
     lostAt ??= clock.elapsed()
-    outage.begin(farewell === undefined ? undefined : explain(new Error(farewell)))
+    outage.begin(closingError === undefined ? undefined : explain(new Error(closingError)))
   })
   client.on('error', (error) => {
-    // ioredis would go on in database 0.
-    if (/DB index is out of range/.test(error.message)) isMisplaced = true
+    // ioredis would continue with database 0.
+    if (/DB index is out of range/.test(error.message)) isOnWrongDatabase = true
     isSilent = false
     lostAt ??= clock.elapsed()
-    const reason = farewell === undefined ? explain(error) : explain(new Error(farewell))
-    outage.begin(isCut(error) && farewell === undefined ? doubt(reason) : reason)
+    const reason = closingError === undefined ? explain(error) : explain(new Error(closingError))
+    outage.begin(isCut(error) && closingError === undefined ? withTlsHint(reason) : reason)
   })
-  // ioredis gives up where a Sentinel or a name server answered nonsense; Keyturn does not.
+  // ioredis gives up after an invalid answer of a Sentinel or a name server; Keyturn tries again.
   client.on('end', () => {
     if (!isClosed) setTimeout(open, RETRY_PAUSE.most)
   })
 
   function open(): void {
     if (isClosed || (client.status !== 'wait' && client.status !== 'end')) return
-    // What goes wrong is told by the events above.
+    // Failures are reported by the events above.
     client.connect().catch(() => {})
   }
 
   let isGathering = false
-  let atLast: (() => void)[] = []
+  let endOfTurnJobs: (() => void)[] = []
   /**
-   * What is sent in one turn of the event loop goes out in one write. ioredis's own
-   * `enableAutoPipelining` costs twice the processor time, lets a batch wait for the one before, and
-   * in a Cluster hands redirections to the caller.
+   * Writes all commands of one turn of the event loop at once. ioredis's own `enableAutoPipelining`
+   * costs twice the processor time, delays a batch until the one before is answered, and in a
+   * Cluster passes redirections to the caller.
    */
   function gather(): void {
     if (isGathering) return
@@ -143,8 +157,8 @@ export function openRedis(settings: RedisSettings, clock: Clock): RedisConnectio
     const streams = nodes.map((node) => node.stream)
     for (const stream of streams) stream?.cork()
     setImmediate(() => {
-      const jobs = atLast
-      atLast = []
+      const jobs = endOfTurnJobs
+      endOfTurnJobs = []
       try {
         for (const job of jobs) job()
       } finally {
@@ -154,7 +168,8 @@ export function openRedis(settings: RedisSettings, clock: Clock): RedisConnectio
     })
   }
 
-  // What anybody sends through `client`, libraries too. Only that of a Cluster takes a node.
+  // Covers all users of `client`, including libraries. Only a Cluster's method has a node as
+  // argument.
   const sendCommand: Cluster['sendCommand'] = client.sendCommand.bind(client)
   client.sendCommand = (...command: Parameters<typeof sendCommand>) => {
     gather()
@@ -165,14 +180,17 @@ export function openRedis(settings: RedisSettings, clock: Clock): RedisConnectio
     const { promise, resolve, reject } = Promise.withResolvers<T>()
     let isSettled = false
     let lastError: unknown
-    /** Was it sent, and no answer came? What Redis answered to a later attempt says nothing of it. */
+    /**
+     * Attempts that may have been executed without an answer; the answer to a later attempt does
+     * not tell.
+     */
     const sent = { isUnanswered: false, wasLost: false }
     let pause = RETRY_PAUSE.first
     let retry: NodeJS.Timeout | undefined
     const deadline = setTimeout(() => {
-      isLasting = client.status !== 'ready'
+      hasTimedOut = client.status !== 'ready'
       if (lastError instanceof ReplyError) outage.begin(explain(lastError))
-      else if (isSecure && !wasReady && isSilent) outage.begin(doubt('it does not answer'))
+      else if (isSecure && !wasReady && isSilent) outage.begin(withTlsHint('it does not answer'))
       else outage.begin()
       fail()
     }, timeout)
@@ -206,7 +224,7 @@ export function openRedis(settings: RedisSettings, clock: Clock): RedisConnectio
       lastError = error
       sent.isUnanswered = false
       if (!(error instanceof ReplyError)) sent.wasLost = true
-      if (isPassing(error)) {
+      if (isTemporary(error)) {
         pause = Math.min(pause * 2, RETRY_PAUSE.most)
         retry = setTimeout(attempt, pause)
         return
@@ -216,14 +234,14 @@ export function openRedis(settings: RedisSettings, clock: Clock): RedisConnectio
     }
     const attempt = () => {
       waiting.delete(attempt)
-      if (isMisplaced) return fail()
+      if (isOnWrongDatabase) return fail()
       if (client.status === 'ready') {
         sent.isUnanswered = true
         send().then(succeed, tryAgain)
         return
       }
       const isLong = lostAt !== undefined && clock.elapsed() - lostAt > settings.timeout
-      if (isClosed || isLasting || isLong) {
+      if (isClosed || hasTimedOut || isLong) {
         fail()
         return
       }
@@ -241,7 +259,7 @@ export function openRedis(settings: RedisSettings, clock: Clock): RedisConnectio
     run,
     refused: (error) => outage.refuse(explain(error)),
     atEndOfTurn: (job) => {
-      atLast.push(job)
+      endOfTurnJobs.push(job)
       gather()
     },
     openListener: () => {
@@ -250,7 +268,7 @@ export function openRedis(settings: RedisSettings, clock: Clock): RedisConnectio
       const known = client.nodes().map(({ options: { host, port } }) => ({ host, port }))
       const nodes = known.length > 0 ? known : settings.cluster.map(parseNode)
       const node = nodes[Math.floor(Math.random() * nodes.length)]
-      // Its node may never come back: at the end another one is asked.
+      // No retries, because the node may never come back: after `end` another node is used.
       return new Redis({ ...listener, ...node, retryStrategy: null })
     },
     close: () => {
@@ -272,13 +290,13 @@ function connectionOptions({ url: text, timeout }: RedisSettings) {
     db: number,
     ...(tls && { tls }),
     connectTimeout: timeout * 1000,
-    // A server that went away without a word: the connection is closed and opened again.
+    // Closes and reopens the connection if the server stopped answering.
     socketTimeout: timeout * 1000,
-    // `run` waits, bounds and repeats, so nothing is sent later than its caller waits for it.
+    // `run` waits, bounds and repeats, so no command is sent after its caller has given up.
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     retryStrategy: retryPause,
-    // After a failover of Sentinels, the old master is a replica.
+    // After a failover by Sentinels the old master is a replica.
     reconnectOnError: (error) => says(error, 'READONLY'),
     lazyConnect: true,
   } satisfies RedisOptions
@@ -302,11 +320,11 @@ function connect(
     options
   return new Cluster(cluster.map(parseNode), {
     redisOptions,
-    // Each node is connected with the first command for it; others wait for that connection.
+    // Each node is connected by the first command for it; later commands wait for that connection.
     enableOfflineQueue: true,
     lazyConnect: true,
     clusterRetryStrategy: retryPause,
-    // A certificate is for the name of a node, not for its address.
+    // Node names are kept, because certificates have the name of a node and not its address.
     ...(options.tls && { dnsLookup: (name, callback) => callback(null, name) }),
   })
 }
@@ -321,7 +339,7 @@ function parseNode(text: string): { host: string; port: number } {
   return { host, port: Number(text.slice(colon + 1)) }
 }
 
-/** Which Redis, without user or password. */
+/** Describes the Redis of the settings, without user and password. */
 function describe({ url, cluster, sentinels, master }: RedisSettings): string {
   if (cluster.length > 0) return `Redis Cluster ${cluster.join(', ')} (redis.cluster)`
   if (sentinels.length > 0) {
@@ -330,27 +348,27 @@ function describe({ url, cluster, sentinels, master }: RedisSettings): string {
   return `Redis at ${new URL(url).host} (redis.url)`
 }
 
-/** Did the other end close the connection? */
+/** True if the other end closed the connection. */
 function isCut({ message }: Error): boolean {
   return /ECONNRESET|EPIPE|Connection is closed|socket hang up/.test(message)
 }
 
-function isPassing(error: unknown): boolean {
+function isTemporary(error: unknown): boolean {
   if (!(error instanceof ReplyError)) return true
-  // A ReplyError is an Error, which its type does not say.
-  return PASSING.some((word) => says(error as Error, word))
+  // A ReplyError is an Error, although its type lacks that.
+  return TEMPORARY_ERRORS.some((word) => says(error as Error, word))
 }
 
-/** Scripts of Redis 6 wrap what a command in them answered. */
+/** True if the message has the error code; scripts of Redis 6 wrap the errors of their commands. */
 function says({ message }: Error, word: string): boolean {
   return message.startsWith(word) || message.includes(`-${word} `)
 }
 
-/** The reason, in words that carry no arguments of a command. */
+/** The reason in words, without arguments of commands. */
 function explain(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const [word = ''] = error.message.split(' ', 1)
-  // A Cluster says what happened to the last of its nodes.
+  // A Cluster has the error of the last node that was tried.
   const { lastNodeError } = error as { lastNodeError?: unknown }
   if (lastNodeError instanceof Error) return explain(lastNodeError)
   if (/DB index is out of range/.test(error.message)) {
@@ -359,7 +377,7 @@ function explain(error: unknown): string {
   if (error.message.startsWith('All sentinels are unreachable')) {
     return 'none of the Sentinels answers, or none knows the master'
   }
-  // Redis names the command or the kind of key, and never an argument.
+  // NOPERM names the command or the kind of key, never an argument.
   if (word === 'NOPERM') return `the ACL of the user of redis.url forbids it: ${error.message}`
   return HINTS[word] ?? error.message
 }

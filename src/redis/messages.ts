@@ -3,24 +3,26 @@ import { type Redis, ReplyError } from 'ioredis'
 import type { Messages, Topic } from '../nodes/messages.ts'
 import type { RedisConnection } from './connection.ts'
 
-/** Milliseconds before another connection is tried, in a Cluster on another node. */
+/** Milliseconds before another connection is tried, in a Cluster to another node. */
 const RETRY_PAUSE = 500
 
-/** Milliseconds until it is asked once more whether this user may listen. */
+/** Milliseconds until a forbidden subscription is tried again. */
 const FORBIDDEN_PAUSE = 5000
 
-/** Milliseconds between signs of life: one that went away without a word is noticed and replaced. */
+/**
+ * Milliseconds between pings, by which a connection that stopped answering is noticed and replaced.
+ */
 const PING_INTERVAL = 5000
 
 export interface RedisMessages extends Messages {
-  /** Messages of others, whose channels begin with `prefix`, over the same connections. */
+  /** Messages on channels with another prefix, over the same connections. */
   at(prefix: string): Messages
 }
 
 /**
- * Messages by Redis's publish and subscribe, on one channel for each topic. Plain channels: a
- * Cluster carries them to all of its nodes, and wake-ups are few. The connection that listens is
- * opened with the first subscription.
+ * Sends messages by Redis's publish and subscribe, on one channel for each topic. The channels are
+ * not sharded, so a Cluster sends each message to all of its nodes, which is cheap because wake-ups
+ * are few. The listening connection is opened with the first subscription.
  */
 export function createRedisMessages(redis: RedisConnection): RedisMessages {
   const self = randomUUID()
@@ -29,7 +31,7 @@ export function createRedisMessages(redis: RedisConnection): RedisMessages {
   let isClosed = false
 
   const ping = setInterval(() => {
-    // Without an answer the connection is closed by its socketTimeout.
+    // If no answer comes, `socketTimeout` closes the connection.
     if (listening?.status === 'ready') listening.ping().catch(() => {})
   }, PING_INTERVAL)
   ping.unref()
@@ -42,7 +44,7 @@ export function createRedisMessages(redis: RedisConnection): RedisMessages {
     connection.on('message', (channel, sender) => {
       if (sender !== self) tell(channel)
     })
-    // Whether Redis is reachable the other connection says.
+    // Errors are ignored because the other connection reports whether Redis is reachable.
     connection.on('error', () => {})
     connection.on('end', () => {
       if (!isClosed) setTimeout(listen, RETRY_PAUSE)
@@ -50,7 +52,7 @@ export function createRedisMessages(redis: RedisConnection): RedisMessages {
     connection.connect().catch(() => {})
   }
 
-  /** Before it was subscribed, a message may have been missed. */
+  /** Subscribes and then notifies all listeners, because messages may have been missed before. */
   async function subscribe(connection: Redis): Promise<void> {
     const channels = [...listeners.keys()]
     try {
@@ -58,7 +60,7 @@ export function createRedisMessages(redis: RedisConnection): RedisMessages {
       for (const channel of channels) tell(channel)
     } catch (error) {
       if (!(error instanceof ReplyError)) return connection.disconnect(true)
-      // What is forbidden stays so until somebody changes it.
+      // Redis forbids the subscription until an operator changes its ACL.
       redis.refused(error)
       setTimeout(() => {
         if (connection.status === 'ready') void subscribe(connection)

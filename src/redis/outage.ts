@@ -1,9 +1,9 @@
 import { type Clock, toRfc3339 } from '../clock.ts'
 
-/** How Redis is, for readiness and metrics. */
+/** State of Redis, for readiness and metrics. */
 export interface RedisStatus {
   readonly isReachable: boolean
-  /** In words: which Redis, and where it is not reachable, since when and why. */
+  /** Description in words: which Redis, and if it is unusable, since when and why. */
   readonly detail: string
   /** Calls the listener with each change. */
   watch(listener: (status: RedisStatus) => void): void
@@ -11,20 +11,28 @@ export interface RedisStatus {
 
 export interface OutageWatch extends RedisStatus {
   /**
-   * Notes that something did not work; the first of a row counts as the beginning.
-   * @param reason where it is known; what was known before stays otherwise
+   * Notes a failure; the first of several failures in a row is the beginning of the outage.
+   * @param reason reason, if known; otherwise the earlier reason stays
    */
   begin(reason?: string): void
-  /** It answered that it will not: other commands may work, as reading does where it is full. */
+  /**
+   * Notes that Redis refused a command. Other commands may work: a full Redis can still be read.
+   */
   refuse(reason: string): void
-  /** Something worked. After a refusal that says little before REFUSAL_MEMORY is over. */
+  /**
+   * Notes a success. Ignored for REFUSAL_MEMORY seconds after a refusal, because other commands may
+   * still be refused.
+   */
   end(): void
 }
 
-/** Seconds without another refusal, after which what works counts: it is not told at each command. */
+/**
+ * Seconds without another refusal after which a success ends the outage, so that it is not reported
+ * at each command.
+ */
 export const REFUSAL_MEMORY = 10
 
-/** Remembers since when Redis does not do what it should, and why. */
+/** Remembers since when Redis is unusable, and why. */
 export function createOutageWatch({
   where,
   clock,
@@ -33,13 +41,13 @@ export function createOutageWatch({
   readonly clock: Pick<Clock, 'now' | 'elapsed'>
 }): OutageWatch {
   const listeners: ((status: RedisStatus) => void)[] = []
-  /** `isRefusal`: the connection is there. */
+  /** The current outage; `isRefusal` means that Redis answers but refuses commands. */
   let outage: { since: number; reason: string; isRefusal: boolean } | undefined
   let refusedAt = -Infinity
   const wasRefused = () => clock.elapsed() - refusedAt < REFUSAL_MEMORY
 
-  /** Where nobody sends commands any more, none succeeds either. */
-  function forgive(): void {
+  /** Ends an old refusal, because without further commands no success could end it. */
+  function endOldRefusal(): void {
     if (outage?.isRefusal && !wasRefused()) watch.end()
   }
   function start(reason: string | undefined, isRefusal: boolean): void {
@@ -54,11 +62,11 @@ export function createOutageWatch({
 
   const watch: OutageWatch = {
     get isReachable() {
-      forgive()
+      endOldRefusal()
       return outage === undefined
     },
     get detail() {
-      forgive()
+      endOldRefusal()
       if (!outage) return `${where} answers`
       return `${where} has not been usable since ${toRfc3339(outage.since)}: ${outage.reason}`
     },
@@ -66,7 +74,7 @@ export function createOutageWatch({
       listeners.push(listener)
     },
     begin: (reason) => {
-      // What another connection was refused says little about the next one.
+      // A refusal on the lost connection does not count for the next one.
       refusedAt = -Infinity
       start(reason, false)
     },

@@ -4,14 +4,14 @@ import {
   type ArtifactRecord,
   type ArtifactRecords,
   type FoundRecord,
-  GIVE_BACK,
   GRACE,
   GRANT,
   goneMeanwhile,
+  MARKS_PER_SECOND,
   ownerOf,
   REPLAY,
   seenMeanwhile,
-  USE,
+  UNDO_WORDS,
   UsedMeanwhile,
 } from '../artifacts/artifact-record.ts'
 import type { ArtifactAdapter, ArtifactStore, Undo } from '../artifacts/artifact-store.ts'
@@ -23,7 +23,8 @@ import { redisOf } from './issuer-prefix.ts'
 import { type Commands, defineCommands, type InGrant } from './redis-commands.ts'
 
 /**
- * What expires, in Redis. One key for each artifact, of which the slot of a Cluster follows:
+ * Stores artifacts in Redis, which deletes them when they expire. Each artifact has a key, whose
+ * part in braces decides the slot in a Cluster:
  *
  *     <prefix>a:{<model>:<hash of the id>}   `{}` and the sealed payload, after
  *                                            `<consumed at> <nonce>` once it was consumed
@@ -32,17 +33,20 @@ import { type Commands, defineCommands, type InGrant } from './redis-commands.ts
  *                                            stands for `{}`
  *     <prefix>g:{<hash of the grant's id>}   sorted set: artifacts of a grant by their expiry
  *
- * In a Cluster commands touch one key each, and those of one call go out together. As any of them
- * may be sent twice (`connection.ts`), each does the same a second time.
+ * In a Cluster each command touches one key, and the commands of one call are sent together. All
+ * are idempotent, because any of them may be sent twice (`connection.ts`).
  */
 
-/** Found by another field too: its name, and that of the key with the copy. */
+/** Models that are found by another field too, with the letter of the keys of their copies. */
 const COPIES = { Session: 'u', DeviceCode: 'c' } as const
 
-/** Models by the letter of their copies. */
+/** Models, by the letter of their copies. */
 const MODEL_OF_COPY: Readonly<Record<string, string>> = { u: 'Session', c: 'DeviceCode' }
 
-/** Models that a grant takes with it, as oidc-provider's own adapter has them, and that are consumed. */
+/**
+ * Models that can be consumed and that are revoked with their grant, as in oidc-provider's own
+ * adapter.
+ */
 const CONSUMABLE: readonly string[] = [
   'AuthorizationCode',
   'RefreshToken',
@@ -53,17 +57,20 @@ const CONSUMABLE: readonly string[] = [
 ]
 const GRANTABLE: readonly string[] = ['AccessToken', ...CONSUMABLE]
 
-/** Keys looked at in one go while everything of a person or client is sought. */
+/** Keys per SCAN while all artifacts of a person or client are searched. */
 const SCAN_BATCH = 500
 
 export interface RedisArtifactsOptions {
   readonly redis: RedisConnection
   readonly clock: Pick<Clock, 'now'>
-  /** The store of the database: it has the clients, and what expires from the time before Redis. */
+  /**
+   * The store of the database, which has the clients, and artifacts from before Redis was
+   * configured.
+   */
   readonly database: ArtifactPlace
 }
 
-/** Does not fail where Redis is down: each call does. */
+/** Opens the store without connecting; calls fail while Redis is down. */
 export function openRedisArtifacts({
   redis,
   clock,
@@ -80,7 +87,7 @@ export function openRedisArtifacts({
         commands,
         read,
       }),
-    // Redis lets things expire by itself.
+    // Redis itself deletes expired keys.
     sweep: (limit) => database.sweep(limit),
     close: () => database.close(),
   }
@@ -104,11 +111,11 @@ function artifactsOf(database: ArtifactStore, options: AdapterOptions): Artifact
 }
 
 /**
- * Reads a key. Keys that requests ask for in one turn of the event loop are read by one command, except in
- * a Cluster, where a command has the keys of one slot.
+ * Reads a key. Keys of one turn of the event loop are read by one command, except in a Cluster,
+ * where a command may only have keys of one slot.
  */
 function createReader({ client, run, atEndOfTurn }: RedisConnection, commands: Commands) {
-  const what = 'read what a request refers to'
+  const what = 'read a session, code, token or grant'
   const isRead = true
   if (client instanceof Cluster) {
     return (key: string) => run(what, () => commands.get(key), { isRead })
@@ -134,22 +141,22 @@ function createReader({ client, run, atEndOfTurn }: RedisConnection, commands: C
   }
 }
 
-/** What one call of `upsert` writes. */
+/** Content that one call of `upsert` writes. */
 interface Saved {
   readonly key: string
   readonly text: string
-  /** Seconds; 0 where it does not expire. */
+  /** Lifetime in seconds; 0 if the artifact does not expire. */
   readonly ttl: number
-  /** Of what is saved as consumed; empty otherwise. */
+  /** Consumption mark; empty if the artifact is not consumed. */
   readonly mark: string
   /** Key of the copy under another field. */
   readonly copy: string | undefined
-  /** The sorted set of its grant, and what it gets. */
+  /** The sorted set of the artifact's grant, and the entry to add. */
   readonly grant: { readonly key: string; readonly entry: InGrant } | undefined
 }
 
 interface AdapterOptions {
-  /** Of the issuer. */
+  /** Connection with the issuer's prefix. */
   readonly redis: RedisConnection
   readonly authentic: Authentic
   readonly clock: Pick<Clock, 'now'>
@@ -171,7 +178,7 @@ function artifactAdapter(
   const keyOfMember = (member: string) => `${prefix}a:${member}`
   const keyOf = (name: string) => keyOfMember(memberOf(name))
   const grantKey = (name: string) => `${prefix}g:{${name}}`
-  /** Without the prefix. */
+  /** The key of the copy without the prefix. */
   const copyOf = ({ uid, userCode }: Pick<ArtifactRecord, 'uid' | 'userCode'>) => {
     if (model === 'Session' && uid !== null) return `${COPIES.Session}:{${uid}}`
     if (model === 'DeviceCode' && userCode !== null) return `${COPIES.DeviceCode}:{${userCode}}`
@@ -180,7 +187,7 @@ function artifactAdapter(
 
   const set = (key: string, text: string, ttl: number) =>
     ttl ? commands.set(key, text, 'EX', ttl) : commands.set(key, text)
-  /** @returns what was there before, where it matters */
+  /** @returns the text stored before, for copied and consumable models */
   async function save(saved: Saved): Promise<unknown> {
     const { key, text, ttl, mark, copy, grant } = saved
     const saves =
@@ -199,44 +206,46 @@ function artifactAdapter(
     return before
   }
   const dropCopy = (copy: string, name: string) =>
-    run('delete what is over', () => commands.keyturnDropCopy(`${prefix}${copy}`, name))
+    run('delete a session, code or token', () => commands.keyturnDropCopy(`${prefix}${copy}`, name))
 
-  /** @returns false where somebody else was at it within its life: the same attempt may be sent twice */
+  /**
+   * @returns false if another attempt has saved the id within its lifetime; a repeated command
+   * counts as the same attempt
+   */
   async function saveOnce({ id, payload }: ArtifactRecord, expiresIn = 0): Promise<boolean> {
-    // No two attempts seal it to the same text.
+    // Each attempt seals to a different text, so the script can tell a repeated command.
     const text = `{}${payload}`
     const ttl = Math.max(1, expiresIn)
-    const saved = await run('save what may be there once', () =>
+    const saved = await run('save a record that may exist only once', () =>
       commands.keyturnSaveOnce(keyOf(id), text, ttl),
     )
     return saved === 1
   }
 
-  /** @returns what `keyturnConsume` does, and the name of the artifact */
+  /** @returns the result of `keyturnConsume`, and the stored name of the artifact */
   async function consume(id: string, noteUndo: ((undo: Undo) => void) | undefined) {
     const name = (await open()).nameOf(model, id)
     const key = keyOf(name)
     const mark = `${clock.now()} ${createNonce()}`
     noteUndo?.(async () => {
-      await run(GIVE_BACK, () => commands.keyturnUnconsume(key, mark))
+      await run(UNDO_WORDS, () => commands.keyturnUnconsume(key, mark))
     })
-    const result = await run('consume what a request used up', () =>
-      commands.keyturnConsume(key, mark),
-    )
+    const result = await run('consume a code or token', () => commands.keyturnConsume(key, mark))
     return { result, name }
   }
 
-  /** @param name the id under which it is stored, unless that stands in a copy */
+  /** @param name the stored id; undefined for a copy, which contains the id */
   async function find(key: string, name?: string): Promise<FoundRecord | undefined> {
     const stored = await read(key)
     return stored === null ? undefined : parse(stored, { model, name })
   }
 
   /**
-   * The members first, then them alone: what is added meanwhile stays, and stays known. It does not
-   * outlive its grant where that goes too, as oidc-provider asks for the grant with every use of a
-   * token (actions/introspection.js, shared/access_token.js, helpers/grant_source.js); where the
-   * grant stays - `revokeGrantPolicy` - what it gives from now on is meant to be good.
+   * Deletes the listed members and removes only them from the set, so that artifacts added
+   * meanwhile stay listed. Such artifacts do not outlive a deleted grant, because oidc-provider
+   * looks for the grant with every use of a token (actions/introspection.js,
+   * shared/access_token.js, helpers/grant_source.js); if the grant stays (`revokeGrantPolicy`),
+   * artifacts issued from now on are meant to be valid.
    */
   async function revoke(grant: string): Promise<void> {
     const index = grantKey(grant)
@@ -268,10 +277,10 @@ function artifactAdapter(
       const mark = typeof payload.consumed === 'number' ? `${payload.consumed} ` : ''
       const entry = [member, ttl ? now + ttl : '+inf', now] as const
       const grant = grantId ? { key: grantKey(grantId), entry } : undefined
-      const before = await run('save what a request made', () =>
+      const before = await run('save a session, code, token or grant', () =>
         save({ key, text, ttl, mark, copy, grant }),
       )
-      // What it was found by before and is not any more.
+      // Delete the copy under a field value that the artifact has no longer.
       const former = isCopied && typeof before === 'string' ? copyIn(before) : undefined
       if (former && former !== copied) await dropCopy(former, record.id)
     },
@@ -313,9 +322,9 @@ function artifactAdapter(
       const records = await open()
       const name = records.nameOf(model, id)
       const key = keyOf(name)
-      // Whose copy there is only the artifact itself tells: two trips, for sessions and device codes.
+      // Only the artifact names its copy, so sessions and device codes need two round trips.
       const copy = isCopied ? copyIn((await read(key)) ?? '') : undefined
-      await run('delete what is over', () =>
+      await run('delete a session, code or token', () =>
         Promise.all([
           copy && commands.keyturnDropCopy(`${prefix}${copy}`, name),
           commands.unlink(key),
@@ -329,33 +338,33 @@ function artifactAdapter(
   }
 }
 
-/** What stands before a sealed payload, for the scripts: which copy goes with it, and whose a copy is. */
+/** Text before a sealed payload, for the scripts: the artifact's id and the key of its copy. */
 function head(name: string, copied: string | undefined): string {
   return copied === undefined ? '{}' : `{${name}:${copied.replace(/[{}]/g, '')}}`
 }
 
 const STORED = /^([^{]*)\{(?:([\w-]+):([uc]):([\w-]+))?\}/
 
-/** The key of the copy that goes with what is stored, without the prefix. */
+/** The key of the copy that a stored text names, without the prefix. */
 function copyIn(stored: string): string | undefined {
   const [, , , letter, name] = STORED.exec(stored) ?? []
   return letter === undefined ? undefined : `${letter}:{${name}}`
 }
 
 /**
- * @param under the model it was found as, and the id under which it was, unless that stands in the copy.
- * Whether that is so its seal tells.
+ * Parses a stored text. The seal later proves that model and id are right.
+ * @param found the model, and the stored id; undefined for a copy, which contains the id
  */
 function parse(
   stored: string,
   { model, name }: { readonly model: string; readonly name: string | undefined },
 ): FoundRecord {
   const [before = '', mark = '', id = ''] = STORED.exec(stored) ?? []
-  const consumedAt = mark === '' ? null : Number.parseInt(mark, 10) * USE
+  const consumedAt = mark === '' ? null : Number.parseInt(mark, 10) * MARKS_PER_SECOND
   return { model, id: name ?? id, payload: stored.slice(before.length), consumedAt }
 }
 
-/** Whose an artifact, or a copy, is that stands under a key. */
+/** Parses an artifact or a copy, with model and id from its key. */
 function parseAt(key: string, prefix: string, stored: string): FoundRecord {
   const [, letter = '', inner = ''] = /^([auc]):\{(.*)\}$/.exec(key.slice(prefix.length)) ?? []
   const ofCopy = MODEL_OF_COPY[letter]
@@ -364,13 +373,14 @@ function parseAt(key: string, prefix: string, stored: string): FoundRecord {
   return parse(stored, { model, name })
 }
 
-/** Deletes every artifact, and every copy, that is somebody's. */
+/** Deletes every artifact and copy for which `isTheirs` is true. */
 async function forget(
   redis: RedisConnection,
   isTheirs: (found: FoundRecord) => boolean,
 ): Promise<void> {
   const prefix = redis.prefix.replace(/[\\*?[\]]/g, '\\$&')
-  // As in `forget.ts`: where the sessions are gone, the second walk finds what they gave out meanwhile.
+  // Two passes as in `forget.ts`: without sessions nothing new is issued, and the second pass finds
+  // what was issued during the first.
   await forgetAmong(`${prefix}a:{Session:*`, redis, isTheirs)
   await forgetAmong(`${prefix}[auc]:*`, redis, isTheirs)
 }
@@ -408,7 +418,7 @@ async function forgetAmong(
 const PROCESS = randomBytes(9).toString('base64url')
 let nonces = 0
 
-/** Tells the same attempt, sent twice, from two attempts of any process. */
+/** Makes a mark unique, so that a repeated command can be told from another attempt. */
 function createNonce(): string {
   nonces += 1
   return `${PROCESS}${nonces.toString(36)}`

@@ -1,6 +1,6 @@
 import type { RedisConnection } from './connection.ts'
 
-/** What `redis-artifacts.ts` asks Redis: commands of its own, and scripts. */
+/** Redis commands and scripts that `redis-artifacts.ts` uses. */
 export interface Commands {
   get(key: string): Promise<string | null>
   set(key: string, value: string, ...expiry: (string | number)[]): Promise<unknown>
@@ -8,21 +8,23 @@ export interface Commands {
   zrange(key: string, from: number, to: number): Promise<string[]>
   zrem(key: string, ...members: string[]): Promise<unknown>
   /**
-   * What was consumed stays so.
-   * @param mark of what is saved as consumed, or empty
-   * @returns what was there before
+   * Saves a text. A consumed artifact stays consumed.
+   * @param mark consumption mark, or empty
+   * @returns the text stored before
    */
   keyturnSave(key: string, payload: string, ttl: number, mark: string): Promise<string | null>
-  /** @returns 1 where nobody saved the key before, or this caller did */
+  /** @returns 1 if the key was free, or has the same text from a repeated command */
   keyturnSaveOnce(key: string, payload: string, ttl: number): Promise<number>
-  /** @returns 1 where it was consumed with this mark; otherwise what is there */
+  /**
+   * @returns 1 if the artifact is now consumed with this mark; otherwise the stored text, or null
+   */
   keyturnConsume(key: string, mark: string): Promise<1 | string | null>
-  /** Where it was consumed with this mark. */
+  /** Undoes a consumption with this mark. */
   keyturnUnconsume(key: string, mark: string): Promise<unknown>
   keyturnAddToGrant(key: string, ...inGrant: InGrant): Promise<unknown>
   /**
-   * `keyturnSave` and `keyturnAddToGrant` at once; not for a Cluster, which may have the two keys on
-   * two nodes.
+   * Does `keyturnSave` and `keyturnAddToGrant` at once; not for a Cluster, which may have the two
+   * keys on two nodes.
    */
   keyturnSaveInGrant(
     key: string,
@@ -32,13 +34,16 @@ export interface Commands {
     mark: string,
     ...inGrant: InGrant
   ): Promise<string | null>
-  /** Saves a copy, unless that of another artifact is there and lasts longer. */
+  /** Saves a copy, unless another artifact's copy is there and expires later. */
   keyturnSaveCopy(key: string, copy: string, ttl: number): Promise<unknown>
-  /** Deletes a copy if it is that of the artifact which is stored under this id. */
+  /** Deletes a copy if it belongs to the artifact with this stored id. */
   keyturnDropCopy(key: string, id: string): Promise<unknown>
 }
 
-/** When a member expires is an instant or +inf; members that have expired by `now` are taken out. */
+/**
+ * Entry of a grant's set. `expiresAt` is an instant or +inf; members that expired by `now` are
+ * removed.
+ */
 export type InGrant = readonly [member: string, expiresAt: number | string, now: number]
 
 const SAVE = `
@@ -55,7 +60,7 @@ const addToGrant = (key: string, [member, expiresAt, now]: readonly string[]) =>
     if last == 'inf' then redis.call('persist', ${key})
     else redis.call('expire', ${key}, math.max(1, last - ${now})) end`
 
-/** Each with one key. */
+/** Scripts with one key each. */
 const SCRIPTS = {
   keyturnSave: `${SAVE}
     return old`,
@@ -99,6 +104,6 @@ export function defineCommands({ client }: RedisConnection): Commands {
     client.defineCommand(name, { numberOfKeys: 1, lua })
   }
   client.defineCommand('keyturnSaveInGrant', { numberOfKeys: 2, lua: SAVE_IN_GRANT })
-  // The scripts were just added; the others are its own, with fewer overloads.
+  // The scripts were just defined; the other commands are the client's own, with fewer overloads.
   return client as unknown as Commands
 }

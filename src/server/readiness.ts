@@ -3,7 +3,7 @@ import type { DatabaseStatus } from '../database/database-status.ts'
 import { isReadOnly } from '../database/failures.ts'
 import type { DatabaseClock } from '../nodes/database-clock.ts'
 import type { Heartbeat } from '../nodes/heartbeat.ts'
-import { missingWords, type NodeStateName, strangerWords, unseenWords } from '../nodes/node.ts'
+import { missingWords, type NodeStateName, otherIssuerWords, unseenWords } from '../nodes/node.ts'
 import type { RedisStatus } from '../redis/outage.ts'
 import type { Scheduler } from '../ring/scheduler.ts'
 import type { WitnessStatus } from '../witness/witness-watch.ts'
@@ -85,12 +85,16 @@ export function clockCheck(databaseClock: DatabaseClock): Check {
 
 /** Other nodes are no reason to take this one away. */
 export function nodesCheck(
-  { unseen, strangers, missing }: Pick<Heartbeat, 'unseen' | 'strangers' | 'missing'>,
+  {
+    unseen,
+    nodesOfOtherIssuers,
+    missing,
+  }: Pick<Heartbeat, 'unseen' | 'nodesOfOtherIssuers' | 'missing'>,
   { live, halted, silent }: Readonly<Record<NodeStateName, number>>,
 ): Check {
   const alarms = [
     ...unseen.map(unseenWords),
-    ...strangers.map(strangerWords),
+    ...nodesOfOtherIssuers.map(otherIssuerWords),
     ...missing.map(missingWords),
   ]
   const counts = `${live} live, ${halted} halted, ${silent} silent`

@@ -75,7 +75,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       readiness: health.readiness,
       close: async () => {
         health.stop()
-        listener.sendAway()
+        listener.announceClose()
         const { shutdownDelay } = config.http
         if (shutdownDelay > 0) await clock.sleep(shutdownDelay, new AbortController().signal)
         // Requests first: those that finish still need the rest, and the stores most of all.

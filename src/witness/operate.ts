@@ -15,7 +15,7 @@ import type { RingKey } from '../ring/seal.ts'
 import type { Sealer } from '../ring/sealer.ts'
 import {
   givenUp,
-  isStranger,
+  isOfOtherDeployment,
   type Lack,
   lackOf,
   type Witness,
@@ -76,7 +76,7 @@ export async function findLack(work: RestoreWork, whyNoWitness: string): Promise
   const seen = sealer && witnessedFacts(facts, sealer, { issuer, policies })
   if (record && seen) {
     assertOfSomebody(record, where)
-    if (isStranger(record, seen)) throw new WitnessOfAnother(where, record.issuer)
+    if (isOfOtherDeployment(record, seen)) throw new WitnessOfAnother(where, record.issuer)
   }
   const found = record && (seen ? lackOf(record, seen) : lackOfEverything(record))
   const lack = (sealer ? await genuineLack(found, sealer) : found) ?? NO_LACK
@@ -178,7 +178,7 @@ export async function showRings(work: RestoreWork): Promise<ShownRings> {
       const record = await readIfUsable(work.remembered, rings.sealer)
       const recorded = await rings.loadRecorded()
       const seen = witnessedFacts(recorded, rings.sealer, work)
-      if (record && !isStranger(record, seen)) {
+      if (record && !isOfOtherDeployment(record, seen)) {
         lack = await genuineLack(lackOf(record, seen), rings.sealer)
       }
       return recorded

@@ -8,7 +8,7 @@ import type { Sealer } from '../ring/sealer.ts'
 import type { WitnessHook } from '../ring/witness-hook.ts'
 import {
   highestGenerations,
-  isStranger,
+  isOfOtherDeployment,
   type Lack,
   lackLines,
   lackOf,
@@ -160,7 +160,7 @@ export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
 
   /** @throws WitnessOfAnother, WitnessUnreadable */
   function assertOurs(found: WitnessRecord, facts: LoadedRings, seen: WitnessedFacts): void {
-    if (isStranger(found, seen)) throw new WitnessOfAnother(where, found.issuer)
+    if (isOfOtherDeployment(found, seen)) throw new WitnessOfAnother(where, found.issuer)
     // One that was accepted away is of nobody until the first keys are made.
     if (isUnbound(found) && facts.keys.length > 0) assertOfSomebody(found, where)
   }

@@ -162,7 +162,7 @@ export function unlessEmpty(lack: Lack): Lack | undefined {
 }
 
 /** Is the witness about another deployment than the store? Where one does not say, nobody can tell. */
-export function isStranger(
+export function isOfOtherDeployment(
   { deployment }: WitnessRecord,
   { deployments }: Pick<WitnessedFacts, 'deployments'>,
 ): boolean {

@@ -151,8 +151,8 @@ describe('Redis that falls silent', { skip: skipRedis }, () => {
     ])
     server.signal('SIGCONT')
     for (const [result, what] of [
-      [found, /^Cannot read what a request refers to: /],
-      [foundByUid, /^Cannot read what a request refers to: /],
+      [found, /^Cannot read a session, code, token or grant: /],
+      [foundByUid, /^Cannot read a session, code, token or grant: /],
       [witnessed, /^Cannot read the witness/],
     ] as const) {
       assert.ok(result?.status === 'rejected')

@@ -111,7 +111,7 @@ const REQUESTS: readonly (readonly [
   // Nobody knows these, and OpenID Connect wants them left out.
   ['shop', 'scope=openid%20groups%20https://www.googleapis.com/auth/drive'],
   ['shop', `scope=openid%20groups%20orders.read&${ORDERS_TOO}`],
-  ['shop', 'scope=groups', 'invalid_scope', /nobody knows the scope groups/],
+  ['shop', 'scope=groups', 'invalid_scope', /the scope groups is unknown/],
   ['shop', `scope=groups%20orders.read&${ORDERS_TOO}`, 'invalid_scope', /groups/],
   ['shop', 'scope=OPENID', 'invalid_scope', /OPENID/],
   ['shop', 'scope=Orders.Read%20openid'],
@@ -160,7 +160,7 @@ const REQUESTS: readonly (readonly [
   ['shop', `scope=openid%20orders.read&audience=${encoded(ORDERS)}`],
   ['shop', 'scope=openid%20bills&audience=billing'],
   ['shop', 'scope=openid%20orders.read&audience=billing', 'invalid_scope', /orders\.read/],
-  ['shop', 'scope=openid&audience=stock', 'invalid_target', /audience means what resource does/],
+  ['shop', 'scope=openid&audience=stock', 'invalid_target', /audience and resource mean the same/],
   ['shop', `scope=openid&audience=billing&${ORDERS_TOO}`, 'invalid_target', /different APIs/],
   ['shop', `scope=openid%20bills&audience=billing&${BILLING_TOO}&${ORDERS_TOO}`],
 ]
@@ -187,7 +187,7 @@ const OWN: readonly (readonly [wishes: string, expected: string | object, words?
   ['scope=orders.read&audience=https://orders.example', { scope: 'orders.read', aud: ORDERS }],
   ['scope=bills&audience=billing', { scope: 'bills', aud: 'billing' }],
   ['', { scope: undefined }],
-  [`scope=orders.raed&${ORDERS_TOO}`, 'invalid_scope', /nobody knows the scope orders\.raed/],
+  [`scope=orders.raed&${ORDERS_TOO}`, 'invalid_scope', /the scope orders\.raed is unknown/],
   ['scope=orders.raed', 'invalid_scope', /orders\.raed/],
   ['scope=orders.read', 'invalid_target', /resource=https:\/\/orders/],
   ['scope=openid%20groups', 'invalid_scope', /groups/],

@@ -100,7 +100,7 @@ describe('the heartbeat', () => {
     const mine = stored.get('this')
     assert.ok(mine)
     stored.set('other', { ...mine, id: 'other', issuer: 'https://staging.example' })
-    const others = () => heartbeat.strangers.map(({ id }) => id)
+    const others = () => heartbeat.nodesOfOtherIssuers.map(({ id }) => id)
     await beat()
     await beat()
     assert.deepEqual(others(), ['other'])
@@ -120,7 +120,7 @@ describe('the heartbeat', () => {
     state.down = true
     await beat()
     await beat()
-    assert.equal(lines.filter((line) => line.includes('cannot hear')).length, 1)
+    assert.equal(lines.filter((line) => line.includes('cannot exchange')).length, 1)
     assert.equal(heartbeat.nodes.length, 1)
     await heartbeat.stop()
     state.down = false

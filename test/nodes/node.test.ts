@@ -4,7 +4,7 @@ import {
   countNodes,
   type NodeReport,
   nodeState,
-  strangers,
+  nodesOfOtherIssuers,
   unseenKeys,
 } from '../../src/nodes/node.ts'
 import type { KeyEvent } from '../../src/ring/key.ts'
@@ -51,7 +51,7 @@ describe('a node that serves another issuer', () => {
     ]
     const options = { issuer: 'https://id.example', refreshInterval: REFRESH, now: 1000 }
     assert.deepEqual(
-      strangers(all, options).map(({ id }) => id),
+      nodesOfOtherIssuers(all, options).map(({ id }) => id),
       ['a', 'b'],
     )
   })

@@ -40,7 +40,7 @@ describe('the log of scopes that are left out', () => {
   }
 
   it('tells each scope once for each client', async () => {
-    const reason = 'nobody knows it'
+    const reason = 'the scope is unknown'
     assert.deepEqual(await leftOut('web', 'openid groups roles'), [
       { client: 'web', scope: 'groups', reason },
       { client: 'web', scope: 'roles', reason },
@@ -57,11 +57,11 @@ describe('the log of scopes that are left out', () => {
       {
         client: 'web',
         scope,
-        reason: 'it needs prompt=consent, or offline_access_without_prompt of the client',
+        reason: 'the scope needs prompt=consent, or offline_access_without_prompt of the client',
       },
     ])
     assert.deepEqual(await leftOut('code', 'openid offline_access'), [
-      { client: 'code', scope, reason: 'the client has not the grant type refresh_token' },
+      { client: 'code', scope, reason: 'the client does not have the grant type refresh_token' },
     ])
   })
 

@@ -4,7 +4,7 @@ import { plan } from '../../src/ring/plan.ts'
 import {
   givenUp,
   highestGenerations,
-  isStranger,
+  isOfOtherDeployment,
   lackLines,
   lackOf,
   lackWords,
@@ -90,7 +90,7 @@ describe('a store', () => {
     const by = { at: 7, actor: 'ada', reason: 'no backup' }
     const accepted = withAccepted(witness, lack, by)
     assert.equal(lackOf(accepted, seen({})), undefined)
-    assert.ok(!isStranger(accepted, { deployments: ['another'] }))
+    assert.ok(!isOfOtherDeployment(accepted, { deployments: ['another'] }))
     assert.equal(accepted.generations[RING], 4, 'its generations would be used again')
     assert.deepEqual(accepted.accepted, [
       { ...by, events: [revocation('a'), revocation('b')], generations: { [RING]: 4 } },
@@ -108,13 +108,13 @@ describe('a store', () => {
 
   it('of another deployment is told from one that does not say', () => {
     const bound = witnessed(NOTHING_WITNESSED, seen({ deployments: ['d1'] }))
-    assert.ok(isStranger(bound, { deployments: ['d2'] }))
+    assert.ok(isOfOtherDeployment(bound, { deployments: ['d2'] }))
     assert.ok(
-      !isStranger(bound, { deployments: ['d3', 'd1'] }),
+      !isOfOtherDeployment(bound, { deployments: ['d3', 'd1'] }),
       'it followed d1 and still names it',
     )
-    assert.ok(!isStranger(bound, { deployments: [] }))
-    assert.ok(!isStranger(NOTHING_WITNESSED, { deployments: ['d2'] }))
+    assert.ok(!isOfOtherDeployment(bound, { deployments: [] }))
+    assert.ok(!isOfOtherDeployment(NOTHING_WITNESSED, { deployments: ['d2'] }))
   })
 })
 

@@ -13,24 +13,27 @@ type ClientMetadata = Parameters<
 >[3]
 
 /**
- * Holds clients to the FAPI 2.0 Security Profile: those that ask for it, or all. What oidc-provider asks
- * of such a client itself is PKCE, a redirect URI in each request, and `iss` in each response.
+ * Holds clients to the FAPI 2.0 Security Profile: those that ask for it, or all. oidc-provider
+ * itself enforces PKCE, a redirect URI in each request, and `iss` in each response.
  */
 export interface Fapi2 {
   /** @param client of oidc-provider, or its metadata */
   holds(client: object): boolean
-  /** oidc-provider's configuration, where nothing of what it has is configured otherwise. */
+  /** Part of oidc-provider's configuration; no other room sets these fields. */
   readonly settings: Pick<Configuration, 'assertJwtClientAuthClaimsAndHeader' | 'clientAuthMethods'>
   readonly features: Pick<
     NonNullable<Configuration['features']>,
     'fapi' | 'pushedAuthorizationRequests'
   >
-  /** A lifetime, in seconds, and the longest for clients that are held to the profile. */
+  /** Limits a lifetime, in seconds, to `longest` for clients that are held to the profile. */
   atMost(
     longest: number,
     lifetime: number,
   ): (ctx: unknown, token: unknown, client: object) => number
-  /** Makes a client what the profile says, before it is used. @throws where it can not be that */
+  /**
+   * Sets what the profile demands in a client's metadata. @throws InvalidClientMetadata if the
+   * metadata contradict the profile
+   */
   impose(metadata: ClientMetadata): void
 }
 
@@ -40,8 +43,8 @@ export function createFapi2({ profile }: Pick<Config, 'profile'>): Fapi2 {
   return {
     holds,
     settings: {
-      // Section 5.3.2.1: the issuer and nothing else, not even a list with it, lest an assertion that was
-      // made for another server be good here.
+      // Section 5.3.2.1: only the issuer, not even a list that contains it, because an assertion
+      // that was made for another server must not be valid here.
       assertJwtClientAuthClaimsAndHeader: async (ctx, { aud }, { alg }, client) => {
         if (!holds(client)) return
         if (aud !== ctx.oidc.issuer) {
@@ -73,7 +76,7 @@ export function createFapi2({ profile }: Pick<Config, 'profile'>): Fapi2 {
         throw new errors.InvalidClientMetadata('the client does not meet its profile, fapi2')
       }
       Object.assign(metadata, FAPI2_IMPOSED)
-      // RS256 where the client did not say.
+      // oidc-provider's default is RS256, which the profile does not allow.
       for (const answer of ['authorization', 'introspection'] as const) {
         const name = `${answer}_signed_response_alg` as const
         if (!isAllowed(metadata[name])) Object.assign(metadata, { [name]: algorithm })
