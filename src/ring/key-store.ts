@@ -45,7 +45,7 @@ export interface StoredRings {
 
 /**
  * Where keys and events live. Uniqueness of (ring, generation) is the only coordination between
- * nodes: no leader, no lock. Every implementation passes `test/conformance/key-store.ts`.
+ * nodes: no leader, no lock. Every implementation passes `testKeyStore` (`keyturn/conformance`).
  *
  * All methods reject with StoreUnavailable where the store cannot be reached or written, and
  * `load` with StoreUnreadable where a record is damaged. A method that rejected has changed

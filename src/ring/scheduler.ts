@@ -14,6 +14,11 @@ import type { RingView } from './view.ts'
 export interface Scheduler {
   /** Loads, plans, applies and publishes once. @throws what the store or a seal throws */
   runOnce(): Promise<RingView>
+  /**
+   * Turns once after the turn that is under way, if there is one: something was written that this
+   * process must have loaded when the promise is kept. @throws as `runOnce` does
+   */
+  runAgain(): Promise<RingView>
   /** Turns until stopped; a failure is reported and tried again. */
   start(): void
   /** Cuts the sleep short: something happened that the ring should see now. */
@@ -52,13 +57,17 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   let sleeping = new AbortController()
   let loops: Promise<unknown> | undefined
 
+  async function runAgain(): Promise<RingView> {
+    // The turn under way may have loaded the store before what it is asked for was written.
+    await turns.settled()
+    return turns.run()
+  }
+
   async function turnUntilStopped(): Promise<void> {
     while (!stopping.signal.aborted) {
       // Made before the turn, so that a wake-up that comes during it is not lost.
       sleeping = new AbortController()
-      // A turn that a request has caused may have loaded before what this loop was woken for was written.
-      await turns.settled()
-      await turns.run().then(trouble.isOver, (error) => trouble.note(error, status.ringAge()))
+      await runAgain().then(trouble.isOver, (error) => trouble.note(error, status.ringAge()))
       await clock.sleep(pause(), AbortSignal.any([sleeping.signal, stopping.signal]))
     }
   }
@@ -75,6 +84,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   const mayLook = atMostEvery(LOOK_PAUSE, clock)
   return {
     runOnce: turns.run,
+    runAgain,
     lookFor: async (kid) => {
       if (publisher.view?.byKid.has(kid)) return
       if (mayLook()) await turns.run().catch(() => {})

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { describe, it } from 'node:test'
 import { plainJson, plainText } from '../../src/cli/terminal.ts'
+import { serializedKey as anyKey } from '../../src/conformance/key-store.ts'
 import { shellWord } from '../../src/values/shell-word.ts'
-import { serializedKey as anyKey } from '../conformance/key-store.ts'
 import { DAY, keyturnIn } from './keyturn.ts'
 
 /** Clears the screen, sets the title of the window, hides, turns around. */

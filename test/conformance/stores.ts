@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
 import type { DataSource } from 'typeorm'
+import { testKeyStore } from '../../src/conformance/key-store.ts'
 import { openDatabase } from '../../src/database/database.ts'
 import { createKnownIssuers } from '../../src/database/known-issuers.ts'
 import { createSqlAccounts, createSqlConsents } from '../../src/database/sql-accounts.ts'
@@ -15,7 +17,6 @@ import { testAccountStore } from './account-store.ts'
 import { testArtifacts } from './artifacts.ts'
 import { testClientStore } from './client-store.ts'
 import { testConsentStore } from './consent-store.ts'
-import { testKeyStore } from './key-store.ts'
 import { testNodeStore } from './node-store.ts'
 
 const ISSUER = 'https://issuer.example'
@@ -30,7 +31,7 @@ export function testStores(
   name: string,
   database: () => { readonly url: string; readonly dataSource: DataSource },
 ): void {
-  testKeyStore(name, async () => {
+  testKeyStore({ describe, it }, name, async () => {
     const { dataSource } = database()
     await empty(dataSource)
     const second = await openDatabase(settingsOf(database()))

@@ -1,24 +1,25 @@
+import { describe, it } from 'node:test'
 import { temporaryFolder } from '../../lab/temporary.ts'
+import { testKeyStore } from '../../src/conformance/key-store.ts'
 import { createFileKeyStore } from '../../src/ring/file-key-store.ts'
 import { createFileKeyStores } from '../../src/ring/file-key-stores.ts'
 import { createMemoryKeyStore } from '../../src/ring/memory-key-store.ts'
 import { createMemoryKeyStores } from '../../src/ring/memory-key-stores.ts'
-import { testKeyStore } from '../conformance/key-store.ts'
 
 const [FIRST, SECOND] = ['https://issuer.example', 'https://elsewhere.example'] as const
 
-testKeyStore('memory', async () => {
+testKeyStore({ describe, it }, 'memory', async () => {
   const store = createMemoryKeyStore()
   return { store, other: store, close: async () => {} }
 })
 
-testKeyStore('memory of several issuers', async () => {
+testKeyStore({ describe, it }, 'memory of several issuers', async () => {
   const stores = createMemoryKeyStores()
   const store = stores.of(FIRST)
   return { store, other: store, elsewhere: stores.of(SECOND), close: async () => {} }
 })
 
-testKeyStore('file system', async () => {
+testKeyStore({ describe, it }, 'file system', async () => {
   const folder = await temporaryFolder()
   return {
     store: createFileKeyStore(folder.path),
@@ -32,7 +33,7 @@ for (const [name, adopted] of [
   ['whose keys are in the directory itself', FIRST],
   ['beside one whose keys are in the directory itself', SECOND],
 ] as const) {
-  testKeyStore(`file system of an issuer ${name},`, async () => {
+  testKeyStore({ describe, it }, `file system of an issuer ${name},`, async () => {
     const folder = await temporaryFolder()
     const [stores, others] = [createFileKeyStores(folder.path), createFileKeyStores(folder.path)]
     if (adopted) await stores.adopt(adopted)

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { serializedKey } from '../../src/conformance/key-store.ts'
 import type { KeyEvent } from '../../src/ring/key.ts'
 import type { SerializedEvent } from '../../src/ring/key-store.ts'
 import { ringStates } from '../../src/ring/lifecycle.ts'
 import { lostRecords, together } from '../../src/ring/lost.ts'
-import { serializedKey } from '../conformance/key-store.ts'
 import { facts, key, POLICY, policiesOf, revoked } from '../support/rings.ts'
 
 /** Key 1 signed from 0 to 1000, key 2 signs from 1000 on, key 3 from 2000 on. */

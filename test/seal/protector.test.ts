@@ -6,12 +6,12 @@ import { describe, it } from 'node:test'
 import { calculateJwkThumbprint } from 'jose'
 import { temporaryFolder } from '../../lab/temporary.ts'
 import { systemClock } from '../../src/clock.ts'
+import { serializedKey } from '../../src/conformance/key-store.ts'
 import { generateKey } from '../../src/ring/generate.ts'
 import { createMemoryKeyStore } from '../../src/ring/memory-key-store.ts'
 import { openSealer } from '../../src/ring/protector.ts'
 import { createSealer } from '../../src/ring/seal.ts'
 import { environmentProtector, fileProtector } from '../../src/seal/protector.ts'
-import { serializedKey } from '../conformance/key-store.ts'
 
 const secret = () => randomBytes(32).toString('base64url')
 

@@ -1,12 +1,12 @@
 import { createSecretKey, randomBytes } from 'node:crypto'
 import { systemClock } from '../../src/clock.ts'
+import { serializedKey } from '../../src/conformance/key-store.ts'
 import { deploymentOf } from '../../src/ring/deployment.ts'
 import { type EventWithoutId, keyEvent } from '../../src/ring/key.ts'
 import type { KeyStore, SerializedEvent } from '../../src/ring/key-store.ts'
 import { openSecrets, type Protector } from '../../src/ring/protector.ts'
 import { createSealer, type Kek } from '../../src/ring/seal.ts'
 import { createDeploymentSealer, type Sealer } from '../../src/ring/sealer.ts'
-import { serializedKey } from '../conformance/key-store.ts'
 
 /** The secret of a deployment that no store keeps. */
 export function testDeployment(kid = 'deployment') {

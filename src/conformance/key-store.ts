@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
-import { describe } from 'node:test'
-import type { KeyStore, SerializedEvent, SerializedKey } from '../../src/ring/key-store.ts'
-import { testsWith } from '../support/with-opened.ts'
+import type { KeyStore, SerializedEvent, SerializedKey } from '../ring/key-store.ts'
+import { type TestRunner, testsWith } from './runner.ts'
 
 /** What a test of a store needs: a fresh one, opened twice as two nodes would. */
 export interface KeyStoreUnderTest {
@@ -13,6 +12,7 @@ export interface KeyStoreUnderTest {
   readonly close: () => Promise<void>
 }
 
+/** A record with the values of a key of one generation; its seal is none, which no store looks at. */
 export function serializedKey(
   generation: number,
   more: Partial<SerializedKey> = {},
@@ -42,11 +42,28 @@ function byId(events: readonly SerializedEvent[]): readonly SerializedEvent[] {
   return events.toSorted((a, b) => (a.id < b.id ? -1 : 1))
 }
 
-/** The contract of `KeyStore`, for every implementation. */
-export function testKeyStore(name: string, open: () => Promise<KeyStoreUnderTest>): void {
-  const test = testsWith(open)
+/**
+ * The contract of `KeyStore` as tests, for every implementation.
+ * @param runner that of the tests it is called from
+ * @param name of the implementation, for the report
+ * @param open makes an empty store for each test
+ * @example
+ * import { describe, it } from 'node:test'
+ * import { testKeyStore } from 'keyturn/conformance'
+ *
+ * testKeyStore({ describe, it }, 'my', async () => {
+ *   const store = createMyKeyStore(await emptyPlace())
+ *   return { store, other: store, close: async () => {} }
+ * })
+ */
+export function testKeyStore(
+  runner: TestRunner,
+  name: string,
+  open: () => Promise<KeyStoreUnderTest>,
+): void {
+  const test = testsWith(runner, open)
 
-  describe(`the ${name} key store`, () => {
+  runner.describe(`the ${name} key store`, () => {
     test('is empty at first', async ({ store }) => {
       assert.deepEqual(await store.load(), { keys: [], events: [] })
     })

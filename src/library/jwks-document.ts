@@ -1,0 +1,36 @@
+import { hash } from 'node:crypto'
+import type { RingView } from '../ring/view.ts'
+
+/** A JWKS to answer a request with. */
+export interface JwksDocument {
+  /** JSON, `application/jwk-set+json` (RFC 7517, section 8.5.2). */
+  readonly body: string
+  /** A strong validator (RFC 9110, section 8.8.3), in quotes. */
+  readonly etag: string
+  /** Names in lower case, as `response.writeHead` of node:http takes them. */
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** Makes documents; one is made once per view, and only its age is worked out anew. */
+export function createJwksDocuments(jwksMaxAge: number) {
+  let made: { readonly view: RingView; readonly body: string; readonly etag: string } | undefined
+
+  /** @param now seconds since the epoch */
+  return (view: RingView, now: number): JwksDocument => {
+    if (made?.view.hash !== view.hash) {
+      const body = JSON.stringify(view.jwks)
+      made = { view, body, etag: `"${hash('sha256', body, 'base64url')}"` }
+    }
+    const { body, etag } = made
+    const left = (view.nextPublishedChangeAt ?? Infinity) - now
+    // No cache outlives the next change. Never 0: RPs would stampede at a rotation.
+    const maxAge = Math.max(1, Math.min(jwksMaxAge, left))
+    const headers = {
+      'content-type': 'application/jwk-set+json; charset=utf-8',
+      'cache-control': `public, max-age=${maxAge}`,
+      'access-control-allow-origin': '*',
+      etag,
+    }
+    return { body, etag, headers }
+  }
+}

@@ -1,0 +1,230 @@
+import { base64url } from 'jose'
+import { type Clock, systemClock } from '../clock.ts'
+import { NoActiveKey, NotFound, RingStale } from '../errors.ts'
+import type { SignatureAlgorithm } from '../ring/algorithms.ts'
+import { type ClockCheck, ownClockOnly } from '../ring/clock-check.ts'
+import { type Forecast, forecast } from '../ring/forecast.ts'
+import type { KeyStore } from '../ring/key-store.ts'
+import type { KeyState, Phase } from '../ring/lifecycle.ts'
+import {
+  carryOut,
+  carryOutRevocation,
+  openRingsToChange,
+  openRingsToRevoke,
+} from '../ring/operate.ts'
+import { orderPromotion, orderRotation } from '../ring/orders.ts'
+import { signatureRing } from '../ring/policy.ts'
+import { openSealer, type Protector } from '../ring/protector.ts'
+import { decideRevocation } from '../ring/revocation.ts'
+import { type RingLog, silentLog } from '../ring/ring-log.ts'
+import { createRings } from '../ring/rings.ts'
+import { createScheduler, type Scheduler } from '../ring/scheduler.ts'
+import type { RingKey } from '../ring/seal.ts'
+import type { RingStatus } from '../ring/status.ts'
+import { type RingView, signerOf } from '../ring/view.ts'
+import type { WitnessHook } from '../ring/witness-hook.ts'
+import { createJwksDocuments, type JwksDocument } from './jwks-document.ts'
+import {
+  type ResolvedRingSettings,
+  type RingSettings,
+  resolveRingSettings,
+} from './ring-settings.ts'
+
+/** Signing keys that turn by themselves, for an application that signs its own tokens. */
+export interface Ring {
+  /**
+   * Signs a JWT (RFC 7519) with the active key. `iat` is set, and `exp` where the payload has none.
+   * @param payload claims; instants are seconds since the epoch
+   * @throws RingStale where this process may not sign now, NoActiveKey, StoreUnavailable where the
+   *   token outlives `tokenLifetime` and that cannot be recorded
+   */
+  sign(payload: Readonly<Record<string, unknown>>, options?: SignOptions): Promise<string>
+  /** What answers a request for the JWKS now. @throws RingStale where this process may not serve it */
+  jwks(): JwksDocument
+  /** Every key with its phase, in ring and generation order. */
+  keys(): readonly KeyRow[]
+  /** What will happen to the rings until an instant, if nobody asks for anything. @param until seconds since the epoch */
+  plan(until: number): Forecast
+  /**
+   * The next key signs as soon as every RP can know it.
+   * @throws NotFound, Refused, StoreUnavailable
+   */
+  rotate(order: Order & { readonly algorithm?: SignatureAlgorithm }): Promise<void>
+  /**
+   * A pre-active key signs now. With `force` also one that RPs may not know yet: they refuse its tokens
+   * until they have fetched the JWKS again.
+   * @throws NotFound, Refused, StoreUnavailable
+   */
+  promote(kid: string, order: Order & { readonly force?: boolean }): Promise<void>
+  /**
+   * A key is never trusted again. A standby signs in its place at once.
+   * @throws NotFound, StoreUnavailable
+   */
+  revoke(kid: string, order: Order): Promise<void>
+  /** How the rings are, for a health check. */
+  readonly status: RingStatus
+  /** Ends the loops; a turn that is under way is finished first. The store is the caller's to close. */
+  close(): Promise<void>
+}
+
+export interface SignOptions {
+  /** Default: the first algorithm of the policy. */
+  readonly algorithm?: SignatureAlgorithm | undefined
+  /** Seconds until `exp`, where the payload has none. Default: `tokenLifetime`. */
+  readonly lifetime?: number | undefined
+  /** `typ` of the header (RFC 7515, section 4.1.9). Default: JWT. */
+  readonly type?: string | undefined
+}
+
+/** Who asks for a change and why; both are recorded for good. */
+export interface Order {
+  readonly actor: string
+  readonly reason: string
+}
+
+/** A key as people look at it. Instants are seconds since the epoch, null where nothing sets them. */
+export interface KeyRow {
+  readonly ring: string
+  readonly generation: number
+  readonly kid: string
+  readonly algorithm: string
+  readonly phase: Phase
+  readonly createdAt: number
+  readonly activatesAt: number
+  readonly retiresAt: number | null
+  readonly unpublishAt: number | null
+}
+
+export interface RingOptions {
+  /** Where keys are kept; processes that share a store share its keys. */
+  readonly store: KeyStore
+  /** Where the key-encryption keys are, under which keys are sealed in the store. */
+  readonly protector: Protector
+  readonly policy?: RingSettings | undefined
+  /** Default: the system's clock. */
+  readonly clock?: Clock | undefined
+  /** A clock that all processes share, such as the database's. Default: each believes its own. */
+  readonly clockCheck?: ClockCheck | undefined
+  /** Default: nobody is told. */
+  readonly log?: RingLog | undefined
+  /** Remembers outside the store what was revoked. Default: nobody does. */
+  readonly witness?: WitnessHook | undefined
+}
+
+/**
+ * Opens the rings of a store, makes the first keys where there are none, and turns them until `close`.
+ * @throws PolicyUnsafe and TypeError for the policy; StoreUnavailable, StoreUnreadable, KekMissing,
+ *   SealBroken for what is stored
+ * @example
+ * const ring = await openRing({
+ *   store: createFileKeyStore('./keys'),
+ *   protector: fileProtector('./kek.json'),
+ * })
+ * const token = await ring.sign({ iss: 'https://example.com', sub: 'somebody', aud: 'api' })
+ */
+export async function openRing(options: RingOptions): Promise<Ring> {
+  const { store, protector, clock = systemClock, log = silentLog, witness } = options
+  const settings = resolveRingSettings(options.policy ?? {})
+  const { policies, refreshInterval, maxRingAge, clockSkew } = settings
+  const sealer = await openSealer(protector, store, clock)
+  const rings = createRings({ store, sealer })
+  const databaseClock = options.clockCheck ?? ownClockOnly(clock)
+  const scheduler = createScheduler({
+    ...{ rings, policies, clock, databaseClock, log, witness },
+    ...{ refreshInterval, maxRingAge, clockSkew },
+    onView: () => {},
+  })
+  await scheduler.runOnce()
+  scheduler.start()
+  const documents = createJwksDocuments(settings.jwksMaxAge)
+
+  /** The view that this process may serve and sign from. @throws RingStale */
+  function view(): RingView {
+    const obstacle = scheduler.status.obstacle()
+    const current = scheduler.status.view
+    if (obstacle === undefined && current) return current
+    throw new RingStale(obstacle ?? 'The key ring was never loaded.')
+  }
+
+  const work = () => {
+    const now = databaseClock.now()
+    return { store, openSealer: async () => sealer, policies, now, witness }
+  }
+  return {
+    sign: createSign(settings, { scheduler, view, clock }),
+    jwks: () => documents(view(), clock.now()),
+    keys: () => (scheduler.status.view?.states ?? []).map(keyRow),
+    plan: (until) => {
+      const facts = rings.facts ?? { keys: [], events: [] }
+      return forecast(facts, policies, { now: clock.now(), until })
+    },
+    rotate: async ({ algorithm = settings.algorithms[0] ?? 'RS256', ...order }) => {
+      const change = work()
+      const before = await openRingsToChange(change)
+      const asked = { ...order, ring: signatureRing(algorithm), now: change.now }
+      await carryOut(orderRotation(before, policies, asked), before, change)
+      await scheduler.runAgain()
+    },
+    promote: async (kid, { force = false, ...order }) => {
+      const change = work()
+      const before = await openRingsToChange(change)
+      const action = orderPromotion(before, policies, { ...order, kid, force, now: change.now })
+      await carryOut(action, before, change)
+      await scheduler.runAgain()
+    },
+    revoke: async (kid, order) => {
+      const change = work()
+      const before = await openRingsToRevoke(change)
+      const asked = { ...order, policies, now: change.now }
+      await carryOutRevocation(decideRevocation({ kid }, before, asked), before, change)
+      await scheduler.runAgain()
+    },
+    status: scheduler.status,
+    close: scheduler.stop,
+  }
+}
+
+interface Signing {
+  readonly scheduler: Pick<Scheduler, 'authorize'>
+  readonly view: () => RingView
+  readonly clock: Clock
+}
+
+function createSign(settings: ResolvedRingSettings, { scheduler, view, clock }: Signing) {
+  const [standard = 'RS256'] = settings.algorithms
+  return async (
+    payload: Readonly<Record<string, unknown>>,
+    { algorithm = standard, lifetime = settings.tokenLifetime, type = 'JWT' }: SignOptions = {},
+  ): Promise<string> => {
+    const ring = signatureRing(algorithm)
+    if (!settings.algorithms.includes(algorithm)) throw unknownAlgorithm(algorithm, settings)
+    const signer = signerOf(view(), ring)?.key.signer
+    if (!signer) throw new NoActiveKey(ring)
+    const { kid = '' } = signer.publicJwk
+    const now = clock.now()
+    const claims = { iat: now, exp: now + lifetime, ...payload }
+    const header = { alg: algorithm, kid, typ: type }
+    const input = [header, claims].map((part) => base64url.encode(JSON.stringify(part))).join('.')
+    const { exp } = claims
+    if (typeof exp !== 'number') throw new TypeError('exp is a number of seconds since the epoch')
+    // A token that outlives the publication of its key is recorded first, so that the key stays.
+    await scheduler.authorize(kid, exp)
+    return `${input}.${base64url.encode(await signer.sign(new TextEncoder().encode(input)))}`
+  }
+}
+
+function unknownAlgorithm(
+  algorithm: string,
+  { algorithms }: ResolvedRingSettings,
+): NotFound<'ring_not_found'> {
+  const configured = algorithms.map(signatureRing)
+  const details = { ring: signatureRing(algorithm), configured }
+  const message = `No ring signs with ${algorithm}. The policy has: ${algorithms.join(', ')}`
+  return new NotFound('ring_not_found', details, message)
+}
+
+function keyRow({ key, phase, activatesAt, retiresAt, unpublishAt }: KeyState<RingKey>): KeyRow {
+  const { ring, generation, kid, algorithm, createdAt } = key
+  const place = { ring, generation, kid, algorithm, phase }
+  return { ...place, createdAt, activatesAt, retiresAt, unpublishAt }
+}
