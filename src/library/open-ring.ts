@@ -1,4 +1,4 @@
-import { base64url } from 'jose'
+import { base64url, type JWK } from 'jose'
 import { type Clock, systemClock } from '../clock.ts'
 import { NoActiveKey, NotFound, RingStale } from '../errors.ts'
 import type { SignatureAlgorithm } from '../ring/algorithms.ts'
@@ -6,6 +6,7 @@ import { type ClockCheck, ownClockOnly } from '../ring/clock-check.ts'
 import { type Forecast, forecast } from '../ring/forecast.ts'
 import type { KeyStore } from '../ring/key-store.ts'
 import type { KeyState, Phase } from '../ring/lifecycle.ts'
+import type { Authorize } from '../ring/may-sign.ts'
 import {
   carryOut,
   carryOutRevocation,
@@ -13,7 +14,7 @@ import {
   openRingsToRevoke,
 } from '../ring/operate.ts'
 import { orderPromotion, orderRotation } from '../ring/orders.ts'
-import { signatureRing } from '../ring/policy.ts'
+import { type RotationPolicies, signatureRing } from '../ring/policy.ts'
 import { openSealer, type Protector } from '../ring/protector.ts'
 import { decideRevocation } from '../ring/revocation.ts'
 import { type RingLog, silentLog } from '../ring/ring-log.ts'
@@ -23,6 +24,7 @@ import type { RingKey } from '../ring/seal.ts'
 import type { RingStatus } from '../ring/status.ts'
 import { type RingView, signerOf } from '../ring/view.ts'
 import type { WitnessHook } from '../ring/witness-hook.ts'
+import { takeFirstKeys } from './first-keys.ts'
 import { createJwksDocuments, type JwksDocument } from './jwks-document.ts'
 import {
   type ResolvedRingSettings,
@@ -101,6 +103,8 @@ export interface RingOptions {
   /** Where the key-encryption keys are, under which keys are sealed in the store. */
   readonly protector: Protector
   readonly policy?: RingSettings | undefined
+  /** Private keys with which the application signed until now (RFC 7517), for rings that have none yet. */
+  readonly firstKeys?: { readonly keys: readonly JWK[] } | undefined
   /** Default: the system's clock. */
   readonly clock?: Clock | undefined
   /** A clock that all processes share, such as the database's. Default: each believes its own. */
@@ -123,17 +127,42 @@ export interface RingOptions {
  * const token = await ring.sign({ iss: 'https://example.com', sub: 'somebody', aud: 'api' })
  */
 export async function openRing(options: RingOptions): Promise<Ring> {
+  return (await openWatchedRing(options, () => {})).ring
+}
+
+/** A ring, and what a token server around it needs besides. */
+export interface WatchedRing {
+  readonly ring: Ring
+  /** Asked at each signature. */
+  readonly authorize: Authorize
+  readonly policies: RotationPolicies
+}
+
+/**
+ * The same for who has to follow each change of what is published or signs.
+ * @param onView is called with the first view before this resolves, and with each later one
+ */
+export async function openWatchedRing(
+  options: RingOptions,
+  onView: (view: RingView, ring: Omit<WatchedRing, 'ring'>) => void,
+): Promise<WatchedRing> {
   const { store, protector, clock = systemClock, log = silentLog, witness } = options
   const settings = resolveRingSettings(options.policy ?? {})
   const { policies, refreshInterval, maxRingAge, clockSkew } = settings
   const sealer = await openSealer(protector, store, clock)
   const rings = createRings({ store, sealer })
   const databaseClock = options.clockCheck ?? ownClockOnly(clock)
+  if (options.firstKeys) {
+    const { algorithms } = settings
+    const now = databaseClock.now()
+    await takeFirstKeys(options.firstKeys, { store, sealer, algorithms, policies, now, clockSkew })
+  }
   const scheduler = createScheduler({
     ...{ rings, policies, clock, databaseClock, log, witness },
     ...{ refreshInterval, maxRingAge, clockSkew },
-    onView: () => {},
+    onView: (view) => onView(view, { authorize, policies }),
   })
+  const authorize: Authorize = (kid, expiresAt) => scheduler.authorize(kid, expiresAt)
   await scheduler.runOnce()
   scheduler.start()
   const documents = createJwksDocuments(settings.jwksMaxAge)
@@ -150,7 +179,7 @@ export async function openRing(options: RingOptions): Promise<Ring> {
     const now = databaseClock.now()
     return { store, openSealer: async () => sealer, policies, now, witness }
   }
-  return {
+  const ring: Ring = {
     sign: createSign(settings, { scheduler, view, clock }),
     jwks: () => documents(view(), clock.now()),
     keys: () => (scheduler.status.view?.states ?? []).map(keyRow),
@@ -182,6 +211,7 @@ export async function openRing(options: RingOptions): Promise<Ring> {
     status: scheduler.status,
     close: scheduler.stop,
   }
+  return { ring, authorize, policies }
 }
 
 interface Signing {

@@ -8,15 +8,12 @@ import { compareSecret } from '../clients/client-secret.ts'
 import { FAPI2, FAPI2_ALGORITHMS } from '../clients/fapi2.ts'
 import { previousSecrets } from '../clients/previous-secrets.ts'
 import type { IssuerConfig } from '../config/schema.ts'
-import { RingStale } from '../errors.ts'
-import type { KeyState, Phase } from '../ring/lifecycle.ts'
 import type { Authorize } from '../ring/may-sign.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
-import type { RingKey } from '../ring/seal.ts'
 import type { RingView } from '../ring/view.ts'
 import type { CookieKeys } from './cookie-keys.ts'
 import { cookieNames } from './cookie-names.ts'
-import { RingSigningKey } from './ring-signing-key.ts'
+import { signingKeys } from './signing-keys.ts'
 import type { AroundGrant } from './token-requests.ts'
 
 export interface ProviderOptions {
@@ -45,17 +42,7 @@ export function buildProvider(
   options: ProviderOptions,
 ): Provider {
   const { issuer, settings, adapter, grantHandler, policies, profile, authorize } = options
-  const states = view.states.filter((state) => state.key.publicJwk && state.phase !== 'revoked')
-  const phaseOf = ({ key, phase }: KeyState<RingKey>): Phase =>
-    // A ring that left the configuration still verifies, but does not sign any more.
-    phase === 'active' && !policies.policyFor(key.ring).configured ? 'retired' : phase
-  const keys = states
-    .map((state) =>
-      isStandIn(state, view) && policies.policyFor(state.key.ring).configured
-        ? new RingSigningKey(state.key, 'active', refuseFor(state.key.ring))
-        : new RingSigningKey(state.key, phaseOf(state), authorize),
-    )
-    .sort((a, b) => Number(b.isActive) - Number(a.isActive))
+  const keys = signingKeys(view, policies, authorize)
 
   // Only algorithms with an active key are offered; clients that need others get an error.
   const algorithms = keys.filter((key) => key.isActive).map((key) => key.alg)
@@ -90,29 +77,8 @@ export function buildProvider(
 }
 
 /**
- * True for the pre-active key of a ring whose active key was revoked and whose next key could not
- * be promoted yet, for example because the store became unavailable. Such a key is offered as
- * active, but requests for its signature are answered 503; without it oidc-provider would act as if
- * the ring never existed, and blame the client or answer 500.
- */
-function isStandIn({ key }: KeyState<RingKey>, { states }: RingView): boolean {
-  const ofRing = states.filter((state) => state.key.ring === key.ring)
-  if (ofRing.some(({ phase }) => phase === 'active')) return false
-  if (!ofRing.some(({ phase }) => phase === 'revoked')) return false
-  return ofRing.find(({ phase, key }) => phase === 'pre-active' && key.publicJwk)?.key === key
-}
-
-function refuseFor(ring: string): Authorize {
-  return () => {
-    throw new RingStale(
-      `Ring ${ring} has no key that may sign at the moment: its key was revoked, and the next one is not promoted yet.`,
-    )
-  }
-}
-
-/**
- * Overrides the method by which oidc-provider registers its grant types. It does so in its
- * constructor, so a field of an instance would be set too late.
+ * oidc-provider registers its own grant types by the method by which others are added: in its constructor,
+ * so that a field would come too late.
  */
 function aroundGrants(around: AroundGrant): typeof Provider {
   return class extends Provider {

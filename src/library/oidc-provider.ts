@@ -1,0 +1,9 @@
+/**
+ * `keyturn/oidc-provider`: an existing oidc-provider application gets signing keys that turn by themselves.
+ * It needs oidc-provider besides what `keyturn/ring` needs.
+ */
+export {
+  openRotatingProvider,
+  type RotatingProvider,
+  type RotatingProviderOptions,
+} from './rotating-provider.ts'
