@@ -93,6 +93,6 @@ function run(
     env: { ...process.env, ...env },
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
-    timeout: 300_000,
+    timeout: 1_200_000,
   })
 }
