@@ -1,7 +1,7 @@
 import { CsvError, parse } from 'csv-parse/sync'
 import { VALUES_MAX } from './input.ts'
 import { refusal } from './refusal.ts'
-import type { Row, Table } from './table.ts'
+import type { Row, Table } from './row.ts'
 
 /**
  * Reads CSV (RFC 4180), or text with tabs as `bcp -c` and `mysql --batch` write it.

@@ -62,7 +62,7 @@ export function inner(der: Der | undefined): Der {
 }
 
 /** Is it the context-specific tag of this number? */
-export function isTagged(der: Der | undefined, number: number): boolean {
+function isTagged(der: Der | undefined, number: number): boolean {
   return der?.tagClass === CONTEXT && der.type === number
 }
 

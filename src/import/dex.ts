@@ -12,7 +12,8 @@ import {
 import { parseJson } from './input.ts'
 import { jwkName, readJwk } from './jwk.ts'
 import { orRefusal, refusal } from './refusal.ts'
-import { cellText, type Table, tableRows } from './table.ts'
+import type { Table } from './row.ts'
+import { cellText, tableRows } from './table.ts'
 
 const TABLE: Table = {
   name: 'keys',

@@ -4,7 +4,7 @@ import { readXsdDate, type Ticks } from '../values/ticks.ts'
 import { decodeText, parseJson } from './input.ts'
 import { type KeystoreKey, readPkcs12 } from './pkcs12.ts'
 import { refusal } from './refusal.ts'
-import type { Row } from './table.ts'
+import type { Row } from './row.ts'
 
 /** Records of Duende IdentityServer's key store, in the file of one key or the row of a table. */
 

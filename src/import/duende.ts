@@ -28,8 +28,9 @@ import {
   KEY_FILE_BYTES_MAX,
 } from './input.ts'
 import { orRefusal, refusal } from './refusal.ts'
+import type { Row, Table } from './row.ts'
 import { isSqlite, sqliteHas } from './sqlite-rows.ts'
-import { cellText, type Row, type Table, tableRows } from './table.ts'
+import { cellText, tableRows } from './table.ts'
 
 export interface ReadDuendeOptions extends Partial<DuendeOptions> {
   /** Seconds since the epoch; phases are those of this instant. */

@@ -13,7 +13,8 @@ import { assertSize, decodeText, INPUT_BYTES_MAX, parseJson } from './input.ts'
 import { readJwk } from './jwk.ts'
 import { readJwks } from './jwk-set.ts'
 import { orRefusal, refusal } from './refusal.ts'
-import { cellText, type Row, type Table, tableRows } from './table.ts'
+import type { Row, Table } from './row.ts'
+import { cellText, tableRows } from './table.ts'
 
 /** Keys of Ory Hydra: what its admin API answers, and rows of its table, which are sealed. */
 

@@ -1,5 +1,5 @@
 import { refusal } from './refusal.ts'
-import { ROWS_MAX, type Row, type Table } from './table.ts'
+import { ROWS_MAX, type Row, type Table } from './row.ts'
 
 /** Rows in a dump: INSERT of SQLite, MySQL and `pg_dump --inserts`, COPY of `pg_dump`. No SQL is executed. */
 

@@ -1,6 +1,6 @@
 import Database from 'better-sqlite3'
 import { refusal } from './refusal.ts'
-import { ROWS_MAX, type Row, type Table } from './table.ts'
+import { ROWS_MAX, type Row, type Table } from './row.ts'
 
 const MAGIC = 'SQLite format 3\0'
 /** Where the header says whether the newest pages are in a log beside the file. */

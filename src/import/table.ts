@@ -1,21 +1,9 @@
 import { csvRows } from './csv-rows.ts'
 import { assertSize, DATABASE_BYTES_MAX, decodeText, INPUT_BYTES_MAX, parseJson } from './input.ts'
 import { refusal } from './refusal.ts'
+import { ROWS_MAX, type Row, type Table } from './row.ts'
 import { sqlRows } from './sql-dump.ts'
 import { isSqlite, sqliteRows } from './sqlite-rows.ts'
-
-/** A row as its format gives it: text, numbers, bytes, null. */
-export type Row = Readonly<Record<string, unknown>>
-
-/** Which table of a dump is read. */
-export interface Table {
-  readonly name: string
-  /** Those that must be there; all of a table without header, in its order. */
-  readonly columns: readonly string[]
-}
-
-/** Rows of one table; a thousand keys are far more than any issuer has. */
-export const ROWS_MAX = 20_000
 
 /**
  * Reads a table from what databases give: a SQLite file, a dump of `pg_dump`, `mysqldump` or `sqlite3 .dump`,

@@ -11,8 +11,8 @@ import { createKnownBrowser } from '../http/known-browser.ts'
 import { createRefusals } from '../http/refusals.ts'
 import { issuerPath } from '../oidc/origin.ts'
 import type { Scheduler } from '../ring/scheduler.ts'
-import type { IssuerScope } from './issuer.ts'
 import type { IssuerProvider } from './issuer-provider.ts'
+import type { IssuerScope } from './issuer-scope.ts'
 
 interface Answering {
   readonly scheduler: Scheduler

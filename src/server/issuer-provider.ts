@@ -24,7 +24,7 @@ import { createUsedUp } from '../oidc/used-up.ts'
 import { JWKS_BYTES_MAX } from '../ring/policy.ts'
 import type { Scheduler } from '../ring/scheduler.ts'
 import type { RingView } from '../ring/view.ts'
-import type { IssuerScope } from './issuer.ts'
+import type { IssuerScope } from './issuer-scope.ts'
 import { createOnceADay } from './once-a-day.ts'
 
 /** What speaks OpenID Connect in the name of one issuer. */

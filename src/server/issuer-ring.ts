@@ -5,7 +5,7 @@ import { createRings } from '../ring/rings.ts'
 import { createScheduler, type Scheduler } from '../ring/scheduler.ts'
 import type { RingView } from '../ring/view.ts'
 import { createWitnessWatch, type WitnessWatch } from '../witness/witness-watch.ts'
-import type { IssuerScope } from './issuer.ts'
+import type { IssuerScope } from './issuer-scope.ts'
 import { type Checks, nodesCheck, ringCheck, witnessCheck, writesCheck } from './readiness.ts'
 
 /** The keys of one issuer: who turns them, who remembers them, and what other nodes know of them. */

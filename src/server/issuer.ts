@@ -1,23 +1,17 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Logger } from 'pino'
 import { addFirstAdministrator, type NewAccount } from '../accounts/new-account.ts'
 import { assertProfile } from '../clients/profile.ts'
 import { clientContext } from '../config/client-context.ts'
-import { rotationPolicies } from '../config/policies.ts'
 import type { IssuerConfig } from '../config/schema.ts'
 import { checkClientAlgorithms } from '../oidc/client-algorithms.ts'
-import { USED_TWICE } from '../oidc/events.ts'
-import type { RotationPolicies } from '../ring/policy.ts'
 import type { Scheduler } from '../ring/scheduler.ts'
 import type { RingView } from '../ring/view.ts'
-import { CAUSED_BY_CLIENTS, createSeldomLog, type Log } from '../seldom-log.ts'
 import { createAnswer } from './issuer-app.ts'
-import type { IssuerMetrics } from './issuer-metrics.ts'
 import { openIssuerProvider } from './issuer-provider.ts'
 import { openIssuerRing } from './issuer-ring.ts'
+import { type IssuerScope, issuerScope } from './issuer-scope.ts'
 import type { KeyturnProcess } from './process.ts'
 import type { Checks } from './readiness.ts'
-import type { IssuerStores } from './stores.ts'
 
 /** One issuer that answers: its keys, its clients and its people. */
 export interface Issuer {
@@ -31,18 +25,6 @@ export interface Issuer {
   /** On a first start, makes the administrator, whose password is shown once. */
   addFirstAdministrator(): Promise<NewAccount | undefined>
   close(): Promise<void>
-}
-
-/** What the parts of one issuer have in common. */
-export interface IssuerScope {
-  readonly process: KeyturnProcess
-  readonly config: IssuerConfig
-  readonly stores: IssuerStores
-  readonly policies: RotationPolicies
-  readonly metrics: IssuerMetrics
-  readonly log: Logger
-  /** For what anybody on the network can cause: some lines of each kind. */
-  readonly ofRequests: Log
 }
 
 /**
@@ -86,26 +68,6 @@ export async function openIssuer(process: KeyturnProcess, config: IssuerConfig):
     throw error
   }
 }
-
-function issuerScope(process: KeyturnProcess, config: IssuerConfig): IssuerScope {
-  const { clock, metrics } = process
-  const log = process.hasSeveral ? process.log.child({ issuer: config.issuer }) : process.log
-  return {
-    process,
-    config,
-    stores: process.stores.of(config.issuer),
-    policies: rotationPolicies(config),
-    metrics: metrics.ofIssuer(config.issuer),
-    log,
-    ofRequests: createSeldomLog(log, clock, { ...CAUSED_BY_CLIENTS, except: FACTS }),
-  }
-}
-
-/** What people did who had proved who they are: each is told. */
-const FACTS = [
-  ...['signed in', 'signed in with a one-time password', 'password changed'],
-  ...['consent given', 'a grant was revoked', USED_TWICE],
-]
 
 const OTHER_CLIENTS =
   'some clients were written by a configuration other than this one; if none has them any more, ' +

@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import { cpSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { freePort } from './server.ts'
-import { temporaryFolder } from './temporary.ts'
+import { freePort } from '../lab/server.ts'
+import { temporaryFolder } from '../lab/temporary.ts'
 
 /**
  * Packs Keyturn, installs the package into an empty folder as somebody would, type-checks the examples
@@ -23,7 +23,9 @@ mkdirSync(folder)
 run('npm', ['run', '--silent', 'build'], ROOT)
 const packed = run('npm', ['pack', '--silent', '--pack-destination', temporary.path], ROOT).trim()
 
-cpSync(join(ROOT, 'examples'), folder, { recursive: true })
+// Without this program, which needs the repository around it.
+const isExample = (path: string) => path !== import.meta.filename
+cpSync(import.meta.dirname, folder, { recursive: true, filter: isExample })
 const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
 manifest.dependencies.keyturn = `file:${join(temporary.path, packed)}`
 writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest))

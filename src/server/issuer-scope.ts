@@ -1,0 +1,41 @@
+import type { Logger } from 'pino'
+import { rotationPolicies } from '../config/policies.ts'
+import type { IssuerConfig } from '../config/schema.ts'
+import { USED_TWICE } from '../oidc/events.ts'
+import type { RotationPolicies } from '../ring/policy.ts'
+import { CAUSED_BY_CLIENTS, createSeldomLog, type Log } from '../seldom-log.ts'
+import type { IssuerMetrics } from './issuer-metrics.ts'
+import type { KeyturnProcess } from './process.ts'
+import type { IssuerStores } from './stores.ts'
+
+/** What the parts of one issuer have in common. */
+export interface IssuerScope {
+  readonly process: KeyturnProcess
+  readonly config: IssuerConfig
+  readonly stores: IssuerStores
+  readonly policies: RotationPolicies
+  readonly metrics: IssuerMetrics
+  readonly log: Logger
+  /** For what anybody on the network can cause: some lines of each kind. */
+  readonly ofRequests: Log
+}
+
+export function issuerScope(process: KeyturnProcess, config: IssuerConfig): IssuerScope {
+  const { clock, metrics } = process
+  const log = process.hasSeveral ? process.log.child({ issuer: config.issuer }) : process.log
+  return {
+    process,
+    config,
+    stores: process.stores.of(config.issuer),
+    policies: rotationPolicies(config),
+    metrics: metrics.ofIssuer(config.issuer),
+    log,
+    ofRequests: createSeldomLog(log, clock, { ...CAUSED_BY_CLIENTS, except: FACTS }),
+  }
+}
+
+/** What people did who had proved who they are: each is told. */
+const FACTS = [
+  ...['signed in', 'signed in with a one-time password', 'password changed'],
+  ...['consent given', 'a grant was revoked', USED_TWICE],
+]
