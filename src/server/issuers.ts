@@ -20,7 +20,7 @@ export interface IssuerPlaces {
 }
 
 /** All issuers of which the stores have anything, in order. */
-async function issuersOf({ known, keyStores }: IssuerPlaces): Promise<readonly string[]> {
+export async function issuersOf({ known, keyStores }: IssuerPlaces): Promise<readonly string[]> {
   return [...new Set([...(await known.list()), ...(await keyStores.issuers())])].toSorted()
 }
 
