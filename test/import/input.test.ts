@@ -4,8 +4,8 @@ import { readDex } from '../../src/import/dex.ts'
 import { readHydraTable } from '../../src/import/hydra.ts'
 import { parseJson } from '../../src/import/input.ts'
 import { readJwksFile } from '../../src/import/jwks-file.ts'
-import { tableRows } from '../../src/import/table.ts'
 import type { Table } from '../../src/import/row.ts'
+import { tableRows } from '../../src/import/table.ts'
 
 const MIB = 1024 * 1024
 const table: Table = { name: 'Keys', columns: ['Id', 'Data'] }
