@@ -36,6 +36,6 @@ describe('the lock file', () => {
   // npm writes the entry without it, and then wants Python and a compiler for a build that nobody
   // uses: the package brings its binaries. Put it back by hand.
   it('says that better-sqlite3 is not to be built', () => {
-    assert.equal(lock.packages['node_modules/better-sqlite3']?.gypfile, false)
+    assert.equal(lock.packages['node_modules/better-sqlite3-napi']?.gypfile, false)
   })
 })

@@ -1,4 +1,4 @@
-import type Sqlite from 'better-sqlite3'
+import type Sqlite from 'better-sqlite3-napi'
 import type { DataSource, EntityManager, EntitySchema, ObjectLiteral } from 'typeorm'
 import { PlaceTaken } from '../errors.ts'
 import { missingKeys, type PlacedRecord } from '../ring/add-together.ts'

@@ -1,6 +1,6 @@
 import { cp, mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import Sqlite from 'better-sqlite3'
+import Sqlite from 'better-sqlite3-napi'
 import { Refused } from '../errors.ts'
 import { createFile, syncDirectory } from '../whole-file.ts'
 import { attempt } from './failures.ts'

@@ -1,5 +1,6 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import Sqlite from 'better-sqlite3-napi'
 import { DataSource, type DataSourceOptions } from 'typeorm'
 import {
   engineOf,
@@ -90,6 +91,7 @@ function sqliteOptions(url: string): Partial<DataSourceOptions> {
   makePrivately(database)
   return {
     type: 'better-sqlite3',
+    driver: Sqlite,
     database,
     timeout: BUSY_TIMEOUT,
     prepareDatabase: (connection: { pragma(text: string): void }) => {

@@ -1,4 +1,4 @@
-import type Sqlite from 'better-sqlite3'
+import type Sqlite from 'better-sqlite3-napi'
 import type { DataSource, EntitySchema, ObjectLiteral } from 'typeorm'
 import type { Owned } from './tables.ts'
 

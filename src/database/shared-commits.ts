@@ -1,4 +1,4 @@
-import type Sqlite from 'better-sqlite3'
+import type Sqlite from 'better-sqlite3-napi'
 import { BUSY_PAUSE, BUSY_RETRIES, isBusy, storeUnavailable } from './failures.ts'
 
 export interface Writer {

@@ -1,4 +1,4 @@
-import Sqlite from 'better-sqlite3'
+import Sqlite from 'better-sqlite3-napi'
 import type { AdapterPayload } from 'oidc-provider'
 import {
   type ArtifactRecord,

@@ -1,4 +1,4 @@
-import Database from 'better-sqlite3'
+import Database from 'better-sqlite3-napi'
 import { refusal } from './refusal.ts'
 import { ROWS_MAX, type Row, type Table } from './row.ts'
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import Database from 'better-sqlite3'
+import Database from 'better-sqlite3-napi'
 import type { GivenElement } from '../../src/data-protection/element-store.ts'
 import { type OpenKeyRingOptions, openKeyRing } from '../../src/data-protection/open-key-ring.ts'
 

@@ -7,7 +7,7 @@ import { SECRET, startTestServer } from '../../lab/server.ts'
 
 /** Another process that holds SQLite's write lock until its standard input ends. */
 const HOLD = `
-import Sqlite from 'better-sqlite3'
+import Sqlite from 'better-sqlite3-napi'
 const database = new Sqlite(process.argv[1])
 database.exec('BEGIN IMMEDIATE')
 process.stdout.write('held')

@@ -6,7 +6,7 @@ import { chmod, chown, mkdir, readdir, readFile, rm, truncate, writeFile } from 
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import Sqlite from 'better-sqlite3'
+import Sqlite from 'better-sqlite3-napi'
 import { pino } from 'pino'
 import { testSettings } from '../../lab/server.ts'
 import { temporaryFolder } from '../../lab/temporary.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import Sqlite from 'better-sqlite3'
+import Sqlite from 'better-sqlite3-napi'
 import { decodeJwt } from 'jose'
 import * as client from 'openid-client'
 import { authorizationRequest, discoverAs } from '../../lab/relying-party.ts'
