@@ -69,9 +69,14 @@ describe('the source', () => {
         !['errors.ts', 'values/rfc3339.ts', 'ring/algorithms.ts', 'values/ticks.ts'].includes(
           from,
         ) &&
-        !['node:crypto', 'jose', 'zod', 'node-forge', 'csv-parse/sync', 'better-sqlite3'].includes(
-          from,
-        ),
+        ![
+          'node:crypto',
+          'jose',
+          'zod',
+          'node-forge',
+          'csv-parse/sync',
+          'better-sqlite3-napi',
+        ].includes(from),
     )
     assert.deepEqual(foreign, [])
   })

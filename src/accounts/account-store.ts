@@ -72,7 +72,8 @@ export interface ConsentStore {
   find(accountId: string, clientId: string): Promise<Consent | undefined>
   /**
    * Remembers what `decide` makes of what was remembered before; it is asked again where somebody
-   * else remembered something meanwhile, so that of two consents at once none is lost.
+   * else remembered something meanwhile, so that of two consents at once none is lost. It may be shown
+   * what it gave before, and must then give the same (a union does).
    */
   change(
     accountId: string,

@@ -61,7 +61,8 @@ export function testConsentStore(name: string, open: () => Promise<Opened>): voi
         await Promise.all(
           scopes.map((scope) =>
             consents.change(ada.id, clientId, (remembered) => ({
-              oidcScopes: [...(remembered?.oidcScopes ?? []), scope],
+              // A union, as the first write may be followed by others before it is known to be done.
+              oidcScopes: [...new Set([...(remembered?.oidcScopes ?? []), scope])],
               oidcClaims: [],
               resourceScopes: {},
               updatedAt: 1,
