@@ -85,7 +85,7 @@ function administerNow(name: keyof typeof ADMINISTER, url: string, sql: string):
   execFileSync(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] })
 }
 
-/** Runs a statement at a server. */
+/** Runs a statement at a server. The program of `administerNow` imports it. @public */
 export const ADMINISTER = { postgres: onPostgres, mariadb: onMariadb }
 
 async function onPostgres(connectionString: string, sql: string): Promise<void> {
