@@ -110,6 +110,9 @@ export const GRANT = 'Grant'
 /** Words for an `Undo` that follow "Cannot". */
 export const UNDO_WORDS = 'restore a code or token that a failed request consumed'
 
+/** Owners of each kind whose names are remembered, as a hash costs every token of a client some microseconds. */
+const KNOWN_OWNERS = 2000
+
 /**
  * Seconds for which records are kept after their expiry, so that "expired" can be told from
  * "unknown".
@@ -156,7 +159,17 @@ export function createArtifactRecords({
   const named = (model: string, id: string) => `${model} ${id}`
   // Of a deployment that knew of one issuer only, whose records have their owners' ids.
   const hasPlainOwners = secret.boundTo === ''
-  const ownerName = (owner: Owner, id: string) => (hasPlainOwners ? id : nameOf(owner, id))
+  const ownerNames = { accountId: new Map<string, string>(), clientId: new Map<string, string>() }
+  const ownerName = (owner: Owner, id: string) => {
+    if (hasPlainOwners) return id
+    const { [owner]: names } = ownerNames
+    const known = names.get(id)
+    if (known !== undefined) return known
+    const name = nameOf(owner, id)
+    if (names.size >= KNOWN_OWNERS) names.clear()
+    names.set(id, name)
+    return name
+  }
   const nameOwner = (payload: AdapterPayload, owner: Owner) => {
     const id = ownerOf(payload, owner)
     return id === undefined ? null : ownerName(owner, id)

@@ -1,10 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { createPasswords } from '../../src/accounts/password.ts'
-import { systemClock } from '../../src/clock.ts'
-import { openSqliteArtifacts } from '../../src/database/sqlite-artifacts.ts'
-import { onlyIssuerOf } from '../support/artifacts.ts'
-import { testAuthentic } from '../support/authentic.ts'
 import { keyturnIn } from './keyturn.ts'
 
 interface Shown {
@@ -49,9 +45,7 @@ describe('accounts', () => {
   it('disable signs a person out, enable lets them back, remove forgets them', async () => {
     await using cli = await keyturnIn()
     const { id } = await cli.json<Shown>(['accounts', 'add', 'ada'])
-    const place = openSqliteArtifacts(cli.config.database, systemClock)
-    const artifacts = onlyIssuerOf(place, testAuthentic())
-    try {
+    await cli.withStores(async ({ artifacts }) => {
       const adapter = artifacts.adapter('Session')
       await adapter.upsert('hers', { accountId: id, uid: 'u1' }, 600)
       await adapter.upsert('his', { accountId: 'somebody else', uid: 'u2' }, 600)
@@ -60,9 +54,7 @@ describe('accounts', () => {
       assert.match(disabled.err, /No enabled account is an administrator/)
       assert.equal(await adapter.find('hers'), undefined)
       assert.ok(await adapter.find('his'))
-    } finally {
-      await artifacts.close()
-    }
+    })
     const [row] = await cli.json<Shown[]>(['accounts', 'list'])
     assert.equal(row?.isDisabled, true)
     assert.equal((await cli.json<Shown>(['accounts', 'enable', 'ada'])).isDisabled, false)

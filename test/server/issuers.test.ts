@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createSecretKey } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { EntitySchema } from 'typeorm'
@@ -12,7 +12,8 @@ import { loadConfig } from '../../src/config/load.ts'
 import type { Config } from '../../src/config/schema.ts'
 import { toRow } from '../../src/database/account-row.ts'
 import { createAuthentic } from '../../src/database/authentic.ts'
-import { migrations, openDatabase } from '../../src/database/database.ts'
+import { writeBackup } from '../../src/database/backup.ts'
+import { migrations, openDatabase, sqlitePath } from '../../src/database/database.ts'
 import { migrate } from '../../src/database/migrate.ts'
 import {
   accountSchema,
@@ -22,6 +23,7 @@ import {
   keySchema,
   type Owned,
 } from '../../src/database/tables.ts'
+import { abandonLosses } from '../../src/ring/abandon.ts'
 import { deploymentOf } from '../../src/ring/deployment.ts'
 import { generateKey } from '../../src/ring/generate.ts'
 import { keyEvent } from '../../src/ring/key.ts'
@@ -223,6 +225,70 @@ describe('renaming an issuer', () => {
       )
     })
   }
+})
+
+describe('two issuers of one deployment', () => {
+  it('come back from one backup, with their keys in folders', async () => {
+    await using place = await createPlace('file')
+    const made = await place.with([FIRST, SECOND], async (stores) => [
+      await fill(stores.of(FIRST)),
+      await fill(stores.of(SECOND)),
+    ])
+    const config = await place.configOf([FIRST, SECOND])
+    const folder = join(place.folder, 'backup')
+    await writeBackup(folder, {
+      database: sqlitePath(config.database.url),
+      keys: config.keyStore.path,
+      kek: config.seal.file,
+    })
+    const restored = {
+      ...config,
+      database: { ...config.database, url: `sqlite:${join(folder, 'test.db')}` },
+      seal: { ...config.seal, file: join(folder, 'kek.jwks') },
+      keyStore: { ...config.keyStore, path: join(folder, 'keys') },
+    }
+    const stores = await openStores(restored, systemClock)
+    try {
+      for (const [i, issuer] of [FIRST, SECOND].entries()) {
+        const filled = made[i]
+        assert.ok(filled)
+        await assertFilled(stores.of(issuer), filled)
+      }
+    } finally {
+      await stores.close()
+    }
+  })
+
+  it('give up their keys one after the other where the key-encryption key is lost', async () => {
+    await using place = await createPlace('database')
+    const made = await place.with([FIRST, SECOND], async (stores) => [
+      await fill(stores.of(FIRST)),
+      await fill(stores.of(SECOND)),
+    ])
+    const { seal } = await place.configOf([FIRST, SECOND])
+    await rm(seal.file)
+    const protector = fileProtector(seal.file)
+    await place.with([FIRST, SECOND], async (stores) => {
+      const { authenticateAnew } = stores
+      const give = async (issuer: string) => {
+        const store = stores.of(issuer).keys
+        const order = { now: 9, reason: 'test', actor: 'test' }
+        const options = { issuer, store, protector, clock: systemClock, authenticateAnew }
+        return (await abandonLosses(options, order)).keys.map(({ id }) => id)
+      }
+      assert.deepEqual(await give(FIRST), [made[0]?.kid])
+      assert.deepEqual(await give(SECOND), [made[1]?.kid])
+      await assert.rejects(give(FIRST), { code: 'no_key_lost' })
+    })
+    await place.with([FIRST, SECOND], async (stores) => {
+      for (const [i, issuer] of [FIRST, SECOND].entries()) {
+        const { accounts, clients } = stores.of(issuer)
+        const person = made[i]?.person
+        assert.deepEqual(await accounts.findByUsername('ada'), person)
+        assert.deepEqual(await clients.forged(), [])
+      }
+    })
+  })
 })
 
 describe('what somebody moves from one issuer to another in the database', () => {
