@@ -133,16 +133,6 @@ export function createRings({ store, sealer }: { store: KeyStore; sealer: Sealer
     return { facts: after, warnings }
   }
 
-  async function putBack({ keys, events }: StoredRings): Promise<readonly Displaced[]> {
-    const displaced: Displaced[] = []
-    for (const record of keys) {
-      const { id: by } = await store.addKey(record)
-      if (by !== record.id) displaced.push({ record, by })
-    }
-    if (events.length > 0) await store.addEvents(events)
-    return displaced
-  }
-
   return {
     sealer,
     load,
@@ -161,6 +151,19 @@ export function createRings({ store, sealer }: { store: KeyStore; sealer: Sealer
     },
     remember,
     wasErased: (kid) => erased.has(kid),
-    putBack,
+    putBack: (lost) => putBack(store, lost),
   }
+}
+
+async function putBack(
+  store: KeyStore,
+  { keys, events }: StoredRings,
+): Promise<readonly Displaced[]> {
+  const displaced: Displaced[] = []
+  for (const record of keys) {
+    const { id: by } = await store.addKey(record)
+    if (by !== record.id) displaced.push({ record, by })
+  }
+  if (events.length > 0) await store.addEvents(events)
+  return displaced
 }

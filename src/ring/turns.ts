@@ -49,10 +49,10 @@ export interface TurnsOptions {
 
 export function createTurns(options: TurnsOptions): Turns {
   const { rings, publisher, policies, clock, databaseClock, log } = options
-  const loadWatchfully = createWatchfulLoad(options)
+  const load = createLoad(options)
+  const warnings = createWarnings(log)
   const clockJumps = watchClock(options)
   let loadedAt: Moment = { elapsed: -Infinity, wall: -Infinity }
-  let warnings: readonly string[] = []
   let running: Promise<RingView> | undefined
 
   async function turn(): Promise<RingView> {
@@ -75,7 +75,7 @@ export function createTurns(options: TurnsOptions): Turns {
         if (loaded.keys.length > 0) await publish(loaded, startedAt)
         throw error
       })
-    report(turned.warnings)
+    warnings.note(turned.warnings)
     // What was done took its time, and was followed by another load.
     const youngAt = doneAt ?? startedAt
     // Together: a revocation is published without waiting for the witness.
@@ -96,31 +96,6 @@ export function createTurns(options: TurnsOptions): Turns {
     return shown
   }
 
-  /**
-   * Loads the rings. A key that does not open, or an event that is gone, must not hide the news of a
-   * revocation: the keys at hand follow the events that can be read, and the turn fails.
-   */
-  async function load(now: number): Promise<LoadedRings> {
-    try {
-      return await loadWatchfully(now, publisher.view?.states ?? [])
-    } catch (error) {
-      const known = rings.facts
-      if (known && (isSealFailure(error) || error instanceof StoreIncomplete)) {
-        // Together: a store that has lost some must not make a revoked key good again.
-        const events = together(known.events, await rings.loadEvents())
-        await publisher.show({ ...known, events })
-      }
-      throw error
-    }
-  }
-
-  /** Logs each warning once, for as long as it lasts. */
-  function report(found: readonly string[]): void {
-    const fresh = found.filter((warning) => !warnings.includes(warning))
-    for (const warning of fresh) log.warn({}, warning)
-    warnings = found
-  }
-
   return {
     run: () => {
       running ??= turn().finally(() => {
@@ -136,7 +111,7 @@ export function createTurns(options: TurnsOptions): Turns {
       return loadedAt
     },
     get warnings() {
-      return warnings
+      return warnings.last
     },
   }
 }
@@ -146,4 +121,40 @@ function describe(action: Action): object {
   if (type === 'create') return { action: type, ring, generation: action.generation }
   if (type === 'record') return { action: action.event.type, ring, event: action.event.id }
   return { action: type, ring, kid: action.kid }
+}
+
+/**
+ * Loads the rings. A key that does not open, or an event that is gone, must not hide the news of a
+ * revocation: the keys at hand follow the events that can be read, and the turn fails.
+ */
+function createLoad(options: TurnsOptions): (now: number) => Promise<LoadedRings> {
+  const { rings, publisher } = options
+  const loadWatchfully = createWatchfulLoad(options)
+  return async (now) => {
+    try {
+      return await loadWatchfully(now, publisher.view?.states ?? [])
+    } catch (error) {
+      const known = rings.facts
+      if (known && (isSealFailure(error) || error instanceof StoreIncomplete)) {
+        // Together: a store that has lost some must not make a revoked key good again.
+        const events = together(known.events, await rings.loadEvents())
+        await publisher.show({ ...known, events })
+      }
+      throw error
+    }
+  }
+}
+
+/** Logs each warning once, for as long as it lasts. */
+function createWarnings(log: Pick<RingLog, 'warn'>) {
+  let last: readonly string[] = []
+  return {
+    note: (found: readonly string[]): void => {
+      for (const warning of found) if (!last.includes(warning)) log.warn({}, warning)
+      last = found
+    },
+    get last() {
+      return last
+    },
+  }
 }
