@@ -8,8 +8,9 @@ if (major < 24 || (major === 24 && minor < 11)) {
   process.exit(1)
 }
 
-// Before anything else is loaded, as it halves the time to load it. In the package's own folder, not
-// in a shared one: whoever can write the cache can run code here. No effect where that is read-only.
+// Enabled before anything else is loaded, because the cache halves the loading time. The folder is
+// the package's own and not a shared one, because write access to the cache is enough to run code
+// here. A read-only folder has no effect.
 module.enableCompileCache?.(join(import.meta.dirname, '../node_modules/.cache/keyturn'))
 const [{ runCommand }, { systemClock }, { endWithNpm }] = await Promise.all([
   import('./cli/program.ts'),
@@ -18,7 +19,7 @@ const [{ runCommand }, { systemClock }, { endWithNpm }] = await Promise.all([
 ])
 endWithNpm(process.env)
 
-// The reader of a pipe may stop early, as head does.
+// The reader of a pipe may stop early, like `head`.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? 0 : 1)
 })

@@ -7,9 +7,11 @@ import { setTimeout as delay } from 'node:timers/promises'
 export interface Clock {
   /** Wall-clock time, in whole seconds since the epoch. May jump when somebody sets the clock. */
   now(): number
-  /** The same with fraction, to compare clocks and to sleep until an instant. */
+  /** Wall-clock time with fraction, to compare clocks and to sleep until an instant. */
   exact(): number
-  /** Seconds since an arbitrary start, with fraction. Never jumps; only differences mean anything. */
+  /**
+   * Seconds since an arbitrary start, with fraction. Never jumps; only differences are meaningful.
+   */
   elapsed(): number
   /** Resolves after `seconds`, or as soon as `signal` is aborted. Never rejects. */
   sleep(seconds: number, signal: AbortSignal): Promise<void>

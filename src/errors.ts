@@ -1,9 +1,9 @@
 import type { SituationCode, Situations } from './situations.ts'
 
 /**
- * Everything that can go wrong in a way an operator treats differently. One class per situation;
- * `code` is stable and safe to show, `message` says what was attempted and what to do about it,
- * `cause` keeps the original. No message carries key material, tokens, cookies or passwords.
+ * Base of all errors: a class for each situation that an operator treats differently. `code` is
+ * stable and safe to show, `message` says what was attempted and how to mend it, `cause` keeps the
+ * original. No message contains key material, tokens, cookies or passwords.
  */
 export class KeyturnError extends Error {
   readonly code: string
@@ -15,20 +15,20 @@ export class KeyturnError extends Error {
   }
 }
 
-/** One thing that is wrong with the configuration, in the shape of `config check --json`. */
+/** A problem of the configuration, in the shape of `config check --json`. */
 export interface Violation {
-  /** Where: the dotted path of the setting, such as `rotation.propagation`. */
+  /** Dotted path of the setting, such as `rotation.propagation`. */
   readonly path: string
-  /** What stands there now; secrets are shown as `***`. */
+  /** Present value; secrets are shown as `***`. */
   readonly value: unknown
-  /** Stable name of the rule that is broken. */
+  /** Stable name of the broken rule. */
   readonly rule: string
   readonly message: string
-  /** The smallest change that mends it. */
+  /** The smallest change that mends the problem. */
   readonly fix: string
 }
 
-/** For messages: each violation with its fix on a line of its own. */
+/** Lists violations for messages, each with its fix on a line of its own. */
 export function listed(violations: readonly Violation[]): string {
   return violations.map((v) => `  ${v.path}: ${v.message}\n    fix: ${v.fix}`).join('\n')
 }
@@ -58,8 +58,8 @@ export class PolicyUnsafe extends KeyturnError {
 }
 
 /**
- * This node may not sign with a key: its ring is older than `maxRingAge`, its clock is wrong, or the key
- * was revoked or has retired meanwhile.
+ * The node may not sign with a key, because its ring is older than `maxRingAge`, its clock is
+ * wrong, or the key was revoked or has retired meanwhile.
  */
 export class RingStale extends KeyturnError {
   constructor(message: string) {
@@ -67,7 +67,7 @@ export class RingStale extends KeyturnError {
   }
 }
 
-/** This node's clock differs from the database's by more than `rotation.clockSkew`. */
+/** The node's clock differs from the database's by more than `rotation.clockSkew`. */
 export class ClockWrong extends KeyturnError {
   /** @param offset seconds that this node's clock is ahead */
   constructor(offset: number) {
@@ -75,7 +75,7 @@ export class ClockWrong extends KeyturnError {
     super(
       'clock_wrong',
       `The clock of this node is ${seconds} s ${offset > 0 ? 'ahead of' : 'behind'} that of the ` +
-        'database, more than rotation.clockSkew. It signs nothing until the one that is wrong is set.',
+        'database, more than rotation.clockSkew. The node signs nothing until the wrong clock is corrected.',
     )
   }
 }
@@ -103,7 +103,7 @@ export class SealBroken extends KeyturnError {
 
 /** Keys are sealed under a key-encryption key that this node does not have. */
 export class KekMissing extends KeyturnError {
-  /** Are there keys that only it opens? */
+  /** True if only the missing key-encryption key opens some keys. */
   readonly isNeeded: boolean
 
   constructor(message: string, { isNeeded = false } = {}) {
@@ -112,9 +112,15 @@ export class KekMissing extends KeyturnError {
   }
 }
 
-/** The newest secret of the deployment does not open for want of its key-encryption key, and an earlier one does. */
+/**
+ * The key-encryption key of the deployment's newest secret is missing, while an earlier secret
+ * opens.
+ */
 export class DeploymentSecretDisplaced extends KekMissing {
-  /** @param newest generation of the record that counts @param earlier of the one that opens */
+  /**
+   * @param newest generation of the newest record @param earlier generation of the record that
+   * opens
+   */
   constructor(newest: number, earlier: number) {
     super(
       `The secret of the deployment has a newer record (generation ${newest} of ring deployment) under a ` +
@@ -127,21 +133,21 @@ export class DeploymentSecretDisplaced extends KekMissing {
   }
 }
 
-/** The key-encryption key is there but holds nothing. */
+/** The file or setting of the key-encryption key is empty. */
 export class KekEmpty extends KeyturnError {
   constructor(message: string) {
     super('kek_empty', message)
   }
 }
 
-/** The key-encryption key is there but cannot be read or understood. */
+/** The key-encryption key exists but cannot be read or parsed. */
 export class KekUnreadable extends KeyturnError {
   constructor(message: string, cause?: unknown) {
     super('kek_unreadable', message, cause)
   }
 }
 
-/** A stored record is not what Keyturn wrote: half-written, truncated or foreign. */
+/** A stored record was not written by Keyturn, or is half-written or truncated. */
 export class StoreUnreadable extends KeyturnError {
   constructor(message: string, cause?: unknown) {
     super('store_unreadable', message, cause)
@@ -165,7 +171,7 @@ export class StoreIncomplete extends KeyturnError {
   }
 }
 
-/** The secret that authenticates what the stores hold is gone, while what it authenticates is there. */
+/** The secret that authenticates stored records is missing, while such records exist. */
 export class DeploymentSecretMissing extends KeyturnError {
   constructor() {
     super(
@@ -189,10 +195,10 @@ export class DeploymentSecretReplaced extends KeyturnError {
   }
 }
 
-/** An issuer has another URL by now, to which its keys, people and clients belong. */
+/** An issuer was renamed, and its keys, people and clients belong to the new URL. */
 export class IssuerRenamed extends KeyturnError {
   readonly issuer: string
-  /** Its name by now. */
+  /** The issuer's present URL. */
   readonly renamedTo: string
 
   constructor(issuer: string, renamedTo: string) {
@@ -236,7 +242,9 @@ export class IssuerUnknown extends KeyturnError {
   }
 }
 
-/** A witness is not what Keyturn wrote: cut off, edited, or foreign. It is never replaced. */
+/**
+ * A witness was not written by Keyturn, or is truncated or edited. The witness is never replaced.
+ */
 export class WitnessUnreadable extends KeyturnError {
   constructor(where: string, why: string, cause?: unknown) {
     super(
@@ -278,7 +286,7 @@ export class StoreOutdated extends KeyturnError {
 
 /** The store cannot be reached or written: connection refused, read-only, disk full. */
 export class StoreUnavailable extends KeyturnError {
-  /** The answer was lost: it may have been done, or be done later. */
+  /** True if the answer was lost, so that the write may have happened or may happen later. */
   readonly mayBeDone: boolean
 
   constructor(message: string, cause?: unknown, { mayBeDone = false } = {}) {
@@ -287,14 +295,16 @@ export class StoreUnavailable extends KeyturnError {
   }
 }
 
-/** Nobody knows whether an operator's order was recorded, because the answer of the store was lost. */
+/**
+ * An operator's order may or may not have been recorded, because the answer of the store was lost.
+ */
 export class OrderInDoubt extends KeyturnError {
   constructor(cause: StoreUnavailable) {
     super('order_in_doubt', `${cause.message} To give the order twice does no harm.`, cause)
   }
 }
 
-/** What an operator asked for does not exist: a kid, a ring, a client, an account. */
+/** An operator named something that does not exist: a kid, a ring, a client, an account. */
 export class NotFound<C extends SituationCode = SituationCode> extends KeyturnError {
   declare readonly code: C
   readonly details: Situations[C]
@@ -305,7 +315,9 @@ export class NotFound<C extends SituationCode = SituationCode> extends KeyturnEr
   }
 }
 
-/** What an operator asked for is understood and refused; `code` and `details` say why, as data. */
+/**
+ * An operator's request is understood and refused; `code` and `details` give the reason as data.
+ */
 export class Refused<C extends SituationCode = SituationCode> extends KeyturnError {
   declare readonly code: C
   readonly details: Situations[C]
@@ -317,9 +329,9 @@ export class Refused<C extends SituationCode = SituationCode> extends KeyturnErr
 }
 
 /**
- * A key ring of ASP.NET Core Data Protection cannot be read as a whole: `ring_unavailable` where the store does
- * not answer or denies access, `revocation_unreadable` where nobody can tell which keys are revoked,
- * `ring_emptied` where a keeper finds no key any more.
+ * A key ring of ASP.NET Core Data Protection cannot be read as a whole: `ring_unavailable` if the
+ * store does not answer or denies access, `revocation_unreadable` if it is unknown which keys are
+ * revoked, `ring_emptied` if a keeper finds no key any more.
  */
 export class KeyRingUnreadable extends KeyturnError {
   constructor(
@@ -342,7 +354,7 @@ export class NoDefaultKey extends KeyturnError {
   }
 }
 
-/** A certificate with its private key that does not open, or is of no use for key rings. */
+/** A certificate with its private key cannot be opened, or cannot be used for key rings. */
 export class CertificateUnusable extends KeyturnError {
   constructor(message: string) {
     super('certificate_unusable', message)
@@ -358,7 +370,7 @@ export type PayloadCode =
   | 'payload_invalid'
   | 'payload_expired'
 
-/** A protected payload is not opened. */
+/** A protected payload was refused. */
 export class PayloadRefused extends KeyturnError {
   constructor(code: PayloadCode, message: string) {
     super(code, message)
@@ -366,12 +378,13 @@ export class PayloadRefused extends KeyturnError {
 }
 
 /**
- * What another system exported cannot be taken in: it is damaged, too weak, sealed, or of no use here.
- * Its codes are listed in `import/refusal.ts`. It never has a cause, because parsers quote what they read.
+ * An export of another system cannot be imported, because it is damaged, too weak, sealed, or of no
+ * use here. The codes are listed in `import/refusal.ts`. The error never has a cause, because
+ * parsers quote what they read.
  */
 export class ImportRefused extends KeyturnError {}
 
-/** Metadata of a client with which the server could not work. */
+/** The metadata of a client are invalid. */
 export class ClientInvalid extends Refused<'client_invalid'> {
   readonly violations: readonly Violation[]
 
@@ -383,7 +396,7 @@ export class ClientInvalid extends Refused<'client_invalid'> {
   }
 }
 
-/** A key store has a key of this kid in another place. */
+/** The key store already has a key of this kid elsewhere. */
 export class KidTaken extends Refused<'kid_taken'> {
   constructor(kid: string) {
     super('kid_taken', { kid }, `Key ${kid} is stored already.`)
@@ -402,7 +415,7 @@ export class PlaceTaken extends Refused<'place_taken'> {
   }
 }
 
-/** The processes that answer requests do not start, or die again and again; with the reason. */
+/** The worker processes do not start, or die again and again. */
 export class WorkersFailed extends KeyturnError {
   constructor(message: string) {
     super('workers_failed', message)

@@ -1,6 +1,6 @@
 import { KeyturnError, StoreUnavailable } from './errors.ts'
 
-/** What the code of a system's error means for a file, and what to do about it. */
+/** Meaning of system error codes for files, and how to mend the problem. */
 const HINTS: Readonly<Record<string, string>> = {
   EROFS: 'the file system is read-only',
   ENOSPC: 'the disk is full; free some space',
@@ -9,9 +9,9 @@ const HINTS: Readonly<Record<string, string>> = {
 }
 
 /**
- * Works on files; an error of the system becomes StoreUnavailable, which says what was attempted and
- * how to mend it. Errors of Keyturn pass as they are.
- * @param what to end the sentence "Cannot ..."
+ * Does work on files and turns system errors into StoreUnavailable, with what was attempted and how
+ * to mend it. Errors of Keyturn are not changed.
+ * @param what words that follow "Cannot"
  * @throws StoreUnavailable
  */
 export async function onFiles<T>(what: string, work: () => Promise<T>): Promise<T> {

@@ -3,19 +3,19 @@ import { link, readFile, rename, rm } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createFile } from './whole-file.ts'
 
-/** Milliseconds between two looks at a lock that another process holds. */
+/** Milliseconds between two checks of a lock that another process holds. */
 const PAUSE = 20
 
 /**
- * So many looks, 3 seconds in all, at one and the same holder: it has crashed. What is done under a
+ * Checks, in 3 seconds, after which an unchanged holder counts as crashed, because work under a
  * lock takes milliseconds.
  */
-const PATIENCE = 150
+const CHECKS_UNTIL_CRASHED = 150
 
 /**
- * Does something while no other process of this machine does it under the same path. Whoever crashed
- * with the lock in hand holds others up for 3 seconds, once.
- * @param path of a file that is there while somebody works
+ * Does work while no other process of this machine works under the same path. A process that
+ * crashed while holding the lock delays others by 3 seconds, once.
+ * @param path of a file that exists while a process holds the lock
  */
 export async function withFileLock<T>(path: string, work: () => Promise<T>): Promise<T> {
   const token = randomUUID()
@@ -23,29 +23,29 @@ export async function withFileLock<T>(path: string, work: () => Promise<T>): Pro
   try {
     return await work()
   } finally {
-    // Not one that somebody else took over since.
+    // Removed only if another process has not taken the lock over meanwhile.
     if ((await holderOf(path)) === token) await rm(path, { force: true })
   }
 }
 
 async function acquire(path: string, token: string): Promise<void> {
   let holder: string | undefined
-  let looks = 0
+  let checks = 0
   while (!(await createFile(path, token))) {
     const seen = await holderOf(path)
-    looks = seen === holder ? looks + 1 : 0
+    checks = seen === holder ? checks + 1 : 0
     holder = seen
-    if (looks < PATIENCE) await delay(PAUSE)
+    if (checks < CHECKS_UNTIL_CRASHED) await delay(PAUSE)
     else if (holder !== undefined) await breakLock(path, holder)
   }
 }
 
-/** Takes the lock away from a holder that has crashed, and from nobody else. */
+/** Removes the lock of a crashed holder, and only of this holder. */
 async function breakLock(path: string, holder: string): Promise<void> {
   const aside = `${path}.${randomUUID()}.draft`
   try {
     await rename(path, aside)
-    // Another process may have done the same, and hold it by now: it gets it back.
+    // Another process may have broken the lock and hold it now; then the lock is given back to it.
     if ((await holderOf(aside)) !== holder) await link(aside, path)
   } catch (error) {
     if (!['ENOENT', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error

@@ -4,18 +4,19 @@ import { hash, type KeyObject, timingSafeEqual } from 'node:crypto'
 const BLOCK = 64
 const DIGEST = 32
 
-/** Bytes of UTF-8 that one unit of a JavaScript string becomes at most. */
+/** Most bytes of UTF-8 for each unit of a JavaScript string. */
 const UTF8 = 3
 
-/** Bytes of the buffer to begin with: nearly all texts fit. */
+/** Initial bytes of the buffer, enough for nearly all texts. */
 const TEXT = 4096
 
 /** Computes HMAC-SHA-256 in base64url (43 characters) of a text, which is taken as UTF-8. */
 export type Hmac = (text: string) => string
 
 /**
- * HMAC-SHA-256 (RFC 2104) under one key, of one-shot hashes: every request with a token or a cookie pays
- * for some. `createHmac` makes two objects that have to be collected, and takes twice the time.
+ * HMAC-SHA-256 (RFC 2104) under one key, made of one-shot hashes, because every request with a
+ * token or a cookie needs some. `createHmac` makes two objects that have to be collected, and takes
+ * twice the time.
  */
 export function createHmacSha256(key: KeyObject): Hmac {
   const secret = key.export()
@@ -33,13 +34,13 @@ export function createHmacSha256(key: KeyObject): Hmac {
       inner.set(innerPad)
     }
     const end = BLOCK + inner.write(text, BLOCK)
-    // A string costs less than a buffer, and its characters are the bytes ('binary' is latin1).
+    // The hash as a latin1 string ('binary'), because a string costs less than a buffer.
     outer.write(hash('sha256', inner.subarray(0, end), 'binary'), BLOCK, 'latin1')
     return hash('sha256', outer, 'base64url')
   }
 }
 
-/** Compares two texts in a time that tells their lengths alone. */
+/** Compares two texts in a time that depends on their lengths only. */
 export function isSameText(one: string, other: string): boolean {
   const [a, b] = [Buffer.from(one), Buffer.from(other)]
   return a.length === b.length && timingSafeEqual(a, b)

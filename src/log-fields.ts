@@ -1,31 +1,33 @@
 import { KeyturnError } from './errors.ts'
 
 /**
- * What may stand in a log, as a list of what is allowed. Errors of drivers and parsers carry what was
- * asked and what came over the wire: statements with their values, raw packets with passwords,
- * cookies and tokens. So of an error only named fields are written, and of everything else only plain
- * data; a list of what is bad would always lack the next one.
+ * Restricts log lines to allowed content. Errors of drivers and parsers contain statements with
+ * their values and raw packets with passwords, cookies and tokens. So only named fields of an error
+ * are written, and only plain data of everything else; a list of forbidden fields would always be
+ * incomplete.
  */
 
-/** Characters of a text, of a message of ours, and of a message that others wrote. */
+/** Most characters of a text, of a message of Keyturn, and of a foreign message. */
 const LONGEST = { text: 1000, own: 4000, foreign: 300 }
-/** Items of a list, and fields of an object. */
+/** Most items of a list and most fields of an object. */
 const MOST = 100
-/** Levels of objects in objects, and of causes. */
+/** Most levels of nested objects and of causes. */
 const DEEPEST = 5
-/** Lines of a stack. */
+/** Most lines of a stack. */
 const STACK = 20
 
-/** Fields of errors that say what happened and where, and never what was sent. */
+/** Fields of errors that tell what happened and where, and never contain what was sent. */
 const ERROR_FIELDS = ['errno', 'syscall', 'address', 'port', 'sqlState', 'kid', 'model'] as const
 
-/** Belt and braces: nothing logs these on purpose. */
+/** Names that are masked as a second safeguard, because nothing logs them on purpose. */
 const SECRET = /^(password|jwk|d|authorization|cookie|set-cookie|dpop|client_secret|.*token)$/i
 
-/** An error as an object of its named fields: `type`, `code`, `message`, `statusCode`, `stack`... */
+/**
+ * An error as an object of its named fields: `type`, `code`, `message`, `statusCode`, `stack`...
+ */
 export function errorFields(error: Error, depth = 0): Readonly<Record<string, unknown>> {
   const fields: Record<string, unknown> = { type: shorten(error.name, 100) }
-  // Any error may be read for fields that it does not have.
+  // The cast allows reading fields that the error may lack.
   const given = error as unknown as Readonly<Record<string, unknown>>
   const { code, statusCode = given.status, errors, cause } = given
   if (typeof code === 'string' || typeof code === 'number') fields.code = plain(code)
@@ -46,19 +48,19 @@ export function errorFields(error: Error, depth = 0): Readonly<Record<string, un
   return fields
 }
 
-/** The message of any error, without what it may quote of a request. */
+/** The message of any error, without quotations of a request. */
 export function messageOf(error: Error): string {
   if (error instanceof KeyturnError) return shorten(error.message, LONGEST.own)
-  // V8 quotes the text that it could not parse.
+  // V8's message quotes the text that it could not parse.
   if (error instanceof SyntaxError && error.message.includes('JSON')) return 'not valid JSON'
   const message = shorten(String(error.message), LONGEST.foreign)
   return message.replace(QUOTED, '$1…').replace(/(Received|input:) .*$/s, '$1 …')
 }
 
-/** Long enough for a name, and too short for a token. */
+/** Quotations that are longer than a name and may be a token. */
 const QUOTED = /(["'`])[^"'`]{25,}/g
 
-/** The same data with errors as their fields, and nothing that is not plain data. */
+/** The data with errors as their fields, and plain data only. */
 export function logFields(data: object): object {
   return plainObject(data, 0)
 }
@@ -77,7 +79,7 @@ function plain(value: unknown, depth = 0): unknown {
 
 function plainObject(value: object, depth: number): object {
   const prototype = Object.getPrototypeOf(value)
-  // A request, a buffer, a socket: its name says enough.
+  // Of a request, a buffer or a socket only the name of its class is logged.
   if (prototype !== null && prototype !== Object.prototype) {
     return { type: value.constructor?.name ?? 'object' }
   }
@@ -88,8 +90,8 @@ function plainObject(value: object, depth: number): object {
 }
 
 /**
- * Does only its stack say what it is? Situations of ours have words, errors of the system and of drivers
- * have codes, and what has a status below 500 is a client's doing.
+ * True if only the stack explains the error. Keyturn's errors have words, errors of the system and
+ * of drivers have codes, and errors with a status below 500 are caused by clients.
  */
 function isBug(error: Error, code: unknown, statusCode: unknown): boolean {
   if (error instanceof KeyturnError) return false
@@ -97,7 +99,7 @@ function isBug(error: Error, code: unknown, statusCode: unknown): boolean {
   return typeof code !== 'string' || code.startsWith('ERR_')
 }
 
-/** Without the message, which its text begins with. */
+/** The stack without the message at its beginning. */
 function stackOf({ stack = '' }: Error): string {
   const lines = stack.split('\n').filter((line) => /^ {4}at /.test(line))
   return lines.slice(0, STACK).join('\n')

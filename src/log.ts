@@ -8,7 +8,10 @@ export interface LogOptions {
   readonly format: 'json' | 'pretty' | 'auto'
 }
 
-/** Structured lines on standard error; standard output is for what a command answers. */
+/**
+ * Creates the log: structured lines on standard error, because standard output is for results of
+ * commands.
+ */
 export function createLog({ level, format }: LogOptions): Logger {
   const isPretty = format === 'pretty' || (format === 'auto' && process.stderr.isTTY)
   const options = {
@@ -16,7 +19,7 @@ export function createLog({ level, format }: LogOptions): Logger {
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
     hooks: { logMethod: logSafely },
-    // An error is its fields by then; pino's own serializer would look for more.
+    // The hook has already replaced errors by fields; pino's own serializer would add more.
     serializers: { err: (error: unknown) => error },
   }
   if (!isPretty) return pino(options, pino.destination(2))
@@ -25,8 +28,8 @@ export function createLog({ level, format }: LogOptions): Logger {
 }
 
 /**
- * Every call of every level passes here, whoever makes it: an error becomes its named fields and an
- * object plain data (`log-fields.ts`), wherever in the call they stand.
+ * Hook for every call of every level: replaces errors by their named fields and objects by plain
+ * data (`log-fields.ts`), in every argument.
  */
 function logSafely(this: Logger, given: unknown[], method: (...safe: never[]) => void): void {
   const [first, ...rest] = given
@@ -35,7 +38,7 @@ function logSafely(this: Logger, given: unknown[], method: (...safe: never[]) =>
     first instanceof Error
       ? [{ err: errorFields(first) }, ...(words.length > 0 ? words : [messageOf(first)])]
       : [safe(first), ...words]
-  // pino's type lists what a line can begin with; this one begins as the caller's did.
+  // The line has the same kind of first argument as the caller's, which pino's type does not see.
   method.apply(this, line as never[])
 }
 

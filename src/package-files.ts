@@ -2,8 +2,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 /**
- * Where a file of the package is, such as `config/default.yaml`: beside `src/` in a checkout, beside
- * `dist/` once compiled.
+ * The path of a file of the package, such as `config/default.yaml`: beside `src/` in a checkout,
+ * beside `dist/` once compiled.
  */
 export function packageFile(name: string): string {
   for (let folder = import.meta.dirname; ; folder = dirname(folder)) {
@@ -13,7 +13,7 @@ export function packageFile(name: string): string {
   }
 }
 
-/** As in package.json. */
+/** The version in package.json. */
 export function packageVersion(): string {
   return JSON.parse(readFileSync(packageFile('package.json'), 'utf8')).version
 }

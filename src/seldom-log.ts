@@ -4,33 +4,33 @@ import type { Clock } from './clock.ts'
 export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>
 
 export interface SeldomOptions {
-  /** Lines of one kind that may be written at once. */
+  /** Lines of a kind that may be written at once. */
   readonly burst: number
-  /** Seconds in which one line more of that kind may be written. */
+  /** Seconds after which another line of that kind may be written. */
   readonly pause: number
   /** Messages that are always written. */
   readonly except?: readonly string[]
 }
 
-/** What anybody on the network can cause as often as they like. */
+/** Limits for lines that anybody on the network can cause. */
 export const CAUSED_BY_CLIENTS: SeldomOptions = { burst: 20, pause: 1 }
 
 interface Kind {
-  /** Lines that may be written, with fraction. */
+  /** Number of lines that may still be written, with fraction. */
   left: number
   at: number
-  /** Lines that were not written since the last one that was. */
-  untold: number
+  /** Number of lines that were dropped since the last written one. */
+  dropped: number
 }
 
-/** More kinds than the messages of Keyturn and the error codes of OAuth make. */
+/** Most kinds, more than Keyturn's messages and OAuth's error codes make. */
 const KINDS = 1000
 
 /**
- * A log for what others can cause: some lines of each kind are written, then one now and then, which
- * says in `others` how many there were besides. Otherwise clients could fill the disk, and requests
- * that fail while a store is away would. Lines are of one kind if they have the same level, message and
- * `error` (an error code) or code of `err`.
+ * A log for lines that clients can cause: writes the first lines of each kind, then one from time
+ * to time, with the number of dropped lines in `others`. Otherwise clients, or failing requests
+ * during an outage of a store, could fill the disk. Lines are of the same kind if they have the
+ * same level, message and `error` (an error code) or code of `err`.
  */
 export function createSeldomLog(
   log: Log,
@@ -45,19 +45,19 @@ export function createSeldomLog(
     const name = `${level} ${text} ${codeOf(fields)}`
     if (kinds.size > KINDS) kinds.clear()
     const now = clock.elapsed()
-    const kind = kinds.get(name) ?? { left: burst, at: now, untold: 0 }
+    const kind = kinds.get(name) ?? { left: burst, at: now, dropped: 0 }
     kinds.set(name, kind)
     kind.left = Math.min(burst, kind.left + (now - kind.at) / pause)
     kind.at = now
     if (kind.left < 1) {
-      kind.untold += 1
+      kind.dropped += 1
       return
     }
-    log[level](kind.untold > 0 ? { ...fields, others: kind.untold } : fields, text)
+    log[level](kind.dropped > 0 ? { ...fields, others: kind.dropped } : fields, text)
     kind.left -= 1
-    kind.untold = 0
+    kind.dropped = 0
   }
-  // pino's type has more ways of calling it than the two that are used here.
+  // pino's type has more overloads than the two that are used here.
   return {
     debug: writer('debug') as Log['debug'],
     info: writer('info') as Log['info'],

@@ -1,7 +1,8 @@
 /**
- * Every situation in which what somebody asked for is refused or does not exist: its stable code, and the
- * values that tell of it. Messages of the core name no command; `cli/advice.ts` has the words for those who
- * use commands, and a console or an API has its own. Instants are seconds since the epoch.
+ * Every situation in which an operator's request is refused or names something that does not exist:
+ * its stable code and its values. Messages of the core name no command; `cli/advice.ts` has the
+ * words for users of commands, and a console or an API has its own. Instants are seconds since the
+ * epoch.
  */
 export interface Situations {
   // Keys
@@ -12,11 +13,11 @@ export interface Situations {
   readonly kid_taken: { readonly kid: string }
   readonly place_taken: { readonly ring: string; readonly generation: number }
   readonly nothing_to_rotate: { readonly ring: string }
-  /** @property freeAt when the next key leaves the JWKS; null where nobody knows */
+  /** @property freeAt instant at which the next key leaves the JWKS; null if unknown */
   readonly jwks_full: { readonly ring: string; readonly freeAt: number | null }
   readonly already_turns: { readonly ring: string; readonly kid: string; readonly at: number }
   readonly not_pre_active: { readonly kid: string; readonly phase: string }
-  /** Relying parties are sure to know the key from `knownAt` on. */
+  /** @property knownAt instant from which relying parties are sure to know the key */
   readonly key_too_new: { readonly kid: string; readonly knownAt: number }
   readonly revocation_in_future: { readonly createdBefore: number; readonly now: number }
   readonly key_store_empty: Nothing
@@ -58,7 +59,7 @@ export interface Situations {
   readonly account_removed_meanwhile: { readonly username: string }
   readonly account_invalid: { readonly problems: readonly string[] }
   readonly username_taken: { readonly username: string }
-  /** @property other the name that it looks like */
+  /** @property other existing name that looks alike */
   readonly username_alike: { readonly username: string; readonly other: string }
   readonly import_invalid: { readonly problems: readonly string[] }
   readonly import_names_taken: { readonly problems: readonly string[] }
@@ -92,7 +93,7 @@ export interface Situations {
   readonly cannot_listen: { readonly host: string; readonly port: number }
   readonly worker_alone: Nothing
 
-  // What commands read
+  // Input of commands
   readonly file_unreadable: { readonly file: string }
   readonly input_invalid: Nothing
 }

@@ -3,17 +3,17 @@ import { link, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /**
- * Files that are there whole or not at all, whatever crashes: written to a draft, flushed to the
- * disk, then given their name. Only the owner can read them.
+ * Writes files that exist completely or not at all, even after a crash: written to a draft, flushed
+ * to the disk, then given their name. Only the owner can read them.
  */
 
-/** Drafts end so; one that a crash left behind is never read. */
+/** Ending of drafts; a draft left behind by a crash is never read. */
 const DRAFT = '.draft'
 
 /**
- * Writes a file that is not there yet. Of several processes that try at once, one succeeds: a hard
- * link fails where the name is taken.
- * @returns false where the name is taken
+ * Writes a file that does not exist yet. Of several processes that try at once, only one succeeds,
+ * because a hard link fails if the name is taken.
+ * @returns false if the name is taken
  */
 export async function createFile(path: string, text: string): Promise<boolean> {
   const draft = await writeDraft(path, text)
@@ -29,13 +29,13 @@ export async function createFile(path: string, text: string): Promise<boolean> {
   }
 }
 
-/** Puts a file in the place of another; a reader sees the one or the other. */
+/** Replaces a file atomically: a reader sees the old or the new content. */
 export async function replaceFile(path: string, text: string): Promise<void> {
   await rename(await writeDraft(path, text), path)
   await syncDirectory(dirname(path))
 }
 
-/** A name that was given or taken away is durable only once its directory is. */
+/** Flushes a directory, because a new or removed name is durable only after that. */
 export async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, 'r')
   try {

@@ -8,8 +8,12 @@ import { describe, it } from 'node:test'
 
 const ROOT = join(import.meta.dirname, '..')
 
-/** Rooms of src/ whose doc comments name their subject. */
-const ROOMS: readonly string[] = ['artifacts', 'http', 'nodes', 'oidc', 'redis']
+/** Rooms of src/ whose doc comments name their subject, and rooms beside it. */
+const ROOMS: readonly string[] = [
+  ...['artifacts', 'connection', 'http', 'nodes', 'oidc', 'redis', 'relying-parties', 'values'],
+  'witness',
+].map((room) => `src/${room}`)
+const BESIDE: readonly string[] = ['lab', 'drill', 'bench', 'fuzz', 'demo']
 
 /** Words that leave the reader to guess what a doc comment is about. */
 const PRONOUN =
@@ -18,10 +22,7 @@ const PRONOUN =
 const WIDTH = 100
 
 const files = await Array.fromAsync(
-  glob(
-    ROOMS.map((room) => `src/${room}/**/*.ts`),
-    { cwd: ROOT },
-  ),
+  glob(['src/*.ts', ...[...ROOMS, ...BESIDE].map((room) => `${room}/**/*.ts`)], { cwd: ROOT }),
 )
 
 /** Doc comments of a text, each with its line and without stars. */

@@ -9,45 +9,48 @@ import {
 } from './tls-request.ts'
 
 /**
- * What the URL of a server says, understood in one place for all drivers: they drop what they do not
- * know, so that who asked for TLS in the words of another driver would get plain text.
+ * Parses the URL of a server for all drivers. Drivers ignore parameters that they do not know, so a
+ * URL that asks for TLS in the words of another driver would get plain text.
  */
 
-/** A server; what a URL does not name is undefined and left to the driver. */
+/** A server; parts that the URL does not name are undefined and left to the driver. */
 export interface ConnectionUrl {
-  /** Without brackets; a folder of PostgreSQL's sockets begins with /. */
+  /** Host without brackets; a folder of PostgreSQL's sockets begins with /. */
   readonly host: string
   readonly port: number | undefined
   readonly user: string | undefined
   readonly password: string | undefined
-  /** What follows the host, without its slash. */
+  /** Text after the host, without its slash. */
   readonly database: string
-  /** Undefined where the URL says nothing about TLS. */
+  /** Undefined if the URL does not mention TLS. */
   readonly tls: TlsRequest | undefined
   /** Other parameters of the dialect, by their key (`keyOf`). */
   readonly others: Readonly<Record<string, string>>
 }
 
-/** How servers of one kind are named. */
+/** Form of the URLs of a kind of server. */
 export interface UrlDialect {
   readonly schemes: readonly string[]
-  /** Begins the sentence "it must be ...". */
+  /** Expected form, in words that follow "it must be". */
   readonly form: string
-  /** May the path be empty? */
+  /** True if the path must name a database. */
   readonly hasDatabase: boolean
   /** Schemes that ask for TLS. */
   readonly secure?: readonly string[]
-  /** Parameters beside those of TLS, as they are suggested; values that are allowed, where not all. */
+  /** Parameters beside those of TLS in their suggested spelling, each with its allowed values. */
   readonly parameters: Readonly<Record<string, RegExp>>
-  /** What to use instead of a parameter that others know. */
+  /** Advice for parameters of other drivers, by name. */
   readonly instead: Readonly<Record<string, string>>
-  /** Names of NAMES in `tls-request.ts` that the driver cannot keep. */
+  /** Names of NAMES in `tls-request.ts` that the driver does not support. */
   readonly lacks?: readonly string[]
-  /** Where several servers are meant, completes "one host: ...". */
+  /** Advice for several servers, in words that follow "one host:". */
   readonly several: string
 }
 
-/** A problem completes "it must be ..."; it never shows a value that may be a secret. */
+/**
+ * The parsed URL, or a problem that completes "it must be" and never has a value that may be
+ * secret.
+ */
 export type UrlAnswer = { readonly url: ConnectionUrl } | { readonly problem: string }
 
 export function parseConnectionUrl(text: string, dialect: UrlDialect): UrlAnswer {
@@ -140,13 +143,13 @@ function unknownParameter(
   return `a URL of known parameters; ${name} is none, the nearest is ${nearest}`
 }
 
-/** Of `^(a|b)$`, "a or b". */
+/** The choices of a pattern in words: `^(a|b)$` becomes "a or b". */
 function inWords(pattern: RegExp | undefined): string {
   const [, choices = 'something else'] = /^\^\(?([^()]*)\)?\$$/.exec(pattern?.source ?? '') ?? []
   return choices.split('|').join(' or ')
 }
 
-/** Between the scheme and the path, without user and password. */
+/** Text between the scheme and the path, without user and password. */
 function authorityOf(text: string): string {
   const [, authority = ''] = /^[^:]*:\/\/([^/?#]*)/.exec(text) ?? []
   return authority.slice(authority.lastIndexOf('@') + 1)
@@ -159,7 +162,7 @@ function isList(hosts: string): boolean {
 function decodeAll<T extends Readonly<Record<string, string>>>(texts: T): T | undefined {
   try {
     const entries = Object.entries(texts).map(([name, text]) => [name, decodeURIComponent(text)])
-    // The same names.
+    // The names are unchanged, so the type is too.
     return Object.fromEntries(entries) as T
   } catch {
     return undefined

@@ -1,17 +1,22 @@
 import { type ConnectionUrl, parseConnectionUrl, type UrlDialect } from './connection-url.ts'
 
-/** What a database URL says before anything is opened. */
+/** Parses and checks database URLs before a connection is opened. */
 
 /** A database server: how to reach it and how long to wait for it. */
 export interface ServerSettings {
   readonly url: string
   /** Most connections of this process. */
   readonly connections: number
-  /** Seconds: longest wait for the server to answer. */
+  /** Longest wait for an answer of the server in seconds. */
   readonly timeout: number
-  /** `cluster`, the default: a node of a cluster answers with all that any node has confirmed. */
+  /**
+   * `cluster`, the default: a node's answers include everything that any node of its cluster has
+   * confirmed.
+   */
   readonly consistency?: 'cluster' | 'node' | undefined
-  /** `full`: what expires waits for the disk (and a synchronous standby) as keys do. */
+  /**
+   * `full`: writes of artifacts wait for the disk (and a synchronous standby) as those of keys do.
+   */
   readonly durability?: 'full' | 'relaxed' | undefined
 }
 
@@ -90,26 +95,26 @@ const MYSQL: UrlDialect = {
     socket: 'socketPath names a socket',
     unixsocket: 'socketPath names a socket',
   },
-  // mysql2 reads neither of them.
+  // mysql2 reads none of them.
   lacks: ['sslcrl', 'sslcrlfile', 'sslnegotiation'],
   several: `${SEVERAL} (HAProxy, MaxScale)`,
 }
 
-/** What speaks to the database that a URL names; MariaDB and MySQL are one, as their drivers are. */
+/** The engine of a URL's database; MariaDB and MySQL are the same because they share a driver. */
 export function engineOf(url: string): Engine {
   const engine = ENGINES[url.slice(0, url.indexOf(':') + 1)]
   if (!engine) throw new TypeError('not a URL of a database')
   return engine
 }
 
-/** Why a URL cannot be used, as the end of "it must be ..."; undefined where it can. */
+/** The problem of a URL, in words that follow "it must be"; undefined if there is none. */
 export function databaseUrlProblem(url: string): string | undefined {
   if (url.startsWith('sqlite:')) return sqliteProblem(url.slice('sqlite:'.length))
   const answer = parseConnectionUrl(url, dialectOf(url))
   return 'problem' in answer ? answer.problem : undefined
 }
 
-/** The server of a URL without problem. @throws TypeError for another */
+/** The server of a valid URL. @throws TypeError for an invalid one */
 export function databaseServer(url: string): ConnectionUrl {
   const answer = parseConnectionUrl(url, dialectOf(url))
   if ('problem' in answer) throw new TypeError(`a database URL must be ${answer.problem}`)
@@ -120,7 +125,7 @@ function dialectOf(url: string): UrlDialect {
   return /^(mysql|mariadb):/.test(url) ? MYSQL : POSTGRES
 }
 
-/** What other programs write behind `sqlite:`, and means something else here or nothing. */
+/** The problem of a path that means something else in other programs. */
 function sqliteProblem(path: string): string | undefined {
   if (path === '') return FORM
   if (path.includes('?')) {
@@ -135,12 +140,12 @@ function sqliteProblem(path: string): string | undefined {
   return undefined
 }
 
-/** Is it a file of this machine, which other machines cannot share? */
+/** True if the database is a file of this machine, which other machines cannot share. */
 export function isEmbedded(url: string): boolean {
   return engineOf(url) === 'better-sqlite3'
 }
 
-/** A URL as messages may show it: a password can stand before the host and in the query. */
+/** The URL without user, password and query, which may be secret, for messages. */
 export function shownUrl(url: string): string {
   if (isEmbedded(url)) return url
   const { protocol, host, pathname } = new URL(url)
@@ -148,8 +153,8 @@ export function shownUrl(url: string): string {
 }
 
 /**
- * What expires has connections of its own, with other settings, so the two share what a process
- * may have: half each, and what expires the odd one.
+ * Divides a process's connections in two, because artifacts have connections with other settings:
+ * half each, and the odd one for artifacts.
  */
 export function shareConnections(connections: number) {
   const artifacts = Math.ceil(connections / 2)

@@ -1,6 +1,6 @@
 import { type ConnectionUrl, parseConnectionUrl, type UrlDialect } from './connection-url.ts'
 
-/** What a Redis URL says before anything is opened. */
+/** Parses and checks Redis URLs before a connection is opened. */
 
 const FORM =
   'redis://HOST:PORT, or rediss:// for TLS, with USER:PASSWORD@ before and /DB behind it (in a user or ' +
@@ -30,13 +30,13 @@ const REDIS: UrlDialect = {
   several: NODES,
 }
 
-/** Why a URL cannot be used, as the end of "it must be ..."; undefined where it can. */
+/** The problem of a URL, in words that follow "it must be"; undefined if there is none. */
 export function redisUrlProblem(url: string): string | undefined {
   const answer = parse(url)
   return 'problem' in answer ? answer.problem : undefined
 }
 
-/** The server of a URL without problem, and the number of its database. */
+/** The server of a valid URL, and the number of its database. */
 export function redisServer(url: string): ConnectionUrl & { readonly number: number } {
   const answer = parse(url)
   if ('problem' in answer) throw new TypeError(`redis.url must be ${answer.problem}`)

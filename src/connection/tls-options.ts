@@ -2,18 +2,18 @@ import { readFileSync } from 'node:fs'
 import { StoreUnavailable } from '../errors.ts'
 import type { TlsRequest } from './tls-request.ts'
 
-/** What `node:tls` is told: that of the request, in which PEM stands instead of paths. */
+/** Options for `node:tls`: the request, with PEM text instead of paths. */
 export interface TlsOptions extends Omit<TlsRequest, 'level' | 'isDirect'> {
   readonly rejectUnauthorized: boolean
-  /** Only where the host is not to be compared. */
+  /** Set only if the certificate's host is not to be compared. */
   readonly checkServerIdentity?: () => undefined
 }
 
 /**
  * Reads the files that a request names.
- * @param setting where the URL stands, such as `database.url`
+ * @param setting setting with the URL, such as `database.url`
  * @returns undefined for plain text
- * @throws StoreUnavailable where one cannot be read
+ * @throws StoreUnavailable if a file cannot be read
  */
 export function tlsOptions(
   request: TlsRequest | undefined,

@@ -1,30 +1,33 @@
 /**
- * What the parameters of a URL ask of TLS. The words of every driver family are understood, with the
- * meaning that libpq gives to its levels, and drivers are told explicitly (`tls-options.ts`): Node's
- * own drivers drop what they do not know, or mean something else by the same word.
+ * Reads the TLS parameters of a URL. The words of every driver family are understood, with libpq's
+ * meaning of the levels, and the driver gets explicit options (`tls-options.ts`), because Node's
+ * drivers ignore unknown parameters or give the same word another meaning.
  */
 
 /**
  * - `disable`: plain text
- * - `require`: encrypted; anybody may be at the other end
+ * - `require`: encrypted, without checking who the server is
  * - `verify-ca`: the certificate comes from a trusted authority
- * - `verify-full`: and it is for this host
+ * - `verify-full`: the certificate is also for this host
  */
 export type TlsLevel = 'disable' | 'require' | 'verify-ca' | 'verify-full'
 
 export interface TlsRequest {
   readonly level: TlsLevel
-  /** Paths of PEM files, or PEM itself. Without `ca` the authorities that Node trusts count. */
+  /**
+   * Path of a PEM file, or PEM text, as for the next three. Without `ca` Node's own authorities are
+   * trusted.
+   */
   readonly ca?: string
   readonly cert?: string
   readonly key?: string
   readonly crl?: string
-  /** Of the key. */
+  /** Passphrase of the key. */
   readonly passphrase?: string
   readonly ciphers?: string
   readonly minVersion?: TlsVersion
   readonly maxVersion?: TlsVersion
-  /** PostgreSQL 17 and later: TLS begins at once, without asking for it first. */
+  /** PostgreSQL 17 and later: TLS begins at once, without a request for it. */
   readonly isDirect?: true
 }
 
@@ -39,12 +42,12 @@ export interface Parameter {
   readonly value: string
 }
 
-/** One name for `ssl-mode`, `sslMode`, `ssl_mode`, `ssl.mode` and `sslmode`. */
+/** The common key of `ssl-mode`, `sslMode`, `ssl_mode`, `ssl.mode` and `sslmode`. */
 export function keyOf(name: string): string {
   return name.toLowerCase().replace(/[-_.]/g, '')
 }
 
-/** What each parameter says; the first name of each row is the one that is suggested. */
+/** Names of parameters by meaning; the first name of each row is suggested in messages. */
 const NAMES = {
   level: ['sslmode', 'ssl', 'usessl', 'requiressl', 'tls', 'tlsmode', 'sslaccept'],
   off: ['ssldisabled'],
@@ -79,7 +82,7 @@ const MEANINGS: ReadonlyMap<string, Meaning> = new Map(
   ),
 )
 
-/** Names to suggest to who misspelt one. */
+/** Names to suggest for misspelt parameters. */
 export const TLS_NAMES: readonly string[] = [...MEANINGS.keys()]
 
 export function isTlsParameter(key: string): boolean {
@@ -109,16 +112,16 @@ const LEVELS: ReadonlyMap<string, TlsLevel> = new Map(
 
 const TRUE = ['true', '1', 'on', 'yes']
 const FALSE = ['false', '0', 'off', 'no']
-/** Of redis-py and Lettuce. */
+/** Values of redis-py and Lettuce. */
 const CHECKS = { yes: ['required', 'full', 'ca', ...TRUE], no: ['none', 'optional', ...FALSE] }
 
-/** A problem completes "it must be ...". */
+/** The request, or a problem that completes "it must be". */
 export type TlsAnswer = { readonly tls: TlsRequest | undefined } | { readonly problem: string }
 
 /**
  * Understands all parameters about TLS together.
- * @param parameters those of `isTlsParameter`, each once
- * @param isAsked does the scheme of the URL ask for TLS (`rediss:`)?
+ * @param parameters parameters for which `isTlsParameter` is true, each once
+ * @param isAsked true if the scheme of the URL asks for TLS (`rediss:`)
  */
 export function readTls(parameters: readonly Parameter[], isAsked = false): TlsAnswer {
   if (parameters.length === 0) return { tls: isAsked ? { level: 'verify-full' } : undefined }
@@ -131,7 +134,7 @@ export function readTls(parameters: readonly Parameter[], isAsked = false): TlsA
   return conclude(parameters, said)
 }
 
-/** What was understood so far; each with the name of the parameter that said so. */
+/** Requests that were understood so far, with names of the parameters that made them. */
 interface Said {
   readonly levels: Map<string, TlsLevel>
   more: Omit<TlsRequest, 'level'>
@@ -155,7 +158,7 @@ function understand({ name, key, value }: Parameter, said: Said): string | undef
       else if (level) said.levels.set(name, level)
       else if (isTrue && key === 'requiressl') said.levels.set(name, 'require')
       else if (isTrue) said.isOn = name
-      // "requireSSL=false" takes nothing back that "useSSL" says.
+      // "requireSSL=false" does not cancel "useSSL".
       else if (isFalse && key !== 'requiressl') said.isOff = name
       else if (value.startsWith('{')) return understandJson({ name, value }, said)
       else if (!isFalse) return expected('disable, require, verify-ca or verify-full')
@@ -203,7 +206,7 @@ function understand({ name, key, value }: Parameter, said: Said): string | undef
       if (word === 'direct') said.more = { ...said.more, isDirect: true }
       return undefined
     case 'noEffect':
-      // What they say is so in any case; the opposite cannot be had.
+      // These parameters state what is always so; the opposite is not supported.
       if (key === 'sslcompression' ? isFalse : isTrue) return undefined
       return expected(key === 'sslcompression' ? '0' : 'true; it cannot be switched off')
     case undefined:
@@ -232,7 +235,10 @@ const JSON_FIELDS: ReadonlyMap<string, string> = new Map(
   }),
 )
 
-/** As mysql2 writes it: `ssl={"rejectUnauthorized":true}`, which compares no host unless told. */
+/**
+ * Understands mysql2's form, `ssl={"rejectUnauthorized":true}`, which does not compare the host by
+ * default.
+ */
 function understandJson(
   { name, value }: Pick<Parameter, 'name' | 'value'>,
   said: Said,
@@ -247,14 +253,14 @@ function understandJson(
   said.checksHost = false
   for (const [field, inner] of Object.entries(fields)) {
     const key = JSON_FIELDS.get(keyOf(field))
-    if (key === undefined) return `a URL whose ${name} has no ${field}, which nobody understands`
+    if (key === undefined) return `a URL whose ${name} has no ${field}, which is unknown`
     const problem = understand({ name: `${name}.${field}`, key, value: String(inner) }, said)
     if (problem !== undefined) return problem
   }
   return undefined
 }
 
-/** All that was said, as one request. */
+/** Combines all parameters into a request. */
 function conclude(parameters: readonly Parameter[], said: Said): TlsAnswer {
   const { levels, more, isOn, isOff, checksCa, checksHost } = said
   const asks = isOn ?? [...levels.keys()][0] ?? nameOfFile(parameters)
@@ -288,7 +294,7 @@ function levelOf(
   if (checksCa === false) return 'require'
   if (explicit === 'require') {
     if (checksHost) return 'verify-full'
-    // As libpq: who names an authority wants it to be asked.
+    // As in libpq, naming an authority means that certificates are checked.
     return hasCa || checksCa ? 'verify-ca' : 'require'
   }
   if (explicit === 'verify-ca' && checksHost) return 'verify-full'
@@ -296,7 +302,7 @@ function levelOf(
   return checksHost === false ? 'verify-ca' : 'verify-full'
 }
 
-/** Who names a certificate asks for TLS. */
+/** Name of a parameter that asks for TLS implicitly, such as that of a certificate. */
 function nameOfFile(parameters: readonly Parameter[]): string | undefined {
   const quiet: readonly (Meaning | undefined)[] = ['off', 'noEffect']
   return parameters.find(({ key, value }) => {

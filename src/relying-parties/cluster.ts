@@ -11,12 +11,12 @@ import type { RotationPolicies } from '../ring/policy.ts'
 import type { Outage, Version } from './history.ts'
 
 /**
- * What each node signs with and serves, at every instant: a node knows the version of the store that
- * it loaded last, and reads the phases from it by its own clock. Pure.
+ * Simulates which keys each node signs with and serves, at every instant: a node knows the version
+ * of the store that it loaded last, and derives the phases by its own clock. Pure.
  *
  * Before every change of the store two nodes, one with the slowest clock and one with the fastest,
- * load the rings for the last time and then cannot, for longer than `maxRingAge`: the stalest nodes
- * that there can be.
+ * load the rings for the last time and then cannot load them for longer than `maxRingAge`. No node
+ * can have an older ring.
  */
 
 export interface ClusterOptions {
@@ -24,9 +24,9 @@ export interface ClusterOptions {
   readonly refreshInterval: number
   readonly maxRingAge: number
   readonly clockSkew: number
-  /** Does a node whose ring is older than `maxRingAge` stop? */
+  /** True if a node stops when its ring is older than `maxRingAge`. */
   readonly ringAgeLimit: boolean
-  /** Does a node whose clock is off by more than `clockSkew` stop? */
+  /** True if a node stops when its clock is off by more than `clockSkew`. */
   readonly clockLimit: boolean
   readonly outages: readonly Outage[]
   readonly until: number
@@ -34,9 +34,9 @@ export interface ClusterOptions {
 
 export interface Node {
   readonly number: number
-  /** Its clock minus true time, in seconds. */
+  /** The node's clock minus true time, in seconds. */
   readonly offset: number
-  /** When it first loads the rings, within one `refreshInterval`. */
+  /** Instant of the first load of the rings, within one `refreshInterval`. */
   readonly phase: number
   /** Times without store, in order. */
   readonly faults: readonly Fault[]
@@ -49,22 +49,22 @@ export interface Fault {
   readonly until: number
 }
 
-/** What a node sees of the rings at an instant of its clock. */
+/** State of the rings for a node at an instant of its clock. */
 export interface View {
-  /** The kids that sign, with the instant of the clock from which each is spent. */
+  /** Kids that sign, each with the instant of the clock at which its private half is erased. */
   readonly signers: ReadonlyMap<string, number>
   readonly kids: ReadonlySet<string>
   readonly nextPublishedChangeAt: number | null
 }
 
-/** A node signs and serves the same from an instant of true time to just before another. */
+/** Interval of true time in which a node signs with and serves the same keys. */
 export interface Span {
   readonly node: Node
   readonly from: number
   readonly until: number
-  /** Place of the version that it knows. */
+  /** Index of the version that the node knows. */
   readonly version: number
-  /** The last load, where the store could not be reached since. */
+  /** The fault, if the store could not be reached since the last load. */
   readonly fault: Fault | undefined
   readonly view: View
 }
@@ -107,10 +107,10 @@ export function nodesOf(versions: readonly Version[], options: ClusterOptions): 
     for (const offset of offsets ?? []) {
       const node = free.find((each) => each.offset === offset)
       if (!node) continue
-      // Somebody has to go on.
+      // At least two nodes must keep working.
       if (free.length > 2) node.faults.push(fault)
       free.splice(free.indexOf(node), 1)
-      // The node that has waited longest is the next one's.
+      // The node moves to the end, so that the next fault meets the node that was spared longest.
       nodes.push(...nodes.splice(nodes.indexOf(node), 1))
     }
   }
@@ -119,14 +119,17 @@ export function nodesOf(versions: readonly Version[], options: ClusterOptions): 
 
 type Look = (version: number, clock: number) => { readonly view: View; readonly until: number }
 
-/** Views, worked out once for all nodes: of a version, at an instant of a clock, and until when. */
+/**
+ * Looks up the view of a version at an instant of a clock, and until when it holds; computed once
+ * for all nodes.
+ */
 function lookIn(
   versions: readonly Version[],
   policies: RotationPolicies,
   { clockSkew }: ClusterOptions,
 ): Look {
   const known = versions.map(({ at, facts }) => {
-    // No clock that is looked at shows an earlier instant.
+    // No simulated clock shows an earlier instant.
     const views = [viewOf(facts, policies, at - 2 * clockSkew - 1)]
     return { facts, views }
   })
@@ -170,7 +173,7 @@ function spansOfNode(
     const end = Math.min(loads[i + 1] ?? options.until, stopsAt, options.until)
     const spans: Span[] = []
     for (let from = loadedAt; from < end; ) {
-      // Without a store too: phases follow the clock (`keepTime` in ring/publisher.ts).
+      // Phases follow the clock even without the store (`keepTime` in ring/publisher.ts).
       const now = look(version, from + offset)
       const until = Math.min(end, now.until - offset)
       spans.push({ node, from, until, version, fault, view: now.view })
@@ -180,7 +183,7 @@ function spansOfNode(
   })
 }
 
-/** The loads that tell a node something new, and those next to a fault. */
+/** Instants of the loads that bring a node a new version, and of the loads beside a fault. */
 function loadsOf(
   { phase, faults }: Node,
   versions: readonly Version[],

@@ -1,10 +1,10 @@
 import type { Copy } from './relying-party.ts'
 
-/** What stands between the nodes and an RP: a load balancer, and perhaps HTTP caches (RFC 9111). */
+/** Delivery of a JWKS from nodes to an RP: a load balancer, and perhaps HTTP caches (RFC 9111). */
 
 export type DeliveryName = 'directly' | 'through a shared cache' | 'through caches at many places'
 
-/** Each fetch meets any node, so answers may go back in time. */
+/** Ways of delivery. Each fetch may reach any node, so a later answer may be older. */
 export const DELIVERIES: readonly DeliveryName[] = [
   'directly',
   'through a shared cache',
@@ -13,7 +13,7 @@ export const DELIVERIES: readonly DeliveryName[] = [
 
 export interface CacheRules {
   readonly staleWhileRevalidate: number
-  /** Seconds for which caches serve a stale answer while no node can be reached; 0: it never comes. */
+  /** Seconds for which caches serve a stale answer while no node can be reached; 0 for never. */
   readonly staleIfError: number
 }
 
@@ -22,23 +22,26 @@ export interface Answer extends Copy {
   readonly at: number
 }
 
-/** What a node answers at an instant; undefined where none can be reached. */
+/** The answer at an instant; undefined if no node can be reached. */
 export type Origin = (at: number) => Answer | undefined
 
-/** When an answer is handed out for the last time. */
+/** Last instant at which an answer is handed out. */
 export function lastHandedAt(name: DeliveryName, answer: Answer, rules: CacheRules): number {
   if (name === 'directly') return answer.at
   return answer.at + answer.maxAge + staleTime(rules) - 1
 }
 
-/** RFC 5861: both count from the end of max-age. */
+/**
+ * Seconds for which a stale answer may be served; both times count from the end of max-age (RFC
+ * 5861).
+ */
 function staleTime({ staleWhileRevalidate, staleIfError }: CacheRules): number {
   return Math.max(staleWhileRevalidate, staleIfError)
 }
 
 /**
- * The way of requests, with caches that somebody's request has filled at `warmedAt`.
- * @returns the answer to a request at an instant
+ * Opens a delivery whose caches were filled by a request at `warmedAt`.
+ * @returns function that answers a request at an instant
  */
 export function openDelivery(
   name: DeliveryName,
@@ -59,7 +62,7 @@ export function openDelivery(
   }
 }
 
-/** One HTTP cache with `stale-while-revalidate` and `stale-if-error`. */
+/** An HTTP cache with `stale-while-revalidate` and `stale-if-error`. */
 export function createCache(origin: Origin, rules: CacheRules): Origin {
   let kept: Answer | undefined
   return (at) => {

@@ -18,16 +18,19 @@ import {
 import type { NodeAnswer, Sightings } from './sightings.ts'
 
 /**
- * Whether an RP of a model can be made to refuse a valid token: every way to deliver the JWKS, every
- * answer, fetch and token at an instant that can matter is tried on the RP of `relying-party.ts`.
- * Instants that matter are sums of the parameters; between them nothing changes.
+ * Searches for a way in which an RP of a model refuses a valid token. Every delivery of the JWKS,
+ * and every answer, fetch and token at a relevant instant, is tried on the RP of
+ * `relying-party.ts`. Relevant instants are sums of the parameters, because nothing changes between
+ * them.
  */
 
 export interface FailureRules extends CacheRules {
   readonly jwksMaxAge: number
   /** Seconds from the answer of a node to the end of the fetch. */
   readonly flight: number
-  /** Seconds between two tokens at an RP that refreshes behind its answers, or between two starts. */
+  /**
+   * Seconds between two tokens at an RP that refreshes behind its answers, or between two starts.
+   */
   readonly gap: number
 }
 
@@ -35,7 +38,7 @@ export interface FailureRules extends CacheRules {
 export interface Refusal {
   readonly delivery: DeliveryName
   readonly answer: NodeAnswer
-  /** When its last fetch before ended. */
+  /** End of the RP's last fetch before the refusal. */
   readonly loadedAt: number
   readonly refusedAt: number
 }
@@ -48,9 +51,10 @@ export interface Forward {
   readonly tried: number
 }
 
-/** Can an RP meet the key before it knows it? */
+/** Tries whether an RP can meet a token of the key before it knows the key. */
 export function meetUnknown(kind: RpModel, key: Sightings, rules: FailureRules): Forward {
-  // One that reads the JWKS when it starts, and is restarted in time, fetches as often as that.
+  // An RP that reads the JWKS only at its start, and is restarted in time, fetches as often as it
+  // is restarted.
   const model = kind.proof === 'if restarted' ? { ...kind, lifetime: rules.gap } : kind
   const { kid, lacking, firstSigner } = key
   const signedFrom = firstSigner?.from ?? Infinity
@@ -75,16 +79,18 @@ export function meetUnknown(kind: RpModel, key: Sightings, rules: FailureRules):
   return { blindUntil, refusals: failures, tried }
 }
 
-/** Does an RP that has just started, and gets what a node answers, refuse the kid? */
+/** True if an RP that has just started and fetched this answer refuses the kid. */
 export function refusesAtStart(model: RpModel, kid: string, { kids }: Pick<Copy, 'kids'>): boolean {
   const rp = startRelyingParty(model, () => ({ kids, maxAge: 1 }))
   return !rp.verify(kid, 0)
 }
 
 /**
- * How long an RP may go on believing a revoked key.
- * @param fresh the first key made after the revocation that signs, at which RPs drop the other
- * @returns the last instant at which it believes it; Infinity where nothing before `until` ends it
+ * The longest time for which an RP may trust a revoked key.
+ * @param fresh the first signing key made after the revocation; RPs drop the revoked key when they
+ * meet it
+ * @returns the last instant at which the RP trusts the key; Infinity if trust does not end before
+ * `until`
  */
 export function believesUntil(
   model: RpModel,
@@ -100,15 +106,16 @@ export function believesUntil(
     const loadedAt = handedAt + rules.flight
     if (loadedAt > until) return Infinity
     const others = { kids: othersOf(answer) }
-    // The fetch for its first token takes time, in which others are judged by what is there.
+    // The fetch for the fresh key's first token takes time, during which other tokens are checked
+    // against the old set.
     const flush = Math.max(loadedAt, (fresh?.signsAt ?? Infinity) + rules.flight)
     const coolDown = coolDownOf(model, answer.maxAge)
     const dropped = [flush, flush + coolDown].filter(Number.isFinite)
     const met = dropped.flatMap((at) =>
       fresh ? [tokenOf(fresh.kid, at), tokenOf(fresh.kid, at + 1)] : [],
     )
-    // The last before the fresh key comes, as long as the set is there; and the first, which keeps
-    // an entry of the key that is not made anew then.
+    // Two cases: the last token before the fresh key, while the old set is still there; and the
+    // first token, which creates an entry of the key that is not renewed later.
     const late = dropped.map((at) => tokenOf(key.kid, at - 1))
     const ends = [...lastInstants(model, answer, [loadedAt, flush], rules), until]
     for (const touched of [[tokenOf(key.kid, loadedAt)], late]) {
@@ -143,20 +150,20 @@ function tokenOf(kid: string, at: number) {
   return { kid, at }
 }
 
-/** An answer on its way, by one delivery. */
+/** An answer with a way of delivery. */
 interface Arrangement {
   readonly delivery: DeliveryName
   readonly answer: NodeAnswer
-  /** The last instant at which a request gets it. */
+  /** The last instant at which a request gets the answer. */
   readonly handedAt: number
-  /** The fetches of one RP, by the instants at which they end. */
+  /** Starts the fetches of an RP; each is identified by the instant at which it ends. */
   readonly open: () => (end: number) => Copy
 }
 
 /**
- * Every delivery of every answer. A load balancer may pick the worst node for each request: as long
- * as one gives such an answer, requests get it.
- * @param later what nodes show once none does
+ * Combines every delivery with every answer. A load balancer may pick the worst node for each
+ * request, so requests get such an answer as long as any node gives it.
+ * @param later keys that nodes show once no node gives such an answer
  */
 function arrangements(
   answers: readonly NodeAnswer[],
@@ -183,7 +190,7 @@ function arrangements(
   )
 }
 
-/** Seconds after a fetch at which an RP may come by another set. */
+/** Seconds after a fetch at which an RP may get another set. */
 function turns(
   model: RpModel,
   { maxAge }: Pick<Answer, 'maxAge'>,
@@ -193,7 +200,10 @@ function turns(
   return [0, coolDownOf(model, maxAge), lifetime, lifetime + gap - 1]
 }
 
-/** Instants at which a key may be believed for the last time, if it was to be had at one of the bases. */
+/**
+ * Instants at which a key may be trusted for the last time, if it was in the JWKS at one of the
+ * bases.
+ */
 function lastInstants(
   model: RpModel,
   answer: Pick<Answer, 'maxAge'>,
@@ -209,20 +219,24 @@ function lastInstants(
   )
 }
 
-/** So many seconds after each base, and the seconds beside them; in order. */
+/** The instants `after` seconds after each base, with the seconds beside them, in order. */
 function instants(bases: readonly number[], after: readonly number[]): readonly number[] {
-  // Two before: what begins with the last token before a base ends a second sooner.
+  // Also two seconds before, because a time that begins with the last token before a base ends a
+  // second earlier.
   const beside = [-2, -1, 0, 1]
   const sums = bases.flatMap((base) => after.flatMap((s) => beside.map((off) => base + s + off)))
   return [...new Set(sums)].filter(Number.isFinite).sort((a, b) => a - b)
 }
 
-/** Rounds of a wait of years that leave a trace: it keeps two sets, each for less than a round. */
+/**
+ * Rounds of a long wait that can still have an effect, because an RP keeps two sets, each for less
+ * than a round.
+ */
 const MOST_ROUNDS = 100
 
 /**
- * Tokens of a key that is known, in the worst rhythm: refreshing behind answers needs answers, and an old
- * set is believed from its last one on.
+ * Sends tokens of a known key in the worst rhythm, because an RP that refreshes behind its answers
+ * needs answers, and an old set is trusted for a time after its last token.
  */
 function keepBusy(
   rp: RelyingParty,
@@ -240,7 +254,7 @@ function keepBusy(
   const period = lifetimeOf(model, jwksMaxAge) - 1 + gap
   const rounds = Math.floor((until - from) / period)
   if (rounds > MOST_ROUNDS) rp.load(from + (rounds - MOST_ROUNDS) * period)
-  // Just before the end of its set, so that the next token comes as late as can be after it.
+  // Just before the set expires, so that the next token comes as late as possible after it.
   for (let at = rp.expiresAt - 1; at > from && at < until; at = rp.expiresAt - 1) {
     rp.verify(known, at)
     if (at + gap >= until) return

@@ -6,11 +6,11 @@ import { type Action, assume, plan } from '../ring/plan.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
 
 /**
- * What the key store holds, from a first start on: the plan of the real core, walked from change to
- * change, and what operators order in between. Pure.
+ * Simulates the content of the key store from a first start on: follows the real core's plan from
+ * change to change, with orders of operators in between. Pure.
  */
 
-/** The content of the store from an instant of true time on, until the next version. */
+/** Content of the store from an instant of true time until the next version. */
 export interface Version {
   readonly at: number
   readonly facts: RingFacts
@@ -19,9 +19,9 @@ export interface Version {
 export interface Order {
   readonly do: 'rotate' | 'revoke'
   readonly ring: RingName
-  /** Given at the first instant from then on at which RPs know the next key as the policy says. */
+  /** The order is given at the first instant from then on at which RPs know the next key. */
   readonly after: number
-  /** Given before, so that every node knows beforehand when that instant comes. */
+  /** True if the order is given before that instant, so that every node knows it in advance. */
   readonly ahead?: boolean
 }
 
@@ -32,13 +32,13 @@ export interface HistoryOptions {
   /** Orders for one ring, in order of time; those for other rings may stand in between. */
   readonly orders: readonly Order[]
   /**
-   * How far the clock that stamps new keys is from true time: behind is the worst, as they then
-   * sign the earlier.
+   * Offset of the clock that stamps new keys from true time. A slow clock is the worst case,
+   * because its keys sign earlier.
    */
   readonly makerOffset: number
-  /** How far the clock that stamps orders is from true time. */
+  /** Offset of the clock that stamps orders from true time. */
   readonly orderOffset: number
-  /** When nobody can reach the store: what is due waits. */
+  /** Times in which no node can reach the store, so that due changes wait. */
   readonly outages: readonly Outage[]
 }
 
@@ -50,9 +50,9 @@ export interface Outage {
 const ORDER = { actor: 'operator', reason: 'simulated' }
 
 /**
- * What operators do in a year: they rotate each ring a few times at the first instant allowed, which
- * leaves keys no more lead than the policy asks for, unexpectedly and ordered ahead; and when the
- * rings have come to rest they revoke the key that signs.
+ * Orders of operators in a year: they rotate each ring a few times at the first allowed instant,
+ * which leaves keys the least lead that the policy demands, both unexpectedly and ordered ahead.
+ * Later, when the rings are quiet again, they revoke the signing key.
  */
 export function usualOrders(
   policies: RotationPolicies,
@@ -108,7 +108,7 @@ interface Scene {
   readonly reachable: (at: number) => number
 }
 
-/** The first order of each ring waits for those before it. */
+/** The next order: of each ring only the first, because later orders wait for it. */
 function nextOrder(orders: readonly Order[], scene: Scene) {
   const firsts = orders.filter((order, i) => orders.findIndex((o) => o.ring === order.ring) === i)
   return firsts
@@ -117,7 +117,7 @@ function nextOrder(orders: readonly Order[], scene: Scene) {
     .sort((a, b) => a.at - b.at)[0]
 }
 
-/** When the order costs nothing, as far as can be told before the next change. */
+/** Earliest instant at which the order makes no RP fail, as far as known before the next change. */
 function possibleAt(order: Order, { facts, policies, at }: Scene): number {
   const policy = policies.policyFor(order.ring)
   const states = ringStates(facts, policy, at)
@@ -142,18 +142,18 @@ function give(
     const order = active && orderRevocation(facts, policies, { kid: active.kid, now, ...ORDER })
     return order ? [order] : []
   } catch (error) {
-    // As many keys are published as RPs accept; an operator would leave it at that.
+    // Refused because as many keys are published as RPs accept; an operator would give up.
     if (error instanceof Refused) return []
     throw error
   }
 }
 
-/** A key of a history, with when the store first had it. */
+/** A key of a history, with the instant at which the store first had it. */
 export interface BornKey {
   readonly key: KeyFacts
-  /** True time. */
+  /** Instant of true time. */
   readonly bornAt: number
-  /** Place of the first version that has it. */
+  /** Index of the first version that has the key. */
   readonly version: number
 }
 

@@ -4,8 +4,9 @@ import type { RingPolicy, RotationPolicies } from '../ring/policy.ts'
 import { duration } from './story.ts'
 
 /**
- * For how long rings must be simulated, and how much of that is too much. A ring comes to the same
- * verdict after a few cryptoperiods as after thousands, since nothing new happens in it. Pure.
+ * Decides for how long rings must be simulated, and refuses what takes too much time or memory. A
+ * ring gets the same verdict after a few cryptoperiods as after thousands, because nothing new
+ * happens. Pure.
  */
 
 /** Rings that are simulated together. */
@@ -17,24 +18,24 @@ export interface Part {
 
 export interface HorizonOptions {
   readonly nodes: number
-  /** Seconds that somebody asked for; undefined for as long as the rings need. */
+  /** Requested seconds; undefined for as long as the rings need. */
   readonly horizon?: number | undefined
-  /** How long nodes, caches and fetches can hide a change, in seconds. */
+  /** Seconds for which nodes, caches and fetches can hide a change. */
   readonly hiding: number
 }
 
 const YEAR = 365 * 86_400
 
 /**
- * Most switches of keys times nodes in a part: some 15 s and 500 MB. Time and memory grow with both,
- * 50 nodes being the default of the command.
+ * Most key switches × nodes of a part, which take some 15 s and 500 MB. Time and memory grow with
+ * both factors; 50 nodes are the default of the command.
  */
 const MOST_WORK = 50 * 400
 
 /**
- * All rings together, for a year, where that can be had; otherwise each published ring by itself and
- * for as long as it needs, as rings that turn at very different paces have no horizon in common.
- * @throws Refused, with the numbers, where that is more than can be simulated
+ * Simulates all rings together for a year if possible; otherwise each published ring by itself and
+ * for as long as it needs, because rings with very different cryptoperiods have no common horizon.
+ * @throws Refused, with the numbers, if that is more than can be simulated
  */
 export function partsOf(
   policies: RotationPolicies,
@@ -53,21 +54,22 @@ export function partsOf(
   })
 }
 
-/** Of a policy the rings of a part alone. */
+/** The policies with the rings of a part only. */
 export function onlyRings(policies: RotationPolicies, { rings }: Part): RotationPolicies {
   return { ...policies, rings: policies.rings.filter(({ ring }) => rings.includes(ring)) }
 }
 
 /**
- * Seconds in which everything happens to a ring that can: keys that take over as planned, orders of
- * `usualOrders` (at 0.3 and 0.75 of it, five in all, each after one propagation), and keys that leave.
+ * Seconds in which every kind of event happens to a ring: keys that take over as planned, orders of
+ * `usualOrders` (at 0.3 and 0.75 of it, five in all, each after one propagation), and keys that
+ * leave.
  */
 function enoughFor({ cryptoperiod, propagation, retention }: RingPolicy, hiding: number): number {
   const orders = 10 * (propagation + hiding) + 4 * retention
   return Math.max(5 * cryptoperiod, orders)
 }
 
-/** How often keys take over, about. */
+/** Approximate number of key switches. */
 function switches(rings: readonly RingPolicy[], horizon: number): number {
   return rings.reduce((sum, { cryptoperiod }) => sum + horizon / cryptoperiod, 0)
 }
@@ -88,7 +90,7 @@ function tooMuch(
   const needed = Math.ceil(switches([policy], enough))
   const ways = [
     ...(needed * nodes <= MOST_WORK && enough < horizon
-      ? [`leave the time out: ${duration(enough)} show all that can happen to the ring`]
+      ? [`leave the time out: ${duration(enough)} are enough for all that can happen to the ring`]
       : []),
     ...(nodes > 10 && most < count ? ['simulate fewer nodes'] : []),
   ]

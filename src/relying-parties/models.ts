@@ -1,15 +1,14 @@
 /**
- * How relying parties (RPs) keep a JWKS: the one table, as data. `relying-party.ts` is the machine that
- * behaves so, `price.ts` what an emergency costs, `outages.ts` what an outage costs. The numbers were
- * measured at the libraries named where they could be run
- * (`test/relying-parties/`), and otherwise read in their sources and documents; where the two differ,
- * the measurement counts. Pure.
+ * Table of how relying parties (RPs) keep a JWKS. `relying-party.ts` simulates such an RP,
+ * `price.ts` computes the cost of an emergency, `outages.ts` that of an outage. The numbers were
+ * measured at the libraries named where they could be run (`test/relying-parties/`), and otherwise
+ * read in their sources and documents; where the two differ, the measurement counts. Pure.
  */
 
-/** Seconds; Infinity where only something else makes it fetch again. */
+/** Seconds; Infinity if only another event makes the RP fetch again. */
 export type Time =
   | number
-  /** `max-age` of the answer, whose `Age` these libraries ignore, and so much more, but at least `least`. */
+  /** `max-age` of the answer plus `plus`, but at least `least`; these libraries ignore `Age`. */
   | { readonly from: 'max-age'; readonly least: number; readonly plus: number }
 
 export interface RpModel {
@@ -19,51 +18,57 @@ export interface RpModel {
    * - `nothing`: fetches for each token
    * - `set`: the whole JWKS, replaced by the next
    * - `keys`: each key from its first use
-   * - `keys of a set`: the same, filled from a set that is fetched only where it lacks the kid
+   * - `keys of a set`: each key from its first use, taken from a set that is fetched only if it
+   *   lacks the kid
    */
   readonly keeps: 'nothing' | 'set' | 'keys' | 'keys of a set'
   readonly lifetime: Time
-  /** An old set is replaced before a token is judged, on time by itself, or behind an answer. */
+  /**
+   * Expired sets are replaced before a token is checked, by a timer, or after an answer was given.
+   */
   readonly refresh: 'before' | 'by timer' | 'behind'
-  /** What a kid does that the JWKS lacks: nothing, a fetch, or one that comes too late for its token. */
+  /** Effect of an unknown kid: none, a fetch, or a fetch that comes too late for its token. */
   readonly unknownKid: 'refuse' | 'fetch' | 'fetch behind' | 'wait for poll'
   readonly coolDown: CoolDown
   /** Seconds between the polls that `wait for poll` waits for. */
   readonly poll?: number
-  /** Seconds beyond its lifetime for which a set is believed that cannot be replaced. */
+  /** Seconds beyond its lifetime for which a set is trusted if it cannot be replaced. */
   readonly keepsOnError: number
-  /** A fetch that fails takes away even a set whose lifetime is not over. */
+  /** True if a failed fetch drops even a set whose lifetime is not over. */
   readonly forgetsOnError?: true
-  /** Seconds after which a fetch has failed; absent where the library sets none, or it is not known. */
+  /** Time-out of a fetch in seconds; absent if the library sets none or it is not known. */
   readonly timeout?: number
-  /** Sets that were replaced, and how long after a token that each last accepted it is believed. */
+  /**
+   * Number of replaced sets that are kept, and seconds for which each is trusted after the last
+   * token that it accepted.
+   */
   readonly oldSets?: { readonly most: number; readonly believedFor: number }
-  /** Seconds for which a token is accepted again without a look at its key. */
+  /** Seconds for which an accepted token is accepted again without checking its key. */
   readonly keepsTokens?: number
   /**
-   * A key whose time is over and that is not found any more is believed for its next token, and then as
-   * long as no more than so many seconds lie between two of its tokens.
+   * An expired key that the JWKS lacks is trusted for its next token, and then as long as at most
+   * this many seconds lie between two of its tokens.
    */
   readonly believesGone?: number
-  /** Look-ups in one minute, for all kids together, beyond which it refuses. */
+  /** Most look-ups per minute for all kids together; more are refused. */
   readonly limit?: number
   /**
-   * What a proof needs besides the policy. `advisory` models fail, or do not, whatever the policy:
-   * they are described and never counted.
+   * Condition for a proof besides the policy. `advisory` models fail or work independently of the
+   * policy: they are described and never counted.
    */
   readonly proof: 'always' | 'if busy' | 'if not flooded' | 'if restarted' | 'advisory'
-  /** For `advisory`: what its operator should know. */
+  /** Advice for the operator of an `advisory` RP. */
   readonly advice?: string
 }
 
-/** For how long after a fetch an unknown kid causes no other. */
+/** Time after a fetch in which an unknown kid causes no other fetch. */
 export interface CoolDown {
   readonly lasts: Time
-  /** Fetches in that time; 1 unless told. */
+  /** Fetches in that time; 1 by default. */
   readonly fetches?: number
-  /** Only fetches for unknown kids begin it, so that the first of them is free. */
+  /** True if only fetches for unknown kids begin the time, so that the first of them is free. */
   readonly firstIsFree?: true
-  /** A fetch that failed begins it too. */
+  /** True if a failed fetch begins the time too. */
   readonly countsFailures?: true
 }
 
@@ -76,7 +81,10 @@ const MAX_AGE: Time = { from: 'max-age', least: 1, plus: 0 }
 
 type Traits = Partial<RpModel>
 
-/** Fetches for an unknown kid, and refuses everything where its set is old and cannot be replaced. */
+/**
+ * An RP that fetches for an unknown kid, and refuses all tokens if its set has expired and cannot
+ * be replaced.
+ */
 function asking(
   name: string,
   standsFor: string,
@@ -93,24 +101,24 @@ function asking(
   }
 }
 
-/** Keeps the set for a time, whatever kids it meets. */
+/** An RP that keeps the set for a time and does not fetch for unknown kids. */
 function timed(name: string, standsFor: string, lifetime: Time, traits: Traits = {}): RpModel {
   return asking(name, standsFor, lifetime, 0, { unknownKid: 'refuse', ...traits })
 }
 
-/** Goes on with what it has for as long as it gets nothing better. */
+/** Keeps using the old set until it gets another. */
 const KEEPS_OLD = { keepsOnError: Infinity } as const
 const BY_TIMER = { refresh: 'by timer', ...KEEPS_OLD } as const
 const FREE = { firstIsFree: true } as const
 const PER_KID = { keeps: 'keys' } as const
-/** 10 a minute are the default of the libraries that have a limit. */
+/** Libraries with a limit allow 10 a minute by default. */
 const LIMITED = { limit: 10, proof: 'if not flooded' } as const
 
-/** Of Microsoft.IdentityModel: 12 h and a random 5 % at most. */
+/** Lifetime in Microsoft.IdentityModel: 12 h plus at most a random 5 %. */
 const MICROSOFT = 12 * HOUR + 36 * MINUTE
 const MICROSOFT_COOL_DOWN: CoolDown = { lasts: 5 * MINUTE, ...FREE, countsFailures: true }
 const MICROSOFT_OLD_SETS = { oldSets: { most: 10, believedFor: HOUR } } as const
-/** Its requests end after a minute; whoever asks waits for them only where a refresh comes before. */
+/** Fetches time out after a minute; tokens wait for a fetch only with `refresh: 'before'`. */
 const LAZY = { refresh: 'behind', ...KEEPS_OLD, proof: 'if busy', timeout: MINUTE } as const
 const FETCH_BEHIND = { unknownKid: 'fetch behind' } as const
 
@@ -139,7 +147,7 @@ export const RP_MODELS: readonly RpModel[] = [
   timed(
     'maxage-floor15m-slack15m',
     'lestrrat-go/jwx v2',
-    // It looks at the time in windows of 15 minutes.
+    // This version checks the time in windows of 15 minutes.
     { from: 'max-age', least: 30 * MINUTE, plus: 15 * MINUTE },
     BY_TIMER,
   ),
@@ -309,7 +317,7 @@ export const RP_MODELS: readonly RpModel[] = [
   }),
 ]
 
-/** In seconds, for an answer with that `max-age`. */
+/** The time in seconds for an answer with that `max-age`. */
 export function secondsOf(time: Time, maxAge: number): number {
   return typeof time === 'number' ? time : Math.max(time.least, maxAge + time.plus)
 }

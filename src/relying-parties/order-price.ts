@@ -12,7 +12,9 @@ import {
   timeToReach,
 } from './price.ts'
 
-/** What an operator's order costs at relying parties. Pure; a ring that is not published costs nothing there. */
+/**
+ * Cost of an operator's order at relying parties. Pure; a ring that is not published costs nothing.
+ */
 
 type NewKey = Pick<KeyFacts, 'ring' | 'createdAt'>
 
@@ -22,7 +24,7 @@ export interface Pricing {
   readonly now: number
 }
 
-/** If a key signs now. */
+/** Cost of a key that signs at once. */
 export function earlyKeyPrice(
   { ring, createdAt }: NewKey,
   { policies, caching, now }: Pricing,
@@ -30,7 +32,7 @@ export function earlyKeyPrice(
   return policies.policyFor(ring).published ? promotionPrice(now - createdAt, caching) : []
 }
 
-/** When a key that waits could sign before its time, and what that costs each time. */
+/** Instants at which a waiting key could sign before its time, each with its cost. */
 export function earlySwitchesOf(
   { ring, createdAt }: NewKey,
   { policies, caching, now }: Pricing,
@@ -40,9 +42,9 @@ export function earlySwitchesOf(
 }
 
 /**
- * How long relying parties may go on trusting a key of the ring that is revoked now.
- * @param successor who signs then; one that is made now is a kid that nobody has seen, and ends the
- *   trust of those who fetch for such a kid only, without waiting for a switch
+ * Longest times for which relying parties trust a key of the ring that is revoked now.
+ * @param successor key that signs after the revocation. If it is made now, no RP has seen its kid,
+ * so RPs that fetch only for an unknown kid drop the revoked key without waiting for a switch
  */
 export function acceptanceTail(
   ring: RingName,

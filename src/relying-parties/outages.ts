@@ -1,20 +1,27 @@
 import { RP_MODELS, type RpModel, secondsOf } from './models.ts'
 
 /**
- * What it costs relying parties (RPs) if the JWKS cannot be had for some time, or comes more slowly than
- * they wait for it: tokens are good, their keys known, and all the same some RPs refuse them. Pure. A
- * test lets every model go through outages, second by second, and finds the same.
+ * The cost of an outage of the JWKS, or of a JWKS slower than the time-out of relying parties
+ * (RPs): tokens are valid and their keys known, but some RPs refuse them. Pure. A test simulates
+ * outages second by second for every model and gets the same costs.
  */
 export interface OutageCost {
   readonly model: string
   readonly standsFor: string
-  /** Seconds for which an RP of the kind refuses good tokens at most: one that was just about to fetch. */
+  /**
+   * Longest time in seconds for which an RP refuses valid tokens: one that was just about to fetch.
+   */
   readonly refusesFor: number
-  /** Seconds into the outage from which all RPs of the kind refuse them; null: it does not come to that. */
+  /**
+   * Seconds into the outage after which all RPs of the kind refuse valid tokens; null for never.
+   */
   readonly allFrom: number | null
-  /** A token of an unknown kid, which anybody may send, makes it refuse all good ones at once. */
+  /**
+   * True if a token with an unknown kid, which anybody may send, makes the RP refuse all valid
+   * tokens at once.
+   */
   readonly endsByUnknownKid: boolean
-  /** A JWKS that takes longer, in seconds, cannot be had; null: not known, or no limit of its own. */
+  /** Time-out of a fetch in seconds; null if it is not known or the RP has none. */
   readonly waitsFor: number | null
 }
 
@@ -22,7 +29,7 @@ const MINUTE = 60
 
 /**
  * @param length seconds for which no RP gets an answer
- * @returns what refuses first comes first
+ * @returns costs, the RP that refuses for the longest time first
  */
 export function outageCosts(
   length: number,
@@ -34,7 +41,7 @@ export function outageCosts(
       const { name, standsFor, forgetsOnError = false, limit, timeout = null } = model
       const { spared, lifetime } = spareTime(model, jwksMaxAge)
       const hit = length - spared
-      // Its own tries have used up what it may ask in the minute after.
+      // The RP's own attempts have used up its look-ups of the minute after the outage.
       const after = limit === undefined ? 0 : MINUTE
       return {
         ...{ model: name, standsFor, waitsFor: timeout },
@@ -46,11 +53,11 @@ export function outageCosts(
     .sort((a, b) => b.refusesFor - a.refusesFor || (a.allFrom ?? length) - (b.allFrom ?? length))
 }
 
-/** How long an RP does without an answer at least, and how much longer if it has just had one. */
+/** Least seconds for which an RP works without an answer, and the lifetime of a fresh answer. */
 function spareTime(model: RpModel, maxAge: number): { spared: number; lifetime: number } {
   const lifetime = secondsOf(model.lifetime, maxAge)
   if (model.keeps === 'nothing') return { spared: 0, lifetime: 0 }
-  // A set that is kept for ever is where such a key is looked up again.
+  // Keys are looked up again in a set that is kept for ever.
   if (model.keeps === 'keys of a set') return { spared: Infinity, lifetime }
   return { spared: lifetime === Infinity ? Infinity : model.keepsOnError, lifetime }
 }

@@ -3,7 +3,7 @@ import { duration } from './story.ts'
 
 /** Prices in words for operators, from their numbers. Pure. */
 
-/** How long, where there is no time. */
+/** Words for a duration that no time bounds. */
 export function endlessInWords({
   endsBy,
 }: {
@@ -13,7 +13,7 @@ export function endlessInWords({
   return endsBy === 'pause' ? 'as long as its tokens come' : 'until its operator acts'
 }
 
-/** What ends trust, with the time that it goes on after that: neither bounds anything without the other. */
+/** Words for the event that ends trust, and the time for which trust continues after it. */
 export function endInWords({ endsBy, idleAfter, goesOnFor }: RevocationPrice): string {
   const restart = '; a restart ends it'
   const after = goesOnFor > 0 ? `${duration(goesOnFor)} after ` : ''

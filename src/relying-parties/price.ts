@@ -2,13 +2,14 @@ import { RP_MODELS, type RpModel, secondsOf } from './models.ts'
 import { keepsInWords } from './words.ts'
 
 /**
- * What an emergency costs at relying parties (RPs), which keep a JWKS in one of a few ways
+ * Cost of an emergency at relying parties (RPs), which keep a JWKS in one of a few ways
  * (`models.ts`). Pure. The rule is that a new key is known everywhere once
  *
- *     maxRingAge + jwksMaxAge + staleWhileRevalidate + clockSkew + one fetch + (what the model adds)
+ *     maxRingAge + jwksMaxAge + staleWhileRevalidate + clockSkew + one fetch + (the model adds)
  *
  * have passed since it was published. `stale-if-error` is not counted: it applies only while
- * Keyturn cannot be reached. `failures.ts` comes to the same by trying; a test compares the two.
+ * Keyturn cannot be reached. `failures.ts` gets the same results by trying; a test compares the
+ * two.
  */
 
 /** The settings that a price depends on, in seconds. */
@@ -19,46 +20,51 @@ export interface CachingSettings {
   readonly clockSkew: number
 }
 
-/** RPs for which a price is the same, for the same reason. */
+/** RPs with the same price for the same reason. */
 interface Kind {
-  /** How they keep a JWKS, in words. */
+  /** Description of how these RPs keep a JWKS. */
   readonly model: string
-  /** Names of their models. */
+  /** Names of the RPs' models. */
   readonly models: readonly string[]
   readonly examples: string
 }
 
 /** RPs for which an early promotion fails. */
 export interface PromotionPrice extends Kind {
-  /** Seconds; null: until what `endsBy` names. */
+  /** Seconds; null for until the event in `endsBy`. */
   readonly failsFor: number | null
-  /** From the promotion, or at each from the first token that it meets, which its own fetch is too late for. */
+  /**
+   * Begin of the failure: the promotion, or each RP's first token of the key, for which its fetch
+   * comes too late.
+   */
   readonly from: 'promotion' | 'first token'
   readonly endsBy: 'time' | 'restart' | 'operator'
 }
 
 export interface RevocationPrice extends Kind {
-  /** Seconds from the revocation; null: until what `endsBy` names. */
+  /** Seconds from the revocation; null for until the event in `endsBy`. */
   readonly trustsFor: number | null
-  /** Does trust end only when the RP meets a kid that it has never seen? */
+  /** True if trust ends only when the RP meets a kid that it has never seen. */
   readonly endsWithNewKid: boolean
   /**
-   * - `fetch`: its next look at the JWKS
+   * - `fetch`: the RP's next fetch of the JWKS
    * - `new kid`: a token of the fresh key
-   * - `request`: behind the first request after `idleAfter`; an RP that is not used goes on until then
+   * - `request`: after the first request past `idleAfter`; an unused RP trusts the key until then
    * - `pause`: no token of the key for `idleAfter`
    */
   readonly endsBy: 'fetch' | 'new kid' | 'request' | 'pause' | 'restart' | 'operator'
-  /** Seconds; 0 for the others. */
+  /** Seconds for `request` and `pause`; 0 otherwise. */
   readonly idleAfter: number
-  /** Seconds, counted in, for which it goes on after that. */
+  /** Seconds, included in `trustsFor`, for which trust continues after that event. */
   readonly goesOnFor: number
 }
 
-/** A fetch may take this long: the longest time-out that was read in an RP library. */
+/** Longest time of a fetch in seconds: the longest time-out found in an RP library. */
 const FETCH = 60
 
-/** Seconds from publication until nodes, HTTP caches and clocks no longer hide a key from a fetch. */
+/**
+ * Seconds from publication until nodes, HTTP caches and clocks no longer hide a key from a fetch.
+ */
 export function timeToReach(settings: CachingSettings): number {
   const { maxRingAge, jwksMaxAge, staleWhileRevalidate, clockSkew } = settings
   return maxRingAge + jwksMaxAge + staleWhileRevalidate + clockSkew + FETCH
@@ -67,13 +73,13 @@ export function timeToReach(settings: CachingSettings): number {
 /**
  * The RPs that would meet an unknown kid if a key signed now, and for how long at most.
  * @param lead seconds for which the key has been published
- * @returns shortest first; empty of all but those that fetch never again for a key published long enough
+ * @returns shortest first; for a key published long enough, only RPs that never fetch again
  */
 export function promotionPrice(lead: number, settings: CachingSettings): readonly PromotionPrice[] {
   const reach = timeToReach(settings)
   const { jwksMaxAge } = settings
-  const rows = RP_MODELS.flatMap((of): readonly Row<Told<PromotionPrice>>[] => {
-    // It refuses each new key, whenever it signs: that is no price of signing early.
+  const rows = RP_MODELS.flatMap((of): readonly Row<PriceOf<PromotionPrice>>[] => {
+    // This RP refuses each new key, whenever the key signs, so early signing costs nothing more.
     if (of.unknownKid === 'wait for poll') return []
     const blind = blindTime(of, jwksMaxAge)
     const model = keepsInWords(of)
@@ -86,7 +92,8 @@ export function promotionPrice(lead: number, settings: CachingSettings): readonl
     if (of.unknownKid !== 'fetch behind') {
       return [{ of, told: { model, failsFor, from: 'promotion', endsBy: 'time' } }]
     }
-    // Its first token makes it fetch, and again after the cool-down for as long as caches hide the key.
+    // The first token makes the RP fetch, and fetch again after the cool-down as long as caches
+    // hide the key.
     const hidden = Math.max(0, reach - lead)
     const each = hidden + secondsOf(of.coolDown.lasts, jwksMaxAge) + FETCH
     return [{ of, told: { model, failsFor: each, from: 'first token', endsBy: 'time' } }]
@@ -94,7 +101,7 @@ export function promotionPrice(lead: number, settings: CachingSettings): readonl
   return together(rows).sort((a, b) => byTime(a.failsFor, b.failsFor))
 }
 
-/** Seconds for which an RP may go on without a key that the JWKS shows. */
+/** Seconds for which an RP may not know a key that the JWKS shows. */
 function blindTime(model: RpModel, maxAge: number): number {
   if (model.keeps !== 'set') return 0
   const lifetime = secondsOf(model.lifetime, maxAge)
@@ -103,8 +110,9 @@ function blindTime(model: RpModel, maxAge: number): number {
 }
 
 /**
- * How long RPs go on trusting a key at most after it was revoked. Those that fetch for an unknown kid
- * drop it when they meet the fresh key, which signs one propagation after the revocation (`plan.ts`).
+ * Longest time for which RPs trust a revoked key. RPs that fetch for an unknown kid drop the
+ * revoked key when they meet the fresh key, which signs one propagation after the revocation
+ * (`plan.ts`).
  * @param propagation seconds
  * @returns shortest first
  */
@@ -118,7 +126,7 @@ export function revocationPrice(
 function trustIn(
   of: RpModel,
   settings: CachingSettings & { readonly propagation: number },
-): Told<RevocationPrice> {
+): PriceOf<RevocationPrice> {
   const own = of.keeps === 'keys of a set' ? secondsOf(of.lifetime, settings.jwksMaxAge) : 0
   const goesOnFor = own + (of.oldSets?.believedFor ?? 0) + (of.keepsTokens ?? 0)
   const [bySelf, byKid] = [endsBySelf(of, settings), endsByNewKid(of, settings)]
@@ -139,43 +147,44 @@ function trustIn(
   return { ...told, trustsFor, endsBy: 'request', idleAfter }
 }
 
-/** Seconds until no fetch of an RP that ends then brings the key any more. */
+/** Seconds after which no fetch of an RP brings the key any more. */
 function hiddenFor({ maxRingAge, jwksMaxAge, staleWhileRevalidate }: CachingSettings): number {
   return maxRingAge + jwksMaxAge + staleWhileRevalidate + FETCH
 }
 
-/** Seconds until it has replaced, whatever tokens it meets, the last copy that has the key. */
+/** Seconds until the RP has replaced the last copy with the key, whatever tokens it meets. */
 function endsBySelf(model: RpModel, settings: CachingSettings): number {
   if (model.keeps === 'keys of a set' || model.believesGone !== undefined) return Infinity
   return hiddenFor(settings) + secondsOf(model.lifetime, settings.jwksMaxAge)
 }
 
-/** Seconds until it has fetched for the fresh key. */
+/** Seconds until the RP has fetched because of the fresh key. */
 function endsByNewKid(
   { keeps, unknownKid, coolDown, poll = 0 }: RpModel,
   settings: CachingSettings & { readonly propagation: number },
 ): number {
   if (keeps === 'nothing' || keeps === 'keys' || unknownKid === 'refuse') return Infinity
   const { propagation, clockSkew, jwksMaxAge } = settings
-  // The clock that made the key may be ahead, that of the node that signs behind. A cool-down counts
-  // only if the last fetch that brought the key began it: any later one has taken the key away.
+  // The clock that made the key may be fast, and the signing node's clock slow. A cool-down matters
+  // only if it began with the last fetch that brought the key, because any later fetch has dropped
+  // the key.
   const signed = propagation + 2 * clockSkew
   const cooled = hiddenFor(settings) + secondsOf(coolDown.lasts, jwksMaxAge)
   return Math.max(signed, cooled) + poll + FETCH
 }
 
-/** What it costs if a key signs before it has been published for one propagation. */
+/** Cost of signing with a key that has been published for less than one propagation. */
 export interface EarlySwitch {
-  /** Seconds for which it has been published by then. */
+  /** Seconds for which the key has been published by then. */
   readonly lead: number
-  /** RPs that refuse its tokens, as `promotionPrice` gives them. */
+  /** RPs that refuse the key's tokens, from `promotionPrice`. */
   readonly fails: readonly PromotionPrice[]
 }
 
 /**
- * The instants before the end of `propagation` that are worth a thought: as soon as can be; once
- * those RPs know the key that drop another only when they meet a kid they have never seen, for whose
- * sake a switch after a revocation is made; and once every RP knows it that fetches by itself.
+ * The instants before the end of `propagation` that an operator may choose: at once; once the key
+ * is known to all RPs that drop another key only when they meet a kid they have never seen, because
+ * a switch after a revocation is made for them; and once every RP that fetches by itself knows it.
  * @param propagation seconds
  * @param lead seconds for which the key has been published already
  * @returns earliest first; none for a key that has been published for `propagation`
@@ -198,15 +207,15 @@ export function earlySwitches(
     .map((each) => ({ lead: each, fails: promotionPrice(each, settings) }))
 }
 
-/** What is told of one model, before those of which the same is told are put together. */
-type Told<Price extends Kind> = Omit<Price, 'models' | 'examples'>
+/** Price of a single model, before models with the same price are grouped. */
+type PriceOf<Price extends Kind> = Omit<Price, 'models' | 'examples'>
 
 interface Row<T> {
   readonly of: RpModel
   readonly told: T
 }
 
-/** Models of which the same is told are one kind. */
+/** Groups models with the same price as one kind. */
 function together<T extends object>(rows: readonly Row<T>[]) {
   return [...Map.groupBy(rows, ({ told }) => JSON.stringify(told)).values()].flatMap((alike) => {
     const models = alike.map(({ of }) => of.name)
@@ -215,9 +224,9 @@ function together<T extends object>(rows: readonly Row<T>[]) {
   })
 }
 
-/** Shortest first, what has no end last. */
+/** Sorts the shortest first, and prices without end last. */
 function byTime(a: number | null, b: number | null): number {
-  // Infinity - Infinity is no number.
+  // Infinity - Infinity is NaN.
   if (a === b) return 0
   return (a ?? Infinity) - (b ?? Infinity)
 }

@@ -1,42 +1,45 @@
 import { type RpModel, secondsOf } from './models.ts'
 
-/** One RP: what it keeps of the JWKS, when it fetches, which tokens it refuses. */
+/** Simulates an RP: its copy of the JWKS, its fetches, and the tokens that it refuses. */
 
 /** A JWKS as an RP gets it. */
 export interface Copy {
   readonly kids: ReadonlySet<string>
-  /** Seconds, as its `Cache-Control` says. */
+  /** Seconds of `max-age` in `Cache-Control`. */
   readonly maxAge: number
 }
 
-/** The answer of a fetch that ends at an instant; undefined where it fails. Instants never decrease. */
+/**
+ * The answer of a fetch that ends at an instant; undefined if it fails. Instants never decrease.
+ */
 export type FetchJwks = (at: number) => Copy | undefined
 
 export interface RelyingParty {
   /**
-   * Fetches for kids that somebody invented, as often as it may: what it may ask for others is used up.
+   * Makes the RP fetch for invented kids as often as it may, so that its look-ups for other kids
+   * are used up.
    */
   load(at: number): void
-  /** Does it find the key of a token? May fetch. */
+  /** True if the RP finds the key of a token. May fetch. */
   verify(kid: string, at: number): boolean
-  /** When it fetches next by itself or at its next token. */
+  /** Instant from which the RP fetches by itself or at its next token. */
   readonly expiresAt: number
 }
 
 const MINUTE = 60
 
 /**
- * Fetches by timer in one wait of years; those before have no trace once so many have followed, as
- * no cache and no node answers with what is older.
+ * Most simulated fetches by timer in a long wait. Earlier fetches have no effect after so many,
+ * because no cache and no node has an answer that old.
  */
 const MOST_ROUNDS = 400
 
-/** For how long it keeps an answer, in seconds. */
+/** Seconds for which the RP keeps an answer. */
 export function lifetimeOf({ lifetime }: RpModel, maxAge: number): number {
   return secondsOf(lifetime, maxAge)
 }
 
-/** For how long after a fetch an unknown kid causes no other, in seconds. */
+/** Seconds after a fetch in which an unknown kid causes no other fetch. */
 export function coolDownOf({ coolDown }: RpModel, maxAge: number): number {
   return secondsOf(coolDown.lasts, maxAge)
 }
@@ -56,7 +59,7 @@ function keepNothing(fetchJwks: FetchJwks): RelyingParty {
   }
 }
 
-/** A set that was replaced, and is believed until just before an instant. */
+/** A replaced set that is trusted until just before an instant. */
 interface OldSet {
   readonly kids: ReadonlySet<string>
   readonly until: number
@@ -65,9 +68,9 @@ interface OldSet {
 function keepSet(model: RpModel, fetchJwks: FetchJwks): RelyingParty {
   let set: Copy | undefined
   let fetchedAt = -Infinity
-  /** When it last had the time to replace the set. */
+  /** Instant of the last due replacement of the set. */
   let roundAt = -Infinity
-  /** When a token was last accepted by the set. */
+  /** Instant at which the set last accepted a token. */
   let lastGoodAt: number | undefined
   let oldSets: readonly OldSet[] = []
   let flaggedAt: number | undefined
@@ -78,7 +81,7 @@ function keepSet(model: RpModel, fetchJwks: FetchJwks): RelyingParty {
   const expiresAt = () => roundAt + lifetime()
   const coolsUntil = () => coolsSince + coolDownOf(model, set?.maxAge ?? 0)
 
-  /** @returns whether it got one */
+  /** @returns true if the fetch brought a set */
   function load(at: number, cause: 'kid' | 'time'): boolean {
     const mayAskTill = coolsUntil()
     const copy = fetchJwks(at)
@@ -106,7 +109,7 @@ function keepSet(model: RpModel, fetchJwks: FetchJwks): RelyingParty {
     roundAt = at
   }
 
-  /** What is due whatever the kid. @returns whether it tried to fetch just now */
+  /** Does what is due independent of the kid. @returns true if the RP tried to fetch just now */
   function refresh(at: number): boolean {
     if (!set) {
       load(at, 'time')
@@ -130,7 +133,7 @@ function keepSet(model: RpModel, fetchJwks: FetchJwks): RelyingParty {
     return isDue
   }
 
-  /** By what it has, if that is not too old. */
+  /** True if the set has the kid and is not too old. */
   function finds(kid: string, at: number): boolean {
     if (at >= fetchedAt + lifetime() + model.keepsOnError) return false
     const isFound = set?.kids.has(kid) ?? false
@@ -138,7 +141,7 @@ function keepSet(model: RpModel, fetchJwks: FetchJwks): RelyingParty {
     return isFound
   }
 
-  /** What an unknown kid makes it do. @returns whether it may look once more for the same token */
+  /** Reacts to an unknown kid. @returns true if the RP may look again for the same token */
   function ask(at: number): boolean {
     if (model.unknownKid === 'refuse') return false
     if (model.unknownKid === 'wait for poll') {
@@ -155,7 +158,7 @@ function keepSet(model: RpModel, fetchJwks: FetchJwks): RelyingParty {
     const isOld = model.refresh === 'behind' && at >= expiresAt()
     if (isOld) load(at, 'time')
     if (isFound) return true
-    // One fetch for a token will do, unless it ran behind and the token can wait for another.
+    // Only one fetch for a token, unless it ran after the answer and the kid may cause another.
     const hasAsked = hasTried || (isOld && model.unknownKid === 'fetch behind')
     if (!hasAsked && ask(at) && finds(kid, at)) return true
     return oldSets.some(({ kids, until }) => at < until && kids.has(kid))
@@ -173,15 +176,15 @@ function keepSet(model: RpModel, fetchJwks: FetchJwks): RelyingParty {
   }
 }
 
-/** What was fetched once more is the same set. */
+/** True if two sets have the same keys. */
 function isSame(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
   return a.size === b.size && a.isSubsetOf(b)
 }
 
-/** What is known of one key. */
+/** Cache entry of a key. */
 interface Entry {
   readonly until: number
-  /** Believed until then if it is not found any more. */
+  /** Instant until which the key is trusted if the JWKS lacks it. */
   readonly goneUntil: number
 }
 
@@ -190,7 +193,7 @@ function keepKeys(model: RpModel, fetchJwks: FetchJwks): RelyingParty {
   let set: Copy | undefined
   let recent: readonly number[] = []
 
-  /** How often is no matter to those without a limit. */
+  /** True if another look-up is allowed; always true without a limit. */
   function isWithinLimit(at: number): boolean {
     recent = recent.filter((earlier) => earlier > at - MINUTE)
     if (recent.length >= (model.limit ?? Infinity)) return false
@@ -229,7 +232,7 @@ function keepKeys(model: RpModel, fetchJwks: FetchJwks): RelyingParty {
   }
 }
 
-/** Accepts a token that it accepted a moment ago without asking again. */
+/** Accepts a token again that was accepted a moment ago, without checking its key. */
 function keepTokens(rp: RelyingParty, seconds: number): RelyingParty {
   const accepted = new Map<string, number>()
   return {

@@ -5,38 +5,42 @@ import type { Span } from './cluster.ts'
 import type { Answer } from './delivery.ts'
 import { type BornKey, keysOf, type Version } from './history.ts'
 
-/** The moments of each key that decide whether an RP can fail: the extremes over all nodes. */
+/** The instants of each key that decide whether an RP can fail: the extremes over all nodes. */
 
 /** A node that answers for the JWKS. */
 export interface NodeAnswer extends Answer {
   readonly span: Span
 }
 
-/** A token, at the last instant of the span in which a node signs it. */
+/** A token signed at the last instant of a span. */
 export interface LastToken {
   readonly span: Span
   readonly signedAt: number
-  /** By true time; it is valid until just before. */
+  /** Instant of true time until just before which the token is valid. */
   readonly expiresAt: number
 }
 
 export interface Sightings extends BornKey {
   readonly kid: string
-  /** The earliest span in which a node signs with it. */
+  /** The earliest span in which a node signs with the key. */
   readonly firstSigner: Span | undefined
   /**
-   * The last answers without it, before its node knew of it; not those that others exceed. Where it
-   * signs already, the first such answer too.
+   * The last answers without the key from nodes that do not know it yet, except those that a later
+   * and longer-lived answer makes irrelevant. Also the first such answer after the key begins to
+   * sign.
    */
   readonly lacking: readonly NodeAnswer[]
   /** The token that is valid longest. */
   readonly lastToken: LastToken | undefined
-  /** The earliest span in which a node no longer shows it. */
+  /** The earliest span in which a node no longer shows the key. */
   readonly removal: Span | undefined
-  /** The last answers with it. */
+  /** The last answers with the key. */
   readonly showing: readonly NodeAnswer[]
   readonly revokedAt: number | undefined
-  /** It signs before RPs can know it because nothing else is left, which is no fault of the policy. */
+  /**
+   * True if the key signs before RPs can know it because no other key is left, which is no fault of
+   * the policy.
+   */
   readonly isExcused: boolean
 }
 
@@ -47,7 +51,7 @@ export interface SightingOptions {
   readonly tokenLifetime: number
 }
 
-/** Of every key that is ever published. */
+/** Sightings of every key that is ever published. */
 export function sightingsOf(
   versions: readonly Version[],
   spans: readonly Span[],
@@ -83,7 +87,10 @@ export function sightingsOf(
   })
 }
 
-/** Spans by what they are asked for: going through all of them for each key takes far longer. */
+/**
+ * Index of spans by kid and version, because a search through all spans for each key takes far
+ * longer.
+ */
 function spanIndex(spans: readonly Span[]) {
   const signing = new Map<string, Span[]>()
   const showing = new Map<string, Span[]>()
@@ -107,9 +114,9 @@ function spanIndex(spans: readonly Span[]) {
   return {
     signing: (kid: string) => signing.get(kid) ?? [],
     showing: (kid: string) => showing.get(kid) ?? [],
-    /** The next of a node that showed it. */
+    /** Spans that follow the last span in which a node showed the kid. */
     after: (kid: string) => after.get(kid) ?? [],
-    /** Those of versions before one that go on beyond an instant. */
+    /** Spans of earlier versions that last beyond an instant. */
     before: (version: number, at: number) =>
       versions
         .filter((each) => each.version < version && each.until >= at)
@@ -117,7 +124,7 @@ function spanIndex(spans: readonly Span[]) {
   }
 }
 
-/** After a revocation a key may have to sign before its time. */
+/** True if a key had to sign early because of a revocation. */
 function isEmergency(
   { key }: BornKey,
   firstSigner: Span | undefined,
@@ -136,7 +143,7 @@ function isEmergency(
 
 function lastTokenOf(span: Span, lifetime: number): LastToken {
   const signedAt = span.until - 1
-  // `iat` and `exp` are of the clock that signs.
+  // `iat` and `exp` come from the signing node's clock.
   return { span, signedAt, expiresAt: signedAt + span.node.offset + lifetime }
 }
 
@@ -148,8 +155,8 @@ function earliest(spans: readonly Span[]): Span | undefined {
 }
 
 /**
- * The answers of which no other is both later and may be kept as long: the last of each span, and
- * the last before max-age shrinks.
+ * Answers for which no other answer is both later and kept as long: the last of each span, and the
+ * last before max-age shrinks.
  */
 function utmost(spans: readonly Span[], jwksMaxAge: number): readonly NodeAnswer[] {
   const answers = spans.flatMap((span) => {
@@ -165,13 +172,16 @@ function utmost(spans: readonly Span[], jwksMaxAge: number): readonly NodeAnswer
   return kept
 }
 
-/** One answer of an instant, if any of the spans covers it. */
+/** An answer at an instant, if any span covers it. */
 function answersAt(spans: readonly Span[], at: number, jwksMaxAge: number): readonly NodeAnswer[] {
   const span = spans.find(({ from, until }) => at >= from && at < until)
   return span ? [answerOf(span, at, jwksMaxAge)] : []
 }
 
-/** As `http/published.ts` answers: no cache may keep it beyond the next change that the node knows. */
+/**
+ * Answer as `http/published.ts` gives it: not to be cached beyond the next change that the node
+ * knows.
+ */
 function answerOf(span: Span, at: number, jwksMaxAge: number): NodeAnswer {
   const left = (span.view.nextPublishedChangeAt ?? Infinity) - (at + span.node.offset)
   return { at, kids: span.view.kids, maxAge: Math.max(1, Math.min(jwksMaxAge, left)), span }

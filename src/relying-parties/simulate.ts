@@ -10,12 +10,12 @@ import { type Story, shortest } from './story.ts'
 import { isOutlived, type ModelReport, reportOf, worse } from './verdict.ts'
 
 /**
- * Is a rotation policy safe for each kind of relying party (RP), by what margin, and if not, how
- * does it fail? The key store of a year, many nodes with the worst clocks and faults, HTTP caches
- * and RPs, all driven by the real core. Pure, and the same each time.
+ * Finds out whether a rotation policy is safe for each kind of relying party (RP), by what margin,
+ * and if not, how it fails. Simulates the key store for a year, many nodes with the worst clocks
+ * and faults, HTTP caches and RPs, all driven by the real core. Pure and deterministic.
  *
- * The policy is judged by itself: what `ring/may-sign.ts` records where a token would outlive its
- * key is a second net and not counted.
+ * The policy is judged by itself: the records of `ring/may-sign.ts` for tokens that would outlive
+ * their key are a second safeguard and not counted.
  */
 
 export interface SimulationOptions {
@@ -23,54 +23,62 @@ export interface SimulationOptions {
   readonly refreshInterval: number
   readonly jwksMaxAge: number
   readonly staleWhileRevalidate: number
-  /** 0 unless told: it applies only while no node can be reached, and makes caches much staler. */
+  /**
+   * Seconds; 0 by default, because it applies only while no node can be reached and makes caches
+   * much staler.
+   */
   readonly staleIfError?: number
-  /** The longest of any signed thing that RPs verify. */
+  /** Longest lifetime in seconds of anything signed that RPs verify. */
   readonly tokenLifetime: number
-  /** How long after its expiry RPs must still accept a token; 0 unless told. */
+  /** Seconds after its expiry for which RPs must still accept a token; 0 by default. */
   readonly leeway?: number
   readonly nodes?: number
   /** First start, in seconds since the epoch. */
   readonly start?: number
-  /** Seconds from then on; as long as the rings need unless told (`horizon.ts`). */
+  /** Seconds from the start; by default as long as the rings need (`horizon.ts`). */
   readonly horizon?: number | undefined
   readonly models?: readonly RpModel[]
   readonly orders?: HistoryOptions['orders']
-  /** Of the clock that stamps orders, in seconds; 0 unless told, as it is the database's. */
+  /**
+   * Offset of the clock that stamps orders, in seconds; 0 by default, because it is the database's
+   * clock.
+   */
   readonly orderOffset?: number
-  /** When no node can reach the key store; single nodes fail at the worst times anyhow. */
+  /**
+   * Times in which no node can reach the key store; single nodes fail at the worst times anyway.
+   */
   readonly outages?: HistoryOptions['outages']
-  /** Longest time of a fetch; 60 s unless told. */
+  /** Longest time of a fetch; 60 s by default. */
   readonly flight?: number
-  /** Longest time between two tokens at RPs that refresh behind their answers; 1 s unless told. */
+  /** Longest time between two tokens at RPs that refresh behind their answers; 1 s by default. */
   readonly gap?: number
-  /** Rules of nodes, all in force unless told. */
+  /** Rules of nodes, all in force by default. */
   readonly nodeRules?: Partial<Pick<ClusterOptions, 'ringAgeLimit' | 'clockLimit'>>
-  /** Told before each model, of how many there are, with the rings that are simulated. */
+  /** Called before each model, with the simulated rings and the share of models that are done. */
   readonly onProgress?: (progress: Progress) => void
 }
 
 export interface Progress {
   readonly rings: readonly RingName[]
   readonly model: string
-  /** Of all models of all parts: from 0 to 1. */
+  /** Finished share of all models of all parts, from 0 to 1. */
   readonly share: number
 }
 
 export interface Simulation {
   readonly models: readonly ModelReport[]
-  /** The shortest of all models for each cause, shortest first. */
+  /** For each cause the shortest story of all models, shortest first. */
   readonly stories: readonly Story[]
   readonly nodes: number
   readonly keys: number
   readonly activations: number
   readonly removals: number
   readonly revocations: number
-  /** Keys that had to sign early because of a revocation: its price, not counted as failures. */
+  /** Keys that had to sign early because of a revocation, not counted as failures. */
   readonly early: number
   /** Arrangements of deliveries, fetches and tokens that were tried. */
   readonly tried: number
-  /** What was simulated by itself, and for how long. */
+  /** Parts that were simulated separately, each with its horizon. */
   readonly parts: readonly Part[]
 }
 
@@ -78,12 +86,12 @@ const LEAST_NODES = 10
 
 const NODES = 50
 
-/** The longest time-out that was read in an RP library. */
+/** Longest time-out found in an RP library, in seconds. */
 const FLIGHT = 60
 
 /**
- * @throws Refused where no key takes over within the horizon, the nodes are too few, or there is
- *   more to simulate than time and memory allow
+ * @throws Refused if no key takes over within the horizon, the nodes are too few, or the simulation
+ * would take too much time or memory
  */
 export function simulate(options: SimulationOptions): Simulation {
   const { policies, nodes = NODES, horizon, jwksMaxAge, staleWhileRevalidate } = options
@@ -105,10 +113,10 @@ export function simulate(options: SimulationOptions): Simulation {
         options.onProgress?.({ ...progress, share: (index + progress.share) / parts.length }),
     }),
   )
-  return together(results, parts)
+  return combined(results, parts)
 }
 
-/** Rings have them in common. */
+/** Largest `maxRingAge` and `clockSkew` of all rings. */
 function extremes({ rings }: RotationPolicies) {
   return {
     maxRingAge: Math.max(...rings.map((policy) => policy.maxRingAge)),
@@ -168,8 +176,8 @@ function simulatePart(options: PartOptions): Omit<Simulation, 'parts'> {
   }
 }
 
-/** Each model by its worst part. */
-function together(
+/** Combines the parts; each model gets the verdict of its worst part. */
+function combined(
   results: readonly Omit<Simulation, 'parts'>[],
   parts: readonly Part[],
 ): Simulation {

@@ -4,7 +4,7 @@ import type { RpModel } from './models.ts'
 import { lifetimeOf } from './relying-party.ts'
 import type { LastToken, NodeAnswer, Sightings } from './sightings.ts'
 
-/** How a failure comes about, event by event, in words for operators. */
+/** Stories of failures, event by event, in words for operators. */
 
 export interface StoryEvent {
   /** Seconds since the epoch, true time. */
@@ -12,17 +12,20 @@ export interface StoryEvent {
   readonly text: string
 }
 
-/** What would have to be longer, or in force, for the failure not to come about. */
+/**
+ * Setting that would have to be longer, or rule that would have to be in force, to avoid the
+ * failure.
+ */
 export type Cause = 'propagation' | 'retention' | 'ring age'
 
 export interface Story {
   readonly cause: Cause
   readonly model: string
-  /** In order of time; the last is the refusal. */
+  /** Events in order of time; the last is the refusal. */
   readonly events: readonly StoryEvent[]
 }
 
-/** A token arrives before its key. */
+/** Story of a token that arrives before its key. */
 export function tooEarly(
   model: RpModel,
   key: Sightings & { readonly firstSigner: Span },
@@ -59,7 +62,7 @@ export function tooEarly(
   }
 }
 
-/** A key leaves before its tokens have expired. */
+/** Story of a key that leaves before its tokens have expired. */
 export function goneTooSoon(
   model: RpModel,
   { kid }: Sightings,
@@ -67,7 +70,7 @@ export function goneTooSoon(
   maxRingAge: number,
 ): Story {
   const { span } = token
-  // It may still sign when the key has left: then the first such token will do.
+  // A node may still sign after the key has left; then the first such token is told.
   const signedAt = Math.min(token.signedAt, Math.max(span.from, removal.from))
   const refusedAt = Math.max(removal.from, signedAt)
   const left = duration(token.expiresAt - token.signedAt + signedAt - refusedAt)
@@ -86,7 +89,7 @@ export function goneTooSoon(
   return { cause, model: model.name, events: sort(events) }
 }
 
-/** The shortest for each cause, shortest first. */
+/** The shortest story for each cause, shortest first. */
 export function shortest(stories: readonly Story[]): readonly Story[] {
   const best = new Map<string, Story>()
   for (const story of stories) {
@@ -127,7 +130,7 @@ function sort(events: readonly StoryEvent[]): readonly StoryEvent[] {
   return events.toSorted((a, b) => a.at - b.at)
 }
 
-/** In milliseconds. */
+/** Units in milliseconds. */
 const UNITS = [
   ['d', 86_400_000],
   ['h', 3_600_000],
@@ -136,7 +139,9 @@ const UNITS = [
   ['ms', 1],
 ] as const
 
-/** Exact. @example duration(45_360) // '12 h 36 min', duration(0.5) // '500 ms' */
+/**
+ * A duration as exact text. @example duration(45_360) // '12 h 36 min', duration(0.5) // '500 ms'
+ */
 export function duration(seconds: number): string {
   let left = Math.round(seconds * 1000)
   const parts = UNITS.flatMap(([unit, size]) => {

@@ -5,8 +5,8 @@ import type { LastToken, Sightings } from './sightings.ts'
 import { duration, goneTooSoon, type Story, shortest, tooEarly } from './story.ts'
 
 /**
- * What one model of relying parties (RPs) makes of a simulated time: is the policy safe for it, by what
- * margin, and how does it fail? Pure.
+ * Verdict on a simulated time for a model of relying parties (RPs): whether the policy is safe for
+ * it, by what margin, and how it fails. Pure.
  */
 
 /** `conditional`: safe as long as the condition holds, which no policy can ensure. */
@@ -16,21 +16,24 @@ export interface ModelReport {
   readonly model: string
   readonly standsFor: string
   readonly verdict: Verdict
-  /** What a conditional verdict depends on, or what an operator should know of an advisory one. */
+  /** Condition of a conditional verdict, or advice of an advisory one. */
   readonly condition: string | null
-  /** Seconds by which keys could sign earlier; negative where they must later. Null: none did. */
+  /**
+   * Seconds by which keys could sign earlier; negative if they must sign later; null if none
+   * signed.
+   */
   readonly forward: number | null
-  /** Seconds by which tokens could live longer; negative where they must shorter. */
+  /** Seconds by which tokens could live longer; negative if they must live shorter. */
   readonly backward: number | null
-  /** The smaller of both. */
+  /** The smaller of `forward` and `backward`. */
   readonly margin: number | null
-  /** Seconds for which it believes a revoked key; null for ever; absent where none was revoked. */
+  /** Seconds for which the RP trusts a revoked key; null for ever; absent if no key was revoked. */
   readonly believesRevoked?: number | null
-  /** The shortest for each cause. */
+  /** The shortest story for each cause. */
   readonly stories: readonly Story[]
 }
 
-/** What was simulated, for one model after another. */
+/** The simulated time, the same for all models. */
 export interface Scene {
   readonly sightings: readonly Sightings[]
   readonly rules: FailureRules
@@ -39,13 +42,16 @@ export interface Scene {
 }
 
 /**
- * Seconds for which it is asked whether a revoked key is still believed, from when the fresh key
- * signs and caches have let go: more than the day for which RPs with a limit keep keys at most. What
- * is believed then is believed for ever; the end of the simulated time has no part in it.
+ * Seconds for which trust in a revoked key is checked, after the fresh key signs and caches have
+ * dropped the revoked one. Longer than the day for which RPs with a limit keep keys at most, so a
+ * key that is still trusted then is trusted for ever, independent of the end of the simulated time.
  */
-const AFTERWARDS = 4 * 86_400
+const TRUST_CHECKED_FOR = 4 * 86_400
 
-/** @returns the report of one model, and how many arrangements of deliveries and fetches were tried for it */
+/**
+ * @returns the report of one model, and how many arrangements of deliveries and fetches were tried
+ * for it
+ */
 export function reportOf(model: RpModel, scene: Scene): { report: ModelReport; tried: number } {
   const { name, standsFor, proof, advice = null } = model
   const believes = believesRevoked(model, scene)
@@ -73,7 +79,7 @@ export function reportOf(model: RpModel, scene: Scene): { report: ModelReport; t
   return { report, tried: ahead.tried }
 }
 
-/** The worst of two reports of one model, and the stories of both. */
+/** The worse of two reports of a model, with the stories of both. */
 export function worse(a: ModelReport, b: ModelReport): ModelReport {
   const worst = (b.margin ?? Infinity) < (a.margin ?? Infinity) ? b : a
   const times = [a, b].flatMap(({ believesRevoked: time }) => (time === undefined ? [] : [time]))
@@ -97,7 +103,7 @@ function conditionOf({ proof, limit }: RpModel, gap: number): string | null {
   return null
 }
 
-/** Every key that takes over: does it meet RPs that cannot know it? */
+/** Checks whether a key that takes over meets RPs that cannot know it. */
 function forward(model: RpModel, { sightings, rules, maxRingAge }: Scene) {
   const stories: Story[] = []
   const margins: number[] = []
@@ -108,7 +114,7 @@ function forward(model: RpModel, { sightings, rules, maxRingAge }: Scene) {
     const met = meetUnknown(model, key, rules)
     tried += met.tried
     margins.push(firstSigner.from - met.blindUntil - 1)
-    // Of each key the shortest: those of all keys would be held in memory together.
+    // Only the shortest of each key, because the stories of all keys would take too much memory.
     const told = met.refusals.map((refusal) =>
       tooEarly(model, { ...key, firstSigner }, refusal, maxRingAge),
     )
@@ -117,7 +123,7 @@ function forward(model: RpModel, { sightings, rules, maxRingAge }: Scene) {
   return { margin: least(margins), stories: shortest(stories), tried }
 }
 
-/** Every key that leaves: has every token that it signed expired? Those of revoked keys must not. */
+/** Checks whether all tokens of a key that leaves have expired, except for revoked keys. */
 function backward(model: RpModel, { sightings, maxRingAge }: Scene) {
   const stories: Story[] = []
   const margins: number[] = []
@@ -132,12 +138,12 @@ function backward(model: RpModel, { sightings, maxRingAge }: Scene) {
 
 type Outlived = Sightings & { readonly lastToken: LastToken; readonly removal: Span }
 
-/** Did the key sign and leave, without having been revoked? */
+/** True if the key signed and left without having been revoked. */
 export function isOutlived(key: Sightings): key is Outlived {
   return key.lastToken !== undefined && key.removal !== undefined && key.revokedAt === undefined
 }
 
-/** The longest time for which a revoked key is believed that had signed. */
+/** Longest time for which a revoked key that had signed is trusted. */
 function believesRevoked(model: RpModel, { sightings, rules, clockSkew }: Scene) {
   const times = sightings.flatMap((key) => {
     const { revokedAt, firstSigner } = key
@@ -145,12 +151,12 @@ function believesRevoked(model: RpModel, { sightings, rules, clockSkew }: Scene)
     const fresh = sightings
       .filter((other) => other.key.ring === key.key.ring && other.bornAt >= revokedAt)
       .flatMap(({ kid, firstSigner: first }) =>
-        // By then the slowest clock signs with it as well, even if the fastest stamped it.
+        // By then the slowest clock signs with it too, even if the fastest clock stamped it.
         first ? { kid, signsAt: first.from + 3 * clockSkew } : [],
       )
       .sort((a, b) => a.signsAt - b.signsAt)[0]
     const hidden = 2 * (rules.jwksMaxAge + rules.staleWhileRevalidate + rules.staleIfError)
-    const end = (fresh?.signsAt ?? revokedAt) + hidden + 2 * rules.flight + AFTERWARDS
+    const end = (fresh?.signsAt ?? revokedAt) + hidden + 2 * rules.flight + TRUST_CHECKED_FOR
     return believesUntil(model, key, fresh, { ...rules, until: end }) + 1 - revokedAt
   })
   if (times.length === 0) return undefined

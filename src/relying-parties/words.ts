@@ -2,7 +2,8 @@ import type { RpModel, Time } from './models.ts'
 import { duration } from './story.ts'
 
 /**
- * How a relying party keeps a JWKS, in words for operators, from the numbers of its model. Pure.
+ * Describes how a relying party keeps a JWKS, in words for operators, from the numbers of its
+ * model. Pure.
  * @example keepsInWords(jose) // '10 min, but fetches for an unknown kid every 30 s'
  */
 export function keepsInWords(model: RpModel): string {

@@ -5,7 +5,8 @@ const UNITS = [
 ] as const
 
 /**
- * A duration as configuration files write it: the shortest exact text, `77m` and never a rounded `1h`.
+ * Formats a duration as in configuration files: the shortest exact text, `77m` and never a rounded
+ * `1h`.
  * @param seconds a whole number
  */
 export function formatDuration(seconds: number): string {

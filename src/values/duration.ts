@@ -3,33 +3,38 @@ import { z } from 'zod'
 import { formatDuration } from './duration-text.ts'
 
 /**
- * Durations: text such as `90d` in config files, whole seconds everywhere else. This is the one
- * place that turns one into the other.
+ * Durations are text such as `90d` in config files and whole seconds everywhere else. Only this
+ * file converts between them.
  */
 
-/** Stricter than `ms`: no fractions, signs, spaces or bare numbers, so that nothing is ambiguous. */
+/**
+ * Stricter than `ms`: no fractions, signs, spaces or bare numbers, so that nothing is ambiguous.
+ */
 const PATTERN = '(0|[1-9][0-9]{0,8})[smhdw]'
 const DURATION = new RegExp(`^${PATTERN}$`)
 
-/** 100 years. Sums of durations and instants then stay far inside what RFC 3339 text can show. */
+/** 100 years, so that sums of durations and instants stay far inside the range of RFC 3339 text. */
 const LONGEST = 36_500 * 86_400
 
-/** @returns seconds, or NaN where the text is no duration */
+/** @returns seconds, or NaN if the text is no duration */
 export function parseDuration(text: string): number {
-  // The cast says what the pattern has checked.
+  // The pattern has checked what the cast asserts.
   return DURATION.test(text) ? ms(text as StringValue) / 1000 : Number.NaN
 }
 
-/** What a duration on the command line must be; undefined where the text is one. */
+/**
+ * The expected form of a duration, for an error of the command line; undefined if the text is
+ * valid.
+ */
 export function durationProblem(text: string, limits: DurationLimits = {}): string | undefined {
   const { isValid, expected } = rule(limits)
   return isValid(text) ? undefined : expected
 }
 
 export interface DurationLimits {
-  /** Seconds; 1 unless told. */
+  /** Seconds; 1 by default. */
   readonly min?: number
-  /** Seconds; 100 years unless told. */
+  /** Seconds; 100 years by default. */
   readonly max?: number
 }
 
@@ -43,7 +48,7 @@ export function duration(limits: DurationLimits = {}) {
   })
 }
 
-/** Like `duration`, or the word `auto`: worked out from other settings. */
+/** Like `duration`, or the word `auto` for a value computed from other settings. */
 export function durationOrAuto(limits: DurationLimits = {}) {
   const { isValid, expected } = rule(limits)
   const text = z

@@ -3,7 +3,7 @@
 export type ReadInstant =
   /** Seconds since the epoch, a fraction cut off. */
   | { readonly at: number }
-  /** What is wrong, to end the sentence "... is no instant: ...". */
+  /** Problem in words that end the sentence "... is no instant: ...". */
   | { readonly problem: string }
 
 const DATE = /^(\d{4})-(\d\d)-(\d\d)(.*)$/s
@@ -19,9 +19,9 @@ const HOUR = 3_600
 const DAY = 86_400
 
 /**
- * Reads text such as `2026-11-22T10:00:00Z`. Nothing rolls over as in `Date.parse`: there is no 30
- * February and no hour 24, and the offset from UTC must be there. A leap second (section 5.7) is the
- * first second of the next day, as seconds since the epoch do not count it (POSIX).
+ * Reads text such as `2026-11-22T10:00:00Z`. Unlike `Date.parse` it refuses dates such as 30
+ * February and the hour 24, and demands the offset from UTC. A leap second (section 5.7) is the
+ * first second of the next day, because seconds since the epoch do not count it (POSIX).
  * @example readRfc3339('2026-02-30T00:00:00Z') // { problem: 'February 2026 has 28 days' }
  */
 export function readRfc3339(text: string): ReadInstant {
@@ -32,7 +32,7 @@ export function readRfc3339(text: string): ReadInstant {
   if (dateProblem) return { problem: dateProblem }
 
   const time = TIME.exec(date[4] ?? '')
-  if (!time) return { problem: 'behind the date must stand a time such as T10:00:00Z' }
+  if (!time) return { problem: 'a time such as T10:00:00Z must follow the date' }
   const [hour = 0, minute = 0, second = 0] = time.slice(1, 4).map(Number)
   if (hour > 23) return { problem: `there is no hour ${time[1]}; hours are 00 to 23` }
   if (minute > 59) return { problem: `there is no minute ${time[2]}; minutes are 00 to 59` }
@@ -68,7 +68,7 @@ function problemOfDate(year: number, month: number, day: number): string | undef
   return day > length ? `${name} ${String(year).padStart(4, '0')} has ${length} days` : undefined
 }
 
-/** `Date.UTC` would take the years 0 to 99 for those of the last century. */
+/** Does not use `Date.UTC`, which takes the years 0 to 99 for those of the last century. */
 function startOfDay(year: number, month: number, day: number): number {
   return new Date(0).setUTCFullYear(year, month - 1, day) / 1000
 }

@@ -1,6 +1,6 @@
 /**
- * A name as a part of a command that a message proposes: quoted where a shell would take it apart, because
- * people copy such commands, and others may have written the name.
+ * Quotes a name for a command that a message proposes, because people copy such commands and an
+ * attacker may have chosen the name.
  * @example shellWord('a; reboot') // "'a; reboot'"
  */
 export function shellWord(text: string): string {

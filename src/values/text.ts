@@ -1,46 +1,52 @@
 import { z } from 'zod'
 
 /**
- * Rules of text that people write as settings and as arguments of commands. What is compared or
- * shown as text is refused where a program would read it otherwise than it was written: nothing is
- * trimmed or mended in silence, since somebody else has the text as it was meant.
+ * Rules for text that people write as settings and as arguments of commands. Text that a program
+ * would read differently from how it looks is refused: nothing is trimmed or corrected silently,
+ * because other parties have the text as it was meant.
  */
 
 export interface TextProblem {
-  /** Ends the sentence "it must be ...". */
+  /** Expected form, in words that end the sentence "it must be ...". */
   readonly expected: string
-  /** What was probably meant; only text that passes the same rule. */
+  /** Text that was probably meant, if it passes the same rule. */
   readonly instead?: string | undefined
 }
 
 export type TextRule = (text: string) => TextProblem | undefined
 
 /**
- * What nobody sees: control characters, what Unicode lets programs pass over in display (DI: soft
- * hyphens, zero-width and filling characters, byte order marks), separators of lines, halves of
- * characters, and what stands for bytes that were no text.
+ * Invisible characters: control characters, characters that Unicode lets programs ignore in display
+ * (DI: soft hyphens, zero-width and filling characters, byte order marks), line separators, lone
+ * surrogates, and the replacement of bytes that were no text.
  */
 export const HIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{DI}\p{Zl}\p{Zp}\ufffd]/u
 
-/** The same but for what holds emoji and letters of some scripts together. */
+/** Invisible characters except those that join emoji and letters of some scripts. */
 const HIDDEN_IN_PROSE =
   /(?!\u200c|\u200d|\ufe0e|\ufe0f)[\p{Cc}\p{Cf}\p{Cs}\p{DI}\p{Zl}\p{Zp}\ufffd]/u
 
 const ODD_BLANK = /(?! )\p{Zs}/u
 
-/** Text that programs compare or use: names, paths, prefixes, scopes. Blanks may stand inside. */
+/**
+ * Rule for text that programs compare or use: names, paths, prefixes, scopes. Inner blanks are
+ * allowed.
+ */
 export const nameProblem: TextRule = (text) => {
   if (text === '') return { expected: 'text that is not empty' }
   return hiddenProblem(text, HIDDEN) ?? hiddenProblem(text, ODD_BLANK) ?? edgeProblem(text)
 }
 
-/** Text for people, such as the name of a client. */
+/** Rule for text for people, such as the name of a client. */
 export const proseProblem: TextRule = (text) => {
   if (text === '') return { expected: 'text that is not empty' }
   return hiddenProblem(text, HIDDEN_IN_PROSE) ?? edgeProblem(text)
 }
 
-/** A client identifier (RFC 6749, appendix A.1), so that no two that look alike are two clients. */
+/**
+ * Rule for client identifiers (RFC 6749, appendix A.1), so that two different ones never look
+ * alike.
+ */
 export const clientIdProblem: TextRule = (text) => {
   const problem = nameProblem(text)
   if (problem) return problem
@@ -50,27 +56,30 @@ export const clientIdProblem: TextRule = (text) => {
   return text.length > LONGEST_NAME ? TOO_LONG : undefined
 }
 
-/** What a page calls a client. */
+/** Rule for the name of a client on pages. */
 export const clientNameProblem: TextRule = (text) =>
   proseProblem(text) ?? (text.length > LONGEST_NAME ? TOO_LONG : undefined)
 
-/** Columns of the database that have the id of a client take no more. */
+/** Most characters, because columns of the database with a client's id have no more. */
 const LONGEST_NAME = 255
 const TOO_LONG: TextProblem = { expected: `text of at most ${LONGEST_NAME} characters` }
 
-/** A secret that others present: used as it is, so only what cannot be meant is refused. */
+/**
+ * Rule for secrets, which are used unchanged, so only characters that cannot be intended are
+ * refused.
+ */
 export const secretProblem: TextRule = (text) => {
   const found = /\p{Cc}|\ufeff/u.exec(text)
   return found ? { expected: `text without control characters ${place(found)}` } : undefined
 }
 
-/** A scope (RFC 6749, section 3.3), of which blanks separate several. */
+/** Rule for a scope (RFC 6749, section 3.3); blanks separate scopes. */
 export const scopeProblem: TextRule = (text) =>
   /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(text)
     ? undefined
     : { expected: 'a scope: letters, digits and signs other than " and \\, without blanks' }
 
-/** A colour as style sheets write it. */
+/** Rule for a colour as in style sheets. */
 export const colorProblem: TextRule = (text) => {
   if (/^#[\da-f]{6}$/.test(text)) return undefined
   const [, red = '', green = '', blue = ''] = /^#?([\da-f])([\da-f])([\da-f])$/i.exec(text) ?? []
@@ -79,7 +88,7 @@ export const colorProblem: TextRule = (text) => {
   return { expected: 'a colour such as "#00875a", in quotes and small letters', instead }
 }
 
-/** A setting that is text by a rule. */
+/** The schema of a text setting with a rule. */
 export function textBy(rule: TextRule) {
   return z.string().check((context) => {
     const problem = rule(context.value)
@@ -89,7 +98,7 @@ export function textBy(rule: TextRule) {
   })
 }
 
-/** For messages: quoted, and with everything that nobody sees as \u and its number. */
+/** Quotes text for messages, with invisible characters escaped as \u and their number. */
 export function visibly(text: string): string {
   return JSON.stringify(text).replace(/(?! )[\p{C}\p{Z}\p{DI}\ufffd]/gu, escaped)
 }
@@ -99,7 +108,7 @@ function escaped(character: string): string {
   return units.map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')
 }
 
-/** The first character that a pattern finds, as a problem. */
+/** The problem of the first character that a pattern finds. */
 export function hiddenProblem(text: string, pattern: RegExp): TextProblem | undefined {
   const found = pattern.exec(text)
   if (!found) return undefined
@@ -107,7 +116,7 @@ export function hiddenProblem(text: string, pattern: RegExp): TextProblem | unde
   return { expected: `text without ${what} ${place(found)}`, instead: readable(text) || undefined }
 }
 
-/** What is left without blanks around and without what nobody sees. */
+/** The text without invisible characters and without blanks around it. */
 export function readable(text: string): string {
   return text
     .replaceAll(new RegExp(HIDDEN, 'gu'), '')

@@ -1,6 +1,6 @@
 /**
- * Instants of .NET: 100 ns, counted from the first day of year 1 in UTC. A ring compares them to the tick,
- * which a number of seconds cannot hold.
+ * Instants of .NET in units of 100 ns since the first day of year 1 in UTC. Key rings compare them
+ * exactly, for which a number of seconds is too coarse.
  */
 export type Ticks = bigint
 
@@ -13,10 +13,13 @@ export const LAST_TICK: Ticks = 3_155_378_975_999_999_999n
 const TICKS_PER_MILLISECOND = 10_000n
 /** 1970, in seconds since year 1. */
 const EPOCH_SECONDS = 62_135_596_800n
-/** Digits of the fraction that count. */
+/** Digits of a fraction in ticks. */
 const DIGITS = 7
 
-/** The instant of a `Date`, or of text such as `2026-11-28T14:00:00.1234567Z`. @throws TypeError for other text */
+/**
+ * The instant of a `Date`, or of text such as `2026-11-28T14:00:00.1234567Z`. @throws TypeError for
+ * other text
+ */
 export function ticksOf(instant: Date | string): Ticks {
   if (typeof instant === 'string') {
     const read = readXsdDate(instant)
@@ -28,7 +31,7 @@ export function ticksOf(instant: Date | string): Ticks {
   return BigInt(milliseconds) * TICKS_PER_MILLISECOND + EPOCH_SECONDS * TICKS_PER_SECOND
 }
 
-/** The instant without what a `Date` cannot hold. */
+/** The instant as a `Date`, cut to milliseconds. */
 export function dateOf(ticks: Ticks): Date {
   return new Date(Number((ticks - EPOCH_SECONDS * TICKS_PER_SECOND) / TICKS_PER_MILLISECOND))
 }
@@ -38,29 +41,29 @@ export function secondsOf(ticks: Ticks): number {
   return Number(ticks / TICKS_PER_SECOND - EPOCH_SECONDS)
 }
 
-/** In UTC with seven digits, such as `2026-11-28T14:00:00.0000000Z`. */
+/** Text in UTC with seven digits, such as `2026-11-28T14:00:00.0000000Z`. */
 export function formatTicks(ticks: Ticks): string {
   const second = new Date(Number(ticks / TICKS_PER_SECOND - EPOCH_SECONDS) * 1000)
   const fraction = String(ticks % TICKS_PER_SECOND).padStart(DIGITS, '0')
   return `${second.toISOString().slice(0, 19)}.${fraction}Z`
 }
 
-/** As .NET writes it into a ring: the zeros at the end of the fraction are left out. */
+/** Text as .NET writes it into a ring, without zeros at the end of the fraction. */
 export function formatXsdDate(ticks: Ticks): string {
   return formatTicks(ticks).replace(/\.?0*Z$/, 'Z')
 }
 
 export type ReadDate =
-  /** `isZoned`: false where the text names no time zone, so that each machine takes it for its own. */
+  /** `isZoned`: false if the text names no time zone, so that each machine assumes its own. */
   | { readonly ticks: Ticks; readonly isZoned: boolean }
-  /** What is wrong, to end the sentence "... is no date: ...". */
+  /** Problem in words that end the sentence "... is no date: ...". */
   | { readonly problem: string }
 
 const DATE = /^(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?)?(Z|z|[+-]\d\d:\d\d)?$/
 
 /**
- * Reads a date of XML Schema as .NET does (`XmlConvert.ToDateTimeOffset`): with an offset up to 14 h, which
- * may be missing; a fraction beyond seven digits is rounded half to even.
+ * Reads a date of XML Schema as .NET does (`XmlConvert.ToDateTimeOffset`): with an offset up to 14
+ * h, which may be missing; a fraction beyond seven digits is rounded half to even.
  */
 export function readXsdDate(text: string): ReadDate {
   const match = DATE.exec(text.trim())
@@ -87,7 +90,7 @@ export function readXsdDate(text: string): ReadDate {
   return { ticks, isZoned: offset !== 'local' }
 }
 
-/** Minutes ahead of UTC. */
+/** The offset in minutes ahead of UTC; undefined if it is invalid. */
 function readOffset(zone: string | undefined): number | 'local' | undefined {
   if (zone === undefined) return 'local'
   if (zone === 'Z' || zone === 'z') return 0

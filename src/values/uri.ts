@@ -2,12 +2,13 @@ import { isIPv6 } from 'node:net'
 import { HIDDEN, hiddenProblem, nameProblem, readable, type TextRule } from './text.ts'
 
 /**
- * URIs, hosts and addresses as text. A URL parser mends much: it drops blanks and line breaks, makes
- * small letters of capitals, leaves out a default port, resolves dots. What it would mend is refused,
- * as others compare what was written (OpenID Connect Discovery 1.0, section 4.3; RFC 9700, 2.1).
+ * Rules for URIs, hosts and addresses as text. A URL parser corrects much: it drops blanks and line
+ * breaks, lowers capitals, omits a default port, resolves dots. Text that a parser would change is
+ * refused, because other parties compare the text as written (OpenID Connect Discovery 1.0, section
+ * 4.3; RFC 9700, 2.1).
  */
 
-/** An absolute URI in the spelling in which parsers write it, as it is compared as text. */
+/** Rule for an absolute URI in the spelling of URL parsers, because URIs are compared as text. */
 export const uriProblem: TextRule = (text) => {
   const hidden = hiddenProblem(text, HIDDEN) ?? hiddenProblem(text, /\p{Z}/u)
   if (!hidden && mended(text) === text) return undefined
@@ -23,11 +24,11 @@ export const uriProblem: TextRule = (text) => {
   }
 }
 
-/** What an API is named by (RFC 8707, section 2). */
+/** Rule for the identifier of an API (RFC 8707, section 2). */
 export const resourceProblem: TextRule = (text) =>
   text.includes('#') ? { expected: 'a URI without fragment (RFC 8707)' } : uriProblem(text)
 
-/** What people may open from a page: a page of the web, or an address to write to. */
+/** Rule for links on pages: a web page or an email address. */
 export const linkProblem: TextRule = (text) => {
   const misspelt = uriProblem(text)
   if (misspelt) return misspelt
@@ -40,7 +41,7 @@ export const linkProblem: TextRule = (text) => {
 /** Most characters of the URL of an issuer: it is a part of keys of tables. */
 export const ISSUER_MAX = 255
 
-/** @param isLoopback is a host one that may go without TLS? */
+/** Rule for issuers. @param isLoopback true for hosts that need no TLS */
 export function issuerRule(isLoopback: (hostname: string) => boolean): TextRule {
   const isIssuer = (text: string) => {
     const url = URL.parse(text)
@@ -67,12 +68,13 @@ export function issuerRule(isLoopback: (hostname: string) => boolean): TextRule 
 }
 
 /**
- * What the path of an issuer cannot have: `;` ends the path of a cookie (RFC 6265, section 4.1.1), and a
- * request with an encoded slash, backslash or control character is refused (`http/target.ts`).
+ * Characters that the path of an issuer must not have: `;` ends the path of a cookie (RFC 6265,
+ * section 4.1.1), and a request with an encoded slash, backslash or control character is refused
+ * (`http/target.ts`).
  */
 const UNUSABLE = /;|%(?:[01][\dA-F]|2F|5C|7F)/
 
-/** A name or an address of a machine, without port. */
+/** Rule for the name or address of a machine, without port. */
 export const hostProblem: TextRule = (text) => {
   const expected = 'a host name or an IP address, such as id.example.com, 127.0.0.1 or ::1'
   if (nameProblem(text)) {
@@ -80,7 +82,7 @@ export const hostProblem: TextRule = (text) => {
     const problem = bare === text ? { expected } : hostProblem(bare)
     return { expected, instead: problem ? problem.instead : bare }
   }
-  // With a zone, such as fe80::1%eth0, no URL can hold it.
+  // An address with a zone, such as fe80::1%eth0, cannot be part of a URL.
   if (isIPv6(text) && text.includes('%')) return undefined
   const known = bareHost(text)
   const isName = known !== undefined && (isIPv6(known) || HOST_NAME.test(known))
@@ -88,7 +90,7 @@ export const hostProblem: TextRule = (text) => {
   return { expected, instead: isName ? known : undefined }
 }
 
-/** RFC 1123, section 2.1, and the underscore that some networks have. */
+/** Host names of RFC 1123, section 2.1, with the underscore that some networks use. */
 const HOST_NAME =
   /^(?!.{254})[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?$/
 
@@ -105,7 +107,7 @@ export const hostPortProblem: TextRule = (text) => {
   return { expected, instead: `${isIPv6(instead) ? `[${instead}]` : instead}:${port}` }
 }
 
-/** What a URL parser makes of text; the slash that it puts behind a bare host is left out. */
+/** The spelling of a URL parser, without the slash that it adds after a bare host. */
 function mended(text: string): string | undefined {
   const url = URL.parse(text)
   if (!url || url.username || url.password) return url?.href
@@ -113,7 +115,7 @@ function mended(text: string): string | undefined {
   return isBare && !/\/\s*$/.test(text.replace(/^\w+:[\\/]+/, '')) ? withoutEnd(url) : url.href
 }
 
-/** Without query, fragment and slashes at the end. */
+/** The URL without query, fragment and final slashes. */
 function withoutEnd(url: URL): string {
   const bare = new URL(url)
   bare.search = ''
@@ -121,12 +123,12 @@ function withoutEnd(url: URL): string {
   return bare.href.replace(/\/+$/, '')
 }
 
-/** A suggestion may hold no password. */
+/** False for a suggestion that may contain a password. */
 function isSafe(suggestion: string | undefined): suggestion is string {
   return suggestion !== undefined && !/^[^/]*:\/*[^/]*@/.test(suggestion)
 }
 
-/** RFC 3986, section 6.2.2: escapes that mean an unreserved character, or are in small letters. */
+/** True for escapes of unreserved characters or in small letters (RFC 3986, section 6.2.2). */
 function hasOtherSpelling(path: string): boolean {
   return [...path.matchAll(/%(.{0,2})/g)].some(([, digits = '']) => {
     if (digits !== digits.toUpperCase()) return true
@@ -139,7 +141,7 @@ function hasOtherSpelling(path: string): boolean {
 function bareHost(text: string): string | undefined {
   const host = isIPv6(text) ? `[${text}]` : text
   if (!isIPv6(text) && /[:/\\?#@]/.test(host)) {
-    // [::1] and such, whose brackets belong to a URL.
+    // Brackets such as in [::1] belong to a URL and not to the host.
     const inner = /^\[(.*)\]$/.exec(host)?.[1]
     return inner !== undefined && isIPv6(inner) ? bareHost(inner) : undefined
   }

@@ -7,9 +7,10 @@ import { NOTHING_WITNESSED, type Witness, type WitnessRecord } from './witness.t
 import { parseWitness, witnessText } from './witness-text.ts'
 
 /**
- * A witness in a file, which all processes of one machine share. Reading needs no lock, because a file
- * is replaced whole; writing has one.
- * @param path its folder is made where it is missing, with mode 0700 and a word to backup programs
+ * A witness in a file, which all processes of a machine share. Writing takes a lock; reading needs
+ * none, because the file is replaced as a whole.
+ * @param path of the file; a missing folder is made with mode 0700 and a tag that tells backup
+ * programs to skip it
  */
 export function createFileWitness(path: string): Witness {
   async function read(): Promise<WitnessRecord | undefined> {
@@ -38,7 +39,7 @@ export function createFileWitness(path: string): Witness {
   }
 }
 
-/** A command that somebody runs as root must not take the file away from the server. */
+/** Keeps the owner, so that a command run as root does not lock the server out of the file. */
 async function write(path: string, text: string): Promise<void> {
   const owner = await stat(path).catch(() => stat(dirname(path)))
   await replaceFile(path, text)
@@ -53,7 +54,10 @@ const TAG = `Signature: 8a477f597d28d172789f06886806bc55
 # This file tells programs such as tar --exclude-caches, borg --exclude-caches and restic --exclude-caches.
 `
 
-/** A folder that somebody else made may hold anything, and stays as it is. */
+/**
+ * Makes a missing folder with the tag. An existing folder is left alone, because it may have other
+ * content.
+ */
 async function makeFolder(folder: string): Promise<void> {
   const made = await mkdir(folder, { recursive: true, mode: 0o700 })
   if (made !== undefined) await createFile(join(folder, 'CACHEDIR.TAG'), TAG)

@@ -1,6 +1,6 @@
 import { NOTHING_WITNESSED, type Witness, type WitnessRecord } from './witness.ts'
 
-/** A witness that forgets at exit, for tests. */
+/** A witness in memory, for tests. */
 export function createMemoryWitness(): Witness {
   let record: WitnessRecord | undefined
   return {

@@ -25,39 +25,40 @@ import {
 import { authenticWitness } from './witness-mac.ts'
 import { assertOfSomebody, genuineLack, lackOfEverything, witnessedFacts } from './witness-watch.ts'
 
-/** What operators do with a key store that is older than it was. */
+/** Orders of operators for a key store that was set back to an older state. */
 
 export interface RestoreWork extends Omit<RingWork, 'witness'> {
   readonly issuer: string
-  /** Undefined where the configuration names none. */
+  /** Witness; undefined if the configuration names none. */
   readonly remembered: Witness | undefined
 }
 
-/** What is missing in a key store, by what the witness and the store itself remember. */
+/** Losses of a key store, found by the witness and by records that name missing events. */
 export interface Findings {
   readonly facts: LoadedRings
-  /** Undefined where the key store is empty. */
+  /** Undefined if the key store is empty. */
   readonly sealer: Sealer | undefined
   readonly record: WitnessRecord | undefined
-  /** Where the witness is. */
+  /** Place of the witness. */
   readonly where: string
-  /** What the witness remembers and the store lacks. */
+  /** Content of the witness that the store lacks. */
   readonly lack: Lack
-  /** Ids of events that others name and that the witness does not have either. */
+  /** Ids of events that other records name and that the witness lacks too. */
   readonly gone: readonly string[]
 }
 
 export interface RestoreOrder extends Order {
-  /** Refuse what would be refused, and do nothing. */
+  /** True to check the order without carrying it out. */
   readonly dryRun: boolean
 }
 
 const NO_LACK: Lack = { events: [], generations: [] }
 
 /**
- * Looks what the key store lacks.
- * @param whyNoWitness in words, for the error of a store of which nobody can tell
- * @throws NotFound where nobody can tell, WitnessOfAnother, WitnessUnreadable, and what opens keys
+ * Finds out what the key store lacks.
+ * @param whyNoWitness reason in words, for the error of a store that cannot be checked
+ * @throws NotFound if the store cannot be checked, WitnessOfAnother, WitnessUnreadable, and errors
+ * of opening keys
  */
 export async function findLack(work: RestoreWork, whyNoWitness: string): Promise<Findings> {
   const { store, remembered, issuer, policies } = work
@@ -85,17 +86,20 @@ export async function findLack(work: RestoreWork, whyNoWitness: string): Promise
   return { facts, sealer, record, where, lack, gone }
 }
 
-/** Does the store have all that is remembered? */
+/** True if the store has everything that is remembered. */
 export function isWhole({ lack, gone }: Pick<Findings, 'lack' | 'gone'>): boolean {
   return lack.events.length + lack.generations.length + gone.length === 0
 }
 
-/** What is missing was checked, or the store is empty and nobody can check it. */
+/**
+ * The missing events. They were checked before, or the store is empty and has no secret to check
+ * them.
+ */
 export function missingEvents({ events }: Lack): readonly KeyEvent[] {
   return readUnchecked(events)
 }
 
-/** kids of the keys of the store that only what is missing revokes. */
+/** Kids of keys in the store that only the missing events revoke. */
 export function trustedWithout(
   { facts, lack }: Pick<Findings, 'facts' | 'lack'>,
   { policies, now }: Pick<RestoreWork, 'policies' | 'now'>,
@@ -105,9 +109,9 @@ export function trustedWithout(
 }
 
 /**
- * Puts back what the key store lacks, so that revoked keys are revoked again. Keys cannot be put back, because
- * nobody keeps them: their generations are given up, and not used again.
- * @throws Refused where the store is empty
+ * Puts back what the key store lacks, so that revoked keys are revoked again. Keys cannot be put
+ * back, because no copy of them is kept: their generations are given up, and not used again.
+ * @throws Refused if the store is empty
  */
 export async function putBackLack(
   { sealer, lack, gone }: Findings,
@@ -128,7 +132,7 @@ export async function putBackLack(
   await giveUp(givenUp({ ...lack, events: [] }), { sealer, ...order }, work)
 }
 
-/** Goes on with the older key store: keys that were revoked since are trusted again. */
+/** Accepts the older key store: keys that were revoked since are trusted again. */
 export async function acceptLack(
   { sealer, lack, gone }: Findings,
   { dryRun, actor, reason }: RestoreOrder,
@@ -136,12 +140,12 @@ export async function acceptLack(
 ): Promise<void> {
   if (dryRun || isWhole({ lack, gone })) return
   if (sealer) return giveUp([...givenUp(lack), ...gone], { sealer, actor, reason }, work)
-  // Where the store is empty, nothing can be recorded in it.
+  // An empty store cannot record the acceptance, so the witness does.
   const acceptance = { at: work.now, actor, reason }
   await work.remembered?.update((record) => withAccepted(record, lack, acceptance))
 }
 
-/** Records in the store what nobody is to ask for any more. */
+/** Records in the store that the missing events and generations are given up. */
 async function giveUp(
   missing: readonly string[],
   { sealer, ...order }: Order & { readonly sealer: Sealer },
@@ -153,21 +157,21 @@ async function giveUp(
   await rings.apply(action, await rings.loadRecorded())
 }
 
-/** Rings for a listing, and what is wrong with them. */
+/** Rings for a listing, with their problems. */
 export interface ShownRings extends RingFacts<RingKey> {
-  /** Why the first key does not open: a listing shows what there is, and fails then. */
+  /** Error of the first key that does not open: a listing shows the rings and then fails. */
   readonly failure: KeyturnError | undefined
-  /** Is this what records say, because no key could be opened to check it? */
+  /** True if no key could be opened, so that the records are shown unchecked. */
   readonly isUnchecked: boolean
-  /** What the witness remembers and the store lacks. */
+  /** Content of the witness that the store lacks. */
   readonly lack: Lack | undefined
-  /** Ids of events that fail their check, and of events that others name. */
+  /** Ids of events that fail their check, and of missing events that other records name. */
   readonly forged: readonly string[]
   readonly missing: readonly string[]
 }
 
 /**
- * All rings, for a listing: where the key-encryption key is away, as the records say.
+ * All rings, for a listing; unchecked records if the key-encryption key is unavailable.
  * @throws StoreUnavailable, StoreUnreadable
  */
 export async function showRings(work: RestoreWork): Promise<ShownRings> {
@@ -192,7 +196,10 @@ export async function showRings(work: RestoreWork): Promise<ShownRings> {
   }
 }
 
-/** Undefined also where it does not work, which a start and `findLack` say. */
+/**
+ * The witness's record; undefined also if reading fails, because a start and `findLack` report
+ * that.
+ */
 async function readIfUsable(
   witness: Witness | undefined,
   { deployment }: Sealer,

@@ -4,20 +4,23 @@ import type { IssuerSecret } from '../ring/deployment.ts'
 import { NOTHING_WITNESSED, type Witness, type WitnessRecord } from './witness.ts'
 
 /**
- * A witness is authenticated, because who can write Redis could otherwise make every start be refused,
- * or use up all generations of a ring. One of a secret that was given up says nothing: nobody can check
- * it any more, and its events are no longer believed either.
+ * Authenticates a witness, because write access to Redis would otherwise be enough to make every
+ * start fail, or to use up all generations of a ring. A witness under a secret that was given up is
+ * ignored: its MAC cannot be checked any more, and its events are not trusted either.
  */
 
 /** Reads and changes a witness in the name of a deployment. */
 export interface AuthenticWitness {
-  /** Undefined where there is none that says anything. @throws WitnessUnreadable where the MAC does not fit, and what `read` of the witness throws */
+  /**
+   * @returns undefined if there is no witness, or only an ignored one. @throws WitnessUnreadable if
+   * the MAC is wrong, and the errors of `Witness.read`
+   */
   read(): Promise<WitnessRecord | undefined>
-  /** @throws the same */
+  /** @throws WitnessUnreadable if the MAC is wrong, and the errors of `Witness.update` */
   update(change: (before: WitnessRecord) => WitnessRecord): Promise<WitnessRecord>
 }
 
-/** @param deployment undefined where the key store is empty, so that nobody can vouch for anything */
+/** @param deployment undefined if the key store is empty, so that no MAC can be made or checked */
 export function authenticWitness(
   witness: Witness,
   deployment: IssuerSecret | undefined,
@@ -28,7 +31,7 @@ export function authenticWitness(
   const checked = (record: WitnessRecord) => {
     if (deployment?.former.includes(record.deployment ?? '')) return undefined
     if (!key || !isOurs(record) || isGenuine(record, key)) return record
-    throw new WitnessUnreadable(witness.where, 'its MAC does not fit: somebody edited it')
+    throw new WitnessUnreadable(witness.where, 'its MAC is wrong: somebody edited it')
   }
   return {
     read: async () => {
@@ -51,7 +54,7 @@ function isGenuine(record: WitnessRecord, key: KeyObject): boolean {
 
 const EMPTY = Buffer.alloc(0)
 
-/** HMAC with SHA-256 over the values in an order of their own, so that no text form matters. */
+/** HMAC with SHA-256 over the values in a fixed order, independent of their text form. */
 function macOf(record: WitnessRecord, key: KeyObject): string {
   const ordered = (generations: Readonly<Record<string, number>>) =>
     Object.entries(generations).toSorted(([a], [b]) => (a < b ? -1 : 1))

@@ -5,14 +5,14 @@ import { generation, instant } from '../ring/limits.ts'
 import type { WitnessRecord } from './witness.ts'
 
 /**
- * A witness as text, with a digest of itself: one that was cut off, half-written or edited is an
- * error, because what it no longer says might be a revocation.
+ * Text form of a witness, with a digest of itself. A truncated, half-written or edited witness is
+ * an error, because the lost part might be a revocation.
  */
 
 const FORMAT = 1
 
 const generations = z.record(z.string(), generation)
-/** What an event says is checked where it is put back. */
+/** Record of an event; its content is checked when it is put back. */
 const event = z.strictObject({
   id: z.string(),
   ring: z.string(),
@@ -51,7 +51,7 @@ export function witnessText(record: WitnessRecord): string {
  */
 export function parseWitness(text: string, where: string): WitnessRecord {
   const { digest, ...whole } = parseObject(text, where)
-  if (digest !== digestOf(whole)) throw new WitnessUnreadable(where, 'its digest does not fit it')
+  if (digest !== digestOf(whole)) throw new WitnessUnreadable(where, 'its digest is wrong')
   const parsed = content.safeParse(whole)
   if (!parsed.success) {
     throw new WitnessUnreadable(where, 'another version of Keyturn wrote it', parsed.error)
@@ -71,7 +71,7 @@ function parseObject(text: string, where: string): Record<string, unknown> {
   throw new WitnessUnreadable(where, 'it is no witness')
 }
 
-/** Of the values, however the text is indented. */
+/** Digest of the values, independent of the text's indentation. */
 function digestOf(whole: object): string {
   return hash('sha256', JSON.stringify(sorted(whole)), 'base64url')
 }

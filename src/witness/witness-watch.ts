@@ -22,38 +22,40 @@ import {
 import { type AuthenticWitness, authenticWitness } from './witness-mac.ts'
 
 /**
- * Holds what is loaded from the key store against the witness. The first load decides whether this
- * node may start; a node that runs puts back what a store has lost, as it does with what it knows
- * itself (`lost.ts`).
+ * Compares what is loaded from the key store with the witness. The first load decides whether this
+ * node may start. A running node puts back events that the store has lost, as it does with those
+ * that it knows itself (`lost.ts`).
  */
 export interface WitnessWatch extends WitnessHook {
   readonly status: WitnessStatus
 }
 
-/** How the witness is, for readiness. */
+/** State of the witness, for readiness. */
 export interface WitnessStatus {
-  /** In words: where it is, and what is amiss. */
+  /** Description in words: where the witness is, and its problems. */
   readonly detail: string
   readonly isDegraded: boolean
 }
 
 export interface WitnessWatchOptions {
   readonly witness: Witness
-  /** Is one begun where there is none? */
+  /** True if a missing witness may be begun. */
   readonly mayBegin: boolean
   readonly issuer: string
   readonly policies: RotationPolicies
   readonly clock: Clock
-  /** Puts events back into the store. */
+  /** Puts lost events back into the store. */
   readonly addEvents: (events: readonly SerializedEvent[]) => Promise<void>
-  /** Wakes other nodes, which may still know what the store has lost. */
+  /** Wakes other nodes, which may still know the lost events and keys. */
   readonly wakeOthers: () => Promise<unknown>
-  /** Seconds that a start waits for other nodes to put back what the store lacks; 0 where there are none. */
+  /**
+   * Seconds that a start waits for other nodes to restore the store; 0 if there are no other nodes.
+   */
   readonly patience: number
   readonly log: RingLog
 }
 
-/** Seconds between two looks while a start waits. */
+/** Seconds between two checks while a start waits. */
 const LOOK_PAUSE = 1
 
 export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
@@ -61,18 +63,18 @@ export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
   const { where, canBeAway } = options.witness
   let sealer: Sealer | undefined
   let witness: AuthenticWitness = authenticWitness(options.witness, undefined)
-  /** As it was last read or written. */
+  /** The record as last read or written. */
   let record: WitnessRecord | undefined
   let isStarted = false
-  /** What is wrong with the witness itself, in words. */
+  /** Problem of the witness itself, in words. */
   let failure: string | undefined
-  /** Did the last attempt to write fail? Only one that succeeds says otherwise. */
-  let isUnwritten = false
-  /** What the store lacks for good, in words. */
+  /** True after a failed write, until a write succeeds. */
+  let hasWriteFailed = false
+  /** Permanent loss of the store, in words. */
   let missing: string | undefined
   let wasMissing = false
-  /** What was logged of a failure that lasts. */
-  let told: string | undefined
+  /** Message of the lasting failure that was logged. */
+  let loggedFailure: string | undefined
 
   async function load(
     openedBy: Sealer,
@@ -82,7 +84,7 @@ export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
     sealer = openedBy
     const facts = isStarted ? await reload(loadStore) : await start(loadStore)
     isStarted = true
-    // As they were before the store was asked: what another node has made since is not lost.
+    // Generations from before the store was read, because a later one of another node is not lost.
     const seenGenerations = record?.generations ?? {}
     await note(facts)
     return { ...facts, seenGenerations }
@@ -104,7 +106,7 @@ export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
       const data = { missing: lack ? lackLines(lack) : facts.missing, seconds: options.patience }
       log.warn(
         data,
-        `the key store is older than it was; this start waits ${options.patience} s, as other nodes may ` +
+        `the key store is older than it was; this start waits ${options.patience} s, because other nodes may ` +
           'put back what it lacks',
       )
       await options.wakeOthers()
@@ -130,11 +132,11 @@ export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
       )
     }
     const facts = await loadStore()
-    // An empty store may be the wrong one, of which the caller knows more.
+    // An empty store may be the wrong one, which the caller checks.
     const lack = facts.keys.length === 0 ? undefined : await check(facts).catch(replaced)
     function replaced(error: unknown): undefined {
       if (!(error instanceof WitnessOfAnother || error instanceof WitnessUnreadable)) throw error
-      // It stops nothing that runs, and waits to be looked at.
+      // A running node continues and reports the problem in its status.
       record = before
       fail(error)
     }
@@ -149,7 +151,9 @@ export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
     return loadStore()
   }
 
-  /** What the store lacks and what is genuine. @throws WitnessOfAnother, WitnessUnreadable */
+  /**
+   * @returns what the store lacks, genuine events only. @throws WitnessOfAnother, WitnessUnreadable
+   */
   async function check(facts: LoadedRings): Promise<Lack | undefined> {
     if (!record || !sealer) return undefined
     const seen = witnessedFacts(facts, sealer, options)
@@ -161,19 +165,20 @@ export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
   /** @throws WitnessOfAnother, WitnessUnreadable */
   function assertOurs(found: WitnessRecord, facts: LoadedRings, seen: WitnessedFacts): void {
     if (isOfOtherDeployment(found, seen)) throw new WitnessOfAnother(where, found.issuer)
-    // One that was accepted away is of nobody until the first keys are made.
+    // After an accepted loss the witness has no deployment until the first keys are made.
     if (isUnbound(found) && facts.keys.length > 0) assertOfSomebody(found, where)
   }
 
   /**
-   * Reads the witness. Always before the store: all that is remembered stood in the store before.
-   * @returns false where it could not be read, which is no reason to stop where it can be away
+   * Reads the witness. Always called before the store is read, because everything that the witness
+   * remembers was in the store before.
+   * @returns false if the witness could not be read, which is tolerated if it may be unavailable
    */
   async function look({ mustBeWhole }: { mustBeWhole: boolean }): Promise<boolean> {
     try {
       record = await witness.read()
-      // That it can be read does not say that it can be written.
-      if (!isUnwritten) failure = undefined
+      // A successful read does not show that writing works.
+      if (!hasWriteFailed) failure = undefined
       return true
     } catch (error) {
       const isAway = error instanceof StoreUnavailable
@@ -185,21 +190,21 @@ export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
   }
 
   function fail(error: Error): void {
-    if (told !== error.message) {
-      log.warn({ err: error }, 'the witness does not work; the keys turn all the same')
+    if (loggedFailure !== error.message) {
+      log.warn({ err: error }, 'the witness does not work; key rotation continues')
     }
     failure = error.message
-    told = failure
+    loggedFailure = failure
   }
 
   async function note(facts: LoadedRings): Promise<void> {
-    // A store that was emptied says nothing worth remembering.
+    // An emptied store has nothing worth remembering.
     const isBound = record === undefined || record.deployment !== null
     if (!sealer || !isStarted || (facts.keys.length === 0 && isBound)) return
     if (!options.mayBegin && record === undefined) return
     const seen = witnessedFacts(facts, sealer, options)
     if (failure === undefined && record && witnessed(record, seen) === record) {
-      told = undefined
+      loggedFailure = undefined
       return
     }
     try {
@@ -207,11 +212,11 @@ export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
         assertOurs(before, facts, seen)
         return witnessed(before, seen)
       })
-      isUnwritten = false
+      hasWriteFailed = false
       failure = undefined
-      told = undefined
+      loggedFailure = undefined
     } catch (error) {
-      isUnwritten = true
+      hasWriteFailed = true
       fail(error instanceof Error ? error : new Error(String(error)))
     }
   }
@@ -238,8 +243,8 @@ const CANNOT_TELL =
   'was; if it was just restored from a backup, revoke again what was revoked since'
 
 /**
- * What the witness is held against. The generation of a key that does not open may be forged, and is
- * believed only where an event vouches for it.
+ * The facts of the store that are compared with the witness. The generation of a key that does not
+ * open may be forged, and is trusted only if an event confirms it.
  */
 export function witnessedFacts(
   facts: LoadedRings,
@@ -257,8 +262,8 @@ export function witnessedFacts(
 }
 
 /**
- * A witness that is removed is told of at the next start. One that somebody emptied says as little, and
- * must not pass for whole.
+ * A witness that is removed is loggedFailure of at the next start. One that somebody emptied says
+ * as little, and must not pass for whole.
  * @throws WitnessUnreadable
  */
 export function assertOfSomebody({ deployment }: WitnessRecord, where: string): void {
@@ -266,12 +271,12 @@ export function assertOfSomebody({ deployment }: WitnessRecord, where: string): 
   throw new WitnessUnreadable(where, 'it does not say which deployment it is of')
 }
 
-/** Does it remember something, and not of whom? Nobody can vouch for it then. */
+/** True if a record has content and no deployment, so that its MAC cannot be checked. */
 function isUnbound({ deployment, events, generations }: WitnessRecord): boolean {
   return deployment === null && events.length + Object.keys(generations).length > 0
 }
 
-/** A lack without events that nobody of this deployment wrote, or that were given up with a secret. */
+/** The lack without events that are not genuine, or that were given up with a secret. */
 export async function genuineLack(
   lack: Lack | undefined,
   { openEvents }: Pick<Sealer, 'openEvents'>,
@@ -280,8 +285,8 @@ export async function genuineLack(
 }
 
 /**
- * Is the key store emptied, although the witness remembers what it held? Asked before anything is made
- * in it, the secret of another deployment first of all.
+ * Refuses a key store that is empty although the witness remembers its content. Called before
+ * anything is made in the store, in particular the secret of another deployment.
  * @throws StoreOutdated, WitnessUnreadable
  */
 export async function assertNotEmptied(
@@ -298,7 +303,7 @@ export async function assertNotEmptied(
   if (lack) throw new StoreOutdated(lackWords(lack), witness.where)
 }
 
-/** What a store lacks that is empty. */
+/** The lack of an empty store. */
 export function lackOfEverything(record: WitnessRecord): Lack | undefined {
   const configured = Object.keys(record.generations)
   return lackOf(record, { events: [], generations: {}, given: [], configured })

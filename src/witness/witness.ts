@@ -3,61 +3,66 @@ import type { RingName } from '../ring/key.ts'
 import type { SerializedEvent } from '../ring/key-store.ts'
 
 /**
- * What a node remembers outside the database, so that a database that was set back cannot make anybody
- * forget it: the events, revocations above all, and the highest generation of each ring that it has
- * seen. Pure, apart from the contract of who keeps it.
+ * Record of what a node has seen in the key store, kept outside the database so that restoring an
+ * old database cannot undo it: the events, above all revocations, and the highest generation of
+ * each ring. Pure, except for the contract of its stores.
  */
 
 export type Generations = Readonly<Record<RingName, number>>
 
-/** What is remembered. It only grows, except where an operator accepts a loss. */
+/** Content of a witness. Only grows, unless an operator accepts a loss. */
 export interface WitnessRecord {
-  /** Which deployment it is about; null while that is not known. */
+  /** Deployment of the record; null while it is not known. */
   readonly deployment: string | null
-  /** In whose name that deployment issued when this began; for people who read it. */
+  /** Issuer of the deployment when the record was begun, for people who read it. */
   readonly issuer: string | null
   /**
-   * Every event that was seen in the store, whole, so that it can be put back. Not revocations alone: a
-   * revocation names the events that its writer knew, and without these it is not complete.
+   * Every event seen in the store, complete, so that it can be put back. Not only revocations,
+   * because a revocation names the events that its writer knew and is incomplete without them.
    */
   readonly events: readonly SerializedEvent[]
-  /** The highest generation of each ring that was seen in the store. None of them is used again. */
+  /**
+   * The highest generation of each ring seen in the store. No generation up to it is used again.
+   */
   readonly generations: Generations
-  /** Generations up to these are known to be lost, and an operator answered for it. */
+  /** Generations up to these are known to be lost, accepted by an operator. */
   readonly lost: Generations
-  /** What an operator let go, oldest first. */
+  /** Losses that operators accepted, oldest first. */
   readonly accepted: readonly Acceptance[]
-  /** Over all else, under a key of the deployment's secret (`witness-mac.ts`); null where there is none. */
+  /**
+   * MAC over all other fields, under a key of the deployment's secret (`witness-mac.ts`); null
+   * without a secret.
+   */
   readonly mac: string | null
 }
 
-/** Somebody went on with an older store on purpose. */
+/** An operator's decision to continue with an older store. */
 export interface Acceptance {
   readonly at: number
   readonly actor: string
   readonly reason: string
-  /** Whole, as this is all that is left of them. */
+  /** Complete events, because no other copy of them is left. */
   readonly events: readonly SerializedEvent[]
   readonly generations: Generations
 }
 
 /**
- * Who keeps it: a file or Redis. Several processes share one and none loses what another added.
- * Every implementation passes `test/conformance/witness.ts`.
+ * Store of a witness: a file or Redis. Several processes share it, and no process overwrites what
+ * another added. Every implementation passes `test/conformance/witness.ts`.
  *
- * Both methods reject with StoreUnavailable where it cannot be reached or written, and with
- * WitnessUnreadable where it is damaged: it is then never replaced.
+ * Both methods reject with StoreUnavailable if it cannot be reached or written, and with
+ * WitnessUnreadable if it is damaged; a damaged witness is never replaced.
  */
 export interface Witness {
-  /** Where it is, for people: a path, or a Redis. */
+  /** Place of the witness in words for people: a path, or a Redis. */
   readonly where: string
-  /** Is it elsewhere, so that nobody wonders when it does not answer for a while? */
+  /** True if the witness is on another machine and may be unavailable for a while. */
   readonly canBeAway: boolean
-  /** Undefined where there is none. */
+  /** @returns undefined if there is no witness */
   read(): Promise<WitnessRecord | undefined>
   /**
-   * Replaces it by what `change` makes of it, while nobody else does. `change` may be called several
-   * times; one that returns what it was given writes nothing.
+   * Replaces the record by the result of `change`, atomically. `change` may be called several
+   * times; nothing is written if it returns its argument.
    */
   update(change: (before: WitnessRecord) => WitnessRecord): Promise<WitnessRecord>
 }
@@ -72,20 +77,20 @@ export const NOTHING_WITNESSED: WitnessRecord = {
   mac: null,
 }
 
-/** What a store says, as far as a witness is concerned. */
+/** The facts of a store that concern a witness. */
 export interface WitnessedFacts {
-  /** Names of the deployment that the store is of, the present one first; none where it does not say. */
+  /** Names of the store's deployment, the present one first; empty if the store does not tell. */
   readonly deployments: readonly string[]
   readonly issuer: string
   readonly events: readonly SerializedEvent[]
   readonly generations: Generations
-  /** What events in the store give up: ids of records, and of generations (`givenUp`). */
+  /** Losses that events in the store give up: ids of records and of generations (`givenUp`). */
   readonly given: readonly string[]
-  /** Rings that this node keeps keys in: only there does a highest generation never leave. */
+  /** Configured rings; only in these does the highest generation always stay in the store. */
   readonly configured: readonly RingName[]
 }
 
-/** What a store lacks of what was witnessed. */
+/** Witnessed content that a store lacks. */
 export interface Lack {
   readonly events: readonly SerializedEvent[]
   readonly generations: readonly MissingGeneration[]
@@ -93,9 +98,9 @@ export interface Lack {
 
 export interface MissingGeneration {
   readonly ring: RingName
-  /** The highest that was seen. */
+  /** The highest generation that was seen. */
   readonly seen: number
-  /** The highest that the store has; 0 where it has none. */
+  /** The highest generation that the store has; 0 if it has none. */
   readonly stored: number
 }
 
@@ -110,9 +115,10 @@ export function highestGenerations(keys: readonly WitnessedKey[]): Generations {
 }
 
 /**
- * The same and what is new in the store. A ring that is no longer configured and has no key left has
- * ended in good order, so that its generations are not missed; they are still not used again.
- * @returns `before` itself where nothing is new
+ * Adds what is new in the store. The generations of a ring that is not configured any more and has
+ * no key left are not missed, because the ring has ended in good order; they are still not used
+ * again.
+ * @returns `before` itself if nothing is new
  */
 export function witnessed(before: WitnessRecord, facts: WitnessedFacts): WitnessRecord {
   const known = new Set(before.events.map(({ id }) => id))
@@ -140,7 +146,7 @@ export function witnessed(before: WitnessRecord, facts: WitnessedFacts): Witness
   }
 }
 
-/** What the store lacks; undefined where it is as new as the witness. */
+/** Content that the store lacks; undefined if the store is as new as the witness. */
 export function lackOf(
   record: WitnessRecord,
   facts: Pick<WitnessedFacts, 'events' | 'generations' | 'given' | 'configured'>,
@@ -156,12 +162,12 @@ export function lackOf(
   return unlessEmpty({ events, generations })
 }
 
-/** The lack itself; undefined where nothing is lacking. */
+/** The lack itself; undefined if nothing is lacking. */
 export function unlessEmpty(lack: Lack): Lack | undefined {
   return lack.events.length + lack.generations.length === 0 ? undefined : lack
 }
 
-/** Is the witness about another deployment than the store? Where one does not say, nobody can tell. */
+/** True if witness and store name different deployments; false if one of them names none. */
 export function isOfOtherDeployment(
   { deployment }: WitnessRecord,
   { deployments }: Pick<WitnessedFacts, 'deployments'>,
@@ -170,8 +176,8 @@ export function isOfOtherDeployment(
 }
 
 /**
- * What an event names that gives up what the store lacks: ids of records, and of generations in a form
- * of their own. Every node heeds it, whatever its own witness remembers.
+ * Ids that an event `accept` names to give up a lack: ids of records, and generations in a form of
+ * their own. Every node follows the event, whatever its own witness remembers.
  */
 export function givenUp({ events, generations }: Lack): readonly string[] {
   return [
@@ -192,7 +198,7 @@ function givenGenerations(given: readonly string[]): Generations {
     .reduce<Generations>(raised, {})
 }
 
-/** What an event gives up, in words. @example '2 missing events given up' */
+/** Words for the losses that an event gives up. @example '2 missing events given up' */
 export function givenWords(given: readonly string[]): string {
   const events = given.filter((id) => !id.startsWith(GENERATION)).length
   const lost = Object.entries(givenGenerations(given))
@@ -206,8 +212,8 @@ export function givenWords(given: readonly string[]): string {
 }
 
 /**
- * An operator goes on with a store that is empty and so cannot keep the event that says it: what was is
- * no longer asked for, but kept, and the next deployment may have the witness.
+ * Records that an operator accepts an empty store, which cannot keep an event about it. The old
+ * content is kept but not missed any more, and the next deployment may use the witness.
  */
 export function withAccepted(
   record: WitnessRecord,
@@ -242,7 +248,7 @@ export function lackWords({ events, generations }: Lack): string {
   return parts.join(', ')
 }
 
-/** One line for each thing that is missing. */
+/** Lines for people, each with a missing event or generation. */
 export function lackLines({ events, generations }: Lack): readonly string[] {
   return [
     ...events.map(
@@ -256,7 +262,7 @@ export function lackLines({ events, generations }: Lack): readonly string[] {
   ]
 }
 
-/** By the id, which is authentic where the record is; the other values are for people. */
+/** Decides by the id, which is authentic if the record is; the other values are for people. */
 function isRevocation({ id }: SerializedEvent): boolean {
   return id.startsWith('revoke/') || id.startsWith('revoke-before/')
 }
@@ -265,7 +271,7 @@ function seenOf(generations: readonly MissingGeneration[]): Generations {
   return Object.fromEntries(generations.map(({ ring, seen }) => [ring, seen]))
 }
 
-/** The larger of each; `a` itself where `b` raises none. */
+/** The larger generation of each ring; `a` itself if `b` raises none. */
 function largerOf(a: Generations, b: Generations): Generations {
   return Object.entries(b).reduce((sum, [ring, generation]) => raised(sum, { ring, generation }), a)
 }

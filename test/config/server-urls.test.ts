@@ -80,7 +80,7 @@ describe('a database URL', () => {
     // Names that every object of JavaScript has are no words of these URLs.
     [`${PG}?sslmode=constructor`, /whose sslmode is disable, require, verify-ca or verify-full$/],
     [`${MY}?ssl-mode=__proto__`, /whose ssl-mode is disable/],
-    [`${MY}?ssl={"constructor":1}`, /whose ssl has no constructor, which nobody understands$/],
+    [`${MY}?ssl={"constructor":1}`, /whose ssl has no constructor, which is unknown$/],
     [`${PG}?constructor=x`, /constructor is none, the nearest is/],
     [`${MY}?ssl-ca=`, /whose ssl-ca is a file$/],
     [`${PG}?sslmode=require&sslmode=disable`, /says sslmode once$/],

@@ -86,7 +86,7 @@ describe('the watch over a witness', () => {
     assert.ok(clock.elapsed() < 10)
     assert.equal(facts.keys.length, 3)
     assert.deepEqual(log, [
-      'the key store is older than it was; this start waits 45 s, as other nodes may put back what it lacks',
+      'the key store is older than it was; this start waits 45 s, because other nodes may put back what it lacks',
       'others are woken',
       'other nodes have put back what the key store lacked',
     ])
