@@ -7,9 +7,9 @@ import type { Figure } from './figure.ts'
 import { median } from './statistics.ts'
 
 /**
- * `npm run bench:against -- CHECKOUT`: is this checkout slower than another one, such as a worktree of the
- * commit before? Both are measured by turns, so that what else the machine does meets both, and the
- * figures that are compared are themselves ratios to another server in the same run.
+ * `npm run bench:against -- CHECKOUT`: compares the speed of this checkout with another one, such
+ * as a worktree of the commit before. Both are measured in turns, so that other work of the machine
+ * affects both, and the compared figures are ratios to another server in the same run.
  */
 
 interface Options {
@@ -18,7 +18,7 @@ interface Options {
   readonly only?: readonly string[]
 }
 
-/** A median below this counts as lower: less is the noise of a machine that does other things too. */
+/** Medians below this count as slower; smaller differences are noise of a busy machine. */
 const LEAST = 0.95
 
 async function main(argv: readonly string[]): Promise<void> {
@@ -36,7 +36,7 @@ async function main(argv: readonly string[]): Promise<void> {
   const pairs: Pair[] = []
   for (let run = 0; run < Number(runs); run += 1) {
     process.stderr.write(`run ${run + 1} of ${runs}\n`)
-    // ABBA: who comes second is not always the same.
+    // ABBA order, so that neither checkout is always second.
     const [first, second] = run % 2 === 0 ? [other, '.'] : ['.', other]
     const [a, b] = [await measure(first, args), await measure(second, args)]
     pairs.push(run % 2 === 0 ? { before: a, after: b } : { before: b, after: a })
@@ -94,7 +94,7 @@ function render(pairs: readonly Pair[]): string {
   return table.toString()
 }
 
-/** Above 1 where the second is better, whether the figure is a ratio (more is better) or a cost. */
+/** Ratio above 1 if the second figure is better, for ratios (more is better) and for costs. */
 function betterBy(before: Figure, after: Figure): number {
   return before.unit === 'ratio' ? after.value / before.value : before.value / after.value
 }

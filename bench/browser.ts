@@ -7,7 +7,7 @@ import {
 } from './connection.ts'
 import { AUTHORIZATION, CLIENT, CODE_CHALLENGE, CODE_VERIFIER, PERSON } from './setting.ts'
 
-/** The little of a browser that a sign-in needs: cookies with paths, redirects, forms. */
+/** A minimal browser for sign-ins: cookies with paths, redirects, forms. */
 export interface Browser {
   /** Goes to the authorization endpoint and through all pages it leads to. @returns the code */
   authorize(parameters: Readonly<Record<string, string>>): Promise<string>
@@ -32,7 +32,7 @@ export function createBrowser(connection: Connection): Browser {
 
   async function request(method: 'GET' | 'POST', path: string, options: RequestOptions = {}) {
     const cookie = cookieHeader(cookies, path)
-    // As a browser says of the forms of our own pages.
+    // The header that a browser sends with forms of the server's own pages.
     const own = method === 'POST' ? { 'sec-fetch-site': 'same-origin' } : {}
     const headers = cookie ? { cookie, ...own } : own
     const answer = await connection.send(requestBytes(method, path, { ...options, headers }))
@@ -89,7 +89,7 @@ export function tokenRequest(form: Readonly<Record<string, string>>): string {
   return requestBytes('POST', '/token', { form, headers: { authorization: AUTHORIZATION } })
 }
 
-/** @throws where the answer is not a success */
+/** @throws if the answer is not a success */
 export async function requestTokens(connection: Connection, bytes: string): Promise<Tokens> {
   const { status, body } = await connection.send(bytes)
   if (status !== 200) throw new Error(`the token endpoint answered ${status} ${body}`)

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** A server under test in a process of its own. It ends with this process, however that ends. */
+/** A server under test in a process of its own, which ends with this process, however that ends. */
 export interface Child {
   readonly port: number
   /** Runs a command of the child, see `serveCommands`. */
@@ -10,7 +10,7 @@ export interface Child {
   stop(): Promise<void>
 }
 
-/** What a server under test answers to its parent. */
+/** Commands that a server under test answers to its parent. */
 export type Commands = Readonly<Record<string, (argument: never) => unknown>>
 
 interface Call {
@@ -35,7 +35,7 @@ const CALL_LIMIT = 120_000
 /**
  * @param file of `bench/servers`
  * @param folder for its log
- * @throws with the end of its log where it does not start
+ * @throws with the end of its log if it does not start
  */
 export async function startChild(
   file: string,
@@ -79,14 +79,14 @@ export async function startChild(
       id += 1
       calls.set(id, call)
       child.send({ id, name, argument } satisfies Call)
-      // Each command's result is named where it is called.
+      // The caller names the type of each command's result.
       return within(CALL_LIMIT, `${file} to ${name}`, call.promise) as Promise<Result>
     },
     stop: () => stop(child, exited.promise),
   }
 }
 
-/** In the child: says where it listens and answers the parent's commands until the parent is gone. */
+/** Runs in the child: reports the port and answers the parent's commands until the parent ends. */
 export function serveCommands(port: number, commands: Commands): void {
   process.on('message', async ({ id, name, argument }: Call) => {
     try {
@@ -109,7 +109,7 @@ async function stop(child: ChildProcess, exited: Promise<void>): Promise<void> {
   clearTimeout(late)
 }
 
-/** @throws where it takes longer than `limit` milliseconds */
+/** @throws if the work takes longer than `limit` milliseconds */
 export async function within<T>(limit: number, what: string, work: Promise<T>): Promise<T> {
   const late = Promise.withResolvers<never>()
   const timer = setTimeout(

@@ -12,11 +12,11 @@ export interface Comparison {
   readonly aim?: Aim
   readonly other: 'plain' | 'koa'
   readonly prepare: Prepare
-  /** Of Keyturn; SQLite unless told. The other side keeps everything in memory. */
+  /** Keyturn's stores; SQLite by default. The other side keeps everything in memory. */
   readonly stores?: Stores
   /**
    * `rate`: operations per second. `main-thread`: operations per second of processor time of the
-   * thread that answers, where what other threads do is not to count.
+   * answering thread, for comparisons in which other threads do not count.
    */
   readonly by?: 'rate' | 'main-thread'
 }
@@ -31,8 +31,9 @@ const ROUND = { full: 2000, quick: 600 }
 const ROUNDS = { full: 5, quick: 3 }
 
 /**
- * Keyturn and the other side by turns, so that what else the machine does meets both; the ratio is
- * the median of the ratios of neighbouring rounds. The first round warms up and is not counted.
+ * Measures Keyturn and the other side in turns, so that other work of the machine affects both; the
+ * ratio is the median of the ratios of neighbouring rounds. The first round warms up and is not
+ * counted.
  */
 export async function compare(bench: Bench, comparison: Comparison): Promise<Figure> {
   const { note, aim, by = 'rate', stores = 'SQLite' } = comparison
@@ -47,7 +48,7 @@ export async function compare(bench: Bench, comparison: Comparison): Promise<Fig
   await run(theirs)
   const pairs: { ours: Round; theirs: Round }[] = []
   for (let round = 0; round < ROUNDS[mode]; round += 1) {
-    // ABBA: who comes second is not always the same.
+    // ABBA order, so that neither side is always second.
     const first = round % 2 === 0 ? await run(ours) : await run(theirs)
     const second = round % 2 === 0 ? await run(theirs) : await run(ours)
     const [a, b] = round % 2 === 0 ? [first, second] : [second, first]

@@ -1,8 +1,8 @@
 import { connect } from 'node:net'
 
 /**
- * One keep-alive HTTP/1.1 connection that sends one request at a time. Written on bare sockets, as
- * node:http's client costs more than the answers measured here and would hide their differences.
+ * A keep-alive HTTP/1.1 connection that sends one request at a time. Uses bare sockets, because
+ * node:http's client costs more than the measured answers and would hide their differences.
  */
 export interface Connection {
   /** @param request all of its bytes, see `requestBytes` */

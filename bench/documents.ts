@@ -5,8 +5,8 @@ import type { Prepare } from './load.ts'
 
 /**
  * JWKS and discovery: Keyturn with all its headers beside bare koa that has the same bytes in
- * memory and sends them with Content-Type and Content-Length only. Beside oidc-provider's own route
- * it is told, without an aim.
+ * memory and sends them with Content-Type and Content-Length only. The comparison with
+ * oidc-provider's own route is reported without an aim.
  */
 export async function measureDocument(
   bench: Bench,

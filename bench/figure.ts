@@ -1,23 +1,23 @@
 import type { Child } from './child.ts'
 import type { ProfileSummary } from './profile.ts'
 
-/** One line of the table. */
+/** A line of the table. */
 export interface Figure {
   readonly name: string
-  /** What is compared with what, or how it was measured. */
+  /** Description of the comparison or the measurement. */
   readonly note: string
-  /** Of Keyturn, with unit. */
+  /** Keyturn's value with unit. */
   readonly keyturn: string
-  /** Of what it is compared with; undefined where the aim is a number of its own. */
+  /** Value of the other side; undefined if the aim is an absolute number. */
   readonly beside?: string
-  /** What is held against the aim: a ratio, or a number in the unit of the aim. */
+  /** Value that is compared with the aim: a ratio, or a number in the unit of the aim. */
   readonly value: number
   readonly unit: Unit
-  /** Undefined for a figure that is only told. */
+  /** Aim; undefined for a figure that is only reported. */
   readonly aim?: Aim
   /** Processor time per operation of the other side divided by Keyturn's: steadier than rates. */
   readonly processorRatio?: number
-  /** Where the time goes, where an aim was missed. */
+  /** Profiles of where the time goes, if an aim was missed. */
   readonly profiles?: Readonly<Record<string, ProfileSummary>>
 }
 
@@ -33,15 +33,15 @@ export function isMet({ value, aim }: Figure): boolean | undefined {
   return aim.bound === 'least' ? value >= aim.value : value <= aim.value
 }
 
-/** Where Keyturn keeps what it keeps; SQLite unless told. */
+/** Keyturn's stores; SQLite by default. */
 export type Stores = 'SQLite' | 'PostgreSQL' | 'Redis'
 
-/** What a figure is measured with. */
+/** Tools for measuring a figure. */
 export interface Bench {
   readonly isQuick: boolean
-  /** Starts each server once, when it is first asked for. */
+  /** Starts each server once, at its first use. */
   server(kind: 'keyturn' | 'plain' | 'koa', stores?: Stores): Promise<Child>
-  /** Starts Keyturn in a folder of its own; stopped when the figure is done. */
+  /** Starts Keyturn in a new folder; stopped after the measurement. */
   freshKeyturn(options: { clients: number }): Promise<Child & AsyncDisposable>
   /** A new folder, removed at the end. */
   folder(): string

@@ -12,8 +12,9 @@ import { freePort } from '../lab/server.ts'
 import { temporaryFolder } from '../lab/temporary.ts'
 
 /**
- * `npm run bench:issuers`: what several issuers on one server cost beside one. Each server is started on an
- * empty SQLite database, which makes keys for every issuer, and then once more on what is there.
+ * `npm run bench:issuers`: what several issuers on one server cost beside one. Each server is
+ * started on an empty SQLite database, which makes keys for every issuer, and then once more on
+ * what is there.
  */
 
 interface Cost {

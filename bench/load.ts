@@ -1,6 +1,6 @@
 import { type Connection, openConnection } from './connection.ts'
 
-/** What one connection does again and again; resolves when one operation is complete. */
+/** Operation that a connection repeats; resolves when the operation is complete. */
 export type Operation = () => Promise<void>
 
 /** Prepares the operation of one connection: signs in, gets tokens and the like. Not measured. */
@@ -11,22 +11,28 @@ export interface LoadOptions {
   readonly prepare: Prepare
   /** Milliseconds. */
   readonly duration: number
-  /** Called when all are prepared, right before the first operation, and right after the last. */
+  /**
+   * Called right before the first operation, when all connections are prepared, and right after the
+   * last.
+   */
   readonly around?: { begin(): Promise<void>; end(): Promise<void> }
 }
 
 export interface LoadResult {
   readonly operations: number
-  /** Per second. */
+  /** Operations per second. */
   readonly rate: number
   /** Milliseconds of each operation. */
   readonly latencies: readonly number[]
 }
 
-/** Connections at once: enough to keep one server busy, few enough that latencies mean something. */
+/** Parallel connections: enough to keep a server busy, few enough for meaningful latencies. */
 export const CONNECTIONS = 8
 
-/** Operations on all connections at once, each connection one after another, for `duration`. */
+/**
+ * Runs operations on all connections in parallel, and on each connection one after another, for
+ * `duration`.
+ */
 export async function runLoad({ port, prepare, duration, around }: LoadOptions) {
   const connections = await Promise.all(
     Array.from({ length: CONNECTIONS }, () => openConnection(port)),

@@ -28,8 +28,8 @@ import { workers } from './workers.ts'
 
 /**
  * `npm run bench`: how fast Keyturn is, each figure beside bare koa or plain oidc-provider in the
- * same run. What is compared with what stands where it is measured. Every server under test has a
- * process of its own; the load comes from this one.
+ * same run. Each measuring file describes its comparison. Every server under test has a process of
+ * its own; the load comes from this process.
  */
 
 const measures: Readonly<Record<string, Measure>> = {
@@ -78,7 +78,7 @@ async function main(argv: readonly string[]): Promise<void> {
   process.stdout.write(`${json ? toJson(figures) : renderTable(figures)}\n`)
 }
 
-/** The same on several stores, each with the least ratio that is aimed at. */
+/** Measures on several stores, each with the least ratio to reach. */
 function onStores(
   comparison: Comparison,
   aims: Readonly<Partial<Record<Stores, number>>>,

@@ -2,20 +2,20 @@ import { type Profiler, Session } from 'node:inspector/promises'
 import { join, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** Where a thread spent its time: share of all that was not idle, 0 to 1. */
+/** Share of a thread's busy time, from 0 to 1. */
 export interface TimeShare {
   readonly name: string
   readonly share: number
 }
 
 export interface ProfileSummary {
-  /** By part: our source file, package, or what Node calls it. */
+  /** Shares by part: source file, package, or Node's own name. */
   readonly parts: readonly TimeShare[]
-  /** By function. */
+  /** Shares by function. */
   readonly functions: readonly TimeShare[]
 }
 
-/** For the commands of a server under test: self time between two calls. */
+/** Commands of a server under test that measure self time between two calls. */
 export function createProfileCommands() {
   const session = new Session()
   return {
@@ -35,7 +35,7 @@ export function createProfileCommands() {
 
 type Frame = Profiler.ProfileNode['callFrame']
 
-/** Not work of the server: waiting, and the profiler itself. */
+/** Frames that are no work of the server: waiting, and the profiler itself. */
 const LEFT_OUT = ['(idle)', '(root)', 'post node:inspector']
 
 function summarize({ nodes, samples = [], timeDeltas = [] }: Profiler.Profile): ProfileSummary {
@@ -46,7 +46,7 @@ function summarize({ nodes, samples = [], timeDeltas = [] }: Profiler.Profile): 
   const frames = new Map(nodes.map((node) => [node.id, node.callFrame]))
   const parents = new Map(nodes.flatMap(({ id, children = [] }) => children.map((c) => [c, id])))
 
-  /** The frame itself, or else the nearest caller that is not of Node: who asked for it. */
+  /** The frame itself, or else the nearest caller outside Node. */
   const ownerOf = (id: number): Frame | undefined => {
     for (let at: number | undefined = id; at !== undefined; at = parents.get(at)) {
       const frame = frames.get(at)
@@ -70,7 +70,7 @@ function summarize({ nodes, samples = [], timeDeltas = [] }: Profiler.Profile): 
   return { parts: shares(parts, total), functions: shares(functions, total) }
 }
 
-/** Our source file, or the package. */
+/** The source file or the package of a frame. */
 function partOf({ url }: Frame): string {
   const file = pathOf(url)
   return /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1] ?? file

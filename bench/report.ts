@@ -2,7 +2,7 @@ import Table from 'cli-table3'
 import { type Figure, isMet, type Unit } from './figure.ts'
 import type { ProfileSummary, TimeShare } from './profile.ts'
 
-/** The table for people, and below it where the time goes wherever an aim was missed. */
+/** Renders the table for people, with profiles below it for missed aims. */
 export function renderTable(figures: readonly Figure[]): string {
   const table = new Table({
     head: ['', 'Keyturn', 'beside', 'ratio', 'cpu ratio', 'aim', ''],
@@ -29,7 +29,7 @@ export function renderTable(figures: readonly Figure[]): string {
   ].join('\n')
 }
 
-/** The same for programs. */
+/** Renders the figures as JSON for programs. */
 export function toJson(figures: readonly Figure[]): string {
   return JSON.stringify(
     figures.map((figure) => ({ ...figure, met: isMet(figure) ?? null })),

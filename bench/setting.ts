@@ -3,14 +3,14 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /**
- * What all servers under test have in common: the same client, resources and lifetimes (those of
+ * Settings that all servers under test share: client, resources and lifetimes (those of
  * `config/default.yaml`), RSA keys of 2048 bits and P-256 keys.
  */
 
-/** Without port: each server takes a free one, and requests name only the path. */
+/** Issuer without port, because each server takes a free one and requests contain only the path. */
 export const ISSUER = 'http://127.0.0.1'
 
-/** Whose access tokens are JWTs. Without a resource, access tokens are opaque. */
+/** APIs whose access tokens are JWTs. Without a resource, access tokens are opaque. */
 export const RESOURCES = {
   RS256: 'https://rs256.example',
   ES256: 'https://es256.example',
@@ -25,7 +25,7 @@ export const CLIENT = {
   scope: 'openid profile email offline_access',
   token_endpoint_auth_method: 'client_secret_basic',
   resources: { [RESOURCES.RS256]: ['read'], [RESOURCES.ES256]: ['read'] },
-  // A refresh is measured with rotation, which is what it costs at most.
+  // Refreshes are measured with rotation, their most expensive form.
   refresh_token_rotation: 'always',
 }
 
@@ -35,10 +35,10 @@ export const AUTHORIZATION = `Basic ${Buffer.from(
 
 export const PERSON = { username: 'ada', password: 'correct horse battery' }
 
-/** The least that the configuration takes: the check of a password is timed on its own. */
+/** The least allowed cost, because the check of a password is timed separately. */
 export const CHEAPEST_ARGON2 = { memoryKiB: 7168, passes: 1, parallelism: 1 }
 
-/** PKCE (RFC 7636); what the verifier is makes no difference to its cost. */
+/** PKCE verifier (RFC 7636); its value does not affect the cost. */
 export const CODE_VERIFIER = 'benchmark'.repeat(5)
 export const CODE_CHALLENGE = createHash('sha256').update(CODE_VERIFIER).digest('base64url')
 
@@ -48,7 +48,7 @@ export interface ConfigOptions {
   readonly keyStore?: object
   readonly database?: object
   readonly redis?: object
-  /** Processes; one unless told. */
+  /** Number of processes; one by default. */
   readonly workers?: number
 }
 
@@ -82,7 +82,7 @@ export function writeConfig(
     ...more,
   }
   const path = join(folder, 'keyturn.yaml')
-  // YAML takes JSON as it is.
+  // JSON is valid YAML.
   writeFileSync(path, JSON.stringify(config, null, 2))
   return path
 }

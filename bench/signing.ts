@@ -10,9 +10,9 @@ const ROUND = { full: 2000, quick: 600 }
 const ROUNDS = { full: 5, quick: 3 }
 
 /**
- * RS256 tokens beside what one core can sign: one signature after another with a key of 2048 bits,
- * by turns with the server. More than one core's worth is possible, as signatures are made on
- * threads of their own.
+ * Compares RS256 tokens with the bare signatures of one core, made one after another with a key of
+ * 2048 bits, in turns with the server. The ratio can exceed 1, because signatures are made on other
+ * threads.
  */
 export async function rawSigning(
   bench: Bench,

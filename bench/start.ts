@@ -18,9 +18,9 @@ const POLL = 5
 const SETTLE = { full: 10_000, quick: 4000 }
 
 /**
- * The real server, `node src/cli.ts serve`, from the start of its process to the first opaque token
- * by client credentials: in an empty folder, and again in the same folder from SIGTERM of the first
- * process on. Then its resident memory, once nothing has happened for a while.
+ * The real server, `node src/cli.ts serve`, is measured from the start of its process to the first
+ * opaque token by client credentials: in an empty folder, and again in the same folder from SIGTERM
+ * of the first process on. Then its resident memory is read after some idle time.
  */
 export const starts: Measure = async (bench) => {
   bench.say('cold start and restart ...')

@@ -2,7 +2,7 @@ export function median(values: readonly number[]): number {
   return quantile(values, 0.5)
 }
 
-/** @param q 0.99 for p99. The nearest rank; NaN of nothing. */
+/** @param q such as 0.99 for p99. Uses the nearest rank; NaN for an empty list. */
 export function quantile(values: readonly number[], q: number): number {
   const sorted = [...values].sort((a, b) => a - b)
   if (q === 0.5 && sorted.length % 2 === 0) {

@@ -3,13 +3,13 @@ import { Redis } from 'ioredis'
 import { service, serviceUrl } from '../lab/services.ts'
 import type { Stores } from './figure.ts'
 
-/** Settings of a server under test that has the stores for itself. */
+/** Settings of a server under test with its own stores. */
 export interface OwnStores {
   readonly settings: { readonly database?: object; readonly redis?: object }
   drop(): Promise<void>
 }
 
-/** @throws where the database or Redis does not answer */
+/** @throws if the database or Redis does not answer */
 export async function createStores(stores: Stores): Promise<OwnStores> {
   if (stores === 'PostgreSQL') {
     const postgres = await service('postgres')

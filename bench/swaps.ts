@@ -14,8 +14,8 @@ const PAUSE = 100
 
 /**
  * Latency of token requests (client credentials, ES256) while the provider is swapped ten times a
- * second, against the same without. A swap here is all that a rotation costs the running server but
- * making the key: load, open, plan, build, publish.
+ * second, compared with the latency without swaps. A swap here is everything that a rotation costs
+ * the running server except making the key: load, open, plan, build, publish.
  */
 export const latencyDuringSwaps: Measure = async (bench) => {
   bench.say('latency during swaps ...')
@@ -72,7 +72,10 @@ async function turnFor(child: Child, duration: number): Promise<readonly number[
 
 const COUNT = 300
 
-/** The swap alone: building a provider for a view and putting it in place, on a warm process. */
+/**
+ * Measures the swap alone: building a provider for a view and replacing the old one, in a warm
+ * process.
+ */
 export const swapTime: Measure = async (bench) => [
   await swapTimeWith(bench, 0),
   await swapTimeWith(bench, 10_000),

@@ -6,8 +6,8 @@ import type { Prepare } from './load.ts'
 import { AUTHORIZATION, RESOURCES } from './setting.ts'
 
 /**
- * What the token endpoint and its like do, beside plain oidc-provider with its in-memory adapter
- * (`servers/plain.ts`). Keyturn stores in SQLite what the other keeps in memory.
+ * Compares the token endpoint and similar ones with plain oidc-provider and its in-memory adapter
+ * (`servers/plain.ts`). Keyturn stores in SQLite what the other server keeps in memory.
  */
 
 export const clientCredentialsRs256: Comparison = {
@@ -34,7 +34,7 @@ export const clientCredentialsOpaque: Comparison = {
   aim: { bound: 'least', value: 0.7 },
 }
 
-/** Each connection asks about a token of its own. */
+/** Introspection; each connection asks about its own token. */
 export const introspection: Comparison = {
   other: 'plain',
   name: 'introspection',
@@ -58,7 +58,7 @@ export const introspection: Comparison = {
   aim: { bound: 'least', value: 0.7 },
 }
 
-/** Each connection has a grant of its own and always sends the newest refresh token. */
+/** Refresh; each connection has its own grant and always sends the newest refresh token. */
 export const refresh: Comparison = {
   other: 'plain',
   name: 'refresh with rotation',
@@ -81,7 +81,7 @@ export const refresh: Comparison = {
 
 const SCOPE = { scope: 'openid profile' }
 
-/** Session and consent are there: authorization request, code, tokens. */
+/** Sign-in with existing session and consent: authorization request, code, tokens. */
 export const signInWithSession: Comparison = {
   other: 'plain',
   name: 'sign-in with a session',
@@ -97,12 +97,12 @@ export const signInWithSession: Comparison = {
 }
 
 /**
- * A new browser each time: authorization request, sign-in page, its form, back to the authorization
- * endpoint, consent remembered from before, code, tokens. Both sides check the password with
- * Argon2id, at the lowest cost that the configuration takes. It would hide all else, so it is taken
- * out: it runs on a thread of its own, and what is compared is the processor time of the thread that
- * answers. Taken out by leaving it out on one side only, the other side would still pay for the
- * caches that Argon2 empties. The check itself is timed by `passwordCheck`.
+ * Sign-in in a new browser each time: authorization request, sign-in page, its form, back to the
+ * authorization endpoint, consent remembered from before, code, tokens. Both sides check the
+ * password with Argon2id, at the lowest cost that the configuration takes. The check would hide
+ * everything else, but it runs on a thread of its own, and only the processor time of the answering
+ * thread is compared. If the check were skipped on one side only, the other side would still pay
+ * for the caches that Argon2 empties. The check itself is timed by `passwordCheck`.
  */
 export const signInComplete: Comparison = {
   other: 'plain',
@@ -118,7 +118,7 @@ export const signInComplete: Comparison = {
   aim: { bound: 'least', value: 0.7 },
 }
 
-/** What `signInComplete` leaves out: one check of a password. */
+/** Times the check of a password, which `signInComplete` leaves out. */
 export const passwordCheck: Measure = async (bench) => {
   bench.say('password check ...')
   const child = await bench.server('keyturn')

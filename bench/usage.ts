@@ -1,8 +1,10 @@
 /** Processor time that this process has used so far, in milliseconds. */
 export interface Usage {
-  /** All threads. */
+  /** Time of all threads. */
   readonly process: number
-  /** The thread that answers requests; passwords and RSA signatures are worked out on others. */
+  /**
+   * Time of the thread that answers requests; passwords and RSA signatures are computed on others.
+   */
   readonly main: number
 }
 

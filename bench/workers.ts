@@ -52,9 +52,9 @@ const LOADS: readonly Load[] = [
 const REQUEST = tokenRequest({ grant_type: 'client_credentials', resource: RESOURCES.RS256 })
 
 /**
- * Processor time of one request with two workers, their primary included, and with one process, by
- * turns. How many requests a second there are says little on a small machine, where one process
- * signs on every core already.
+ * Compares the processor time of a request with two workers, including their primary, with that of
+ * one process, in turns. Requests per second would say little on a small machine, because one
+ * process already signs on every core.
  */
 export const workers: Measure = async (bench) => {
   const mode = bench.isQuick ? 'quick' : 'full'
@@ -68,7 +68,7 @@ export const workers: Measure = async (bench) => {
     await run(two)
     const pairs: { one: number; two: number }[] = []
     for (let round = 0; round < ROUNDS[mode]; round += 1) {
-      // ABBA: who comes second is not always the same.
+      // ABBA order, so that neither side is always second.
       const isOneFirst = round % 2 === 0
       const first = await run(isOneFirst ? one : two)
       const second = await run(isOneFirst ? two : one)
@@ -105,11 +105,11 @@ async function costOf({ port, pids }: Serving, load: Load, duration: number): Pr
 
 interface Serving extends AsyncDisposable {
   readonly port: number
-  /** Of every process of the server. */
+  /** Ids of all processes of the server. */
   readonly pids: readonly number[]
 }
 
-/** The real server when all of its workers answer. */
+/** Starts the real server and waits until all of its workers answer. */
 async function serveWorkers(folder: string, count: number): Promise<Serving> {
   const ports = { http: await freePort(), management: await freePort() }
   const config = writeConfig(folder, { ports, workers: count })
@@ -123,12 +123,12 @@ async function serveWorkers(folder: string, count: number): Promise<Serving> {
   }
 }
 
-/** @returns the process ids of its workers; none where there is one process */
+/** @returns the process ids of the workers; empty for a single process */
 async function untilReady(port: number, count: number): Promise<readonly number[]> {
   for (;;) {
     const answer = await fetch(`http://127.0.0.1:${port}/health/ready`).catch(() => undefined)
     if (answer?.ok) {
-      // What the management listener says it answers.
+      // The documented answer of the management listener.
       const { workers = [] } = (await answer.json()) as { workers?: { pid: number }[] }
       if (workers.length === (count === 1 ? 0 : count)) return workers.map(({ pid }) => pid)
     }
@@ -141,7 +141,7 @@ function processorTime(pids: readonly number[]): number {
   ticks ??= Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }))
   const used = pids.map((pid) => {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // Behind the name, which may hold anything: the 14th and 15th field of proc(5).
+    // The 14th and 15th field of proc(5), counted after the name, which may contain anything.
     const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
     return Number(fields[11]) + Number(fields[12])
   })

@@ -14,18 +14,18 @@ import { picturesOf } from './ring-picture.ts'
 
 export interface DemoPlaces {
   readonly env: Environment
-  /** Of Keyturn; 3002 unless told. */
+  /** Port of Keyturn; 3002 by default. */
   readonly serverPort?: number
-  /** Of Keyturn's management listener; a free one unless told. */
+  /** Port of Keyturn's management listener; a free one by default. */
   readonly managementPort?: number
-  /** Of the application; 3001 unless told. */
+  /** Port of the application; 3001 by default. */
   readonly appPort?: number
-  /** Of the database and the key-encryption key; `./data` unless told. */
+  /** Folder of the database and the key-encryption key; `./data` by default. */
   readonly folder?: string
 }
 
 export interface Demo {
-  /** The application. */
+  /** URL of the application. */
   readonly url: string
   readonly issuer: string
   readonly person: DemoPerson
@@ -33,7 +33,7 @@ export interface Demo {
   close(): Promise<void>
 }
 
-/** `config/demo.yaml`, moved to other ports or another folder where that is asked for. */
+/** The configuration of `config/demo.yaml`, with other ports or another folder if given. */
 export function demoConfig(places: DemoPlaces): Config {
   const { env, serverPort, managementPort, appPort, folder } = places
   const app = appPort === undefined ? undefined : `http://localhost:${appPort}`
@@ -54,7 +54,7 @@ export function demoConfig(places: DemoPlaces): Config {
   return loadConfig({ file, env: { ...env, ...Object.fromEntries(set) } })
 }
 
-/** Keyturn, and an application that knows no more of it than any other would: HTTP and OpenID. */
+/** Starts Keyturn and an application that uses only HTTP and OpenID, like any other application. */
 export async function startDemo(
   config: Config,
   { log, clock = systemClock }: { readonly log: Logger; readonly clock?: Clock },
@@ -67,7 +67,7 @@ export async function startDemo(
 
   const server = await startServer(config, { log, clock })
   try {
-    // Once the ports are ours: a second demo must not change the password of the first.
+    // After the ports are bound, because a second demo must not change the password of the first.
     const person = await resetDemoPerson(config, clock)
     const policies = rotationPolicies(own)
     const app = await createRelyingParty({
@@ -76,7 +76,7 @@ export async function startDemo(
       clientId: client.client_id,
       clientSecret: String(client.client_secret),
       log,
-      // The one thing that the application could not know by itself: what the rings will do next.
+      // The plan of the rings, which an ordinary application cannot know.
       rings: () => picturesOf(server.issuers[0].scheduler.status.view, policies, clock.now()),
     })
     const { host, limits } = config.http

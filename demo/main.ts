@@ -10,7 +10,7 @@ const { DEMO_PORT, DEMO_SERVER_PORT, ...env } = process.env
 async function main(): Promise<void> {
   endWithNpm(process.env)
   const stopped = Promise.withResolvers<void>()
-  // Not once: npm passes on the Ctrl-C that the terminal has sent already.
+  // `on` and not `once`, because npm passes on the Ctrl-C that the terminal has already sent.
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stopped.resolve())
 
   const config = demoConfig({

@@ -16,20 +16,20 @@ import { inWords, timeOfDay } from './words.ts'
 export interface HomeFacts {
   readonly session: Session | undefined
   readonly canRefresh: boolean
-  /** The person asked the page not to refresh itself. */
+  /** True if the person asked the page not to refresh itself. */
   readonly isStill: boolean
   readonly rings: readonly RingPicture[]
   readonly verifier: Verifier
   readonly now: number
 }
 
-/** A key as the page names it everywhere. */
+/** Label of a key, the same everywhere on the page. */
 interface KeyLabel {
   /** `RS256 #3`, or the beginning of a kid that Keyturn does not show any more. */
   readonly name: string
   readonly kid: string
   readonly hue: number | undefined
-  /** What the key is to Keyturn at this moment. */
+  /** Present phase of the key. */
   readonly phase: string
 }
 
@@ -82,7 +82,7 @@ export function createPages() {
   }
 }
 
-/** Only our own styles and htmx; forms may lead to Keyturn, for signing out. */
+/** Allows only the demo's own styles and htmx; forms may lead to Keyturn, for signing out. */
 export function pageHeaders(issuer: string): Middleware {
   const policy = [
     "default-src 'none'",
@@ -105,7 +105,7 @@ export function pageHeaders(issuer: string): Middleware {
   }
 }
 
-/** `/static` as at Keyturn (Pico, the icon), `/demo` for what is the demo's own. */
+/** Serves `/static` as Keyturn does (Pico, the icon), and `/demo` with the demo's own files. */
 export function staticFiles(): Middleware {
   const keyturn = keyturnFiles()
   const demo = mount('/demo', serve(join(import.meta.dirname, 'static'), { index: false }))
@@ -118,7 +118,9 @@ export function staticFiles(): Middleware {
     })
 }
 
-/** Where htmx is not installed, the browser refreshes the whole page. */
+/**
+ * Path of htmx; undefined if it is not installed, and then the browser refreshes the whole page.
+ */
 function findHtmx(): string | undefined {
   try {
     return readFileSync(fileURLToPath(import.meta.resolve('htmx.org/dist/htmx.min.js')), 'utf8')

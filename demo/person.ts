@@ -12,7 +12,7 @@ export interface DemoPerson {
 
 const DETAILS = { username: 'demo', claims: { name: 'Robin Demo', email: 'robin@demo.example' } }
 
-/** Somebody who can sign in at once, with a new password at each start. */
+/** Makes a person who can sign in at once, with a new password at each start. */
 export async function resetDemoPerson(config: Config, clock: Clock): Promise<DemoPerson> {
   const passwords = createPasswords(config.password.argon2)
   const { account, oneTimePassword } = await newAccount(DETAILS, passwords, clock)

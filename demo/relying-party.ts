@@ -12,8 +12,8 @@ import { createVault } from './vault.ts'
 import { type CollectedToken, createVerifier } from './verifier.ts'
 
 /**
- * An ordinary web application that signs people in with Keyturn and calls an API: openid-client
- * for the protocol, jose to verify. What is particular to the demo is that it shows everything.
+ * An ordinary web application that signs people in with Keyturn and calls an API: openid-client for
+ * the protocol, jose to verify. Unlike others it shows everything.
  */
 export interface RelyingParty {
   readonly handler: RequestListener
@@ -23,7 +23,7 @@ export interface RelyingParty {
 }
 
 export interface RelyingPartyOptions {
-  /** Its own origin. */
+  /** Origin of the application. */
   readonly url: string
   readonly issuer: string
   readonly clientId: string
@@ -32,7 +32,7 @@ export interface RelyingPartyOptions {
   readonly log: Pick<Logger, 'info' | 'warn' | 'error'>
 }
 
-/** Somebody is signed in. */
+/** Session of a signed-in person. */
 export interface Session {
   readonly subject: string
   readonly name: string
@@ -42,7 +42,7 @@ export interface Session {
   readonly accessToken: CollectedToken
 }
 
-/** What is remembered of a sign-in between leaving and coming back. */
+/** State of a sign-in while the person is at Keyturn. */
 interface PendingSignIn {
   readonly state: string
   readonly nonce: string
@@ -52,14 +52,14 @@ interface PendingSignIn {
 const API = 'https://api.demo.example'
 const SESSION_COOKIE = 'demo.session'
 const SIGN_IN_COOKIE = 'demo.sign-in'
-/** Who used this browser last; it outlives the session. */
+/** Cookie with the person who used this browser last; it outlives the session. */
 const PERSON_COOKIE = 'demo.person'
 const DENIED = 'You did not allow it, so you are not signed in.'
-/** Seconds between verifications of everything, and between tokens that nobody asked for. */
+/** Seconds between verifications of all tokens, and between tokens that the demo gets by itself. */
 const VERIFY_INTERVAL = 3
 const COLLECT_INTERVAL = 15
 
-/** In the ID token, so that the page can show it without another request. */
+/** Claims requested in the ID token, so that the page can show them without another request. */
 const CLAIMS = { id_token: { name: null, preferred_username: null, email: null } }
 
 export async function createRelyingParty(options: RelyingPartyOptions): Promise<RelyingParty> {
@@ -73,7 +73,7 @@ export async function createRelyingParty(options: RelyingPartyOptions): Promise<
   const pages = createPages()
   const sessions = createVault<Session>(3600)
   const signIns = createVault<PendingSignIn>(600)
-  /** By subject: a refresh token is valid without a session, that is what it is for. */
+  /** Refresh tokens by subject, because they are valid without a session. */
   const refreshTokens = new Map<string, string>()
 
   const router = new Router()
@@ -167,7 +167,7 @@ export async function createRelyingParty(options: RelyingPartyOptions): Promise<
     const session = sessions.get(name)
     const refreshToken = session && refreshTokens.get(session.subject)
     if (!session || !refreshToken) return goHome(ctx)
-    // Used once. Should the answer get lost, the next sign-in brings another.
+    // Each refresh token is used once. If the answer is lost, the next sign-in brings another.
     refreshTokens.delete(session.subject)
     const tokens = await openid.refreshTokenGrant(client, refreshToken, { resource: API })
     const { idToken = session.idToken, accessToken } = collect(tokens, 'refresh')
@@ -224,7 +224,10 @@ export async function createRelyingParty(options: RelyingPartyOptions): Promise<
 
   const stopping = new AbortController()
   const loops: Promise<void>[] = []
-  /** Until stopped; Keyturn may be away for a while. */
+  /**
+   * Repeats work until stopped; failures are ignored, because Keyturn may be unavailable for a
+   * while.
+   */
   async function every(seconds: number, work: () => Promise<void>): Promise<void> {
     while (!stopping.signal.aborted) {
       await work().catch((error: unknown) => log.warn({ err: error }, 'demo: will try again'))
@@ -256,7 +259,7 @@ export async function createRelyingParty(options: RelyingPartyOptions): Promise<
   }
 }
 
-/** What openid-client and Keyturn object to, in words on a page. */
+/** Shows errors of openid-client and Keyturn on a page. */
 function showProblems(
   pages: ReturnType<typeof createPages>,
   log: RelyingPartyOptions['log'],
@@ -286,7 +289,7 @@ function keyturnSaid(answer: { error: string; error_description?: string | undef
 
 function plainRoutes(router: Router): Middleware {
   const routes = router.routes()
-  // The router puts what its type asks for, `params` and `router`, into the context itself.
+  // The router itself adds `params` and `router`, which its type expects, to the context.
   return (ctx, next) => routes(ctx as Parameters<typeof routes>[0], next)
 }
 
@@ -299,7 +302,7 @@ function readCookie(ctx: Context, name: string): string | undefined {
   return ctx.cookies.get(name, { signed: true }) || undefined
 }
 
-/** Lax: the browser comes back from Keyturn by a link. */
+/** Writes a cookie with SameSite=Lax, because the browser returns from Keyturn by a link. */
 function writeCookie(ctx: Context, name: string, value: string | undefined): void {
   ctx.cookies.set(name, value, { signed: true, httpOnly: true, sameSite: 'lax' })
 }

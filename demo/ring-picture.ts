@@ -3,28 +3,28 @@ import type { RotationPolicies } from '../src/ring/policy.ts'
 import type { RingView } from '../src/ring/view.ts'
 import { inWords } from './words.ts'
 
-/** A picture of the rings at an instant: one bar per key on a shared stretch of time. Pure. */
+/** Draws the rings at an instant: a bar per key on a common time axis. Pure. */
 
 export interface RingPicture {
   readonly name: string
   readonly algorithm: string
-  /** How much of the active key's time to sign is over, in percent. */
+  /** Elapsed part of the active key's signing time, in percent. */
   readonly progress: number
-  /** `turns in 1 min 20 s` */
+  /** Time of the next rotation in words, such as `turns in 1 min 20 s`. */
   readonly turn: string
   readonly keys: readonly KeyPicture[]
   readonly ticks: readonly { readonly x: number; readonly text: string }[]
-  /** Where now is, in percent of the width. */
+  /** Position of the present instant, in percent of the width. */
   readonly nowX: number
 }
 
 export interface KeyPicture {
   readonly kid: string
   readonly generation: number
-  /** One of eight: four for each of two rings, so that neighbours differ. */
+  /** Number of a colour of eight: four for each of two rings, so that neighbours differ. */
   readonly hue: number
   readonly phase: Phase
-  /** What comes next, in words. */
+  /** Next event in words. */
   readonly next: string
   readonly bars: readonly Bar[]
 }
@@ -34,7 +34,7 @@ export interface Bar {
   readonly phase: 'pre-active' | 'active' | 'retired'
   readonly x: number
   readonly width: number
-  /** Where there is room and it is not plain from the words beside. */
+  /** Text in the bar, if there is room and the words beside do not say it. */
   readonly text: string | undefined
 }
 
@@ -127,7 +127,7 @@ function barsOf(state: KeyState, span: Span, now: number): readonly Bar[] {
   })
 }
 
-/** When nobody is asked to trust the key any more. */
+/** Instant from which the key is not published any more. */
 function goneAt({ revokedAt, unpublishAt }: KeyState): number | null {
   return revokedAt ?? unpublishAt
 }

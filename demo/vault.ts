@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { systemClock } from '../src/clock.ts'
 
-/** Values under names that nobody can guess, for a limited time, in memory. */
+/** Keeps values in memory under unguessable names for a limited time. */
 export interface Vault<T> {
-  /** @returns its name */
+  /** @returns the name of the value */
   put(value: T): string
   get(name: string | undefined): T | undefined
-  /** Only where the name is still there. */
+  /** Replaces a value if its name still exists. */
   replace(name: string, value: T): void
   remove(name: string | undefined): void
   removeWhere(matches: (value: T) => boolean): void

@@ -11,8 +11,8 @@ import {
 import { systemClock } from '../src/clock.ts'
 
 /**
- * Proof: collects every token and verifies all of them again and again until they expire, with
- * nothing but jose and the JWKS as it caches it by default.
+ * Collects every token and verifies all of them again and again until they expire, using only jose
+ * with its default cache of the JWKS.
  */
 export interface Verifier {
   /** Every token that has not expired, newest first. */

@@ -10,19 +10,19 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { LostRequest } from './journal.ts'
 
 /**
- * A round-robin proxy over the nodes that are ready, as a usual load balancer is: it asks each node
- * how it is, and tries a request elsewhere only where it never reached the node, or where it is a
- * GET and there was no answer, or one of 503.
+ * A round-robin proxy over the ready nodes, like a usual load balancer: it polls each node's
+ * readiness, and sends a request to another node only if it never reached the first one, or if it
+ * is a GET without an answer or with a 503.
  */
 export interface Balancer extends AsyncDisposable {
   readonly url: string
   add(upstream: Upstream): void
   remove(name: string): void
-  /** Is it ready, as far as is known? */
+  /** True if the node was ready at the last poll. */
   isReady(name: string): boolean
-  /** Answers so far, by node. */
+  /** Number of answers by node. */
   readonly served: ReadonlyMap<string, number>
-  /** Requests that another node answered than the one that was asked first. */
+  /** Number of requests that were answered by another node than the first one. */
   readonly retried: () => number
 }
 
@@ -32,12 +32,12 @@ export interface Upstream {
   readonly managementPort: number
 }
 
-/** In a request: the node that must not answer it, unless it is the only one. */
+/** Request header: the node that must not answer, unless it is the only one. */
 export const AVOID_HEADER = 'x-drill-avoid'
-/** In an answer: the node that gave it. */
+/** Response header: the node that answered. */
 export const NODE_HEADER = 'x-drill-node'
 
-/** Milliseconds. */
+/** Milliseconds between two polls. */
 const HEALTH_INTERVAL = 200
 const HEALTH_TIMEOUT = 1000
 const ANSWER_TIMEOUT = 15_000
@@ -60,9 +60,9 @@ class UpstreamFailure extends Error {
 
 export interface BalancerOptions {
   readonly port: number
-  /** Called for each request that nobody answered, or that failed with 5xx. */
+  /** Called for each request without an answer or with 5xx. */
   readonly onLost: (request: LostRequest) => void
-  /** Called for each request that another node is asked, too. */
+  /** Called for each request that is sent to another node too. */
   readonly onRetry: (request: LostRequest) => void
 }
 
@@ -131,8 +131,8 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
     }
   }
 
-  // Only clients close a connection that is idle: a balancer that did, too, would now and then do so
-  // at the very moment at which a request is sent on it, and a POST is not sent again.
+  // Only clients close idle connections, because a balancer that closed one would sometimes do so
+  // at the moment a request is sent on it, and a POST is not sent again.
   const server = createServer(
     { keepAliveTimeout: 0 },
     (request, response) => void handle(request, response),
@@ -167,7 +167,7 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
 /** OAuth's way to say 5xx to a client through the browser (RFC 6749, section 4.1.2.1). */
 const FAILED_REDIRECT = /[?&]error=(server_error|temporarily_unavailable)\b/
 
-/** @returns in what way the answer that was passed on is a failure, if it is one */
+/** @returns how the answer that was passed on failed; undefined if it did not */
 async function forward(
   node: Node,
   request: IncomingMessage,

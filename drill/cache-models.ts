@@ -7,11 +7,14 @@ import { directiveOf } from './jwks-source.ts'
  * that their sources have. Instants and durations are milliseconds.
  */
 export interface CacheModel {
-  /** When a set that is kept expires: after a time, after the answer's max-age, or never. */
+  /** Lifetime of a set: milliseconds, the answer's max-age, or without end. */
   readonly lifetime: number | 'max-age' | 'for ever'
-  /** At that instant: the request waits, a timer refreshes, or the next request starts a refresh. */
+  /**
+   * Behaviour at the end of the lifetime: the request waits, a timer refreshes, or the next request
+   * starts a refresh.
+   */
   readonly refresh: 'blocking' | 'timer' | 'behind'
-  /** For a kid that is not in the set: fail, fetch and wait, or fail and fetch behind. */
+  /** Behaviour for an unknown kid: fail, fetch and wait, or fail and fetch behind. */
   readonly unknownKid: 'fail' | 'fetch' | 'fetch behind'
   /** Time from one attempt to fetch for an unknown kid to the next. */
   readonly coolDown: number
@@ -20,7 +23,7 @@ export interface CacheModel {
 }
 
 export interface Verifier {
-  /** @throws why not */
+  /** @throws with the reason if the token is refused */
   verify(token: string): Promise<void>
   close?(): void
 }
@@ -66,7 +69,7 @@ export function createModel(jwksUri: string, model: CacheModel): Verifier {
   const find = async (kid: string): Promise<JWK> => {
     const known = (await current()).get(kid)
     if (known) return known
-    // A fetch that is under way is waited for, whoever began it.
+    // Waits for a fetch under way, even if another token began it.
     const mayFetch = fetching !== undefined || Date.now() - attemptedAt >= model.coolDown
     if (model.unknownKid === 'fetch' && mayFetch) {
       const fetched = (await refresh()).get(kid)
@@ -108,7 +111,10 @@ async function fetchJwks(jwksUri: string): Promise<{ keys: Jwks; maxAge: number 
   return { keys: new Map(keys.map((jwk) => [jwk.kid ?? '', jwk])), maxAge: maxAge * 1000 }
 }
 
-/** Importing a key costs more than a signature's check, and models see the same keys. */
+/**
+ * Imported keys, shared by all models, because importing a key costs more than checking a
+ * signature.
+ */
 const imported = new WeakMap<JWK, KeyObject>()
 
 /** Checks a compact JWS (RFC 7515); `exp` is the caller's business. */

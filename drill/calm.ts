@@ -11,7 +11,7 @@ import { WEB_CLIENTS } from './settings.ts'
 const REFRESHES = 4
 
 export interface TurnsOptions {
-  /** How many sign-ins. */
+  /** Number of sign-ins. */
   readonly count: number
   readonly issuer: string
   readonly journal: Journal
@@ -20,8 +20,9 @@ export interface TurnsOptions {
 }
 
 /**
- * Signs in, refreshes and introspects, one request after another, while nothing is amiss: the balancer
- * gives each to another node than the one before, so what a node confirmed the next one must know.
+ * Signs in, refreshes and introspects, one request after another, without faults. The balancer
+ * sends each request to another node than the one before, so each node must know what the previous
+ * one confirmed.
  */
 export async function takeTurns(options: TurnsOptions): Promise<void> {
   const { issuer, journal, load, halt } = options
@@ -37,7 +38,7 @@ export async function takeTurns(options: TurnsOptions): Promise<void> {
       const rp = await discoverAs(issuer, clientId)
       let node = ''
       rp[client.customFetch] = async (url, given) => {
-        // Its own type of the body is wider than what it gives here.
+        // The library's type of the body is wider than the values that it uses.
         const init = given as RequestInit
         const headers = new Headers(init.headers)
         headers.set(AVOID_HEADER, node)

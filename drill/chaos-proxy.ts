@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Random } from './random.ts'
 
-/** A TCP connection between a node and a service, with everything that may happen to one. */
+/** A TCP proxy between a node and a service that can delay, drop and cut connections. */
 export interface ChaosProxy extends AsyncDisposable {
   readonly port: number
   /** Holds every packet back for up to this many milliseconds. 0 ends that. */
@@ -21,7 +21,7 @@ export async function startChaosProxy(target: number, random: Random): Promise<C
   let most = 0
   let isCut = false
 
-  // Not by a reset: after `resetAndDestroy` some sockets never close, and Node 24 hangs at its exit.
+  // No `resetAndDestroy`, because some sockets never close after it, and Node 24 hangs at its exit.
   const reset = () => {
     for (const socket of sockets) socket.destroy()
   }
@@ -41,7 +41,7 @@ export async function startChaosProxy(target: number, random: Random): Promise<C
     from.on('data', (packet) => {
       const wait = random.between(most / 2, most)
       if (wait === 0 && isHolding === 0) return send(packet)
-      // Bytes keep their order, as those of TCP do: each waits for what came before it as well.
+      // Each packet waits for the one before, so that bytes keep their order as in TCP.
       const held = Promise.all([before, delay(wait)])
       isHolding += 1
       before = held.then(() => {

@@ -3,9 +3,9 @@ import type { GaleraNode } from '../lab/galera.ts'
 import type { Fault, Site } from './faults.ts'
 import { LIMITS } from './settings.ts'
 
-/** What happens to databases that are more than one machine. Requests may be answered 503, and no worse. */
+/** Faults of database clusters. Requests may be answered 503, but must not fail otherwise. */
 
-/** As a node says it, and as the balancer does where no node is ready. */
+/** The answer of a node, and that of the balancer if no node is ready. */
 const ONLY_503 = ['answered 503', 'answered temporarily_unavailable', 'no node is ready']
 
 /** Milliseconds beyond which Galera has given up a node: evs.suspect_timeout, and time to agree. */
@@ -68,7 +68,9 @@ export const CLUSTER_FAULTS: readonly Fault[] = [
 /** Milliseconds in which a cluster must be whole again. */
 const WHOLE = 60_000
 
-/** Does something to some nodes of the cluster, and waits until it is whole and all nodes are ready. */
+/**
+ * Does something to some nodes of the cluster, and waits until it is whole and all nodes are ready.
+ */
 async function withGalera(
   { cluster, random, journal, nodes, wait }: Site,
   cause: string,
@@ -77,7 +79,7 @@ async function withGalera(
   const galera = cluster?.galera
   if (!galera) return
   const victims = random.shuffle(galera.cluster.nodes)
-  // The last one is spared, and looked at.
+  // The last node is spared and observed.
   galera.lead(victims.at(-1)?.port)
   const over = journal.excuse({ cause, lostBy: ONLY_503 })
   const from = Date.now()

@@ -6,19 +6,19 @@ import { startTcpSwitch, type TcpSwitch } from '../lab/tcp-switch.ts'
 /** Databases that are more than one machine. */
 export type ClusterKind = 'galera' | 'postgres-ha'
 
-/** Where a node of Keyturn, or the drill itself, finds the database. */
+/** Address of the database for a node of Keyturn or for the drill itself. */
 export type Entrance = Pick<Service, 'port' | 'url'>
 
 export interface DatabaseCluster extends AsyncDisposable {
-  /** For the node of a place: in a Galera cluster each has another database node, in turn. */
+  /** Address for a node; in a Galera cluster the nodes use different database nodes in turn. */
   entrance(place: number): Entrance
-  /** For the drill's own eyes and for commands: always to a database node that lives. */
+  /** Address for the drill itself and for commands, always of a live database node. */
   readonly common: Entrance
   readonly galera?: { readonly cluster: GaleraCluster; readonly lead: TcpSwitch['lead'] }
   readonly postgres?: PostgresPair
 }
 
-/** Why a cluster cannot be had here, or false. */
+/** Reason why this machine cannot run the cluster, or false. */
 export function skipCluster(kind: ClusterKind): string | false {
   return kind === 'galera' ? skipGalera : skipPostgresPair
 }

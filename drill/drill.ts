@@ -21,11 +21,11 @@ export interface DrillOptions {
   /** Aims: the drill goes on until all of them are reached. */
   readonly rotations: number
   readonly tokens: number
-  /** Of each kind of fault. */
+  /** Number of faults of each kind. */
   readonly faults: number
   /** Only these faults, by name; all that make sense if empty. */
   readonly only?: readonly string[]
-  /** Sign-ins one after another, each request at another node, before anything else happens. */
+  /** Number of sign-ins before the faults, one after another, each request at another node. */
   readonly calm?: number
   /** Operations of clients a second. */
   readonly rate: number
@@ -34,15 +34,15 @@ export interface DrillOptions {
   readonly isShort: boolean
   /** Break a bound, and end at the first violation. */
   readonly sabotage: Sabotage | undefined
-  /** Where logs of the nodes are kept; they are thrown away if undefined. */
+  /** Folder for logs of the nodes; undefined drops them. */
   readonly logs: string | undefined
-  /** Told while it runs, one line each. */
+  /** Called with each line about the progress. */
   readonly say: (line: string) => void
   /** Ends the drill early. */
   readonly signal: AbortSignal
 }
 
-/** From the start of the drill to its report; leaves nothing behind, however it ends. */
+/** Runs a drill to its report; leaves nothing behind, however it ends. */
 export async function runDrill(options: DrillOptions): Promise<Report> {
   const { seed, sabotage, signal, isShort } = options
   await using stack = new AsyncDisposableStack()
@@ -57,12 +57,12 @@ export async function runDrill(options: DrillOptions): Promise<Report> {
     options.say(`${seconds()} s  ${line}`)
     note(line)
   }
-  // There is no more to find out: somebody interrupted it, or the sabotage was noticed.
+  // The drill is over because somebody interrupted it or the sabotage was noticed.
   const halting = new AbortController()
   const halt = halting.signal
   signal.addEventListener('abort', () => halting.abort(), { once: true })
   const journal = createJournal({
-    // What is torn down now may fail.
+    // Requests may fail while everything is stopped.
     isOver: () => halt.aborted,
     onViolation: ({ rule, detail }) => {
       say(`VIOLATION  ${rule}: ${detail}`)
@@ -110,7 +110,7 @@ export async function runDrill(options: DrillOptions): Promise<Report> {
   await load.stop()
   const loadTime = (Date.now() - loadStartedAt) / 1000
   if (!halt.aborted) {
-    // Tokens that are alive are verified to their end.
+    // Wait until all valid tokens have been verified to their end.
     await wait(TOKEN_LIFETIME * 1000)
     await watch.finish()
     if (!wasReached) {
@@ -129,7 +129,7 @@ export async function runDrill(options: DrillOptions): Promise<Report> {
   }
 }
 
-/** What those who took part have counted. */
+/** Collects the counts of all parts of the drill. */
 function results(stage: Stage, journal: Journal, startedAt: number) {
   const { watch, load, fleet, balancer, operator, refusals } = stage
   const made = (ring: string) =>
@@ -155,14 +155,14 @@ function results(stage: Stage, journal: Journal, startedAt: number) {
   } satisfies Partial<Report>
 }
 
-/** By then every ring has turned, in milliseconds. */
+/** Milliseconds in which every ring has rotated. */
 const SABOTAGE_LIMIT = 45_000
 
-/** What makes a broken bound visible. */
+/** Causes the situation in which a broken bound becomes visible. */
 async function sabotageStory(sabotage: Sabotage, { nodes, journal, wait }: Site): Promise<void> {
   const [first] = nodes
   if (sabotage === 'ring-age' && first?.database) {
-    // A node that never learns of new keys, and goes on all the same.
+    // A node that never loads new keys and still signs.
     await wait(2000)
     journal.excuse({ cause: 'cut-off node', node: first.name })
     first.database.cut()
@@ -172,7 +172,7 @@ async function sabotageStory(sabotage: Sabotage, { nodes, journal, wait }: Site)
   journal.violation('drill', `it did not notice the sabotage of ${sabotage}`)
 }
 
-/** Resolves after the time, or as soon as nothing has to be waited for. */
+/** Resolves after the time, or as soon as the signal is aborted. */
 function waitFor(milliseconds: number, signal: AbortSignal): Promise<void> {
   return delay(milliseconds, undefined, { signal }).catch(() => {})
 }

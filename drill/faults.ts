@@ -7,12 +7,12 @@ import type { Operator } from './operator.ts'
 import type { Random } from './random.ts'
 import { LIMITS } from './settings.ts'
 
-/** What is done to the nodes and their services while the keys turn, one after another. */
+/** A fault of nodes or services while keys rotate; faults are injected one after another. */
 export interface Fault {
   readonly name: string
   /** Resolves when all nodes are ready again. */
   inject(site: Site): Promise<void>
-  /** Does it make sense here? */
+  /** True if the fault is possible at this site. */
   isPossible(site: Site): boolean
 }
 
@@ -20,21 +20,21 @@ export interface Site {
   readonly nodes: readonly Node[]
   /** Undefined for SQLite. */
   readonly database: Entrance | undefined
-  /** Where it is one server that may be stopped. */
+  /** The database server, if it is a single one that may be stopped. */
   readonly server: Service | undefined
-  /** Where it is more than one. */
+  /** The database cluster, if there is one. */
   readonly cluster: DatabaseCluster | undefined
   readonly redis: Service | undefined
   readonly operator: Operator
   readonly journal: Journal
   readonly random: Random
-  /** Milliseconds; less where the drill is broken off. */
+  /** Waits for milliseconds; shorter if the drill is aborted. */
   wait(milliseconds: number): Promise<void>
   /** Short waits, so that every fault fits into less than a minute. */
   readonly isShort: boolean
 }
 
-/** Milliseconds by which a clock may be off without anybody noticing, measured as nodes do. */
+/** Milliseconds by which a clock may be off without a node noticing. */
 const EDGE = LIMITS.clockSkew * 1000 - 200
 
 /** Milliseconds in which the balancer notices that a node is not ready. */
@@ -76,7 +76,7 @@ export const FAULTS: readonly Fault[] = [
     inject: async ({ nodes, journal, random, isShort, wait }) => {
       const node = random.pick(nodes)
       const seconds = random.pick([-60, -15, -5, 5, 15, 60])
-      // It stops at once, and the balancer asks how it is now and then.
+      // The node stops serving at once, but the balancer notices only at its next poll.
       const over = journal.excuse({ cause: 'wrong clock, not yet noticed', node: node.name })
       node.setClock(seconds * 1000)
       await wait(NOTICED)
@@ -118,7 +118,7 @@ export const FAULTS: readonly Fault[] = [
     isPossible: ({ database }) => database !== undefined,
     inject: async ({ nodes, journal, random, wait }) => {
       for (const node of random.shuffle(nodes).slice(0, Math.ceil(nodes.length / 2))) {
-        // What waited for an answer on such a connection is lost; nothing that begins later is.
+        // Only requests that waited for an answer on such a connection are lost, not later ones.
         const over = journal.excuse({ cause: 'dropped connection', node: node.name })
         node.database?.drop()
         node.redis?.drop()

@@ -6,8 +6,8 @@ import { createRelyingParties, type RelyingParty } from './relying-parties.ts'
 import { watchStalls } from './stalls.ts'
 
 /**
- * The process of the relying parties. Each verifies every token at once, at some instant of its
- * life and just before its end.
+ * The process of the relying parties. Each verifies every token at once, at a random instant of its
+ * lifetime and just before its end.
  */
 
 const [issuer = '', seed = '0'] = process.argv.slice(2)
@@ -61,7 +61,7 @@ async function verifyOnce(rp: RelyingParty, issued: IssuedToken): Promise<void> 
     why = reasonOf(error)
   }
   const to = Date.now()
-  // It ended while it was being verified.
+  // The token expired during its verification.
   if (why !== undefined && to >= issued.exp * 1000) return
   const revokedAt = revoked.get(issued.kid)
   if (revokedAt !== undefined) {

@@ -3,14 +3,17 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import type { Stall } from './stalls.ts'
 
-/** The relying parties, in a process of their own: hundreds of signatures a second are verified. */
+/**
+ * The relying parties, in a process of their own because they verify hundreds of signatures a
+ * second.
+ */
 export interface Fleet extends AsyncDisposable {
-  /** Every relying party verifies it until it ends, or until its key is revoked. */
+  /** Lets every relying party verify a token until it expires or its key is revoked. */
   verify(issued: IssuedToken): void
-  /** From now on tokens of this key are counted apart. */
+  /** Counts tokens of this key separately from now on. */
   revoke(kid: string): void
   readonly tallies: readonly RpTally[]
-  /** Ends it; the tallies are final then. */
+  /** Stops the process; the counts are final then. */
   stop(): Promise<void>
 }
 
@@ -29,14 +32,14 @@ export interface RpTally {
   readonly about: string
   readonly isCovered: boolean
   readonly verified: number
-  /** Valid tokens, for whatever reason. */
+  /** Number of valid tokens that were refused, for any reason. */
   readonly refused: number
-  /** Tokens of revoked keys. */
+  /** Number of refused tokens of revoked keys. */
   readonly revokedRefused: number
   readonly revokedAccepted: number
-  /** How long after a revocation it last accepted a token of the key, in milliseconds. */
+  /** Milliseconds from a revocation to the last accepted token of the key. */
   readonly tail: number
-  /** Of the JWKS. */
+  /** Number of fetches of the JWKS. */
   readonly fetches: number
 }
 
@@ -49,7 +52,7 @@ export interface Refusal {
   readonly iat: number
   readonly exp: number
   readonly why: string
-  /** Did its last fetch of the JWKS succeed? */
+  /** True if the relying party's last fetch of the JWKS succeeded. */
   readonly couldFetch: boolean
   /** Milliseconds since the epoch. */
   readonly from: number

@@ -1,30 +1,32 @@
 /**
- * What happened and when, in milliseconds since the epoch of this machine: faults, requests that
- * were lost, and everything that must not happen.
+ * Record of faults, lost requests and violations, with instants in milliseconds since the epoch by
+ * this machine's clock.
  */
 export interface Journal {
   /** Counts one fault. */
   fault(kind: string): void
-  /** Opens a window in which requests may be lost. @returns what closes it */
+  /** Opens a window in which requests may be lost. @returns function that closes it */
   excuse(excuse: Omit<Excuse, 'to' | 'from'>): () => void
-  /** The machine did not let a process run. */
+  /** Notes that the machine did not let a process run. */
   stalled(span: Span): void
-  /** Seconds of it. */
+  /** Seconds in which a process could not run. */
   readonly stalledFor: () => number
-  /** Says what a request was lost to; a request that nothing excuses is a violation. */
+  /** Notes a lost request; a request without an excuse is a violation. */
   lost(request: LostRequest): void
-  /** A first attempt that was lost: what hangs on it may fail, though another node answered. */
+  /**
+   * Notes a lost first attempt: later steps may fail because of it, although another node answered.
+   */
   retried(request: LostRequest): void
-  /** What excuses a failure in this time, at this node where one is known. */
+  /** The excuse for a failure in this time, and at this node if known. */
   excuseFor(span: Span, node: string | undefined): Excuse | undefined
   /** Notes how many milliseconds something took. */
   took(what: string, milliseconds: number): void
   readonly times: ReadonlyMap<string, readonly number[]>
-  /** Was any request lost in this time? */
+  /** True if any request was lost in this time. */
   wasLost(span: Span): boolean
   violation(rule: string, detail: string): void
   readonly faults: ReadonlyMap<string, number>
-  /** Lost requests by what they were lost to. */
+  /** Number of lost requests by cause. */
   readonly lostTo: ReadonlyMap<string, number>
   readonly violations: readonly Violation[]
 }
@@ -35,13 +37,13 @@ export interface Span {
 }
 
 export interface Excuse extends Span {
-  /** Such as `stopped database`. */
+  /** Name of the cause, such as `stopped database`. */
   readonly cause: string
-  /** The node whose requests it excuses; all of them if undefined. */
+  /** Node whose requests are excused; all nodes if undefined. */
   readonly node?: string
-  /** Excuses requests that were lost in this way, and nothing else; all of them if undefined. */
+  /** Excuses only requests that were lost in this way; all requests if undefined. */
   readonly why?: string
-  /** Excuses no request that was lost in another way than these, but whatever else came of it. */
+  /** Ways in which requests may be lost; other consequences are excused anyway. */
   readonly lostBy?: readonly string[]
 }
 
@@ -59,13 +61,15 @@ export interface Violation {
 
 export interface JournalOptions {
   readonly onViolation: (violation: Violation) => void
-  /** From then on violations are not counted. */
+  /** True once violations are not counted any more. */
   readonly isOver: () => boolean
 }
 
-/** What excuses everything that depends on being in time. */
+/** Cause that excuses everything that depends on being in time. */
 export const STALLED = 'stalled machine'
-/** Milliseconds that its consequences last: caches and rings are older than they should be. */
+/**
+ * Milliseconds after an excuse in which consequences occur, because caches and rings are too old.
+ */
 const AFTERMATH = 2000
 
 export function createJournal({ onViolation, isOver }: JournalOptions): Journal {
@@ -133,7 +137,7 @@ export function createJournal({ onViolation, isOver }: JournalOptions): Journal 
   }
 }
 
-/** Adds one. */
+/** Adds to a count. */
 export function count<K>(counts: Map<K, number>, key: K, by = 1): void {
   counts.set(key, (counts.get(key) ?? 0) + by)
 }

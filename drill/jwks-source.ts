@@ -3,16 +3,16 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 /**
- * Where the relying parties of the drill fetch the JWKS: each has a URL of its own, so that it is
- * known which of them fetched, and whether it could. Behind it is the origin, or the HTTP cache
- * that some of them share.
+ * Serves the JWKS to the relying parties of the drill, each at its own URL, so that the drill knows
+ * which of them fetched and whether the fetch succeeded. Behind it is the origin, or an HTTP cache
+ * that some relying parties share.
  */
 export interface JwksSource extends AsyncDisposable {
-  /** The JWKS as a relying party of this name fetches it, directly or through the shared cache. */
+  /** URL of the JWKS for a relying party, directly or through the shared cache. */
   url(name: string, through?: 'origin' | 'cache'): string
-  /** Did its last fetch fail? */
+  /** True if the relying party's last fetch failed. */
   hasFailed(name: string): boolean
-  /** Fetches so far. */
+  /** Number of fetches so far. */
   fetches(name: string): number
 }
 
@@ -24,7 +24,7 @@ interface Fetched {
 
 type Fetch = (headers: Readonly<Record<string, string>>) => Promise<Fetched>
 
-/** Milliseconds; jose waits as long. */
+/** Milliseconds for a fetch, the same as jose's time-out. */
 const TIMEOUT = 5000
 
 /** @param jwksUri of the origin */

@@ -10,11 +10,11 @@ import { count, type Journal } from './journal.ts'
 import type { Random } from './random.ts'
 import { LIMITS, RESOURCES, TOKEN_LIFETIME, WEB_CLIENTS } from './settings.ts'
 
-/** What clients do all the time, through the balancer. */
+/** Operations of clients through the balancer during the whole drill. */
 export interface Load {
   /** Starts operations at the rate, whether or not earlier ones have ended. */
   start(): void
-  /** No more operations; resolves when those that have begun are over. */
+  /** Starts no more operations; resolves when the begun ones are over. */
   stop(): Promise<void>
   /** Tokens so far, by kind. */
   readonly issued: Map<string, number>
@@ -22,7 +22,7 @@ export interface Load {
 
 export interface Issue extends IssuedToken {
   readonly node: string
-  /** Milliseconds since the epoch: when it was asked for, and when it came. */
+  /** Instants of request and answer, in milliseconds since the epoch. */
   readonly askedAt: number
   readonly issuedAt: number
 }
@@ -38,11 +38,11 @@ export interface LoadOptions {
 
 /** Operations at once; beyond that, the rate falls. */
 const AT_ONCE = 150
-/** Of 100 operations. */
+/** Number of each operation among 100. */
 const SHARES = { RS256: 38, ES256: 28, Ed25519: 22, opaque: 9, 'sign-in': 3 } as const
 type Operation = keyof typeof SHARES
 
-/** How often, and after how many milliseconds each time, a client asks again where it was told 503. */
+/** Number of repetitions after a 503, and milliseconds before each. */
 const REPEATS = { most: 20, pause: 500 }
 
 const BASIC = `Basic ${Buffer.from(`machine:${SECRET}`).toString('base64')}`
@@ -81,7 +81,7 @@ export function createLoad({ issuer, rate, random, journal, onIssue }: LoadOptio
       scope: 'read',
     })
     const text = await answer.text()
-    // The balancer has told the journal.
+    // The balancer has noted the failure in the journal.
     if (answer.status >= 500) return
     if (answer.status !== 200) {
       journal.violation('refused request', `client credentials: ${answer.status} ${text}`)
@@ -93,19 +93,20 @@ export function createLoad({ issuer, rate, random, journal, onIssue }: LoadOptio
     count(issued, 'access token, opaque')
     await introspect(token, node, askedAt)
   }
-  /** At another node than the one that issued it. */
+  /** Introspects a token at another node than the one that issued it. */
   const introspect = async (token: string, node: string, askedAt: number): Promise<void> => {
     const answer = await post('/token/introspection', { token }, { [AVOID_HEADER]: node })
     const text = await answer.text()
     if (answer.status >= 500) return
     count(issued, 'introspections')
-    // One clock may be ahead as far as the other one is behind.
+    // A node's clock may be fast while the other node's is slow.
     const isOver = Date.now() - askedAt > (TOKEN_LIFETIME - 2 * LIMITS.clockSkew) * 1000
     if (answer.status === 200 && (JSON.parse(text).active || isOver)) return
     const at = answer.headers.get(NODE_HEADER) ?? ''
     const why = `introspection at ${at} of a token of ${node}: ${answer.status} ${text}`
     const span = { from: askedAt, to: Date.now() }
-    // A node whose clock is set while it looks at a token takes that for expired, or not yet valid.
+    // A node whose clock is set during introspection may consider the token expired or not yet
+    // valid.
     if (journal.excuseFor(span, at))
       journal.lost({ ...span, request: 'introspection', node: at, why })
     else journal.violation('refused request', why)
@@ -117,7 +118,7 @@ export function createLoad({ issuer, rate, random, journal, onIssue }: LoadOptio
       const rp = await discoverAs(issuer, clientId)
       let node = ''
       rp[client.customFetch] = async (url, options) => {
-        // Its own type of the body is wider than what it gives here.
+        // The library's type of the body is wider than the values that it uses.
         const answer = await fetch(url, options as RequestInit)
         node = answer.headers.get(NODE_HEADER) ?? ''
         return answer
@@ -145,12 +146,15 @@ export function createLoad({ issuer, rate, random, journal, onIssue }: LoadOptio
       count(issued, 'sign-ins')
     } catch (error) {
       const why = reasonOf(error)
-      // A step that was lost, of which the journal knows, ends the whole.
+      // A lost step, which is in the journal, ends the whole sign-in.
       if (journal.wasLost({ from, to: Date.now() })) count(issued, 'sign-ins broken off')
       else journal.violation('refused request', `sign-in of ${clientId}: ${why}`)
     }
   }
-  /** The same code or refresh token: what it was used up for came to nothing. */
+  /**
+   * Repeats a request with the same code or refresh token, because its consumption is undone after
+   * a failure.
+   */
   const askAgain = async <T>(ask: () => Promise<T>): Promise<T> => {
     for (let repeats = 0; ; repeats += 1) {
       try {

@@ -75,7 +75,7 @@ async function main(argv: readonly string[]): Promise<void> {
 
   const interrupted = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    // The first one ends the drill in order; what is left then goes with the process.
+    // The first signal ends the drill in order; a second one ends the process.
     process.on(signal, () =>
       interrupted.signal.aborted ? process.exit(1) : interrupted.abort(signal),
     )
@@ -86,7 +86,7 @@ async function main(argv: readonly string[]): Promise<void> {
 
   const report = await runDrill({
     ...{ seed, nodes, database, sabotage, logs, isShort, say },
-    // What a cluster is to show needs everything in it.
+    // A drill of a cluster needs the artifacts in the cluster, not in Redis.
     hasRedis: (database === 'postgres' || database === 'mariadb') && options.redis,
     only: options.only ?? [],
     calm: options.calm,

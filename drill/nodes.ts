@@ -21,20 +21,23 @@ const SABOTAGE = join(import.meta.dirname, 'sabotage.ts')
 const READY_LIMIT = 60_000
 const POLL = 50
 
-/** A place for a server: its ports and its connections stay when the process in it changes. */
+/** A node of the drill: its ports and connections stay the same when its process is replaced. */
 export interface Node extends AsyncDisposable {
-  /** Changes with each process: a node that was killed never comes back. */
+  /** Name of the process; another one for each process, because a killed node never comes back. */
   readonly name: string
   readonly url: string
-  /** A process is in it and was not told to stop. */
+  /** True if a process runs and was not told to stop. */
   readonly isUp: boolean
-  /** Of its connections to the database server and Redis; undefined for SQLite, without Redis. */
+  /**
+   * Proxies for the connections to database server and Redis; undefined for SQLite or without
+   * Redis.
+   */
   readonly database: ChaosProxy | undefined
   readonly redis: ChaosProxy | undefined
   start(): Promise<void>
-  /** SIGKILL. Requests it was at are excused. */
+  /** Sends SIGKILL. Requests under way are excused. */
   kill(): Promise<void>
-  /** SIGTERM: not ready first, then its requests finish. Nothing is excused. */
+  /** Sends SIGTERM: the node is not ready first, then its requests finish. Nothing is excused. */
   stop(): Promise<void>
   /** @param offset milliseconds ahead of the machine's clock */
   setClock(offset: number): void
@@ -44,7 +47,7 @@ export interface Node extends AsyncDisposable {
 export interface NodeOptions {
   readonly place: number
   readonly config: string
-  /** For its log. */
+  /** Folder for the node's log. */
   readonly folder: string
   readonly balancer: Balancer
   readonly journal: Journal
@@ -52,7 +55,7 @@ export interface NodeOptions {
   readonly database: Entrance | undefined
   readonly redis: Service | undefined
   readonly sabotage: Sabotage | undefined
-  /** Nothing is waited for any more. */
+  /** Aborted when the drill waits for nothing any more. */
   readonly halt: AbortSignal
 }
 
@@ -91,10 +94,10 @@ export async function createNode(options: NodeOptions): Promise<Node> {
       await delay(POLL)
     }
   }
-  /** Ready without Redis, which it looks for now and then. */
+  /** True if the node is ready but has not found Redis again yet. */
   const lacksRedis = async () => {
     const answer = await fetch(`http://127.0.0.1:${managementPort}/health/ready`).catch(() => null)
-    // What the management listener is documented to answer.
+    // The documented answer of the management listener.
     const body = (await answer?.json()) as
       | { checks?: { redis?: { degraded?: boolean } } }
       | undefined
@@ -160,7 +163,7 @@ export async function createNode(options: NodeOptions): Promise<Node> {
   }
 }
 
-/** Runs a command of the CLI as an operator does. @returns what it printed */
+/** Runs a command of the CLI as an operator does. @returns its output */
 export async function runCommand(
   args: readonly string[],
   options: {
@@ -195,7 +198,9 @@ function preloads(sabotage: Sabotage | undefined): readonly string[] {
   return ['--import', SKEWED_CLOCK, ...(sabotage ? ['--import', SABOTAGE] : [])]
 }
 
-/** Nothing of the caller's own settings may leak into the servers of the drill. */
+/**
+ * The environment without the caller's own settings, which must not reach the servers of the drill.
+ */
 function ownEnvironment(sabotage: Sabotage | undefined): NodeJS.ProcessEnv {
   return {
     ...Object.fromEntries(

@@ -5,27 +5,27 @@ import { runCommand } from './nodes.ts'
 import { LIMITS, ORDERS_RING, PROPAGATION, type Sabotage } from './settings.ts'
 import type { Watch } from './watch.ts'
 
-/** An operator who turns and revokes keys with the CLI while everything runs. */
+/** An operator who rotates and revokes keys with the CLI during the drill. */
 export interface Operator {
   rotate(): Promise<void>
   /**
-   * Revokes the active key of a ring whose standby RPs know, and waits until nobody uses it.
-   * @param then done as soon as the command has answered
+   * Revokes the active key of a ring whose standby RPs know, and waits until no node uses it.
+   * @param then called as soon as the command has answered
    * @returns the kid
    */
   revoke(then?: () => Promise<void>): Promise<string | undefined>
-  /** Is the key revoked for who asks the database now? */
+  /** Checks that the key is revoked in the database. */
   assertRevoked(kid: string | undefined): Promise<void>
   readonly emergencies: readonly Emergency[]
 }
 
-/** Milliseconds. */
+/** Times of a revocation in milliseconds. */
 export interface Emergency {
-  /** How long the command took, most of which is its start. */
+  /** Duration of the command, most of which is its start. */
   readonly command: number
-  /** From the command's answer to the last token that was signed with the key. */
+  /** Time from the command's answer to the last token signed with the key. */
   readonly lastToken: number
-  /** From the command's answer to the last JWKS, of any node, that had it. */
+  /** Time from the command's answer to the last JWKS of any node with the key. */
   readonly lastPublished: number
 }
 
@@ -37,14 +37,14 @@ export interface OperatorOptions {
   readonly journal: Journal
   readonly fleet: Fleet
   readonly watch: Watch
-  /** Nothing is waited for any more. */
+  /** Aborted when the drill waits for nothing any more. */
   readonly halt: AbortSignal
 }
 
 /** Milliseconds. */
 const POLL = 250
 const PATIENCE = 45_000
-/** For the way from the end of a command to here, and between two looks at a JWKS. */
+/** Milliseconds of tolerance for the notice of a command's end and for the polling of the JWKS. */
 const TOLERANCE = 300
 
 interface ListedKey {
@@ -112,7 +112,8 @@ export function createOperator(options: OperatorOptions): Operator {
       fleet.revoke(active.kid)
       const seen = watch.revoked(active.kid)
       const startedAt = Date.now()
-      // What is under way when the key is revoked has its name in it, and must not be signed with it.
+      // Requests under way at the revocation name the key but must not be signed with it, so they
+      // fail.
       const over = journal.excuse({ cause: 'key revoked meanwhile', why: 'answered 503' })
       const outcome = await order('keys', 'revoke', active.kid)
       if (outcome) await then?.()
@@ -120,7 +121,7 @@ export function createOperator(options: OperatorOptions): Operator {
       over()
       if (!outcome) return undefined
       const { answeredAt } = outcome
-      // Once it has not been seen for a while, it was seen for the last time.
+      // A key that was not seen for a while will not be seen again.
       const quiet = 2000
       while (Date.now() - Math.max(seen.lastIssuedAt, seen.lastPublishedAt, answeredAt) < quiet) {
         if (halt.aborted || Date.now() - answeredAt > PATIENCE) break

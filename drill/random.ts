@@ -1,18 +1,18 @@
-/** Numbers that look random and are the same for the same seed. */
+/** Pseudo-random numbers, the same for the same seed. */
 export interface Random {
-  /** At least 0, less than 1. */
+  /** A number of at least 0 and less than 1. */
   number(): number
-  /** At least `from`, less than `to`. */
+  /** A number of at least `from` and less than `to`. */
   between(from: number, to: number): number
   /** @throws RangeError for an empty list */
   pick<T>(from: readonly T[]): T
-  /** The same, in another order. */
+  /** The list in another order. */
   shuffle<T>(list: readonly T[]): readonly T[]
 }
 
 /**
- * Mulberry32. Each purpose takes numbers of its own, so that how often one of them is asked does
- * not change what another one gets.
+ * Mulberry32. Each purpose has its own sequence, so that the use of one does not change the numbers
+ * of another.
  * @param purpose such as `faults`
  */
 export function createRandom(seed: number, purpose: string): Random {

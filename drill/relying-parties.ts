@@ -11,18 +11,20 @@ import type { JwksSource } from './jwks-source.ts'
 import { RP_LAG } from './settings.ts'
 
 /**
- * The relying parties of the drill. Each caches as it is documented to; times are scaled so that
- * the time in which it may not know a published key is RP_LAG: what is a cool-down of 30 s and a
- * cache of 10 minutes in jose is one of 2 s and of 40 s here.
+ * The relying parties of the drill. Each caches as documented; times are scaled so that a published
+ * key may be unknown for RP_LAG: jose's cool-down of 30 s and cache of 10 minutes become 2 s and 40
+ * s here.
  */
 export interface RelyingParty extends Verifier {
   readonly name: string
-  /** Its library or the model, in words. */
+  /** Name of the library or description of the model. */
   readonly about: string
-  /** Do the bounds promise that it verifies every token? */
+  /** True if the bounds promise that the RP verifies every token. */
   readonly isCovered: boolean
   readonly algorithms: readonly string[]
-  /** `id`: it verifies ID tokens of sign-ins only, which have a nonce (refreshed ones do not). */
+  /**
+   * `id`: the RP verifies only ID tokens of sign-ins, which have a nonce (refreshed ones do not).
+   */
   readonly tokens: 'all' | 'id'
 }
 
@@ -170,7 +172,7 @@ function viaPassport(jwksUri: string, issuer: string): Verifier {
   return {
     verify: (token) =>
       new Promise((resolve, reject) => {
-        // What passport does: a copy of the strategy for each request, with its outcomes.
+        // Like passport: a copy of the strategy for each request, with its outcomes.
         const attempt = Object.assign(Object.create(strategy), {
           success: () => resolve(),
           fail: (why: unknown) => reject(why instanceof Error ? why : new Error(String(why))),
@@ -183,7 +185,7 @@ function viaPassport(jwksUri: string, issuer: string): Verifier {
 
 function viaAws(jwksUri: string, issuer: string): Verifier {
   const jwksCache = new SimpleJwksCache({
-    // Its own fetcher speaks https only.
+    // The library's own fetcher supports https only.
     fetcher: {
       fetch: async (uri) => {
         const answer = await fetch(uri)
@@ -205,7 +207,7 @@ function viaGetJwks(jwksUri: string, issuer: string): Verifier {
   const { origin, pathname } = new URL(jwksUri)
   const keys = getJwks({ ttl: 2 * LAG, jwksPath: pathname })
   const verify = createVerifier({
-    // Promises or callbacks: its overloads leave the parameter's type open.
+    // The overloads, for promises and for callbacks, leave the parameter's type open.
     key: async ({ header: { alg, kid } }: DecodedJwt) =>
       keys.getPublicKey({ alg, kid, domain: origin }),
     algorithms: COMMON as ('RS256' | 'ES256')[],
@@ -218,7 +220,9 @@ function viaGetJwks(jwksUri: string, issuer: string): Verifier {
   }
 }
 
-/** Its times cannot be set: the age of what it has kept is told thirty times as large. */
+/**
+ * Factor by which the age of openid-client's cache is multiplied, because its times cannot be set.
+ */
 const OPENID_CLIENT_SCALE = 30
 
 function viaOpenidClient(jwksUri: string, issuer: string): Verifier {
@@ -242,7 +246,7 @@ function viaOpenidClient(jwksUri: string, issuer: string): Verifier {
         await client.implicitAuthentication(configuration, callback, String(nonce))
       } finally {
         const after = client.getJwksCache(configuration)
-        // What it says was fetched at another time than it was told is what it has just fetched.
+        // A fetch time other than the one that was set means that the set was just fetched.
         if (after && after.uat !== told) kept = { jwks: after.jwks, at: Date.now() / 1000 }
       }
     },

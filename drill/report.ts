@@ -2,7 +2,7 @@ import Table from 'cli-table3'
 import type { RpTally } from './fleet.ts'
 import type { Emergency } from './operator.ts'
 
-/** Everything that a drill found out. Durations are seconds, except where a name says more. */
+/** Results of a drill. Durations are seconds unless the name says otherwise. */
 export interface Report {
   readonly seed: number
   readonly nodes: number
@@ -12,39 +12,39 @@ export interface Report {
   readonly duration: number
   readonly tokenRate: number
   readonly faults: Readonly<Record<string, number>>
-  /** Milliseconds that something took, each time. */
+  /** Durations in milliseconds, by name. */
   readonly times: Readonly<Record<string, readonly number[]>>
   readonly keys: Readonly<Record<string, { readonly made: number; readonly used: number }>>
   readonly rotations: number
   readonly tokens: number
-  /** What clients did, by kind. */
+  /** Number of client operations by kind. */
   readonly operations: Readonly<Record<string, number>>
   readonly relyingParties: readonly RpTally[]
   readonly refusals: readonly RefusalCount[]
-  /** Requests without an answer or with 5xx, by what they were lost to. */
+  /** Number of requests without an answer or with 5xx, by cause. */
   readonly lost: Readonly<Record<string, number>>
-  /** Requests that the balancer gave to a second node. */
+  /** Number of requests that the balancer sent to a second node. */
   readonly retried: number
   readonly served: Readonly<Record<string, number>>
   /** Milliseconds. */
   readonly emergencies: readonly Emergency[]
-  /** How long the machine did not let a process of the drill run. */
+  /** Seconds in which the machine did not let a process of the drill run. */
   readonly stalledFor: number
   readonly wasInterrupted: boolean
   readonly violations: readonly {
     readonly rule: string
     readonly detail: string
-    /** Since the start. */
+    /** Time since the start. */
     readonly after: number
   }[]
 }
 
-/** Valid tokens that a relying party refused for one reason. */
+/** Number of valid tokens that a relying party refused for the same reason. */
 export interface RefusalCount {
   readonly rp: string
   readonly why: string
   readonly isCovered: boolean
-  /** The window in which the JWKS could not be fetched, if it was that. */
+  /** Cause of the window in which the JWKS could not be fetched, if that was the reason. */
   readonly excuse: string | null
   readonly count: number
 }
@@ -60,7 +60,7 @@ interface Section {
 /** Violations of a rule that are shown in full. */
 const EXAMPLES = 5
 
-/** For a terminal. */
+/** Renders the report for a terminal. */
 export function renderTables(report: Report): string {
   const tables = sections(report).map(({ title, head, rows }) => {
     const table = new Table({
@@ -74,7 +74,7 @@ export function renderTables(report: Report): string {
   return [...tables, verdict(report)].join('\n\n')
 }
 
-/** For `docs/reliability.md`. */
+/** Renders the report for `docs/reliability.md`. */
 export function renderMarkdown(report: Report): string {
   const line = (cells: readonly (string | number)[]) =>
     `| ${cells.map((cell) => String(cell).replaceAll('|', '\\|')).join(' | ')} |`

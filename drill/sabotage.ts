@@ -2,9 +2,9 @@ import { registerHooks } from 'node:module'
 import type { Sabotage } from './settings.ts'
 
 /**
- * Loaded into a node before anything else, where the drill has to prove that it notices: takes the
- * bounds out of the configuration, and out of the node what would make up for them. The product has
- * no hook for that; its source is changed while it is loaded.
+ * Loaded into a node before anything else to prove that the drill notices broken bounds: removes
+ * the checks of the configuration, and the safeguards of the node that would compensate. The
+ * product has no hook for that, so its source is changed while it is loaded.
  */
 
 interface Change {
@@ -13,7 +13,7 @@ interface Change {
   readonly to: string
 }
 
-/** Any configuration goes. */
+/** Accepts any configuration. */
 const NO_BOUNDS: Change = {
   file: '/src/config/bounds.ts',
   from: /(export function brokenBounds\([^)]*\)[^{]*\{)/,
@@ -25,7 +25,7 @@ const CHANGES: Readonly<Record<Sabotage, readonly Change[]>> = {
   retention: [
     NO_BOUNDS,
     {
-      // Nobody notices that a token outlives its key's place in the JWKS.
+      // No check that a token outlives its key's place in the JWKS.
       file: '/src/ring/lifecycle.ts',
       from: /(export function wouldOutlive\([^)]*\): boolean \{)/,
       to: '$1 return false;',
@@ -33,7 +33,7 @@ const CHANGES: Readonly<Record<Sabotage, readonly Change[]>> = {
   ],
   'ring-age': [
     {
-      // However old, the ring will do.
+      // No limit of the ring's age.
       file: '/src/ring/status.ts',
       from: /if \(age <= maxRingAge\) return undefined/,
       to: 'return undefined',
@@ -41,7 +41,7 @@ const CHANGES: Readonly<Record<Sabotage, readonly Change[]>> = {
   ],
 }
 
-// The drill sets it where it starts a process with this module.
+// The drill sets the variable when it starts a process with this module.
 const changes = CHANGES[process.env.DRILL_SABOTAGE as Sabotage]
 
 registerHooks({

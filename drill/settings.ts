@@ -1,9 +1,8 @@
 import { API, CLIENTS, REDIRECT_URI, SECRET } from '../lab/server.ts'
 
 /**
- * A policy that turns keys every few seconds and still keeps the bounds. The numbers, in seconds,
- * with the letters of the safety condition: a key may sign once it has been published for
- * G + S + C + F + X.
+ * A policy that rotates keys every few seconds within the bounds. The numbers are seconds, with the
+ * letters of the safety condition: a key may sign once it has been published for G + S + C + F + X.
  */
 
 /** G: the oldest ring that a node may sign from or serve. */
@@ -11,7 +10,10 @@ const MAX_RING_AGE = 3
 const REFRESH_INTERVAL = 1
 /** S: the largest difference of a node's clock. */
 const CLOCK_SKEW = 1
-/** How long HTTP caches keep the JWKS, and how much longer while the origin fails; C is the sum. */
+/**
+ * Seconds for which HTTP caches keep the JWKS, and additional ones while the origin fails; C is the
+ * sum.
+ */
 const JWKS_MAX_AGE = 1
 const STALE_IF_ERROR = 1
 /** F: how long an RP may take to fetch the JWKS. */
@@ -28,7 +30,7 @@ const RETENTION = TOKEN_LIFETIME + 2 * CLOCK_SKEW
 
 const RINGS = {
   'sig/RS256': { cryptoperiod: PROPAGATION + 1 },
-  // Room for orders: a standby that is older than propagation may sign at once.
+  // Longer, for orders of operators, because a standby older than propagation may sign at once.
   'sig/ES256': { cryptoperiod: 2 * PROPAGATION + 2 },
   'sig/Ed25519': { cryptoperiod: PROPAGATION + 1 },
 } as const
@@ -42,7 +44,7 @@ export const LIMITS = {
   clockSkew: CLOCK_SKEW,
 } as const
 
-/** Access tokens for each, by client credentials. The last one's are opaque. */
+/** APIs for which clients get tokens by client credentials. The last one's tokens are opaque. */
 export const RESOURCES = [
   { identifier: `${API}/rs256`, scopes: ['read'], algorithm: 'RS256' },
   { identifier: `${API}/es256`, scopes: ['read'], algorithm: 'ES256' },
@@ -50,7 +52,7 @@ export const RESOURCES = [
   { identifier: `${API}/opaque`, scopes: ['read'], tokenFormat: 'opaque' },
 ] as const
 
-/** What every client may get there. */
+/** Scopes of every client at these APIs. */
 const ALL = Object.fromEntries(RESOURCES.map(({ identifier, scopes }) => [identifier, scopes]))
 
 const [web] = CLIENTS
@@ -66,10 +68,10 @@ export const WEB_CLIENTS = ['RS256', 'ES256', 'Ed25519'].map((algorithm) => ({
   id_token_signed_response_alg: algorithm,
 }))
 
-/** A bound that is broken on purpose, to see that the drill notices. */
+/** A bound that is broken on purpose, to prove that the drill notices. */
 export type Sabotage = 'propagation' | 'retention' | 'ring-age'
 
-/** What the nodes have in common, in the shape of a configuration file. */
+/** Settings that all nodes share, in the shape of a configuration file. */
 export function nodeSettings(options: {
   readonly issuer: string
   readonly folder: string
@@ -87,7 +89,7 @@ export function nodeSettings(options: {
   return {
     issuer,
     http: { shutdownDelay: '1s', trustedProxies: 1 },
-    // Logout tokens would live for two minutes.
+    // Off, because logout tokens live for two minutes.
     outgoing: { backchannelLogout: false },
     database: { url: databaseUrl, timeout: seconds(options.databaseTimeout), durability },
     seal: { file: `${folder}/kek.jwks` },
@@ -119,7 +121,7 @@ export function nodeSettings(options: {
       accessToken: seconds(TOKEN_LIFETIME),
       idToken: seconds(TOKEN_LIFETIME),
       clientCredentials: seconds(TOKEN_LIFETIME),
-      // They would live for two minutes as well.
+      // Off, because signed responses live for two minutes.
       signedAuthorizationResponses: false,
     },
     resources: RESOURCES,

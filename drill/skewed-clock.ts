@@ -1,15 +1,15 @@
 import { type Stall, watchStalls } from './stalls.ts'
 
 /**
- * Loaded into a node before anything else: its parent sets its clock, and hears when the machine
- * did not let it run. Time that cannot be set
- * (`performance.now`) goes on as it does when an operator sets the clock of a machine.
+ * Loaded into a node before anything else: the parent process sets the node's clock, and is told
+ * when the machine did not let the node run. The monotonic clock (`performance.now`) is not
+ * changed, as when an operator sets the clock of a machine.
  */
 
 let offset = 0
 
 class SkewedDate extends Date {
-  // No type says that `Date` takes none, a number, text or parts; it is handed on as it came.
+  // Arguments are passed on unchanged, because no type covers all forms that `Date` accepts.
   constructor(...args: []) {
     super(...(args.length === 0 ? ([SkewedDate.now()] as unknown as []) : args))
   }
@@ -25,18 +25,18 @@ globalThis.Date = SkewedDate as DateConstructor
 process.on('message', (message: ClockMessage) => {
   offset = message.clockOffset
 })
-// The parent's connection alone does not keep a server alive that has stopped.
+// The channel to the parent must not keep a stopped server alive.
 process.channel?.unref()
 watchStalls((stall) => {
   if (process.connected) process.send?.({ stall } satisfies NodeMessage)
 })
 
-/** What the parent sends: milliseconds by which this process is ahead of the machine. */
+/** Message of the parent: milliseconds by which this process is ahead of the machine's clock. */
 export interface ClockMessage {
   readonly clockOffset: number
 }
 
-/** What it tells the parent. */
+/** Message to the parent. */
 export interface NodeMessage {
   readonly stall: Stall
 }

@@ -39,13 +39,13 @@ export interface Stage {
 export interface StageOptions {
   readonly drill: DrillOptions
   readonly journal: Journal
-  /** For the log of the drill. */
+  /** Writes a line to the log of the drill. */
   readonly note: (line: string) => void
-  /** There is no more to find out. */
+  /** Aborted when the drill is over. */
   readonly halt: AbortSignal
 }
 
-/** @param stack takes down what was started, in reverse order, if the start fails too */
+/** @param stack stops what was started, in reverse order, even if the start fails */
 export async function setStage(
   stack: AsyncDisposableStack,
   { drill, journal, note, halt }: StageOptions,
@@ -79,7 +79,7 @@ export async function setStage(
     return file
   }
   const config = writeConfig('keyturn.yaml', sabotage)
-  // The drill's own eyes keep to the bounds.
+  // The drill itself loads a configuration within the bounds.
   const resolved = loadConfig({ file: writeConfig('sound.yaml', undefined), env: {} })
   await addPerson(resolved)
   const stores = (await openStores(resolved, systemClock)).of(chooseIssuer(resolved).issuer)
@@ -155,7 +155,7 @@ function noteRefusal(
   refusals: Map<string, RefusalCount>,
 ): void {
   const { rp, isCovered, why, couldFetch, kid, kind, exp, from, to } = refusal
-  // One whose fetch has failed does not try again before its cool-down is over.
+  // An RP whose fetch has failed does not try again before its cool-down is over.
   const since = couldFetch ? from : from - RP_LAG * 1000
   const found = journal.excuseFor({ from: since, to }, undefined)
   const excuse = !couldFetch || found?.cause === STALLED ? found : undefined

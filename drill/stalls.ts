@@ -1,6 +1,6 @@
 /**
- * Notices when a process was kept from running by others on the machine, for long enough to be late
- * for everything. What fails then says nothing about the servers; how often it happened is
+ * Notices when other processes of the machine kept this one from running, for so long that
+ * everything is late. Failures in that time say nothing about the servers; their number is
  * reported. A thread that was busy itself is no excuse.
  */
 
@@ -8,13 +8,13 @@
 const INTERVAL = 50
 const LATE = 300
 
-/** Milliseconds since the epoch of the machine. */
+/** Instants in milliseconds since the epoch by the machine's clock. */
 export interface Stall {
   readonly from: number
   readonly to: number
 }
 
-/** @returns what ends the watch */
+/** @returns function that ends the watch */
 export function watchStalls(onStall: (stall: Stall) => void): () => void {
   let at = performance.now()
   let used = process.threadCpuUsage()

@@ -6,28 +6,31 @@ import type { Node } from './nodes.ts'
 import { LIMITS } from './settings.ts'
 
 /**
- * Watches, from outside and all the time, what must hold at every instant: the JWKS of every node
- * has every key of a live token, nobody signs with an old key for longer than nodes may disagree,
- * and no key is made twice.
+ * Checks from outside, all the time, what must hold at every instant: every node's JWKS has every
+ * key of a live token, no node signs with an old key for longer than nodes may disagree, and no key
+ * is made twice.
  */
 export interface Watch extends AsyncDisposable {
   issued(issue: Issue): void
-  /** From now on tokens of the key need not verify, and their last signature is looked for. */
+  /**
+   * Notes a revocation: tokens of the key need not verify any more, and the last signature is
+   * searched.
+   */
   revoked(kid: string): Revocation
   /** Keys that have signed, by ring. */
   readonly signed: ReadonlyMap<string, ReadonlySet<string>>
   /** Keys found in the store, as `ring generation`. */
   readonly made: ReadonlyMap<string, string>
-  /** Reads the store a last time. Every key that signed must have been in it. */
+  /** Reads the store a last time and checks that it had every key that signed. */
   finish(): Promise<void>
 }
 
-/** What is seen of a revoked key; instants in milliseconds since the epoch. */
+/** Observations of a revoked key; instants in milliseconds since the epoch. */
 export interface Revocation {
   readonly kid: string
-  /** Of the last request that was answered with a token of it. */
+  /** Instant of the last request that was answered with a token of the key. */
   lastIssuedAt: number
-  /** Of the last answer of a node whose JWKS had it. */
+  /** Instant of the last JWKS of any node with the key. */
   lastPublishedAt: number
 }
 
@@ -45,11 +48,11 @@ export function createWatch(options: {
   readonly nodes: () => readonly Node[]
   readonly store: KeyStore
   readonly journal: Journal
-  /** Told what is seen for the first time. */
+  /** Called with what is seen for the first time. */
   readonly note: (line: string) => void
 }): Watch {
   const { journal, note } = options
-  /** Until when tokens of a kid are live, and since when that is known. */
+  /** Instant until which tokens of each kid are live, and since when that is known. */
   const live = new Map<string, { until: number; readonly since: number }>()
   const revocations = new Map<string, Revocation>()
   const signed = new Map<string, Set<string>>()
@@ -72,7 +75,7 @@ export function createWatch(options: {
     const signal = AbortSignal.timeout(POLL_TIMEOUT)
     const answer = await fetch(`${node.url}/jwks`, { signal }).catch(() => undefined)
     const text = await answer?.text().catch(() => undefined)
-    // A node that does not answer strands nobody; a load balancer knows.
+    // A node without an answer is ignored, because a load balancer avoids it.
     if (answer?.status !== 200 || text === undefined) return
     const to = Date.now()
     // The node wrote it.
@@ -122,7 +125,7 @@ export function createWatch(options: {
 
   const loops = [
     every(POLL, () => Promise.all(options.nodes().map((node) => node.isUp && pollJwks(node)))),
-    // It fails while the database is stopped, which others notice.
+    // Failures are ignored, because the store is unreadable while the database is stopped.
     every(STORE_POLL, readStore),
   ]
   return {

@@ -6,8 +6,9 @@ import { countArgument } from '../src/cli/words.ts'
 import { startFuzzedServer } from './server.ts'
 
 /**
- * `npm run flood`: clients that each send 1,800 requests at once, read nothing, and come again when they
- * are disconnected. What does the JWKS, which an RP waits half a second for, and what does memory?
+ * `npm run flood`: clients that each send 1,800 requests at once, read nothing, and reconnect when
+ * they are disconnected. Measures meanwhile the latency of the JWKS, for which an RP waits half a
+ * second, and the memory.
  */
 
 const REQUESTS = 1800
@@ -50,7 +51,7 @@ function attack(): void {
   const socket = connect(Number(port), hostname, () => socket.write(bytes))
   opened += 1
   open.add(socket)
-  // Never read from; that the other end closed is noticed by writing.
+  // The socket is never read; only a failing write shows that the other end closed it.
   socket.pause()
   const nudge = setInterval(() => socket.write(HEAD), 100)
   socket.on('error', () => {})
@@ -75,7 +76,7 @@ await probe(() => performance.now() > end)
 isOver = true
 for (const socket of open) socket.destroy()
 clearInterval(watch)
-// Until what was under way has ended, and its connections are closed.
+// Wait until requests under way have ended and their connections are closed.
 await delay(2000)
 const heap = await server.heapUsed()
 times.sort((a, b) => a - b)

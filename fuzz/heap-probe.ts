@@ -1,8 +1,10 @@
-/** Loaded into the server under test: tells, when asked, what its heap holds after a collection. */
+/**
+ * Loaded into the server under test: reports on request the size of its heap after a collection.
+ */
 process.on('message', () => {
-  // There is one with --expose-gc.
+  // `gc` exists with --expose-gc.
   for (let turn = 0; turn < 3; turn++) globalThis.gc?.()
   process.send?.({ heapUsed: process.memoryUsage().heapUsed })
 })
-// Asking must not keep a server alive that is to stop.
+// The channel must not keep a stopping server alive.
 process.channel?.unref()

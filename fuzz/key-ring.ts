@@ -6,16 +6,16 @@ import { mutateXml } from './mutate-xml.ts'
 import { createRandom, type Random } from './random.ts'
 
 /**
- * Mutated elements in a ring beside a good key, and mutated payloads of it. Whatever stands there, the reader answers
- * with codes: a good key opens its payload unless the mutated element revokes it or takes its id, and no
- * changed payload opens.
+ * Fuzzes a ring with mutated elements beside a good key, and mutated payloads of that key. The
+ * reader must always answer with codes: a good key opens its payload unless the mutated element
+ * revokes it or takes its id, and no changed payload opens.
  */
 
 export interface KeyRingFuzz {
   /** Elements to mutate. */
   readonly corpus: readonly string[]
   readonly certificates?: readonly CertificateFile[]
-  /** An element of a key that stays good. */
+  /** Element of the good key, which is not mutated. */
   readonly good: string
   readonly now: () => Date
   readonly inputs: number
@@ -24,9 +24,9 @@ export interface KeyRingFuzz {
 }
 
 export interface KeyRingFuzzReport {
-  /** How often each code came, and `read` for what was read without a problem. */
+  /** Number of each code, and of `read` for inputs without a problem. */
   readonly codes: Readonly<Record<string, number>>
-  /** What should not be, with the input: at most ten. */
+  /** Failures with their input, at most ten. */
   readonly failures: readonly { readonly what: string; readonly input: string }[]
   /** Most bytes of the heap in use after an input. */
   readonly heap: number
@@ -35,7 +35,7 @@ export interface KeyRingFuzzReport {
 const FAILURES_MAX = 10
 const PURPOSE = 'Fuzz'
 const PLAIN = Buffer.from('the good key opens this')
-/** Why a payload of the good key may be refused all the same. */
+/** Codes with which a payload of the good key may be refused. */
 const EXCUSES = ['payload_key_revoked', 'payload_key_unusable']
 
 export async function fuzzKeyRing(options: KeyRingFuzz): Promise<KeyRingFuzzReport> {

@@ -12,8 +12,8 @@ import { TICKS_PER_DAY, ticksOf } from '../src/values/ticks.ts'
 import { fuzzKeyRing } from './key-ring.ts'
 
 /**
- * `npm run fuzz:key-rings`: mutated elements of ASP.NET Core key rings against the reader. A seed that found
- * something finds it again.
+ * `npm run fuzz:key-rings`: mutated elements of ASP.NET Core key rings against the reader. A seed
+ * that found something finds it again.
  */
 
 const HEAP_MAX = 256 * 2 ** 20

@@ -4,10 +4,11 @@ import { type FuzzReport, fuzz } from './run.ts'
 
 /**
  * `npm run fuzz`: mutated requests against a running server. None may be answered with an error of
- * the server, nothing may grow, and no secret may be in the log. A seed that found something finds it again.
+ * the server, nothing may grow, and no secret may be in the log. A seed that found something finds
+ * it again.
  */
 
-/** Growth of the heap that is let pass. */
+/** Allowed growth of the heap. */
 const GROWTH = 1.1
 
 function number(text: string): number {

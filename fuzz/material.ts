@@ -2,7 +2,10 @@ import { createHash, randomBytes } from 'node:crypto'
 import { PERSON, REDIRECT_URI, SECRET } from '../lab/server.ts'
 import { createUserAgent, signIn } from '../lab/user-agent.ts'
 
-/** Things that work: mutations of them come further than rubbish does. Each of them is a secret. */
+/**
+ * Valid tokens, codes and cookies, because mutations of them get further than random input. Each of
+ * them is a secret.
+ */
 export interface Material {
   readonly cookies: string
   readonly code: string
@@ -19,7 +22,7 @@ export interface Material {
 
 export const BASIC = `Basic ${Buffer.from(`web:${SECRET}`).toString('base64')}`
 
-/** Signs in, and gets one of everything. */
+/** Signs in and collects one of each. */
 export async function gatherMaterial(issuer: string): Promise<Material> {
   const verifier = randomBytes(32).toString('base64url')
   const parameters = {

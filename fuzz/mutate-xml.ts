@@ -1,8 +1,8 @@
 import type { Random } from './random.ts'
 
-/** Text of XML documents, damaged as disks, editors and attackers damage it. */
+/** Mutates the text of XML documents as disks, editors and attackers may damage it. */
 
-/** What parsers have stumbled over. */
+/** Pieces of text with which parsers have failed. */
 const TOKENS: readonly string[] = [
   ...['<', '>', '&', '"', "'", '/', '=', ']]>', '<![CDATA[', '<!--', '-->', '--', '<?x', '?>'],
   ...['&amp;', '&lt;', '&x;', '&#0;', '&#x110000;', '&#xD800;', '&#65;', '&', '%x;'],
@@ -49,7 +49,7 @@ const TOKENS: readonly string[] = [
   ],
 ]
 
-/** Values that leave a document well-formed, so that what reads its meaning is reached. */
+/** Values that leave a document well-formed, so that the code after the parser is reached. */
 const VALUES: readonly string[] = [
   ...[
     '',
@@ -113,7 +113,7 @@ export function mutateXml(text: string, corpus: readonly string[], random: Rando
   return mutated
 }
 
-/** The document stays well-formed, mostly. */
+/** Mutates values; the document mostly stays well-formed. */
 function mutateMeaning(text: string, random: Random): string {
   if (random.oneIn(40)) return random.pick(DOCTYPES) + text.replace(/^\s*<\?[^>]*>/, '')
   switch (random.below(4)) {

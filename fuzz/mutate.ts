@@ -3,7 +3,7 @@ import { type FuzzRequest, jwt, PLANTED } from './requests.ts'
 
 const deep = (depth: number) => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`
 
-/** Values that parsers, engines and people's code have stumbled over. */
+/** Values with which parsers, engines and applications have failed. */
 const VALUES: readonly string[] = [
   '',
   ' ',
@@ -158,7 +158,7 @@ const FIELDS: readonly (readonly [string, string])[] = [
   ['X', 'x'.repeat(40_000)],
 ]
 
-/** One to four changes. */
+/** Makes one to four changes. */
 export function mutate(request: FuzzRequest, random: Random): FuzzRequest {
   const mutated = structuredClone(request)
   for (let change = random.below(4); change >= 0; change--) random.pick(CHANGES)(mutated, random)

@@ -1,8 +1,8 @@
-/** Chance that can be had again: the same seed gives the same requests. */
+/** Repeatable randomness: the same seed gives the same requests. */
 export interface Random {
   /** A whole number from 0, below `end`. */
   below(end: number): number
-  /** True in one of so many cases. */
+  /** True with a probability of 1 in `cases`. */
   oneIn(cases: number): boolean
   pick<T>(items: readonly T[]): T
 }
@@ -22,7 +22,7 @@ export function createRandom(seed: number): Random {
     oneIn: (cases) => below(cases) === 0,
     pick: (items) => {
       if (items.length === 0) throw new TypeError('there is nothing to pick from')
-      // Below its length, so it is there.
+      // The index is below the length, so the item exists.
       return items[below(items.length)] as (typeof items)[number]
     },
   }

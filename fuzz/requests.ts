@@ -7,7 +7,7 @@ export interface FuzzRequest {
   target: string
   headers: [string, string][]
   query: [string, string][]
-  /** A form; undefined where there is no content. */
+  /** Form in the content; undefined without content. */
   form: [string, string][] | undefined
 }
 
@@ -128,7 +128,7 @@ function request(
   }
 }
 
-/** Shaped as a JWT; its signature is none. */
+/** Text in the shape of a JWT with an invalid signature. */
 export function jwt(header: object, payload: unknown): string {
   const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
   return `${part(header)}.${part(payload)}.${Buffer.from(PLANTED).toString('base64url')}`

@@ -10,22 +10,25 @@ import { startFuzzedServer } from './server.ts'
 export interface FuzzOptions {
   readonly requests: number
   readonly seed: number
-  /** Called now and then with the requests so far. */
+  /** Called from time to time with the number of requests so far. */
   readonly onProgress?: (sent: number) => void
 }
 
-/** What came of it. */
+/** Results of a run. */
 export interface FuzzReport {
   readonly seed: number
   readonly requests: number
-  /** Answers by status; 0 where there was none. */
+  /** Number of answers by status; 0 for no answer. */
   readonly statuses: Readonly<Record<string, number>>
-  /** Answers of 500 and more, but for a 503 with Retry-After: the first of them, as they were sent. */
+  /**
+   * The first requests that were answered with 500 or more, except for 503 with Retry-After, as
+   * sent.
+   */
   readonly failures: readonly { readonly status: number; readonly request: string }[]
   readonly hasCrashed: boolean
-  /** Bytes after a forced collection: once warm, and at the end. */
+  /** Bytes of the heap after a forced collection: once warm, and at the end. */
   readonly heap: { readonly warm: number; readonly end: number }
-  /** Secrets that are in the log, by their beginning. */
+  /** Beginnings of secrets that were found in the log. */
   readonly leaked: readonly string[]
   readonly logBytes: number
   /** Lines of level error and above. */
@@ -39,10 +42,10 @@ const FRESH = 2000
 /** Part of the requests that warm the server up. */
 const WARM_UP = 0.25
 /** Milliseconds for an answer; a request that is incomplete has none. */
-const PATIENCE = 400
+const ANSWER_LIMIT = 400
 const FAILURES = 20
 
-/** Sends mutated requests to a server of its own, and looks at what it answered, logged and kept. */
+/** Sends mutated requests to a new server, and checks its answers, log and heap. */
 export async function fuzz({ requests, seed, onProgress }: FuzzOptions): Promise<FuzzReport> {
   await using server = await startFuzzedServer()
   const { issuer } = server.config
@@ -58,7 +61,7 @@ export async function fuzz({ requests, seed, onProgress }: FuzzOptions): Promise
 
   let sound = await gather()
   let sent = 0
-  /** Sends one after another until as many as `end` were sent by all. */
+  /** Sends requests one after another until all senders together have sent `end`. */
   async function sendUntil(end: number): Promise<void> {
     while (sent < end && isRunning(server.child)) {
       sent += 1
@@ -116,13 +119,13 @@ interface Answer {
   readonly retryAfter: boolean
 }
 
-/** Sends bytes over a connection of their own. @returns the answers, as many as there were */
+/** Sends bytes over a new connection. @returns all answers */
 function send(issuer: string, bytes: Buffer): Promise<readonly Answer[]> {
   const { port, hostname } = new URL(issuer)
   return new Promise((resolve) => {
     const chunks: Buffer[] = []
     const socket = connect(Number(port), hostname, () => socket.write(bytes))
-    socket.setTimeout(PATIENCE, () => socket.destroy())
+    socket.setTimeout(ANSWER_LIMIT, () => socket.destroy())
     socket.on('data', (chunk) => chunks.push(chunk))
     socket.on('error', () => {})
     socket.on('close', () => resolve(readAnswers(Buffer.concat(chunks).toString('latin1'))))

@@ -9,20 +9,21 @@ import { temporaryFolder } from '../lab/temporary.ts'
 export interface FuzzedServer extends AsyncDisposable {
   readonly config: OneIssuerConfig
   readonly child: ChildProcess
-  /** Everything it wrote so far. */
+  /** All output so far. */
   output(): string
-  /** Bytes on its heap after a forced collection. */
+  /** Bytes of the heap after a forced collection. */
   heapUsed(): Promise<number>
 }
 
 const root = join(import.meta.dirname, '..')
 
-/** @param settings laid over those of the tests */
+/** @param settings that override those of the tests */
 export async function startFuzzedServer(settings: object = {}): Promise<FuzzedServer> {
   const folder = await temporaryFolder()
   const config = await testSettings(folder.path, {
     log: { level: 'debug', format: 'json' },
-    // Wrong passwords are part of it; somebody has to be able to sign in all the same.
+    // High limits, because wrong passwords are part of the fuzzing and valid sign-ins must still
+    // work.
     signIn: { perAccountAndAddress: 1_000_000, perAddress: 1_000_000, perAccount: 1_000_000 },
     ...settings,
   })

@@ -8,11 +8,11 @@ import { findProgram, type Identity, identityOf, run } from './programs.ts'
 import { freePort } from './server.ts'
 import { temporaryFolder } from './temporary.ts'
 
-/** A MariaDB Galera Cluster of the tests alone, each node on ports of its own of the loopback. */
+/** A MariaDB Galera Cluster for the tests alone, each node on its own ports of the loopback. */
 
 const PROVIDER = '/usr/lib/galera/libgalera_smm.so'
 
-/** For `describe` and `it`: why Galera is left out, or false. In CI it must be there. */
+/** Reason to skip Galera tests, for `describe` and `it`, or false. In CI Galera must exist. */
 export const skipGalera: string | false = reasonToSkip()
 
 function reasonToSkip(): string | false {
@@ -25,18 +25,18 @@ function reasonToSkip(): string | false {
 }
 
 export interface GaleraNode {
-  /** 1, 2, 3 ... */
+  /** Number of the node, from 1. */
   readonly place: number
   readonly port: number
-  /** Of the database `keyturn`. */
+  /** URL of the database `keyturn`. */
   url(through?: number): string
-  /** SIGKILL; its data stay. */
+  /** Sends SIGKILL; the node's data stay. */
   kill(): Promise<void>
-  /** SIGSTOP freezes it, SIGCONT lets it go on. */
+  /** Sends a signal: SIGSTOP freezes the node, SIGCONT lets it continue. */
   signal(name: NodeJS.Signals): void
-  /** Again, with what it had; resolves when it serves. */
+  /** Starts the node again with its data; resolves when it serves. */
   start(): Promise<void>
-  /** `Synced` and part of a primary component? */
+  /** True if the node is `Synced` and part of a primary component. */
   isServing(): Promise<boolean>
   query(sql: string): Promise<RowDataPacket[]>
 }
@@ -46,7 +46,7 @@ export interface GaleraCluster extends AsyncDisposable {
 }
 
 /** Milliseconds that a node may take to start and to join. */
-const PATIENCE = 90_000
+const START_LIMIT = 90_000
 const POLL = 100
 
 /** @param size how many nodes; 3 and more survive the loss of one */
@@ -135,7 +135,7 @@ async function createNode({ place, port, group, ist, sst, address, base, identit
         ...['--no-defaults', `--datadir=${data}`, `--port=${port}`, '--bind-address=127.0.0.1'],
         ...[`--socket=${home}/mariadb.sock`, `--pid-file=${home}/pid`, '--max-connections=300'],
         ...['--binlog-format=ROW', '--default-storage-engine=InnoDB'],
-        // A crash of the process loses nothing; only one of the machine would.
+        // Only a crash of the machine would lose data, not one of the process.
         ...['--innodb-autoinc-lock-mode=2', '--innodb-flush-log-at-trx-commit=2'],
         ...['--innodb-buffer-pool-size=32M', '--performance-schema=OFF', '--skip-name-resolve'],
         ...['--wsrep-on=ON', `--wsrep-provider=${PROVIDER}`, '--wsrep-cluster-name=keyturn'],
@@ -154,7 +154,7 @@ async function createNode({ place, port, group, ist, sst, address, base, identit
     exited = once(child, 'exit')
   }
   const untilServing = async () => {
-    const deadline = Date.now() + PATIENCE
+    const deadline = Date.now() + START_LIMIT
     while (!(await isServing())) {
       const isOver = child?.exitCode !== null || Date.now() > deadline
       if (isOver) throw new Error(`Galera node ${place} does not start; its log is ${log}`)
@@ -188,7 +188,7 @@ async function createNode({ place, port, group, ist, sst, address, base, identit
     },
     [Symbol.asyncDispose]: async () => {
       process.removeListener('exit', killNow)
-      // One that is frozen takes no other signal.
+      // A frozen process takes no other signal than SIGKILL.
       killNow()
       await exited
     },

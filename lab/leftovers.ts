@@ -2,15 +2,15 @@ import type { ChildProcess } from 'node:child_process'
 import { constants } from 'node:os'
 
 /**
- * What is undone at the end of this process, where nobody came to it before: a test that fails, is too
- * slow or is interrupted ends before its last lines. SIGKILL alone leaves something behind.
+ * Undoes at the end of this process what was not undone before, because a test that fails, is too
+ * slow or is interrupted ends before its last lines. Only after SIGKILL something is left behind.
  */
 const left = new Set<() => void>()
 let isWatched = false
 
 /**
- * @param undo must be done when it returns, as nothing can be waited for any more
- * @returns to be called where it was undone
+ * @param undo must work synchronously, because nothing can be awaited at exit
+ * @returns function to call once it was undone
  */
 export function undoAtExit(undo: () => void): () => void {
   watch()
@@ -30,7 +30,7 @@ function watch(): void {
   if (isWatched) return
   isWatched = true
   process.on('exit', () => {
-    // The last first: a program is in a folder that was there before.
+    // The last first, because a program runs in a folder that was made before it.
     for (const undo of [...left].reverse()) {
       try {
         undo()
@@ -41,7 +41,7 @@ function watch(): void {
   })
   for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      // Who else listens decides when this process ends.
+      // Another listener decides when this process ends.
       if (process.listenerCount(signal) === 1) process.exit(128 + constants.signals[signal])
     })
   }

@@ -11,31 +11,36 @@ import { findProgram, identityOf } from './programs.ts'
 import { freePort } from './server.ts'
 
 /**
- * Database servers and Redis of one's own, on free ports and in folders of their own, that may be
- * stopped and started again. Nothing of them is left at the end, however that comes.
+ * Starts database servers and Redis on free ports and in temporary folders, which may be stopped
+ * and started again. Nothing of them is left when this process ends, however it ends.
  */
 export interface Service extends AsyncDisposable {
   readonly port: number
-  /** Where it answers; `keyturn` is the database of a database server. */
+  /** URL of the service; a database server has the database `keyturn`. */
   url(port?: number): string
-  /** `fast` ends open transactions; `immediate` is a crash. What was committed stays in both. */
+  /**
+   * Stops the server. `fast` ends open transactions; `immediate` is a crash. Committed data stay in
+   * both cases.
+   */
   stop(how: 'fast' | 'immediate'): Promise<void>
-  /** Starts it again, on the same port. */
+  /** Starts the server again on the same port. */
   start(): Promise<void>
 }
 
 export type ServiceKind = 'postgres' | 'mariadb' | 'redis'
 
 interface ServiceProgram {
-  /** The server's program, the first found of these names. */
+  /** Names of the server's program; the first found is used. */
   readonly programs: readonly string[]
-  /** Who runs it where this process is root; these servers refuse to be root. */
+  /**
+   * User that runs the server if this process is root, because these servers refuse to run as root.
+   */
   readonly user?: string
   /** Makes an empty data folder. */
   readonly prepare: (folder: string, run: Run) => void
   readonly args: (folder: string, port: number) => readonly string[]
   readonly signals: Readonly<Record<'fast' | 'immediate', NodeJS.Signals>>
-  /** Rejects until it answers. */
+  /** Rejects until the server answers. */
   readonly ask: (port: number) => Promise<void>
   readonly url: (port: number) => string
 }
@@ -43,7 +48,7 @@ interface ServiceProgram {
 type Run = (program: string, args: readonly string[]) => void
 
 /** Milliseconds that a start or a stop may take. */
-const PATIENCE = 60_000
+const START_LIMIT = 60_000
 const POLL = 50
 
 const PROGRAMS: Readonly<Record<ServiceKind, ServiceProgram>> = {
@@ -54,7 +59,7 @@ const PROGRAMS: Readonly<Record<ServiceKind, ServiceProgram>> = {
       run('initdb', ['-D', folder, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-sync']),
     args: (folder, port) => [
       ...['-D', folder, '-p', String(port), '-k', folder, '-c', 'listen_addresses=127.0.0.1'],
-      // A crash of the server loses nothing without it; only one of the machine would.
+      // Without fsync only a crash of the machine would lose data, not one of the server.
       ...['-c', 'fsync=off', '-c', 'max_connections=200'],
     ],
     signals: { fast: 'SIGINT', immediate: 'SIGQUIT' },
@@ -92,8 +97,8 @@ const PROGRAMS: Readonly<Record<ServiceKind, ServiceProgram>> = {
     prepare: () => {},
     args: (folder, port) => [
       ...['--port', String(port), '--bind', '127.0.0.1', '--dir', folder],
-      // What was answered survives a crash of the server, as with the others: by default the file may be
-      // two seconds behind.
+      // Answered writes survive a crash of the server, as with the others; by default the file may
+      // be two seconds behind.
       ...['--appendonly', 'yes', '--appendfsync', 'always', '--save', ''],
     ],
     signals: { fast: 'SIGTERM', immediate: 'SIGKILL' },
@@ -114,7 +119,7 @@ const PROGRAMS: Readonly<Record<ServiceKind, ServiceProgram>> = {
   },
 }
 
-/** Which of them this machine has the programs of. */
+/** Services whose programs this machine has. */
 export async function findServices(): Promise<ReadonlySet<ServiceKind>> {
   const found = new Set<ServiceKind>()
   for (const kind of ['postgres', 'mariadb', 'redis'] as const) {
@@ -124,13 +129,13 @@ export async function findServices(): Promise<ReadonlySet<ServiceKind>> {
 }
 
 export interface ServiceOptions {
-  /** Arguments of the server's program beside its own. */
+  /** Further arguments of the server's program. */
   readonly args?: readonly string[]
-  /** Files that it must own. */
+  /** Files that the server must own. */
   readonly files?: readonly string[]
 }
 
-/** @throws where the program is missing, or does not start; then with the end of its log */
+/** @throws if the program is missing or does not start, with the end of its log */
 export async function startService(
   kind: ServiceKind,
   options: ServiceOptions = {},
@@ -158,7 +163,7 @@ export async function startService(
 
   const stop = async (how: 'fast' | 'immediate') => {
     child?.kill(signals[how])
-    const late = setTimeout(() => child?.kill('SIGKILL'), PATIENCE)
+    const late = setTimeout(() => child?.kill('SIGKILL'), START_LIMIT)
     await exited
     clearTimeout(late)
   }
@@ -170,7 +175,7 @@ export async function startService(
       stdio: ['ignore', output, output],
     })
     exited = once(child, 'exit')
-    const deadline = Date.now() + PATIENCE
+    const deadline = Date.now() + START_LIMIT
     for (;;) {
       try {
         await ask(port)
@@ -211,14 +216,17 @@ export async function startService(
   }
 }
 
-/** At the exit of this process nothing can be waited for, and a server may still write. */
+/**
+ * Removes a folder synchronously, because nothing can be awaited at exit and a server may still
+ * write.
+ */
 function removeFolder(folder: string): void {
   const asleep = new Int32Array(new SharedArrayBuffer(4))
   for (let left = 50; left > 0 && existsSync(folder); left -= 1) {
     try {
       rmSync(folder, { recursive: true, force: true })
     } catch {
-      // Not empty any more.
+      // The server has written another file meanwhile.
     }
     if (existsSync(folder)) Atomics.wait(asleep, 0, 0, POLL)
   }

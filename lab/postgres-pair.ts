@@ -9,21 +9,21 @@ import { freePort } from './server.ts'
 import { startTcpSwitch } from './tcp-switch.ts'
 import { temporaryFolder } from './temporary.ts'
 
-/** A PostgreSQL primary and its synchronous standby, behind a port that leads to the primary. */
+/** A PostgreSQL primary with its synchronous standby, behind a port that leads to the primary. */
 export interface PostgresPair extends AsyncDisposable {
-  /** Of the port that leads to the primary. */
+  /** Port that leads to the primary. */
   readonly port: number
   url(through?: number): string
   /**
-   * The primary dies without a word, the standby is promoted, and the port leads there.
-   * @returns milliseconds until the new primary took writes
+   * Kills the primary, promotes the standby, and lets the port lead there.
+   * @returns milliseconds until the new primary accepts writes
    */
   failOver(): Promise<number>
-  /** The dead one comes back as the synchronous standby of the other. */
+  /** Brings the killed server back as the synchronous standby of the other. */
   rebuild(): Promise<void>
 }
 
-/** For `describe`: why it is left out, or false. In CI it must be there. */
+/** Reason to skip tests of the pair, for `describe`, or false. In CI the pair must exist. */
 export const skipPostgresPair: string | false = reasonToSkip()
 
 function reasonToSkip(): string | false {
@@ -33,8 +33,8 @@ function reasonToSkip(): string | false {
 }
 
 const STANDBY = 'standby'
-/** Milliseconds. */
-const PATIENCE = 60_000
+/** Milliseconds that a start or a promotion may take. */
+const START_LIMIT = 60_000
 const POLL = 20
 
 export async function startPostgresPair(): Promise<PostgresPair> {
@@ -75,7 +75,7 @@ export async function startPostgresPair(): Promise<PostgresPair> {
           findProgram('postgres') ?? 'postgres',
           [
             ...['-D', data, '-p', String(port), '-k', base, '-c', 'listen_addresses=127.0.0.1'],
-            // A crash of the server loses nothing without it; only one of the machine would.
+            // Without fsync only a crash of the machine would lose data, not one of the server.
             ...['-c', 'fsync=off', '-c', 'max_connections=200', '-c', 'hot_standby=on'],
             ...['-c', 'shared_buffers=32MB', '-c', 'wal_keep_size=64MB'],
           ],
@@ -108,7 +108,7 @@ export async function startPostgresPair(): Promise<PostgresPair> {
       ['-D', standby.data, '-R', '-X', 'stream', '-c', 'fast', '-d', from],
       as,
     )
-    // Once it is promoted there is nobody to wait for.
+    // After its promotion the server has no standby to wait for.
     const own = join(standby.data, 'postgresql.auto.conf')
     await appendFile(own, "synchronous_standby_names = ''\n")
     await standby.start()
@@ -143,7 +143,7 @@ export async function startPostgresPair(): Promise<PostgresPair> {
       process.removeListener('exit', killAll)
       await lead[Symbol.asyncDispose]()
       for (const member of members) await member.kill()
-      // Its other processes see that it is gone, and end.
+      // The server's other processes notice its end, and end too.
       await folder.remove().catch(async () => {
         await delay(500)
         await folder.remove()
@@ -174,7 +174,7 @@ type Member = {
 }
 
 async function untilTrue(what: string, ask: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + PATIENCE
+  const deadline = Date.now() + START_LIMIT
   while (!(await ask().catch(() => false))) {
     if (Date.now() > deadline) throw new Error(`waited in vain: ${what}`)
     await delay(POLL)

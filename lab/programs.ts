@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 
 /** Programs of servers that tests and drills start themselves. */
 
-/** Where a program is, or undefined; those of servers are often in none of the folders of the path. */
+/** Path of a program, or undefined; programs of servers are often in no folder of PATH. */
 export function findProgram(name: string): string | undefined {
   const files = isAbsolute(name) ? [name] : folders().map((folder) => join(folder, name))
   return files.find((file) => {
@@ -28,7 +28,7 @@ export interface Identity {
   readonly gid: number
 }
 
-/** Who runs a server that refuses to be root; undefined where this process is not root. */
+/** Identity for a server that refuses to run as root; undefined if this process is not root. */
 export function identityOf(user: string): Identity | undefined {
   if (process.getuid?.() !== 0) return undefined
   const ask = (option: string) =>
@@ -36,7 +36,7 @@ export function identityOf(user: string): Identity | undefined {
   return { uid: ask('-u'), gid: ask('-g') }
 }
 
-/** Runs a program to its end. @throws with what it wrote */
+/** Runs a program to its end. @throws with its output */
 export async function run(
   name: string,
   args: readonly string[],

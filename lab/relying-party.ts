@@ -13,7 +13,7 @@ export function discoverAs(
     : client.discovery(new URL(issuer), clientId, undefined, authentication, options)
 }
 
-/** An authorization request with PKCE, and what redeems its code. */
+/** An authorization request with PKCE, and the function that redeems its code. */
 export async function authorizationRequest(
   rp: client.Configuration,
   parameters: Readonly<Record<string, string>> = {},

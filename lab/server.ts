@@ -17,10 +17,10 @@ import { temporaryFolder } from './temporary.ts'
 
 export const API = 'https://api.example'
 
-/** One client of each kind, all with the same secret. */
+/** Secret of all clients, of which there is one of each kind. */
 export const SECRET = 'a-secret-of-the-tests-that-is-long-enough'
 export const REDIRECT_URI = 'http://localhost:9999/callback'
-/** All that `RESOURCES` has. */
+/** All scopes of `RESOURCES`. */
 const ALL = {
   [API]: ['read', 'write'],
   [`${API}/es256`]: ['read'],
@@ -74,12 +74,12 @@ export interface TestServer extends AsyncDisposable {
 }
 
 export interface TestServerOptions {
-  /** Laid over the settings of the tests, in the shape of a configuration file. */
+  /** Settings that override those of the tests, in the shape of a configuration file. */
   readonly settings?: Readonly<Record<string, unknown>>
   readonly clock?: Clock
   /** Path of the issuer. */
   readonly path?: string
-  /** Takes the lines of the log as their fields. */
+  /** Called with the fields of each line of the log. */
   readonly onLogged?: (line: LogLine) => void
 }
 
@@ -100,7 +100,7 @@ export async function testSettings(
     database: { url: `sqlite:${join(folder, 'keyturn.db')}` },
     seal: { file: join(folder, 'kek.jwks') },
     keyStore: { path: join(folder, 'keys') },
-    // The least that is allowed: sign-ins of tests need not be slow.
+    // The least allowed cost, because sign-ins of tests need not be slow.
     password: { argon2: { memoryKiB: 7168, passes: 1, parallelism: 1 } },
     clients: CLIENTS,
     resources: RESOURCES,
@@ -156,12 +156,12 @@ export async function addPerson(config: Config, clock: Clock = systemClock): Pro
   await stores.close()
 }
 
-/** Below those that systems give to outgoing connections (Linux: from 32,768). */
+/** Ports below those that systems give to outgoing connections (Linux: from 32,768). */
 const PORTS = { first: 10_000, end: 32_000 }
 
 /**
- * A port nobody listens on, and which no connection of another test gets by chance: so a server can be
- * stopped and started again on it.
+ * A free port that no connection of another test can get by chance, so that a server can be stopped
+ * and started again on it.
  */
 export async function freePort(): Promise<number> {
   for (;;) {

@@ -5,8 +5,8 @@ import pg from 'pg'
 import { undoAtExit } from './leftovers.ts'
 
 /**
- * Servers that tests use where they answer. Where one does not, its tests are skipped and say so;
- * with CI set, that is a failure.
+ * Servers that tests use if they answer. Tests of a server that does not answer are skipped with a
+ * reason; with CI set they fail.
  */
 
 export type ServiceName = 'postgres' | 'mariadb' | 'redis'
@@ -17,20 +17,20 @@ const ADDRESSES: Readonly<Record<ServiceName, readonly [variable: string, standa
   redis: ['KEYTURN_TEST_REDIS', 'redis://127.0.0.1:6379'],
 }
 
-/** Where a service is, whether it answers or not. */
+/** URL of a service, whether it answers or not. */
 export function serviceUrl(name: ServiceName): string {
   const [variable, standard] = ADDRESSES[name]
   return process.env[variable] ?? standard
 }
 
-/** A database of its own, empty. */
+/** A new empty database. */
 export interface FreshDatabase extends AsyncDisposable {
   readonly url: string
   drop(): Promise<void>
 }
 
 export interface DatabaseService {
-  /** Why its tests are skipped; undefined where it answers. */
+  /** Reason to skip the tests; undefined if the service answers. */
   readonly skip: string | undefined
   create(): Promise<FreshDatabase>
   /** Runs a statement as the administrator of the server. */
@@ -38,9 +38,9 @@ export interface DatabaseService {
 }
 
 /** Milliseconds that a service has to answer. */
-const PATIENCE = 3000
+const ANSWER_LIMIT = 3000
 
-/** @throws where it does not answer and CI is set */
+/** @throws if the service does not answer and CI is set */
 export async function service(name: 'postgres' | 'mariadb'): Promise<DatabaseService> {
   const url = serviceUrl(name)
   const administer = ADMINISTER[name]
@@ -68,7 +68,7 @@ export async function service(name: 'postgres' | 'mariadb'): Promise<DatabaseSer
   }
 }
 
-/** The reason to skip the tests of a service. @throws it where CI is set */
+/** The reason to skip the tests of a service. @throws the reason if CI is set */
 function unanswered(name: ServiceName, { message, ...error }: Error): string {
   const code = 'code' in error ? String(error.code) : ''
   const reason = `${name} does not answer (${ADDRESSES[name][0]}): ${message || code}`
@@ -76,7 +76,7 @@ function unanswered(name: ServiceName, { message, ...error }: Error): string {
   return reason
 }
 
-/** At the exit of this process, when it can wait for nothing itself. */
+/** Runs a statement in another process at the exit of this one, which cannot wait any more. */
 function administerNow(name: keyof typeof ADMINISTER, url: string, sql: string): void {
   const program = `
     const { ADMINISTER } = await import(${JSON.stringify(import.meta.url)})
@@ -89,7 +89,7 @@ function administerNow(name: keyof typeof ADMINISTER, url: string, sql: string):
 export const ADMINISTER = { postgres: onPostgres, mariadb: onMariadb }
 
 async function onPostgres(connectionString: string, sql: string): Promise<void> {
-  const client = new pg.Client({ connectionString, connectionTimeoutMillis: PATIENCE })
+  const client = new pg.Client({ connectionString, connectionTimeoutMillis: ANSWER_LIMIT })
   await client.connect()
   try {
     await client.query(sql)
@@ -99,7 +99,7 @@ async function onPostgres(connectionString: string, sql: string): Promise<void> 
 }
 
 async function onMariadb(uri: string, sql: string): Promise<void> {
-  const connection = await createConnection({ uri, connectTimeout: PATIENCE })
+  const connection = await createConnection({ uri, connectTimeout: ANSWER_LIMIT })
   try {
     await connection.query(sql)
   } finally {

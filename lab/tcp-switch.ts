@@ -1,11 +1,11 @@
 import { connect, createServer, type Socket } from 'node:net'
 
-/** A port that leads to one server or another, as a load balancer of TCP does. */
+/** A port that leads to a changeable server, like a load balancer for TCP. */
 export interface TcpSwitch extends AsyncDisposable {
   readonly port: number
-  /** From now on connections go there; those that there are end. Undefined: to nobody. */
+  /** Ends all connections and leads new ones to a port; undefined refuses them. */
   lead(port: number | undefined): void
-  /** Nothing passes any more, and nothing ends: as behind a lost route. */
+  /** Passes nothing any more and ends no connection, as behind a lost route. */
   freeze(): void
   thaw(): void
 }

@@ -4,10 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { undoAtExit } from './leftovers.ts'
 
-/** Programs that were killed a moment ago may still write there. */
+/** Retries, because programs that were killed a moment ago may still write to the folder. */
 const REMOVAL = { recursive: true, force: true, maxRetries: 10 }
 
-/** A directory that is gone at the end of the block: `await using folder = await temporaryFolder()`. */
+/**
+ * A directory that is removed at the end of the block: `await using folder = await
+ * temporaryFolder()`.
+ */
 export async function temporaryFolder() {
   const path = await mkdtemp(join(tmpdir(), 'keyturn-test-'))
   const isRemoved = undoAtExit(() => rmSync(path, REMOVAL))

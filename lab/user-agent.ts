@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 
 /**
  * A browser without a screen: follows redirects by hand, keeps cookies by path, fills in forms. For
- * flows where a real browser would only cost time; `test/browser` has the real one.
+ * flows in which a real browser would only cost time; `test/browser` uses a real one.
  */
 export function createUserAgent() {
   const jar = new Map<string, { value: string; path: string }>()
@@ -67,8 +67,8 @@ export function createUserAgent() {
 export type UserAgent = ReturnType<typeof createUserAgent>
 
 /**
- * Goes through sign-in and consent, whichever are asked, to the client's redirect URI.
- * @returns where the browser ends up, and which steps were asked
+ * Goes through sign-in and consent, if asked, to the client's redirect URI. @returns the final
+ * location, and the steps that were asked
  */
 export async function signIn(
   agent: UserAgent,

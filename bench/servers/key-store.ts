@@ -1,8 +1,8 @@
 import type { KeyStore } from '../../src/ring/key-store.ts'
 
 /**
- * The key store of the database, with one key of a ring that is not configured shown or hidden: so
- * the published set can differ as often as wanted, through the same load, seal, plan and swap as a
+ * The key store of the database, in which a key of an unconfigured ring can be shown or hidden. So
+ * the published set can change at any time, through the same load, seal, plan and swap as in a
  * rotation, without the cost of making keys.
  */
 

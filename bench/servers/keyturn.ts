@@ -27,7 +27,7 @@ import { EXTRA_RING, setStore, showExtraKey } from './key-store.ts'
 
 /**
  * Keyturn as `keyturn serve` starts it, on a config file whose key store is `key-store.ts`, with
- * one person and as many more clients as asked for.
+ * one person and a given number of further clients.
  */
 
 const [file = '', clients = '0'] = process.argv.slice(2)
@@ -58,7 +58,7 @@ serveCommands(Number(new URL(server.url).port), {
   usage: readUsage,
   ...createProfileCommands(),
 
-  /** Makes the published set differ and the scheduler notice. @returns milliseconds */
+  /** Changes the published set and lets the scheduler notice. @returns milliseconds */
   turn: async () => {
     isShown = !isShown
     showExtraKey(isShown)

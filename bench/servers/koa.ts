@@ -4,7 +4,7 @@ import { createProfileCommands } from '../profile.ts'
 import { readUsage } from '../usage.ts'
 import { listen } from './listen.ts'
 
-/** Bare koa that answers with prepared bytes as `ctx.body`, and nothing else. */
+/** Bare koa that only answers with prepared bytes as `ctx.body`. */
 
 interface Document {
   readonly path: string

@@ -16,10 +16,10 @@ import { readUsage } from '../usage.ts'
 import { listen } from './listen.ts'
 
 /**
- * Plain oidc-provider as its documentation shows it: one instance, in-memory adapter, static client,
- * private JWKs, a list of cookie keys. Features, lifetimes and resources are those of Keyturn. Its
- * pages are a line of HTML. It checks the password with the same Argon2id and remembers consent as
- * Keyturn does, in memory.
+ * Plain oidc-provider as its documentation shows it: one instance, in-memory adapter, static
+ * client, private JWKs, a list of cookie keys. Features, lifetimes and resources are those of
+ * Keyturn. Its pages are a line of HTML. It checks the password with the same Argon2id and
+ * remembers consent as Keyturn does, in memory.
  */
 
 const [file = ''] = process.argv.slice(2)
@@ -54,7 +54,7 @@ const provider = new Provider(own.issuer, {
 })
 const respond = provider.callback()
 
-/** As many keys as a ring of Keyturn publishes: one that signs, and its standby. */
+/** Makes as many keys as a ring of Keyturn publishes: a signing key and its standby. */
 function generateKeys(alg: 'RS256' | 'ES256'): readonly JWK[] {
   return [1, 2].map((generation) => {
     const { privateKey } =
