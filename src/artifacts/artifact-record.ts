@@ -110,7 +110,10 @@ export const GRANT = 'Grant'
 /** Words for an `Undo` that follow "Cannot". */
 export const UNDO_WORDS = 'restore a code or token that a failed request consumed'
 
-/** Owners of each kind whose names are remembered, as a hash costs every token of a client some microseconds. */
+/**
+ * Owners of each kind whose names are remembered, as a hash costs every token of a client some
+ * microseconds.
+ */
 const KNOWN_OWNERS = 2000
 
 /**

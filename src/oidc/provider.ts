@@ -77,8 +77,8 @@ export function buildProvider(
 }
 
 /**
- * oidc-provider registers its own grant types by the method by which others are added: in its constructor,
- * so that a field would come too late.
+ * Overrides the method by which oidc-provider registers its grant types. It does so in its
+ * constructor, so a field of an instance would be set too late.
  */
 function aroundGrants(around: AroundGrant): typeof Provider {
   return class extends Provider {

@@ -7,9 +7,9 @@ import type { RingView } from '../ring/view.ts'
 import { RingSigningKey } from './ring-signing-key.ts'
 
 /**
- * The key set of an oidc-provider instance for one ring view: what is published and, so that logout with
- * an old `id_token_hint` keeps working, what is archived. Revoked keys are not in it. Active keys come
- * first, because oidc-provider signs with the first key of an algorithm.
+ * The key set of an oidc-provider instance for one ring view: what is published and, so that logout
+ * with an old `id_token_hint` keeps working, what is archived. Revoked keys are not in it. Active
+ * keys come first, because oidc-provider signs with the first key of an algorithm.
  */
 export function signingKeys(
   view: RingView,
@@ -18,7 +18,7 @@ export function signingKeys(
 ): readonly RingSigningKey[] {
   const states = view.states.filter((state) => state.key.publicJwk && state.phase !== 'revoked')
   const phaseOf = ({ key, phase }: KeyState<RingKey>): Phase =>
-    // A ring that is not configured any more verifies what it signed and signs no more.
+    // A ring that left the configuration still verifies, but does not sign any more.
     phase === 'active' && !policies.policyFor(key.ring).configured ? 'retired' : phase
   return states
     .map((state) =>
@@ -30,9 +30,10 @@ export function signingKeys(
 }
 
 /**
- * Where the active key of a ring was revoked and the next one could not be promoted yet, as when the store
- * went away in between, the next one stands in for it: oidc-provider would take the ring for one that was
- * never there, and blame the client or answer 500. Whatever asks for its signature is answered 503.
+ * True for the pre-active key of a ring whose active key was revoked and whose next key could not
+ * be promoted yet, for example because the store became unavailable. Such a key is offered as
+ * active, but requests for its signature are answered 503; without it oidc-provider would act as if
+ * the ring never existed, and blame the client or answer 500.
  */
 function isStandIn({ key }: KeyState<RingKey>, { states }: RingView): boolean {
   const ofRing = states.filter((state) => state.key.ring === key.ring)
