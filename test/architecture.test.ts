@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { glob } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { describe, it } from 'node:test'
+import FLOORS from '../lab/floors.json' with { type: 'json' }
 
 /** Rules of ARCHITECTURE.md that import lines and single words can hold. */
 
@@ -35,6 +36,15 @@ function withoutComments(text: string): string {
 
 describe('the source', () => {
   it('is found', () => assert.ok(files.length > 50))
+
+  it('has the rooms that ARCHITECTURE.md draws, floor by floor', () => {
+    const rooms = new Set(files.flatMap(({ name }) => /^([^/]+)\//.exec(name)?.[1] ?? []))
+    assert.deepEqual([...rooms].sort(), FLOORS.toSorted())
+    const text = readFileSync(join(SRC, '../ARCHITECTURE.md'), 'utf8')
+    const picture = /^```\ncli .*?^```/ms.exec(text)?.[0] ?? ''
+    const drawn = [...picture.matchAll(/^([a-z-]+) {2,}/gm)].map((match) => match[1])
+    assert.deepEqual(drawn.reverse(), FLOORS)
+  })
 
   it('keeps the core pure: it imports itself, the errors and names of times', () => {
     const allowed = [...PURE, 'errors.ts', 'clock.ts', 'values/duration-text.ts']

@@ -6,20 +6,6 @@ import { openRingStore, type RingSource } from './open-store.ts'
 import { type KeepPolicy, wholePolicy } from './plan.ts'
 import type { RingStore } from './ring-store.ts'
 
-/** Key rings of ASP.NET Core Data Protection, for programs that use Keyturn as a library. */
-
-export type { CertificateFile } from './certificate-file.ts'
-export type { DefaultKey } from './default-key.ts'
-export type { GivenElement } from './element-store.ts'
-export type { Revoked, RingKeeper, RingReport } from './keeper.ts'
-export type { NewKeyAlgorithms } from './key-element.ts'
-export type { KeyInfo, KeyRing } from './key-ring.ts'
-export type { RingSource } from './open-store.ts'
-export type { KeepPolicy } from './plan.ts'
-export type { ProblemCode, RingProblem } from './problem.ts'
-export type { Protector, Unprotected } from './protector.ts'
-export type { TimeLimitedProtector } from './time-limited.ts'
-
 export interface OpenKeyRingOptions extends RingSource {
   /** Those that the ring's secrets were encrypted for; old ones too, as long as their keys are needed. */
   readonly certificates?: readonly CertificateFile[]

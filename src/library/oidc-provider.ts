@@ -1,6 +1,8 @@
 /**
  * `keyturn/oidc-provider`: an existing oidc-provider application gets signing keys that turn by themselves.
  * It needs oidc-provider besides what `keyturn/ring` needs.
+ *
+ * @module keyturn/oidc-provider
  */
 export {
   openRotatingProvider,

@@ -1,6 +1,8 @@
 /**
  * `keyturn/ring`: signing keys that turn by themselves, without a server. It needs jose, zod and Node's
  * own modules, and nothing else of what Keyturn depends on.
+ *
+ * @module keyturn/ring
  */
 export type { Clock } from '../clock.ts'
 export {
