@@ -182,7 +182,7 @@ describe('a start', () => {
       await stores.close()
       await assert.rejects(startServer(config, { log }), (error: Error & { code: string }) => {
         assert.equal(error.code, 'client_without_ring')
-        assert.match(error.message, /PS256, but no ring does. Add "sig\/PS256: \{\}"/)
+        assert.match(error.message, /PS256, but no ring has this algorithm. Add "sig\/PS256: \{\}"/)
         assert.ok(error.message.startsWith(`Client old wants ${what} signed`), error.message)
         return true
       })
@@ -214,7 +214,7 @@ describe('a start', () => {
     const config = await testSettings(folder.path, { keyStore: { type: 'module', module: bad } })
     await assert.rejects(
       startServer(config, { log }),
-      /has no addKey, eraseKey, removeKey, addEvents/,
+      /has no addKey, addTogether, eraseKey, removeKey, addEvents/,
     )
   })
 })
