@@ -67,8 +67,8 @@ export function createUserAgent() {
 export type UserAgent = ReturnType<typeof createUserAgent>
 
 /**
- * Goes through sign-in and consent, if asked, to the client's redirect URI. @returns the final
- * location, and the steps that were asked
+ * Goes through sign-in and consent, if asked, to the client's redirect URI.
+ * @returns the final location, and the steps that were asked
  */
 export async function signIn(
   agent: UserAgent,

@@ -10,8 +10,8 @@ const ROOT = join(import.meta.dirname, '..')
 
 /** Rooms of src/ whose doc comments name their subject, and rooms beside it. */
 const ROOMS: readonly string[] = [
-  ...['artifacts', 'connection', 'http', 'nodes', 'oidc', 'redis', 'relying-parties', 'values'],
-  'witness',
+  ...['artifacts', 'connection', 'database', 'http', 'nodes', 'oidc', 'redis', 'relying-parties'],
+  ...['seal', 'values', 'witness'],
 ].map((room) => `src/${room}`)
 const BESIDE: readonly string[] = ['lab', 'drill', 'bench', 'fuzz', 'demo']
 

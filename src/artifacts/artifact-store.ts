@@ -7,7 +7,8 @@ import type { Adapter, AdapterPayload } from 'oidc-provider'
  */
 export interface ArtifactStore {
   /**
-   * Makes an adapter for oidc-provider's setting `adapter`. @param model name of one of its models
+   * Makes an adapter for oidc-provider's setting `adapter`.
+   * @param model name of one of its models
    */
   adapter(model: string): ArtifactAdapter
   /**

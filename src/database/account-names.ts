@@ -15,11 +15,11 @@ export async function nameKeysOf(
 }
 
 /**
- * Gives accounts their keys that have none: those that a version wrote which knows of no keys, and those whose
- * skeleton an older account had. Of several with one skeleton, which can only be of before, the first
- * in order of id has it, and the others are left without.
- * @param database with the columns; in a migration, its runner
- * @param issuer whose accounts; undefined where the table does not tell issuers apart yet
+ * Gives name keys to accounts without them: those written by a version that knew no such keys, and
+ * those whose skeleton an older account had. Of several old accounts with the same skeleton the
+ * first in order of id gets the key, and the others stay without.
+ * @param database with the columns; the runner in a migration
+ * @param issuer issuer of the accounts; undefined if the table does not have issuers yet
  */
 export async function fillNameKeys(
   database: DataSource | QueryRunner,
@@ -47,7 +47,7 @@ export async function fillNameKeys(
       const at = values.length
       const sql = `UPDATE account SET ${set} WHERE id = ${place(at)} ${isTheirs(at + 1)}`
       await database.query(sql, [...values, id, ...whose]).catch((error: unknown) => {
-        // Somebody else gave it to another account at this moment.
+        // Another process gave the key to another account at the same moment.
         if (!isDuplicate(error)) throw error
       })
     }

@@ -4,10 +4,10 @@ import type { AccountRow } from './tables.ts'
 
 /** Accounts as rows, and back. */
 
-/** Without its keys, which only a new account needs (`account-names.ts`). */
+/** The row of an account without name keys, which only a new account needs (`account-names.ts`). */
 export function toRow({ claims, ...account }: Account): Omit<AccountRow, keyof NameKeys> {
   const { name = null, email = null, email_verified, ...others } = claims
-  // The column cannot tell "no" from "nobody knows".
+  // The column cannot tell "not verified" from "unknown".
   const more = email_verified === false ? { ...others, email_verified } : others
   return {
     ...account,
@@ -18,7 +18,7 @@ export function toRow({ claims, ...account }: Account): Omit<AccountRow, keyof N
   }
 }
 
-/** @param row one that passed its check */
+/** @param row that passed its check */
 export function toAccount(row: AccountRow): Account {
   const { name, email, emailVerified, claims, nameKey: _, skeletonKey: __, ...account } = row
   return {

@@ -10,13 +10,13 @@ interface OwnedRecords extends StoredRings {
   readonly issuer: string
 }
 
-/** Rows of one statement: engines take some ten thousand parameters. */
+/** Most rows of a statement, because engines accept some ten thousand parameters. */
 const ROWS_MAX = 500
 
 /**
  * Adds keys and events in one transaction (`KeyStore.addTogether`).
- * @param inTransaction of servers; SQLite has one connection for all, so that what others do meanwhile would
- *   share the fate of a transaction that waits
+ * @param inTransaction for servers only; SQLite has one connection for all, so other work would
+ * become part of a waiting transaction
  * @throws KidTaken, PlaceTaken
  */
 export async function addTogether(
@@ -29,7 +29,7 @@ export async function addTogether(
   }
   await inTransaction(async (manager) => {
     for (const rows of chunks(keys, issuer)) await insertNew(manager, keySchema, rows)
-    // What another transaction has added meanwhile was passed over, and is seen now.
+    // Rows that another transaction added meanwhile were skipped, and are visible now.
     assertThere(keys, await manager.findBy(keySchema, { issuer }))
     for (const rows of chunks(events, issuer)) {
       await manager.upsert(keyEventSchema, [...rows], ['issuer', 'id'])
@@ -37,9 +37,11 @@ export async function addTogether(
   })
 }
 
-/** Within one turn of the event loop. */
+/**
+ * Adds within one turn of the event loop, so that no other work becomes part of the transaction.
+ */
 function addAtOnce(dataSource: DataSource, { issuer, keys, events }: OwnedRecords): void {
-  // TypeORM's type of a driver does not know the connection of this one.
+  // TypeORM's type of a driver lacks SQLite's connection.
   const { databaseConnection } = dataSource.driver as unknown as {
     readonly databaseConnection: Sqlite.Database
   }

@@ -11,15 +11,18 @@ export const OWNER_COLUMNS = {
 export type OwnerColumn = (typeof OWNER_COLUMNS)[Owner]
 
 /**
- * Which of the records that share a look-up column is found: one that can still be used before one that
- * was, and of those the one that lasts longest, so that none that has expired hides one that has not.
- * Booleans sort alike in every engine, and nulls do not.
+ * Order by which the right one of several records with the same look-up column is found: unconsumed
+ * before consumed, and then the one that expires last, so that an expired record hides no other.
+ * Sorts by booleans, because nulls sort differently in each engine.
  */
-export const THE_ONE_THAT_COUNTS =
+export const BEST_MATCH_FIRST =
   'ORDER BY consumed_at IS NOT NULL, expires_at IS NOT NULL, expires_at DESC LIMIT 1'
 
-/** The same of records that were read: SQLite sorts a single row at ten times the cost of finding it. */
-export function theOneThatCounts<Found extends Pick<ArtifactRecord, 'consumedAt' | 'expiresAt'>>(
+/**
+ * The best match of records that were read, because sorting a single row costs SQLite ten times as
+ * much as finding it.
+ */
+export function bestMatch<Found extends Pick<ArtifactRecord, 'consumedAt' | 'expiresAt'>>(
   records: readonly Found[],
 ): Found | undefined {
   const [only, ...others] = records
@@ -37,35 +40,39 @@ export type ArtifactKey = Pick<ArtifactRecord, 'model' | 'id'>
  * where the engine allows it. They reject with errors of the driver.
  */
 export interface ArtifactTable {
-  /** Most records that go into one statement, of so many that wait. */
+  /** Most records for the next statement, given the number of waiting ones. */
   readonly batch: (waiting: number) => number
-  /** Those that are there, in any order. */
+  /** Finds the existing records, in any order. */
   find(keys: readonly ArtifactKey[]): Promise<readonly FoundRecord[]>
   /**
-   * Several can have the same user code one after the other, and a session has its uid for longer than its id.
+   * Finds a record by a look-up column. Several records can have the same user code one after the
+   * other, and a session keeps its uid longer than its id.
    * @param hash of the uid or the user code
-   * @returns the one that counts (`THE_ONE_THAT_COUNTS`)
+   * @returns the best match (`BEST_MATCH_FIRST`)
    */
   findBy(column: 'uid' | 'user_code', model: string, hash: string): Promise<FoundRecord | undefined>
-  /** Inserts or replaces; a record that was consumed stays so. No key comes twice. */
+  /** Inserts or replaces records; a consumed record stays consumed. No key occurs twice. */
   upsert(records: readonly ArtifactRecord[]): Promise<void>
-  /** Inserts, or replaces what expired before `now`. @returns false where neither */
+  /**
+   * Inserts a record, or replaces one that expired before `now`.
+   * @returns false if another is there
+   */
   insertOnce(record: ArtifactRecord, now: number): Promise<boolean>
-  /** @returns false where it was consumed before by another use, or is not there */
+  /** @returns false if the record was consumed by another use, or does not exist */
   consume(key: ArtifactKey, use: ConsumptionMark): Promise<boolean>
-  /** Where it was consumed by this use. */
+  /** Undoes a consumption by this use. */
   unconsume(key: ArtifactKey, use: ConsumptionMark): Promise<void>
-  /** @returns null where it has none, undefined where there is no such record */
+  /** @returns null if the record has no grant, undefined if there is no record */
   grantOf(key: ArtifactKey): Promise<string | null | undefined>
   destroy(key: ArtifactKey): Promise<void>
-  /** All with these grants, named by the ids under which they are stored. */
+  /** Deletes all records with these grants, given as stored ids. */
   revoke(grantIds: readonly string[]): Promise<void>
   /**
-   * Deletes what is an owner's from the FORGET_BATCH records (`forget.ts`) that follow a key.
-   * @returns the last of them; undefined where no more follow
+   * Deletes an owner's records among the FORGET_BATCH records (`forget.ts`) after a key.
+   * @returns key of the last record; undefined if no more follow
    */
   forget(column: OwnerColumn, id: string, after: ArtifactKey): Promise<ArtifactKey | undefined>
-  /** Deletes at most `limit` that expired before an instant. @returns how many */
+  /** Deletes at most `limit` records that expired before an instant. @returns their number */
   sweep(before: number, limit: number): Promise<number>
   client(issuer: string, id: string): Promise<ClientRow | undefined>
   close(): Promise<void>

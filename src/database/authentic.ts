@@ -12,31 +12,28 @@ import {
 } from './client-rows.ts'
 import type { AccountRow } from './tables.ts'
 
-/** What makes records of the stores authentic: keys that come from the secret of the deployment. */
+/** Authenticates records of the stores with keys that come from the secret of the deployment. */
 export interface Authentic {
-  /** Whose records they are. */
+  /** Issuer of the records. */
   readonly issuer: string
-  /**
-   * Opens the secret with the first call.
-   * @throws KekMissing and its like
-   */
+  /** Opens the secret at the first call. @throws KekMissing and similar errors */
   open(): Promise<AuthenticRecords>
 }
 
-/** What of the secret makes and checks records. */
+/** Part of the secret that makes and checks records. */
 export type RecordSecret = Pick<IssuerSecret, 'key' | 'boundTo'>
 
 export interface AuthenticRecords {
   readonly artifacts: ArtifactRecords
   readonly clients: ClientRows
-  /** Of a row of a client, whatever its metadata. */
+  /** MAC of a client's row, whatever its metadata. */
   readonly clientMac: RowMac<ClientFields>
   readonly accounts: RowMac<AccountRow>
   readonly consents: RowMac<Consent>
 }
 
 export interface AuthenticOptions {
-  /** Artifacts of another issuer are not found, also where both use one Redis or database. */
+  /** Issuer; artifacts of another one are not found, even in the same Redis or database. */
   readonly issuer: string
   /** The secret for records of this issuer. */
   readonly openSecret: () => Promise<RecordSecret>

@@ -5,28 +5,27 @@ import type { StoredMetadata } from './client-rows.ts'
 import { attempt } from './failures.ts'
 import { accountSchema, clientSchema, consentSchema } from './tables.ts'
 
-/** What became of the rows under another secret of the deployment. */
+/** Result of authenticating rows under another secret of the deployment. */
 export interface AuthenticatedAnew {
   readonly accounts: number
   readonly consents: number
   readonly clients: number
   /**
-   * Clients of operators whose secret was sealed, and is lost: each needs another one. Those of the
+   * Clients of operators whose sealed secret is lost, so that each needs a new one. Clients of the
    * configuration get theirs at the next start.
    */
   readonly lostSecrets: readonly string[]
 }
 
 /**
- * Authenticates all people, consents and clients of every issuer anew, under another secret of the deployment, where the
- * one before is lost. Passwords stay good, as do client secrets that are hashed; the others were sealed.
- * Everything else that was authenticated or sealed under the secret before - sessions, tokens, grants -
- * is absent from then on.
+ * Authenticates all people, consents and clients of every issuer anew, under a new secret of the
+ * deployment, because the old one is lost. Passwords and hashed client secrets stay valid; sealed
+ * client secrets are lost. Everything else that was authenticated or sealed under the old secret -
+ * sessions, tokens, grants - counts as absent from then on.
  *
- * THIS BELIEVES THE DATABASE: what somebody else wrote into these tables counts as genuine afterwards.
- * With the secret lost nobody can tell any more.
- * @param secret the new one
- * @throws StoreUnavailable, after which it can be done again
+ * THIS TRUSTS THE DATABASE: rows that an attacker wrote into these tables count as genuine
+ * afterwards, because without the old secret they cannot be told apart.
+ * @param secret the new secret @throws StoreUnavailable; it may then be done again
  */
 export function authenticateAnew(
   dataSource: DataSource,
@@ -65,7 +64,7 @@ export function authenticateAnew(
   )
 }
 
-/** What signs the rows of an issuer, made once for each. */
+/** Makes the records of each issuer once. */
 function createRecordsOf(secret: { of(issuer: string): RecordSecret }) {
   const known = new Map<string, AuthenticRecords>()
   return (issuer: string): AuthenticRecords => {
@@ -78,14 +77,15 @@ function createRecordsOf(secret: { of(issuer: string): RecordSecret }) {
 }
 
 /**
- * Rows that are read stay so until they are written: a MAC of what somebody changed in between would fail
- * its check for good. SQLite has no such locks, and refuses to write what was read before a change.
+ * Locks rows from reading to writing, because a MAC of a row that was changed in between would
+ * never be valid. SQLite has no such locks, and refuses to write a row that was changed after it
+ * was read.
  */
 function lockOf({ options: { type } }: DataSource): FindOneOptions {
   return type === 'better-sqlite3' ? {} : { lock: { mode: 'pessimistic_write' } }
 }
 
-/** What is sealed under a lost secret says that it is lost; one that was replaced is left out. */
+/** Marks a client secret that was sealed under the lost secret as lost, and drops previous ones. */
 function withoutSealed(text: string): { readonly metadata: string; readonly isLost: boolean } {
   const { previous_client_secrets: previous, ...metadata }: StoredMetadata = JSON.parse(text)
   const { client_secret: secret } = metadata

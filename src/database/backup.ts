@@ -5,7 +5,7 @@ import { Refused } from '../errors.ts'
 import { createFile, syncDirectory } from '../whole-file.ts'
 import { attempt } from './failures.ts'
 
-/** What a backup of one machine consists of; whatever is not there is left out. */
+/** Parts of a backup of one machine; missing parts are left out. */
 export interface BackupSources {
   /** SQLite file. */
   readonly database: string
@@ -16,11 +16,11 @@ export interface BackupSources {
 }
 
 /**
- * Writes a backup into a folder that is made for it, for its owner alone, also while servers run: of
- * the database as it is at one instant, which a copy of its file would not be. The witness never
- * belongs into a backup.
- * @returns paths of what was written
- * @throws Refused where the folder holds something; StoreUnavailable
+ * Writes a backup into a new folder that only its owner can read, also while servers run. The
+ * database is copied as of a single instant, unlike a copy of its file. The witness must never be
+ * in a backup.
+ * @returns paths of the written files
+ * @throws Refused if the folder is not empty; StoreUnavailable
  */
 export async function writeBackup(
   folder: string,
@@ -36,11 +36,12 @@ export async function writeBackup(
       )
     }
     const at = (path: string) => join(folder, basename(path))
-    // The database first: a key that is made meanwhile is in both or in the directory of keys alone.
+    // The database first, so that a key made meanwhile is in both copies or in the directory of
+    // keys alone.
     await copySqlite(database, at(database))
     if (keys !== undefined) await copyKeys(keys, at(keys))
     if (kek !== undefined) {
-      // A copy would have the mode of its source first.
+      // Not copied, because a copy would have the mode of its source first.
       const isMade = await createFile(at(kek), await readFile(kek, 'utf8'))
       if (!isMade) {
         throw new Refused(
@@ -56,15 +57,15 @@ export async function writeBackup(
 }
 
 /**
- * A copy that was cut off looks like an empty database, which restored would be a first start: so it gets its
- * name when it is whole.
+ * Copies a SQLite database. The copy gets its name only when it is complete, because an interrupted
+ * copy looks like an empty database, and restoring that would be a first start.
  * @see https://sqlite.org/backup.html
  */
 async function copySqlite(from: string, to: string): Promise<void> {
   const draft = `${to}.draft`
   const source = new Sqlite(from, { readonly: true, fileMustExist: true })
   try {
-    // SQLite would let everybody read what it makes, until somebody changes that.
+    // SQLite makes files that everybody can read.
     await (await open(draft, 'wx', 0o600)).close()
     await source.backup(draft)
   } finally {
@@ -75,15 +76,15 @@ async function copySqlite(from: string, to: string): Promise<void> {
 }
 
 /**
- * Of each issuer (`file-key-stores.ts`) keys before events, as a key names events that it knows and these must
- * not be missing. The secret of the deployment, which all need, is with the first.
+ * Copies each issuer's folder (`file-key-stores.ts`), keys before events, because a key names
+ * events that must not be missing. The first folder has the secret of the deployment.
  */
 async function copyKeys(from: string, to: string): Promise<void> {
   const issuers = await readdir(join(from, 'issuers')).catch(ifAbsent)
   for (const folder of ['', ...(issuers ?? []).map((name) => join('issuers', name))]) {
     await mkdir(join(to, folder), { recursive: true, mode: 0o700 })
     for (const part of ['issuer', 'keys', 'events']) {
-      // Drafts belong to who is writing them.
+      // Drafts are still being written by a process.
       const filter = (path: string) => !path.endsWith('.draft')
       const [source, target] = [from, to].map((path) => join(path, folder, part))
       await cp(source ?? '', target ?? '', { recursive: true, filter }).catch(ifAbsent)

@@ -3,17 +3,17 @@ import type { FindOptionsWhere, ObjectLiteral, Repository } from 'typeorm'
 import { StoreUnavailable } from '../errors.ts'
 
 /**
- * Rows that several processes change at once: each reads, decides, and writes what it changed, unless
- * the row is another one by then. Somebody gets through in each round, so this is more rounds than
- * there can be processes that change one row.
+ * Most attempts to change a row that other processes change at the same time: each reads, decides,
+ * and writes unless the row has changed meanwhile. One process succeeds in each round, and fewer
+ * processes than this change the same row.
  */
 const ROUNDS = 100
 
 /**
- * Does `round` again until it gets through.
- * @param what ends the sentence "Cannot change ..."
- * @param round gives undefined where somebody else wrote the row after it was read
- * @throws StoreUnavailable where others were always faster
+ * Repeats `round` until it succeeds.
+ * @param what words that follow "Cannot change"
+ * @param round returns undefined if another process wrote the row after it was read @throws
+ * StoreUnavailable if other processes were always faster
  */
 export async function whileOthersWrite<T>(
   what: string,
@@ -28,8 +28,8 @@ export async function whileOthersWrite<T>(
 
 /**
  * Writes the columns in which two rows differ.
- * @param where finds the row while it is still `before`
- * @returns false where it is another one by then
+ * @param where condition that finds the row while it is unchanged @returns false if the row has
+ * changed meanwhile
  */
 export async function writeChanges<T extends ObjectLiteral>(
   rows: Repository<T>,

@@ -13,10 +13,12 @@ import {
 import type { PreviousSecret } from '../clients/previous-secrets.ts'
 import type { ClientRow } from './tables.ts'
 
-/** Clients as the table `client` keeps them: authenticated, and without the text of a secret. */
+/**
+ * Converts clients to rows of the table `client`, authenticated and without the text of a secret.
+ */
 export interface ClientRows {
   /**
-   * @param known the client before, whose secret stays what it is
+   * @param known the client before the change, whose secret is kept
    * @throws Refused for a secret that cannot be kept
    */
   toRow(
@@ -24,11 +26,11 @@ export interface ClientRows {
     from: Pick<Client, 'source' | 'updatedAt'>,
     known?: Client,
   ): ClientRow
-  /** @returns undefined where there is none or it fails its check */
+  /** @returns undefined if there is no row or it fails its check */
   toClient(row: ClientRow | undefined): Client | undefined
-  /** The same for oidc-provider. */
+  /** The client for oidc-provider. */
   toPayload(row: ClientRow | undefined): AdapterPayload | undefined
-  /** Is this what `toRow` would write, apart from what is random, and the time? */
+  /** True if `toRow` would write the same row, apart from random parts and times. */
   isSame(row: ClientRow | null, metadata: ClientMetadata, source: Client['source']): boolean
 }
 
@@ -43,7 +45,7 @@ export const CLIENT_FIELDS = [
   'updatedAt',
 ] as const satisfies readonly (keyof ClientFields)[]
 
-/** Metadata as its column has it, in JSON. */
+/** Content of the column `metadata`, in JSON. */
 export interface StoredMetadata {
   readonly [name: string]: unknown
   readonly client_secret?: StoredSecret
@@ -95,7 +97,7 @@ export function createClientRows(mac: RowMac<ClientFields>, cipher: PayloadCiphe
   return {
     toRow,
     toClient,
-    // The type says more about it than oidc-provider needs.
+    // The type of metadata is narrower than oidc-provider's.
     toPayload: (row) => toClient(row)?.metadata as AdapterPayload | undefined,
     isSame: (row, metadata, source) => {
       const known = row ? toClient(row) : undefined

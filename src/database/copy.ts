@@ -3,7 +3,7 @@ import { Refused } from '../errors.ts'
 import { attempt } from './failures.ts'
 import { nodeSchema } from './tables.ts'
 
-/** Rows that are read and written at once. */
+/** Rows per read and write. */
 const PAGE = 500
 
 export interface CopiedTable {
@@ -12,11 +12,12 @@ export interface CopiedTable {
 }
 
 /**
- * Copies everything that one database keeps into another, of the same engine or another: keys, events,
- * clients, people, consents and what expires. Not nodes, which tell of themselves. All or nothing.
+ * Copies the whole content of a database into another one, of any engine: keys, events, clients,
+ * people, consents and artifacts. Nodes are not copied, because they report themselves. All or
+ * nothing.
  *
- * Both have their tables (`migrate.ts`), and nobody writes to either meanwhile.
- * @throws Refused where the target is not empty; StoreUnavailable
+ * Both must have their tables (`migrate.ts`), and no process may write to either meanwhile.
+ * @throws Refused if the target is not empty; StoreUnavailable
  */
 export async function copyDatabase(
   source: DataSource,

@@ -1,26 +1,26 @@
 import { type Clock, toRfc3339 } from '../clock.ts'
 import { StoreUnavailable } from '../errors.ts'
 
-/** How the database is for those who ask it things, for readiness and metrics. */
+/** State of the database as seen by its users, for readiness and metrics. */
 export interface DatabaseStatus {
-  /** Did the last thing that was asked of it work? */
+  /** True if the last call succeeded. */
   readonly isUsable: boolean
-  /** Did anything fail within the last RECENT seconds, or the last thing? */
+  /** False if the last call or any call within the last RECENT seconds failed. */
   readonly isSound: boolean
-  /** In words: since when it fails, and why. */
+  /** Description in words: since when calls fail, and why. */
   readonly detail: string
-  /** Calls the listener where something fails after RECENT seconds in which nothing did. */
+  /** Calls the listener for a failure after RECENT seconds without one. */
   watch(listener: (status: DatabaseStatus) => void): void
 }
 
 export interface DatabaseWatch extends DatabaseStatus {
-  /** The same store, of whose calls each success and failure is noted. */
+  /** Wraps a store so that each success and failure of its calls is noted. */
   watched<T extends object>(store: T): T
 }
 
 /**
- * Seconds that a failure is told of although other things work: where writes fail and reads do not, each
- * read would otherwise hide it.
+ * Seconds for which a failure is reported although other calls succeed, because successful reads
+ * would otherwise hide failing writes.
  */
 export const RECENT = 10
 
@@ -32,7 +32,7 @@ export function createDatabaseWatch(clock: Pick<Clock, 'now' | 'elapsed'>): Data
   const isRecent = () => last !== undefined && clock.elapsed() - last.elapsed < RECENT
   const fail = (error: unknown) => {
     if (!(error instanceof StoreUnavailable)) return
-    // Where reads work and writes do not, it would begin and end all the time.
+    // With working reads and failing writes the outage would otherwise begin and end all the time.
     const isNew = !failing && !isRecent()
     last = { elapsed: clock.elapsed(), reason: error.message }
     if (failing) {
@@ -47,7 +47,7 @@ export function createDatabaseWatch(clock: Pick<Clock, 'now' | 'elapsed'>): Data
   }
   const noted = (result: unknown): unknown => {
     if (!(result instanceof Promise)) {
-      // An adapter of one model, and its like.
+      // Results such as the adapter of a model are wrapped too.
       return typeof result === 'object' && result !== null ? watch.watched(result) : result
     }
     result.then(succeed, fail)

@@ -32,15 +32,15 @@ export const migrations = [
 export const MIGRATIONS_TABLE = 'migration'
 
 /**
- * Opens the database that a URL names. What is written through it is durable when the promise
- * resolves: keys, events, clients and people must survive a power failure.
+ * Opens the database of a URL. Writes are durable when their promise resolves, because keys,
+ * events, clients and people must survive a power failure.
  *
- * A server may go and come back: what is asked meanwhile is rejected, and connections are made
- * anew when they are needed.
+ * If a server becomes unavailable, calls are rejected meanwhile, and new connections are made when
+ * they are needed.
  *
- * CockroachDB is spoken to through TypeORM's driver for it, which repeats transactions that it
- * asks to repeat. The SQL has nothing that its documentation says it lacks; it was run on
- * PostgreSQL only (`test/database/cockroachdb.test.ts`).
+ * CockroachDB is used through TypeORM's driver for it, which repeats transactions on request of the
+ * server. The SQL avoids what its documentation lists as missing, but was run on PostgreSQL only
+ * (`test/database/cockroachdb.test.ts`).
  * @param settings url: `sqlite:PATH`, relative to the working directory, or a server's
  * @throws StoreUnavailable
  */
@@ -52,14 +52,15 @@ export async function openDatabase(settings: ServerSettings): Promise<DataSource
       entities: [...schemasFor(engine)],
       migrations,
       migrationsTableName: MIGRATIONS_TABLE,
-      // Not on standard output: a migration that another process did first is no failure.
+      // Nothing on standard output, because a migration that another process did first is no
+      // failure.
       logger: 'debug',
     } as DataSourceOptions)
     return dataSource.initialize()
   })
 }
 
-/** What TypeORM is told about one engine. */
+/** Options of TypeORM for the engine. */
 async function driverOptions(settings: ServerSettings): Promise<Partial<DataSourceOptions>> {
   const { url } = settings
   const share = { ...settings, connections: shareConnections(settings.connections).others }
@@ -68,7 +69,7 @@ async function driverOptions(settings: ServerSettings): Promise<Partial<DataSour
     case 'better-sqlite3':
       return sqliteOptions(url)
     case 'mysql': {
-      // Imported where they are used: a start with SQLite need not wait for them.
+      // Imported only here, so that a start with SQLite need not load them.
       const { createMysqlPool, mysqlSettings } = await import('./mysql-pool.ts')
       const mysql = mysqlSettings(share)
       const createPool = (options: object) => createMysqlPool({ ...mysql, options })
@@ -77,7 +78,7 @@ async function driverOptions(settings: ServerSettings): Promise<Partial<DataSour
     default: {
       const { PostgresPool, postgresOptions } = await import('./postgres-pool.ts')
       const { waitForDisk } = await import('./postgres-session.ts')
-      // CockroachDB waits for its disks always, and knows no such setting.
+      // CockroachDB always waits for its disks and lacks this setting.
       const session = type === 'postgres' ? `SELECT ${waitForDisk('session')}` : ''
       const extra = postgresOptions({ ...share, session })
       return { type, driver: { Pool: PostgresPool }, extra, poolErrorHandler: () => {} }
@@ -97,21 +98,21 @@ function sqliteOptions(url: string): Partial<DataSourceOptions> {
     prepareDatabase: (connection: { pragma(text: string): void }) => {
       connection.pragma('journal_mode = WAL')
       connection.pragma('synchronous = FULL')
-      // Overwrite what is deleted: an erased private half must not linger in free pages.
+      // Overwrites deleted content, because an erased private half must not remain in free pages.
       connection.pragma('secure_delete = ON')
     },
   }
 }
 
 /**
- * Makes an empty file that only its owner can read, unless one is there: SQLite itself lets everybody read
- * what it makes. It gives the files beside a database the mode of the database.
+ * Makes an empty file that only its owner can read, unless it exists, because SQLite makes files
+ * that everybody can read. The files beside a database get the mode of the database.
  */
 function makePrivately(path: string): void {
   try {
     closeSync(openSync(path, 'a', 0o600))
   } catch {
-    // SQLite says better what is wrong with the path.
+    // SQLite's own error describes the problem of the path better.
   }
 }
 

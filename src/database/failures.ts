@@ -1,16 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { KeyturnError, StoreUnavailable } from '../errors.ts'
 
-/** The code of a connection in use that fell silent (`impatience.ts`). */
+/** Error code for a connection in use that got no answer (`impatience.ts`). */
 export const SILENT = 'KEYTURN_SILENT'
-/** pg has no code for it. */
+/** Error code for a server without TLS, for which pg has none. */
 const NO_TLS = 'KEYTURN_NO_TLS'
 
 const READ_ONLY = [
   ...['25006', 'ER_OPTION_PREVENTS_STATEMENT', 'ER_READ_ONLY', 'ER_CANT_EXECUTE_IN_READ_ONLY'],
 ]
 
-/** What a driver's error code, or its beginning, means and what to do about it. */
+/** Meaning of drivers' error codes, or of their beginning, and how to mend the problem. */
 const HINTS: Readonly<Record<string, string>> = {
   SQLITE_READONLY: 'the database is read-only; check the permissions of its file and directory',
   SQLITE_FULL: 'the disk is full; free some space',
@@ -47,10 +47,10 @@ const HINTS: Readonly<Record<string, string>> = {
     'the server closed the connection; it is restarting, or somebody ended the session',
   ),
   ...codes(['57P03'], 'the server does not take connections yet, or no more'),
-  // Whatever else a server or a pooler answers to a connection: its own words say it.
+  // Other refusals of a connection by a server or a pooler; its own words follow.
   ...codes(['08'], 'the server, or a pooler before it, refuses the connection'),
   ...codes(
-    // WSREP's word for a node that may not serve: mysql2 knows the number by its old name.
+    // WSREP's code for a node that may not serve; mysql2 has the number's old name.
     ['ER_UNKNOWN_COM_ERROR'],
     'this node of the Galera cluster does not serve: it has lost the others and so the quorum, or is still ' +
       "joining. If all of them are so: SHOW STATUS LIKE 'wsrep_cluster_status' (docs/engines.md)",
@@ -112,39 +112,39 @@ function codes(list: readonly string[], hint: string): Readonly<Record<string, s
   return Object.fromEntries(list.map((code) => [code, hint]))
 }
 
-/** MariaDB's own numbers, for which mysql2 has no names. */
+/** Names for MariaDB's own error numbers, which mysql2 lacks. */
 const MARIADB_CODES: Readonly<Record<number, string>> = {
   1927: 'ER_CONNECTION_KILLED',
   1969: 'ER_STATEMENT_TIMEOUT',
 }
 
-/** Drivers give these no code. */
+/** Messages of time-outs, to which drivers give no code. */
 const TIMEOUT_MESSAGES =
   /^(timeout exceeded when trying to connect|Connection terminated due to connection timeout)$/
 const CLOSED_MESSAGES =
   /^(Connection terminated|Client has encountered a connection error|Can't add new command when connection is in closed state)/
 const NO_TLS_MESSAGES = /^The server does not support SSL connections$/
 
-/** Two transactions were in each other's way, and one of them was undone whole. */
+/** Errors of conflicting transactions, of which the failing one was rolled back completely. */
 const CONFLICTS: readonly string[] = ['40001', '40P01', 'ER_LOCK_DEADLOCK', 'ER_CHECKREAD']
 
 /**
- * Milliseconds that a connection waits for another process to let go of SQLite's write lock. It
- * waits inside the driver, where nothing else of this process runs, the JWKS included: hence briefly
- * and often, with pauses in which others are served.
+ * Milliseconds that a connection waits for SQLite's write lock of another process. The driver
+ * blocks the whole process meanwhile, including the JWKS, so the wait is short and repeated, with
+ * pauses in which requests are served.
  */
 export const BUSY_TIMEOUT = 20
 export const BUSY_PAUSE = 80
-/** So many times: 5 seconds in all. */
+/** Number of such waits, 5 seconds in all. */
 export const BUSY_RETRIES = 50
 
-/** Was another process or transaction in the way? Nothing was done then. */
+/** True if another process or transaction prevented the work, so that nothing was done. */
 export function isBusy(error: unknown): boolean {
   const { code = '' } = codeOf(error)
   return code.startsWith('SQLITE_BUSY') || CONFLICTS.includes(code)
 }
 
-/** Does the database hold a row with the same key? */
+/** True if the database has a row with the same key. */
 export function isDuplicate(error: unknown): boolean {
   return DUPLICATES.includes(codeOf(error).code ?? '')
 }
@@ -156,7 +156,7 @@ const DUPLICATES = [
   'SQLITE_CONSTRAINT_PRIMARYKEY',
 ]
 
-/** Did the connection break while the database worked? It may have done what was asked, or not. */
+/** True if the connection broke during the work, which may have been done or not. */
 function isBroken(error: unknown): boolean {
   const { code = '' } = codeOf(error)
   return BROKEN.some((prefix) => code.startsWith(prefix))
@@ -169,8 +169,8 @@ const BROKEN = [
 ]
 
 /**
- * Was the answer lost, and not the question? A server that went away or fell silent may have done what
- * it was asked, or do it later, as PostgreSQL does whose synchronous standby comes back.
+ * True if the answer may have been lost after the request was sent. The server may have done the
+ * work, or may do it later, as PostgreSQL does when its synchronous standby comes back.
  */
 function isAnswerLost(error: unknown): boolean {
   const { code = '' } = codeOf(error)
@@ -180,47 +180,47 @@ function isAnswerLost(error: unknown): boolean {
 
 const LOST = [
   ...[SILENT, 'ETIMEDOUT', 'ER_ERROR_DURING_COMMIT'],
-  // A Galera node that waits for others may have handed them its transaction.
+  // A Galera node that waits for others may have sent them its transaction.
   ...['ER_STATEMENT_TIMEOUT', 'ER_QUERY_INTERRUPTED'],
 ]
 
-/** Marks an error from before anything was asked, such as one of a connection that is set up. */
+/** Marks an error that happened before a request was sent, such as in the setup of a connection. */
 export function notSent<T>(error: T): T {
   return error instanceof Error ? Object.assign(error, { isNotSent: true }) : error
 }
 
-/** How often something is tried again whose connection broke: the next one may have broken too. */
+/** Number of retries after a broken connection, because the next connection may be broken too. */
 const BROKEN_RETRIES = 3
 
 /**
- * Runs `work`, again while others are in its way, of which nothing was done then; an error of a
- * driver becomes StoreUnavailable with what was attempted and a hint.
+ * Runs `work`, and retries it while other transactions prevent it, because nothing was done then.
+ * An error of a driver becomes StoreUnavailable with what was attempted and a hint.
  */
 export function attempt<T>(what: string, work: () => Promise<T>): Promise<T> {
   return attemptFor({ busy: BUSY_RETRIES, broken: 0, isRead: false }, what, work)
 }
 
 /**
- * The same for what ends as done once when it is done twice: again where its connection broke, too,
- * so that a connection which breaks costs a request some time and not its answer.
+ * Like `attempt`, for idempotent work: also retried when the connection broke, so that a broken
+ * connection only delays a request.
  */
-export function attemptTwice<T>(what: string, work: () => Promise<T>): Promise<T> {
+export function attemptIdempotent<T>(what: string, work: () => Promise<T>): Promise<T> {
   return attemptFor({ busy: BUSY_RETRIES, broken: BROKEN_RETRIES, isRead: false }, what, work)
 }
 
-/** The same for what changes nothing: without an answer it was simply not read. */
+/** Like `attemptIdempotent`, for reads: without an answer nothing can have been changed. */
 export function attemptRead<T>(what: string, work: () => Promise<T>): Promise<T> {
   return attemptFor({ busy: BUSY_RETRIES, broken: BROKEN_RETRIES, isRead: true }, what, work)
 }
 
-interface Patience {
+interface Retries {
   readonly busy: number
   readonly broken: number
   readonly isRead: boolean
 }
 
 async function attemptFor<T>(
-  { isRead, ...retries }: Patience,
+  { isRead, ...retries }: Retries,
   what: string,
   work: () => Promise<T>,
 ): Promise<T> {
@@ -237,7 +237,9 @@ async function attemptFor<T>(
   }
 }
 
-/** @param options isRead: it changes nothing, so nothing was done where the answer was lost */
+/**
+ * @param options isRead: true for work that changes nothing, so that a lost answer leaves no doubt
+ */
 export function storeUnavailable(
   what: string,
   error: unknown,
@@ -247,21 +249,23 @@ export function storeUnavailable(
   if (isRead || !isAnswerLost(error))
     return new StoreUnavailable(`Cannot ${what}: ${reason}`, error)
   return new StoreUnavailable(
-    `It is not known whether this was done: ${what}. No answer came, as ${reason}. It may have been ` +
-      'done, or be done once the server is back: look, and ask again if it was not.',
+    `It is not known whether this was done: ${what}. No answer came, because ${reason}. It may have been ` +
+      'done, or be done once the server is back: check, and repeat it if it was not done.',
     error,
     { mayBeDone: true },
   )
 }
 
-/** Is the server read-only, as a replica or an old primary is? */
+/** True if the server is read-only, like a replica or an old primary. */
 export function isReadOnly(error: unknown): boolean {
   const cause = error instanceof StoreUnavailable ? error.cause : error
   const { code = '' } = codeOf(cause)
   return READ_ONLY.some((prefix) => code.startsWith(prefix))
 }
 
-/** In words, and in the server's own where it gave some: a hint may be a guess. */
+/**
+ * The reason in words, with the server's own words if there are any, because a hint may be a guess.
+ */
 function reasonOf(error: unknown): string {
   const { code, message } = codeOf(error)
   const known = Object.keys(HINTS).find((prefix) => code?.startsWith(prefix))
@@ -269,13 +273,16 @@ function reasonOf(error: unknown): string {
   return saidByServer(error) ? `${HINTS[known]} (it says: ${message})` : `${HINTS[known]}`
 }
 
-/** Errors of servers have a severity (pg) or a state (mysql2); those of drivers and systems do not. */
+/**
+ * True for errors of servers, which have a severity (pg) or a state (mysql2), unlike those of
+ * drivers and systems.
+ */
 function saidByServer(error: unknown): boolean {
   const { severity, sqlState } = error as { severity?: unknown; sqlState?: unknown }
   return typeof severity === 'string' || typeof sqlState === 'string'
 }
 
-/** TypeORM wraps the driver's error and copies its fields; be it one or the other. */
+/** Code and message of a driver's error, wrapped by TypeORM or not. */
 function codeOf(error: unknown): { code: string | undefined; message: string } {
   if (!(error instanceof Error)) return { code: undefined, message: String(error) }
   const { message } = error
@@ -290,7 +297,7 @@ function codeOf(error: unknown): { code: string | undefined; message: string } {
   return { code: undefined, message }
 }
 
-/** mysql2 has one code for all that goes wrong with TLS. */
+/** A code for a TLS error by its message, because mysql2 has the same code for all of them. */
 function tlsCode(message: string): string {
   if (/altnames/.test(message)) return 'ERR_TLS_CERT_ALTNAME_INVALID'
   if (/expired/.test(message)) return 'CERT_HAS_EXPIRED'

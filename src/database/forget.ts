@@ -1,22 +1,23 @@
 import type { ArtifactKey } from './artifact-table.ts'
 
 /**
- * Records that one statement looks through for what belongs to a person or a client: all of them
- * would take longer than a statement may, and hold up requests meanwhile.
+ * Records that a statement searches for those of a person or a client. A search through all records
+ * would exceed the time limit of statements and block requests.
  */
 export const FORGET_BATCH = 5000
 
 /**
- * Walks from the sessions, which are near the end, and then through everything: where the sessions
- * are gone, what they gave out meanwhile is found by the second walk, or worth nothing without its
- * grant.
+ * Two passes: sessions first, then everything. Without sessions nothing new is issued, and what was
+ * issued during the first pass is found by the second, or is invalid without its grant.
  */
 const STARTS: readonly ArtifactKey[] = [
   { model: 'Session', id: '' },
   { model: '', id: '' },
 ]
 
-/** @param step deals with one batch after a key. @returns its last key; undefined at the end */
+/**
+ * @param step handles the batch after a key. @returns the batch's last key; undefined at the end
+ */
 export async function forgetInBatches(
   step: (after: ArtifactKey) => Promise<ArtifactKey | undefined>,
 ): Promise<void> {

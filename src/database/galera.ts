@@ -2,19 +2,21 @@ import type { DataSource } from 'typeorm'
 import { attemptRead } from './failures.ts'
 
 /**
- * Seconds beyond evs.suspect_timeout until commits go on after a node of the cluster died: the others
- * agree on its loss first. Measured: 6 s with the default of 5 s.
+ * Seconds beyond evs.suspect_timeout until commits continue after the death of a node, because the
+ * others must agree on its loss first. Measured: 6 s with the default of 5 s.
  */
 const AGREEMENT = 1
 
-/** Seconds: what Galera takes where its options do not say. */
+/** Galera's default of evs.suspect_timeout in seconds. */
 const SUSPECT_TIMEOUT = 5
 
-/** Seconds that `database.timeout` should have left once commits go on, for all that waited meanwhile. */
+/**
+ * Seconds that `database.timeout` should leave after commits continue, for all waiting requests.
+ */
 const SPARE = 4
 
 /**
- * What an operator should know about a Galera cluster behind `database.url`; nothing where it is none.
+ * Advice for operators about a Galera cluster behind `database.url`; empty if there is none.
  * @param timeout `database.timeout`, in seconds
  * @throws StoreUnavailable
  */
@@ -34,8 +36,8 @@ export async function galeraAdvice(
 }
 
 /**
- * What to change where `database.timeout` ends before a cluster goes on without a node that died.
- * @param options `wsrep_provider_options`, which is empty where there is no cluster
+ * Advice if `database.timeout` is shorter than a cluster needs to continue without a dead node.
+ * @param options `wsrep_provider_options`, which is empty without a cluster
  * @param timeout `database.timeout`, in seconds
  */
 export function timeoutAdvice(options: string, timeout: number): readonly string[] {
@@ -50,7 +52,7 @@ export function timeoutAdvice(options: string, timeout: number): readonly string
   ]
 }
 
-/** Of an ISO 8601 duration as Galera writes it, such as PT5S or PT0.5S. */
+/** Seconds of an ISO 8601 duration as Galera writes it, such as PT5S or PT0.5S. */
 function seconds(text: string | undefined): number | undefined {
   const [, minutes, rest] = /^PT(?:(\d+)M)?(?:([\d.]+)S)?$/.exec(text ?? '') ?? []
   if (minutes === undefined && rest === undefined) return undefined

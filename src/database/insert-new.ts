@@ -1,9 +1,9 @@
 import type { EntityManager, EntitySchema, ObjectLiteral } from 'typeorm'
 
 /**
- * Inserts rows in one statement, each unless one with the same key is there: that, and no other
- * error, is let pass. TypeORM's `orIgnore` is INSERT IGNORE in MySQL, which also cuts off what is
- * too long and drops what violates another rule.
+ * Inserts rows in one statement, except for rows whose key exists; no other error is ignored.
+ * TypeORM's `orIgnore` is not used, because in MySQL it is INSERT IGNORE, which also truncates long
+ * values and drops rows that violate other rules.
  */
 export async function insertNew<T extends ObjectLiteral>(
   manager: EntityManager,

@@ -4,7 +4,7 @@ import { attempt, attemptRead } from './failures.ts'
 import { accountSchema, clientSchema, consentSchema, keyEventSchema, keySchema } from './tables.ts'
 import { withoutHurry } from './unhurried.ts'
 
-/** What a database has of an issuer. */
+/** Number of an issuer's records in a database. */
 export interface IssuerCounts {
   readonly keys: number
   readonly accounts: number
@@ -13,22 +13,25 @@ export interface IssuerCounts {
 
 /** The issuers whose records a database has. */
 export interface KnownIssuers {
-  /** In order. */
+  /** All issuers, in order. */
   list(): Promise<readonly string[]>
-  /** Is anything there of one of these? */
+  /** True if the database has records of any of these issuers. */
   hasAnyOf(issuers: readonly string[]): Promise<boolean>
-  /** Is there anything of a version that knew of one issuer only, and of which nobody said whose it is? */
+  /** True if there are records without an issuer, from a version that knew only one. */
   hasUnowned(): Promise<boolean>
   count(issuer: string): Promise<IssuerCounts>
-  /** Gives an issuer what belongs to none, apart from the secret of the deployment. All or nothing. */
+  /**
+   * Gives the records without an issuer to this one, except the secret of the deployment. All or
+   * nothing.
+   */
   adopt(issuer: string): Promise<void>
-  /** Gives another issuer, which has nothing, all that one has. All or nothing. Done twice it is done once. */
+  /** Gives all records of an issuer to another one without records. All or nothing. Idempotent. */
   rename(from: string, to: string): Promise<void>
 }
 
 const TABLES = [keySchema, keyEventSchema, clientSchema, accountSchema, consentSchema]
 
-/** The secret of the deployment belongs to nobody. */
+/** The issuer of records without one, such as the secret of the deployment. */
 const UNOWNED = { issuer: '' }
 const UNOWNED_KEYS = { issuer: '', ring: Not(DEPLOYMENT_RING) }
 
@@ -41,7 +44,7 @@ export function createKnownIssuers(dataSource: DataSource): KnownIssuers {
     }
     return false
   }
-  /** Each read of an index: a table of people may be large. */
+  /** Finds the next issuer by an index, because a table of people may be large. */
   const nextAfter = async (last: string): Promise<string | undefined> => {
     const found = await Promise.all(
       TABLES.map((table) =>

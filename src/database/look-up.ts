@@ -3,8 +3,8 @@ import type { DataSource, EntitySchema, ObjectLiteral } from 'typeorm'
 import type { Owned } from './tables.ts'
 
 /**
- * Finds the one row of an issuer whose columns have given values, as a repository would, at a tenth of
- * its cost: for what every sign-in asks.
+ * Finds the row of an issuer with given values, at a tenth of a repository's cost, for queries of
+ * every sign-in.
  * @param by names of the properties to compare, in the order of the values
  */
 export function createLookUp<T extends ObjectLiteral>(
@@ -22,7 +22,7 @@ export function createLookUp<T extends ObjectLiteral>(
   }
 }
 
-/** Finds the few rows of an issuer of which any of these columns has the value for it. */
+/** Finds the few rows of an issuer in which any of these columns has its value. */
 export function createLookUpAny<T extends ObjectLiteral>(
   dataSource: DataSource,
   schema: EntitySchema<Owned<T>>,
@@ -41,7 +41,10 @@ export function createLookUpAny<T extends ObjectLiteral>(
   }
 }
 
-/** @param alternatives columns that are compared together; each names the issuer, so that each has its index */
+/**
+ * @param alternatives columns that are compared together; each includes the issuer, so that an
+ * index can be used
+ */
 function describe<T extends ObjectLiteral>(
   dataSource: DataSource,
   schema: EntitySchema<Owned<T>>,
@@ -60,7 +63,7 @@ function describe<T extends ObjectLiteral>(
   const read = columns.map((column) => ({
     from: column.databaseName,
     to: column.propertyName,
-    // A text is what it is.
+    // Text needs no conversion.
     isText: (column.type === 'varchar' || column.type === 'text') && !column.transformer,
     column,
   }))
@@ -77,7 +80,10 @@ function describe<T extends ObjectLiteral>(
 
 type Query = (values: readonly string[]) => Promise<readonly Record<string, unknown>[]>
 
-/** With SQLite by its own prepared statement, as TypeORM's query runner costs more than the query. */
+/**
+ * Uses a prepared statement of SQLite itself, because TypeORM's query runner costs more than the
+ * query.
+ */
 function createQuery(dataSource: DataSource, sql: string): Query {
   if (dataSource.options.type !== 'better-sqlite3') {
     return (values) => dataSource.query(sql, [...values])
@@ -88,13 +94,13 @@ function createQuery(dataSource: DataSource, sql: string): Query {
   }
   let statement: Sqlite.Statement<string[], Record<string, unknown>> | undefined
   return async (values) => {
-    // Not before it is asked: the table may not be there yet.
+    // Prepared at the first query, because the table may not exist before.
     statement ??= databaseConnection.prepare(sql)
     return statement.all(...values)
   }
 }
 
-/** PostgreSQL stores no NUL and rejects a query with one, which anybody can type. */
+/** False for text with NUL, which anybody can type and PostgreSQL rejects. */
 export function isStorable(text: string): boolean {
   return !text.includes('\0')
 }

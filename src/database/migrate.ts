@@ -4,26 +4,26 @@ import { MIGRATIONS_TABLE } from './database.ts'
 import { attempt, attemptRead } from './failures.ts'
 import { waitForever } from './impatience.ts'
 
-/** How often, and after how many milliseconds, a migration is tried again while another process migrates. */
+/** Number of retries of a migration while another process migrates. */
 const MIGRATION_RETRIES = 20
 const MIGRATION_PAUSE = 100
 
 const UNIQUE_NAME = 'migration_name'
 
-/** Names the lock of PostgreSQL under which migrations run: the letters of "keyt". */
+/** Number of PostgreSQL's lock for migrations: the letters of "keyt". */
 const POSTGRES_LOCK = 0x6b657974
 
 /**
- * Brings the schema up to date. Any number of processes may try at once, each migration is applied
- * once, and one that is killed half-way leaves nothing that the next one cannot go on from:
+ * Brings the schema up to date. Any number of processes may do so at once, each migration is
+ * applied once, and the next process can continue after one that was killed:
  *
- * - SQLite: all in one transaction; CockroachDB: each migration is one. One process wins, the others
- *   try again and find it done.
+ * - SQLite: all in one transaction; CockroachDB: each migration is one. One process wins, the
+ *   others try again and find it done.
  * - PostgreSQL: all in one transaction, which holds a lock; the others wait for it.
  * - MariaDB, MySQL: they commit each statement that changes the schema at once, so migrations are
  *   made of steps that can be done again, under a lock that ends with its connection. In a cluster
- *   that lock is one node's own, so the name of a migration is unique too: who comes second finds it
- *   noted, tries again and finds it done.
+ *   the lock is local to a node, so the name of a migration is unique too: the second process finds
+ *   it noted, tries again and finds it done.
  * @returns the names of the migrations that this process applied
  * @throws StoreUnavailable
  */
@@ -61,7 +61,7 @@ async function migrateOnce(dataSource: DataSource): Promise<readonly string[]> {
 }
 
 async function migratePostgres(runner: QueryRunner): Promise<readonly string[]> {
-  // A large table may take its time, and so may another process that has the lock.
+  // No limit, because a large table, or another process with the lock, may take long.
   waitForever(await runner.connect())
   await runner.startTransaction()
   try {
@@ -71,7 +71,7 @@ async function migratePostgres(runner: QueryRunner): Promise<readonly string[]> 
     await runner.commitTransaction()
     return applied
   } catch (error) {
-    // What went wrong first says more; without its connection, the transaction is gone anyway.
+    // The first error is more useful; without the connection the transaction is gone anyway.
     await runner.rollbackTransaction().catch(() => {})
     throw error
   }
@@ -84,18 +84,18 @@ async function migrateMysql(runner: QueryRunner): Promise<readonly string[]> {
     await runner.query(
       'SET SESSION innodb_lock_wait_timeout = DEFAULT /*M! , max_statement_time = 0 */',
     )
-    // Its name is the server's, not the database's.
+    // The lock's name is global for the server, so it includes the database.
     const sql = "SELECT GET_LOCK(SHA1(CONCAT('keyturn/', DATABASE())), 1) AS locked"
     while (Number((await runner.query(sql))[0].locked) !== 1);
     await noteMigrationsOnce(runner)
     return await applyPending(runner, 'none')
   } finally {
-    // Ends the lock and the session without limits.
+    // Releases the lock, and ends the session because its limits were removed.
     connection.destroy()
   }
 }
 
-/** The table in which TypeORM notes migrations, as it makes it itself but for the unique name. */
+/** Makes the table in which TypeORM notes migrations, with a unique name. */
 async function noteMigrationsOnce(runner: QueryRunner): Promise<void> {
   await runner.query(
     `CREATE TABLE IF NOT EXISTS ${MIGRATIONS_TABLE} (id int NOT NULL AUTO_INCREMENT PRIMARY KEY,
@@ -106,7 +106,7 @@ async function noteMigrationsOnce(runner: QueryRunner): Promise<void> {
        AND table_name = '${MIGRATIONS_TABLE}' AND index_name = '${UNIQUE_NAME}'`,
   )
   if (found.length > 0) return
-  // Made by TypeORM, maybe on several nodes at once.
+  // TypeORM's own table may have been made on several nodes at once.
   await runner.query(
     `DELETE again FROM ${MIGRATIONS_TABLE} again JOIN ${MIGRATIONS_TABLE} first
        ON first.name = again.name AND first.id < again.id`,
@@ -124,7 +124,7 @@ async function applyPending(
   return applied.map((migration) => migration.name)
 }
 
-/** Does the database have Keyturn's tables, or is it empty or somebody else's? */
+/** True if the database has Keyturn's tables, false if it is empty or of another program. */
 export async function hasTables(dataSource: DataSource): Promise<boolean> {
   return attemptRead('look for the tables of Keyturn', async () => {
     const runner = dataSource.createQueryRunner()
@@ -142,8 +142,8 @@ export interface MigrationStatus {
 }
 
 /**
- * Every migration this version knows and whether the database has it. What a newer version did to
- * the database is none of ours: migrations only add what older versions can do without.
+ * Every migration of this version, and whether it was applied. Migrations of newer versions are
+ * ignored, because migrations only add what older versions can do without.
  */
 export async function migrationStatus(dataSource: DataSource): Promise<readonly MigrationStatus[]> {
   const isKnown = await hasTables(dataSource)

@@ -1,13 +1,13 @@
 import type { ResultSetHeader, RowDataPacket } from 'mysql2'
 import type { FoundRecord } from '../artifacts/artifact-record.ts'
 import type { ServerSettings } from '../connection/database-url.ts'
-import { type ArtifactKey, type ArtifactTable, THE_ONE_THAT_COUNTS } from './artifact-table.ts'
+import { type ArtifactKey, type ArtifactTable, BEST_MATCH_FIRST } from './artifact-table.ts'
 import { isDuplicate } from './failures.ts'
 import { FORGET_BATCH } from './forget.ts'
 import { createMysqlPool, mysqlSettings } from './mysql-pool.ts'
 import type { ClientRow } from './tables.ts'
 
-/** Most records in one statement. */
+/** Most records of a statement. */
 const BATCH = 64
 
 const COLUMNS =
@@ -18,9 +18,9 @@ const AFTER = '(model > ? OR (model = ? AND id > ?))'
 const UP_TO = '(model < ? OR (model = ? AND id <= ?))'
 
 /**
- * The table `artifact` in MariaDB and MySQL. How durable a commit is cannot be chosen for a session:
- * with innodb_flush_log_at_trx_commit=1, which keys need, each statement waits for a flush of the
- * log, so the batches matter here most.
+ * The table `artifact` in MariaDB and MySQL. Durability cannot be chosen for a session: with
+ * innodb_flush_log_at_trx_commit=1, which keys need, each statement waits for a flush of the log,
+ * so batches are most useful here.
  */
 export function openMysqlArtifacts(settings: ServerSettings): ArtifactTable {
   const pool = createMysqlPool(mysqlSettings(settings)).promise()
@@ -35,7 +35,7 @@ export function openMysqlArtifacts(settings: ServerSettings): ArtifactTable {
     )
 
   return {
-    // A statement is prepared for a number of records, so their numbers are few: powers of two.
+    // Powers of two, because each number of records needs its own prepared statement.
     batch: (waiting) => Math.min(BATCH, 2 ** Math.floor(Math.log2(waiting))),
     find: (keys) =>
       findBy(
@@ -43,7 +43,7 @@ export function openMysqlArtifacts(settings: ServerSettings): ArtifactTable {
         keys.flatMap(({ model, id }) => [model, id]),
       ),
     findBy: async (column, model, hash) =>
-      (await findBy(`${column} = ? AND model = ? ${THE_ONE_THAT_COUNTS}`, [hash, model]))[0],
+      (await findBy(`${column} = ? AND model = ? ${BEST_MATCH_FIRST}`, [hash, model]))[0],
     upsert: async (records) => {
       await write(
         `INSERT INTO artifact ${COLUMNS} VALUES ${repeat(`(${repeat('?', 10)})`, records.length)}
@@ -66,7 +66,7 @@ export function openMysqlArtifacts(settings: ServerSettings): ArtifactTable {
         ]),
       )
     },
-    // Two statements: ON DUPLICATE KEY UPDATE does not say which of the two it did.
+    // Two statements, because ON DUPLICATE KEY UPDATE does not tell whether it inserted or updated.
     insertOnce: async ({ model, id, payload, expiresAt }, now) => {
       try {
         await write('INSERT INTO artifact (model, id, payload, expires_at) VALUES (?, ?, ?, ?)', [
@@ -118,9 +118,10 @@ export function openMysqlArtifacts(settings: ServerSettings): ArtifactTable {
       )
       return last
     },
-    // In one order, so that two nodes that sweep wait for each other and do not deadlock.
+    // In a fixed order, so that two sweeping nodes wait for each other instead of a deadlock.
     sweep: (before, limit) =>
-      // MySQL takes no parameter for a limit as the driver sends numbers; this one is a setting.
+      // The limit is part of the text, because MySQL rejects the driver's numbers as a limit; it is
+      // a setting.
       write(`DELETE FROM artifact WHERE expires_at < ? ORDER BY expires_at LIMIT ${limit}`, [
         before,
       ]),

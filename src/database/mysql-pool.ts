@@ -5,12 +5,12 @@ import { tlsOptions } from '../connection/tls-options.ts'
 import { notSent } from './failures.ts'
 import { limitSilence } from './impatience.ts'
 
-/** Milliseconds until an idle connection is probed, so that firewalls do not forget it. */
+/** Milliseconds until an idle connection is probed, so that firewalls keep it open. */
 const KEEP_ALIVE = 10_000
 
 const STANDARD_PORT = 3306
 
-/** Options of mysql2 for a server, and how its sessions are set up. */
+/** Options of mysql2 for a server, and the setup of its sessions. */
 export interface MysqlSettings {
   readonly options: PoolOptions
   readonly session: readonly SessionStatement[]
@@ -20,7 +20,7 @@ export interface MysqlSettings {
 
 interface SessionStatement {
   readonly sql: string
-  /** Error numbers that say that this server has no such thing. */
+  /** Error numbers for a setting that this server lacks, which are ignored. */
   readonly tolerated: readonly number[]
 }
 
@@ -29,8 +29,8 @@ export function mysqlSettings(settings: ServerSettings): MysqlSettings {
   const { host, port = STANDARD_PORT, user, password, database, tls, others } = databaseServer(url)
   const ssl = tlsOptions(tls, 'database.url')
   const { socketpath: socketPath } = others
-  // mysql2 compares a certificate with a name only. Node takes a dot from the end of a name before it
-  // compares, so an address with one passes for a name there, and is an address to whom it matters.
+  // mysql2 compares a certificate only with a name. Node drops a final dot before it compares, so
+  // an address with a dot counts as a name in mysql2 and as an address in Node.
   const isAddress = tls?.level === 'verify-full' && isIP(host) !== 0
   return {
     timeout,
@@ -49,7 +49,7 @@ export function mysqlSettings(settings: ServerSettings): MysqlSettings {
       enableKeepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE,
       charset: 'utf8mb4',
-      // An UPDATE says how many rows it found, not how many it made differ: as other databases do.
+      // UPDATE reports found rows instead of changed ones, as in other databases.
       flags: ['FOUND_ROWS'],
     },
   }
@@ -57,12 +57,12 @@ export function mysqlSettings(settings: ServerSettings): MysqlSettings {
 
 /**
  * A pool of mysql2 whose sessions do not depend on how the server is set up. A connection is handed
- * out when its session is; what goes wrong before is told in the words of the server.
+ * out when its session is set up; errors before that keep the server's words.
  */
 export function createMysqlPool({ options, session, timeout }: MysqlSettings): Pool {
   const pool = createPool(options)
   pool.on('connection', (connection) => {
-    // It is taken out of the pool; whoever uses it gets the error as well.
+    // The pool removes the connection, and its user gets the error too.
     connection.on('error', () => {})
   })
   const prepared = new WeakSet<PoolConnection>()
@@ -96,7 +96,7 @@ async function setUp(connection: PoolConnection, session: readonly SessionStatem
   await Promise.all(session.map(run))
 }
 
-/** ER_UNKNOWN_SYSTEM_VARIABLE. */
+/** Number of ER_UNKNOWN_SYSTEM_VARIABLE. */
 const UNKNOWN_VARIABLE = 1193
 
 /**
@@ -105,8 +105,9 @@ const UNKNOWN_VARIABLE = 1193
  * - READ COMMITTED: a row that another transaction inserted is seen at once, and DELETE locks what
  *   it found and not the gaps between, in which others insert.
  * - Limits: MariaDB and MySQL call theirs by different names and skip each other's comments.
- * - In a Galera cluster reads, updates and deletes (1 + 2) wait until this node has applied what any
- *   node had confirmed before them: otherwise a code that one node issued is unknown at the next.
+ * - In a Galera cluster reads, updates and deletes (1 + 2) wait until this node has applied what
+ *   any node had confirmed before them: otherwise a code that one node issued is unknown at the
+ *   next.
  */
 function sessionStatements(
   seconds: number,

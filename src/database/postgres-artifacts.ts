@@ -3,26 +3,27 @@ import { engineOf, type ServerSettings } from '../connection/database-url.ts'
 import {
   type ArtifactKey,
   type ArtifactTable,
+  BEST_MATCH_FIRST,
   type OwnerColumn,
-  THE_ONE_THAT_COUNTS,
 } from './artifact-table.ts'
 import { FORGET_BATCH } from './forget.ts'
 import { PostgresPool, postgresOptions } from './postgres-pool.ts'
 import { waitForDisk } from './postgres-session.ts'
 import type { ClientRow } from './tables.ts'
 
-/** Most records in one statement: a request waits for all of those it goes with. */
+/** Most records of a statement, because each request waits for the whole statement. */
 const BATCH = 200
 
 /**
  * Settings of each connection to PostgreSQL:
  *
- * - synchronous_commit=off, unless database.durability is full: a token waits for no disk flush. After a crash of the server the last
- *   moments (three times wal_writer_delay, 0.6 s) of sessions and tokens may be gone, and nothing is
- *   damaged: people sign in again, and a code or a proof that was used in these moments could be used once
- *   more. What is revoked waits (DURABLY). Keys, clients and people are written durably (`database.ts`).
- * - Every statement finds its rows by an index. Plans are made once per connection, maybe while
- *   the table is empty, when reading all of it would look cheaper and soon be ruinous.
+ * - synchronous_commit=off, unless database.durability is full: tokens do not wait for a disk
+ *   flush. After a crash of the server the last moments (three times wal_writer_delay, 0.6 s) of
+ *   sessions and tokens may be lost without further damage: people sign in again, and a code or a
+ *   proof that was used in these moments could be used once more. Revocations wait (DURABLY). Keys,
+ *   clients and people are written durably (`database.ts`).
+ * - Every statement finds its rows by an index. Plans are made once per connection, perhaps while
+ *   the table is empty, when a scan would look cheaper and soon be far too slow.
  */
 const SESSION = `SET plan_cache_mode = force_generic_plan;
   SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off`
@@ -34,8 +35,8 @@ const COMMITS = {
 const KEYS = 'unnest($1::text[], $2::text[]) AS wanted (model, id)'
 
 /**
- * Waits for the disk after all, as its transaction is told to: what was taken away must not come back
- * after a crash, when somebody has said that it is gone.
+ * Makes the transaction wait for the disk, because revoked records must not come back after a
+ * crash.
  */
 const DURABLY = "(SELECT set_config('synchronous_commit', 'on', true)) = 'on'"
 
@@ -54,9 +55,9 @@ const SQL = {
   find: `SELECT artifact.model, artifact.id, payload, consumed_at FROM ${KEYS}
     JOIN artifact ON artifact.model = wanted.model AND artifact.id = wanted.id`,
   uid: `SELECT model, id, payload, consumed_at FROM artifact
-    WHERE uid = $2 AND model = $1 ${THE_ONE_THAT_COUNTS}`,
+    WHERE uid = $2 AND model = $1 ${BEST_MATCH_FIRST}`,
   user_code: `SELECT model, id, payload, consumed_at FROM artifact
-    WHERE user_code = $2 AND model = $1 ${THE_ONE_THAT_COUNTS}`,
+    WHERE user_code = $2 AND model = $1 ${BEST_MATCH_FIRST}`,
   upsert: `INSERT INTO artifact
       (model, id, payload, grant_id, uid, user_code, account_id, client_id, consumed_at, expires_at)
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
@@ -66,7 +67,7 @@ const SQL = {
       user_code = excluded.user_code, account_id = excluded.account_id,
       client_id = excluded.client_id, expires_at = excluded.expires_at,
       consumed_at = coalesce(artifact.consumed_at, excluded.consumed_at)`,
-  // A proof that was seen is not seen again for the first time until it has expired.
+  // A proof that was seen stays known until it has expired.
   insertOnce: `INSERT INTO artifact (model, id, payload, expires_at) VALUES ($1, $2, $3, $4)
     ON CONFLICT (model, id) DO UPDATE SET
       payload = excluded.payload, expires_at = excluded.expires_at
@@ -81,17 +82,20 @@ const SQL = {
   revoke: `DELETE FROM artifact WHERE grant_id = ANY ($1::text[]) AND ${DURABLY}`,
   account_id: forgetBatch('account_id'),
   client_id: forgetBatch('client_id'),
-  // What another node sweeps, and what a request is changing, is left to the next time.
+  // Records locked by another node's sweep or a request are left for the next sweep.
   sweep: `DELETE FROM artifact WHERE (model, id) IN
     (SELECT model, id FROM artifact WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)`,
 } as const
 
-/** The table `artifact` in PostgreSQL, and in CockroachDB, which has no such settings and plans by itself. */
+/**
+ * The table `artifact` in PostgreSQL, and in CockroachDB, which lacks these settings and plans by
+ * itself.
+ */
 export function openPostgresArtifacts(settings: ServerSettings): ArtifactTable {
   const isPostgres = engineOf(settings.url) === 'postgres'
   const session = `${COMMITS[settings.durability ?? 'relaxed']}; ${SESSION}`
   const pool = new PostgresPool(postgresOptions({ ...settings, ...(isPostgres && { session }) }))
-  // CockroachDB waits for its disks always, and knows no such setting.
+  // CockroachDB always waits for its disks and lacks this setting.
   const textOf = (name: keyof typeof SQL) =>
     isPostgres ? SQL[name] : SQL[name].replace(` AND ${DURABLY}`, '')
   const run = <Row extends object = never>(name: keyof typeof SQL, values: unknown[]) =>
@@ -157,7 +161,7 @@ interface Row {
   readonly model: string
   readonly id: string
   readonly payload: string
-  /** pg gives 64-bit numbers as text. */
+  /** Text, because pg returns 64-bit numbers as text. */
   readonly consumed_at: string | null
 }
 
@@ -167,6 +171,6 @@ function toFound({ consumed_at: consumedAt, ...row }: Row) {
 
 type StoredClient = Pick<ClientRow, 'id' | 'metadata' | 'source' | 'mac'> & {
   readonly id_token_algorithm: string
-  /** As above. */
+  /** Text, as above. */
   readonly updated_at: string
 }

@@ -6,14 +6,14 @@ import { limitSilence } from './impatience.ts'
 import { createSessionSetup } from './postgres-session.ts'
 
 export interface PostgresSettings extends ServerSettings {
-  /** Run once on each new connection: statements of SET. */
+  /** SET statements for each new connection. */
   readonly session?: string
 }
 
-/** Milliseconds until an idle connection is probed, so that firewalls do not forget it. */
+/** Milliseconds until an idle connection is probed, so that firewalls keep it open. */
 const KEEP_ALIVE = 10_000
 
-/** Milliseconds that a connection is kept for the next request: what it prepared goes with it. */
+/** Milliseconds for which an idle connection and its prepared statements are kept. */
 const IDLE = 60_000
 
 /** Options of pg for a server; for TypeORM they are its `extra`. */
@@ -22,7 +22,7 @@ export function postgresOptions(settings: PostgresSettings): pg.PoolConfig {
   const { host, port, user, password, database, tls, others } = databaseServer(url)
   const { applicationname = 'keyturn', options, targetsessionattrs, channelbinding } = others
   const ssl = tls?.level === 'disable' ? false : tlsOptions(tls, 'database.url')
-  // No other parameter goes with the first packet, as poolers refuse those that they do not know.
+  // No other parameter in the first packet, because poolers refuse unknown ones.
   const server = {
     host,
     ...(port !== undefined && { port }),
@@ -54,23 +54,23 @@ export function postgresOptions(settings: PostgresSettings): pg.PoolConfig {
   }
 }
 
-/** A pool of pg that outlives its connections; in place of pg's own for TypeORM too. */
+/** A pool of pg that survives the end of its connections; TypeORM uses it too. */
 export class PostgresPool extends pg.Pool {
   constructor(options: pg.PoolConfig = {}) {
     super(options)
-    // An idle connection that ends is replaced when one is needed; without a listener the process
-    // would end with it.
+    // An ended idle connection is replaced when one is needed; without a listener the error would
+    // end the process.
     this.on('error', () => {})
-    // From the pool to who uses it, a connection goes through a moment without one, too.
+    // A connection has no listener for a moment between the pool and its user.
     this.on('connect', (client) => client.on('error', () => {}))
     limitSilence(this, (options.connectionTimeoutMillis ?? 0) / 1000)
     markUnsent(this)
   }
 }
 
-/** Where no connection could be had, nothing was asked. */
+/** Marks errors of getting a connection, because nothing was sent then. */
 function markUnsent(pool: pg.Pool): void {
-  // Its overloads are a promise and a callback; both are passed on.
+  // `connect` has overloads for a promise and a callback; both are passed on.
   const connect = pool.connect.bind(pool) as (callback?: ConnectCallback) => unknown
   pool.connect = ((callback?: ConnectCallback) => {
     if (callback) return connect((error, ...rest) => callback(error && notSent(error), ...rest))

@@ -4,22 +4,22 @@ import { notSent } from './failures.ts'
 import { silence } from './impatience.ts'
 
 /**
- * What a connection to PostgreSQL is set to before anybody uses it. Nothing is set where others may get
- * the session after a transaction, as from a pooler: its next client would have our settings.
+ * Settings of a new connection to PostgreSQL. Nothing is set if a pooler may give the session to
+ * another client after a transaction, because that client would get these settings.
  */
 export interface PostgresSession {
   readonly isPostgres: boolean
-  /** Seconds: no statement takes longer. */
+  /** Longest time of a statement in seconds. */
   readonly timeout: number
-  /** More statements of SET. */
+  /** Further SET statements. */
   readonly settings: string
-  /** Must it take writes (`target_session_attrs`)? */
+  /** True if the server must accept writes (`target_session_attrs`). */
   readonly isWritable: boolean
 }
 
 /**
- * SQL that makes commits wait for the disk, and for a synchronous standby. A server that waits even
- * longer, until the standby shows it, stays so.
+ * SQL that makes commits wait for the disk, and for a synchronous standby. A server that is set to
+ * wait even longer, until the standby has applied the commit, keeps its setting.
  */
 export function waitForDisk(how: 'session' | 'transaction'): string {
   return `set_config('synchronous_commit', CASE current_setting('synchronous_commit')
@@ -28,11 +28,14 @@ export function waitForDisk(how: 'session' | 'transaction'): string {
 
 /**
  * Makes the function that pg's pool calls with each new connection.
- * @param options how to connect, for two connections beside the pool's
+ * @param options connection options, for two connections beside the pool's
  */
 export function createSessionSetup(session: PostgresSession, options: pg.ClientConfig) {
   let asked: Promise<void> | undefined
-  /** Once for all connections; a refusal is asked again, as somebody may have mended it. */
+  /**
+   * Checks the sessions once for all connections; after a refusal it checks again, because the
+   * problem may have been mended.
+   */
   const assertSessions = () => {
     asked ??= assertSessionPooling(options, session.timeout).catch((error: unknown) => {
       asked = undefined
@@ -41,7 +44,7 @@ export function createSessionSetup(session: PostgresSession, options: pg.ClientC
     return asked
   }
   return async (client: pg.ClientBase): Promise<void> => {
-    // pg's own limit ends with the handshake.
+    // pg's own time limit covers the handshake only.
     const { stream } = (client as unknown as Inside).connection
     const timer = setTimeout(() => stream.destroy(silence()), session.timeout * 1000)
     try {
@@ -54,7 +57,7 @@ export function createSessionSetup(session: PostgresSession, options: pg.ClientC
   }
 }
 
-/** What pg has and its types do not tell. */
+/** Fields of pg's client that its types lack. */
 interface Inside {
   readonly processID: number | null
   readonly connection: { readonly stream: { destroy(error: Error): void } }
@@ -75,7 +78,7 @@ async function setUp(
   )
   const [first] = rows
   if (isWritable && first?.read_only === 'on') throw readOnly()
-  // A pooler tells its clients numbers of its own.
+  // A pooler gives its clients process ids of its own.
   if (first?.pid !== (client as unknown as Inside).processID) await assertSessions()
   await client.query(`SET statement_timeout = ${milliseconds}; ${settings}`)
   const { rows: effects } = await client.query<{ milliseconds: string }>(
@@ -84,13 +87,16 @@ async function setUp(
   if (Number(effects[0]?.milliseconds) !== milliseconds) throw sharedSessions()
 }
 
-/** How often two connections are compared; once is enough unless others use the pooler meanwhile. */
+/**
+ * Number of comparisons of two connections; one is enough unless other clients use the pooler
+ * meanwhile.
+ */
 const ROUNDS = 3
 
 /**
- * Does each client of the pooler keep a session of its own? Two clients that are given the same one in
- * turn, or one that is given two, do not. Only asks.
- * @throws StoreUnavailable where they do not
+ * Checks, without writing, that each client of a pooler keeps its own session: two clients must not
+ * get the same session in turn, and no client two sessions.
+ * @throws StoreUnavailable if that is not so
  */
 async function assertSessionPooling(options: pg.ClientConfig, timeout: number): Promise<void> {
   const bounded = { ...options, query_timeout: timeout * 1000 }

@@ -4,14 +4,14 @@ import { BUSY_PAUSE, BUSY_RETRIES, isBusy, storeUnavailable } from './failures.t
 export interface Writer {
   /** Does `work`, which must be synchronous, and resolves with its result once it is committed. */
   write<T>(work: () => T): Promise<T>
-  /** Commits what is waiting, at once. */
+  /** Commits all waiting work at once. */
   flush(): void
 }
 
 /**
- * Gathers the writes of all requests that are served in one turn of the event loop and commits them
- * together: a transaction of its own would cost a token more than its insert does. It is over
- * within the turn, so the connection of `database.ts` never waits for it.
+ * Collects the writes of all requests in one turn of the event loop and commits them together,
+ * because a transaction costs more than the insert of a token. The commit ends within the turn, so
+ * the connection of `database.ts` never waits for it.
  */
 export function createWriter(database: Sqlite.Database): Writer {
   interface Job {
@@ -23,7 +23,7 @@ export function createWriter(database: Sqlite.Database): Writer {
     for (const job of jobs) job.work()
   })
 
-  /** @param retries how often to try again while another process writes */
+  /** @param retries number of retries while another process writes */
   function flush(retries = 0): void {
     if (waiting.length === 0) return
     const jobs = waiting
@@ -33,7 +33,7 @@ export function createWriter(database: Sqlite.Database): Writer {
       commit.immediate(jobs)
     } catch (error) {
       if (isBusy(error) && retries > 0) {
-        // Those that come meanwhile go with them, in order.
+        // Jobs that arrive meanwhile follow in order.
         waiting = jobs
         setTimeout(flush, BUSY_PAUSE, retries - 1)
         return

@@ -1,8 +1,8 @@
-/** Work on many things that may be done by one statement. */
+/** Work that a single statement can do for many jobs. */
 export interface SharedStatement<Job, Result> {
-  /** How many of `waiting` jobs go together next; at least 1. */
+  /** Number of the `waiting` jobs for the next statement; at least 1. */
   readonly take: (waiting: number) => number
-  /** How long a job may wait for its turn: where a server is silent, the line would grow for ever. */
+  /** Longest time in the queue, which would grow without end if a server does not answer. */
   readonly limit?: {
     readonly seconds: number
     readonly elapsed: () => number
@@ -12,17 +12,20 @@ export interface SharedStatement<Job, Result> {
   readonly run: (jobs: readonly Job[]) => Promise<readonly Result[]>
 }
 
-/** Milliseconds after which a statement holds up no other: it waits for a lock, or for the disk. */
-const PATIENCE = 20
+/**
+ * Milliseconds after which a running statement no longer blocks the next batch, because it probably
+ * waits for a lock or the disk.
+ */
+const SLOW_AFTER = 20
 
-/** Statements under way at once where that happens. */
-const LANES = 3
+/** Most statements that run at once because earlier ones are slow. */
+const MOST_STATEMENTS = 3
 
 /**
- * Gathers what all requests ask for in one turn of the event loop, and while a statement is under
- * way, and lets it go together: on a busy server a statement of its own would cost a request more
- * than its rows do, at both ends. On an idle one nothing waits.
- * @returns does a job; rejects with what its statement was rejected with
+ * Collects the jobs of one turn of the event loop, and those that arrive while a statement runs,
+ * and executes them by one statement, because on a busy server a statement of its own costs more
+ * than a request's rows. On an idle server nothing waits.
+ * @returns function that executes a job; rejects with the statement's error
  */
 export function shareStatements<Job, Result>({
   take,
@@ -36,24 +39,24 @@ export function shareStatements<Job, Result>({
     readonly reject: (error: unknown) => void
   }
   let waiting: Waiting[] = []
-  let underWay = 0
-  /** Of those under way, the ones that ran out of patience. */
+  let running = 0
+  /** Number of running statements that have exceeded SLOW_AFTER. */
   let slow = 0
   let isPlanned = false
 
-  const mayDepart = () => underWay === slow && underWay < LANES
+  const mayStart = () => running === slow && running < MOST_STATEMENTS
 
-  function depart(): void {
+  function startNext(): void {
     isPlanned = false
-    dismissLate()
-    if (waiting.length === 0 || !mayDepart()) return
+    rejectLate()
+    if (waiting.length === 0 || !mayStart()) return
     const count = take(waiting.length)
     const batch = waiting.slice(0, count)
     waiting = waiting.slice(count)
-    void deliver(batch)
+    void execute(batch)
   }
 
-  function dismissLate(): void {
+  function rejectLate(): void {
     if (!limit) return
     const latest = limit.elapsed() - limit.seconds
     const late = waiting.filter(({ since }) => since < latest)
@@ -62,33 +65,33 @@ export function shareStatements<Job, Result>({
     for (const { reject } of late) reject(limit.late())
   }
 
-  async function deliver(batch: readonly Waiting[]): Promise<void> {
-    underWay += 1
+  async function execute(batch: readonly Waiting[]): Promise<void> {
+    running += 1
     let isSlow = false
     const timer = setTimeout(() => {
       isSlow = true
       slow += 1
-      depart()
-    }, PATIENCE)
+      startNext()
+    }, SLOW_AFTER)
     try {
       const results = await run(batch.map(({ job }) => job))
-      // `run` gives as many results as it got jobs.
+      // `run` returns as many results as it got jobs.
       for (const [index, { resolve }] of batch.entries()) resolve(results[index] as Result)
     } catch (error) {
       for (const { reject } of batch) reject(error)
     } finally {
       clearTimeout(timer)
-      underWay -= 1
+      running -= 1
       if (isSlow) slow -= 1
-      depart()
+      startNext()
     }
   }
 
   return (job) =>
     new Promise((resolve, reject) => {
       waiting.push({ job, since: limit?.elapsed() ?? 0, resolve, reject })
-      if (isPlanned || !mayDepart()) return
+      if (isPlanned || !mayStart()) return
       isPlanned = true
-      setImmediate(depart)
+      setImmediate(startNext)
     })
 }

@@ -12,7 +12,10 @@ import { insertNew } from './insert-new.ts'
 import { createLookUp, createLookUpAny } from './look-up.ts'
 import { type AccountRow, accountSchema, consentSchema, withoutIssuer } from './tables.ts'
 
-/** People of one issuer in the table `account`. Who fails the check, as somebody else wrote the row, is absent. */
+/**
+ * People of one issuer in the table `account`. A person whose row fails its check, because another
+ * program wrote it, counts as absent.
+ */
 export function createSqlAccounts(dataSource: DataSource, authentic: Authentic): AccountStore {
   const { issuer } = authentic
   const accounts = dataSource.getRepository(accountSchema)
@@ -42,7 +45,7 @@ export function createSqlAccounts(dataSource: DataSource, authentic: Authentic):
         const { accounts: macs } = await authentic.open()
         const username = comparableUsername(account.username)
         const keys = await nameKeysOf(username)
-        // Of accounts that a version before added meanwhile.
+        // For accounts that an earlier version has added meanwhile.
         await fillNameKeys(dataSource, issuer)
         const row = macs.sign({ ...toRow({ ...account, username }), ...keys })
         await insertNew(dataSource.manager, accountSchema, { ...row, issuer })
@@ -58,7 +61,7 @@ export function createSqlAccounts(dataSource: DataSource, authentic: Authentic):
           const changes = current && decide(current)
           if (!row || !current || !changes) return { done: undefined }
           const changed = { ...current, ...changes }
-          // The MAC is of all fields: where it is the same, so is the row.
+          // The MAC covers all fields, so an equal MAC means an equal row.
           const after = macs.sign({ ...checked, ...toRow(changed) })
           const isDone = await writeChanges(accounts, { issuer, id, mac: row.mac }, row, after)
           return isDone ? { done: changed } : undefined
@@ -87,8 +90,9 @@ export function createSqlAccounts(dataSource: DataSource, authentic: Authentic):
 }
 
 /**
- * Of several with one name, as only names of before can be. The key is looked at again: it is not
- * authenticated, and who writes the database must not lead a name to another account.
+ * The oldest of several accounts with the same name, which only earlier versions allowed. The key
+ * is checked again, because it is not authenticated, and write access to the database must not be
+ * enough to lead a name to another account.
  */
 function oldestOf(rows: readonly Authenticated<AccountRow>[], key: string) {
   const [oldest] = rows
@@ -97,7 +101,7 @@ function oldestOf(rows: readonly Authenticated<AccountRow>[], key: string) {
   return oldest
 }
 
-/** What people of one issuer agreed to, in the table `consent`. */
+/** Consents of an issuer's people, in the table `consent`. */
 export function createSqlConsents(dataSource: DataSource, authentic: Authentic): ConsentStore {
   const { issuer } = authentic
   const consents = dataSource.getRepository(consentSchema)

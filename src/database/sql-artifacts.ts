@@ -19,17 +19,17 @@ import { StoreUnavailable } from '../errors.ts'
 import type { ArtifactPlace } from './artifact-place.ts'
 import { type ArtifactKey, type ArtifactTable, OWNER_COLUMNS } from './artifact-table.ts'
 import type { Authentic } from './authentic.ts'
-import { attempt, attemptRead, attemptTwice } from './failures.ts'
+import { attempt, attemptIdempotent, attemptRead } from './failures.ts'
 import { forgetInBatches } from './forget.ts'
 import { isStorable } from './look-up.ts'
 import { shareStatements } from './shared-statements.ts'
 
-/** Seconds that a request waits for its turn to be asked about. */
-const LINE_LIMIT = 5
+/** Most seconds that a request may be queued. */
+const QUEUE_LIMIT = 5
 
-/** What expires, in the table of a database server. */
+/** Stores artifacts in the table of a database server. */
 export function createSqlArtifacts(table: ArtifactTable, clock: Clock): ArtifactPlace {
-  // Requests of all issuers share statements.
+  // The requests of all issuers share statements.
   const shared = shareTable(table, clock)
   return {
     of: (authentic) => artifactsOf(table, { ...shared, authentic, clock }),
@@ -55,7 +55,7 @@ function artifactsOf(table: ArtifactTable, options: AdapterOptions): ArtifactSto
       const { artifacts } = await options.authentic.open()
       const [column, name] = [OWNER_COLUMNS[owner], artifacts.ownerName(owner, id)]
       await forgetInBatches((after) =>
-        attemptTwice('delete sessions and tokens', () => table.forget(column, name, after)),
+        attemptIdempotent('delete sessions and tokens', () => table.forget(column, name, after)),
       )
     },
     forgetClients: clients.forget,
@@ -66,8 +66,10 @@ function artifactsOf(table: ArtifactTable, options: AdapterOptions): ArtifactSto
 function shareTable(table: ArtifactTable, { elapsed }: Clock) {
   const { batch: take } = table
   const late = () =>
-    new StoreUnavailable(`Cannot ask the database: too much waits for it, for ${LINE_LIMIT} s now.`)
-  const limit = { seconds: LINE_LIMIT, elapsed, late }
+    new StoreUnavailable(
+      `Cannot query the database: requests have been queued for more than ${QUEUE_LIMIT} s.`,
+    )
+  const limit = { seconds: QUEUE_LIMIT, elapsed, late }
   return {
     find: shareStatements<ArtifactKey, FoundRecord | undefined>({
       take,
@@ -82,16 +84,16 @@ function shareTable(table: ArtifactTable, { elapsed }: Clock) {
       take,
       limit,
       run: async (records) => {
-        await attemptTwice('save sessions and tokens', () => table.upsert(merge(records)))
+        await attemptIdempotent('save sessions and tokens', () => table.upsert(merge(records)))
         return records.map(() => undefined)
       },
     }),
-    // oidc-provider revokes a grant once for each of its models, all at once.
+    // Shared, because oidc-provider revokes a grant once for each model at the same time.
     revoke: shareStatements<string, void>({
       take,
       limit,
       run: async (grantIds) => {
-        await attemptTwice('revoke a grant', () => table.revoke([...new Set(grantIds)]))
+        await attemptIdempotent('revoke a grant', () => table.revoke([...new Set(grantIds)]))
         return grantIds.map(() => undefined)
       },
     }),
@@ -113,14 +115,17 @@ function artifactAdapter(
     const { artifacts } = await authentic.open()
     return artifacts.toRecord(model, id, payload, { expiresIn, now: clock.now() })
   }
-  /** @returns true where this call consumed it, else its grant, and undefined where it is not there */
+  /**
+   * @returns true if this call consumed the artifact, otherwise its grant; undefined if there is no
+   * artifact
+   */
   const consume = async (
     key: ArtifactKey,
     noteUndo?: (undo: Undo) => void,
   ): Promise<true | string | null | undefined> => {
     const use = createConsumptionMark(clock.now())
-    noteUndo?.(() => attemptTwice(UNDO_WORDS, () => table.unconsume(key, use)))
-    return attemptTwice('consume a code or a token', async () =>
+    noteUndo?.(() => attemptIdempotent(UNDO_WORDS, () => table.unconsume(key, use)))
+    return attemptIdempotent('consume a code or a token', async () =>
       (await table.consume(key, use)) ? true : table.grantOf(key),
     )
   }
@@ -130,7 +135,8 @@ function artifactAdapter(
     async upsert(id, payload, expiresIn) {
       const record = await toRecord(id, payload, expiresIn)
       if (model !== REPLAY) return upsert(record)
-      // oidc-provider looks first and saves then: of two uses at the same instant, one gets in.
+      // oidc-provider looks first and saves then, so of two uses at the same instant only one may
+      // be saved.
       if (!(await saveOnce(record))) throw seenMeanwhile()
     },
     saveOnce: async (id, payload, expiresIn) => saveOnce(await toRecord(id, payload, expiresIn)),
@@ -154,8 +160,10 @@ function artifactAdapter(
       if (grantId === true) return
       if (grantId === undefined) throw goneMeanwhile()
       if (grantId !== null) {
-        // The grant first: from then on all that came of it is useless.
-        await attemptTwice('revoke a grant', () => table.destroy({ model: GRANT, id: grantId }))
+        // The grant first, because everything issued under it is invalid without it.
+        await attemptIdempotent('revoke a grant', () =>
+          table.destroy({ model: GRANT, id: grantId }),
+        )
         await revoke(grantId)
       }
       throw new UsedMeanwhile()
@@ -164,7 +172,7 @@ function artifactAdapter(
       (await consume(await keyOf(id), noteUndo)) !== undefined,
     destroy: async (id) => {
       const key = await keyOf(id)
-      await attemptTwice('delete a session or a token', () => table.destroy(key))
+      await attemptIdempotent('delete a session or a token', () => table.destroy(key))
     },
     revokeByGrantId: async (grantId) => {
       const { artifacts } = await authentic.open()
@@ -173,14 +181,14 @@ function artifactAdapter(
   }
 }
 
-/** Each key once. */
+/** The keys without duplicates. */
 function unique<T extends ArtifactKey>(keys: readonly T[]): readonly T[] {
   return [...new Map(keys.map((key) => [nameOf(key), key])).values()]
 }
 
 /**
- * Each record once, the last one that was saved, and consumed if one of them was. In the order of
- * their keys, so that two statements with the same records wait for each other and do not deadlock.
+ * The records without duplicates: the last saved one, consumed if any of them was. Sorted by key,
+ * so that two statements with the same records wait for each other instead of a deadlock.
  */
 function merge(records: readonly ArtifactRecord[]): readonly ArtifactRecord[] {
   const merged = new Map<string, ArtifactRecord>()
@@ -220,14 +228,14 @@ function createClientCache(table: ArtifactTable, authentic: Authentic, clock: Cl
     const { elapsed } = clock
     const kept = known.get(id)
     if (kept && kept.until > elapsed()) return current(await kept.metadata)
-    // Requests that come meanwhile wait for the same answer, none that come after `forget`.
+    // Requests that arrive meanwhile wait for the same answer, but not those after `forget`.
     const asked = known
     if (asked.size >= KNOWN_CLIENTS) asked.clear()
     const metadata = read(id)
     asked.set(id, { metadata, until: elapsed() + CLIENT_CACHE })
     try {
       const found = await metadata
-      // One that is unknown may be added at any moment.
+      // Unknown clients are not cached, because they may be added at any moment.
       if (!found) asked.delete(id)
       return current(found)
     } catch (error) {

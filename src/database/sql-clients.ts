@@ -21,7 +21,7 @@ export function createClientStore(options: ClientStoreOptions): ClientStore {
   const { dataSource, artifacts, authentic, clock } = options
   const { issuer } = authentic
   const clients = dataSource.getRepository(clientSchema)
-  /** What people agreed to and what was handed out: an id that is used again is another client. */
+  /** Deletes consents and artifacts, because an id that is used again is another client. */
   const forget = async (clientId: string) => {
     await dataSource.getRepository(consentSchema).delete({ issuer, clientId })
     await artifacts.forget('clientId', clientId)
@@ -33,14 +33,14 @@ export function createClientStore(options: ClientStoreOptions): ClientStore {
     const source = 'config'
     for (const metadata of configured) {
       const known = await clients.findOneBy({ issuer, id: metadata.client_id })
-      // A second start changes nothing.
+      // Unchanged clients are not written again.
       if (rows.isSame(known, metadata, source)) continue
       const row = { ...rows.toRow(metadata, { source, updatedAt: clock.now() }), issuer }
       await clients.upsert(row, ['issuer', 'id'])
     }
     artifacts.forgetClients()
   }
-  /** Few clients name any of these, and only they are read as a whole. */
+  /** Algorithms of other answers, for which only the few clients that name them are read. */
   const others = async (): Promise<readonly WantedAlgorithm[]> => {
     const { clients: rows } = await authentic.open()
     const named = await clients.find({
@@ -95,7 +95,7 @@ export function createClientStore(options: ClientStoreOptions): ClientStore {
           if (!row || !known || !metadata) return { done: undefined }
           const { source } = known
           const after = rows.toRow(metadata, { source, updatedAt: clock.now() }, known)
-          // The MAC is of all fields: where it is the same, so is the row.
+          // The MAC covers all fields, so an equal MAC means an equal row.
           const isDone = await writeChanges(clients, { issuer, id, mac: row.mac }, row, after)
           return isDone ? { done: rows.toClient(after) } : undefined
         })
@@ -104,7 +104,7 @@ export function createClientStore(options: ClientStoreOptions): ClientStore {
       }),
     remove: (id) =>
       attempt('remove a client', async () => {
-        // The client last: what is done again because the database was busy then ends the same.
+        // The client last, so that a repetition after a busy database has the same result.
         await forget(id)
         const { affected } = await clients.delete({ issuer, id })
         artifacts.forgetClients()
@@ -114,7 +114,7 @@ export function createClientStore(options: ClientStoreOptions): ClientStore {
       attempt('write the configured clients', async () => {
         for (const { id } of await notAmong(configured.map((metadata) => metadata.client_id))) {
           await forget(id)
-          // An operator may have made a client of that name meanwhile.
+          // The condition on the source spares a client that an operator made meanwhile.
           await clients.delete({ issuer, id, source: 'config' })
         }
         await write(configured)

@@ -3,25 +3,28 @@ import { KidTaken } from '../errors.ts'
 import type { KeyStore } from '../ring/key-store.ts'
 import { checkSerializedKey } from '../ring/records.ts'
 import { addTogether } from './add-together.ts'
-import { attemptRead, attemptTwice } from './failures.ts'
+import { attemptIdempotent, attemptRead } from './failures.ts'
 import { insertNew } from './insert-new.ts'
 import { waitForDisk } from './postgres-session.ts'
 import { keyEventSchema, keySchema, withoutIssuer } from './tables.ts'
 
 /**
- * A KeyStore of one issuer in the tables `ring_key` and `key_event`. All that it does ends the same when it is done
- * twice, so a connection that breaks meanwhile costs some time only.
+ * A KeyStore of one issuer in the tables `ring_key` and `key_event`. All operations are idempotent,
+ * so a broken connection only causes a delay.
  *
- * An erased or deleted key is gone from SQLite's file at once. PostgreSQL keeps the old version of a
- * row until autovacuum has passed and its pages are written again, InnoDB until purge has, and
- * backups and logs for replicas keep it longer. What lingers there is sealed under the
- * key-encryption key like the row itself was.
- * @param issuer '' for what belongs to none: the secret of the deployment
+ * An erased or deleted key is gone from SQLite's file at once. PostgreSQL keeps the old version of
+ * a row until autovacuum has passed and its pages are written again, InnoDB until purge has, and
+ * backups and logs for replicas keep it longer. Such remains are sealed under the key-encryption
+ * key, as the row itself was.
+ * @param issuer '' for the secret of the deployment, which belongs to no issuer
  */
 export function createSqlKeyStore(dataSource: DataSource, issuer = ''): KeyStore {
   const keys = dataSource.getRepository(keySchema)
   const events = dataSource.getRepository(keyEventSchema)
-  /** Waits for the disk, and a synchronous standby, whatever the session or the server says. */
+  /**
+   * Makes a transaction wait for the disk and a synchronous standby, whatever the settings of
+   * session or server.
+   */
   const durably = (work: (manager: EntityManager) => Promise<unknown>) =>
     dataSource.options.type === 'postgres'
       ? dataSource.transaction(async (manager) => {
@@ -40,16 +43,16 @@ export function createSqlKeyStore(dataSource: DataSource, issuer = ''): KeyStore
         ),
       })),
     addKey: (key) =>
-      attemptTwice(`add a key to ring ${key.ring}`, async () => {
+      attemptIdempotent(`add a key to ring ${key.ring}`, async () => {
         const { ring, generation } = key
         await durably((manager) => insertNew(manager, keySchema, { ...key, issuer }))
-        // A statement of its own, so it sees whoever was first in any isolation.
+        // A separate statement, so that it sees the first writer under any isolation level.
         const row = await keys.findOneBy({ issuer, ring, generation })
         if (!row) throw new KidTaken(key.id)
         return withoutIssuer(row)
       }),
     addTogether: (records) =>
-      attemptTwice('add keys together', () =>
+      attemptIdempotent('add keys together', () =>
         addTogether(dataSource, { issuer, ...records }, (work) =>
           dataSource.transaction(async (manager) => {
             if (dataSource.options.type === 'postgres') {
@@ -60,19 +63,19 @@ export function createSqlKeyStore(dataSource: DataSource, issuer = ''): KeyStore
         ),
       ),
     eraseKey: (key) =>
-      attemptTwice(`erase the private half of key ${key.id}`, async () => {
+      attemptIdempotent(`erase the private half of key ${key.id}`, async () => {
         await durably((manager) =>
           manager.update(keySchema, { issuer, id: key.id }, { data: key.data }),
         )
         await forget(dataSource)
       }),
     removeKey: (id) =>
-      attemptTwice(`delete key ${id}`, async () => {
+      attemptIdempotent(`delete key ${id}`, async () => {
         await durably((manager) => manager.delete(keySchema, { issuer, id }))
         await forget(dataSource)
       }),
     addEvents: (added) =>
-      attemptTwice('record an event of the key ring', async () => {
+      attemptIdempotent('record an event of the key ring', async () => {
         if (added.length === 0) return
         const rows = added.map((event) => ({ ...event, issuer }))
         await durably((manager) => manager.upsert(keyEventSchema, rows, ['issuer', 'id']))
@@ -80,7 +83,7 @@ export function createSqlKeyStore(dataSource: DataSource, issuer = ''): KeyStore
   }
 }
 
-/** What was overwritten still stands in SQLite's log until that is written back and cut. */
+/** Writes back and truncates SQLite's log, which otherwise still has the overwritten content. */
 async function forget(dataSource: DataSource): Promise<void> {
   if (dataSource.options.type === 'better-sqlite3') {
     await dataSource.query('PRAGMA wal_checkpoint(TRUNCATE)')

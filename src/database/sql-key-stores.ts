@@ -6,7 +6,7 @@ import { createSqlKeyStore } from './sql-key-store.ts'
 
 /**
  * The key stores of a database, where the secret of the deployment belongs to the issuer ''.
- * @param known moves keys and events together with all else that an issuer has
+ * @param known moves keys and events together with all other records of an issuer
  */
 export function createSqlKeyStores(dataSource: DataSource, known: KnownIssuers): KeyStores {
   const shared = createSqlKeyStore(dataSource)

@@ -7,14 +7,14 @@ import { instant } from '../ring/limits.ts'
 import { attempt, attemptRead } from './failures.ts'
 import { type NodeRow, nodeSchema } from './tables.ts'
 
-/** The clock of a server, in seconds with fraction. SQLite's is the clock of this machine. */
+/** SQL for the clock of a server, in seconds with fraction. SQLite uses this machine's clock. */
 const TIME: Readonly<Record<string, string>> = {
   postgres: 'SELECT extract(epoch FROM clock_timestamp())::float8 AS now',
   cockroachdb: 'SELECT extract(epoch FROM clock_timestamp())::float8 AS now',
   mysql: 'SELECT UNIX_TIMESTAMP(SYSDATE(6)) AS now',
 }
 
-/** Of a newer version, what this one knows. */
+/** Fields of a report that this version knows. */
 const nodeReport = z.object({
   id: z.string(),
   version: z.string(),
@@ -34,8 +34,8 @@ function rowId({ id, issuer }: Pick<NodeReport, 'id' | 'issuer'>): string {
 }
 
 /**
- * Reports are not authenticated, as nothing that keeps tokens valid depends on them. One that no node wrote
- * is passed over: it must not take readiness and metrics of all nodes with it.
+ * Reports are not authenticated, as nothing that keeps tokens valid depends on them. One that no
+ * node wrote is passed over: it must not take readiness and metrics of all nodes with it.
  */
 function readReport({ id, seenAt, body }: NodeRow): readonly NodeReport[] {
   const { data } = nodeReport.safeParse(jsonOf(body))

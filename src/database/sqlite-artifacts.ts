@@ -17,12 +17,7 @@ import { withoutEnded } from '../clients/previous-secrets.ts'
 import type { Clock } from '../clock.ts'
 import type { ServerSettings } from '../connection/database-url.ts'
 import type { ArtifactPlace } from './artifact-place.ts'
-import {
-  type ArtifactKey,
-  OWNER_COLUMNS,
-  type OwnerColumn,
-  theOneThatCounts,
-} from './artifact-table.ts'
+import { type ArtifactKey, bestMatch, OWNER_COLUMNS, type OwnerColumn } from './artifact-table.ts'
 import type { Authentic } from './authentic.ts'
 import { sqlitePath } from './database.ts'
 import { BUSY_TIMEOUT, storeUnavailable } from './failures.ts'
@@ -31,9 +26,10 @@ import { createWriter, type Writer } from './shared-commits.ts'
 import type { ClientRow } from './tables.ts'
 
 /**
- * A connection of its own: synchronous=NORMAL, unless database.durability is full, so that a token costs no disk flush. After a power
- * failure the last moments of sessions and tokens may be gone, and nothing is damaged; people sign
- * in again. Keys, clients and people are written durably through `database.ts`.
+ * A connection of its own: synchronous=NORMAL, unless database.durability is full, so that a token
+ * costs no disk flush. After a power failure the last moments of sessions and tokens may be gone,
+ * and nothing is damaged; people sign in again. Keys, clients and people are written durably
+ * through `database.ts`.
  * @throws StoreUnavailable
  */
 export function openSqliteArtifacts(
@@ -77,9 +73,9 @@ function artifactsOf(options: AdapterOptions): ArtifactStore {
 }
 
 /**
- * Pages of 4 KiB after which the write-ahead log is copied into the database: 64 MB instead of SQLite's 4.
- * Tokens lie anywhere in the tables, as their ids are hashes, so that copies cost less the more changes of
- * one page they have together. A refresh takes a fifth less time.
+ * Pages of 4 KiB after which the write-ahead log is copied into the database: 64 MB instead of
+ * SQLite's 4. Tokens lie anywhere in the tables, as their ids are hashes, so that copies cost less
+ * the more changes of one page they have together. A refresh takes a fifth less time.
  */
 const CHECKPOINT = 16_000
 
@@ -187,7 +183,8 @@ function artifactAdapter(
     (await write(() => statements.insertOnce.run(record, clock.now()))).changes === 1
   /**
    * @param whenConsumedBefore what else to do then, in the same transaction
-   * @returns true where this call consumed it, false where another did, undefined where it is not there
+   * @returns true where this call consumed it, false where another did, undefined where it is not
+   * there
    */
   async function consume(
     id: string,
@@ -226,13 +223,13 @@ function artifactAdapter(
     },
     findByUid: async (uid) => {
       const { artifacts } = await authentic.open()
-      const found = theOneThatCounts(statements.findByUid.all(model, artifacts.uidOf(uid)))
+      const found = bestMatch(statements.findByUid.all(model, artifacts.uidOf(uid)))
       return artifacts.toPayload(found, clock.now(), { uid })
     },
     findByUserCode: async (userCode) => {
       const { artifacts } = await authentic.open()
       const hash = artifacts.userCodeOf(userCode)
-      const found = theOneThatCounts(statements.findByUserCode.all(model, hash))
+      const found = bestMatch(statements.findByUserCode.all(model, hash))
       return artifacts.toPayload(found, clock.now(), { userCode })
     },
     async consume(id, noteUndo) {

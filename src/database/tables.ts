@@ -12,11 +12,14 @@ import { ISSUER_MAX } from '../values/uri.ts'
 import { isText, textCollation, textType } from './migrations/portable.ts'
 
 /**
- * The tables, as TypeORM sees them. What really creates them are the migrations; a test holds the
- * two together. `schemasFor` says how each engine differs.
+ * Schemas of the tables for TypeORM. The migrations create the tables; a test compares both.
+ * `schemasFor` has the differences between engines.
  */
 
-/** 64-bit columns, as every integer of CockroachDB, come back as text from some drivers. */
+/**
+ * Converts 64-bit columns, including every integer of CockroachDB, which some drivers return as
+ * text.
+ */
 const integer: ValueTransformer = { to: (value: number) => value, from: Number }
 
 const json: ValueTransformer = {
@@ -24,14 +27,14 @@ const json: ValueTransformer = {
   from: (text: string) => JSON.parse(text),
 }
 
-/** A row that belongs to one issuer; '' for the secret of the deployment, which belongs to none. */
+/** A row with its issuer; '' for the secret of the deployment, which belongs to no issuer. */
 export type Owned<T> = T & { readonly issuer: string }
 
 const issuer = { type: 'varchar', length: ISSUER_MAX, primary: true } as const
 
 /** The row as its issuer sees it. */
 export function withoutIssuer<T>({ issuer: _, ...row }: Owned<T>): T {
-  // What is left of an intersection is its other part, which the compiler does not see.
+  // Removing `issuer` leaves a T, which the compiler does not infer.
   return row as unknown as T
 }
 
@@ -51,7 +54,7 @@ export const keySchema = new EntitySchema<Owned<SerializedKey>>({
     data: { type: 'text' },
     dataProtected: { name: 'data_protected', type: 'boolean' },
   },
-  // The only coordination between nodes: one key per place in a ring.
+  // This constraint is the only coordination between nodes: one key per place in a ring.
   uniques: [{ name: 'ring_key_generation', columns: ['issuer', 'ring', 'generation'] }],
 })
 
@@ -73,10 +76,10 @@ export interface ClientRow {
   readonly metadata: string
   /** `id_token_signed_response_alg`, so that rings can be checked without reading every client. */
   readonly idTokenAlgorithm: string
-  /** Written by the configuration file or by an operator. */
+  /** Origin: the configuration file or an operator. */
   readonly source: 'config' | 'operator'
   readonly updatedAt: number
-  /** Of all other fields (`row-mac.ts`). */
+  /** MAC of all other fields (`row-mac.ts`). */
   readonly mac: string
 }
 
@@ -95,21 +98,21 @@ export const clientSchema = new EntitySchema<Owned<ClientRow>>({
 })
 
 /**
- * An account as its columns have it. Those of the claims `name`, `email` and `email_verified` are from
- * the first version: they keep what they can, so that its nodes go on finding people whose claims it
- * knows, and `claims` keeps the others.
+ * An account as columns. The columns of the claims `name`, `email` and `email_verified` are from
+ * the first version and are still filled, so that its nodes find these claims; `claims` has the
+ * others.
  */
 export interface AccountRow extends Omit<Account, 'claims'> {
   readonly name: string | null
   readonly email: string | null
-  /** false also where nobody knows. */
+  /** False also if it is unknown. */
   readonly emailVerified: boolean
-  /** Other claims in JSON; null where there are none. */
+  /** Other claims in JSON; null if there are none. */
   readonly claims: string | null
   /**
-   * How the account is found and told from others (`skeleton.ts`). They follow from the user name, so they
-   * are not authenticated but looked at again. Null in rows that a version before wrote, and
-   * `skeletonKey` also where an older account has the same.
+   * Keys by which the account is found and compared with others (`skeleton.ts`). They follow from
+   * the user name, so they are checked again instead of being authenticated. Null in rows of an
+   * earlier version; `skeletonKey` also if an older account has the same.
    */
   readonly nameKey: string | null
   readonly skeletonKey: string | null
@@ -157,9 +160,8 @@ export const consentSchema = new EntitySchema<Owned<Authenticated<Consent>>>({
 })
 
 /**
- * What oidc-provider stores and what expires: sessions, codes, tokens, grants, interactions. Read
- * and written with SQL of its own (`sqlite-artifacts.ts`, `sql-artifacts.ts`), as it is on the path of
- * every request.
+ * Artifacts: sessions, codes, tokens, grants, interactions. Read and written with hand-written SQL
+ * (`sqlite-artifacts.ts`, `sql-artifacts.ts`), because every request uses them.
  */
 const artifactSchema = new EntitySchema<ArtifactRecord>({
   name: 'artifact',
@@ -175,7 +177,7 @@ const artifactSchema = new EntitySchema<ArtifactRecord>({
     consumedAt: { name: 'consumed_at', type: 'bigint', nullable: true, transformer: integer },
     expiresAt: { name: 'expires_at', type: 'bigint', nullable: true, transformer: integer },
   },
-  // Each index costs every token a write, so those few records use hold only those.
+  // Partial indices, because each index entry costs a write and only few records need these.
   withoutRowid: true,
   indices: [
     { name: 'artifact_grant', columns: ['grantId'], where: 'grant_id IS NOT NULL' },
@@ -185,7 +187,7 @@ const artifactSchema = new EntitySchema<ArtifactRecord>({
   ],
 })
 
-/** A node, as it last told; `body` is the whole report. */
+/** A node's last report; `body` has the whole report. */
 export interface NodeRow {
   readonly id: string
   readonly seenAt: number
@@ -211,13 +213,16 @@ const SCHEMAS = [
   nodeSchema,
 ]
 
-/** SQLite heeds no lengths, so a column that was widened elsewhere is there as its table was made. */
+/**
+ * Lengths with which SQLite's tables were made, because SQLite ignores lengths and its columns were
+ * never widened.
+ */
 const MADE_WITH: Readonly<Record<string, { readonly length: number }>> = {
   'ring_key.id': { length: 64 },
 }
 
 /**
- * The schemas as a database of this type has them. Those above name them to a repository.
+ * The schemas for a type of database. The schemas above are names for repositories.
  * @param type of TypeORM
  */
 export function schemasFor(type: DataSource['options']['type']): readonly EntitySchema[] {
@@ -228,7 +233,7 @@ export function schemasFor(type: DataSource['options']['type']): readonly Entity
       ...options,
       columns: Object.fromEntries(
         columns.map(([name, column]) => {
-          // They are the names and columns of one schema; none of them is missing.
+          // The names and columns of a schema are complete.
           const { type: of, ...more } = column as EntitySchemaColumnOptions
           const isTextual = isText(of) && collation
           return [

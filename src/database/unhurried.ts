@@ -1,7 +1,7 @@
 import type { DataSource, QueryRunner } from 'typeorm'
 import { waitForever } from './impatience.ts'
 
-/** Does all of `work` or nothing, in a transaction that may take longer than requests wait. */
+/** Does `work` in a transaction that may take longer than the time limit of requests. */
 export async function withoutHurry<T>(
   dataSource: DataSource,
   work: (runner: QueryRunner) => Promise<T>,
@@ -22,11 +22,11 @@ export async function withoutHurry<T>(
     await runner.commitTransaction()
     return result
   } catch (error) {
-    // What went wrong first says more; without its connection, the transaction is gone anyway.
+    // The first error is more useful; without the connection the transaction is gone anyway.
     if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => {})
     throw error
   } finally {
-    // The session of MySQL has no limits any more.
+    // The limits of MySQL's session were removed, so it is not used again.
     if (type === 'mysql') connection.destroy()
     await runner.release()
   }

@@ -108,8 +108,8 @@ export async function listen(
 }
 
 /**
- * Puts `url` into origin-form, or answers the request. @returns whether the request still has to be
- * handled
+ * Puts `url` into origin-form, or answers the request.
+ * @returns whether the request still has to be handled
  */
 function takeTarget(request: IncomingMessage, response: ServerResponse): boolean {
   const { method, url = '', rawHeaders } = request

@@ -17,8 +17,9 @@ export interface Guesses {
    */
   wait(guess: Guess): Promise<number | undefined>
   /**
-   * Counts a wrong guess. @returns seconds to wait if the limit is exceeded; the caller must then
-   * not tell whether the guess was right
+   * Counts a wrong guess.
+   * @returns seconds to wait if the limit is exceeded; the caller must then not tell whether the
+   * guess was right
    */
   wrong(guess: Guess): Promise<number | undefined>
 }

@@ -4,8 +4,8 @@ import { KekEmpty, KekUnreadable } from '../errors.ts'
 import type { Kek } from '../ring/seal.ts'
 
 /**
- * Key-encryption keys (KEKs) as text. A KEK is its 32 bytes and not how somebody spelt them: base64
- * and base64url (RFC 4648, sections 4 and 5), with and without padding, name the same one.
+ * Key-encryption keys (KEKs) as text. A KEK is identified by its 32 bytes, not by their spelling:
+ * base64 and base64url (RFC 4648, sections 4 and 5), with and without padding, are the same KEK.
  */
 
 export const KEK_BYTES = 32
@@ -14,10 +14,10 @@ const kekSet = z.object({
   keys: z.array(z.object({ kty: z.literal('oct'), k: z.string() })).min(1),
 })
 
-/** The bytes in base64 have this many characters, and one `=` of padding. */
+/** Characters of 32 bytes in base64, without the padding of one `=`. */
 const LENGTH = 43
 
-/** A KEK as somebody wrote it. */
+/** A KEK in the spelling of its source. */
 export interface WrittenKek {
   readonly secret: Uint8Array
   readonly text: string
@@ -39,7 +39,7 @@ export function environmentKeks(text: string): readonly WrittenKek[] {
 
 /**
  * The keys of a JWK Set (RFC 7517).
- * @param source how a message calls the place that has it
+ * @param source place of the set, for messages
  * @throws KekEmpty, KekUnreadable
  */
 export function readKekSet(text: string, source: string): readonly WrittenKek[] {
@@ -52,7 +52,7 @@ export function readKekSet(text: string, source: string): readonly WrittenKek[] 
     throw new KekUnreadable(
       `The ${source} is neither a JWK Set of 256-bit symmetric keys nor, in a setting, such keys in ` +
         'base64 with commas between. If it was good before, restore it from a backup.',
-      // What JSON.parse says quotes the text.
+      // JSON.parse's message would quote the text.
       cause instanceof SyntaxError ? undefined : cause,
     )
   }
@@ -70,14 +70,14 @@ function checked(texts: readonly string[], source: string): readonly WrittenKek[
   )
 }
 
-/** RFC 8259, section 8.1: a byte order mark may be passed over. */
+/** The text without a byte order mark, which may be ignored (RFC 8259, section 8.1). */
 function withoutMark(text: string): string {
   return text.replace(/^\ufeff/, '')
 }
 
 /**
- * @param texts each of one KEK
- * @returns the KEKs in the same order, or what is wrong with one of them; never a word of the text
+ * @param texts texts of a KEK each @returns the KEKs in the same order, or the problem of one of
+ * them, without any part of its text
  */
 function readKekTexts(texts: readonly string[]): readonly WrittenKek[] | string {
   const keks: WrittenKek[] = []
@@ -95,7 +95,7 @@ function readKekTexts(texts: readonly string[]): readonly WrittenKek[] | string 
   return keks
 }
 
-/** To end a sentence that begins with the place of the text. */
+/** The problem of a text, in words that follow its place. */
 function problemOf(text: string): string | undefined {
   if (/^[0-9a-f]{64}$/i.test(text)) {
     return 'has 64 hexadecimal digits, but must be in base64 (xxd -r -p | base64 converts it)'
@@ -113,8 +113,9 @@ function problemOf(text: string): string | undefined {
 }
 
 /**
- * KEKs by the thumbprint (RFC 7638) of their bytes in the one spelling that RFC 7518, section 6.4.1,
- * has. Earlier versions took the spelling for the key, so each has the kids that they gave it too.
+ * KEKs by the thumbprint (RFC 7638) of their bytes in the one spelling that RFC 7518, section
+ * 6.4.1, has. Earlier versions hashed the spelling, so each KEK also has the kids that they gave
+ * it.
  */
 export function keksOf(written: readonly WrittenKek[]): Promise<readonly Kek[]> {
   const kidOf = (k: string) => calculateJwkThumbprint({ kty: 'oct', k }, 'sha256')
@@ -131,7 +132,9 @@ function canonical({ secret }: WrittenKek): string {
   return Buffer.from(secret).toString('base64url')
 }
 
-/** 43 characters have two bits more than 32 bytes, which decoders pass over. */
+/**
+ * Other spellings of a KEK: 43 characters have two bits more than 32 bytes, which decoders ignore.
+ */
 function formerSpellings(kek: WrittenKek): readonly string[] {
   const own = canonical(kek)
   const last = ALPHABET.indexOf(own.at(-1) ?? '')
@@ -141,5 +144,5 @@ function formerSpellings(kek: WrittenKek): readonly string[] {
   return [...spellings]
 }
 
-/** Of base64url. */
+/** Characters of base64url. */
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'

@@ -39,7 +39,8 @@ export function fileProtector(path: string): Protector {
 
 /**
  * Key-encryption keys given by the environment (`KEYTURN_SEAL__KEYS`, or a file named by
- * `KEYTURN_SEAL__KEYS_FILE`): a JWK Set, or keys of 32 bytes in base64 or base64url with commas between.
+ * `KEYTURN_SEAL__KEYS_FILE`): a JWK Set, or keys of 32 bytes in base64 or base64url with commas
+ * between.
  */
 export function environmentProtector(text: string | undefined): Protector {
   return {

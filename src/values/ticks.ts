@@ -17,8 +17,8 @@ const EPOCH_SECONDS = 62_135_596_800n
 const DIGITS = 7
 
 /**
- * The instant of a `Date`, or of text such as `2026-11-28T14:00:00.1234567Z`. @throws TypeError for
- * other text
+ * The instant of a `Date`, or of text such as `2026-11-28T14:00:00.1234567Z`.
+ * @throws TypeError for other text
  */
 export function ticksOf(instant: Date | string): Ticks {
   if (typeof instant === 'string') {

@@ -1,7 +1,7 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm'
 import { column, createTables, primary, varchar } from './portable.ts'
 
-/** Nodes tell of themselves. */
+/** Adds the table of nodes' reports. */
 export class Nodes0002 implements MigrationInterface {
   readonly name = 'Nodes1700000000002'
 

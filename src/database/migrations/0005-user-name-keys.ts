@@ -3,8 +3,8 @@ import { fillNameKeys } from '../account-names.ts'
 import { addIndex } from './portable.ts'
 
 /**
- * Accounts are found by their name as it is compared, and no two new names look alike. Apart from the
- * columns, as CockroachDB lets nobody use those that the same transaction made.
+ * Accounts are found by their name as it is compared, and no two new names look alike. Apart from
+ * the columns, as CockroachDB lets nobody use those that the same transaction made.
  */
 export class UserNameKeys0005 implements MigrationInterface {
   readonly name = 'UserNameKeys1700000000005'

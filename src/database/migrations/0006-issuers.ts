@@ -3,10 +3,11 @@ import { column, nullable, type PortableTable, primary, varchar } from './portab
 import { rebuildTable } from './rebuild-table.ts'
 
 /**
- * Keys, events, clients, people and consents belong to an issuer. What was there before belongs to
- * '' until the first start says whose it is (`known-issuers.ts`).
+ * Keys, events, clients, people and consents belong to an issuer. Older records belong to '' until
+ * the first start gives them to an issuer (`known-issuers.ts`).
  *
- * Versions before do not work with these tables: they would write rows of no issuer. All nodes stop first.
+ * Earlier versions do not work with these tables, because they would write rows without an issuer.
+ * All nodes must be stopped first.
  */
 export class Issuers0006 implements MigrationInterface {
   readonly name = 'Issuers1700000000006'
@@ -22,7 +23,7 @@ export class Issuers0006 implements MigrationInterface {
 
 const issuer = varchar('issuer', 255, primary)
 
-/** As they are after it. */
+/** The tables after the migration. */
 const TABLES: readonly PortableTable[] = [
   {
     name: 'ring_key',

@@ -1,7 +1,9 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm'
 import { widenText } from './portable.ts'
 
-/** Keys that move in keep the kid that the old system gave them, of any length that one can have. */
+/**
+ * Keys that move in keep the kid that the old system gave them, of any length that one can have.
+ */
 export class Kids0007 implements MigrationInterface {
   readonly name = 'Kids1700000000007'
 

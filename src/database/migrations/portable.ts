@@ -33,9 +33,8 @@ export const primary = { isPrimary: true }
 export const nullable = { isNullable: true }
 
 /**
- * Makes tables. Where statements that change the schema take part in no transaction (MySQL,
- * MariaDB) a table that is there already was made by an attempt that was cut off: each is made by
- * one statement, whole or not at all.
+ * Makes tables. In MySQL and MariaDB, where schema changes are in no transaction, an existing table
+ * was made by an interrupted attempt; it is complete, because each table is made by one statement.
  */
 export async function createTables(
   runner: QueryRunner,
@@ -53,7 +52,7 @@ export async function createTables(
           type: textType(type, options.type),
           ...(isText(options.type) && collation && { collation }),
         })),
-        // MySQL has no constraints that are not indices, and no indices of some rows only.
+        // MySQL has no constraints without index, and no partial indices.
         uniques: isMysql ? [] : [...uniques],
         indices: isMysql
           ? [
@@ -68,8 +67,8 @@ export async function createTables(
 }
 
 /**
- * Adds columns that may be empty, to a table that is used by other versions meanwhile. Not by TypeORM,
- * which copies a table of SQLite for it.
+ * Adds nullable columns to a table that other versions use meanwhile. Does not use TypeORM, which
+ * copies the whole table in SQLite.
  */
 export async function addColumns(
   runner: QueryRunner,
@@ -87,7 +86,7 @@ export async function addColumns(
   }
 }
 
-/** Lets a column that may not be empty hold longer text. SQLite heeds no lengths. */
+/** Lets a non-null column have longer text. SQLite ignores lengths. */
 export async function widenText(
   runner: QueryRunner,
   table: string,
@@ -106,7 +105,7 @@ export async function widenText(
   await runner.query(`ALTER TABLE ${table} ALTER COLUMN ${name} TYPE varchar(${length})${collate}`)
 }
 
-/** Adds an index of columns that came later, whose values older versions leave out. */
+/** Adds an index of newer columns, which older versions leave empty. */
 export async function addIndex(
   runner: QueryRunner,
   table: string,
@@ -121,14 +120,14 @@ export async function addIndex(
   await runner.query(`CREATE ${kind} ${name} ON ${table} (${columnNames.join(', ')})`)
 }
 
-/** Is the column there? Only asked where an attempt that was cut off may have made it. */
+/** True if the column exists. Called only if an interrupted attempt may have made it. */
 export function hasColumn(runner: QueryRunner, table: string, name: string): Promise<boolean> {
   return isMade(runner, 'columns', table, { column_name: name })
 }
 
 /**
- * Was it made by an attempt that was cut off? Only where statements that change the schema take part in no
- * transaction can that be.
+ * True if an interrupted attempt made it, which is possible only if schema changes are in no
+ * transaction.
  */
 async function isMade(
   runner: QueryRunner,
@@ -146,14 +145,14 @@ async function isMade(
   return found.length > 0
 }
 
-/** How the engine calls text of any length; MySQL's `text` ends at 64 KiB, `mediumtext` at 16 MiB. */
+/** The engine's type for long text; MySQL's `text` ends at 64 KiB, `mediumtext` at 16 MiB. */
 export function textType(engine: string, type: string): string {
   return engine === 'mysql' && type === 'text' ? 'mediumtext' : type
 }
 
 /** The collation of text columns that must be named, apart from MySQL's (`mysqlCollation`). */
 export function textCollation(engine: string): string | undefined {
-  // That of the database sorts by the words of some language, differently on each machine.
+  // The database's own collation sorts by some language, differently on each machine.
   return engine === 'postgres' ? 'C' : undefined
 }
 
@@ -161,7 +160,10 @@ export function isText(type: unknown): boolean {
   return type === 'varchar' || type === 'text'
 }
 
-/** Default collations ignore case and spaces at the end; MariaDB and MySQL call theirs differently. */
+/**
+ * The collation that compares bytes, because defaults ignore case and final spaces; its name
+ * differs between MariaDB and MySQL.
+ */
 export async function mysqlCollation(runner: QueryRunner): Promise<string> {
   const rows: { name: string }[] = await runner.query(
     `SELECT collation_name AS name FROM information_schema.collations

@@ -9,9 +9,9 @@ import {
 } from './portable.ts'
 
 /**
- * Gives a table one more column of text, which is '' in the rows that are there, and the primary key,
- * unique columns and indices that go with it.
- * @param table as it is afterwards
+ * Adds a column of text to a table, '' in existing rows, and changes the primary key, unique
+ * columns and indices accordingly.
+ * @param table in its final form
  * @param added name of the column
  */
 export async function rebuildTable(
@@ -29,7 +29,10 @@ export async function rebuildTable(
   }
 }
 
-/** SQLite changes no primary key: rows are copied. @see https://sqlite.org/lang_altertable.html */
+/**
+ * Copies the rows, because SQLite cannot change a primary key.
+ * @see https://sqlite.org/lang_altertable.html
+ */
 async function copyTable(runner: QueryRunner, table: PortableTable, added: string): Promise<void> {
   const { name, columns, indices = [] } = table
   const draft = `${name}_with_${added}`
@@ -41,7 +44,7 @@ async function copyTable(runner: QueryRunner, table: PortableTable, added: strin
   for (const index of indices) await addIndex(runner, name, indexOf(index))
 }
 
-/** One statement, done whole or not at all, as each commits by itself. */
+/** Uses a single statement, because each statement commits by itself. */
 async function alterMysql(
   runner: QueryRunner,
   { name, columns, uniques = [], indices = [] }: PortableTable,
@@ -100,7 +103,7 @@ function primaryOf(columns: readonly TableColumnOptions[]): string {
   return columns.flatMap(({ isPrimary, name }) => (isPrimary ? name : [])).join(', ')
 }
 
-/** Every index of a migration has a name and columns, which the type of TypeORM does not say. */
+/** Name and columns of an index, which TypeORM's type makes optional. */
 function indexOf({ name = '', columnNames = [], isUnique = false }: TableIndexOptions) {
   return { name, columnNames, isUnique }
 }

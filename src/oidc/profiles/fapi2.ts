@@ -31,8 +31,8 @@ export interface Fapi2 {
     lifetime: number,
   ): (ctx: unknown, token: unknown, client: object) => number
   /**
-   * Sets what the profile demands in a client's metadata. @throws InvalidClientMetadata if the
-   * metadata contradict the profile
+   * Sets what the profile demands in a client's metadata.
+   * @throws InvalidClientMetadata if the metadata contradict the profile
    */
   impose(metadata: ClientMetadata): void
 }
