@@ -1,7 +1,7 @@
 import type { ResourceServer } from 'oidc-provider'
 import { ownProperties } from '../clients/properties.ts'
 import type { Config, ResourceSettings } from '../config/schema.ts'
-import { openidScopesOf } from './openid-scopes.ts'
+import { openidScopes, openidScopesOf } from './openid-scopes.ts'
 
 /**
  * The APIs of the configuration, and what each client gets there: only what its `resources` list.
@@ -11,6 +11,8 @@ export interface Apis {
   of(client: object): ClientApis
   /** True if any API of the configuration has the scope. */
   knows(scope: string): boolean
+  /** True for a scope outside the APIs (`openid-scopes.ts`). */
+  isOpenid(scope: string): boolean
 }
 
 /** The APIs of one client, by identifier (RFC 8707). */
@@ -28,6 +30,7 @@ export interface ClientApis {
 export function createApis(config: Pick<Config, 'resources' | 'claims'>): Apis {
   const configured = new Map(config.resources.map((api) => [api.identifier, api]))
   const scopes = new Set(config.resources.flatMap((api) => api.scopes))
+  const outside = new Set(openidScopes(config))
   const known = new WeakMap<object, ClientApis>()
 
   const work = (client: object): ClientApis => {
@@ -57,6 +60,7 @@ export function createApis(config: Pick<Config, 'resources' | 'claims'>): Apis {
       return found
     },
     knows: (scope) => scopes.has(scope),
+    isOpenid: (scope) => outside.has(scope),
   }
 }
 

@@ -5,10 +5,11 @@ import { mayCallPrivateNetworks } from '../config/client-context.ts'
 import type { IssuerConfig } from '../config/schema.ts'
 import { passwordContext } from './authentication-context.ts'
 import { clientBasedCORS } from './cors.ts'
+import type { LeftOut } from './left-out.ts'
 import { lifetimes } from './lifetimes.ts'
 import { createFapi2 } from './profiles/fapi2.ts'
 import { createRefreshTokenRotation } from './refresh-rotation.ts'
-import { createResourceRequests, type LeftOut } from './resource-requests.ts'
+import { createResourceRequests } from './resource-requests.ts'
 import { claimsForUserinfo } from './userinfo-tokens.ts'
 
 /**
