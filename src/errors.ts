@@ -406,12 +406,10 @@ export class KidTaken extends Refused<'kid_taken'> {
 /** Another key has the place of one that is to be added. */
 export class PlaceTaken extends Refused<'place_taken'> {
   constructor(ring: string, generation: number) {
-    super(
-      'place_taken',
-      { ring, generation },
+    const message =
       `Generation ${generation} of ring ${ring} was made by somebody else meanwhile. Nothing was added. ` +
-        'Look again, and do it again.',
-    )
+      'Look again, and do it again.'
+    super('place_taken', { ring, generation }, message)
   }
 }
 

@@ -19,6 +19,26 @@ export interface Situations {
   readonly not_pre_active: { readonly kid: string; readonly phase: string }
   /** @property knownAt instant from which relying parties are sure to know the key */
   readonly key_too_new: { readonly kid: string; readonly knownAt: number }
+  // Keys that move in
+  readonly signer_undecided: {
+    readonly ring: string
+    readonly present: string
+    readonly imported: string
+  }
+  readonly ring_missing: { readonly kids: readonly string[] }
+  /** @property needed seconds that a key must stay published once retired */
+  readonly retention_short: {
+    readonly ring: string
+    readonly needed: number
+    readonly kept: number
+  }
+  readonly key_public_only: { readonly kid: string }
+  readonly key_unseen: { readonly kid: string; readonly ring: string }
+  readonly kid_not_single: { readonly keys: number }
+  readonly preview_only: Nothing
+  readonly ring_manual: { readonly ring: string }
+  readonly source_unreadable: { readonly source: string }
+
   readonly revocation_in_future: { readonly createdBefore: number; readonly now: number }
   readonly key_store_empty: Nothing
   readonly no_key_lost: Nothing

@@ -37,6 +37,18 @@ export const ADVICE: { readonly [C in SituationCode]: Advice<C> } = {
     `To take the price of an earlier one: keyturn keys promote ${shellWord(kid)} --force`,
   not_pre_active: listKeys,
   key_too_new: ({ kid }) => `To take it: keyturn keys promote ${shellWord(kid)} --force`,
+  signer_undecided: () =>
+    'To sign on with the imported key: --signer imported. To keep the present one: --signer present',
+  ring_missing: ({ kids }) =>
+    `To accept the loss: ${kids.map((kid) => `--leave ${shellWord(kid)}`).join(' ')}`,
+  retention_short: enough,
+  key_public_only: enough,
+  key_unseen: () =>
+    'Publish it first: --as standby. Where relying parties know it from elsewhere: --signer imported',
+  kid_not_single: enough,
+  preview_only: enough,
+  ring_manual: () => 'To add a key: keyturn keys add FILE --as standby',
+  source_unreadable: enough,
   revocation_in_future: enough,
   key_store_empty: enough,
   no_key_lost: enough,

@@ -1,6 +1,7 @@
 import { toRfc3339 } from '../clock.ts'
 import type { Change, ChangeType } from '../ring/forecast.ts'
 import type { KeyEvent } from '../ring/key.ts'
+import { NEVER } from '../ring/key.ts'
 import type { KeyState } from '../ring/lifecycle.ts'
 import type { RingPolicy } from '../ring/policy.ts'
 import type { RingKey } from '../ring/seal.ts'
@@ -33,7 +34,7 @@ export function nextWords(state: KeyState, policy: RingPolicy, now: number): str
     time === null ? '' : `${verb} ${instant(time, now)}`
   switch (phase) {
     case 'pre-active':
-      return at('signs from', activatesAt)
+      return activatesAt >= NEVER ? 'signs once it is promoted' : at('signs from', activatesAt)
     case 'active':
       if (!policy.configured) return 'signs no more: its ring is not configured'
       return at('retires', retiresAt) || 'retires when it has a successor'

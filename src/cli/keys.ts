@@ -9,6 +9,7 @@ import type { RingKey } from '../ring/seal.ts'
 import { nameProblem } from '../values/text.ts'
 import type { ShownRings } from '../witness/operate.ts'
 import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
+import { addKeyImports } from './key-import.ts'
 import { addKeyOrders } from './key-orders.ts'
 import {
   changeRow,
@@ -56,6 +57,7 @@ export function addKeys(program: Command, context: Context): void {
     .option(...JSON_OPTION)
     .action((options: PlanOptions) => session((open) => showPlan(open, options)))
   addKeyOrders(keys, program, context)
+  addKeyImports(keys, program, context)
   keys
     .command('events')
     .description('every promotion, revocation and extension, oldest first')

@@ -8,8 +8,8 @@ export const KID_HELP = 'a kid, or as much of its beginning as no other key shar
 /** For commander: a kid or its beginning; the dots behind a shortened one are cut. */
 export function kidArgument(text: string): string {
   const kid = text.replace(/(\.{3}|…)$/, '')
-  if (/^[^\s\p{C}]+$/u.test(kid)) return kid
-  throw new InvalidArgumentError('It must be a kid or the beginning of one, without blanks.')
+  if (/^[^\p{Cc}]*[^\s\p{Cc}][^\p{Cc}]*$/u.test(kid)) return kid
+  throw new InvalidArgumentError('It must be a kid or the beginning of one.')
 }
 
 /**

@@ -25,10 +25,16 @@ export interface Session extends Context {
   readonly witness: WitnessWatch | undefined
 }
 
+export interface SessionOptions {
+  /** The command is about no single issuer, so that none has to be named. */
+  readonly isOfAll?: boolean
+  /** Makes the database where there is none, as a first start would. */
+  readonly mayCreate?: boolean
+}
+
 /**
  * Opens what the configuration names, as a running server may have it open too, and closes it at
  * the end.
- * @param isOfAll the command is about no single issuer, so that none has to be named
  * @throws ConfigInvalid, StoreUnavailable, NotFound where there is no database, Refused where an issuer has to
  *   be named, and what `work` throws
  */
@@ -36,7 +42,7 @@ export async function withSession<T>(
   program: Command,
   context: Context,
   work: (session: Session) => Promise<T>,
-  { isOfAll = false }: { readonly isOfAll?: boolean } = {},
+  { isOfAll = false, mayCreate = false }: SessionOptions = {},
 ): Promise<T> {
   const whole = loadCommandConfig(program, context)
   const { issuer = isOfAll ? whole.issuers[0]?.issuer : undefined } = program.opts<{
@@ -48,7 +54,7 @@ export async function withSession<T>(
     import('../server/stores.ts'),
     import('../server/assert-database.ts'),
   ])
-  await assertDatabase(config)
+  if (!mayCreate) await assertDatabase(config)
   const opened = await openStores(whole, context.clock, tellForgeries(context))
   const stores = opened.of(config.issuer)
   try {

@@ -96,6 +96,7 @@ function ringPolicy(settings: Settings, ring: string, configured: boolean): Ring
     // A cookie key is a secret without a public half: there is nothing to keep for id_token_hint.
     archive: isCookie ? 0 : (own.archive ?? rotation.archive),
     standby: own.standby ?? rotation.standby,
+    ...(own.manual && { manual: true }),
     maxRingAge: rotation.maxRingAge,
     clockSkew: rotation.clockSkew,
   }

@@ -164,6 +164,10 @@ const ringOverrides = z.strictObject({
   retention: durationOrAuto().optional().describe('Overrides rotation.retention.'),
   standby: z.boolean().optional().describe('Overrides rotation.standby.'),
   archive: duration({ min: 0 }).optional().describe('Overrides rotation.archive.'),
+  manual: z
+    .boolean()
+    .optional()
+    .describe('Makes and switches no key by itself; keys plan says what to do and when.'),
 })
 
 /** `sig/RS256:` with nothing after it is how people write a ring without overrides in YAML. */

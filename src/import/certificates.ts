@@ -1,4 +1,5 @@
-import { X509Certificate } from 'node:crypto'
+import { hash, X509Certificate } from 'node:crypto'
+import type { JWK } from 'jose'
 import { ImportRefused } from '../errors.ts'
 import { buildKey } from './build-key.ts'
 import type { ImportedKey } from './imported-key.ts'
@@ -74,6 +75,24 @@ export async function attachedChain(
   const chain = await chainOf(key.thumbprint, certificates)
   if (chain.length === 0) throw certificateMismatch()
   return chain.map(({ raw }) => raw)
+}
+
+/**
+ * What a JWKS shows of the certificates of a key, as IdentityServer and Keycloak show it (RFC 7517, sections
+ * 4.7 and 4.8).
+ * @param chain DER; the first is that of the key
+ */
+export function publishedCertificates(
+  chain: readonly Uint8Array[],
+  { showsSha256 = false }: { readonly showsSha256?: boolean | undefined },
+): Pick<JWK, 'x5c' | 'x5t' | 'x5t#S256'> | undefined {
+  const [own] = chain
+  if (!own) return undefined
+  return {
+    x5c: chain.map((der) => Buffer.from(der).toString('base64')),
+    x5t: hash('sha1', own, 'base64url'),
+    ...(showsSha256 && { 'x5t#S256': hash('sha256', own, 'base64url') }),
+  }
 }
 
 export function certificateMismatch() {

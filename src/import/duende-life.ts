@@ -38,7 +38,7 @@ export interface Aged {
 }
 
 export type Life = Required<
-  Pick<ImportedKey, 'createdAt' | 'activatesAt' | 'expiresAt' | 'phaseHint'>
+  Pick<ImportedKey, 'createdAt' | 'activatesAt' | 'retiresAt' | 'expiresAt' | 'phaseHint'>
 >
 
 /** 1970, in ticks. */
@@ -71,6 +71,7 @@ export function livesOf(
       lives.set(key.kid, {
         createdAt: Number((key.createdAt - EPOCH) / TICKS_PER_SECOND),
         activatesAt: secondsUp(turn),
+        retiresAt: secondsUp(max(key.createdAt + rotation + 1n, turn)),
         expiresAt: secondsUp(leaves),
         phaseHint: phaseOf(key, {
           active,

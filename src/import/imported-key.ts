@@ -36,6 +36,8 @@ export interface ImportedKey {
   /** Instants, in seconds; absent where the source does not tell. */
   readonly createdAt?: number
   readonly activatesAt?: number
+  /** The old system signs with another key from then on. */
+  readonly retiresAt?: number
   /** Leaves the JWKS. */
   readonly expiresAt?: number
   readonly phaseHint?: PhaseHint

@@ -7,6 +7,12 @@
 /** Name of a ring: a use and an algorithm, such as `sig/RS256`, or `cookie`. */
 export type RingName = string
 
+/**
+ * `activatesAt` of a key that waits for an order: somebody promotes it, or it never signs. The last second of
+ * the year 9999, which is the latest that RFC 3339 can write.
+ */
+export const NEVER = 253_402_300_799
+
 /** The metadata of a key; all that the lifecycle needs to know of it. */
 export interface KeyFacts {
   /**

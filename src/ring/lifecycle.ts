@@ -1,4 +1,4 @@
-import type { KeyEvent, KeyFacts, RingName } from './key.ts'
+import { type KeyEvent, type KeyFacts, NEVER, type RingName } from './key.ts'
 import type { RingPolicy, RotationPolicies } from './policy.ts'
 
 /**
@@ -261,7 +261,7 @@ function instantsOfChange(
     const policy = policies.policyFor(ring)
     if (which === 'published' && !policy.published) return []
     return ringStates(facts, policy, now).flatMap((state) => {
-      const turning = policy.configured && state.revokedAt === null
+      const turning = policy.configured && !policy.manual && state.revokedAt === null
       // A successor appears when its predecessor activates (standby) or when it is due.
       const published = [
         state.unpublishAt,
@@ -276,6 +276,6 @@ function instantsOfChange(
 }
 
 function earliestAfter(now: number, instants: readonly (number | null)[]): number | null {
-  const later = instants.flatMap((at) => (at !== null && at > now ? at : []))
+  const later = instants.flatMap((at) => (at !== null && at > now && at < NEVER ? at : []))
   return later.length === 0 ? null : Math.min(...later)
 }

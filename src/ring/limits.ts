@@ -1,9 +1,9 @@
 import { z } from 'zod'
+import { NEVER } from './key.ts'
 
 /** How large the numbers of a record can be: what is beyond was not written by Keyturn. */
 
-/** The last second of the year 9999, the latest that RFC 3339 can write. */
-const INSTANT_MAX = 253_402_300_799
+const INSTANT_MAX = NEVER
 
 /** What every engine's 32-bit column holds. A ring that turned each second would get there in 68 years. */
 export const GENERATION_MAX = 2 ** 31 - 1

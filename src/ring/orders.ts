@@ -1,5 +1,6 @@
 import { toRfc3339 } from '../clock.ts'
 import { NotFound, Refused } from '../errors.ts'
+import { passedDuration } from '../values/duration-text.ts'
 import { type KeyEvent, type KeyFacts, type KeyPlace, keyEvent, type RingName } from './key.ts'
 import {
   activeKey,
@@ -55,6 +56,13 @@ export function orderRotation(
     )
   }
   const standby = earliest(states.filter((state) => state.phase === 'pre-active'))
+  if (!standby && policy.manual) {
+    throw new Refused(
+      'ring_manual',
+      { ring },
+      `Ring ${ring} is turned by hand and has no key that waits, so there is nothing to rotate to.`,
+    )
+  }
   if (!standby) {
     const { propagation: delay } = policy
     return createAction(states, facts, { policy, now, delay, reason: order.reason })
@@ -95,8 +103,9 @@ export function orderPromotion(
     throw new Refused(
       'key_too_new',
       { kid: state.key.kid, knownAt: safeAt },
-      `Key ${state.key.kid} is published only since ${toRfc3339(state.key.createdAt)}; RPs are sure to know ` +
-        `it from ${toRfc3339(safeAt)}. Wait, or take the price of an earlier switch.`,
+      `Key ${state.key.kid} has been published for ${passedDuration(now - state.key.createdAt)} of the ` +
+        `${passedDuration(propagation)} that relying parties need: they are sure to know it from ` +
+        `${toRfc3339(safeAt)}. Wait, or take the price of an earlier switch.`,
     )
   }
   return promotion(state, now, { now, ...order })

@@ -1,4 +1,4 @@
-import { type KeyEvent, type KeyFacts, keyEvent, type RingName } from './key.ts'
+import { type KeyEvent, type KeyFacts, keyEvent, NEVER, type RingName } from './key.ts'
 import {
   activeKey,
   eraseAt,
@@ -124,14 +124,22 @@ function nextAction(facts: RingFacts, scope: Scope, now: number): Action | strin
   const states = ringStates(facts, policy, now)
   const active = activeKey(states)
   if (policy.configured) {
-    const turn = active
-      ? succeed(active, states, facts, scope, now)
-      : begin(states, facts, scope, now)
+    const turn = policy.manual ? undefined : turnOf(active, states, facts, scope, now)
     if (turn) return turn
     const extension = active && extend(active, policy, now)
     if (extension) return extension
   }
   return tidy(states, policy, now)
+}
+
+function turnOf(
+  active: KeyState | undefined,
+  states: readonly KeyState[],
+  facts: RingFacts,
+  scope: Scope,
+  now: number,
+): Action | string | undefined {
+  return active ? succeed(active, states, facts, scope, now) : begin(states, facts, scope, now)
 }
 
 /** A ring with no active key: its beginning, or what is left after a revocation. */
@@ -186,7 +194,7 @@ function succeed(
   const successors = states.filter(
     (s) => s.phase === 'pre-active' && (!mustFlush || s.key.createdAt >= revokedAt),
   )
-  if (successors.length > 0) return undefined
+  if (successors.length > 0) return whoWaits(active, successors, policy, now)
   if (!mustFlush && !policy.standby && now < successorDueAt(active, policy)) return undefined
 
   if (policy.published && publishedCount(facts, policies, now) >= PUBLISHED_KEYS_MAX) {
@@ -203,6 +211,23 @@ function succeed(
   const delay = Math.max(policy.propagation, planned)
   const reason = 'the active key needs a successor'
   return createAction(states, facts, { policy, now, delay, reason })
+}
+
+/** A key that was added while the ring was turned by hand waits for an order; now its turn comes as planned. */
+function whoWaits(
+  active: KeyState,
+  successors: readonly KeyState[],
+  { ring, cryptoperiod, propagation }: RingPolicy,
+  now: number,
+): Action | undefined {
+  const [first] = successors
+  if (!first || successors.some(({ activatesAt }) => activatesAt < NEVER)) return undefined
+  const { kid, createdAt } = first.key
+  const activatesAt = Math.max(now, active.activatesAt + cryptoperiod, createdAt + propagation)
+  const reason = 'the ring turns by itself and this key waits for its turn'
+  const actor = 'keyturn'
+  const event = keyEvent({ type: 'promote', ring, kid, activatesAt, at: now, reason, actor })
+  return { type: 'record', ring, event, reason }
 }
 
 /** Token lifetimes may have been raised since the active key was made: record it before it signs. */
@@ -261,7 +286,7 @@ export function createAction(
 }
 
 /** A record that does not open may block its own place, and never moves the ring's. */
-function nextGeneration(states: readonly KeyState[], seen: number): number {
+export function nextGeneration(states: readonly KeyState[], seen: number): number {
   const taken = new Set(states.map(({ key }) => key.generation))
   const placed = states.filter(({ key }) => !key.isUnplaced).map(({ key }) => key.generation)
   let next = Math.max(seen, ...placed) + 1

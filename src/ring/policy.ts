@@ -23,6 +23,8 @@ export interface RingPolicy {
   readonly archive: number
   /** Keep a successor published from the moment its predecessor becomes active. */
   readonly standby: boolean
+  /** Makes and switches nothing by itself: an operator adds each key and says when it signs. */
+  readonly manual?: boolean
   /** Oldest ring a node may still sign from. */
   readonly maxRingAge: number
   /** Largest difference between a node's clock and true time. */

@@ -116,7 +116,7 @@ describe('the beginning of a kid', () => {
     const [first, standby] = [kidOf(rows, 1), kidOf(rows, 2)]
     const early = await cli.run(['keys', 'promote', beginning(standby)])
     assert.match(early.err, new RegExp(`^Key ${standby} has been published`, 'm'))
-    assert.match(early.err, new RegExp(`Key ${standby} is published only since`))
+    assert.match(early.err, new RegExp(`Key ${standby} has been published for \\d+ .* of the 14 d`))
     const promoted = await cli.json<Row>(['keys', 'promote', beginning(standby), '--force'])
     assert.equal(promoted.kid, standby)
     const { revoked } = await cli.json<Row>(['keys', 'revoke', beginning(first)])
@@ -153,7 +153,7 @@ describe('the beginning of a kid', () => {
       events.map(({ reason }) => reason),
       ['-A-bbbb'],
     )
-    for (const name of ['', ' ', '...', 'a b']) {
+    for (const name of ['', ' ', '...']) {
       for (const order of ['show', 'promote', 'revoke', 'events']) {
         const { status, err } = await cli.run(['keys', order, name])
         assert.equal(status, 2, `${order} "${name}": ${err}`)

@@ -1,0 +1,231 @@
+import { openKeyRing } from '../data-protection/open-key-ring.ts'
+import { ImportRefused } from '../errors.ts'
+import { readDex } from '../import/dex.ts'
+import { type ReadDuendeOptions, readDuendeFiles, readDuendeTable } from '../import/duende.ts'
+import { DUENDE_DEFAULTS } from '../import/duende-life.ts'
+import type { Unprotect } from '../import/duende-record.ts'
+import { readHydraSet, readHydraTable } from '../import/hydra.ts'
+import { type Imported, leftOut, withoutTwins } from '../import/imported-key.ts'
+import { readJwksFile } from '../import/jwks-file.ts'
+import { readKeyDirectory } from '../import/key-directory.ts'
+import { readKeyFile } from '../import/key-file.ts'
+import { readKeycloak } from '../import/keycloak.ts'
+import { readOidcProvider } from '../import/oidc-provider.ts'
+import { orRefusal, refusal } from '../import/refusal.ts'
+import { isDirectory, secretFile, sourceAt, sourceFile, sourceFiles } from './import-files.ts'
+
+/** Which reader of `import/` reads what an operator names, and with which of the options. */
+
+export const SYSTEMS = [
+  'duende',
+  'jwks',
+  'pem',
+  'keycloak',
+  'oidc-provider',
+  'hydra',
+  'dex',
+] as const
+
+export type System = (typeof SYSTEMS)[number]
+
+export interface SourceOptions {
+  readonly passwordFile?: string
+  readonly keyPasswordFile?: string
+  readonly alias?: string
+  readonly secretsFile?: string
+  readonly realm?: string
+  readonly files?: string
+  readonly keyRing?: string
+  readonly application?: string
+  readonly certificate?: string
+  /** Seconds, as are the next two. */
+  readonly propagation?: number
+  readonly rotation?: number
+  readonly retention?: number
+}
+
+/** @throws ImportRefused, Refused `source_unreadable` @param now seconds since the epoch */
+export async function readSource(
+  system: System,
+  source: string,
+  options: SourceOptions & { readonly now: number },
+): Promise<Imported> {
+  switch (system) {
+    case 'duende':
+      return readDuende(source, options)
+    case 'pem':
+      return readPem(source, options)
+    case 'keycloak':
+      return readRealm(source, options)
+    case 'hydra':
+      return readHydra(source, options)
+    case 'jwks': {
+      const { bytes, name } = await fileOrAddress(source)
+      return readJwksFile(bytes, { name })
+    }
+    case 'oidc-provider': {
+      const { bytes, name } = await sourceFile(source)
+      return readOidcProvider(bytes, { name })
+    }
+    case 'dex': {
+      const { bytes, name } = await sourceFile(source)
+      return readDex(bytes, { name })
+    }
+  }
+}
+
+/** Keys of any form, from a file, a directory or an address. */
+export async function readKeys(
+  source: string,
+  options: SourceOptions & { readonly now: number },
+): Promise<Imported> {
+  if (/^https?:/.test(source)) {
+    const { bytes, name } = await sourceAt(source)
+    return readJwksFile(bytes, { name })
+  }
+  return readPem(source, options)
+}
+
+function fileOrAddress(source: string) {
+  return /^https?:/.test(source) ? sourceAt(source) : sourceFile(source)
+}
+
+async function readPem(
+  source: string,
+  options: SourceOptions & { readonly now: number },
+): Promise<Imported> {
+  const { now, alias } = options
+  const passwords = {
+    password: await secretFile(options.passwordFile),
+    keyPassword: await secretFile(options.keyPasswordFile),
+  }
+  if (await isDirectory(source)) {
+    return readKeyDirectory(await sourceFiles(source), { ...passwords, now })
+  }
+  const { bytes, name } = await sourceFile(source)
+  return readKeyFile(bytes, { ...passwords, name, alias, now })
+}
+
+async function readRealm(
+  source: string,
+  { now, realm, files }: SourceOptions & { readonly now: number },
+): Promise<Imported> {
+  const keystores = files === undefined ? [] : await sourceFiles(files)
+  const { bytes, name } = (await isDirectory(source))
+    ? await realmIn(source, realm)
+    : await fileOrAddress(source)
+  return readKeycloak(bytes, { name, realm, files: keystores, now })
+}
+
+/** An export into a directory has one file for each realm. */
+async function realmIn(directory: string, realm: string | undefined) {
+  const exports = (await sourceFiles(directory)).filter(({ name }) => name.endsWith('-realm.json'))
+  const [only, ...others] = exports.filter(
+    ({ name }) => realm === undefined || name === `${realm}-realm.json`,
+  )
+  if (only && others.length === 0) return only
+  const names = exports.map(({ name }) => name).join(', ') || 'none'
+  throw refusal('realm_unknown', `Which realm of ${directory} is meant? Its exports: ${names}.`)
+}
+
+const KEYS = {
+  name: 'Keys',
+  columns: [
+    ...['Id', 'Version', 'Created', 'Use', 'Algorithm', 'IsX509Certificate', 'DataProtected'],
+    'Data',
+  ],
+  instants: ['Created'],
+}
+
+async function readDuende(
+  source: string,
+  options: SourceOptions & { readonly now: number },
+): Promise<Imported> {
+  const ring = await unprotecting(options)
+  try {
+    return await readDuendeStore(source, {
+      now: options.now,
+      propagation: options.propagation ?? DUENDE_DEFAULTS.propagation,
+      rotation: options.rotation ?? DUENDE_DEFAULTS.rotation,
+      retention: options.retention ?? DUENDE_DEFAULTS.retention,
+      unprotect: ring?.unprotect,
+    })
+  } finally {
+    await ring?.close()
+  }
+}
+
+async function readDuendeStore(source: string, read: ReadDuendeOptions): Promise<Imported> {
+  if (/^(postgres(ql)?|cockroachdb|mysql|mariadb):/.test(source)) {
+    const [{ readForeignTable }, { shownUrl }] = await Promise.all([
+      import('../database/foreign-table.ts'),
+      import('../connection/database-url.ts'),
+    ])
+    const rows = await readForeignTable(source, KEYS)
+    const name = `table Keys of ${shownUrl(source)}`
+    return readDuendeTable(Buffer.from(JSON.stringify(rows)), { ...read, name })
+  }
+  const path = source.replace(/^sqlite:/, '')
+  if (await isDirectory(path)) return readDuendeFiles(await sourceFiles(path), read)
+  const file = await sourceFile(path)
+  if (/^is-signing-key-.*\.json$/i.test(file.name)) return readDuendeFiles([file], read)
+  return readDuendeTable(file.bytes, { ...read, name: file.name })
+}
+
+/** Opens the key ring that IdentityServer protects its keys with. */
+async function unprotecting(
+  options: SourceOptions & { readonly now: number },
+): Promise<{ readonly unprotect: Unprotect; readonly close: () => Promise<void> } | undefined> {
+  const { keyRing, application, certificate, now } = options
+  if (keyRing === undefined) return undefined
+  const password = await secretFile(options.passwordFile)
+  const isRedis = /^rediss?:/.test(keyRing)
+  const isDatabase = /^[a-z][a-z0-9+]*:/i.test(keyRing) && !isRedis
+  const place = isRedis
+    ? { redis: keyRing }
+    : isDatabase
+      ? { database: keyRing }
+      : { directory: keyRing }
+  const ring = await openKeyRing({
+    ...place,
+    certificates:
+      certificate === undefined
+        ? []
+        : [{ file: certificate, ...(password !== undefined && { password }) }],
+    ...(application !== undefined && { applicationName: application }),
+    now: () => new Date(now * 1000),
+  })
+  const protector = ring.createProtector('DataProtectionKeyProtector')
+  return {
+    unprotect: (payload) => protector.unprotect(payload),
+    close: () => ring.close(),
+  }
+}
+
+async function readHydra(
+  source: string,
+  { secretsFile }: SourceOptions & { readonly now: number },
+): Promise<Imported> {
+  const isFolder = await isDirectory(source)
+  const files = isFolder ? await sourceFiles(source) : [await sourceFile(source)]
+  const secrets = ((await secretFile(secretsFile)) ?? '').split(/\r?\n/).filter(Boolean)
+  const read: Imported[] = []
+  for (const { bytes, name } of files) {
+    const isSet = /"keys"\s*:/.test(Buffer.from(bytes.subarray(0, 10_000)).toString('latin1'))
+    const one = await orRefusal(() =>
+      isSet
+        ? readHydraSet(bytes, { name, set: isFolder ? setOf(name) : undefined })
+        : readHydraTable(bytes, { name, secrets }),
+    )
+    if (!(one instanceof ImportRefused)) read.push(one)
+    else if (files.length === 1) throw one
+    else read.push({ keys: [], left: [leftOut(name, one)] })
+  }
+  const single = withoutTwins(read.flatMap(({ keys }) => keys))
+  return { keys: single.keys, left: [...read.flatMap(({ left }) => left), ...single.left] }
+}
+
+/** A set does not name itself; in a directory its file does. */
+function setOf(name: string): string {
+  return name.replace(/\.json$/, '')
+}

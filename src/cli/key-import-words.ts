@@ -1,0 +1,89 @@
+import { toRfc3339 } from '../clock.ts'
+import type { LeftKey } from '../moving/adopt.ts'
+import type { AdoptedKey, NextEvent } from '../moving/operate.ts'
+import { NEVER } from '../ring/key.ts'
+import { allStates, isPublished, type RingFacts } from '../ring/lifecycle.ts'
+import type { RotationPolicies } from '../ring/policy.ts'
+import type { Context } from './context.ts'
+import { table } from './table.ts'
+import { counted, instant, instantOrNull, span } from './words.ts'
+
+/** An import in JSON and in words. */
+
+/** The shape of `keys import --json`, on which programs rely. */
+export function importRow({ kid, thumbprint, ring, phase, publishedUntil, source }: AdoptedKey) {
+  return { kid, thumbprint, ring, phase, publishedUntil: instantOrNull(publishedUntil), source }
+}
+
+export function nextRow({ ring, event, at, kid }: NextEvent) {
+  return { ring, event, at: toRfc3339(at), kid }
+}
+
+export interface ShownImport {
+  readonly keys: readonly AdoptedKey[]
+  readonly left: readonly LeftKey[]
+  readonly lost: readonly string[]
+  readonly next: readonly NextEvent[] | undefined
+  readonly applied: boolean
+  readonly after: RingFacts
+  readonly policies: RotationPolicies
+  readonly now: number
+}
+
+export function importText(
+  { keys, left, lost, next, applied, after, policies, now }: ShownImport,
+  terminal: Pick<Context, 'colors' | 'columns'>,
+): string {
+  const rows = keys.map(({ ring, phase, kid, publishedUntil, source }) => {
+    const until = publishedUntil === null ? '-' : instant(publishedUntil, now)
+    return [ring, phase, kid, until, source]
+  })
+  const parts = [
+    applied ? 'Done.' : 'This is a preview, and nothing was written. With --apply it is done.',
+    table(['RING', 'PHASE', 'KID', 'PUBLISHED UNTIL', 'SOURCE'], rows, terminal),
+    left.map(({ name, code, reason }) => `Left     ${name} (${code}): ${reason}`).join('\n'),
+    lost.length === 0
+      ? ''
+      : `--apply stops at ${lost.join(', ')}, until each has a ring or is named with --leave.`,
+    (next ?? []).map((event) => nextText(event, now)).join('\n'),
+    earlyText(after, policies, now),
+    seenText(after, policies, now),
+  ]
+  return parts.filter((part) => part !== '').join('\n\n')
+}
+
+const VERBS = { make: 'a key is made', switch: 'signs', leave: 'leaves the JWKS' } as const
+
+function nextText({ ring, event, at, kid }: NextEvent, now: number): string {
+  const what = event === 'make' ? VERBS.make : `${kid ?? 'the next key'} ${VERBS[event]}`
+  return `Then     ${instant(at, now)} ${ring}: ${what}`
+}
+
+/** Keys whose switch comes sooner than the policy of their ring would have it. */
+function earlyText(after: RingFacts, policies: RotationPolicies, now: number): string {
+  const early = allStates(after, policies, now).flatMap(({ phase, key, activatesAt }) => {
+    const { propagation } = policies.policyFor(key.ring)
+    const published = activatesAt - key.createdAt
+    if (phase !== 'pre-active' || published >= propagation) return []
+    return (
+      `Key ${key.kid} signs as the old system had planned, after ${span(published)} in the JWKS; keys that are ` +
+      `made here get ${span(propagation)} (rotation.propagation).`
+    )
+  })
+  return early.join('\n')
+}
+
+/** What relying parties will see, in one line. */
+function seenText(after: RingFacts, policies: RotationPolicies, now: number): string {
+  const states = allStates(after, policies, now).filter(
+    (state) => isPublished(state) && policies.policyFor(state.key.ring).published,
+  )
+  const words = states.map(({ key: { kid, ring }, phase, activatesAt, unpublishAt }) => {
+    if (phase === 'active') return `${kid} signs (${ring})`
+    if (phase === 'retired') return `${kid} until ${instantOrNull(unpublishAt)}`
+    return activatesAt >= NEVER
+      ? `${kid} waits`
+      : `${kid} signs from ${toRfc3339(activatesAt)} (${ring})`
+  })
+  return `Relying parties will see ${counted(states.length, 'key')}: ${words.join('; ') || 'none'}.`
+}

@@ -1,0 +1,74 @@
+import Sqlite from 'better-sqlite3-napi'
+import { DataSource, type DataSourceOptions } from 'typeorm'
+import { engineOf, shownUrl } from '../connection/database-url.ts'
+import { StoreUnavailable } from '../errors.ts'
+
+/** A table of another system's database, read and never written. */
+export interface ForeignTable {
+  readonly name: string
+  readonly columns: readonly string[]
+  /** Columns of instants, which are read as text: drivers would round them to milliseconds. */
+  readonly instants: readonly string[]
+}
+
+/**
+ * The rows of a table.
+ * @param url of PostgreSQL, CockroachDB, MySQL or MariaDB
+ * @returns values by column
+ * @throws StoreUnavailable
+ */
+export async function readForeignTable(
+  url: string,
+  { name, columns, instants }: ForeignTable,
+): Promise<readonly Readonly<Record<string, unknown>>[]> {
+  const isMysql = engineOf(url) === 'mysql'
+  const quote = (word: string) => (isMysql ? `\`${word}\`` : `"${word}"`)
+  const selected = columns.map((column) =>
+    instants.includes(column)
+      ? `CAST(${quote(column)} AS ${isMysql ? 'CHAR' : 'varchar'}) AS ${quote(column)}`
+      : quote(column),
+  )
+  const dataSource = new DataSource(optionsOf(url))
+  try {
+    await dataSource.initialize()
+    if (!isMysql) await dataSource.query("SET TIME ZONE 'UTC'")
+    return await dataSource.query(`SELECT ${selected.join(', ')} FROM ${quote(name)}`)
+  } catch (error) {
+    const { message } = error as Error
+    throw new StoreUnavailable(`Table ${name} of ${shownUrl(url)} cannot be read: ${message}`)
+  } finally {
+    if (dataSource.isInitialized) await dataSource.destroy()
+  }
+}
+
+/**
+ * A SQLite database as one file would have it, with what its log holds besides.
+ * @throws StoreUnavailable
+ */
+export function wholeSqlite(path: string): Uint8Array {
+  try {
+    const database = new Sqlite(path, { readonly: true, fileMustExist: true })
+    try {
+      return database.serialize()
+    } finally {
+      database.close()
+    }
+  } catch (error) {
+    const { message } = error as Error
+    throw new StoreUnavailable(`The database ${path} cannot be read: ${message}`)
+  }
+}
+
+function optionsOf(url: string): DataSourceOptions {
+  switch (engineOf(url)) {
+    case 'mysql':
+      return { type: 'mysql', url: url.replace(/^mariadb:/, 'mysql:'), timezone: 'Z' }
+    default:
+      // One connection, so that what is set for the session holds for the query.
+      return {
+        type: 'postgres',
+        url: url.replace(/^cockroachdb:/, 'postgres:'),
+        extra: { max: 1 },
+      }
+  }
+}

@@ -1,0 +1,77 @@
+import { toRfc3339 } from '../clock.ts'
+import { Refused } from '../errors.ts'
+import type { KeyFacts, RingName } from '../ring/key.ts'
+import { allStates, type KeyState, publishedCount, type RingFacts } from '../ring/lifecycle.ts'
+import { PUBLISHED_KEYS_MAX, type RingPolicy, type RotationPolicies } from '../ring/policy.ts'
+import { formatDuration } from '../values/duration-text.ts'
+
+/** What an import must not break: tokens that are on their way, and the size of the JWKS. Pure. */
+
+/**
+ * A key stays until what it signed at the old system has expired.
+ * @throws Refused `retention_short`
+ */
+export function assertTokensOutlived(
+  states: readonly KeyState[],
+  added: readonly KeyFacts[],
+  {
+    tokenLifetime,
+    notAfter,
+    policy,
+    now,
+  }: {
+    readonly tokenLifetime?: number | undefined
+    readonly notAfter?: number | undefined
+    readonly policy: RingPolicy
+    readonly now: number
+  },
+): void {
+  if (tokenLifetime === undefined) return
+  const needed = tokenLifetime + 2 * policy.clockSkew
+  const { ring } = policy
+  const signing = added.filter((key) => !key.verifiesOnly)
+  const kids = new Set(signing.map(({ kid }) => kid))
+  const short = states.find(
+    ({ key, recordedRetention }) =>
+      kids.has(key.kid) && Math.max(recordedRetention, policy.retention) < needed,
+  )
+  if (short) {
+    const kept = Math.max(short.recordedRetention, policy.retention)
+    throw new Refused(
+      'retention_short',
+      { ring, needed, kept },
+      `Tokens of the old system live ${formatDuration(tokenLifetime)}, and a key of ring ${ring} is kept for ` +
+        `${formatDuration(kept)} once it retires. Set rotation.rings.${ring}.retention (or rotation.retention) ` +
+        `to at least ${formatDuration(needed)}.`,
+    )
+  }
+  if (notAfter === undefined || notAfter >= now + needed) return
+  throw new Refused(
+    'retention_short',
+    { ring, needed, kept: notAfter - now },
+    `Tokens of the old system live ${formatDuration(tokenLifetime)}, so its keys are needed until ` +
+      `${toRfc3339(now + needed)}, and they are to leave earlier.`,
+  )
+}
+
+/** @throws Refused `jwks_full` where more keys would be published than RPs and load balancers accept */
+export function assertRoom(
+  after: RingFacts,
+  added: readonly { readonly facts: { readonly ring: RingName } }[],
+  { policies, now }: { readonly policies: RotationPolicies; readonly now: number },
+): void {
+  const [first] = added
+  const count = publishedCount(after, policies, now)
+  if (!first || count <= PUBLISHED_KEYS_MAX) return
+  const leaving = allStates(after, policies, now)
+    .flatMap(({ phase, unpublishAt }) => (phase === 'retired' ? (unpublishAt ?? []) : []))
+    .sort((a, b) => a - b)
+  const freeAt = leaving[count - PUBLISHED_KEYS_MAX - 1] ?? null
+  const when = freeAt === null ? '' : ` There is room from ${toRfc3339(freeAt)}.`
+  throw new Refused(
+    'jwks_full',
+    { ring: first.facts.ring, freeAt },
+    `With these ${added.length} keys ${count} would be published, and relying parties and load balancers accept ` +
+      `${PUBLISHED_KEYS_MAX}.${when} Leave out keys that are needed no more, or move one ring after the other.`,
+  )
+}

@@ -1,0 +1,102 @@
+import type { ImportedKey } from '../import/imported-key.ts'
+import { NEVER } from '../ring/key.ts'
+import type { KeyState } from '../ring/lifecycle.ts'
+import { nextGeneration } from '../ring/plan.ts'
+import type { RingPolicy } from '../ring/policy.ts'
+import type { SealedFacts } from '../ring/seal.ts'
+import type { Roles } from './adopt-role.ts'
+
+/** When each key of one ring signs and leaves, as facts that say what the old system did. Pure. */
+
+export interface LifeOptions {
+  readonly policy: RingPolicy
+  /** Of the keys that are there. */
+  readonly states: readonly KeyState[]
+  /** The highest generation that was ever seen. */
+  readonly seen: number | undefined
+  readonly now: number
+  readonly tokenLifetime?: number | undefined
+  readonly notAfter?: number | undefined
+  readonly as?: string | undefined
+}
+
+export type AdoptedLife = Omit<SealedFacts, 'kid' | 'ring' | 'algorithm'> & {
+  readonly key: ImportedKey
+}
+
+/** In order of generation. */
+export function lifeIn(roles: Roles, options: LifeOptions): readonly AdoptedLife[] {
+  const first = nextGeneration(options.states, options.seen ?? 0)
+  const signer = roles.signer && signerLife(roles.signer, roles, options)
+  const lives = [
+    ...roles.old.map((key) => oldLife(key, options)),
+    ...(signer ? [signer] : []),
+    ...nextLives(roles, signer?.activatesAt, options),
+  ]
+  return lives.map((life, index) => ({ ...life, generation: first + index }))
+}
+
+type Life = Omit<AdoptedLife, 'generation'>
+
+/** It leaves when it would have at the old system; without an end, as late as any token can ask. */
+function oldLife(key: ImportedKey, options: LifeOptions): Life {
+  const { now, policy, tokenLifetime = 0, notAfter } = options
+  const keep = Math.max(policy.retention, tokenLifetime + 2 * policy.clockSkew)
+  // What signed until a moment ago has an end that was meant for a longer life.
+  const given = key.phaseHint === 'old' || !key.private ? key.expiresAt : undefined
+  const end = notAfter ?? given ?? now + keep
+  const activatesAt = Math.min(now, key.retiresAt ?? now, end)
+  const createdAt = bornAt(key, now)
+  return { key, createdAt, activatesAt, retention: end - activatesAt, verifiesOnly: true }
+}
+
+function signerLife(key: ImportedKey, { next }: Roles, options: LifeOptions): Life {
+  const { now, policy, as, states } = options
+  const { clockSkew, cryptoperiod, propagation } = policy
+  const retention = retentionOf(key, policy)
+  if (states.some(({ phase }) => phase === 'active')) {
+    // Promoted at once, by an event: that is when nodes hear of it.
+    return { key, createdAt: bornAt(key, now), activatesAt: now + propagation, retention }
+  }
+  // Backdated, so that a node whose clock is behind agrees that it may sign.
+  const latest = now - 2 * clockSkew
+  if (as) return { key, createdAt: now, activatesAt: latest, retention }
+  const activatesAt = Math.min(key.activatesAt ?? key.createdAt ?? latest, latest)
+  // Without a successor, the one that is made takes over when the old system would have switched.
+  const planned = (key.retiresAt ?? Infinity) - cryptoperiod
+  const isPlanned = next.length === 0 && planned <= latest
+  const createdAt = Math.min(bornAt(key, now), isPlanned ? planned : activatesAt)
+  return { key, createdAt, activatesAt: isPlanned ? planned : activatesAt, retention }
+}
+
+function nextLives(
+  { next }: Roles,
+  signsSince: number | undefined,
+  { now, policy, states, as }: LifeOptions,
+): readonly Life[] {
+  const { propagation, cryptoperiod, manual } = policy
+  const turns = states.flatMap(({ phase, activatesAt }) =>
+    (phase === 'active' || phase === 'pre-active') && activatesAt < NEVER ? activatesAt : [],
+  )
+  let last = Math.max(signsSince ?? -Infinity, ...turns)
+  return next.map((key) => {
+    // What somebody adds by hand was never published before.
+    const createdAt = as ? now : bornAt(key, now)
+    const planned = as ? undefined : key.activatesAt
+    // A switch that the old system had planned comes when it would have. Otherwise late is safe, early is not.
+    last = planned ?? Math.max(last + cryptoperiod, createdAt + propagation)
+    const retention = retentionOf(key, policy)
+    return { key, createdAt, activatesAt: manual ? NEVER : last, retention }
+  })
+}
+
+/** A clock that was ahead may have dated it. */
+function bornAt(key: ImportedKey, now: number): number {
+  return Math.min(key.createdAt ?? now, now)
+}
+
+/** As long as the old system would keep it, where that is longer than the policy says. */
+function retentionOf({ retiresAt, expiresAt }: ImportedKey, { retention }: RingPolicy): number {
+  if (retiresAt === undefined || expiresAt === undefined) return retention
+  return Math.max(retention, expiresAt - retiresAt)
+}

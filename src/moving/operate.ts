@@ -1,0 +1,114 @@
+import { calculateJwkThumbprint } from 'jose'
+import { OrderInDoubt, StoreUnavailable } from '../errors.ts'
+import { type Change, forecast } from '../ring/forecast.ts'
+import type { RingName } from '../ring/key.ts'
+import { allStates, type Phase } from '../ring/lifecycle.ts'
+import { assertComplete, type LoadedRings } from '../ring/loaded-rings.ts'
+import type { RingWork } from '../ring/operate.ts'
+import type { RotationPolicies } from '../ring/policy.ts'
+import { createRings } from '../ring/rings.ts'
+import type { Adoption, Present } from './adopt.ts'
+
+/** What an operator does with keys of another system, once `adopt.ts` has decided what becomes of them. */
+
+/** The rings as `adopt` needs them. */
+export async function presentOf(rings: LoadedRings): Promise<Present> {
+  const thumbprints = await Promise.all(
+    rings.keys.map(async ({ kid, publicJwk }) =>
+      publicJwk ? ([[kid, await calculateJwkThumbprint(publicJwk, 'sha256')]] as const) : [],
+    ),
+  )
+  return { ...rings, thumbprints: new Map(thumbprints.flat()) }
+}
+
+/** A key of an import, as it is once the import is done. */
+export interface AdoptedKey {
+  readonly kid: string
+  readonly thumbprint: string
+  readonly ring: RingName
+  readonly phase: Phase
+  /** Leaves the JWKS; null where nothing sets that yet. */
+  readonly publishedUntil: number | null
+  readonly source: string
+}
+
+/** The keys of an import in the order of their source. */
+export function adoptedKeys(
+  { keys, after }: Adoption,
+  policies: RotationPolicies,
+  now: number,
+): readonly AdoptedKey[] {
+  const states = new Map(allStates(after, policies, now).map((state) => [state.key.kid, state]))
+  return keys.flatMap(({ key: { kid, thumbprint, source } }) => {
+    const state = states.get(kid)
+    if (!state) return []
+    const { phase, unpublishAt: publishedUntil } = state
+    return { kid, thumbprint, ring: state.key.ring, phase, publishedUntil, source }
+  })
+}
+
+/** What happens next in rings that keys move into. */
+export interface NextEvent {
+  readonly ring: RingName
+  /** A key is made, another one signs, one leaves the JWKS. */
+  readonly event: 'make' | 'switch' | 'leave'
+  readonly at: number
+  /** Null for a key that is not made yet. */
+  readonly kid: string | null
+}
+
+const EVENTS: Readonly<Partial<Record<Change['type'], NextEvent['event']>>> = {
+  create: 'make',
+  activate: 'switch',
+  unpublish: 'leave',
+}
+
+/** Changes of a ring beyond these concern keys that nobody knows yet. */
+const STEPS = 24
+
+/** For each ring that keys move into: the next key that is made, the next switch, and when each key leaves. */
+export function nextEvents(
+  { keys, after }: Adoption,
+  policies: RotationPolicies,
+  now: number,
+): readonly NextEvent[] {
+  const rings = new Set(keys.map(({ ring }) => ring))
+  const { due, changes } = forecast(after, policies, { now, steps: STEPS })
+  const events = [...due, ...changes].flatMap(({ type, ring, at, kid }): NextEvent[] => {
+    const event = EVENTS[type]
+    return event && rings.has(ring) ? [{ ring, event, at, kid }] : []
+  })
+  const isFirst = (one: NextEvent) =>
+    one === events.find(({ ring, event }) => ring === one.ring && event === one.event)
+  return events.filter((one) => (one.event === 'leave' ? one.kid !== null : isFirst(one)))
+}
+
+/**
+ * Writes what was decided, all of it or nothing. Done twice it is done once.
+ * @param before the rings that it was decided from
+ * @throws PlaceTaken where another process has made a key meanwhile, OrderInDoubt, StoreUnavailable
+ */
+export async function carryIn(
+  { records }: Adoption,
+  before: LoadedRings,
+  { store, openSealer, witness }: Pick<RingWork, 'store' | 'openSealer' | 'witness'>,
+): Promise<void> {
+  if (records.keys.length + records.events.length === 0) return
+  const { heads } = assertComplete(before)
+  const sealer = await openSealer()
+  const keys = await Promise.all(
+    records.keys.map(({ facts, jwk }) => sealer.seal(facts, jwk, heads)),
+  )
+  const events = []
+  let known = heads
+  for (const event of records.events) {
+    const sealed = await sealer.sealEvent(event, known)
+    events.push(sealed)
+    known = [sealed.id]
+  }
+  await store.addTogether({ keys, events }).catch((error: unknown) => {
+    if (error instanceof StoreUnavailable && error.mayBeDone) throw new OrderInDoubt(error)
+    throw error
+  })
+  await witness?.note(await createRings({ store, sealer }).load())
+}

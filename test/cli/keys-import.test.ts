@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { readdir, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jose'
+import { DAY, keyturnIn, type Row } from './keyturn.ts'
+
+interface Shown {
+  readonly keys: readonly {
+    readonly kid: string
+    readonly thumbprint: string
+    readonly ring: string
+    readonly phase: string
+    readonly publishedUntil: string | null
+    readonly source: string
+  }[]
+  readonly left: readonly { readonly name: string; readonly code: string }[]
+  readonly applied: boolean
+}
+
+type Cli = Awaited<ReturnType<typeof keyturnIn>>
+
+async function jwk(kid: string, alg = 'ES256'): Promise<JWK> {
+  const { privateKey } = await generateKeyPair(alg, { extractable: true })
+  return { ...(await exportJWK(privateKey)), kid, alg, use: 'sig' }
+}
+
+function publicOf({ d: _, p, q, dp, dq, qi, ...rest }: JWK): JWK {
+  return rest
+}
+
+async function file(cli: Cli, name: string, keys: readonly JWK[]): Promise<string> {
+  const path = join(cli.path, name)
+  await writeFile(path, JSON.stringify({ keys }))
+  return path
+}
+
+function phases(rows: readonly { kid: string; phase: string }[]): readonly string[] {
+  return rows.map(({ kid, phase }) => `${kid} ${phase}`)
+}
+
+const inSqlite = (rows: readonly Row[]) => rows.filter(({ ring }) => ring === 'sig/ES256')
+
+describe('keys import', () => {
+  it('makes no file for a preview, and database and key-encryption key with --apply', async () => {
+    await using cli = await keyturnIn({ KEYTURN_DATABASE__URL: 'sqlite:own/keyturn.db' })
+    const source = await file(cli, 'jwks.json', [await jwk('one')])
+    const before = await readdir(cli.path)
+    const preview = await cli.spawned(['keys', 'import', 'jwks', source, '--json'])
+    assert.equal(preview.status, 0, preview.err)
+    assert.deepEqual(await readdir(cli.path), before)
+    const shown: Shown = JSON.parse(preview.out)
+    assert.deepEqual(Object.keys(shown), ['keys', 'left', 'applied'])
+    assert.deepEqual(Object.keys(shown.keys[0] ?? {}), [
+      ...['kid', 'thumbprint', 'ring', 'phase', 'publishedUntil', 'source'],
+    ])
+    const done = await cli.spawned(['keys', 'import', 'jwks', source, '--apply', '--json'])
+    assert.equal(done.status, 0, done.err)
+    assert.deepEqual(JSON.parse(done.out), { ...shown, applied: true })
+    assert.ok(existsSync(join(cli.path, 'own/keyturn.db')))
+    assert.ok(existsSync(join(cli.path, 'kek.jwks')))
+  })
+
+  it('lets the old signer sign on, so that the first start makes no other, and doubles nothing', async () => {
+    await using cli = await keyturnIn()
+    const kid = 'ключ of "the" old/system 鍵'
+    const keys = [await jwk(kid), await jwk('waits'), publicOf(await jwk('gone'))]
+    const source = await file(cli, 'jwks.json', keys)
+    const args = ['keys', 'import', 'jwks', source, '--next', 'waits', '--apply']
+    const [first, again] = [await cli.json<Shown>(args), await cli.json<Shown>(args)]
+    assert.deepEqual(phases(first.keys), [`${kid} active`, 'waits pre-active', 'gone retired'])
+    assert.deepEqual(phases(again.keys), phases(first.keys))
+    const thumbprints = await Promise.all(keys.map((key) => calculateJwkThumbprint(key)))
+    assert.deepEqual(
+      first.keys.map(({ thumbprint }) => thumbprint),
+      thumbprints,
+    )
+    const rows = inSqlite(await cli.json(['keys', 'list']))
+    assert.equal(rows.length, 3)
+    const planned = await cli.json<{ due: { ring: string; change: string }[] }>(['keys', 'plan'])
+    const made = planned.due.filter(({ change }) => change === 'create').map(({ ring }) => ring)
+    assert.ok(!made.includes('sig/ES256'), 'a ring with a signer and a next key needs none')
+    const { publicJwk } = await cli.json<{ publicJwk: JWK }>(['keys', 'show', kid])
+    assert.equal(publicJwk.kid, kid)
+  })
+
+  it('says which keys have no ring, stops at them, and goes on once their loss is accepted', async () => {
+    await using cli = await keyturnIn({ KEYTURN_DATABASE__URL: 'sqlite:own/keyturn.db' })
+    const source = await file(cli, 'jwks.json', [await jwk('one'), await jwk('big', 'ES512')])
+    const args = ['keys', 'import', 'jwks', source]
+    const preview: Shown = JSON.parse((await cli.spawned([...args, '--json'])).out)
+    assert.deepEqual(
+      preview.left.map(({ name, code }) => `${name} ${code}`),
+      ['big ring_missing'],
+    )
+    const refused = await cli.spawned([...args, '--apply'])
+    assert.equal(refused.status, 1)
+    assert.match(refused.err, /^ring_missing: .*sig\/ES512: \{\}.*--leave big\n$/)
+    assert.ok(!existsSync(join(cli.path, 'own')), 'a refusal makes no database')
+    const done = await cli.spawned([...args, '--apply', '--leave', 'big', '--json'])
+    assert.equal(done.status, 0, done.err)
+    const shown: Shown = JSON.parse(done.out)
+    assert.deepEqual([phases(shown.keys), shown.left.length], [['one active'], 1])
+  })
+
+  it('asks which key signs on in a ring that signs, and heeds either answer', async () => {
+    for (const [signer, wanted] of [
+      ['present', ['active', 'pre-active', 'retired']],
+      ['imported', ['retired', 'retired', 'active']],
+    ] as const) {
+      await using cli = await keyturnIn()
+      await cli.makeRings(20 * DAY)
+      const source = await file(cli, 'jwks.json', [await jwk('theirs')])
+      const args = ['keys', 'import', 'jwks', source]
+      const refused = await cli.run([...args, '--apply'])
+      assert.equal(refused.status, 1)
+      assert.match(refused.err, /^signer_undecided: .*--signer imported.*--signer present.*\n$/)
+      const { keys } = await cli.json<Shown>([...args, '--signer', signer, '--apply'])
+      assert.equal(keys[0]?.phase, signer === 'present' ? 'retired' : 'active')
+      const rows = inSqlite(await cli.json(['keys', 'list']))
+      assert.deepEqual(
+        rows.map(({ phase }) => phase),
+        wanted,
+        signer,
+      )
+      const again = await cli.json<Shown>([...args, '--signer', signer, '--apply'])
+      assert.deepEqual(phases(again.keys), phases(keys))
+    }
+  })
+
+  it('refuses a kid that is another key here, and adds none of its neighbours', async () => {
+    await using cli = await keyturnIn()
+    const first = await file(cli, 'a.json', [await jwk('one')])
+    await cli.json(['keys', 'import', 'jwks', first, '--apply'])
+    const second = await file(cli, 'b.json', [publicOf(await jwk('good')), await jwk('one')])
+    const refused = await cli.run([
+      'keys',
+      'import',
+      'jwks',
+      second,
+      '--signer',
+      'present',
+      '--apply',
+    ])
+    assert.equal(refused.status, 1)
+    assert.match(refused.err, /^kid_taken: .*\n$/)
+    assert.equal((await cli.json(['keys', 'list'])).length, 1)
+  })
+
+  it('says beforehand that more than ten keys would be published', async () => {
+    await using cli = await keyturnIn()
+    const keys = await Promise.all(Array.from({ length: 11 }, (_, i) => jwk(`key-${i}`)))
+    const source = await file(cli, 'jwks.json', keys)
+    const refused = await cli.run(['keys', 'import', 'jwks', source])
+    assert.equal(refused.status, 1)
+    assert.match(refused.err, /^jwks_full: .* 11 would be published.*\n$/)
+  })
+
+  it('refuses where tokens of the old system would outlive their key', async () => {
+    await using cli = await keyturnIn()
+    const source = await file(cli, 'jwks.json', [await jwk('one')])
+    const args = ['keys', 'import', 'jwks', source, '--token-lifetime']
+    const refused = await cli.run([...args, '30d'])
+    assert.match(refused.err, /^retention_short: .*30d.*\n$/)
+    assert.equal((await cli.run([...args, '7d'])).status, 0)
+  })
+
+  it('does not bring back a key that was revoked here', async () => {
+    await using cli = await keyturnIn()
+    const source = await file(cli, 'jwks.json', [await jwk('one'), await jwk('two')])
+    await cli.json(['keys', 'import', 'jwks', source, '--apply'])
+    await cli.json(['keys', 'revoke', 'two'])
+    const { left } = await cli.json<Shown>(['keys', 'import', 'jwks', source, '--apply'])
+    assert.deepEqual(
+      left.map(({ name, code }) => `${name} ${code}`),
+      ['two key_revoked'],
+    )
+  })
+})
+
+describe('keys add', () => {
+  it('publishes a JWKS of another issuer for validation, until an end that is told', async () => {
+    await using cli = await keyturnIn()
+    const keys = [publicOf(await jwk('far')), publicOf(await jwk('away', 'RS256'))]
+    const server = createServer((_, response) => response.end(JSON.stringify({ keys })))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as { port: number }
+    try {
+      const added = await cli.json<Shown>([
+        ...['keys', 'add', `http://127.0.0.1:${port}/jwks`, '--as', 'validation'],
+        ...['--not-after', '2099-01-01T00:00:00Z', '--apply'],
+      ])
+      assert.deepEqual(
+        added.keys.map(({ kid, phase, publishedUntil }) => [kid, phase, publishedUntil]),
+        ['far', 'away'].map((kid) => [kid, 'retired', '2099-01-01T00:00:00Z']),
+      )
+    } finally {
+      server.close()
+    }
+    const plain = await cli.run(['keys', 'add', 'http://example.com/jwks', '--as', 'validation'])
+    assert.match(plain.err, /^source_unreadable: .*https.*\n$/)
+    const { due } = await cli.json<{ due: { ring: string; generation: number; change: string }[] }>(
+      [...['keys', 'plan']],
+    )
+    const first = due.find(({ ring, change }) => ring === 'sig/ES256' && change === 'activate')
+    assert.equal(first?.generation, 2, 'a key of this issuer signs at the first start')
+  })
+
+  it('takes one key under the kid that relying parties know, and refuses to sign with a stranger', async () => {
+    await using cli = await keyturnIn()
+    const [one, two] = [await jwk('x'), await jwk('y')]
+    const [a, b] = [await file(cli, 'a.json', [one]), await file(cli, 'b.json', [two])]
+    await cli.json(['keys', 'add', a, '--as', 'active', '--kid', 'known name', '--apply'])
+    const refused = await cli.run(['keys', 'add', b, '--as', 'active', '--apply'])
+    assert.match(refused.err, /^key_unseen: .*--as standby.*\n$/)
+    const half = await file(cli, 'half.json', [publicOf(two)])
+    const blunt = await cli.run(['keys', 'add', half, '--as', 'standby'])
+    assert.match(blunt.err, /^key_public_only: /)
+    await cli.json(['keys', 'add', b, '--as', 'standby', '--apply'])
+    const early = await cli.run(['keys', 'add', b, '--as', 'active', '--apply'])
+    assert.match(early.err, /^key_too_new: .* of the 14 d that relying parties need.*\n$/)
+    const rows = inSqlite(await cli.json(['keys', 'list']))
+    assert.deepEqual(phases(rows), ['known name active', 'y pre-active'])
+  })
+})
