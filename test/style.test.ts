@@ -11,7 +11,7 @@ const ROOT = join(import.meta.dirname, '..')
 /** Rooms of src/ whose doc comments name their subject, and rooms beside it. */
 const ROOMS: readonly string[] = [
   ...['artifacts', 'connection', 'database', 'http', 'nodes', 'oidc', 'redis', 'relying-parties'],
-  ...['seal', 'values', 'witness'],
+  ...['seal', 'server', 'values', 'witness'],
 ].map((room) => `src/${room}`)
 const BESIDE: readonly string[] = ['lab', 'drill', 'bench', 'fuzz', 'demo']
 

@@ -64,10 +64,13 @@ export function printJson({ print }: Pick<Context, 'print'>, value: unknown): vo
   print(plainJson(JSON.stringify(value, null, 2)))
 }
 
-/** Why a command failed. Expected errors say all there is to say; of others, the way to more. */
+/**
+ * The reason why a command failed: the message of an expected error, otherwise also how to get the
+ * stack.
+ */
 export function reasonOf(error: unknown, { env }: Context): string {
   if (error instanceof KeyturnError) return withAdvice(error)
   if (!(error instanceof Error)) return String(error)
   if (env.KEYTURN_LOG__LEVEL === 'debug') return error.stack ?? error.message
-  return `${error.message}\nNobody expected this error. With KEYTURN_LOG__LEVEL=debug it says more.`
+  return `${error.message}\nUnexpected error. Run again with KEYTURN_LOG__LEVEL=debug for the stack.`
 }

@@ -37,7 +37,7 @@ async function serve(program: Command, context: Context): Promise<void> {
   const config = loadCommandConfig(program, context)
   const { createLog } = await import('../log.ts')
   const log = createLog(config.log)
-  exitOnSurprise(log)
+  exitOnUnexpected(log)
   const { workers } = config.http
   const count = workers === 'auto' ? availableParallelism() : workers
   if (count === 1) return serveAlone(config, log, context)
@@ -104,7 +104,7 @@ async function serveAsWorker(context: Context): Promise<void> {
   for (const signal of STOP_SIGNALS) process.on(signal, () => {})
   const start = async (config: Config) => {
     const log = createLog(config.log).child({ worker: worker.id })
-    exitOnSurprise(log, worker.fail)
+    exitOnUnexpected(log, worker.fail)
     const server = await startServer(config, { log, worker: worker.id }).catch((error: unknown) => {
       throw listenFailure(error, config) ?? error
     })
@@ -116,11 +116,11 @@ async function serveAsWorker(context: Context): Promise<void> {
   })
 }
 
-/** Ends this process at an error that nothing expected, once somebody was told. */
-function exitOnSurprise(log: Logger, tell?: (reason: string) => Promise<void>): void {
+/** Logs and reports an unexpected error, then ends this process. */
+function exitOnUnexpected(log: Logger, tell?: (reason: string) => Promise<void>): void {
   for (const event of ['unhandledRejection', 'uncaughtException'] as const) {
     process.on(event, async (error: unknown) => {
-      log.fatal({ err: error }, 'an error that nothing expected; the server exits')
+      log.fatal({ err: error }, 'unexpected error; exiting')
       await tell?.(String(error))
       process.exit(1)
     })
@@ -130,18 +130,18 @@ function exitOnSurprise(log: Logger, tell?: (reason: string) => Promise<void>): 
 const STOP_SIGNALS = ['SIGTERM', 'SIGINT'] as const
 
 /**
- * npm passes on a Ctrl-C that the terminal has sent to the server as well: two signals within this
- * many seconds are one wish.
+ * Seconds within which a second signal is the same Ctrl-C, because npm passes on a signal that the
+ * terminal has sent to the server too.
  */
-const SAME_WISH = 1
+const SAME_SIGNAL = 1
 
-/** Resolves at the first signal to stop; the second exits on the spot. */
+/** Resolves at the first signal to stop; a second one exits at once. */
 function stopSignal({ clock }: Context): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
   let stoppedAt: number | undefined
   for (const signal of STOP_SIGNALS) {
     process.on(signal, () => {
-      if (stoppedAt !== undefined && clock.elapsed() - stoppedAt > SAME_WISH) process.exit(1)
+      if (stoppedAt !== undefined && clock.elapsed() - stoppedAt > SAME_SIGNAL) process.exit(1)
       stoppedAt ??= clock.elapsed()
       resolve()
     })

@@ -1,7 +1,7 @@
 import { decodeJwt } from 'jose'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 
-/** What a request to oidc-provider says, read from where oidc-provider keeps it. */
+/** Parameters of a request, read from where oidc-provider keeps them. */
 
 export type Client = NonNullable<KoaContextWithOIDC['oidc']['client']>
 

@@ -163,7 +163,10 @@ export function successorDueAt(active: KeyState, policy: RingPolicy): number {
   return active.activatesAt + policy.cryptoperiod - policy.propagation
 }
 
-/** Does the event revoke the key? Keys made since a revocation by date are not its business. */
+/**
+ * True if the event revokes the key. A revocation by date does not affect keys created after it was
+ * recorded.
+ */
 export function isRevocationOf(
   event: KeyEvent,
   key: Pick<KeyFacts, 'kid' | 'ring' | 'createdAt'>,

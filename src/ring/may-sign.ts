@@ -29,7 +29,7 @@ export interface AuthorizeOptions {
 }
 
 /** Recorded expiries are rounded up to this many seconds, so that the next tokens need no new record. */
-const STEP = 600
+const RECORD_STEP = 600
 
 export function createAuthorize(options: AuthorizeOptions): Authorize {
   const { status, rings, policies, databaseClock, onOutdated, log } = options
@@ -38,7 +38,7 @@ export function createAuthorize(options: AuthorizeOptions): Authorize {
 
   async function record(ring: string, kid: string, expiresAt: number): Promise<void> {
     if ((recorded.get(kid) ?? 0) >= expiresAt) return
-    const validUntil = Math.ceil(expiresAt / STEP) * STEP
+    const validUntil = Math.ceil(expiresAt / RECORD_STEP) * RECORD_STEP
     const reason = 'it signed a token that outlives its retention'
     const at = databaseClock.now()
     const actor = 'keyturn'

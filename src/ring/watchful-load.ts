@@ -28,7 +28,7 @@ export type WatchfulLoad = (now: number, states: readonly KeyState[]) => Promise
 export function createWatchfulLoad(options: WatchfulLoadOptions): WatchfulLoad {
   const { rings, policies, log, witness } = options
   const { sealer } = rings
-  /** Ids of forged events that the log has. */
+  /** Ids of forged events that were logged. */
   let told: readonly string[] = []
   let hadDeployment = false
 
@@ -39,7 +39,7 @@ export function createWatchfulLoad(options: WatchfulLoadOptions): WatchfulLoad {
       const { id: kid, ring, generation } = record
       log.error(
         { kid, ring, generation },
-        'another key has the place of a lost one, whose tokens are refused from now on',
+        'a lost key cannot be restored, its generation is taken; tokens it signed no longer verify',
       )
     }
     return rings.load()

@@ -2,7 +2,7 @@ import type { ClientStore } from '../clients/client-store.ts'
 import type { Messages } from '../nodes/messages.ts'
 import type { KeyStore } from '../ring/key-store.ts'
 
-/** The same store, which tells the other nodes of what it wrote: server and CLI alike. */
+/** Wraps a key store so that other nodes are told of each write, of servers and commands. */
 export function announceKeys(store: KeyStore, messages: Pick<Messages, 'publish'>): KeyStore {
   const announce = () => messages.publish('ring')
   return {
@@ -16,7 +16,7 @@ export function announceKeys(store: KeyStore, messages: Pick<Messages, 'publish'
       try {
         await store.addTogether(records)
       } finally {
-        // Where the answer was lost it may have been done.
+        // Announced too if the answer was lost, because the write may have happened.
         await announce()
       }
     },
@@ -32,14 +32,14 @@ export function announceKeys(store: KeyStore, messages: Pick<Messages, 'publish'
       try {
         await store.addEvents(events)
       } finally {
-        // Where the answer was lost it may have been done.
+        // Announced too if the answer was lost, because the write may have happened.
         await announce()
       }
     },
   }
 }
 
-/** The same store, which tells the other nodes that clients changed. */
+/** Wraps a client store so that other nodes are told of each change. */
 export function announceClients(
   store: ClientStore,
   messages: Pick<Messages, 'publish'>,

@@ -6,9 +6,9 @@ import { hasTables } from '../database/migrate.ts'
 import { NotFound } from '../errors.ts'
 
 /**
- * For those who look at a deployment and never make one: in the wrong directory, an empty database would look
- * like lost keys.
- * @throws NotFound where there is no database: no file, or a server without Keyturn's tables
+ * Makes sure that the database exists, for commands that never make one, because an empty database
+ * in the wrong directory would look like lost keys.
+ * @throws NotFound if there is no file, or the server lacks Keyturn's tables
  */
 export async function assertDatabase({ database }: Pick<Config, 'database'>): Promise<void> {
   if (isEmbedded(database.url)) {

@@ -3,7 +3,7 @@ import { portOf } from '../config/issuers.ts'
 import { type RequestedHost, requestedHost } from '../http/requested-host.ts'
 import { issuerPath } from '../oidc/origin.ts'
 
-/** What answers for an issuer. */
+/** An issuer's path and its function that answers requests. */
 export interface Answering {
   readonly issuer: string
   readonly answer: RequestListener
@@ -11,14 +11,14 @@ export interface Answering {
 
 interface Place extends Answering {
   readonly port: string
-  /** In small letters, without a slash at the end. */
+  /** Path in small letters, without a slash at the end. */
   readonly path: string
 }
 
 /**
- * One listener for several issuers: the host that a request names chooses, and where issuers share a host,
- * its path. A host of no issuer is answered with 421 (RFC 9110, section 15.5.20), a path of none with 404.
- * Where there is one issuer, it answers whatever the host is.
+ * Serves several issuers on one listener: chooses by the host of a request, and by its path if
+ * issuers share a host. An unknown host is answered with 421 (RFC 9110, section 15.5.20), an
+ * unknown path with 404. A single issuer answers for every host.
  */
 export function chooseByTarget(
   issuers: readonly Answering[],
@@ -55,8 +55,8 @@ function placesByName(issuers: readonly Answering[]): ReadonlyMap<string, readon
 }
 
 /**
- * Reverse proxies often leave the port out or name their own, so it counts only where issuers of one name
- * have different ones.
+ * Chooses by port only if issuers of the same host have different ports, because reverse proxies
+ * often omit the port or name their own.
  */
 function atPort(places: readonly Place[], { port = '' }: RequestedHost): readonly Place[] {
   if (places.every((place) => place.port === places[0]?.port)) return places
@@ -64,8 +64,8 @@ function atPort(places: readonly Place[], { port = '' }: RequestedHost): readonl
 }
 
 /**
- * The path in which that of an issuer stands first. RFC 8414, section 3.1, puts a well-known name before
- * it: `/.well-known/oauth-authorization-server/tenant`.
+ * The path with the issuer's part first, because RFC 8414, section 3.1, puts a well-known name
+ * before it: `/.well-known/oauth-authorization-server/tenant`.
  */
 function issuerPart(target: string): string {
   const [path = ''] = target.split('?', 1)

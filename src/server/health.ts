@@ -1,9 +1,9 @@
 import { askChecks, type Checks, type Readiness } from './readiness.ts'
 
-/** What readiness says of a whole server. */
+/** Readiness of a whole server. */
 export interface Health {
   readiness(): Promise<Readiness>
-  /** From now on the server is not ready. */
+  /** Reports not ready from now on. */
   stop(): void
 }
 
@@ -13,9 +13,10 @@ interface Checked {
 }
 
 /**
- * One issuer's checks stand among those of the process. Of several each has its own, and the server is
- * ready as long as any of them is: a load balancer that took the node away for one issuer would take it
- * from the others too, and on every node, as all of them have the same keys.
+ * Combines the checks of process and issuers. The checks of a single issuer are listed with those
+ * of the process. Several issuers have lists of their own, and the server is ready as long as any
+ * of them is: a load balancer that dropped the node for one issuer would drop it for the others
+ * too, and on every node, because all nodes have the same keys.
  */
 export function createHealth(processChecks: Checks, issuers: readonly Checked[]): Health {
   let isStopping = false

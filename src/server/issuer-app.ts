@@ -20,8 +20,8 @@ interface Answering {
 }
 
 /**
- * Answers everything but the published documents. From the socket inwards: a gate for requests that are
- * complete and of a reasonable size, forms as queries, a bound on the requests in flight, koa.
+ * Answers everything except the published documents. Layers from the socket inwards: a gate for
+ * complete requests of a reasonable size, forms as queries, a bound on requests in flight, koa.
  */
 export function createAnswer(scope: IssuerScope, answering: Answering): RequestListener {
   const { process, config, metrics } = scope
@@ -61,7 +61,7 @@ export function createAnswer(scope: IssuerScope, answering: Answering): RequestL
   })
 }
 
-/** How metrics call what `signIn` tells. */
+/** Names in metrics for the outcomes of `signIn`. */
 const GUESSES = { right: 'right', wrong: 'wrong', attempts: 'limited', busy: 'busy' } as const
 
 function pagesForPeople(

@@ -3,25 +3,25 @@ import type { NodeStateName } from '../nodes/node.ts'
 import type { Count, ProviderCounts } from '../oidc/counts.ts'
 import type { RingStatus } from '../ring/status.ts'
 
-/** What is counted for one issuer. */
+/** Counters of an issuer. */
 export interface IssuerMetrics extends ProviderCounts {
-  /** A client went away or broke off its request. */
+  /** Requests whose client closed the connection or broke off. */
   readonly cutShort: Count
   readonly swaps: Count
-  /** Answered with 503 as there were too many in flight. */
+  /** Requests answered with 503 because too many were in flight. */
   readonly turnedAway: Count
-  /** Names what the gauges of this issuer read when they are asked for. */
+  /** Sets the sources that this issuer's gauges read. */
   observe(sources: IssuerSources): void
 }
 
-/** What gauges of one issuer read when they are asked for. */
+/** Sources that an issuer's gauges read. */
 export interface IssuerSources {
   readonly ring: RingStatus
-  /** Nodes by state. */
+  /** Number of nodes by state. */
   readonly nodes: () => Readonly<Record<NodeStateName, number>>
-  /** Pairs of a live node and a key that it should have loaded and has not. */
+  /** Number of pairs of a live node and a key that it should have loaded and has not. */
   readonly unseenKeys: () => number
-  /** Was what this node writes of itself written the last time? */
+  /** True if the last report of this node was written. */
   readonly mayWrite: () => boolean
 }
 
@@ -29,8 +29,8 @@ type Labels = Readonly<Record<string, string>>
 type Observed = readonly [Labels, IssuerSources]
 
 /**
- * Metrics that each issuer has. Of a process with one issuer they have no label `issuer`.
- * @returns what makes those of one issuer
+ * Creates the metrics of issuers. In a process with one issuer they have no label `issuer`.
+ * @returns function that makes the metrics of an issuer
  */
 export function createIssuerMetrics(
   registry: Registry,

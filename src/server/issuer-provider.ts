@@ -27,13 +27,13 @@ import type { RingView } from '../ring/view.ts'
 import type { IssuerScope } from './issuer-scope.ts'
 import { createOnceADay } from './once-a-day.ts'
 
-/** What speaks OpenID Connect in the name of one issuer. */
+/** OpenID Connect provider and published documents of an issuer. */
 export interface IssuerProvider {
   readonly current: CurrentProvider
   readonly documents: PublishedDocuments
   readonly brand: Brand
   readonly views: Views
-  /** Publishes a new view, and has the provider sign by it. */
+  /** Publishes a new view, then lets the provider sign by it. */
   show(view: RingView): Promise<void>
   close(): Promise<void>
 }
@@ -64,7 +64,7 @@ export function openIssuerProvider(scope: IssuerScope, scheduler: Scheduler): Is
     views,
     close,
     show: async (view) => {
-      // Published first, then used.
+      // Publish before signing.
       documents.publishJwks(view.jwks, view.nextPublishedChangeAt)
       current.swap(view)
       documents.publishDiscovery(await current.discovery())
@@ -77,7 +77,7 @@ export function openIssuerProvider(scope: IssuerScope, scheduler: Scheduler): Is
   }
 }
 
-/** What outlives the instances of the provider, and what each of them is given when it is built. */
+/** Parts that outlive the instances of the provider, and the equipment of each new instance. */
 function createEquipment(scope: IssuerScope, scheduler: Scheduler) {
   const { process, config, stores, metrics, log, ofRequests } = scope
   const { clock, databaseClock } = process
@@ -146,12 +146,14 @@ function providerConfiguration(
     findAccount: (...args) => tellOutage(Promise.resolve(findAccount(...args))),
     interactions: {
       policy: createInteractionPolicy([passwordContext(issuer)]),
-      // With the client, so that a page can lead back to it once the interaction is gone.
+      // The address includes the client, so that a page can link back after the interaction has
+      // expired.
       url: (_ctx, { uid, params }) =>
         `${mountPath}/interaction/${uid}?client_id=${encodeURIComponent(String(params.client_id))}`,
     },
     loadExistingGrant: (ctx) => {
-      // Also when the person comes back from our pages: the configuration may have changed meanwhile.
+      // Checked again when the person returns from the pages, because the configuration may have
+      // changed.
       assertSomethingAsked(ctx)
       return tellOutage(loadExistingGrant(ctx))
     },

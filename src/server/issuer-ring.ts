@@ -8,14 +8,14 @@ import { createWitnessWatch, type WitnessWatch } from '../witness/witness-watch.
 import type { IssuerScope } from './issuer-scope.ts'
 import { type Checks, nodesCheck, ringCheck, witnessCheck, writesCheck } from './readiness.ts'
 
-/** The keys of one issuer: who turns them, who remembers them, and what other nodes know of them. */
+/** The rings of an issuer: scheduler, witness and heartbeat. */
 export interface IssuerRing {
   readonly scheduler: Scheduler
   readonly heartbeat: Heartbeat
   readonly checks: Checks
-  /** Names who shows each new view, before the first turn. */
+  /** Sets the listener for new views; called before the first turn. */
   show(listener: ViewListener): void
-  /** Turns from now on, also when other nodes say that something changed. */
+  /** Starts turning, also when other nodes announce a change. */
   start(): void
 }
 
@@ -79,13 +79,13 @@ export async function openIssuerRing(scope: IssuerScope): Promise<IssuerRing> {
 }
 
 /**
- * Refresh intervals that a start waits for other nodes to put back what the store lacks: one until each
- * has looked, and half of one for those that had to connect again. With the default of 30 s that is
- * less than the minute which the probes of deploy/kubernetes give a start.
+ * Refresh intervals that a start waits for other nodes to restore the store: one until each node
+ * has loaded it, and half of one for nodes that had to reconnect. With the default of 30 s that is
+ * less than the minute that the probes of deploy/kubernetes allow for a start.
  */
-const OTHERS_PATIENCE = 1.5
+const RESTORE_WAIT = 1.5
 
-/** @returns undefined where the configuration names no witness */
+/** @returns undefined if the configuration names no witness */
 function watchWitness(scope: IssuerScope): WitnessWatch | undefined {
   const { process, config, stores, policies, log } = scope
   if (!stores.witness) return undefined
@@ -97,7 +97,7 @@ function watchWitness(scope: IssuerScope): WitnessWatch | undefined {
     clock: process.clock,
     addEvents: (events) => stores.keys.addEvents(events),
     wakeOthers: () => stores.messages.publish('ring'),
-    patience: process.isShared ? OTHERS_PATIENCE * config.rotation.refreshInterval : 0,
+    patience: process.isShared ? RESTORE_WAIT * config.rotation.refreshInterval : 0,
     log,
   })
 }

@@ -8,7 +8,7 @@ import type { IssuerMetrics } from './issuer-metrics.ts'
 import type { KeyturnProcess } from './process.ts'
 import type { IssuerStores } from './stores.ts'
 
-/** What the parts of one issuer have in common. */
+/** Values that all parts of an issuer share. */
 export interface IssuerScope {
   readonly process: KeyturnProcess
   readonly config: IssuerConfig
@@ -16,7 +16,7 @@ export interface IssuerScope {
   readonly policies: RotationPolicies
   readonly metrics: IssuerMetrics
   readonly log: Logger
-  /** For what anybody on the network can cause: some lines of each kind. */
+  /** Log for lines that anybody on the network can cause, limited per kind. */
   readonly ofRequests: Log
 }
 
@@ -34,7 +34,7 @@ export function issuerScope(process: KeyturnProcess, config: IssuerConfig): Issu
   }
 }
 
-/** What people did who had proved who they are: each is told. */
+/** Messages about authenticated people, which are never dropped. */
 const FACTS = [
   ...['signed in', 'signed in with a one-time password', 'password changed'],
   ...['consent given', 'a grant was revoked', USED_TWICE],

@@ -13,22 +13,22 @@ import { type IssuerScope, issuerScope } from './issuer-scope.ts'
 import type { KeyturnProcess } from './process.ts'
 import type { Checks } from './readiness.ts'
 
-/** One issuer that answers: its keys, its clients and its people. */
+/** A running issuer with its keys, clients and people. */
 export interface Issuer {
   /** The issuer identifier. */
   readonly issuer: string
   readonly scheduler: Scheduler
-  /** What readiness asks of this issuer. */
+  /** Readiness checks of this issuer. */
   readonly checks: Checks
   /** Answers a request whose target is in origin-form (`http/target.ts`). */
   answer(request: IncomingMessage, response: ServerResponse): void
-  /** On a first start, makes the administrator, whose password is shown once. */
+  /** Makes the administrator on a first start; the password is shown once. */
   addFirstAdministrator(): Promise<NewAccount | undefined>
   close(): Promise<void>
 }
 
 /**
- * Opens one issuer: turns its rings once, builds its provider, and answers from then on.
+ * Opens an issuer: turns its rings once, builds its provider, and then answers.
  * @throws KeyturnError with what has to be mended before the issuer can start
  */
 export async function openIssuer(process: KeyturnProcess, config: IssuerConfig): Promise<Issuer> {
@@ -52,7 +52,8 @@ export async function openIssuer(process: KeyturnProcess, config: IssuerConfig):
       scheduler: ring.scheduler,
       checks: ring.checks,
       answer: (request, response) => {
-        // Not among the requests in flight: documents are there when all else is turned away.
+        // Documents do not count as requests in flight, so they are served even if all others are
+        // refused.
         if (!provider.documents.answer(request, response)) handle(request, response)
       },
       addFirstAdministrator: () =>
@@ -73,7 +74,10 @@ const OTHER_CLIENTS =
   'some clients were written by a configuration other than this one; if none has them any more, ' +
   'remove these clients'
 
-/** Puts the clients of the configuration into the store; those of other nodes stay where there can be some. */
+/**
+ * Writes the clients of the configuration into the store; clients of other nodes are kept if there
+ * can be other nodes.
+ */
 async function writeClients({ process, config, stores, log }: IssuerScope): Promise<void> {
   const { clients } = stores
   if (process.isShared) {

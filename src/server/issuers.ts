@@ -6,28 +6,28 @@ import { deploymentNamed, nameIssuers } from '../ring/deployment.ts'
 import { type KeyStores, wholeStore } from '../ring/key-stores.ts'
 import { openSecrets, type Protector, type Secrets } from '../ring/protector.ts'
 
-/** To whom what the stores keep belongs, and whether that is who is configured. */
+/** Compares the issuers of stored records with the configured ones. */
 
 /** The issuers that a configuration names. */
 export function configuredIssuers({ issuers }: Pick<Config, 'issuers'>): readonly string[] {
   return issuers.map(({ issuer }) => issuer)
 }
 
-/** Where records of issuers are. */
+/** Stores with records of issuers. */
 export interface IssuerPlaces {
   readonly known: KnownIssuers
   readonly keyStores: KeyStores
 }
 
-/** All issuers of which the stores have anything, in order. */
+/** All issuers with records in the stores, in order. */
 export async function issuersOf({ known, keyStores }: IssuerPlaces): Promise<readonly string[]> {
   return [...new Set([...(await known.list()), ...(await keyStores.issuers())])].toSorted()
 }
 
 /**
- * Gives what a version kept that knew of one issuer only to the one that is configured, and sees that what
- * is kept belongs to somebody who is configured.
- * @throws IssuerUnknown where several are configured; IssuerChanged where all that there is is of others
+ * Gives records without an issuer, from a version that knew only one, to the configured issuer, and
+ * makes sure that stored records belong to a configured issuer.
+ * @throws IssuerUnknown if several are configured; IssuerChanged if all records belong to others
  */
 export async function assertKnown(
   configured: readonly string[],
@@ -48,7 +48,7 @@ export async function assertKnown(
   if (all.length === 0 && others.length === 0) await keyStores.adopt(issuer)
 }
 
-/** The same without refusing anything. */
+/** Like `assertKnown`, without refusing anything. */
 export async function adoptUnowned(
   configured: readonly string[],
   places: IssuerPlaces,
@@ -73,9 +73,10 @@ export interface SecretsOptions extends IssuerPlaces {
 }
 
 /**
- * Opens what all issuers share to seal and authenticate their records. A secret of a version that knew of
- * one issuer only is told whose records it made, so that they are nobody else's.
- * @throws KekMissing and its like, DeploymentSecretMissing; StoreUnreadable where that cannot be told
+ * Opens the secrets with which all issuers seal and authenticate records. The issuer is added to a
+ * secret from a version that knew only one issuer, so that its records belong to no other.
+ * @throws KekMissing and similar errors, DeploymentSecretMissing; StoreUnreadable if the issuer is
+ * unknown
  */
 export async function openSecretsOf(
   configured: readonly string[],
@@ -99,7 +100,7 @@ export async function openSecretsOf(
     const to = { store: keyStores.shared, sealer: keys }
     return { keys, deployment: await nameIssuers(deployment, names, to) }
   } catch (error) {
-    // A store that takes nothing now takes the names at a later start.
+    // A store that cannot be written now gets the names at a later start.
     if (!(error instanceof StoreUnavailable)) throw error
     return { keys, deployment: await deploymentNamed(deployment, names, keys) }
   }

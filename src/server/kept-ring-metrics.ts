@@ -1,15 +1,15 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
 import type { KeepingStatus } from '../data-protection/keeping.ts'
 
-/** Kept rings, and how they are when somebody asks. */
+/** Kept rings with functions that read their present state. */
 export type ObservedRings = readonly { readonly ring: string; readonly status: KeepingStatus }[]
 
-/** @returns what names the rings that are kept; until then the metrics have no values */
+/** @returns function that sets the kept rings; before that the metrics have no values */
 export function createKeptRingMetrics(registry: Registry): (rings: ObservedRings) => void {
   let rings: ObservedRings = []
   const registers = [registry]
   const labelNames = ['ring'] as const
-  /** @param read undefined where nothing is known yet, and then there is no value */
+  /** @param read returns undefined while the value is unknown */
   function gauge(
     aggregator: 'min' | 'max',
     name: string,

@@ -11,10 +11,10 @@ import type { RingLog } from '../ring/ring-log.ts'
 import type { ProcessMetrics } from './metrics.ts'
 import type { Check, Checks } from './readiness.ts'
 
-/** Rings of ASP.NET Core Data Protection that this process keeps in keys. */
+/** Rings of ASP.NET Core Data Protection for which this process makes keys. */
 export interface KeptRings {
   readonly checks: Checks
-  /** Begins to look after them. */
+  /** Starts keeping them. */
   start(): void
   stop(): Promise<void>
 }
@@ -27,7 +27,8 @@ export interface KeptRingsOptions {
 }
 
 /**
- * Opens the certificates of all rings. A ring whose store is away is no reason not to start: it is tried again.
+ * Opens the certificates of all rings. A ring with an unavailable store does not prevent the start;
+ * it is tried again.
  * @throws CertificateUnusable
  */
 export async function openKeptRings(
@@ -67,8 +68,8 @@ async function keeperOf(settings: KeptRingSettings, now: () => Date) {
 }
 
 /**
- * Ready even where the ring is late, because every node keeps the same ring and what needs no such ring goes on;
- * unless an operator asks for the opposite.
+ * Check that stays ready even if the ring is late, because every node keeps the same ring and
+ * everything else works; unless an operator asks for the opposite.
  */
 function keptRingCheck(status: KeepingStatus, isStrict = false): Check {
   const { report, failure } = status

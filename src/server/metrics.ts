@@ -4,33 +4,33 @@ import { createIssuerMetrics, type IssuerMetrics } from './issuer-metrics.ts'
 import { createKeptRingMetrics, type ObservedRings } from './kept-ring-metrics.ts'
 
 /**
- * What Prometheus can ask for. Names start with `keyturn_`; durations are seconds. Each gauge names
- * its aggregator, which makes one number of those of several workers; counters are summed.
+ * Metrics for Prometheus. Names start with `keyturn_`; durations are seconds. Each gauge names an
+ * aggregator, which combines the values of several workers; counters are summed.
  */
 export interface ProcessMetrics {
   readonly registry: Registry
-  /** Connections that a limit closed, by the setting below `http.limits`. */
+  /** Connections that a limit closed, by its setting below `http.limits`. */
   readonly closed: Counter<'bound'>
-  /** Connections to the public listener, once there is one. */
+  /** Sets the function that counts connections to the public listener. */
   countConnections(count: () => number): void
   /** Names the rings of ASP.NET Core that this process keeps. */
   observeKeptRings(rings: ObservedRings): void
-  /** The metrics of one issuer. They have its name as a label where a process has several issuers. */
+  /** The metrics of an issuer, with its name as a label if the process has several issuers. */
   ofIssuer(issuer: string): IssuerMetrics
 }
 
-/** What gauges of the process read when they are asked for. */
+/** Sources that gauges of the process read. */
 export interface MetricSources {
-  /** Has the process several issuers? Then the metrics of each have its name as a label. */
+  /** True if the process has several issuers, whose names are then labels of their metrics. */
   readonly hasSeveral: boolean
   /** Seconds that this node's clock is ahead of the database's. */
   readonly clockOffset: () => number | undefined
-  /** Where Redis is used. */
+  /** State of Redis, if it is used. */
   readonly redis?: { readonly isReachable: boolean } | undefined
   readonly database: { readonly isUsable: boolean }
-  /** Requests that are worked on. */
+  /** Number of requests in flight. */
   readonly inFlight: () => number
-  /** Records of the stores that failed their check. */
+  /** Number of stored records that failed their check. */
   readonly forgeries: (kind: RecordKind) => number
 }
 
@@ -79,7 +79,7 @@ function addGauges(registry: Registry, sources: Omit<MetricSources, 'hasSeveral'
     })
   }
   gauge(
-    // Workers have one clock and ask the database at different times.
+    // Workers share a clock but compare it with the database at different times.
     'average',
     'keyturn_clock_offset_seconds',
     'How far the clock of this node is ahead of the database',

@@ -1,14 +1,14 @@
 import type { Clock } from '../clock.ts'
 
-/** Seconds. */
+/** Seconds of a day. */
 const DAY = 86_400
 
-/** More than operators would read in a day; what clients make up beyond is not remembered. */
+/** Most texts a day, more than operators would read; further ones are not logged. */
 const MOST = 1000
 
 /**
- * Has this been told today? For the log of what clients do again and again, where the first line says
- * all. Clients make up as many texts as they like, so no more than `MOST` are told in a day.
+ * Decides whether a text was logged today, for events that clients cause again and again. Clients
+ * can invent any number of texts, so at most `MOST` are logged a day.
  * @returns true once a day for each text
  */
 export function createOnceADay(clock: Pick<Clock, 'elapsed'>): (text: string) => boolean {

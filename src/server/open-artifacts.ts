@@ -10,13 +10,13 @@ export interface ArtifactSettings {
 export interface ArtifactSurroundings {
   readonly clock: Clock
   readonly redis?: RedisConnection | undefined
-  /** The same store, of which somebody notes how the database answers it. */
+  /** Wraps the store so that failures of the database are noted. */
   readonly watched?: <T extends object>(store: T) => T
 }
 
 /**
- * Opens the store of what expires that the configuration names: Redis, with the clients in the
- * database, or the database alone.
+ * Opens the configured store of artifacts: Redis, with clients in the database, or the database
+ * alone.
  * @throws StoreUnavailable
  */
 export async function openArtifacts(

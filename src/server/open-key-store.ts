@@ -22,7 +22,8 @@ const METHODS = ['load', 'addKey', 'addTogether', 'eraseKey', 'removeKey', 'addE
 
 /**
  * Opens the key stores that the configuration names.
- * @throws StoreUnavailable where a deployment's own module is none, or there are several issuers for it
+ * @throws StoreUnavailable if a deployment's own module is no key store, or there are several
+ * issuers for it
  */
 export async function openKeyStores(
   settings: KeyStoreSettings,
@@ -33,7 +34,7 @@ export async function openKeyStores(
   }: {
     readonly dataSource: DataSource
     readonly known: KnownIssuers
-    /** Those that are configured. */
+    /** Configured issuers. */
     readonly issuers: readonly string[]
   },
 ): Promise<KeyStores> {
@@ -49,7 +50,10 @@ export async function openKeyStores(
   return ofOneIssuer(await importKeyStore(resolve(settings.module ?? '')))
 }
 
-/** A store of a deployment's own is told of no issuers: it keeps the keys of the only one, and the secret. */
+/**
+ * Key stores of a deployment's own module, which has no issuers: it keeps the keys of the only
+ * issuer, and the secret.
+ */
 function ofOneIssuer(store: KeyStore): KeyStores {
   return {
     of: () => store,
@@ -79,6 +83,6 @@ async function importKeyStore(path: string): Promise<KeyStore> {
         'has the methods of KeyStore in src/ring/key-store.ts.',
     )
   }
-  // No method is missing, as was just seen.
+  // All methods were checked above.
   return store as KeyStore
 }

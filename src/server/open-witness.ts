@@ -6,7 +6,7 @@ import { createRedisWitness } from '../redis/redis-witness.ts'
 import { createFileWitness } from '../witness/file-witness.ts'
 import type { Witness } from '../witness/witness.ts'
 
-/** The witness of an issuer that the configuration names; undefined where it names none. */
+/** The configured witness of an issuer; undefined if there is none. */
 export function openWitness(
   config: Config,
   issuer: string,
@@ -14,14 +14,15 @@ export function openWitness(
 ): Witness | undefined {
   const place = witnessPlace(config)
   if (place.type === 'file') return createFileWitness(fileOf(issuer, place.path, config))
-  // A bound of the configuration: where the witness is in Redis, there is a redis.url.
+  // The configuration was checked: a witness in Redis has a redis.url.
   if (place.type === 'redis' && redis) return createRedisWitness(redis, issuer)
   return undefined
 }
 
 /**
- * One issuer has the file that the configuration names, and several have one each. An issuer keeps the file
- * that it had when it becomes one of several, or the only one: without it, its memory would be gone.
+ * The witness file of an issuer: the configured file for a single issuer, and a file each for
+ * several. An issuer keeps its file when others are added or removed, because its record would
+ * otherwise be lost.
  */
 function fileOf(issuer: string, path: string, { issuers }: Config): string {
   const own = witnessFileOf(path, issuer)
@@ -30,7 +31,7 @@ function fileOf(issuer: string, path: string, { issuers }: Config): string {
   return isPathOurs ? path : own
 }
 
-/** Whose witness a file is; undefined where there is none, or where it says nothing that can be read. */
+/** The issuer in a witness file; undefined if the file is missing or unreadable. */
 function issuerIn(path: string): unknown {
   try {
     const record: unknown = JSON.parse(readFileSync(path, 'utf8'))

@@ -15,33 +15,33 @@ import { createMetrics, type ProcessMetrics } from './metrics.ts'
 import { type Checks, clockCheck, databaseCheck, redisCheck } from './readiness.ts'
 import { openStores, type Stores } from './stores.ts'
 
-/** What all issuers of a process share. It is opened first and closed last. */
+/** Parts that all issuers of a process share, opened first and closed last. */
 export interface KeyturnProcess {
   readonly config: Config
   readonly log: Logger
   readonly clock: Clock
   readonly stores: Stores
   readonly databaseClock: DatabaseClock
-  /** How this process calls itself in the list of nodes. */
+  /** Name of this process in the list of nodes. */
   readonly node: NodeName
   readonly metrics: ProcessMetrics
-  /** The requests of all issuers: one bound holds for them together. */
+  /** Requests of all issuers, which have a common bound. */
   readonly inFlight: InFlight
-  /** What a hash costs is a matter of this machine. */
+  /** Password hashing, shared because its cost is the machine's. */
   readonly passwords: Passwords
-  /** Has the process several issuers? Then what it tells of one says which. */
+  /** True if the process has several issuers, which are then named in logs and metrics. */
   readonly hasSeveral: boolean
-  /** Can other nodes, with other configurations, be on the same database? */
+  /** True if other nodes, with other configurations, may use the same database. */
   readonly isShared: boolean
-  /** What readiness asks of the process itself. */
+  /** Readiness checks of the process itself. */
   readonly checks: Checks
-  /** Begins what runs by itself, once the issuers are open. */
+  /** Starts background work once the issuers are open. */
   start(): void
   close(): Promise<void>
 }
 
 export interface NodeName {
-  /** The host, which people know, and an end that tells processes and restarts apart. */
+  /** Id: the host, and a random end that differs for each process. */
   readonly id: string
   readonly version: string
   readonly startedAt: number
@@ -50,13 +50,13 @@ export interface NodeName {
 export interface ProcessOptions {
   readonly log: Logger
   readonly clock: Clock
-  /** The id of this process, where it is one of several workers on this machine. */
+  /** Number of this worker, if there are several on this machine. */
   readonly worker?: number | undefined
 }
 
 /**
- * Opens what all issuers share: the database and Redis with their stores, the clock of the database,
- * metrics, the sweeper, and the rings of ASP.NET Core that it keeps.
+ * Opens what all issuers share: the database and Redis with their stores, the clock of the
+ * database, metrics, the sweeper, and the rings of ASP.NET Core that it keeps.
  * @throws KeyturnError with what has to be mended before the server can start
  */
 export async function openProcess(
@@ -69,7 +69,8 @@ export async function openProcess(
     const stores = await openStores(config, clock, forgeries.note)
     opened.defer(stores.close)
     await reportDatabases(stores, log)
-    // A secret in memory goes with its process, and people in the database stay: a warning says what that is worth.
+    // The secret of a store in memory is lost with its process, while people in the database stay,
+    // so they are authenticated anew; a warning explains the risk.
     if (config.keyStore.type === 'memory') await stores.authenticateAnew(await stores.openSecret())
     const { clockSkew } = config.rotation
     const databaseClock = createDatabaseClock({ store: stores.nodes, clock, clockSkew })
@@ -117,7 +118,7 @@ export async function openProcess(
   }
 }
 
-/** Writes to the log what an operator should know of the database and Redis, now and whenever they fail. */
+/** Logs advice about the database and Redis now, and their failures later. */
 async function reportDatabases(stores: Stores, log: Logger): Promise<void> {
   for (const advice of await stores.advise()) log.warn(advice)
   stores.database.watch(({ detail }) => log.error(`the database: ${detail}`))

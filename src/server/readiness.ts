@@ -8,23 +8,29 @@ import type { RedisStatus } from '../redis/outage.ts'
 import type { Scheduler } from '../ring/scheduler.ts'
 import type { WitnessStatus } from '../witness/witness-watch.ts'
 
-/** May this node get requests, and if not, or not quite, why? In words an operator understands. */
+/** Readiness checks: whether this node may get requests, and the reasons for operators if not. */
 
-/** How many refresh intervals a database may be read-only, as during a failover: as many as make a node silent. */
+/**
+ * Refresh intervals for which a database may be read-only, as during a failover; the same as for a
+ * silent node.
+ */
 const READ_ONLY_INTERVALS = 3
 
 /** The answer of one readiness check. */
 export interface Check {
-  /** May this node get requests? */
+  /** True if this node may get requests. */
   readonly ok: boolean
   /**
-   * Something is amiss that does not put requests elsewhere: where all nodes have lost the same
-   * Redis, taking all of them out would turn a part of an outage into a whole one.
+   * True for a problem that must not move requests elsewhere: if all nodes have lost the same
+   * Redis, dropping all of them would turn a partial outage into a complete one.
    */
   readonly degraded?: boolean
-  /** In words an operator understands, with numbers. */
+  /** Description in words for operators, with numbers. */
   readonly detail: string
-  /** Of a kept ring (RFC 3339): when a key is made, when its keeper is late, when applications stand still. */
+  /**
+   * Instants of a kept ring (RFC 3339): when a key is made, when its keeper is late, when
+   * applications fail.
+   */
   readonly dueAt?: string
   readonly lateAt?: string
   readonly endsAt?: string
@@ -32,20 +38,20 @@ export interface Check {
 
 /** The answer of `/health/ready`. */
 export interface Readiness {
-  /** Are all checks ok? */
+  /** True if all checks are ok. */
   readonly ok: boolean
-  /** Is any of them degraded? */
+  /** True if any check is degraded. */
   readonly degraded?: boolean
   readonly checks: Readonly<Record<string, Check>>
-  /** Of each issuer, where there are several. */
+  /** Readiness of each issuer, if there are several. */
   readonly issuers?: readonly (Readiness & { readonly issuer: string })[]
-  /** Of each worker that runs, where there are several. */
+  /** Readiness of each running worker, if there are several. */
   readonly workers?: readonly (Readiness & { readonly id: number; readonly pid: number })[]
 }
 
 export type Checks = Readonly<Record<string, () => Check | Promise<Check>>>
 
-/** Asks all checks at once. */
+/** Runs all checks in parallel. */
 export async function askChecks(checks: Checks): Promise<Readiness> {
   const results = await Promise.all(
     Object.entries(checks).map(async ([name, check]) => [name, await check()] as const),
@@ -57,7 +63,7 @@ export async function askChecks(checks: Checks): Promise<Readiness> {
   }
 }
 
-/** Is the key ring as it should be, and if not, since when and why? */
+/** Check of the rings' age and last turn. */
 export function ringCheck({ status }: Scheduler): Check {
   const age = `loaded ${Math.round(status.ringAge())} s ago`
   const obstacle = status.obstacle()
@@ -73,7 +79,7 @@ export function ringCheck({ status }: Scheduler): Check {
   return { ok: true, degraded, detail: [age, ...status.warnings].join('; ') }
 }
 
-/** Is this node's clock right, as far as can be known? */
+/** Check of this node's clock against the database's. */
 export function clockCheck(databaseClock: DatabaseClock): Check {
   const offset = databaseClock.offset()
   const detail =
@@ -83,7 +89,7 @@ export function clockCheck(databaseClock: DatabaseClock): Check {
   return { ok: databaseClock.isRight(), detail }
 }
 
-/** Other nodes are no reason to take this one away. */
+/** Check of other nodes; their problems never make this node unready. */
 export function nodesCheck(
   {
     unseen,
@@ -102,8 +108,8 @@ export function nodesCheck(
 }
 
 /**
- * Ready even so: what needs no Redis goes on, the JWKS first of all, and a load balancer that took
- * away every node would take that away too.
+ * Check that stays ready without Redis, because everything that needs no Redis still works, above
+ * all the JWKS, and a load balancer that dropped every node would drop that too.
  */
 export function redisCheck(
   { isReachable, detail }: Pick<RedisStatus, 'isReachable' | 'detail'>,
@@ -113,8 +119,8 @@ export function redisCheck(
 }
 
 /**
- * Ready even where the database fails, for the same reason, unless an operator whose load balancer knows
- * better asks for the opposite; degraded from the first statement that failed.
+ * Check that stays ready without the database, for the same reason, unless an operator's setting
+ * asks for the opposite; degraded from the first failed statement on.
  */
 export function databaseCheck(
   { isUsable, isSound, detail }: Pick<DatabaseStatus, 'isUsable' | 'isSound' | 'detail'>,
@@ -124,9 +130,9 @@ export function databaseCheck(
 }
 
 /**
- * Not ready where this node cannot write and others can, or where its database has been read-only for
- * longer than a failover takes, as an old primary is. A node that can neither write nor read cannot
- * know how others are.
+ * Check that is not ready if this node cannot write and others can, or if its database has been
+ * read-only for longer than a failover takes, as an old primary is. A node that can neither write
+ * nor read cannot tell about others.
  * @param options refreshInterval: seconds; now: by the clock of the database
  */
 export function writesCheck(
@@ -148,7 +154,10 @@ export function writesCheck(
   return { ok: true, degraded: true, detail }
 }
 
-/** Ready even so: keys turn without a witness; what is missing is the proof that none was lost. */
+/**
+ * Check that stays ready, because keys rotate without a witness; only the proof that no revocation
+ * was lost is missing.
+ */
 export function witnessCheck({ isDegraded, detail }: WitnessStatus): Check {
   return { ok: true, degraded: isDegraded, detail }
 }

@@ -6,7 +6,7 @@ import type { Witness } from '../witness/witness.ts'
 import { authenticWitness } from '../witness/witness-mac.ts'
 import { type IssuerPlaces, issuersOf } from './issuers.ts'
 
-/** An issuer, and how much the stores have of it. */
+/** An issuer with the number of its records. */
 export interface KnownIssuer {
   readonly issuer: string
   readonly keys: number
@@ -14,20 +14,20 @@ export interface KnownIssuer {
   readonly clients: number
 }
 
-/** What an operator sees of issuers and does with them. */
+/** Operations on issuers for operators. */
 export interface IssuerOperations {
-  /** Those of which the stores have anything, in order. @throws StoreUnavailable */
+  /** Lists the issuers with records, in order. @throws StoreUnavailable */
   list(): Promise<readonly KnownIssuer[]>
   /**
-   * Looks at what would be renamed, and changes nothing.
-   * @throws NotFound where nothing is kept of `from`; Refused where something is kept of `to`
+   * Shows what would be renamed, without changing anything.
+   * @throws NotFound if `from` has no records; Refused if `to` has some
    */
   look(from: string, to: string): Promise<KnownIssuer>
   /**
-   * Gives an issuer another URL: its keys, events, people, clients and consents are those of the new one from
-   * then on. Sessions and tokens are not, and end. Where it was cut off it can be done again. Every node is stopped.
-   * @returns what it has under its new URL
-   * @throws what `look` throws, and what opens the secret of the deployment
+   * Gives an issuer another URL, which its keys, events, people, clients and consents then belong
+   * to. Sessions and tokens end. May be repeated after an interruption. Every node must be stopped.
+   * @returns the issuer with its new URL
+   * @throws the errors of `look`, and of opening the secret of the deployment
    */
   rename(from: string, to: string): Promise<KnownIssuer>
 }

@@ -11,20 +11,23 @@ import { type Issuer, openIssuer } from './issuer.ts'
 import { type KeyturnProcess, openProcess } from './process.ts'
 import type { Readiness } from './readiness.ts'
 
-/** A server that answers. */
+/** A running server. */
 export interface KeyturnServer {
-  /** Where the public listener listens; browsers and RPs use the issuer. */
+  /** Address of the public listener; browsers and RPs use the issuer. */
   readonly url: string
   /** Undefined in a worker. */
   readonly managementUrl: string | undefined
-  /** In the order of the configuration. */
+  /** Issuers in the order of the configuration. */
   readonly issuers: readonly [Issuer, ...Issuer[]]
-  /** Of each issuer on its first start. */
+  /** First administrator of each issuer on its first start. */
   readonly administrators: readonly FirstAdministrator[]
   readonly registry: Registry
-  /** What `/health/ready` answers. */
+  /** Answer of `/health/ready`. */
   readiness(): Promise<Readiness>
-  /** Not ready first; after `http.shutdownDelay` open requests finish, then everything is closed. */
+  /**
+   * Reports not ready first; after `http.shutdownDelay` open requests finish, then everything is
+   * closed.
+   */
   close(): Promise<void>
 }
 
@@ -37,14 +40,14 @@ export interface ServerOptions {
   readonly log: Logger
   readonly clock?: Clock
   /**
-   * The id of this process, where it is one of several on this machine. Their primary has the
-   * management listener, and this process none.
+   * Number of this process, if it is one of several workers. Their primary has the management
+   * listener, and this process none.
    */
   readonly worker?: number
 }
 
 /**
- * THE COMPOSITION ROOT: opens the process, opens its issuers, and listens.
+ * COMPOSITION ROOT: opens the process, opens its issuers, and listens.
  * @throws KeyturnError with what has to be mended before the server can start
  */
 export async function startServer(config: Config, options: ServerOptions): Promise<KeyturnServer> {
@@ -78,7 +81,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
         listener.announceClose()
         const { shutdownDelay } = config.http
         if (shutdownDelay > 0) await clock.sleep(shutdownDelay, new AbortController().signal)
-        // Requests first: those that finish still need the rest, and the stores most of all.
+        // Requests first, because finishing ones still need the rest, above all the stores.
         await opened.disposeAsync()
       },
     }
@@ -88,7 +91,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
   }
 }
 
-/** In the order of the configuration. */
+/** Opens the issuers in the order of the configuration. */
 async function openIssuers(
   process: KeyturnProcess,
   opened: AsyncDisposableStack,

@@ -33,36 +33,37 @@ import { openKeyStores } from './open-key-store.ts'
 import { openWitness } from './open-witness.ts'
 import { createIssuerOperations, type IssuerOperations } from './rename-issuer.ts'
 
-/** What all issuers of a process share, opened once; what the server and the CLI have in common. */
+/** Stores that all issuers of a process share, opened once by server and CLI. */
 export interface Stores {
-  /** What belongs to one issuer. The same each time it is asked for. */
+  /** Stores of an issuer, the same object for each call. */
   of(issuer: string): IssuerStores
   readonly nodes: NodeStore
-  /** Whose anything is here, and another URL for one of them. */
+  /** Lists and renames issuers with records. */
   readonly issuers: IssuerOperations
-  /** The connection that all share; undefined where the configuration names no Redis. */
+  /** Connection of all issuers; undefined if the configuration names no Redis. */
   readonly redis: RedisConnection | undefined
-  /** How the database is for those who ask it things. */
+  /** State of the database as its users see it. */
   readonly database: DatabaseStatus
-  /** What the database is, where an operator should know; in words, for the log of a start. */
+  /** Advice about the database for operators, in words for the log of a start. */
   advise(): Promise<readonly string[]>
   /**
-   * Opens the secret from which the keys come that authenticate what the stores hold.
-   * @throws what `openSealer` throws
+   * Opens the secret from which the keys for authenticating records are derived.
+   * @throws the errors of `openSealer`
    */
   openSecret(): Promise<DeploymentSecret>
   /**
-   * Authenticates people, consents and clients under a secret, whatever they were authenticated under
-   * before (`database/authenticate-anew.ts`). @throws StoreUnavailable
+   * Authenticates people, consents and clients under a secret, independent of their earlier secret
+   * (`database/authenticate-anew.ts`).
+   * @throws StoreUnavailable
    */
   authenticateAnew(secret: DeploymentSecret): Promise<AuthenticatedAnew>
-  /** Deletes at most `limit` sessions and tokens that have expired, of any issuer. @returns how many */
+  /** Deletes at most `limit` expired sessions and tokens of any issuer. @returns their number */
   sweep(limit: number): Promise<number>
   /** Closes everything, of all issuers. */
   close(): Promise<void>
 }
 
-/** What belongs to one issuer, and what it shares with the others. No other issuer sees any of it. */
+/** Stores of an issuer, which no other issuer can use, and those that all share. */
 export interface IssuerStores extends Stores {
   readonly issuer: string
   readonly keys: KeyStore
@@ -70,25 +71,27 @@ export interface IssuerStores extends Stores {
   readonly accounts: AccountStore
   readonly consents: ConsentStore
   readonly artifacts: ArtifactStore
-  /** What remembers revocations outside the database; undefined where nothing does. */
+  /** Witness that remembers revocations outside the database; undefined if there is none. */
   readonly witness: Witness | undefined
   /**
-   * The connection that all share, with a prefix of the issuer's own; undefined where the configuration
-   * names no Redis. It connects when it is first needed.
+   * The shared connection with the issuer's prefix; undefined if the configuration names no Redis.
+   * Connects at its first use.
    */
   readonly redis: RedisConnection | undefined
-  /** What is written to `keys` and `clients` is announced here, to nodes of this issuer. */
+  /** Messages to nodes of this issuer, which announce writes to `keys` and `clients`. */
   readonly messages: Messages
   /**
-   * Opens the key-encryption keys and the secret of the deployment, once; on a first start, makes them.
-   * @throws KekMissing and its like, DeploymentSecretMissing, StoreOutdated where the store was emptied
+   * Opens the key-encryption keys and the secret of the deployment once; makes them on a first
+   * start.
+   * @throws KekMissing and similar errors, DeploymentSecretMissing, StoreOutdated if the store was
+   * emptied
    */
   openSealer(): Promise<Sealer>
 }
 
 /**
- * @param onForgery is told of records that fail their check
- * @param ofAnyIssuer also where what is kept is of other issuers than those that are configured
+ * @param onForgery called for records that fail their check
+ * @param ofAnyIssuer true to accept records of issuers that are not configured
  * @throws StoreUnavailable; IssuerChanged, IssuerUnknown
  */
 export async function openStores(
@@ -142,7 +145,7 @@ export async function openStores(
     const openIssuer = (issuer: string): IssuerStores => {
       const own = redis && redisOf(redis, issuer)
       const told = own && messages ? messages.at(own.prefix) : noMessages
-      // A store of keys that is elsewhere says nothing about the database.
+      // Failures of a key store elsewhere say nothing about the database.
       const isInDatabase = config.keyStore.type === 'database'
       const keyStore = keyStores.of(issuer)
       const keys = announceKeys(isInDatabase ? watched(keyStore) : keyStore, told)
@@ -183,12 +186,12 @@ export async function openStores(
   }
 }
 
-/** Where the key-encryption keys of a configuration come from. */
+/** The protector that the configuration names. */
 export function protectorOf({ seal: { protector, file, keys } }: Pick<Config, 'seal'>): Protector {
   return protector === 'file' ? fileProtector(file) : environmentProtector(keys ?? undefined)
 }
 
-/** The same work, done once where it succeeds. */
+/** Memoizes work that succeeded. */
 function once<T>(work: () => Promise<T>): () => Promise<T> {
   let done: Promise<T> | undefined
   return () => {
@@ -200,7 +203,7 @@ function once<T>(work: () => Promise<T>): () => Promise<T> {
   }
 }
 
-/** The driver of Redis is loaded only where it is used: commands start sooner without. */
+/** Loads the driver of Redis only if it is used, because commands start faster without it. */
 async function openConfiguredRedis({ redis: { url, ...where } }: Config, clock: Clock) {
   if (url === null) return {}
   const { openRedis } = await import('../redis/connection.ts')

@@ -10,63 +10,64 @@ import { createSummedMetrics } from './summed-metrics.ts'
 import { launchWorker, type WorkerEnd, type WorkerProcess } from './worker-process.ts'
 
 /**
- * Several processes that answer on one port of one machine. Their primary opens no store and
- * answers no request: it starts them, replaces those that die, and speaks for all of them.
+ * Several processes that answer on one port of a machine. Their primary opens no store and answers
+ * no request: it starts the workers, replaces those that die, and reports for all of them.
  */
 export interface Workers {
   /**
-   * Starts one worker, so that migrations, first keys and the first administrator are made once,
-   * and then, without waiting for them, the others.
-   * @returns what the first one said
-   * @throws WorkersFailed with the reason of a first worker that does not start
+   * Starts one worker first, so that migrations, first keys and the first administrator are made
+   * once, and then the others without waiting for them.
+   * @returns report of the first worker
+   * @throws WorkersFailed with the reason if the first worker does not start
    */
   start(): Promise<Started>
-  /** Rejects with WorkersFailed once workers die again and again. */
+  /** Rejects with WorkersFailed if workers die again and again. */
   readonly failed: Promise<never>
-  /** Ready while a worker runs and all that run are ready; with the checks of each. */
+  /**
+   * Ready while at least one worker runs and all running ones are ready; with the checks of each.
+   */
   readiness(): Promise<Readiness>
   /** The metrics of all workers, summed, and some about the workers. */
   registry(): Promise<Registry>
-  /** Not ready first; resolves when all workers have finished what was under way and ended. */
+  /** Reports not ready first; resolves when all workers have finished their requests and ended. */
   stop(): Promise<void>
 }
 
 export interface WorkersOptions {
   readonly config: Config
-  /** How many. */
+  /** Number of workers. */
   readonly wanted: number
   readonly clock: Clock
   readonly log: Logger
 }
 
-/** Seconds: a worker that answered for less long has died young. */
-const YOUNG = 10
-/**
- * So many that died young within so many seconds, while no other answers, are a loop which a further
- * start will not mend.
- */
+/** Seconds; the death of a worker that answered for a shorter time counts as an early death. */
+const EARLY_DEATH = 10
+/** Give up after this many early deaths within this many seconds if no worker is running. */
 const LOOP = { deaths: 5, window: 60 }
-/** Seconds from the first young death to its replacement; doubles with each within the window. */
+/**
+ * Seconds from an early death to the replacement; doubles with each further one within the window.
+ */
 const FIRST_PAUSE = 0.1
 const LONGEST_PAUSE = 15
 /** Seconds beyond shutdownDelay and shutdownTimeout that a worker has for closing its stores. */
 const CLOSING_LIMIT = 5
 
 export function createWorkers({ config, wanted, clock, log }: WorkersOptions): Workers {
-  // The primary accepts and hands over. Were the port opened by each worker (SO_REUSEPORT), the
-  // kernel would queue connections for one of them and reset those when that worker ends.
+  // The primary accepts connections and hands them over. If each worker opened the port
+  // (SO_REUSEPORT), the kernel would queue connections for a worker and reset them when it ends.
   cluster.schedulingPolicy = cluster.SCHED_RR
-  // Structured clones: JSON knows neither NaN nor Infinity, which metrics use.
+  // Structured clones, because JSON lacks NaN and Infinity, which metrics use.
   cluster.setupPrimary({ args: ['worker'], serialization: 'advanced' })
 
   const processes = new Set<WorkerProcess>()
   const stopping = new AbortController()
   const failed = Promise.withResolvers<never>()
-  // Who waits for workers to fail also waits for other things; nobody may be left.
+  // Avoids an unhandled rejection while nothing awaits `failed`.
   failed.promise.catch(() => {})
   const metrics = createSummedMetrics()
   const own = createOwnMetrics({ wanted, clock, running: () => running().length })
-  let youngDeaths: number[] = []
+  let earlyDeaths: number[] = []
 
   const running = () => [...processes].filter((worker) => worker.isRunning)
 
@@ -80,7 +81,7 @@ export function createWorkers({ config, wanted, clock, log }: WorkersOptions): W
     return worker
   }
 
-  /** Keeps one of the wanted workers running, with whatever process. */
+  /** Keeps one of the wanted workers running, replacing its process when it dies. */
   async function keepRunning(first: WorkerProcess, settings: Config): Promise<void> {
     let worker = first
     for (;;) {
@@ -94,23 +95,23 @@ export function createWorkers({ config, wanted, clock, log }: WorkersOptions): W
     }
   }
 
-  /** @returns seconds until the replacement starts; undefined where there is to be none */
+  /** @returns seconds until the replacement starts; undefined if there must be none */
   function pauseAfter(
     { id, pid }: WorkerProcess,
     { reason, lived }: WorkerEnd,
   ): number | undefined {
     own.deaths.inc()
     const now = clock.elapsed()
-    youngDeaths = youngDeaths.filter((at) => now - at < LOOP.window)
-    if (lived < YOUNG) youngDeaths.push(now)
-    const deaths = youngDeaths.length
-    // While others answer, the JWKS above all, there is time to mend what ails the one.
+    earlyDeaths = earlyDeaths.filter((at) => now - at < LOOP.window)
+    if (lived < EARLY_DEATH) earlyDeaths.push(now)
+    const deaths = earlyDeaths.length
+    // While other workers answer, above all the JWKS, there is time to mend the failing one.
     if (deaths >= LOOP.deaths && running().length === 0) {
       const message = `${deaths} workers died within ${LOOP.window} s. The last one: ${reason}`
       failed.reject(new WorkersFailed(message))
       return undefined
     }
-    const pause = lived < YOUNG ? Math.min(FIRST_PAUSE * 2 ** (deaths - 1), LONGEST_PAUSE) : 0
+    const pause = lived < EARLY_DEATH ? Math.min(FIRST_PAUSE * 2 ** (deaths - 1), LONGEST_PAUSE) : 0
     log.error(
       { worker: id, pid, reason, lived: Math.round(lived) },
       'a worker died; it is replaced',
@@ -122,7 +123,7 @@ export function createWorkers({ config, wanted, clock, log }: WorkersOptions): W
     const answers = await Promise.all(
       running().map(async (worker) => ({ worker, answer: await worker.ask('readiness') })),
     )
-    // Not those that have ended meanwhile.
+    // Without workers that have ended meanwhile.
     const workers = answers
       .filter(({ worker }) => worker.isRunning)
       .map(({ worker: { id, pid }, answer = NO_ANSWER }) => ({ id, pid, ...answer }))
@@ -164,7 +165,7 @@ export function createWorkers({ config, wanted, clock, log }: WorkersOptions): W
       const first = launch(config)
       const started = await first.started
       if (!started) throw new WorkersFailed((await first.ended).reason)
-      // What is worth saying was said.
+      // The first worker has logged the warnings.
       const settings = { ...config, warnings: [] }
       void keepRunning(first, settings)
       for (let index = 1; index < wanted && !stopping.signal.aborted; index += 1) {
@@ -195,7 +196,7 @@ const NO_ANSWER: Readiness = {
   checks: { server: { ok: false, detail: 'does not answer its primary' } },
 }
 
-/** What only the primary knows. */
+/** Metrics that only the primary has. */
 function createOwnMetrics(options: {
   readonly wanted: number
   readonly clock: Clock
@@ -214,7 +215,7 @@ function createOwnMetrics(options: {
   new Gauge({ name: 'keyturn_workers_wanted', help: 'Workers that should', registers }).set(
     options.wanted,
   )
-  // Instants of several processes make no sum; the server began with its primary.
+  // The primary's start, because the instants of several processes cannot be summed.
   new Gauge({
     name: 'keyturn_process_start_time_seconds',
     help: 'Start time of the process since unix epoch in seconds.',

@@ -1,11 +1,11 @@
 import { AggregatorRegistry, type Registry } from 'prom-client'
 import type { MetricsSnapshot } from './messages.ts'
 
-/** The metrics of all workers as if they were one process. */
+/** Sums the metrics of all workers as if they were one process. */
 export interface SummedMetrics {
-  /** Takes what a worker has just said in the place of what it said before. */
+  /** Replaces the last metrics of a worker. */
   note(worker: number, snapshot: MetricsSnapshot): void
-  /** The worker has ended. What it counted stays. */
+  /** Notes that a worker has ended. Its counts are kept. */
   forget(worker: number): void
   /** Each metric over all workers, by the aggregator that it names (`src/server/metrics.ts`). */
   registry(): Promise<Registry>
@@ -13,7 +13,9 @@ export interface SummedMetrics {
 
 export function createSummedMetrics(): SummedMetrics {
   const latest = new Map<number, MetricsSnapshot>()
-  /** Counted by workers that have ended: a sum that fell would look like a restart of the server. */
+  /**
+   * Counts of ended workers, kept because a falling sum would look like a restart of the server.
+   */
   let past: Promise<MetricsSnapshot> = Promise.resolve([])
 
   return {
@@ -32,6 +34,6 @@ function aggregate(snapshots: readonly MetricsSnapshot[]): Registry {
 }
 
 function isCount({ type }: MetricsSnapshot[number]): boolean {
-  // Declared as a numeric enum; the library itself uses words.
+  // The types declare a numeric enum, but the library uses words.
   return ['counter', 'histogram'].includes(String(type))
 }

@@ -3,34 +3,34 @@ import type { Clock } from '../../clock.ts'
 import type { Config } from '../../config/schema.ts'
 import type { Answer, Answers, FromPrimary, FromWorker, Started } from './messages.ts'
 
-/** One worker, seen from its primary. */
+/** A worker as its primary sees it. */
 export interface WorkerProcess {
-  /** From 1; a worker that replaces another has a new one. */
+  /** Number from 1; a replacement has a new one. */
   readonly id: number
   readonly pid: number
-  /** Does it answer requests? */
+  /** True while the worker answers requests. */
   readonly isRunning: boolean
-  /** Resolves when it answers requests; with undefined where it ends instead. */
+  /** Resolves when the worker answers requests; with undefined if it ends before. */
   readonly started: Promise<Started | undefined>
   readonly ended: Promise<WorkerEnd>
-  /** @returns undefined where it has no answer within `ANSWER_LIMIT`, or ends */
+  /** @returns undefined if the worker does not answer within `ANSWER_LIMIT`, or ends */
   ask<Question extends keyof Answers>(question: Question): Promise<Answers[Question] | undefined>
-  /** Lets it finish what is under way and end. */
+  /** Lets the worker finish its requests and end. */
   stop(): void
   kill(): void
 }
 
 export interface WorkerEnd {
-  /** In words: what it said itself, or else its exit status or signal. */
+  /** Reason in words: the worker's own, or else its exit status or signal. */
   readonly reason: string
-  /** Seconds for which it answered requests; 0 if it never did. */
+  /** Seconds for which the worker answered requests; 0 if it never did. */
   readonly lived: number
 }
 
-/** Seconds. Probes of a load balancer wait a second or so for all of the answer. */
+/** Seconds for an answer, because probes of load balancers wait only about a second. */
 const ANSWER_LIMIT = 0.8
 
-/** Starts a worker, which gets its configuration as soon as it asks for it. */
+/** Starts a worker, which gets its configuration when it asks for it. */
 export function launchWorker(config: Config, clock: Clock): WorkerProcess {
   const worker = cluster.fork()
   closeLostConnection(worker)
@@ -43,7 +43,7 @@ export function launchWorker(config: Config, clock: Clock): WorkerProcess {
   let isStopping = false
   let hasEnded = false
 
-  // It may have ended a moment ago; its end is reported on its own.
+  // The worker may have ended a moment ago, which is reported separately.
   const send = (message: FromPrimary) => {
     if (worker.isConnected()) worker.send(message, () => {})
   }
@@ -55,7 +55,7 @@ export function launchWorker(config: Config, clock: Clock): WorkerProcess {
   }
   worker.on('message', (message: FromWorker) => {
     if (message.type === 'hello') {
-      // It has nothing open yet, and would not have heard that it is to stop.
+      // The worker has nothing open yet, and an earlier message to stop was lost.
       if (isStopping) worker.process.kill('SIGKILL')
       return send({ type: 'start', config })
     }
@@ -73,13 +73,13 @@ export function launchWorker(config: Config, clock: Clock): WorkerProcess {
     end(signal ? `it was ended by ${signal}` : `it ended with exit status ${status}`)
   })
   worker.on('error', (error) => {
-    // A process that could not be made does not exit.
+    // A process that could not be started emits no exit.
     if (worker.process.pid === undefined) end(`its process could not be made: ${error.message}`)
   })
 
   return {
     id: worker.id,
-    // A process that could not be made has none.
+    // A process that could not be started has no id.
     pid: worker.process.pid ?? 0,
     get isRunning() {
       return readyAt !== undefined && !hasEnded
@@ -115,17 +115,18 @@ export function launchWorker(config: Config, clock: Clock): WorkerProcess {
 }
 
 /**
- * Closes the connection that was on its way to a worker when it died. node:cluster keeps it open
- * and forgets it, so that its client would wait for ever. There is at most one: a worker gets the
- * next when it has taken the last, which closes the handle of the primary.
+ * Closes the connection that was being handed to a worker when it died, because node:cluster keeps
+ * it open and forgets it, so that its client would wait for ever. There is at most one, because a
+ * worker gets the next connection only after it has taken the last, which closes the primary's
+ * handle.
  */
 function closeLostConnection(worker: Worker): void {
   const { process: child } = worker
-  // Its overloads differ in what may be left out.
+  // The overloads of `send` differ in what may be left out.
   const send = child.send.bind(child) as (...sent: unknown[]) => boolean
   let handed: { close(): void } | undefined
   child.send = (...sent: unknown[]) => {
-    // Behind the message: a handle of the system, which may be closed twice, a callback or nothing.
+    // After the message comes a handle, which may be closed twice, a callback or nothing.
     const [, handle] = sent
     if (handle && typeof handle === 'object') handed = handle as typeof handed
     return send(...sent)

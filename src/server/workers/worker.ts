@@ -9,15 +9,17 @@ import type { Answers, FromPrimary, FromWorker, Started } from './messages.ts'
 export interface WorkerServer extends Started {
   readonly registry: Registry
   readiness(): Promise<Readiness>
-  /** Requests that are under way finish first. */
+  /** Closes the server after requests under way have finished. */
   close(): Promise<void>
 }
 
-/** One of the processes that answer requests, seen from inside. */
+/** A worker as it sees itself. */
 export interface Worker {
-  /** From 1; a worker that replaces another has a new one. */
+  /** Number from 1; a replacement has a new one. */
   readonly id: number
-  /** Starts the server with the primary's configuration, and runs it until the primary says stop. */
+  /**
+   * Starts the server with the primary's configuration, and runs it until the primary says stop.
+   */
   run(start: (config: Config) => Promise<WorkerServer>): Promise<void>
   /** Tells the primary why this process is about to end. */
   fail(reason: string): Promise<void>
@@ -53,11 +55,11 @@ export function thisWorker(): Worker {
         if (message.type === 'start') return configured.resolve(message.config)
         if (message.type === 'stop') return stopped.resolve()
         const { id, question } = message
-        // A check that throws is no reason to end; the primary says that there was no answer.
+        // A failing check does not end the worker; the primary reports that there was no answer.
         const answer = await answers[question]().catch(() => undefined)
         await send({ type: 'answer', id, answer })
       })
-      // A worker whose primary is gone has no listener either: node:cluster ends it at once.
+      // node:cluster ends a worker whose primary is gone, because its listener is gone too.
       await send({ type: 'hello' })
       const server = await start(await configured.promise)
       started.resolve(server)
