@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { witnessPlace } from '../config/witness.ts'
 import { engineOf, isEmbedded } from '../connection/database-url.ts'
+import { ringNameOf } from '../data-protection/kept-ring.ts'
 import { Refused } from '../errors.ts'
 import {
   type Context,
@@ -26,7 +27,8 @@ export function addBackup(program: Command, context: Context): void {
     .addHelpText(
       'after',
       '\nFor SQLite: the database, a directory of keys where there is one, and the file of key-encryption keys. A\n' +
-        'database server has tools of its own. Never back up or restore the witness (rotation.witness).',
+        'database server has tools of its own. Never back up or restore the witness (rotation.witness). Key rings of\n' +
+        'ASP.NET Core (dataProtection.rings) are kept outside: back them up where they are.',
     )
     .action((folder: string, options: BackupOptions) => backup(folder, options, program, context))
 }
@@ -71,4 +73,10 @@ async function backup(
   )
   const place = witnessPlace(config)
   if (place.type === 'file') context.print(`Leave out ${place.path}: it must never be restored.`)
+  const { rings } = config.dataProtection
+  if (rings.length > 0) {
+    context.print(
+      `Not in it: ${rings.map(ringNameOf).join(', ')}. Back up each where it is kept; its certificates, too.`,
+    )
+  }
 }

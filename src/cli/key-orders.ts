@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { findKeptRing, readKeptRing } from '../data-protection/operate.ts'
 import { Refused } from '../errors.ts'
 import { acceptanceTail, earlyKeyPrice } from '../relying-parties/order-price.ts'
 import { activeKey, type KeyState, ringStates } from '../ring/lifecycle.ts'
@@ -13,6 +14,8 @@ import { decideRevocation, freshKey, isUnseen } from '../ring/revocation.ts'
 import type { RingKey } from '../ring/seal.ts'
 import { nameProblem } from '../values/text.ts'
 import { type Context, JSON_OPTION, printJson } from './context.ts'
+import { revokeKept } from './kept-ring-revoke.ts'
+import { findKeptKey, isKeptRing } from './kept-rings.ts'
 import { addKeyAbandon } from './key-abandon.ts'
 import { freshText, outcome, situation, whyNotSooner } from './key-outcome.ts'
 import { earlyKeyText, revocationText, soonerRow } from './key-prices.ts'
@@ -169,8 +172,19 @@ async function revoke(
   session: Session,
 ): Promise<void> {
   const { policies, now } = session
+  const order = { actor, reason, ...(json ? { json } : {}), session }
+  if ('ring' in target && isKeptRing(target.ring)) {
+    const settings = findKeptRing(target.ring, session.config.dataProtection.rings)
+    const createdBefore = target.createdBefore(now)
+    return revokeKept(await readKeptRing(settings, now), { createdBefore }, order)
+  }
   const work = ringWork(session)
   const before = await tellingFaults(openRingsToRevoke(work), session)
+  if ('kid' in target) {
+    const kids = before.keys.map(({ kid }) => kid)
+    const kept = await findKeptKey(target.kid, kids, session)
+    if (kept) return revokeKept(kept.shown, { id: kept.key.id }, order)
+  }
   const asked = 'kid' in target ? target : { ...target, createdBefore: target.createdBefore(now) }
   const decided = decideRevocation(asked, before, { policies, now, actor, reason })
   const { ring, revoked, successor } = decided

@@ -1,38 +1,28 @@
 import type { Command } from 'commander'
 import { type Change, forecast, futureOf } from '../ring/forecast.ts'
-import type { KeyEvent } from '../ring/key.ts'
 import { allStates, isRevocationOf, type KeyState, ringNames } from '../ring/lifecycle.ts'
 import { openRings } from '../ring/operate.ts'
-import { assertRing, findKid, findState } from '../ring/orders.ts'
+import { findState } from '../ring/orders.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
 import type { RingKey } from '../ring/seal.ts'
-import { nameProblem } from '../values/text.ts'
-import type { ShownRings } from '../witness/operate.ts'
 import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
+import { DEFAULT_STEPS, planOfKept, showKeptKey } from './kept-ring-plan.ts'
+import {
+  type FoundKeptKey,
+  findKeptKey,
+  keptKeyRow,
+  keptNextWords,
+  showKeptRings,
+} from './kept-rings.ts'
+import { addKeyEvents, eventTable } from './key-events.ts'
 import { addKeyImports } from './key-import.ts'
 import { addKeyOrders } from './key-orders.ts'
-import {
-  changeRow,
-  changeWords,
-  eventRow,
-  eventWords,
-  keyRow,
-  keyWords,
-  nextWords,
-} from './key-words.ts'
+import { changeRow, changeWords, eventRow, keyRow, keyWords, nextWords } from './key-words.ts'
 import { KID_HELP, kidArgument } from './kid-argument.ts'
 import { ringWork, showRings, tellingFaults } from './rings.ts'
 import { type Session, withSession } from './session.ts'
 import { pairs, table } from './table.ts'
-import {
-  countArgument,
-  durationArgument,
-  fromNow,
-  instant,
-  instantOrNull,
-  span,
-  textArgument,
-} from './words.ts'
+import { countArgument, durationArgument, instant, instantOrNull, span } from './words.ts'
 
 export function addKeys(program: Command, context: Context): void {
   const keys = program.command('keys').description('see the signing keys and turn them')
@@ -58,35 +48,33 @@ export function addKeys(program: Command, context: Context): void {
     .action((options: PlanOptions) => session((open) => showPlan(open, options)))
   addKeyOrders(keys, program, context)
   addKeyImports(keys, program, context)
-  keys
-    .command('events')
-    .description('every promotion, revocation and extension, oldest first')
-    .argument('[kid]', `those of one key: ${KID_HELP}`, kidArgument)
-    .option('--ring <ring>', 'those of one ring', textArgument(nameProblem))
-    .option('--last <n>', 'the newest only', countArgument)
-    .option(...JSON_OPTION)
-    .action((kid: string | undefined, options: EventOptions) =>
-      session((open) => listEvents(kid, open, options)),
-    )
+  addKeyEvents(keys, program, context)
 }
 
 async function listKeys(session: Session, { json }: JsonOption): Promise<void> {
   const { policies, now } = session
   const rings = await showRings(session)
   const states = allStates(rings, policies, now)
+  const kept = await showKeptRings(session)
+  const keptKeys = kept.rings.flatMap((shown) => shown.keys.map((key) => ({ shown, key })))
   const { issuer } = session.config
   if (json)
-    printJson(
-      session,
-      states.map((state) => ({ ...keyRow(state), issuer })),
-    )
-  else printKeys(states, session)
+    printJson(session, [
+      ...states.map((state) => ({ ...keyRow(state), issuer })),
+      ...keptKeys.map(({ shown, key }) => keptKeyRow(shown, key)),
+    ])
+  else printKeys(states, keptKeys, session)
   if (rings.failure) throw rings.failure
+  if (kept.failures[0]) throw kept.failures[0].error
 }
 
-function printKeys(states: readonly KeyState<RingKey>[], session: Session): void {
+function printKeys(
+  states: readonly KeyState<RingKey>[],
+  kept: readonly FoundKeptKey[],
+  session: Session,
+): void {
   const { policies, now } = session
-  if (states.length === 0) {
+  if (states.length + kept.length === 0) {
     session.print('There are no keys yet. The first start of the server makes them.')
     return
   }
@@ -94,12 +82,21 @@ function printKeys(states: readonly KeyState<RingKey>[], session: Session): void
     const { ring, generation, kid } = state.key
     return [ring, generation, state.phase, kid, nextWords(state, policies.policyFor(ring), now)]
   })
-  session.print(table(['RING', 'GEN', 'PHASE', 'KID', 'NEXT'], rows, session))
+  const keptRows = kept.map(({ shown: { ring }, key }) => {
+    return [ring, '-', key.phase, key.id, keptNextWords(key, now)]
+  })
+  session.print(table(['RING', 'GEN', 'PHASE', 'KID', 'NEXT'], [...rows, ...keptRows], session))
 }
 
 async function showKey(named: string, session: Session, { json }: JsonOption): Promise<void> {
   const { policies, now } = session
   const facts = await tellingFaults(openRings(ringWork(session)), session)
+  const kept = await findKeptKey(
+    named,
+    facts.keys.map((each) => each.kid),
+    session,
+  )
+  if (kept) return showKeptKey(kept, session, { json })
   const state = findState(facts, policies, named, now)
   const { key } = state
   const { kid } = key
@@ -153,8 +150,6 @@ interface PlanOptions extends JsonOption {
   readonly steps?: number
 }
 
-const DEFAULT_STEPS = 3
-
 async function showPlan(session: Session, options: PlanOptions): Promise<void> {
   const { policies, now, config } = session
   const { until, steps = until === undefined ? DEFAULT_STEPS : Infinity } = options
@@ -164,22 +159,28 @@ async function showPlan(session: Session, options: PlanOptions): Promise<void> {
     steps,
     until: until === undefined ? Infinity : now + until,
   })
+  const kept = await planOfKept(session, {
+    until: until === undefined ? Infinity : now + until,
+    steps,
+  })
   if (options.json) {
-    return printJson(session, {
+    printJson(session, {
       issuer: config.issuer,
       at: instantOrNull(now),
-      due: due.map(changeRow),
-      forecast: changes.map(changeRow),
-      warnings,
+      due: [...due.map(changeRow), ...kept.due],
+      forecast: [...changes.map(changeRow), ...kept.forecast],
+      warnings: [...warnings, ...kept.warnings],
       cutAt: instantOrNull(cutAt),
     })
+    return kept.fail()
   }
+
   const inWords = (list: readonly Change[]) =>
     ringNames(facts, policies)
       .filter((ring) => list.some((change) => change.ring === ring))
       .map((ring) => ringPlan(ring, list, policies, now))
       .join('\n\n')
-  for (const warning of warnings) session.warn(warning)
+  for (const warning of [...warnings, ...kept.warnings]) session.warn(warning)
   if (cutAt !== null) {
     session.warn(
       `The plan is shown until ${instant(cutAt, now)}: rings that turn so fast change too often for ` +
@@ -193,6 +194,8 @@ async function showPlan(session: Session, options: PlanOptions): Promise<void> {
   }
   const future = inWords(changes) || '  nothing'
   session.print(`What comes next, if nobody asks for anything:\n\n${future}`)
+  for (const text of kept.texts) session.print(`\n${text}`)
+  kept.fail()
 }
 
 /** The changes of one ring, by instant. */
@@ -214,64 +217,4 @@ function ringPlan(
       ]),
   ])
   return [ring, ...lines].join('\n')
-}
-
-interface EventOptions extends JsonOption {
-  readonly ring?: string
-  readonly last?: number
-}
-
-async function listEvents(
-  named: string | undefined,
-  session: Session,
-  { json, ring, last }: EventOptions,
-): Promise<void> {
-  const rings = await showRings(session)
-  if (ring !== undefined) assertRing(ring, rings, session.policies)
-  const found = named === undefined ? rings.events : eventsOf(named, rings)
-  // At one instant the cause comes first: a revocation, then what it led to.
-  const isCause = ({ type }: KeyEvent) => type.startsWith('revoke')
-  const ordered = found
-    .filter((event) => ring === undefined || event.ring === ring)
-    .toSorted((a, b) => a.at - b.at || Number(isCause(b)) - Number(isCause(a)))
-    .slice(-(last ?? Infinity))
-  const { issuer } = session.config
-  if (json)
-    return printJson(
-      session,
-      ordered.map((event) => ({ ...eventRow(event), issuer })),
-    )
-  if (ordered.length === 0) {
-    const what = named === undefined && ring === undefined ? 'Nothing' : 'Nothing of that kind'
-    return session.print(`${what} has been recorded yet.`)
-  }
-  session.print(eventTable(ordered, session, session.now))
-}
-
-/** Events outlive their keys, so a key whose record was deleted is found by its events. */
-function eventsOf(named: string, { keys, events }: ShownRings): readonly KeyEvent[] {
-  const kids = [
-    ...keys.map((key) => key.kid),
-    ...events.flatMap((e) => ('kid' in e ? [e.kid] : [])),
-  ]
-  const kid = findKid(named, kids)
-  const key = keys.find((each) => each.kid === kid)
-  return events.filter(
-    (event) => ('kid' in event && event.kid === kid) || (key && isRevocationOf(event, key)),
-  )
-}
-
-function eventTable(
-  events: readonly KeyEvent[],
-  terminal: Pick<Context, 'colors' | 'columns'>,
-  now?: number,
-): string {
-  const rows = events.map((event) => {
-    const { at, ring, kid, actor, reason } = eventRow(event)
-    const when = now === undefined ? at : `${at} (${fromNow(event.at, now)})`
-    // Giving up what is missing concerns all rings; the words name those that lost keys.
-    const where = event.type === 'accept' ? '-' : ring
-    return [when, where, kid ?? '-', eventWords(event), actor, reason]
-  })
-  return table(['AT', 'RING', 'KID', 'EVENT', 'BY', 'REASON'], rows, terminal)
 }

@@ -30,8 +30,11 @@ export interface RingKeeper {
    * @throws NotFound; Refused; KeyRingUnreadable, and then it may be done in part: repeat it
    */
   revoke(id: string, reason?: string): Promise<Revoked>
-  /** Revokes all keys that were created before now. @throws as {@link revoke} */
-  revokeAll(reason?: string): Promise<Revoked>
+  /**
+   * Revokes all keys that were created before an instant, which is now unless told and not after it.
+   * @throws as {@link revoke}
+   */
+  revokeAll(reason?: string, createdBefore?: Date): Promise<Revoked>
   close(): Promise<void>
 }
 
@@ -75,7 +78,7 @@ export interface KeeperOptions {
 }
 
 /** Seconds after which each process of ASP.NET Core has read the ring again (reference, 2.4). */
-const REFRESH = 86_400
+export const REFRESH = 86_400
 /** Looks in a row at a ring that others change meanwhile. */
 const ATTEMPTS = 8
 
@@ -158,8 +161,10 @@ export function createKeeper(options: KeeperOptions): RingKeeper {
         if (!id || !ring.keys.some((key) => key.id === id)) throw unknownKey(store.where)
         return { ids: [id], element: revocationElement(id, ticksOf(now()), reason) }
       }),
-    revokeAll: (reason = '') => {
-      const before = ticksOf(now())
+    revokeAll: async (reason = '', createdBefore = now()) => {
+      const before = ticksOf(createdBefore)
+      // A key that is made until then would be revoked from the beginning.
+      if (before > ticksOf(now())) throw new TypeError('createdBefore is in the future')
       return revoke((ring) => ({
         ids: ring.keys.filter(({ createdAt }) => createdAt < before).map(({ id }) => id),
         element: revocationOfAllElement(before, reason),

@@ -27,7 +27,7 @@ export interface KeptRingCertificate {
 }
 
 /** What begins the names of all these rings, so that none is taken for a ring that signs. */
-const KEPT_RINGS = 'data-protection/'
+export const KEPT_RINGS = 'data-protection/'
 
 /** How commands, readiness, logs and metrics call a ring. @example ringNameOf(ring) // data-protection/shop */
 export function ringNameOf({ name }: Pick<KeptRing, 'name'>): string {

@@ -59,7 +59,7 @@ async function openSql(database: NonNullable<RingSource['database']>): Promise<R
     typeof database === 'object' && 'dataSource' in database ? database : { dataSource: database }
   if (typeof dataSource !== 'string') return openSqlStore({ database: dataSource, ...options })
   const { DataSource } = await import('typeorm')
-  const own = new DataSource(dataSourceOptions(dataSource))
+  const own = new DataSource(await dataSourceOptions(dataSource))
   const where = shownUrl(dataSource)
   try {
     await own.initialize()
@@ -77,11 +77,14 @@ async function openSql(database: NonNullable<RingSource['database']>): Promise<R
 /** For pg, which waits for ever unless told; mysql2 waits as long by itself. */
 const CONNECTING = { connectionTimeoutMillis: 10_000 }
 
-function dataSourceOptions(url: string): DataSourceOptions {
+async function dataSourceOptions(url: string): Promise<DataSourceOptions> {
   const type = engineOf(url)
   switch (type) {
-    case 'better-sqlite3':
-      return { type, database: url.slice('sqlite:'.length), fileMustExist: true }
+    case 'better-sqlite3': {
+      // By its alias in package.json, under which TypeORM does not find it.
+      const { default: driver } = await import('better-sqlite3-napi')
+      return { type, driver, database: url.slice('sqlite:'.length), fileMustExist: true }
+    }
     case 'cockroachdb':
       return {
         type,

@@ -4,7 +4,7 @@ import type { Certificate } from './encrypted-xml.ts'
 import { createEncryptor, type Encryptor } from './encryptor.ts'
 import { readGuid } from './guid.ts'
 import { KeyProblem } from './problem.ts'
-import { decryptDescriptor, readMasterKey } from './secret.ts'
+import { decryptDescriptor, protectionOf, readMasterKey } from './secret.ts'
 import { attributeOf, childOf, parseXml, textOf, type XmlElement } from './xml.ts'
 
 /** One element of a ring: a key, or the revocation of one or of all of before. */
@@ -17,17 +17,25 @@ export interface KeyElement {
   readonly expiresAt: Ticks
   /** Dates without a time zone, which were taken for those of this machine. */
   readonly unzoned: readonly string[]
+  /** The certificate's SHA-1 thumbprint or the foreign decryptor's name; undefined where its secret is in clear. */
+  readonly protectedBy: string | undefined
   /** Decrypts and understands the key, once: the same certificates are given each time. @throws KeyProblem */
   readonly open: (certificates: readonly Certificate[]) => Encryptor
 }
 
 export type RingElement =
   | KeyElement
-  | { readonly kind: 'revocation'; readonly id: string }
+  | ({ readonly kind: 'revocation'; readonly id: string } & RevocationNotes)
   /** Keys created before are revoked. */
-  | { readonly kind: 'revocation-of-all'; readonly before: Ticks }
+  | ({ readonly kind: 'revocation-of-all'; readonly before: Ticks } & RevocationNotes)
   | { readonly kind: 'unknown'; readonly name: string }
   | { readonly kind: 'unreadable-revocation'; readonly why: string }
+
+/** What people wrote beside a revocation; nothing depends on it. */
+export interface RevocationNotes {
+  readonly at: Ticks | undefined
+  readonly reason: string
+}
 
 /** @throws XmlRefused, or KeyProblem where the element is a key that cannot stand in the ring */
 export function readRingElement(text: string): RingElement {
@@ -77,7 +85,8 @@ function readKey(element: XmlElement): KeyElement {
     opened = createEncryptor(readMasterKey(descriptor), algorithms)
     return opened
   }
-  return { kind: 'key', id, createdAt, activatesAt, expiresAt, unzoned, open }
+  const protectedBy = protectionOf(element)
+  return { kind: 'key', id, createdAt, activatesAt, expiresAt, unzoned, protectedBy, open }
 }
 
 /** Of one key the date does not matter, so it is not read (as in .NET). */
@@ -91,9 +100,18 @@ function readRevocation(element: XmlElement): RingElement {
     if ('problem' in read) {
       return { kind: 'unreadable-revocation', why: `its date is no date: ${read.problem}` }
     }
-    return { kind: 'revocation-of-all', before: read.ticks }
+    return { kind: 'revocation-of-all', before: read.ticks, ...notesOf(element) }
   }
   const id = readGuid(target)
   if (!id) return { kind: 'unreadable-revocation', why: 'the id in it is no GUID' }
-  return { kind: 'revocation', id }
+  return { kind: 'revocation', id, ...notesOf(element) }
+}
+
+function notesOf(element: XmlElement): RevocationNotes {
+  const [date, reason] = ['revocationDate', 'reason'].map((name) => childOf(element, name))
+  const read = readXsdDate(date ? textOf(date) : '')
+  return {
+    at: 'problem' in read ? undefined : read.ticks,
+    reason: reason ? textOf(reason).trim() : '',
+  }
 }

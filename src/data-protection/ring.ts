@@ -4,20 +4,35 @@ import type { KeyFacts } from './default-key.ts'
 import type { Certificate } from './encrypted-xml.ts'
 import type { Encryptor } from './encryptor.ts'
 import { KeyProblem, mayBeOpenedByOthers, mayHideKey, type RingProblem } from './problem.ts'
-import { type KeyElement, mayRevoke, type RingElement, readRingElement } from './ring-element.ts'
+import {
+  type KeyElement,
+  mayRevoke,
+  type RevocationNotes,
+  type RingElement,
+  readRingElement,
+} from './ring-element.ts'
 import type { StoredElement } from './ring-store.ts'
 import { XmlRefused } from './xml.ts'
 
 /** What a ring is at the moment, put together from the elements of its store. */
 
 export interface RingKey extends KeyFacts {
+  readonly protectedBy: string | undefined
   /** Gives the encryptor, or what stands in the way. */
   readonly encryptor: () => Encryptor | RingProblem
+}
+
+/** A revocation, as people read it. */
+export interface RingRevocation extends RevocationNotes {
+  /** One of the two is told. */
+  readonly id?: string
+  readonly before?: Ticks
 }
 
 export interface Ring {
   /** In the order of the store. */
   readonly keys: readonly RingKey[]
+  readonly revocations: readonly RingRevocation[]
   /** Keys created before are revoked, whatever they are. */
   readonly revokedBefore: Ticks | undefined
   /** Opens each secret once, so that those that do not open are among them. */
@@ -66,6 +81,7 @@ export function assembleRing(
   >()
   const differing = new Set<string>()
   const revoked = new Set<string>()
+  const revocations: RingRevocation[] = []
   let revokedBefore: Ticks | undefined
 
   for (const { source, content } of stored) {
@@ -89,7 +105,9 @@ export function assembleRing(
       problems.push(unknownElement(source, element.name))
     } else if (element.kind === 'revocation') {
       revoked.add(element.id)
+      revocations.push({ id: element.id, at: element.at, reason: element.reason })
     } else if (element.kind === 'revocation-of-all') {
+      revocations.push({ before: element.before, at: element.at, reason: element.reason })
       if (revokedBefore === undefined || element.before > revokedBefore)
         revokedBefore = element.before
     } else {
@@ -111,12 +129,14 @@ export function assembleRing(
       if (differing.has(element.id)) return ambiguous(element.id, source)
       return openKey(element, { source, certificates })
     })
-    const { id, createdAt, activatesAt, expiresAt } = element
+    const { id, createdAt, activatesAt, expiresAt, protectedBy } = element
     const isUsable = () => !('code' in open())
-    return { id, createdAt, activatesAt, expiresAt, revoked: isRevoked, isUsable, encryptor: open }
+    const dates = { createdAt, activatesAt, expiresAt }
+    return { id, ...dates, revoked: isRevoked, protectedBy, isUsable, encryptor: open }
   })
   return {
     keys,
+    revocations,
     revokedBefore,
     problems: once(() => [
       ...problems,
@@ -127,7 +147,7 @@ export function assembleRing(
 
 /** The keys as the applications see them, as far as this process can tell. */
 export function factsOf({ keys }: Ring): KeyFacts[] {
-  return keys.map(({ encryptor, ...key }) => {
+  return keys.map(({ encryptor, protectedBy: _, ...key }) => {
     const opened = encryptor()
     const isUsable = !('code' in opened) || mayBeOpenedByOthers(opened)
     return { ...key, isUsable: () => isUsable }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { decryptorClass, shownType } from './dotnet-types.ts'
 import { type Certificate, decodeBase64, decryptXml, XMLENC } from './encrypted-xml.ts'
 import { KeyProblem } from './problem.ts'
@@ -44,6 +45,37 @@ export function readMasterKey(descriptor: XmlElement): Buffer {
   // ASP.NET Core takes any length, even none, and then protects under a key that everybody knows.
   if (secret.length !== SECRET_BYTES) throw invalid(`it has ${secret.length} bytes`)
   return secret
+}
+
+/**
+ * What protects the secret of a key, as people name it; undefined where it stands in clear. Nothing is opened.
+ */
+export function protectionOf(element: XmlElement): string | undefined {
+  for (const child of elementsOf(element)) {
+    if (child.name === 'encryptedSecret' && child.namespace === DATA_PROTECTION) {
+      const type = attributeOf(child, 'decryptorType') ?? ''
+      const known = decryptorClass(type)
+      if (known === 'NullXmlDecryptor') return protectionOf(child)
+      const thumbprint = known === 'EncryptedXmlDecryptor' ? thumbprintIn(child) : undefined
+      return thumbprint ?? shownType(type)
+    }
+    const inner = protectionOf(child)
+    if (inner !== undefined) return inner
+  }
+  return undefined
+}
+
+/** As Windows and .NET show the certificate: SHA-1, in capitals. */
+function thumbprintIn(element: XmlElement): string | undefined {
+  for (const child of elementsOf(element)) {
+    if (child.name === 'X509Certificate') {
+      const der = decodeBase64(textOf(child))
+      return der && createHash('sha1').update(der).digest('hex').toUpperCase()
+    }
+    const inner = thumbprintIn(child)
+    if (inner !== undefined) return inner
+  }
+  return undefined
 }
 
 function decryptSecret(element: XmlElement, certificates: readonly Certificate[]): XmlElement {

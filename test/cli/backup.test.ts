@@ -33,6 +33,16 @@ describe('keyturn backup', () => {
     assert.deepEqual(await cli.json(['keys', 'list']), before)
   })
 
+  it('says that kept rings of ASP.NET Core are not in it', async () => {
+    await using cli = await keyturnIn({
+      KEYTURN_DATA_PROTECTION__RINGS: '[{ name: shop, directory: /keys }]',
+    })
+    await cli.makeRings(DAY)
+    const { status, out } = await cli.run(['backup', join(cli.path, 'backup')])
+    assert.equal(status, 0)
+    assert.match(out, /^Not in it: data-protection\/shop\. Back up each where it is kept/m)
+  })
+
   it('takes a directory of keys along, and leaves the key-encryption keys out where that is asked for', async () => {
     await using ring = await temporaryFolder()
     await using cli = await keyturnIn({

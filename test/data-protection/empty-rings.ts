@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import Sqlite from 'better-sqlite3-napi'
 import { DataSource } from 'typeorm'
 import { temporaryFolder } from '../../lab/temporary.ts'
 import type { TestedDatabase } from '../support/databases.ts'
@@ -49,7 +50,8 @@ const TABLES = {
 export async function emptyTable({ name, create }: TestedDatabase): Promise<EmptyRing> {
   const { url, drop } = await create()
   const type = { SQLite: 'better-sqlite3', PostgreSQL: 'postgres', MariaDB: 'mysql' } as const
-  const place = name === 'SQLite' ? { database: url.slice('sqlite:'.length) } : { url }
+  const place =
+    name === 'SQLite' ? { driver: Sqlite, database: url.slice('sqlite:'.length) } : { url }
   // The one of the three whose type it is.
   const dataSource = new DataSource({ type: type[name], ...place } as never)
   await dataSource.initialize()
