@@ -4,6 +4,7 @@ import { createHmacSha256 } from '../hmac.ts'
 import type { IssuerSecret } from '../ring/deployment.ts'
 import type { Owner } from './artifact-store.ts'
 import type { OnForgery } from './forgeries.ts'
+import { createOwnerNames } from './owner-names.ts'
 import { createPayloadCipher } from './payload-cipher.ts'
 import { createTextMac } from './text-mac.ts'
 
@@ -111,12 +112,6 @@ export const GRANT = 'Grant'
 export const UNDO_WORDS = 'restore a code or token that a failed request consumed'
 
 /**
- * Owners of each kind whose names are remembered, as a hash costs every token of a client some
- * microseconds.
- */
-const KNOWN_OWNERS = 2000
-
-/**
  * Seconds for which records are kept after their expiry, so that "expired" can be told from
  * "unknown".
  */
@@ -160,19 +155,9 @@ export function createArtifactRecords({
   const uidOf = (uid: string) => nameOf('uid', uid)
   const userCodeOf = createHmacSha256(secret.key(`user codes of ${issuer}`))
   const named = (model: string, id: string) => `${model} ${id}`
-  // Of a deployment that knew of one issuer only, whose records have their owners' ids.
+  // Records of a deployment that knew of one issuer only have their owners' ids.
   const hasPlainOwners = secret.boundTo === ''
-  const ownerNames = { accountId: new Map<string, string>(), clientId: new Map<string, string>() }
-  const ownerName = (owner: Owner, id: string) => {
-    if (hasPlainOwners) return id
-    const { [owner]: names } = ownerNames
-    const known = names.get(id)
-    if (known !== undefined) return known
-    const name = nameOf(owner, id)
-    if (names.size >= KNOWN_OWNERS) names.clear()
-    names.set(id, name)
-    return name
-  }
+  const ownerName = hasPlainOwners ? (_owner: Owner, id: string) => id : createOwnerNames(nameOf)
   const nameOwner = (payload: AdapterPayload, owner: Owner) => {
     const id = ownerOf(payload, owner)
     return id === undefined ? null : ownerName(owner, id)

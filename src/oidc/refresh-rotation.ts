@@ -11,7 +11,7 @@ const LONGEST_CHAIN = 31_557_600
 
 /**
  * Decides whether a refresh issues another refresh token. Using the previous one then ends the
- * grant (RFC 9700, section 4.14.2) after a leeway (`token-requests.ts`), so a client that loses an
+ * grant (RFC 9700, section 4.14.2) after a leeway (`refresh-reuse.ts`), so a client that loses an
  * answer and is offline for longer is signed out. A public client without DPoP has to rotate,
  * because a stolen token would go unnoticed (section 2.2.2); other clients authenticate. FAPI 2.0
  * (section 5.3.2.1) wants no rotation.

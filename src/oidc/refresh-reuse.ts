@@ -1,0 +1,117 @@
+import { type AdapterPayload, errors, type KoaContextWithOIDC } from 'oidc-provider'
+import type { Clock } from '../clock.ts'
+import { StoreUnavailable } from '../errors.ts'
+import { type ArtifactAdapters, Outage } from './outage.ts'
+import {
+  askedBy,
+  createRefreshAnswers,
+  type RefreshAnswer,
+  type TokenResponse,
+} from './refresh-answers.ts'
+import { type GivenRecord, saveAll, type TokenRequest, type UsedRecord } from './token-request.ts'
+
+/**
+ * A refresh token may be used again within a leeway, because two tabs refreshed at the same instant
+ * or an answer was lost. The second use gets the same answer as the first. Of several requests at
+ * once, on any node, the first one to keep its answer decides it (`refresh-answers.ts`), so no
+ * request waits for another, and a request that dies before that has consumed nothing. After the
+ * leeway a second use ends the grant (RFC 9700, section 4.14.2).
+ */
+export interface RefreshReuse {
+  /** False if a refresh token may be used once only. */
+  readonly isOn: boolean
+  /** True if a refresh token that was used before is used again within the leeway. */
+  isWithinLeeway(payload: AdapterPayload, request: TokenRequest): Promise<boolean>
+  /** Stores what a refresh issued and consumes its token, unless another request was first. */
+  settle(ctx: KoaContextWithOIDC, refresh: Refresh): Promise<void>
+  /**
+   * Answers the same request, with the same proof, with the same tokens. A different request, such
+   * as one for another API, gets its own access token with the same next refresh token, because
+   * there must never be two refresh tokens.
+   */
+  repeat(
+    ctx: KoaContextWithOIDC,
+    earlier: RefreshAnswer,
+    given: readonly GivenRecord[],
+  ): Promise<void>
+}
+
+/** A request that consumes a refresh token. */
+export interface Refresh extends TokenRequest {
+  readonly token: string
+  readonly used: UsedRecord
+}
+
+export interface RefreshReuseOptions {
+  readonly adapters: ArtifactAdapters
+  /** Seconds in which a refresh token gets its answer again; 0 for never. */
+  readonly leeway: number
+  /** Largest difference between two nodes' clocks, in seconds. */
+  readonly clockDifference: number
+  readonly clock: Pick<Clock, 'now'>
+  readonly databaseClock: Pick<Clock, 'exact'>
+}
+
+/**
+ * Most seconds from finding the refresh token to the answer. The answer of another request must
+ * stay known for as long as this one could still be answered.
+ */
+const LONGEST_REQUEST = 60
+
+export function createRefreshReuse(options: RefreshReuseOptions): RefreshReuse {
+  const { adapters, leeway, clockDifference, clock, databaseClock } = options
+  const answers = createRefreshAnswers(adapters, leeway + clockDifference + LONGEST_REQUEST)
+
+  async function isWithinLeeway(payload: AdapterPayload, request: TokenRequest): Promise<boolean> {
+    const earlier = await answers.find(request.token ?? '')
+    // No answer is kept yet: another request is about to keep it, or died before it could.
+    if (!earlier) return clock.now() - Number(payload.consumed) <= leeway
+    request.earlier = earlier
+    return databaseClock.exact() - earlier.answeredAt <= leeway
+  }
+
+  async function settle(ctx: KoaContextWithOIDC, refresh: Refresh): Promise<void> {
+    const { used, token, given } = refresh
+    // Tokens are stored before the answer is kept, so that they are valid for a request that finds
+    // it.
+    await saveAll(given)
+    if (clock.now() - refresh.since > LONGEST_REQUEST) throw tooLate()
+    const answer = {
+      asked: askedBy(ctx),
+      answeredAt: databaseClock.exact(),
+      body: ctx.body as TokenResponse,
+    }
+    const [isThere, isFirst] = await Promise.all([
+      used.adapter.consumeOrLeave(used.id),
+      answers.keep(token, answer),
+    ])
+    if (!isThere) throw new errors.InvalidGrant('refresh token was revoked at the same time')
+    if (isFirst) return
+    const first = await answers.find(token)
+    if (!first) throw tooLate()
+    // This request's own refresh token was never sent to the client.
+    const own = given.find(({ model }) => model === 'RefreshToken')
+    if (own) await used.adapter.destroy(own.id)
+    await repeat(ctx, first, [])
+  }
+
+  async function repeat(
+    ctx: KoaContextWithOIDC,
+    { asked, answeredAt, body }: RefreshAnswer,
+    given: readonly GivenRecord[],
+  ): Promise<void> {
+    if (asked === askedBy(ctx)) {
+      const age = Math.max(0, Math.floor(databaseClock.exact() - answeredAt))
+      ctx.body = { ...body, expires_in: Math.max(0, body.expires_in - age) }
+      return
+    }
+    await saveAll(given.filter(({ model }) => model !== 'RefreshToken'))
+    ctx.body = { ...(ctx.body as TokenResponse), refresh_token: body.refresh_token }
+  }
+
+  return { isOn: leeway > 0, isWithinLeeway, settle, repeat }
+}
+
+function tooLate(): Outage {
+  return new Outage(new StoreUnavailable(`A refresh took longer than ${LONGEST_REQUEST} s.`))
+}
