@@ -1,12 +1,13 @@
 import type { Clock } from '../clock.ts'
 import { StoreUnavailable } from '../errors.ts'
-import { networksOf } from '../values/address.ts'
-import { type Account, type AccountStore, nextChange } from './account-store.ts'
+import type { Account, AccountStore } from './account-store.ts'
 import { type Attempt, type AttemptLimits, createAttempts } from './attempts.ts'
 import type { SharedCounts } from './counters.ts'
 import { createGate } from './gate.ts'
 import { type Memory, recall } from './known-browser.ts'
+import { ownLane, strangersLane } from './lanes.ts'
 import type { Passwords } from './password.ts'
+import { createPasswordChanges, isUnchanged, type PasswordChange } from './password-changes.ts'
 
 export type SignInOutcome =
   | { readonly outcome: 'signed-in'; readonly account: Account }
@@ -23,12 +24,7 @@ export interface Refused {
   readonly account: Account | undefined
 }
 
-export type ChangeOutcome =
-  | { readonly outcome: 'changed'; readonly account: Account }
-  | { readonly outcome: 'unacceptable'; readonly reason: Weakness }
-  /** The account changed since it was loaded: prove the old password again. */
-  | { readonly outcome: 'stale' }
-  | Limited
+export type ChangeOutcome = Exclude<PasswordChange, { outcome: 'busy' }> | Limited
 
 /** Too many attempts went wrong, or too many people sign in at this moment. */
 export interface Limited {
@@ -39,8 +35,6 @@ export interface Limited {
   /** Whose name was typed, where it was looked up at all. */
   readonly account?: Account | undefined
 }
-
-export type Weakness = 'too-short' | 'predictable' | 'unchanged'
 
 export interface SignIn {
   /** Shortest password that `changePassword` takes, in characters. */
@@ -109,17 +103,9 @@ export function createSignIn({
 }: SignInOptions): SignIn {
   const attempts = createAttempts(limits, redis, clock)
   const gate = createGate(work)
+  const changes = createPasswordChanges({ accounts, passwords, gate, clock, minimumLength })
   const decoy = passwords.decoy()
   const busy = { outcome: 'limited', cause: 'busy', retryAfter: BUSY_RETRY_AFTER } as const
-
-  /** @returns the account as it is then */
-  async function upgradeHash(account: Account, password: string): Promise<Account> {
-    const passwordHash = await gate.run(() => passwords.hash(password), ownLane(account))
-    if (passwordHash === 'busy') return account
-    const upgrade = (current: Account) =>
-      isUnchanged(current, account) ? { passwordHash } : undefined
-    return (await accounts.change(account.id, upgrade)) ?? account
-  }
 
   const find = async (username: string) =>
     POSSIBLE_NAME.test(username) ? accounts.findByUsername(username) : undefined
@@ -179,32 +165,12 @@ export function createSignIn({
       if (!passwords.needsRehash(current.passwordHash)) {
         return { outcome: 'signed-in', account: current }
       }
-      return { outcome: 'signed-in', account: await upgradeHash(current, password) }
+      return { outcome: 'signed-in', account: await changes.upgradeHash(current, password) }
     },
 
     async changePassword({ account, password }) {
-      const weakness = findWeakness(password, { account, minimumLength })
-      if (weakness) return { outcome: 'unacceptable', reason: weakness }
-
-      const isSame = await gate.run(
-        () => passwords.verify(password, account.passwordHash),
-        ownLane(account),
-      )
-      if (isSame === 'busy') return busy
-      if (isSame) return { outcome: 'unacceptable', reason: 'unchanged' }
-
-      const passwordHash = await gate.run(() => passwords.hash(password), ownLane(account))
-      if (passwordHash === 'busy') return busy
-      const changed = await accounts.change(account.id, (current) =>
-        isUnchanged(current, account)
-          ? {
-              passwordHash,
-              mustChangePassword: false,
-              updatedAt: nextChange(current, clock.now()),
-            }
-          : undefined,
-      )
-      return changed ? { outcome: 'changed', account: changed } : { outcome: 'stale' }
+      const change = await changes.change(account, password)
+      return change.outcome === 'busy' ? busy : change
     },
   }
 }
@@ -212,11 +178,6 @@ export function createSignIn({
 /** When an account was last changed; a new one was not. */
 function changedAt({ createdAt, updatedAt }: Account): number | undefined {
   return updatedAt > createdAt ? updatedAt : undefined
-}
-
-/** Are password and standing still as they were when the password was proved? */
-function isUnchanged(current: Account, proved: Account): boolean {
-  return current.passwordHash === proved.passwordHash && !current.isDisabled
 }
 
 /** @returns a name of this browser if it signed in before as this account */
@@ -230,33 +191,4 @@ function nameBrowser(
   if (session?.accountId === account.id) return `${account.id} session ${session.uid}`
   const memory = recall(memories, account)
   return memory && `${account.id} ${memory.browserId}`
-}
-
-/** Who proved to be this account, here or in this browser before, waits for nobody but such people. */
-function ownLane(account: Pick<Account, 'id'>): readonly string[] {
-  return ['known', account.id]
-}
-
-/** Everybody else takes turns by where they come from, so that a crowd from one network waits for itself. */
-function strangersLane(address: string): readonly string[] {
-  const { network, site, address: link } = networksOf(address)
-  return ['stranger', network, site, link]
-}
-
-/** Length, and the few patterns that a guesser who knows the person tries first. */
-function findWeakness(
-  password: string,
-  { account, minimumLength }: { account: Account; minimumLength: number },
-): Weakness | undefined {
-  if ([...password].length < minimumLength) return 'too-short'
-  if (new Set(password.toLowerCase()).size < 5) return 'predictable'
-  const { username, claims } = account
-  const known = [username, claims.email?.split('@')[0], ...Object.values(claims)]
-  const rest = known
-    .filter((text) => typeof text === 'string')
-    // The longest first: an email address holds its name.
-    .toSorted((a, b) => b.length - a.length)
-    .filter((text) => text.length >= 4)
-    .reduce((left, text) => left.replaceAll(text.toLowerCase(), ''), password.toLowerCase())
-  return rest.length < minimumLength / 2 ? 'predictable' : undefined
 }

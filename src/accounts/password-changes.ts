@@ -1,0 +1,82 @@
+import type { Clock } from '../clock.ts'
+import { type Account, type AccountStore, nextChange } from './account-store.ts'
+import type { Gate } from './gate.ts'
+import { ownLane } from './lanes.ts'
+import type { Passwords } from './password.ts'
+import { findWeakness, type Weakness } from './weakness.ts'
+
+export type PasswordChange =
+  | { readonly outcome: 'changed'; readonly account: Account }
+  | { readonly outcome: 'unacceptable'; readonly reason: Weakness }
+  /** The account changed since it was loaded: prove the old password again. */
+  | { readonly outcome: 'stale' }
+  | { readonly outcome: 'busy' }
+
+/** Writes other password hashes of people who have just proved their password. */
+export interface PasswordChanges {
+  /** @param account as it was when its old password was proved */
+  change(account: Account, password: string): Promise<PasswordChange>
+  /**
+   * Hashes the same password again, at the present cost.
+   * @returns the account as it is then
+   */
+  upgradeHash(account: Account, password: string): Promise<Account>
+}
+
+export interface PasswordChangesOptions {
+  readonly accounts: Pick<AccountStore, 'change'>
+  readonly passwords: Passwords
+  readonly gate: Gate
+  readonly clock: Pick<Clock, 'now'>
+  readonly minimumLength: number
+}
+
+const BUSY = { outcome: 'busy' } as const
+
+export function createPasswordChanges({
+  accounts,
+  passwords,
+  gate,
+  clock,
+  minimumLength,
+}: PasswordChangesOptions): PasswordChanges {
+  return {
+    async change(account, password) {
+      const weakness = findWeakness(password, { account, minimumLength })
+      if (weakness) return { outcome: 'unacceptable', reason: weakness }
+
+      const isSame = await gate.run(
+        () => passwords.verify(password, account.passwordHash),
+        ownLane(account),
+      )
+      if (isSame === 'busy') return BUSY
+      if (isSame) return { outcome: 'unacceptable', reason: 'unchanged' }
+
+      const passwordHash = await gate.run(() => passwords.hash(password), ownLane(account))
+      if (passwordHash === 'busy') return BUSY
+      const changed = await accounts.change(account.id, (current) =>
+        isUnchanged(current, account)
+          ? {
+              passwordHash,
+              mustChangePassword: false,
+              updatedAt: nextChange(current, clock.now()),
+            }
+          : undefined,
+      )
+      return changed ? { outcome: 'changed', account: changed } : { outcome: 'stale' }
+    },
+
+    async upgradeHash(account, password) {
+      const passwordHash = await gate.run(() => passwords.hash(password), ownLane(account))
+      if (passwordHash === 'busy') return account
+      const upgrade = (current: Account) =>
+        isUnchanged(current, account) ? { passwordHash } : undefined
+      return (await accounts.change(account.id, upgrade)) ?? account
+    },
+  }
+}
+
+/** Are password and standing still as they were when the password was proved? */
+export function isUnchanged(current: Account, proved: Account): boolean {
+  return current.passwordHash === proved.passwordHash && !current.isDisabled
+}
