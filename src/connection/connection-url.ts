@@ -1,12 +1,6 @@
 import { distance } from 'fastest-levenshtein'
-import {
-  isTlsParameter,
-  keyOf,
-  type Parameter,
-  readTls,
-  TLS_NAMES,
-  type TlsRequest,
-} from './tls-request.ts'
+import { isTlsParameter, keyOf, type Parameter, TLS_NAMES } from './tls-parameters.ts'
+import { readTls, type TlsRequest } from './tls-request.ts'
 
 /**
  * Parses the URL of a server for all drivers. Drivers ignore parameters that they do not know, so a
@@ -41,7 +35,7 @@ export interface UrlDialect {
   readonly parameters: Readonly<Record<string, RegExp>>
   /** Advice for parameters of other drivers, by name. */
   readonly instead: Readonly<Record<string, string>>
-  /** Names of NAMES in `tls-request.ts` that the driver does not support. */
+  /** Names of NAMES in `tls-parameters.ts` that the driver does not support. */
   readonly lacks?: readonly string[]
   /** Advice for several servers, in words that follow "one host:". */
   readonly several: string
