@@ -102,23 +102,12 @@ export function createKeeper(options: KeeperOptions): RingKeeper {
     return planKeyRing({ keys, revokedBefore, isWhole: isWhole(ring) }, policy, ticksOf(now()))
   }
 
-  const newKey = (plan: RingPlan): { id: string; element: NewElement } | undefined => {
-    if (!plan.make) return undefined
-    const { idBelow, ...dates } = plan.make
-    const id = newGuid(idBelow)
-    const secret = randomBytes(SECRET_BYTES)
-    const { algorithms } = options
-    const certificate = certificates[0]?.certificate
-    const key = { ...dates, id, secret, certificate, ...(algorithms ? { algorithms } : {}) }
-    return { id, element: keyElement(key) }
-  }
-
   const look = async (): Promise<RingReport> => {
     let made: string | undefined
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const { ring, version } = await read()
       const plan = planNow(ring)
-      const key = newKey(plan)
+      const key = newKey(plan, options)
       if (!key) return { ...reportOf(ring, plan), made }
       if (await store.append(key.element, version)) made = key.id
     }
@@ -143,7 +132,7 @@ export function createKeeper(options: KeeperOptions): RingKeeper {
       )
       const plan = planNow(ring, after)
       if (plan.blocked) throw cannotRevoke(plan.blocked)
-      const key = newKey(plan)
+      const key = newKey(plan, options)
       if (key) {
         if (await store.append(key.element, version)) successors.push(key.id)
       } else if (await store.append(element, version)) {
@@ -172,6 +161,20 @@ export function createKeeper(options: KeeperOptions): RingKeeper {
     },
     close: () => store.close(),
   }
+}
+
+/** The key that is due by a plan; undefined where none is. */
+function newKey(
+  { make }: RingPlan,
+  { certificates = [], algorithms }: Pick<KeeperOptions, 'certificates' | 'algorithms'>,
+): { id: string; element: NewElement } | undefined {
+  if (!make) return undefined
+  const { idBelow, ...dates } = make
+  const id = newGuid(idBelow)
+  const secret = randomBytes(SECRET_BYTES)
+  const certificate = certificates[0]?.certificate
+  const key = { ...dates, id, secret, certificate, ...(algorithms ? { algorithms } : {}) }
+  return { id, element: keyElement(key) }
 }
 
 function reportOf(ring: Ring, plan: RingPlan): Omit<RingReport, 'made'> {

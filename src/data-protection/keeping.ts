@@ -89,18 +89,11 @@ export function createKeeping(options: KeepingOptions): RingKeeping {
     }
   }
 
-  /** Seconds to sleep. An instant in whole seconds may lie a moment before the key is due. */
-  function pause(): number {
-    const interval = INTERVAL * (1 - Math.random() * 0.2)
-    if (failures > 0) return Math.min(interval, FIRST_RETRY * 2 ** Math.min(failures - 1, 10))
-    const dueIn = (report?.dueAt ?? Infinity) + 1 - now()
-    return dueIn > 0 ? Math.min(interval, dueIn) : interval
-  }
-
   async function lookUntilStopped(): Promise<void> {
     while (!stopping.signal.aborted) {
       await look()
-      await clock.sleep(pause(), stopping.signal)
+      const dueIn = (report?.dueAt ?? Infinity) - now()
+      await clock.sleep(pauseBefore(dueIn, failures), stopping.signal)
     }
   }
 
@@ -128,6 +121,17 @@ export function createKeeping(options: KeepingOptions): RingKeeping {
       now,
     },
   }
+}
+
+/**
+ * Seconds until the next look.
+ * @param dueIn seconds until a key is due; an instant in whole seconds may lie a moment before
+ * @param failures looks that failed since the last that worked
+ */
+function pauseBefore(dueIn: number, failures: number): number {
+  const interval = INTERVAL * (1 - Math.random() * 0.2)
+  if (failures > 0) return Math.min(interval, FIRST_RETRY * 2 ** Math.min(failures - 1, 10))
+  return dueIn + 1 > 0 ? Math.min(interval, dueIn + 1) : interval
 }
 
 /** Writes to the log what is new in a report, so that a ring that stays as it is fills no log. */
