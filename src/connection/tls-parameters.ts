@@ -1,4 +1,7 @@
-/** Parameters of a URL that are about TLS, in the words of every driver family. `tls-request.ts` reads their values. */
+/**
+ * Parameters of a URL that are about TLS, in the words of every driver family. `tls-request.ts`
+ * reads their values.
+ */
 
 /** A parameter as it was written; `key` is its name by `keyOf`. */
 export interface Parameter {

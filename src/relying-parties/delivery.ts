@@ -1,4 +1,4 @@
-import type { Copy } from './relying-party.ts'
+import type { Copy } from './held-set.ts'
 
 /** Delivery of a JWKS from nodes to an RP: a load balancer, and perhaps HTTP caches (RFC 9111). */
 

@@ -7,14 +7,9 @@ import {
   type Origin,
   openDelivery,
 } from './delivery.ts'
-import type { RpModel } from './models.ts'
-import {
-  type Copy,
-  coolDownOf,
-  lifetimeOf,
-  type RelyingParty,
-  startRelyingParty,
-} from './relying-party.ts'
+import { type Copy, coolDownOf, lifetimeOf } from './held-set.ts'
+import type { RpModel } from './model.ts'
+import { type RelyingParty, startRelyingParty } from './relying-party.ts'
 import type { NodeAnswer, Sightings } from './sightings.ts'
 
 /**

@@ -1,4 +1,5 @@
-import { RP_MODELS, type RpModel, secondsOf } from './models.ts'
+import { type RpModel, secondsOf } from './model.ts'
+import { RP_MODELS } from './models.ts'
 
 /**
  * The cost of an outage of the JWKS, or of a JWKS slower than the time-out of relying parties

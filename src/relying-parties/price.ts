@@ -1,4 +1,5 @@
-import { RP_MODELS, type RpModel, secondsOf } from './models.ts'
+import { type RpModel, secondsOf } from './model.ts'
+import { RP_MODELS } from './models.ts'
 import { keepsInWords } from './words.ts'
 
 /**

@@ -1,7 +1,7 @@
 import type { Node, Span } from './cluster.ts'
 import type { Refusal } from './failures.ts'
-import type { RpModel } from './models.ts'
-import { lifetimeOf } from './relying-party.ts'
+import { lifetimeOf } from './held-set.ts'
+import type { RpModel } from './model.ts'
 import type { LastToken, NodeAnswer, Sightings } from './sightings.ts'
 
 /** Stories of failures, event by event, in words for operators. */

@@ -1,6 +1,6 @@
 import type { Span } from './cluster.ts'
 import { believesUntil, type FailureRules, meetUnknown, refusesAtStart } from './failures.ts'
-import type { RpModel } from './models.ts'
+import type { RpModel } from './model.ts'
 import type { LastToken, Sightings } from './sightings.ts'
 import { duration, goneTooSoon, type Story, shortest, tooEarly } from './story.ts'
 

@@ -1,4 +1,4 @@
-import type { RpModel, Time } from './models.ts'
+import type { RpModel, Time } from './model.ts'
 import { duration } from './story.ts'
 
 /**

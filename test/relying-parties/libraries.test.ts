@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { before, describe, it } from 'node:test'
-import { RP_MODELS, type RpModel } from '../../src/relying-parties/models.ts'
+import type { RpModel } from '../../src/relying-parties/model.ts'
+import { RP_MODELS } from '../../src/relying-parties/models.ts'
 import { startRelyingParty } from '../../src/relying-parties/relying-party.ts'
 import { flood, type Jwks, outage, revocation, type Start } from './lab.ts'
 import { LIBRARIES, measured, setClocks } from './libraries.ts'

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { RP_MODELS, type RpModel, secondsOf } from '../../src/relying-parties/models.ts'
+import { type RpModel, secondsOf } from '../../src/relying-parties/model.ts'
+import { RP_MODELS } from '../../src/relying-parties/models.ts'
 import { revocationPrice } from '../../src/relying-parties/price.ts'
 import { startRelyingParty } from '../../src/relying-parties/relying-party.ts'
 import { simulate } from '../../src/relying-parties/simulate.ts'

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { createCache } from '../../src/relying-parties/delivery.ts'
-import { RP_MODELS, type RpModel } from '../../src/relying-parties/models.ts'
+import type { RpModel } from '../../src/relying-parties/model.ts'
+import { RP_MODELS } from '../../src/relying-parties/models.ts'
 import { startRelyingParty } from '../../src/relying-parties/relying-party.ts'
 
 /** The JWKS shows `old` always and `new` from 1000 on; max-age is 900. */
