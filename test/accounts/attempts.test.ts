@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { createAttempts } from '../../src/accounts/attempts.ts'
 import { systemClock } from '../../src/clock.ts'
-import { openRedis, type RedisSettings } from '../../src/redis/connection.ts'
+import type { RedisSettings } from '../../src/redis/client.ts'
+import { openRedis } from '../../src/redis/connection.ts'
 import { redisPlaces, redisSettings, skipRedis, startRedis } from '../support/redis.ts'
 
 const LIMITS = { perAccountAndAddress: 5, perAddress: 8, perAccount: 100, window: 900 }

@@ -3,7 +3,8 @@ import { describe, it, type TestContext } from 'node:test'
 import { widening } from '../../src/accounts/counters.ts'
 import { systemClock } from '../../src/clock.ts'
 import { createGuesses, type GuessesOptions } from '../../src/oidc/guesses.ts'
-import { openRedis, type RedisSettings } from '../../src/redis/connection.ts'
+import type { RedisSettings } from '../../src/redis/client.ts'
+import { openRedis } from '../../src/redis/connection.ts'
 import { redisPlaces, redisSettings, skipRedis, startRedis } from '../support/redis.ts'
 
 const open = (options: Partial<GuessesOptions> = {}) =>

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { systemClock } from '../../src/clock.ts'
-import { openRedis, type RedisSettings } from '../../src/redis/connection.ts'
+import type { RedisSettings } from '../../src/redis/client.ts'
+import { openRedis } from '../../src/redis/connection.ts'
 import { createRedisMessages } from '../../src/redis/messages.ts'
 import { redisPlaces, redisSettings, skipRedis, startRedis, until } from '../support/redis.ts'
 

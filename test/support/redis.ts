@@ -8,7 +8,7 @@ import { Redis } from 'ioredis'
 import { killAtExit } from '../../lab/leftovers.ts'
 import { freePort } from '../../lab/server.ts'
 import { temporaryFolder } from '../../lab/temporary.ts'
-import type { RedisSettings } from '../../src/redis/connection.ts'
+import type { RedisSettings } from '../../src/redis/client.ts'
 
 /** Redis servers of the tests alone, each in a folder and on a port of its own. */
 

@@ -1,0 +1,126 @@
+import {
+  type ArtifactRecord,
+  type FoundRecord,
+  GRANT,
+  UNDO_WORDS,
+} from '../artifacts/artifact-record.ts'
+import { artifactKeys, isCopied } from './artifact-keys.ts'
+import type { RedisConnection } from './connection.ts'
+import type { Commands } from './redis-commands.ts'
+import { createSave, GRANTABLE } from './redis-save.ts'
+import { copyIn, head, parse } from './stored-text.ts'
+
+export interface RecordsOptions {
+  /** Connection with the issuer's prefix. */
+  readonly redis: RedisConnection
+  readonly commands: Commands
+  readonly read: (key: string) => Promise<string | null>
+}
+
+/** When a record is saved, and with which mark. */
+interface Saving {
+  readonly now: number
+  /** Lifetime in seconds; 0 if the artifact does not expire. */
+  readonly ttl: number
+  /** Consumption mark; empty if the artifact is not consumed. */
+  readonly mark: string
+}
+
+/**
+ * Sealed artifacts of one model in Redis, by their stored names. What is sealed in them, and how
+ * names come from ids, is left to `redis-artifacts.ts`.
+ */
+export function createRecords(model: string, { redis, commands, read }: RecordsOptions) {
+  const { run } = redis
+  const hasCopies = isCopied(model)
+  const isGrantable = GRANTABLE.includes(model)
+  const { memberOf, keyOfMember, keyOf, grantKey, copyKey, copyOf } = artifactKeys(
+    model,
+    redis.prefix,
+  )
+  const saveAll = createSave(model, redis, commands)
+
+  async function save(record: ArtifactRecord, { now, ttl, mark }: Saving): Promise<void> {
+    const member = memberOf(record.id)
+    const key = keyOfMember(member)
+    const copied = copyOf(record)
+    const text = `${head(record.id, copied)}${record.payload}`
+    const copy = copied && copyKey(copied)
+    const grantId = isGrantable ? record.grantId : null
+    const entry = [member, ttl ? now + ttl : '+inf', now] as const
+    const grant = grantId ? { key: grantKey(grantId), entry } : undefined
+    const before = await run('save a session, code, token or grant', () =>
+      saveAll({ key, text, ttl, mark, copy, grant }),
+    )
+    // Delete the copy under a field value that the artifact has no longer.
+    const former = hasCopies && typeof before === 'string' ? copyIn(before) : undefined
+    if (!former || former === copied) return
+    await run('delete a session, code or token', () =>
+      commands.keyturnDropCopy(copyKey(former), record.id),
+    )
+  }
+
+  /** @param name the stored id; undefined for a copy, which contains the id */
+  async function findAt(key: string, name?: string): Promise<FoundRecord | undefined> {
+    const stored = await read(key)
+    return stored === null ? undefined : parse(stored, { model, name })
+  }
+
+  /**
+   * Deletes the listed members and removes only them from the set, so that artifacts added
+   * meanwhile stay listed. Such artifacts do not outlive a deleted grant, because oidc-provider
+   * looks for the grant with every use of a token (actions/introspection.js,
+   * shared/access_token.js, helpers/grant_source.js); if the grant stays (`revokeGrantPolicy`),
+   * artifacts issued from now on are meant to be valid.
+   */
+  async function revoke(grant: string): Promise<void> {
+    const index = grantKey(grant)
+    const members = await run('look up a grant', () => commands.zrange(index, 0, -1), {
+      isRead: true,
+    })
+    if (members.length === 0) return
+    await run('revoke a grant', async () => {
+      await Promise.all(members.map((member) => commands.unlink(keyOfMember(member))))
+      await commands.zrem(index, ...members)
+    })
+  }
+
+  return {
+    save,
+    /**
+     * @param ttl lifetime in seconds
+     * @returns false if another attempt has saved the id within its lifetime; a repeated command
+     * counts as the same attempt
+     */
+    saveOnce: async ({ id, payload }: ArtifactRecord, ttl: number): Promise<boolean> => {
+      // Each attempt seals to a different text, so the script can tell a repeated command.
+      const text = `{}${payload}`
+      const saved = await run('save a record that may exist only once', () =>
+        commands.keyturnSaveOnce(keyOf(id), text, ttl),
+      )
+      return saved === 1
+    },
+    find: (name: string) => findAt(keyOf(name), name),
+    findCopy: (copy: string) => findAt(copyKey(copy)),
+    /** @returns the result of `keyturnConsume` */
+    consume: (name: string, mark: string) =>
+      run('consume a code or token', () => commands.keyturnConsume(keyOf(name), mark)),
+    unconsume: async (name: string, mark: string): Promise<void> => {
+      await run(UNDO_WORDS, () => commands.keyturnUnconsume(keyOf(name), mark))
+    },
+    destroy: async (name: string): Promise<void> => {
+      const key = keyOf(name)
+      // Only the artifact names its copy, so sessions and device codes need two round trips.
+      const copy = hasCopies ? copyIn((await read(key)) ?? '') : undefined
+      await run('delete a session, code or token', () =>
+        Promise.all([copy && commands.keyturnDropCopy(copyKey(copy), name), commands.unlink(key)]),
+      )
+    },
+    revoke,
+    /** Deletes a grant itself, and then what `revoke` deletes. */
+    revokeWithGrant: async (grant: string): Promise<void> => {
+      await run('revoke a grant', () => commands.unlink(keyOf(grant, GRANT)))
+      await revoke(grant)
+    },
+  }
+}

@@ -1,0 +1,32 @@
+import { type FoundRecord, MARKS_PER_SECOND } from '../artifacts/artifact-record.ts'
+
+/**
+ * Text that Redis has for an artifact: a consumption mark where there is one, a head for the
+ * scripts, and the sealed payload.
+ */
+
+/** Text before a sealed payload, for the scripts: the artifact's id and the key of its copy. */
+export function head(name: string, copied: string | undefined): string {
+  return copied === undefined ? '{}' : `{${name}:${copied.replace(/[{}]/g, '')}}`
+}
+
+const STORED = /^([^{]*)\{(?:([\w-]+):([uc]):([\w-]+))?\}/
+
+/** The key of the copy that a stored text names, without the prefix. */
+export function copyIn(stored: string): string | undefined {
+  const [, , , letter, name] = STORED.exec(stored) ?? []
+  return letter === undefined ? undefined : `${letter}:{${name}}`
+}
+
+/**
+ * Parses a stored text. The seal later proves that model and id are right.
+ * @param found the model, and the stored id; undefined for a copy, which contains the id
+ */
+export function parse(
+  stored: string,
+  { model, name }: { readonly model: string; readonly name: string | undefined },
+): FoundRecord {
+  const [before = '', mark = '', id = ''] = STORED.exec(stored) ?? []
+  const consumedAt = mark === '' ? null : Number.parseInt(mark, 10) * MARKS_PER_SECOND
+  return { model, id: name ?? id, payload: stored.slice(before.length), consumedAt }
+}
