@@ -110,13 +110,6 @@ export function createSignIn({
   const find = async (username: string) =>
     POSSIBLE_NAME.test(username) ? accounts.findByUsername(username) : undefined
 
-  /** Nobody is told of an outage who is turned away in any case. */
-  const findAtLimit = (username: string) =>
-    find(username).catch((error: unknown) => {
-      if (error instanceof StoreUnavailable) return undefined
-      throw error
-    })
-
   return {
     minimumLength,
 
@@ -129,7 +122,7 @@ export function createSignIn({
       const attempt: Attempt = { username, address, browser }
       let limited = found
       const retryAfter = await attempts.begin(attempt, async () => {
-        limited = await findAtLimit(username)
+        limited = await find(username).catch(tellNoOutage)
         return limited && changedAt(limited)
       })
       if (retryAfter !== undefined) {
@@ -173,6 +166,12 @@ export function createSignIn({
       return change.outcome === 'busy' ? busy : change
     },
   }
+}
+
+/** Nobody is told of an outage who is turned away in any case. */
+function tellNoOutage(error: unknown): undefined {
+  if (error instanceof StoreUnavailable) return undefined
+  throw error
 }
 
 /** When an account was last changed; a new one was not. */
