@@ -46,9 +46,65 @@ interface SetOptions extends ClaimOptions, JsonOption {
   readonly remove?: readonly string[]
 }
 
+/** Does work for a command, with the stores open. */
+type InSession = (work: (session: Session) => Promise<void>) => Promise<void>
+
 export function addAccounts(program: Command, context: Context): void {
   const accounts = program.command('accounts').description('the people who sign in')
-  const session = (work: (session: Session) => Promise<void>) => withSession(program, context, work)
+  const session: InSession = (work) => withSession(program, context, work)
+  addLookUps(accounts, session)
+  addNewcomers(accounts, session)
+  addOrders(accounts, session)
+}
+
+/** Commands that change nothing. */
+function addLookUps(accounts: Command, session: InSession): void {
+  accounts
+    .command('list')
+    .description('everybody, in order of user name')
+    .option(...JSON_OPTION)
+    .action((options: JsonOption) => session((open) => listAccounts(open, options)))
+  accounts
+    .command('show')
+    .description('one person, with all that clients can be told')
+    .argument('<username>')
+    .option(...JSON_OPTION)
+    .action((username: string, options: JsonOption) =>
+      session(async (open) =>
+        printAccount(await findAccount(username, open.stores), options, open),
+      ),
+    )
+}
+
+/** Commands by which people come. */
+function addNewcomers(accounts: Command, session: InSession): void {
+  withClaims(
+    accounts
+      .command('add')
+      .description('add a person with a password for the first sign-in, which is shown once')
+      .argument('<username>', 'case does not matter', textArgument(usernameProblem))
+      .option('--administrator', 'marks an administrator; nothing depends on it yet')
+      .option(...JSON_OPTION),
+  ).action((username: string, options: AddOptions) =>
+    session(async (open) => {
+      const { administrator: isAdministrator = false } = options
+      const details = { username, claims: readClaims(options), isAdministrator }
+      const made = await addAccount(details, surroundingsOf(open))
+      advise(made.account, open)
+      printAnswer({ words: 'Added', ...made }, options, open)
+      await warnWithoutAdministrator(open)
+    }),
+  )
+  accounts
+    .command('import')
+    .description('add people from elsewhere: a JSON object in each line')
+    .argument('<file>', 'a file, or - for standard input')
+    .addHelpText('after', IMPORT)
+    .action((file: string) => session((open) => importFile(file, open)))
+}
+
+/** Commands that do something about one person. */
+function addOrders(accounts: Command, session: InSession): void {
   /** A command about one person. */
   const about = <O extends JsonOption>(
     name: string,
@@ -79,44 +135,6 @@ export function addAccounts(program: Command, context: Context): void {
         }),
       )
 
-  accounts
-    .command('list')
-    .description('everybody, in order of user name')
-    .option(...JSON_OPTION)
-    .action((options: JsonOption) => session((open) => listAccounts(open, options)))
-  accounts
-    .command('show')
-    .description('one person, with all that clients can be told')
-    .argument('<username>')
-    .option(...JSON_OPTION)
-    .action((username: string, options: JsonOption) =>
-      session(async (open) =>
-        printAccount(await findAccount(username, open.stores), options, open),
-      ),
-    )
-  withClaims(
-    accounts
-      .command('add')
-      .description('add a person with a password for the first sign-in, which is shown once')
-      .argument('<username>', 'case does not matter', textArgument(usernameProblem))
-      .option('--administrator', 'marks an administrator; nothing depends on it yet')
-      .option(...JSON_OPTION),
-  ).action((username: string, options: AddOptions) =>
-    session(async (open) => {
-      const { administrator: isAdministrator = false } = options
-      const details = { username, claims: readClaims(options), isAdministrator }
-      const made = await addAccount(details, surroundingsOf(open))
-      advise(made.account, open)
-      printAnswer({ words: 'Added', ...made }, options, open)
-      await warnWithoutAdministrator(open)
-    }),
-  )
-  accounts
-    .command('import')
-    .description('add people from elsewhere: a JSON object in each line')
-    .argument('<file>', 'a file, or - for standard input')
-    .addHelpText('after', IMPORT)
-    .action((file: string) => session((open) => importFile(file, open)))
   withClaims(
     about('set', 'change what clients are told of a person', change).option(
       '--remove <claim>',

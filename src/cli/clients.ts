@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { type ClientChange, SHOWN_SECRET } from '../clients/change.ts'
+import type { ClientChange } from '../clients/change.ts'
 import {
   addClient,
   type ClientWork,
@@ -7,17 +7,8 @@ import {
   findClient,
   removeClient,
   renewSecret,
-  type UpdatedClient,
   updateClient,
 } from '../clients/operate.ts'
-import {
-  type PreviousSecret,
-  previousSecrets,
-  withoutEnded,
-  withPrevious,
-} from '../clients/previous-secrets.ts'
-import { asWritten } from '../clients/properties.ts'
-import { toRfc3339 } from '../clock.ts'
 import { commandContext } from '../config/client-context.ts'
 import { isEmbedded } from '../connection/database-url.ts'
 import { ClientInvalid } from '../errors.ts'
@@ -30,12 +21,17 @@ import {
   readSecretInput,
   withMetadataOptions,
 } from './client-options.ts'
+import {
+  ends,
+  printClient,
+  printClients,
+  printSecret,
+  SECRET_NEWS,
+  shownMetadata,
+} from './client-words.ts'
 import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
 import { type Session, withSession } from './session.ts'
-import { table } from './table.ts'
-import { fromNow, instant } from './words.ts'
-
-type Client = Awaited<ReturnType<Session['stores']['clients']['list']>>[number]
+import { instant } from './words.ts'
 
 export function addClients(program: Command, context: Context): void {
   const clients = program.command('clients').description('the applications that people sign in to')
@@ -45,13 +41,19 @@ export function addClients(program: Command, context: Context): void {
     .command('list')
     .description('every client, in order of client_id')
     .option(...JSON_OPTION)
-    .action((options: JsonOption) => session((open) => listClients(open, options)))
+    .action((options: JsonOption) =>
+      session(async (open) => printClients(await open.stores.clients.list(), open, options)),
+    )
   clients
     .command('show')
     .description('the metadata of one client; never its secret')
     .argument('<id>')
     .option(...JSON_OPTION)
-    .action((id: string, options: JsonOption) => session((open) => showClient(id, open, options)))
+    .action((id: string, options: JsonOption) =>
+      session(async (open) =>
+        printClient(await findClient(id, open.stores.clients), open, options),
+      ),
+    )
   withMetadataOptions(clients.command('add'))
     .description(
       'register a client; a secret that it needs and is not given is made and shown once',
@@ -136,35 +138,6 @@ function overlapArgument(text: string): number {
   return parseDuration(text)
 }
 
-async function listClients(session: Session, { json }: JsonOption): Promise<void> {
-  const clients = await session.stores.clients.list()
-  if (json)
-    return printJson(
-      session,
-      clients.map((client) => clientRow(client, session.now)),
-    )
-  if (clients.length === 0) return session.print('There are no clients. See: keyturn clients add')
-  const rows = clients.map(({ id, metadata, source, updatedAt }) => [
-    id,
-    String(metadata.client_name ?? '-'),
-    metadata.token_endpoint_auth_method === 'none' ? 'public' : 'confidential',
-    source === 'config' ? 'configuration' : 'operator',
-    fromNow(updatedAt, session.now),
-  ])
-  session.print(table(['CLIENT', 'NAME', 'KIND', 'DEFINED BY', 'CHANGED'], rows, session))
-}
-
-async function showClient(id: string, session: Session, { json }: JsonOption): Promise<void> {
-  const client = clientRow(await findClient(id, session.stores.clients), session.now)
-  if (json) return printJson(session, client)
-  const by = client.source === 'config' ? 'the configuration' : 'an operator'
-  session.print(`Defined by ${by}, changed ${client.updatedAt}.`)
-  for (const { until } of client.previousSecrets) {
-    session.print(`A secret before its newest works until ${until}.`)
-  }
-  session.print(JSON.stringify(client.metadata, null, 2))
-}
-
 async function addOne(given: Metadata, session: Session, options: JsonOption): Promise<void> {
   const { metadata, generatedSecret } = await tellingProblems(
     addClient(given, clientWork(session)),
@@ -178,20 +151,6 @@ async function addOne(given: Metadata, session: Session, options: JsonOption): P
   }
   session.print(`Added client ${metadata.client_id}.`)
   printSecret(session, generatedSecret)
-}
-
-function printSecret(session: Session, secret: string | undefined): void {
-  if (secret !== undefined) session.print(`Secret ${secret}\nIt is shown this once.`)
-}
-
-/** What became of the secret of a client that was changed, where something did. */
-const SECRET_NEWS: Readonly<Record<UpdatedClient['secret'], string | undefined>> = {
-  kept: undefined,
-  none: undefined,
-  dropped: 'It has no secret any more.',
-  'new because needed': 'It proves itself with a secret now.',
-  'new because hashed':
-    'It has another secret, which is the key of what it signs: of the one before only a hash is known.',
 }
 
 async function updateOne(
@@ -287,24 +246,4 @@ async function tellingProblems<T>(
     }
     throw error
   })
-}
-
-function clientRow({ id, metadata, source, updatedAt }: Client, now: number) {
-  return {
-    id,
-    source,
-    updatedAt: toRfc3339(updatedAt),
-    metadata: shownMetadata(metadata),
-    previousSecrets: ends(previousSecrets(withoutEnded(metadata, now))),
-  }
-}
-
-function ends(previous: readonly PreviousSecret[]) {
-  return previous.map(({ until }) => ({ until: toRfc3339(until) }))
-}
-
-/** As people write it, and without its secrets. */
-function shownMetadata(metadata: Metadata): Metadata {
-  const written = asWritten(withPrevious(metadata, []))
-  return 'client_secret' in written ? { ...written, client_secret: SHOWN_SECRET } : written
 }
