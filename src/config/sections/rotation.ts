@@ -1,0 +1,53 @@
+import { z } from 'zod'
+import { COOKIE_RING, signatureRing } from '../../ring/policy.ts'
+import { duration, durationOrAuto } from '../../values/duration.ts'
+import { algorithm, text } from './setting-types.ts'
+
+/** Settings of the rings of signing keys and of how keys turn. */
+
+/** All names a ring can have in the configuration. */
+const RING_NAMES = [...algorithm.options.map(signatureRing), COOKIE_RING] as const
+
+export const ringOverrides = z.strictObject({
+  cryptoperiod: duration().optional().describe('Overrides rotation.cryptoperiod.'),
+  propagation: duration().optional().describe('Overrides rotation.propagation.'),
+  retention: durationOrAuto().optional().describe('Overrides rotation.retention.'),
+  standby: z.boolean().optional().describe('Overrides rotation.standby.'),
+  archive: duration({ min: 0 }).optional().describe('Overrides rotation.archive.'),
+  manual: z
+    .boolean()
+    .optional()
+    .describe('Makes and switches no key by itself; keys plan says what to do and when.'),
+})
+
+/** `sig/RS256:` with nothing after it is how people write a ring without overrides in YAML. */
+const ring = z.codec(ringOverrides.nullable(), z.custom<z.output<typeof ringOverrides>>(), {
+  decode: (overrides) => overrides ?? {},
+  encode: (overrides) => overrides,
+})
+
+export const rotation = z.strictObject({
+  cryptoperiod: duration().describe('How long a key is meant to sign.'),
+  propagation: duration().describe('How long a key is published before it signs.'),
+  retention: durationOrAuto().describe('How long a retired key stays published.'),
+  standby: z.boolean().describe('Publish the successor as soon as its predecessor is active.'),
+  archive: duration({ min: 0 }).describe('How long public halves are kept for id_token_hint.'),
+  jwksMaxAge: duration().describe('Longest time an HTTP cache may keep the JWKS.'),
+  staleWhileRevalidate: duration({ min: 0 }).describe('stale-while-revalidate of the JWKS.'),
+  staleIfError: duration({ min: 0 }).describe('stale-if-error of the JWKS.'),
+  rareKeys: z
+    .enum(['listed', 'apart'])
+    .describe(
+      'Where keys of types other than RSA and EC stand: in the JWKS, or at /jwks/all only.',
+    ),
+  discoveryMaxAge: duration({ min: 0 }).describe('Cache time of the discovery document.'),
+  refreshInterval: duration().describe('How often a node loads the keys from the store.'),
+  maxRingAge: duration({ min: 2 }).describe('Oldest keys a node may sign with.'),
+  clockSkew: duration({ min: 0 }).describe('Largest difference of a node clock from true time.'),
+  witness: text().describe(
+    'What remembers revocations outside the database: auto, redis, none or FILE.',
+  ),
+  rings: z
+    .partialRecord(z.enum(RING_NAMES), ring)
+    .describe('Rings by name, with what they override; a file that gives this map replaces it.'),
+})
