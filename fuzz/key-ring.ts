@@ -1,7 +1,7 @@
 import { type CertificateFile, loadCertificate } from '../src/data-protection/certificate-file.ts'
 import { openElementStore } from '../src/data-protection/element-store.ts'
+import { KeyRingUnreadable, PayloadRefused } from '../src/data-protection/errors.ts'
 import { loadKeyRing } from '../src/data-protection/key-ring.ts'
-import { KeyRingUnreadable, PayloadRefused } from '../src/errors.ts'
 import { mutateXml } from './mutate-xml.ts'
 import { createRandom, type Random } from './random.ts'
 

@@ -112,27 +112,6 @@ export class KekMissing extends KeyturnError {
   }
 }
 
-/**
- * The key-encryption key of the deployment's newest secret is missing, while an earlier secret
- * opens.
- */
-export class DeploymentSecretDisplaced extends KekMissing {
-  /**
-   * @param newest generation of the newest record @param earlier generation of the record that
-   * opens
-   */
-  constructor(newest: number, earlier: number) {
-    super(
-      `The secret of the deployment has a newer record (generation ${newest} of ring deployment) under a ` +
-        `key-encryption key that this node does not have, although generation ${earlier} opens. If another ` +
-        'node gave that one up, add the key-encryption key that it has since ' +
-        '(see seal.*). If nobody did, somebody who writes the key store put the record there: delete it, ' +
-        'and find out who. Giving up the newer one is refused while an earlier one opens, because it ' +
-        'would make genuine whatever else that person wrote.',
-    )
-  }
-}
-
 /** The file or setting of the key-encryption key is empty. */
 export class KekEmpty extends KeyturnError {
   constructor(message: string) {
@@ -168,119 +147,6 @@ export class StoreIncomplete extends KeyturnError {
         'back, restore a newer backup, or give them up.',
     )
     this.missing = missing
-  }
-}
-
-/** The secret that authenticates stored records is missing, while such records exist. */
-export class DeploymentSecretMissing extends KeyturnError {
-  constructor() {
-    super(
-      'deployment_secret_missing',
-      'The key store has keys or events and no secret of the deployment (ring deployment), without ' +
-        'which nobody can tell genuine events from forged ones. Nothing is made in its place. ' +
-        'Restore its record from a backup, or start a node that still knows it.',
-    )
-  }
-}
-
-/** Another secret took the place of the one that this server opened at its start. */
-export class DeploymentSecretReplaced extends KeyturnError {
-  constructor(kid: string) {
-    super(
-      'deployment_secret_replaced',
-      `The secret of the deployment was replaced in the key store by ${kid} while this server ran. ` +
-        'The keys in use stay in use. If the old one was given up, restart ' +
-        'this node; otherwise somebody who writes the store did it.',
-    )
-  }
-}
-
-/** An issuer was renamed, and its keys, people and clients belong to the new URL. */
-export class IssuerRenamed extends KeyturnError {
-  readonly issuer: string
-  /** The issuer's present URL. */
-  readonly renamedTo: string
-
-  constructor(issuer: string, renamedTo: string) {
-    super(
-      'issuer_renamed',
-      `The issuer ${issuer} was renamed to ${renamedTo}, which has its keys, people and clients. Configure ` +
-        `${renamedTo}, or give it its former name back.`,
-    )
-    this.issuer = issuer
-    this.renamedTo = renamedTo
-  }
-}
-
-/** The stores have records of other issuers, and none of those that are configured. */
-export class IssuerChanged extends KeyturnError {
-  readonly configured: readonly string[]
-  readonly known: readonly string[]
-
-  constructor(configured: readonly string[], known: readonly string[]) {
-    super(
-      'issuer_changed',
-      `The keys, people and clients here belong to ${known.join(', ')}, and the configuration names ` +
-        `${configured.join(', ')}, of which nothing is here. Nothing was made or signed. Either set issuer ` +
-        'back; or rename the issuer, which gives all of it the new name; or name both in the configuration; ' +
-        'or name another database, where this is the wrong one (database.url).',
-    )
-    this.configured = configured
-    this.known = known
-  }
-}
-
-/** Records of a version that knew of one issuer only, and several that they may belong to. */
-export class IssuerUnknown extends KeyturnError {
-  constructor(configured: readonly string[]) {
-    super(
-      'issuer_unknown',
-      'The keys, people and clients here were written when Keyturn knew of one issuer only, and nobody can ' +
-        `tell to which of ${configured.join(', ')} they belong. Start once with that one alone ` +
-        '(issuer), which makes them its own, and then with all of them.',
-    )
-  }
-}
-
-/**
- * A witness was not written by Keyturn, or is truncated or edited. The witness is never replaced.
- */
-export class WitnessUnreadable extends KeyturnError {
-  constructor(where: string, why: string, cause?: unknown) {
-    super(
-      'witness_unreadable',
-      `The witness (rotation.witness), ${where}, cannot be believed: ${why}. It is kept and not ` +
-        'replaced, because it may remember revocations that the key store has lost. Look at it. If the ' +
-        'key store was not restored from a backup lately, remove it and the next start begins another.',
-      cause,
-    )
-  }
-}
-
-/** The witness remembers another deployment than the one in the key store. */
-export class WitnessOfAnother extends KeyturnError {
-  constructor(where: string, issuer: string | null) {
-    super(
-      'witness_of_another',
-      `The witness (rotation.witness), ${where}, is of another deployment, which issued as ` +
-        `${issuer ?? 'nobody knows whom'}. Nothing was made or signed. Either database.url or keyStore names ` +
-        'the wrong store, or two deployments share one witness: give this one a rotation.witness of its own. ' +
-        'Where this store is to replace that one for good, remove the witness.',
-    )
-  }
-}
-
-/** The key store lacks what the witness remembers: it was set back to an older state. */
-export class StoreOutdated extends KeyturnError {
-  /** @param lack in words */
-  constructor(lack: string, where: string) {
-    super(
-      'store_outdated',
-      `The key store is older than what was seen of it: it lacks ${lack}. It was probably restored from a ` +
-        `backup. Nothing was made or signed. The witness (rotation.witness) is ${where}. ` +
-        'There are three ways out: apply what is missing; accept the older store, so that keys revoked since ' +
-        'are trusted again; or stop here, and restore a newer backup or the right database.',
-    )
   }
 }
 
@@ -325,55 +191,6 @@ export class Refused<C extends SituationCode = SituationCode> extends KeyturnErr
   constructor(code: C, details: Situations[C], message: string) {
     super(code, message)
     this.details = details
-  }
-}
-
-/**
- * A key ring of ASP.NET Core Data Protection cannot be read as a whole: `ring_unavailable` if the
- * store does not answer or denies access, `revocation_unreadable` if it is unknown which keys are
- * revoked, `ring_emptied` if a keeper finds no key any more.
- */
-export class KeyRingUnreadable extends KeyturnError {
-  constructor(
-    code: 'ring_unavailable' | 'revocation_unreadable' | 'ring_emptied',
-    message: string,
-    cause?: unknown,
-  ) {
-    super(code, message, cause)
-  }
-}
-
-/** A key ring has no key to protect with: neither a default key nor a fallback. */
-export class NoDefaultKey extends KeyturnError {
-  constructor() {
-    super(
-      'no_default_key',
-      'The key ring has no key to protect with: none is active, not revoked and readable. ' +
-        'See its problems, and let its keeper make a new key.',
-    )
-  }
-}
-
-/** A certificate with its private key cannot be opened, or cannot be used for key rings. */
-export class CertificateUnusable extends KeyturnError {
-  constructor(message: string) {
-    super('certificate_unusable', message)
-  }
-}
-
-export type PayloadCode =
-  | 'payload_foreign'
-  | 'payload_version'
-  | 'payload_key_unknown'
-  | 'payload_key_unusable'
-  | 'payload_key_revoked'
-  | 'payload_invalid'
-  | 'payload_expired'
-
-/** A protected payload was refused. */
-export class PayloadRefused extends KeyturnError {
-  constructor(code: PayloadCode, message: string) {
-    super(code, message)
   }
 }
 

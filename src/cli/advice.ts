@@ -1,14 +1,16 @@
 import {
   ConfigInvalid,
-  DeploymentSecretDisplaced,
-  IssuerChanged,
-  IssuerRenamed,
   KekMissing,
   KeyturnError,
   NotFound,
   Refused,
   SealBroken,
 } from '../errors.ts'
+import {
+  DeploymentSecretDisplaced,
+  IssuerChanged,
+  IssuerRenamed,
+} from '../ring/deployment-errors.ts'
 import type { SituationCode, Situations } from '../situations.ts'
 import { shellWord } from '../values/shell-word.ts'
 

@@ -1,7 +1,8 @@
 import type { Command } from 'commander'
 import { toRfc3339 } from '../clock.ts'
 import { witnessPlace } from '../config/witness.ts'
-import { StoreIncomplete, StoreOutdated } from '../errors.ts'
+import { StoreIncomplete } from '../errors.ts'
+import { StoreOutdated } from '../ring/witness-errors.ts'
 import {
   acceptLack,
   type Findings,

@@ -1,10 +1,11 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { CertificateUnusable, ImportRefused } from '../errors.ts'
+import { ImportRefused } from '../errors.ts'
 import { looksLikeDer } from '../import/der.ts'
 import { KEY_FILE_BYTES_MAX } from '../import/input.ts'
 import { readPkcs12 } from '../import/pkcs12.ts'
 import type { Certificate } from './encrypted-xml.ts'
+import { CertificateUnusable } from './errors.ts'
 
 /** A certificate with its private key, for which secrets of a ring are encrypted: PKCS#12 or PEM. */
 export interface CertificateFile {

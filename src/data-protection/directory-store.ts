@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { KeyRingUnreadable } from '../errors.ts'
 import { createFile } from '../whole-file.ts'
+import { KeyRingUnreadable } from './errors.ts'
 import type { NewElement, RingStore, StoredElement, StoredRing } from './ring-store.ts'
 import { XML_LENGTH_MAX } from './xml.ts'
 

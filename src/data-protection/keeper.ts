@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { KeyRingUnreadable, NotFound, Refused } from '../errors.ts'
+import { NotFound, Refused } from '../errors.ts'
 import { secondsOf, ticksOf } from '../values/ticks.ts'
 import type { KeyFacts } from './default-key.ts'
 import type { Certificate } from './encrypted-xml.ts'
+import { KeyRingUnreadable } from './errors.ts'
 import { newGuid, readGuid } from './guid.ts'
 import {
   keyElement,

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
-import { CertificateUnusable } from '../errors.ts'
 import { loadCertificate } from './certificate-file.ts'
 import type { Certificate } from './encrypted-xml.ts'
+import { CertificateUnusable } from './errors.ts'
 import type { RingSource } from './open-store.ts'
 import type { KeepPolicy } from './plan.ts'
 

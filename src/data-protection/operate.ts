@@ -1,7 +1,8 @@
 import { toRfc3339 } from '../clock.ts'
-import { CertificateUnusable, NotFound, Refused } from '../errors.ts'
+import { NotFound, Refused } from '../errors.ts'
 import { secondsOf } from '../values/ticks.ts'
 import type { Certificate } from './encrypted-xml.ts'
+import { CertificateUnusable } from './errors.ts'
 import { createKeeper, type Revoked } from './keeper.ts'
 import { type KeptRing, loadCertificates, ringNameOf, sourceOf } from './kept-ring.ts'
 import {

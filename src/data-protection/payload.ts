@@ -1,4 +1,4 @@
-import { PayloadRefused } from '../errors.ts'
+import { PayloadRefused } from './errors.ts'
 import { GUID_BYTES, guidBytes, guidOfBytes } from './guid.ts'
 
 /** What stands before the encrypted part of a payload, and what it is bound to. */

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { NoDefaultKey, PayloadRefused } from '../errors.ts'
 import type { Sealer } from './encryptor.ts'
+import { NoDefaultKey, PayloadRefused } from './errors.ts'
 import { encodePurposes, HEADER_BYTES, payloadHeader, readPayloadHeader } from './payload.ts'
 import type { Ring, RingKey } from './ring.ts'
 import { createTimeLimited, type TimeLimitedProtector } from './time-limited.ts'

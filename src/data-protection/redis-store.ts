@@ -1,5 +1,5 @@
-import { KeyRingUnreadable } from '../errors.ts'
 import { storedText } from './element-store.ts'
+import { KeyRingUnreadable } from './errors.ts'
 import type { RingStore } from './ring-store.ts'
 
 /** A ring in a list of Redis, as `PersistKeysToStackExchangeRedis` keeps it. */

@@ -1,8 +1,8 @@
-import { KeyRingUnreadable } from '../errors.ts'
 import type { Ticks } from '../values/ticks.ts'
 import type { KeyFacts } from './default-key.ts'
 import type { Certificate } from './encrypted-xml.ts'
 import type { Encryptor } from './encryptor.ts'
+import { KeyRingUnreadable } from './errors.ts'
 import { KeyProblem, mayBeOpenedByOthers, mayHideKey, type RingProblem } from './problem.ts'
 import {
   type KeyElement,

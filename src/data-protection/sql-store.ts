@@ -1,5 +1,6 @@
-import { KeyRingUnreadable, Refused } from '../errors.ts'
+import { Refused } from '../errors.ts'
 import { storedText } from './element-store.ts'
+import { KeyRingUnreadable } from './errors.ts'
 import type { NewElement, RingStore } from './ring-store.ts'
 
 /** A ring in a table, as `PersistKeysToDbContext` of Entity Framework Core keeps it. */

@@ -1,5 +1,5 @@
-import { PayloadRefused } from '../errors.ts'
 import { formatTicks, LAST_TICK, ticksOf } from '../values/ticks.ts'
+import { PayloadRefused } from './errors.ts'
 
 /** Payloads that end: the instant stands in 100 ns before what they hold, under one more purpose. */
 

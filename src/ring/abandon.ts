@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { DeploymentSecretDisplaced, KekMissing, Refused } from '../errors.ts'
+import { KekMissing, Refused } from '../errors.ts'
 import {
   type DeploymentSecret,
   findDeployment,
@@ -7,6 +7,7 @@ import {
   isDeploymentRecord,
   makeDeployment,
 } from './deployment.ts'
+import { DeploymentSecretDisplaced } from './deployment-errors.ts'
 import { openEvents } from './event-record.ts'
 import { keyEvent } from './key.ts'
 import type { KeyStore, SerializedKey, StoredRings } from './key-store.ts'

@@ -1,4 +1,4 @@
-import { IssuerRenamed } from '../errors.ts'
+import { IssuerRenamed } from './deployment-errors.ts'
 
 /**
  * The names that records of issuers are bound to, by issuer: only those that are not the issuer's URL.

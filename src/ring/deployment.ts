@@ -1,15 +1,10 @@
 import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
 import type { JWK } from 'jose'
 import type { Clock } from '../clock.ts'
-import {
-  DeploymentSecretDisplaced,
-  DeploymentSecretMissing,
-  KekMissing,
-  SealBroken,
-  StoreUnavailable,
-} from '../errors.ts'
+import { KekMissing, SealBroken, StoreUnavailable } from '../errors.ts'
 import { COOKIE_ALGORITHM } from './algorithms.ts'
 import { type BoundNames, boundName } from './bound-names.ts'
+import { DeploymentSecretDisplaced, DeploymentSecretMissing } from './deployment-errors.ts'
 import { generateKey } from './generate.ts'
 import type { KeyStore, SerializedKey, StoredRings } from './key-store.ts'
 import type { KeySealer } from './seal.ts'

@@ -1,4 +1,5 @@
-import { DeploymentSecretReplaced, StoreUnreadable } from '../errors.ts'
+import { StoreUnreadable } from '../errors.ts'
+import { DeploymentSecretReplaced } from './deployment-errors.ts'
 import type { StoredRings } from './key-store.ts'
 import type { KeyState } from './lifecycle.ts'
 import { assertComplete, type LoadedRings } from './loaded-rings.ts'

@@ -1,8 +1,9 @@
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config/schema.ts'
 import type { KnownIssuers } from '../database/known-issuers.ts'
-import { IssuerChanged, IssuerUnknown, StoreUnavailable, StoreUnreadable } from '../errors.ts'
+import { StoreUnavailable, StoreUnreadable } from '../errors.ts'
 import { deploymentNamed, nameIssuers } from '../ring/deployment.ts'
+import { IssuerChanged, IssuerUnknown } from '../ring/deployment-errors.ts'
 import { type KeyStores, wholeStore } from '../ring/key-stores.ts'
 import { openSecrets, type Protector, type Secrets } from '../ring/protector.ts'
 

@@ -1,4 +1,4 @@
-import { KeyturnError, NotFound, Refused, WitnessOfAnother } from '../errors.ts'
+import { KeyturnError, NotFound, Refused } from '../errors.ts'
 import { readUnchecked } from '../ring/event-record.ts'
 import type { KeyEvent } from '../ring/key.ts'
 import type { RingFacts } from '../ring/lifecycle.ts'
@@ -13,6 +13,7 @@ import { newlyRevoked, type Order, orderAcceptance } from '../ring/orders.ts'
 import { createRings } from '../ring/rings.ts'
 import type { RingKey } from '../ring/seal.ts'
 import type { Sealer } from '../ring/sealer.ts'
+import { WitnessOfAnother } from '../ring/witness-errors.ts'
 import {
   givenUp,
   isOfOtherDeployment,

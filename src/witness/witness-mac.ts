@@ -1,6 +1,6 @@
 import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto'
-import { WitnessUnreadable } from '../errors.ts'
 import type { IssuerSecret } from '../ring/deployment.ts'
+import { WitnessUnreadable } from '../ring/witness-errors.ts'
 import { NOTHING_WITNESSED, type Witness, type WitnessRecord } from './witness.ts'
 
 /**

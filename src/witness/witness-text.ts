@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { z } from 'zod'
-import { WitnessUnreadable } from '../errors.ts'
 import { generation, instant } from '../ring/limits.ts'
+import { WitnessUnreadable } from '../ring/witness-errors.ts'
 import type { WitnessRecord } from './witness.ts'
 
 /**

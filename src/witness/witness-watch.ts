@@ -1,10 +1,11 @@
 import type { Clock } from '../clock.ts'
-import { StoreOutdated, StoreUnavailable, WitnessOfAnother, WitnessUnreadable } from '../errors.ts'
+import { StoreUnavailable } from '../errors.ts'
 import type { KeyStore, SerializedEvent } from '../ring/key-store.ts'
 import type { LoadedRings } from '../ring/loaded-rings.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
 import type { RingLog } from '../ring/ring-log.ts'
 import type { Sealer } from '../ring/sealer.ts'
+import { StoreOutdated, WitnessOfAnother, WitnessUnreadable } from '../ring/witness-errors.ts'
 import type { WitnessHook } from '../ring/witness-hook.ts'
 import {
   highestGenerations,

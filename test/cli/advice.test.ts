@@ -6,14 +6,14 @@ import { describe, it } from 'node:test'
 import { ADVICE, adviceFor, withAdvice } from '../../src/cli/advice.ts'
 import {
   ConfigInvalid,
-  DeploymentSecretDisplaced,
   KekMissing,
   KeyturnError,
   NotFound,
   Refused,
   SealBroken,
-  StoreOutdated,
 } from '../../src/errors.ts'
+import { DeploymentSecretDisplaced } from '../../src/ring/deployment-errors.ts'
+import { StoreOutdated } from '../../src/ring/witness-errors.ts'
 
 const SRC = join(import.meta.dirname, '../../src')
 const files = (await Array.fromAsync(glob('**/*.ts', { cwd: SRC }))).map((name) => ({

@@ -11,9 +11,9 @@ import {
   resolveDefaultKey,
 } from '../../src/data-protection/default-key.ts'
 import { openDirectoryStore } from '../../src/data-protection/directory-store.ts'
+import { KeyRingUnreadable } from '../../src/data-protection/errors.ts'
 import { createKeeper, type RingKeeper } from '../../src/data-protection/keeper.ts'
 import { keepKeyRing, openKeyRing } from '../../src/data-protection/open-key-ring.ts'
-import { KeyRingUnreadable } from '../../src/errors.ts'
 import { formatTicks, TICKS_PER_DAY, type Ticks, ticksOf } from '../../src/values/ticks.ts'
 import { assertNoGap, DAY, factsIn, failing, HOUR, node, START } from './kept.ts'
 import { certificatesOf, ENTRIES, VECTORS } from './vectors.ts'

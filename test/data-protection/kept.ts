@@ -4,10 +4,10 @@ import {
   nextChangeAt,
   resolveDefaultKey,
 } from '../../src/data-protection/default-key.ts'
+import { KeyRingUnreadable } from '../../src/data-protection/errors.ts'
 import { createKeeper, type RingKeeper } from '../../src/data-protection/keeper.ts'
 import { assembleRing } from '../../src/data-protection/ring.ts'
 import type { RingStore } from '../../src/data-protection/ring-store.ts'
-import { KeyRingUnreadable } from '../../src/errors.ts'
 import { formatTicks, type Ticks } from '../../src/values/ticks.ts'
 
 /** Nodes that keep a ring in a time of their own. */

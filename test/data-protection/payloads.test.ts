@@ -5,6 +5,7 @@ import { describe, it } from 'node:test'
 import { loadCertificate } from '../../src/data-protection/certificate-file.ts'
 import { openDirectoryStore } from '../../src/data-protection/directory-store.ts'
 import { openElementStore } from '../../src/data-protection/element-store.ts'
+import { PayloadRefused } from '../../src/data-protection/errors.ts'
 import {
   encodePurposes,
   HEADER_BYTES,
@@ -12,7 +13,6 @@ import {
 } from '../../src/data-protection/payload.ts'
 import type { Unprotected } from '../../src/data-protection/protector.ts'
 import { assembleRing } from '../../src/data-protection/ring.ts'
-import { PayloadRefused } from '../../src/errors.ts'
 import {
   certificatesOf,
   ENTRIES,
