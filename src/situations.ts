@@ -36,6 +36,8 @@ export interface Situations {
   readonly key_unseen: { readonly kid: string; readonly ring: string }
   readonly kid_not_single: { readonly keys: number }
   readonly preview_only: Nothing
+  readonly export_unprotected: Nothing
+  readonly file_taken: { readonly path: string }
   readonly ring_manual: { readonly ring: string }
   readonly source_unreadable: { readonly source: string }
 

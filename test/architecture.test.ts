@@ -20,7 +20,7 @@ const files = (await Array.fromAsync(glob('**/*.ts', { cwd: SRC }))).map((name) 
 
 const PURE = [
   ...['key', 'key-store', 'policy', 'lifecycle', 'plan', 'orders', 'forecast', 'lost'],
-  ...['destruction', 'revocation', 'bounds'],
+  ...['destruction', 'revocation', 'bounds', 'manual'],
 ].map((n) => `ring/${n}.ts`)
 
 function importsOf(select: (name: string) => boolean) {

@@ -49,6 +49,8 @@ export const ADVICE: { readonly [C in SituationCode]: Advice<C> } = {
     'Publish it first: --as standby. Where relying parties know it from elsewhere: --signer imported',
   kid_not_single: enough,
   preview_only: enough,
+  export_unprotected: () => 'With: --key-ring DIR --application NAME, or in clear with: --clear',
+  file_taken: enough,
   ring_manual: () => 'To add a key: keyturn keys add FILE --as standby',
   source_unreadable: enough,
   revocation_in_future: enough,

@@ -4,6 +4,7 @@ import { readDex } from '../import/dex.ts'
 import { type ReadDuendeOptions, readDuendeFiles, readDuendeTable } from '../import/duende.ts'
 import { DUENDE_DEFAULTS } from '../import/duende-life.ts'
 import type { Unprotect } from '../import/duende-record.ts'
+import type { Protect } from '../import/duende-write.ts'
 import { readHydraSet, readHydraTable } from '../import/hydra.ts'
 import { type Imported, leftOut, withoutTwins } from '../import/imported-key.ts'
 import { readJwksFile } from '../import/jwks-file.ts'
@@ -141,7 +142,7 @@ async function readDuende(
   source: string,
   options: SourceOptions & { readonly now: number },
 ): Promise<Imported> {
-  const ring = await unprotecting(options)
+  const ring = await openProtection(options)
   try {
     return await readDuendeStore(source, {
       now: options.now,
@@ -153,6 +154,13 @@ async function readDuende(
   } finally {
     await ring?.close()
   }
+}
+
+/** Of the purpose that IdentityServer has for its keys. */
+interface Protection {
+  readonly protect: Protect
+  readonly unprotect: Unprotect
+  readonly close: () => Promise<void>
 }
 
 async function readDuendeStore(source: string, read: ReadDuendeOptions): Promise<Imported> {
@@ -172,10 +180,10 @@ async function readDuendeStore(source: string, read: ReadDuendeOptions): Promise
   return readDuendeTable(file.bytes, { ...read, name: file.name })
 }
 
-/** Opens the key ring that IdentityServer protects its keys with. */
-async function unprotecting(
+/** Opens the key ring that IdentityServer protects its keys with; undefined where none is told. */
+export async function openProtection(
   options: SourceOptions & { readonly now: number },
-): Promise<{ readonly unprotect: Unprotect; readonly close: () => Promise<void> } | undefined> {
+): Promise<Protection | undefined> {
   const { keyRing, application, certificate, now } = options
   if (keyRing === undefined) return undefined
   const password = await secretFile(options.passwordFile)
@@ -197,6 +205,7 @@ async function unprotecting(
   })
   const protector = ring.createProtector('DataProtectionKeyProtector')
   return {
+    protect: (bytes) => protector.protect(bytes),
     unprotect: (payload) => protector.unprotect(payload),
     close: () => ring.close(),
   }

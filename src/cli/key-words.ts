@@ -3,8 +3,10 @@ import type { Change, ChangeType } from '../ring/forecast.ts'
 import type { KeyEvent } from '../ring/key.ts'
 import { NEVER } from '../ring/key.ts'
 import type { KeyState } from '../ring/lifecycle.ts'
+import type { ManualStep } from '../ring/manual.ts'
 import type { RingPolicy } from '../ring/policy.ts'
 import type { RingKey } from '../ring/seal.ts'
+import { shellWord } from '../values/shell-word.ts'
 import { givenWords } from '../witness/witness.ts'
 import { instant, instantOrNull, span } from './words.ts'
 
@@ -71,6 +73,30 @@ export function keyWords({ generation, kid }: Pick<Change, 'generation' | 'kid'>
 
 export function changeRow({ at, ring, generation, kid, type, reason, readers }: Change) {
   return { at: toRfc3339(at), ring, generation, kid, change: type, reason, readers }
+}
+
+export function stepRow({ ring, step, kid, at, reason }: ManualStep) {
+  return { ring, step, kid, at: toRfc3339(at), reason }
+}
+
+/** What to do about rings that are turned by hand, with the commands that do it. */
+export function stepsText(steps: readonly ManualStep[], now: number): string {
+  return steps.map((step) => `  ${step.ring}\n    ${stepWords(step, now)}`).join('\n')
+}
+
+function stepWords({ ring, step, kid, at, reason }: ManualStep, now: number): string {
+  const add = `keyturn keys add FILE --ring ${ring} --apply --as`
+  const when = instant(at, now)
+  switch (step) {
+    case 'add-active':
+      return `add a key: ${reason}. With: ${add} active`
+    case 'add-standby':
+      return `add a key by ${when}: ${reason}. With: ${add} standby`
+    case 'promote':
+      return `let key ${kid} sign from ${when}: ${reason}. With: keyturn keys promote ${shellWord(kid ?? '')}`
+    case 'wait':
+      return `key ${kid} leaves the JWKS at ${when}: ${reason}`
+  }
 }
 
 export function eventRow(event: KeyEvent) {

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { type Change, forecast, futureOf } from '../ring/forecast.ts'
 import { allStates, isRevocationOf, type KeyState, ringNames } from '../ring/lifecycle.ts'
+import { manualSteps } from '../ring/manual.ts'
 import { openRings } from '../ring/operate.ts'
 import { findState } from '../ring/orders.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
@@ -15,9 +16,19 @@ import {
   showKeptRings,
 } from './kept-rings.ts'
 import { addKeyEvents, eventTable } from './key-events.ts'
+import { addKeyExport } from './key-export.ts'
 import { addKeyImports } from './key-import.ts'
 import { addKeyOrders } from './key-orders.ts'
-import { changeRow, changeWords, eventRow, keyRow, keyWords, nextWords } from './key-words.ts'
+import {
+  changeRow,
+  changeWords,
+  eventRow,
+  keyRow,
+  keyWords,
+  nextWords,
+  stepRow,
+  stepsText,
+} from './key-words.ts'
 import { KID_HELP, kidArgument } from './kid-argument.ts'
 import { ringWork, showRings, tellingFaults } from './rings.ts'
 import { type Session, withSession } from './session.ts'
@@ -48,6 +59,7 @@ export function addKeys(program: Command, context: Context): void {
     .action((options: PlanOptions) => session((open) => showPlan(open, options)))
   addKeyOrders(keys, program, context)
   addKeyImports(keys, program, context)
+  addKeyExport(keys, program, context)
   addKeyEvents(keys, program, context)
 }
 
@@ -163,6 +175,7 @@ async function showPlan(session: Session, options: PlanOptions): Promise<void> {
     until: until === undefined ? Infinity : now + until,
     steps,
   })
+  const byHand = manualSteps(facts, policies, now)
   if (options.json) {
     printJson(session, {
       issuer: config.issuer,
@@ -171,6 +184,7 @@ async function showPlan(session: Session, options: PlanOptions): Promise<void> {
       forecast: [...changes.map(changeRow), ...kept.forecast],
       warnings: [...warnings, ...kept.warnings],
       cutAt: instantOrNull(cutAt),
+      ...(byHand.length > 0 && { manual: byHand.map(stepRow) }),
     })
     return kept.fail()
   }
@@ -194,6 +208,7 @@ async function showPlan(session: Session, options: PlanOptions): Promise<void> {
   }
   const future = inWords(changes) || '  nothing'
   session.print(`What comes next, if nobody asks for anything:\n\n${future}`)
+  if (byHand.length > 0) session.print(`\nTo be done by hand:\n\n${stepsText(byHand, now)}`)
   for (const text of kept.texts) session.print(`\n${text}`)
   kept.fail()
 }

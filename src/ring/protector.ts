@@ -78,14 +78,16 @@ export async function openKeys(protector: Protector): Promise<KeySealer> {
 /** Looks once more for the key-encryption key that a key needs: it may have been added since. */
 function reloading(first: KeySealer, protector: Protector): KeySealer {
   let sealer = first
+  const withKeks = <T>(open: () => Promise<T>): Promise<T> =>
+    open().catch(async (error: unknown) => {
+      if (!(error instanceof KekMissing)) throw error
+      sealer = createSealer(await protector.load())
+      return open()
+    })
   return {
     seal: (...args) => sealer.seal(...args),
     newest: () => sealer.newest(),
-    open: (record) =>
-      sealer.open(record).catch(async (error: unknown) => {
-        if (!(error instanceof KekMissing)) throw error
-        sealer = createSealer(await protector.load())
-        return sealer.open(record)
-      }),
+    open: (record) => withKeks(() => sealer.open(record)),
+    reveal: (record) => withKeks(() => sealer.reveal(record)),
   }
 }

@@ -72,6 +72,11 @@ export interface KeySealer {
    * @throws KekMissing, SealBroken
    */
   open(record: SerializedKey): Promise<OpenedRecord>
+  /**
+   * The JWK as it was sealed, with its private half if it has one: for who takes keys to another system.
+   * @throws KekMissing, SealBroken
+   */
+  reveal(record: SerializedKey): Promise<JWK>
   /** kid of the key-encryption key that seals. */
   newest(): string
 }
@@ -129,31 +134,36 @@ export function createSealer(keks: readonly Kek[]): KeySealer {
     return { ...fields, data }
   }
 
+  async function unseal(record: SerializedKey) {
+    const { data, ...fields } = record
+    const header = readHeader(record)
+    const kek = keks.find(
+      (each) => each.kid === header.kid || each.formerKids?.includes(header.kid),
+    )
+    if (!kek) {
+      throw new KekMissing(
+        `Key ${record.id} of ring ${record.ring} is sealed under key-encryption key ${header.kid}, ` +
+          'which this node does not have. It is kept and not replaced. Add that key-encryption ' +
+          'key to the file or setting that holds the others (see seal.* in the configuration).',
+        { isNeeded: true },
+      )
+    }
+    const changed = changedFields(fields, header.key)
+    if (changed.length > 0) {
+      throw new SealBroken(record.id, `field ${changed.join(', ')} was edited in the store`)
+    }
+    return { header, jwk: await decrypt(record, kek) }
+  }
+
   return {
     seal,
     newest: () => newest.kid,
     open: async (record) => {
-      const { data, ...fields } = record
-      const header = readHeader(record)
-      const kek = keks.find(
-        (each) => each.kid === header.kid || each.formerKids?.includes(header.kid),
-      )
-      if (!kek) {
-        throw new KekMissing(
-          `Key ${record.id} of ring ${record.ring} is sealed under key-encryption key ${header.kid}, ` +
-            'which this node does not have. It is kept and not replaced. Add that key-encryption ' +
-            'key to the file or setting that holds the others (see seal.* in the configuration).',
-          { isNeeded: true },
-        )
-      }
-      const changed = changedFields(fields, header.key)
-      if (changed.length > 0) {
-        throw new SealBroken(record.id, `field ${changed.join(', ')} was edited in the store`)
-      }
-      const key = toRingKey(record, await decrypt(record, kek), header)
+      const { header, jwk } = await unseal(record)
       const { deployment, issuer, issuers } = header
-      return { key, deployment, issuer, issuers }
+      return { key: toRingKey(record, jwk, header), deployment, issuer, issuers }
     },
+    reveal: async (record) => (await unseal(record)).jwk,
   }
 }
 

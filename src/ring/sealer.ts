@@ -20,6 +20,11 @@ export interface Sealer {
    * @throws KekMissing, SealBroken
    */
   open(record: SerializedKey): Promise<RingKey>
+  /**
+   * The JWK with its private half if it has one: for who takes keys to another system.
+   * @throws as `open` does
+   */
+  reveal(record: SerializedKey): Promise<JWK>
   /** The same key without its private half, sealed anew so that it stays authentic. */
   erase(key: RingKey, knows: readonly string[]): Promise<SerializedKey>
   /** @param knows ids of the newest events */
@@ -33,19 +38,24 @@ export function createDeploymentSealer(keys: KeySealer, deployment: IssuerSecret
   const seal: Sealer['seal'] = (facts, jwk, knows) =>
     keys.seal(facts, jwk, { deployment: kid, ...(boundTo !== '' && { issuer: boundTo }), knows })
   const checked: CheckedEvents = new Map()
+  const open: Sealer['open'] = async (record) => {
+    const opened = await keys.open(record)
+    if (opened.deployment !== kid) {
+      throw new SealBroken(record.id, 'it was sealed for another deployment')
+    }
+    if (opened.issuer === boundTo) return opened.key
+    throw new SealBroken(
+      record.id,
+      `it was sealed for another issuer, ${opened.issuer || 'the first'}`,
+    )
+  }
   return {
     deployment,
     seal,
-    open: async (record) => {
-      const opened = await keys.open(record)
-      if (opened.deployment !== kid) {
-        throw new SealBroken(record.id, 'it was sealed for another deployment')
-      }
-      if (opened.issuer === boundTo) return opened.key
-      throw new SealBroken(
-        record.id,
-        `it was sealed for another issuer, ${opened.issuer || 'the first'}`,
-      )
+    open,
+    reveal: async (record) => {
+      await open(record)
+      return keys.reveal(record)
     },
     erase: (key, knows) => {
       if (!key.publicJwk) throw new TypeError(`key ${key.kid} is symmetric: it has no public half`)

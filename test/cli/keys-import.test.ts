@@ -225,3 +225,28 @@ describe('keys add', () => {
     assert.deepEqual(phases(rows), ['known name active', 'y pre-active'])
   })
 })
+
+describe('keys export duende', () => {
+  it('writes what the reader of IdentityServer reads, never over a file, and in clear only when told', async () => {
+    await using cli = await keyturnIn()
+    const keys = [await jwk('one', 'RS256'), await jwk('two', 'ES256'), publicOf(await jwk('half'))]
+    await cli.json(['keys', 'import', 'jwks', await file(cli, 'jwks.json', keys), '--apply'])
+    const to = join(cli.path, 'back')
+    const args = ['keys', 'export', 'duende', '--to', to]
+    const refused = await cli.run(args)
+    assert.deepEqual([refused.status, existsSync(to)], [1, false])
+    const { written, left } = await cli.json<{ written: string[]; left: { name: string }[] }>([
+      ...args,
+      '--clear',
+    ])
+    assert.equal(written.length, 2)
+    assert.deepEqual(
+      left.map(({ name }) => name),
+      ['half'],
+    )
+    const again = await cli.run([...args, '--clear'])
+    assert.match(again.err, /is there already/)
+    const back = await cli.json<Shown>(['keys', 'import', 'duende', to])
+    assert.deepEqual(phases(back.keys).toSorted(), ['one active', 'two active'])
+  })
+})
