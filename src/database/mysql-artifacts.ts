@@ -1,5 +1,5 @@
 import type { ResultSetHeader, RowDataPacket } from 'mysql2'
-import type { FoundRecord } from '../artifacts/artifact-record.ts'
+import type { ArtifactRecord, FoundRecord } from '../artifacts/artifact-record.ts'
 import type { ServerSettings } from '../connection/database-url.ts'
 import { type ArtifactKey, type ArtifactTable, BEST_MATCH_FIRST } from './artifact-table.ts'
 import { isDuplicate } from './failures.ts'
@@ -24,9 +24,9 @@ const UP_TO = '(model < ? OR (model = ? AND id <= ?))'
  */
 export function openMysqlArtifacts(settings: ServerSettings): ArtifactTable {
   const pool = createMysqlPool(mysqlSettings(settings)).promise()
-  const read = async <Row>(sql: string, values: Value[]) =>
+  const read: Read = async <Row>(sql: string, values: Value[]) =>
     (await pool.execute<(Row & RowDataPacket)[]>(sql, values))[0]
-  const write = async (sql: string, values: Value[]) =>
+  const write: Write = async (sql: string, values: Value[]) =>
     (await pool.execute<ResultSetHeader>(sql, values))[0].affectedRows
   const findBy = (where: string, values: Value[]) =>
     read<FoundRecord>(
@@ -44,45 +44,8 @@ export function openMysqlArtifacts(settings: ServerSettings): ArtifactTable {
       ),
     findBy: async (column, model, hash) =>
       (await findBy(`${column} = ? AND model = ? ${BEST_MATCH_FIRST}`, [hash, model]))[0],
-    upsert: async (records) => {
-      await write(
-        `INSERT INTO artifact ${COLUMNS} VALUES ${repeat(`(${repeat('?', 10)})`, records.length)}
-         ON DUPLICATE KEY UPDATE
-           payload = VALUES(payload), grant_id = VALUES(grant_id), uid = VALUES(uid),
-           user_code = VALUES(user_code), account_id = VALUES(account_id),
-           client_id = VALUES(client_id), expires_at = VALUES(expires_at),
-           consumed_at = COALESCE(consumed_at, VALUES(consumed_at))`,
-        records.flatMap((record) => [
-          record.model,
-          record.id,
-          record.payload,
-          record.grantId,
-          record.uid,
-          record.userCode,
-          record.accountId,
-          record.clientId,
-          record.consumedAt,
-          record.expiresAt,
-        ]),
-      )
-    },
-    // Two statements, because ON DUPLICATE KEY UPDATE does not tell whether it inserted or updated.
-    insertOnce: async ({ model, id, payload, expiresAt }, now) => {
-      try {
-        await write('INSERT INTO artifact (model, id, payload, expires_at) VALUES (?, ?, ?, ?)', [
-          model,
-          id,
-          payload,
-          expiresAt,
-        ])
-        return true
-      } catch (error) {
-        if (!isDuplicate(error)) throw error
-      }
-      const sql = `UPDATE artifact SET payload = ?, expires_at = ?
-        WHERE model = ? AND id = ? AND expires_at < ?`
-      return (await write(sql, [payload, expiresAt, model, id, now])) === 1
-    },
+    upsert: (records) => upsert(write, records),
+    insertOnce: (record, now) => insertOnce(write, record, now),
     consume: async ({ model, id }, use) => {
       const sql = `UPDATE artifact SET consumed_at = ?
         WHERE model = ? AND id = ? AND (consumed_at IS NULL OR consumed_at = ?)`
@@ -104,20 +67,7 @@ export function openMysqlArtifacts(settings: ServerSettings): ArtifactTable {
       const marks = repeat('?', grantIds.length)
       await write(`DELETE FROM artifact WHERE grant_id IN (${marks})`, [...grantIds])
     },
-    forget: async (column, owner, { model, id }) => {
-      const [last] = await read<ArtifactKey>(
-        `SELECT model, id FROM artifact WHERE ${AFTER}
-         ORDER BY model, id LIMIT 1 OFFSET ${FORGET_BATCH - 1}`,
-        [model, model, id],
-      )
-      const upTo = last ? [last.model, last.model, last.id] : []
-      await write(
-        `DELETE FROM artifact WHERE ${AFTER} ${last ? `AND ${UP_TO}` : ''}
-           AND ${column} = ?`,
-        [model, model, id, ...upTo, owner],
-      )
-      return last
-    },
+    forget: (column, id, after) => forget({ read, write }, { column, id }, after),
     // In a fixed order, so that two sweeping nodes wait for each other instead of a deadlock.
     sweep: (before, limit) =>
       // The limit is part of the text, because MySQL rejects the driver's numbers as a limit; it is
@@ -135,6 +85,80 @@ export function openMysqlArtifacts(settings: ServerSettings): ArtifactTable {
 }
 
 type Value = string | number | null
+
+/** Reads rows. */
+type Read = <Row>(sql: string, values: Value[]) => Promise<Row[]>
+
+/** @returns number of rows that the statement changed */
+type Write = (sql: string, values: Value[]) => Promise<number>
+
+async function upsert(write: Write, records: readonly ArtifactRecord[]): Promise<void> {
+  await write(
+    `INSERT INTO artifact ${COLUMNS} VALUES ${repeat(`(${repeat('?', 10)})`, records.length)}
+     ON DUPLICATE KEY UPDATE
+       payload = VALUES(payload), grant_id = VALUES(grant_id), uid = VALUES(uid),
+       user_code = VALUES(user_code), account_id = VALUES(account_id),
+       client_id = VALUES(client_id), expires_at = VALUES(expires_at),
+       consumed_at = COALESCE(consumed_at, VALUES(consumed_at))`,
+    records.flatMap((record) => [
+      record.model,
+      record.id,
+      record.payload,
+      record.grantId,
+      record.uid,
+      record.userCode,
+      record.accountId,
+      record.clientId,
+      record.consumedAt,
+      record.expiresAt,
+    ]),
+  )
+}
+
+/** Two statements, because ON DUPLICATE KEY UPDATE does not tell whether it inserted or updated. */
+async function insertOnce(
+  write: Write,
+  { model, id, payload, expiresAt }: ArtifactRecord,
+  now: number,
+): Promise<boolean> {
+  try {
+    await write('INSERT INTO artifact (model, id, payload, expires_at) VALUES (?, ?, ?, ?)', [
+      model,
+      id,
+      payload,
+      expiresAt,
+    ])
+    return true
+  } catch (error) {
+    if (!isDuplicate(error)) throw error
+  }
+  const sql = `UPDATE artifact SET payload = ?, expires_at = ?
+    WHERE model = ? AND id = ? AND expires_at < ?`
+  return (await write(sql, [payload, expiresAt, model, id, now])) === 1
+}
+
+/**
+ * Deletes artifacts of an owner among the next records.
+ * @returns the last of these records; undefined at the end of the table
+ */
+async function forget(
+  { read, write }: { readonly read: Read; readonly write: Write },
+  owner: { readonly column: string; readonly id: string },
+  { model, id }: ArtifactKey,
+): Promise<ArtifactKey | undefined> {
+  const [last] = await read<ArtifactKey>(
+    `SELECT model, id FROM artifact WHERE ${AFTER}
+     ORDER BY model, id LIMIT 1 OFFSET ${FORGET_BATCH - 1}`,
+    [model, model, id],
+  )
+  const upTo = last ? [last.model, last.model, last.id] : []
+  await write(
+    `DELETE FROM artifact WHERE ${AFTER} ${last ? `AND ${UP_TO}` : ''}
+       AND ${owner.column} = ?`,
+    [model, model, id, ...upTo, owner.id],
+  )
+  return last
+}
 
 function repeat(text: string, count: number): string {
   return Array.from({ length: count }, () => text).join(', ')

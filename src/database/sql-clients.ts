@@ -1,21 +1,10 @@
-import { type DataSource, In, Like, Not } from 'typeorm'
-import type { ArtifactStore } from '../artifacts/artifact-store.ts'
-import type { ClientMetadata } from '../clients/client.ts'
 import type { ClientStore } from '../clients/client-store.ts'
-import { OPTIONAL_ANSWERS, type WantedAlgorithm } from '../clients/signed-answers.ts'
-import type { Clock } from '../clock.ts'
-import type { Authentic } from './authentic.ts'
 import { whileOthersWrite, writeChanges } from './change-row.ts'
+import { readAlgorithms } from './client-algorithms.ts'
+import { type ClientStoreOptions, createConfiguredClients } from './configured-clients.ts'
 import { attempt, attemptRead } from './failures.ts'
 import { insertNew } from './insert-new.ts'
 import { clientSchema, consentSchema } from './tables.ts'
-
-export interface ClientStoreOptions {
-  readonly dataSource: DataSource
-  readonly artifacts: Pick<ArtifactStore, 'forget' | 'forgetClients'>
-  readonly authentic: Authentic
-  readonly clock: Clock
-}
 
 export function createClientStore(options: ClientStoreOptions): ClientStore {
   const { dataSource, artifacts, authentic, clock } = options
@@ -25,38 +14,6 @@ export function createClientStore(options: ClientStoreOptions): ClientStore {
   const forget = async (clientId: string) => {
     await dataSource.getRepository(consentSchema).delete({ issuer, clientId })
     await artifacts.forget('clientId', clientId)
-  }
-  const notAmong = (ids: readonly string[]) =>
-    clients.findBy({ issuer, source: 'config', id: Not(In([...ids])) })
-  const write = async (configured: readonly ClientMetadata[]) => {
-    const { clients: rows } = await authentic.open()
-    const source = 'config'
-    for (const metadata of configured) {
-      const known = await clients.findOneBy({ issuer, id: metadata.client_id })
-      // Unchanged clients are not written again.
-      if (rows.isSame(known, metadata, source)) continue
-      const row = { ...rows.toRow(metadata, { source, updatedAt: clock.now() }), issuer }
-      await clients.upsert(row, ['issuer', 'id'])
-    }
-    artifacts.forgetClients()
-  }
-  /** Algorithms of other answers, for which only the few clients that name them are read. */
-  const others = async (): Promise<readonly WantedAlgorithm[]> => {
-    const { clients: rows } = await authentic.open()
-    const named = await clients.find({
-      where: OPTIONAL_ANSWERS.map((answer) => ({ issuer, metadata: Like(`%"${answer}":%`) })),
-      order: { id: 'ASC' },
-    })
-    const wanted = new Map<string, WantedAlgorithm>()
-    for (const { id, metadata } of named.flatMap((row) => rows.toClient(row) ?? [])) {
-      for (const answer of OPTIONAL_ANSWERS) {
-        const { [answer]: algorithm } = metadata
-        const name = `${answer} ${algorithm}`
-        if (typeof algorithm !== 'string' || wanted.has(name)) continue
-        wanted.set(name, { answer, algorithm, client: id })
-      }
-    }
-    return [...wanted.values()]
   }
   const all = () => clients.find({ where: { issuer }, order: { id: 'ASC' } })
   return {
@@ -110,35 +67,8 @@ export function createClientStore(options: ClientStoreOptions): ClientStore {
         artifacts.forgetClients()
         return affected === 1
       }),
-    replaceConfigured: (configured) =>
-      attempt('write the configured clients', async () => {
-        for (const { id } of await notAmong(configured.map((metadata) => metadata.client_id))) {
-          await forget(id)
-          // The condition on the source spares a client that an operator made meanwhile.
-          await clients.delete({ issuer, id, source: 'config' })
-        }
-        await write(configured)
-      }),
-    writeConfigured: (configured) =>
-      attempt('write the configured clients', async () => {
-        await write(configured)
-        const others = await notAmong(configured.map((metadata) => metadata.client_id))
-        return others.map(({ id }) => id)
-      }),
+    ...createConfiguredClients(options, forget),
     signingAlgorithms: () =>
-      attemptRead('read the algorithms of clients', async () => {
-        const ofIdTokens = await clients
-          .createQueryBuilder('client')
-          .select('client.idTokenAlgorithm', 'algorithm')
-          .addSelect('MIN(client.id)', 'client')
-          .where({ issuer })
-          .groupBy('client.idTokenAlgorithm')
-          .getRawMany<{ algorithm: string; client: string }>()
-        const answer = 'id_token_signed_response_alg'
-        return [
-          ...ofIdTokens.map((wanted) => ({ answer, ...wanted }) as const),
-          ...(await others()),
-        ]
-      }),
+      attemptRead('read the algorithms of clients', () => readAlgorithms(dataSource, authentic)),
   }
 }
