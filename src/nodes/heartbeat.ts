@@ -1,4 +1,3 @@
-import { isPublished } from '../ring/lifecycle.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
 import type { RingLog } from '../ring/ring-log.ts'
 import type { RingStatus } from '../ring/status.ts'
@@ -15,6 +14,7 @@ import {
   unseenWords,
 } from './node.ts'
 import type { NodeStore } from './node-store.ts'
+import { createOwnReport, SILENT_NODE_KEPT, type WriteFailure } from './own-report.ts'
 
 /**
  * Exchanges status reports between nodes. Only observes: its failure stops nothing, and when it
@@ -43,15 +43,6 @@ export interface Heartbeat {
   readonly failure: WriteFailure | undefined
 }
 
-/** Failure of this node to write its report, and the nodes that could write meanwhile. */
-export interface WriteFailure {
-  /** Instant by the clock of the database. */
-  readonly since: number
-  readonly error: unknown
-  /** Nodes that have written since; empty if none can, or if this node cannot read either. */
-  readonly others: readonly NodeReport[]
-}
-
 export interface HeartbeatOptions {
   readonly store: NodeStore
   readonly databaseClock: DatabaseClock
@@ -66,70 +57,36 @@ export interface HeartbeatOptions {
   readonly log: RingLog
 }
 
-/** Seconds for which a silent node stays in the list, so that operators can see it. */
-const SILENT_NODE_KEPT = 86_400
-
 export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
   const { store, databaseClock, policies, refreshInterval, siblings = [], log } = options
-  const listNodes = async () => reportsFor(siblings, await store.list())
   let nodes: readonly NodeReport[] = []
   let unseen: readonly UnseenKey[] = []
   let ofOtherIssuers: readonly NodeReport[] = []
   let missing: readonly NodeReport[] = []
-  let failure: WriteFailure | undefined
-  /** Alarms that were logged and still hold. */
-  let logged = new Set<string>()
   let isFailing = false
   let beating: Promise<void> | undefined
-
-  /** Writes this node's report. If that fails, still reads whether other nodes can write. */
-  async function report(status: RingStatus, now: number): Promise<void> {
-    const states = status.view?.states ?? []
-    try {
-      await store.report({
-        ...options.node,
-        seenAt: now,
-        ringHash: status.view?.hash ?? '',
-        ringAge: Math.round(Math.min(status.ringAge(), SILENT_NODE_KEPT)),
-        clockOffset: databaseClock.offset() ?? null,
-        kids: states.filter(isPublished).map((state) => state.key.kid),
-        obstacle: status.obstacle() ?? null,
-      })
-      failure = undefined
-    } catch (error) {
-      const since = failure?.since ?? now
-      failure = { since, error, others: failure?.others ?? [] }
-      const { id } = options.node
-      nodes = await listNodes().catch(() => [])
-      failure = {
-        since,
-        error,
-        others: nodes.filter((node) => node.id !== id && node.seenAt > since),
-      }
-      throw error
-    }
-  }
+  const alarms = createAlarmLog(log)
+  const listNodes = async () => reportsFor(siblings, await store.list())
+  const own = createOwnReport(options, async () => {
+    nodes = await listNodes().catch(() => [])
+    return nodes
+  })
 
   async function exchange(status: RingStatus): Promise<void> {
     const now = databaseClock.now()
     const states = status.view?.states ?? []
-    await report(status, now)
+    await own.write(status, now)
     await store.forget(now - SILENT_NODE_KEPT)
     nodes = await listNodes()
     const { issuer, id } = options.node
     missing = missingNodes(nodes, { ...options, now }).filter((node) => node.id !== id)
     unseen = unseenKeys(nodes, states, { policies, refreshInterval, now })
     ofOtherIssuers = nodesOfOtherIssuers(nodes, { issuer, refreshInterval, now })
-    logNew([
+    alarms.logNew([
       ...unseen.map((each) => [unseenWords(each), dataOf(each)] as const),
       ...ofOtherIssuers.map((node) => [otherIssuerWords(node), { node: node.id }] as const),
       ...missing.map((node) => [missingWords(node), { node: node.id }] as const),
     ])
-  }
-
-  function logNew(alarms: readonly (readonly [words: string, data: object])[]): void {
-    for (const [words, data] of alarms) if (!logged.has(words)) log.error(data, words)
-    logged = new Set(alarms.map(([words]) => words))
   }
 
   return {
@@ -164,7 +121,19 @@ export function createHeartbeat(options: HeartbeatOptions): Heartbeat {
       return missing
     },
     get failure() {
-      return failure
+      return own.failure
+    },
+  }
+}
+
+/** Logs each alarm once, and again after it was over. */
+function createAlarmLog(log: RingLog) {
+  /** Alarms that were logged and still hold. */
+  let logged = new Set<string>()
+  return {
+    logNew(alarms: readonly (readonly [words: string, data: object])[]): void {
+      for (const [words, data] of alarms) if (!logged.has(words)) log.error(data, words)
+      logged = new Set(alarms.map(([words]) => words))
     },
   }
 }
