@@ -14,6 +14,7 @@ import { createRings } from '../ring/rings.ts'
 import type { RingKey } from '../ring/seal.ts'
 import type { Sealer } from '../ring/sealer.ts'
 import { WitnessOfAnother } from '../ring/witness-errors.ts'
+import { assertOfSomebody, genuineLack, lackOfEverything, witnessedFacts } from './comparison.ts'
 import {
   givenUp,
   isOfOtherDeployment,
@@ -24,7 +25,6 @@ import {
   withAccepted,
 } from './witness.ts'
 import { authenticWitness } from './witness-mac.ts'
-import { assertOfSomebody, genuineLack, lackOfEverything, witnessedFacts } from './witness-watch.ts'
 
 /** Orders of operators for a key store that was set back to an older state. */
 
