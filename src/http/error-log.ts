@@ -3,7 +3,7 @@ import type { KoaContextWithOIDC } from 'oidc-provider'
 import { Outage } from '../oidc/outage.ts'
 import type { Log } from '../seldom-log.ts'
 
-/** What the log tells of a page with an error; the page and the log have the same identifier. */
+/** Logs the error of a page; page and log line have the same identifier. */
 
 /** Random identifier, short enough to read out and long enough to find one line in a log. */
 export function createErrorId(): string {

@@ -1,6 +1,6 @@
 import type { KoaContextWithOIDC } from 'oidc-provider'
 
-/** Where a form of oidc-provider goes, and the secret that it must contain. */
+/** Target of a form of oidc-provider, and the secret that it must contain. */
 export function formOf(
   ctx: KoaContextWithOIDC,
   route: 'end_session_confirm' | 'code_verification',

@@ -9,7 +9,7 @@ export interface Redisplay {
   readonly status: number
 }
 
-/** What a page says, and `Retry-After`, if the person must wait before the next attempt. */
+/** Content of a page, and `Retry-After`, if the person must wait before the next attempt. */
 export function limited(ctx: Context, { cause, retryAfter }: Limited): Redisplay {
   ctx.set('Retry-After', String(retryAfter))
   const what = cause === 'busy' ? 'Very many people are signing in.' : 'Too many attempts.'
