@@ -36,7 +36,8 @@ it('a node on a database that became read-only is degraded, and not ready where 
   await other.connect()
   await other.query('SET default_transaction_read_only = off')
   await other.query(
-    `INSERT INTO node SELECT 'other', seen_at + 3600, replace(body, id, 'other')::jsonb
+    `INSERT INTO node SELECT 'other ' || split_part(id, ' ', 2), seen_at + 3600,
+       replace(body, split_part(id, ' ', 1), 'other')::jsonb
        || jsonb_build_object('seenAt', seen_at + 3600) FROM node LIMIT 1`,
   )
   await until('the node sees that others write', async () => !(await server.readiness()).ok)
@@ -81,6 +82,8 @@ it('a node is ready and measured whatever somebody writes among the reports of n
   const database = await openDatabase(config.database)
   const [own] = await database.query('SELECT * FROM node')
   const report = JSON.parse(own.body)
+  // The row of a report is named after the process and its issuer.
+  const rowOf = (id: string) => own.id.replace(report.id, id)
   const bodies: Readonly<Record<string, string>> = {
     a: 'null',
     b: '{}',
@@ -93,10 +96,10 @@ it('a node is ready and measured whatever somebody writes among the reports of n
     i: JSON.stringify({ ...report, id: 'another' }),
   }
   for (const [id, body] of Object.entries(bodies)) {
-    await database.query('INSERT INTO node VALUES (?, ?, ?)', [id, report.seenAt, body])
+    await database.query('INSERT INTO node VALUES (?, ?, ?)', [rowOf(id), report.seenAt, body])
   }
   const other = JSON.stringify({ ...report, id: 'other', ofANewerVersion: 1 })
-  await database.query('INSERT INTO node VALUES (?, ?, ?)', ['other', report.seenAt, other])
+  await database.query('INSERT INTO node VALUES (?, ?, ?)', [rowOf('other'), report.seenAt, other])
   const nodes = async () => (await server.readiness()).checks.nodes?.detail ?? ''
   await until('the node hears of the other', async () => (await nodes()).startsWith('2 live'))
   assert.ok((await server.readiness()).ok)
