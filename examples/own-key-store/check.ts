@@ -4,21 +4,14 @@ import { createKvKeyStore, type KeyValueStore } from './kv-key-store.ts'
 
 /** Stands for the key-value store of your own; a `Map` is one. */
 function createMapStore(): KeyValueStore {
-  const map = new Map<string, string>()
+  const map = new Map<string, { readonly value: string; readonly version: number }>()
   return {
-    putNew: async (key, value) => {
-      if (map.has(key)) return false
-      map.set(key, value)
+    get: async (key) => map.get(key),
+    putIf: async (key, value, version) => {
+      if (map.get(key)?.version !== version) return false
+      map.set(key, { value, version: (version ?? 0) + 1 })
       return true
     },
-    put: async (key, value) => {
-      map.set(key, value)
-    },
-    get: async (key) => map.get(key),
-    delete: async (key) => {
-      map.delete(key)
-    },
-    list: async (prefix) => [...map].filter(([key]) => key.startsWith(prefix)).map(([, v]) => v),
   }
 }
 

@@ -1,44 +1,61 @@
-import type { KeyStore, SerializedEvent, SerializedKey } from 'keyturn/ring'
+import { type KeyStore, KidTaken, missingKeys, type StoredRings } from 'keyturn/ring'
 
-/** The smallest key-value store that will do: an atomic "put unless it is there". */
+/** What etcd, Consul, DynamoDB and many others offer: a value is written only while it is as it was read. */
 export interface KeyValueStore {
-  /** @returns false where the key is there already */
-  putNew(key: string, value: string): Promise<boolean>
-  put(key: string, value: string): Promise<void>
-  get(key: string): Promise<string | undefined>
-  delete(key: string): Promise<void>
-  /** Values of the keys that begin so. */
-  list(prefix: string): Promise<readonly string[]>
+  get(key: string): Promise<{ readonly value: string; readonly version: number } | undefined>
+  /**
+   * @param version as it was read, undefined where nothing was there
+   * @returns false where somebody else wrote meanwhile
+   */
+  putIf(key: string, value: string, version: number | undefined): Promise<boolean>
 }
 
-/** Keys and events of Keyturn in a key-value store. Generations are unique because `putNew` is atomic. */
-export function createKvKeyStore(kv: KeyValueStore): KeyStore {
-  const placeOf = ({ ring, generation }: SerializedKey) => `key/${ring}/${generation}`
-  const find = async (id: string) => {
-    const keys: readonly SerializedKey[] = (await kv.list('key/')).map((text) => JSON.parse(text))
-    return keys.find((key) => key.id === id)
+/** Keys and events of Keyturn as one value of a key-value store: rings are a few kilobytes. */
+export function createKvKeyStore(kv: KeyValueStore, name = 'keyturn'): KeyStore {
+  const empty: StoredRings = { keys: [], events: [] }
+  const load = async (): Promise<StoredRings> => {
+    const found = await kv.get(name)
+    return found ? JSON.parse(found.value) : empty
+  }
+  /** Writes what `decide` makes of the rings; it is asked again where somebody else was faster. */
+  const change = async (decide: (rings: StoredRings) => StoredRings): Promise<void> => {
+    for (;;) {
+      const found = await kv.get(name)
+      const rings: StoredRings = found ? JSON.parse(found.value) : empty
+      if (await kv.putIf(name, JSON.stringify(decide(rings)), found?.version)) return
+    }
+  }
+  const withEvents = ({ keys, events }: StoredRings, added: StoredRings['events']): StoredRings => {
+    const byId = new Map([...events, ...added].map((event) => [event.id, event]))
+    return { keys, events: [...byId.values()].sort((a, b) => a.at - b.at) }
   }
   return {
-    // Events after keys, so that no key is read whose revocation is not.
-    load: async () => {
-      const keys: SerializedKey[] = (await kv.list('key/')).map((text) => JSON.parse(text))
-      const events: SerializedEvent[] = (await kv.list('event/')).map((text) => JSON.parse(text))
-      return { keys, events }
-    },
+    load,
     addKey: async (key) => {
-      if (await kv.putNew(placeOf(key), JSON.stringify(key))) return key
-      const winner = await kv.get(placeOf(key))
-      return winner === undefined ? key : JSON.parse(winner)
+      let holder = key
+      await change((rings) => {
+        const { keys, events } = rings
+        const place = keys.find(
+          ({ ring, generation }) => ring === key.ring && generation === key.generation,
+        )
+        holder = place ?? key
+        if (place) return rings
+        if (keys.some(({ id }) => id === key.id)) throw new KidTaken(key.id)
+        return { keys: [...keys, key], events }
+      })
+      return holder
     },
-    eraseKey: async (key) => {
-      if (await find(key.id)) await kv.put(placeOf(key), JSON.stringify(key))
-    },
-    removeKey: async (id) => {
-      const found = await find(id)
-      if (found) await kv.delete(placeOf(found))
-    },
-    addEvents: async (events) => {
-      for (const event of events) await kv.put(`event/${event.id}`, JSON.stringify(event))
-    },
+    addTogether: ({ keys, events }) =>
+      change((rings) =>
+        withEvents({ ...rings, keys: [...rings.keys, ...missingKeys(keys, rings.keys)] }, events),
+      ),
+    eraseKey: (key) =>
+      change(({ keys, events }) => ({
+        keys: keys.map((each) => (each.id === key.id ? key : each)),
+        events,
+      })),
+    removeKey: (id) =>
+      change(({ keys, events }) => ({ keys: keys.filter((key) => key.id !== id), events })),
+    addEvents: (events) => change((rings) => withEvents(rings, events)),
   }
 }

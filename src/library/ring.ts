@@ -7,12 +7,14 @@
 export type { Clock } from '../clock.ts'
 export {
   KeyturnError,
+  KidTaken,
   NotFound,
   PolicyUnsafe,
   Refused,
   RingStale,
   StoreUnavailable,
 } from '../errors.ts'
+export { missingKeys } from '../ring/add-together.ts'
 export type { SignatureAlgorithm } from '../ring/algorithms.ts'
 export type { ClockCheck } from '../ring/clock-check.ts'
 export { createFileKeyStore } from '../ring/file-key-store.ts'
