@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { KeyEvent, KeyFacts } from '../../src/ring/key.ts'
+import { type KeyEvent, type KeyFacts, NEVER } from '../../src/ring/key.ts'
 import { type Action, plan } from '../../src/ring/plan.ts'
 import {
   facts,
@@ -65,6 +65,13 @@ const rows: readonly Row[] = [
     policy: { published: false },
     now: 50,
     actions: ['create 1 @40', 'create 2 @1040'],
+  },
+  {
+    situation:
+      'a ring that was turned by hand and turns by itself again switches to the key that waits',
+    keys: [K1, key(2, { createdAt: 0, activatesAt: NEVER })],
+    now: 500,
+    actions: ['promote k2 @1000'],
   },
   {
     situation: 'a ring with an active key and a standby needs nothing',
