@@ -4,34 +4,11 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { stringify } from 'yaml'
 import { keepKeyRing, openKeyRing } from '../../src/data-protection/open-key-ring.ts'
-import {
-  type EmptyRing,
-  emptyDirectory,
-  emptyList,
-  emptyTable,
-} from '../data-protection/empty-rings.ts'
-import { DATABASES } from '../support/databases.ts'
-import { skipRedis } from '../support/redis.ts'
+import { type EmptyRing, emptyDirectory, RING_PLACES } from '../data-protection/empty-rings.ts'
 import { keyturnIn, type Row } from './keyturn.ts'
 
 const DAY = 86_400_000
 const RING = 'data-protection/shop'
-
-interface Kind {
-  readonly name: string
-  readonly skip: string | false | undefined
-  readonly create: () => Promise<EmptyRing>
-}
-
-const KINDS: readonly Kind[] = [
-  { name: 'a directory', skip: false, create: emptyDirectory },
-  { name: 'Redis', skip: skipRedis, create: emptyList },
-  ...DATABASES.map((database) => ({
-    name: database.name,
-    skip: database.skip,
-    create: () => emptyTable(database),
-  })),
-]
 
 /** The ring as a keeper has left it that began `days` ago and looked each day. */
 async function keepFor(days: number, source: EmptyRing['source']): Promise<void> {
@@ -50,7 +27,7 @@ function commands(ring: Readonly<Record<string, unknown>>) {
 /** Rows of the kept ring. */
 const kept = (rows: readonly Row[]) => rows.filter(({ ring }) => ring === RING)
 
-for (const { name, skip, create } of KINDS) {
+for (const { name, skip, create } of RING_PLACES) {
   it(`keys of a ring in ${name} are listed, planned and revoked like others`, {
     skip,
   }, async () => {

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import Sqlite from 'better-sqlite3-napi'
 import { DataSource } from 'typeorm'
 import { temporaryFolder } from '../../lab/temporary.ts'
-import type { TestedDatabase } from '../support/databases.ts'
-import { startRedis } from '../support/redis.ts'
+import { DATABASES, type TestedDatabase } from '../support/databases.ts'
+import { skipRedis, startRedis } from '../support/redis.ts'
 
 /** Empty rings of each kind, as ASP.NET Core would find them. */
 
@@ -75,3 +75,19 @@ export async function emptyTable({ name, create }: TestedDatabase): Promise<Empt
     },
   }
 }
+
+/** Every kind of place that a ring can be in. */
+export const RING_PLACES: readonly {
+  readonly name: string
+  /** The reason to skip tests of this place. */
+  readonly skip: string | false | undefined
+  readonly create: () => Promise<EmptyRing>
+}[] = [
+  { name: 'a directory', skip: false, create: emptyDirectory },
+  { name: 'Redis', skip: skipRedis, create: emptyList },
+  ...DATABASES.map((database) => ({
+    name: database.name,
+    skip: database.skip,
+    create: () => emptyTable(database),
+  })),
+]

@@ -8,9 +8,7 @@ import { openKeyRing } from '../../src/data-protection/open-key-ring.ts'
 import { openRingStore } from '../../src/data-protection/open-store.ts'
 import { assembleRing } from '../../src/data-protection/ring.ts'
 import { TICKS_PER_DAY, ticksOf } from '../../src/values/ticks.ts'
-import { DATABASES } from '../support/databases.ts'
-import { skipRedis } from '../support/redis.ts'
-import { type EmptyRing, emptyDirectory, emptyList, emptyTable } from './empty-rings.ts'
+import { emptyDirectory, RING_PLACES } from './empty-rings.ts'
 import { ENTRIES, openEntry, storedElements } from './vectors.ts'
 
 const NOW = ticksOf('2026-11-28T14:00:00Z')
@@ -22,20 +20,10 @@ function newKey(id = randomUUID()) {
   return keyElement({ id, secret, ...dates })
 }
 
-const STORES: readonly { name: string; skip: string | false; open: () => Promise<EmptyRing> }[] = [
-  { name: 'a directory', skip: false, open: emptyDirectory },
-  { name: 'a list in Redis', skip: skipRedis, open: emptyList },
-  ...DATABASES.map((database) => ({
-    name: `a table in ${database.name}`,
-    skip: database.skip ?? (false as const),
-    open: () => emptyTable(database),
-  })),
-]
-
-for (const { name, skip, open } of STORES) {
+for (const { name, skip, create } of RING_PLACES) {
   describe(`a key ring in ${name}`, { skip }, () => {
     it('gives back what was added, as ASP.NET Core writes it', async () => {
-      await using ring = await open()
+      await using ring = await create()
       await using store = disposable(await openRingStore(ring.source))
       const key = newKey()
       const empty = await store.read()
@@ -55,7 +43,7 @@ for (const { name, skip, open } of STORES) {
     })
 
     it('takes one element of several nodes that read the same ring', async () => {
-      await using ring = await open()
+      await using ring = await create()
       const stores = await Promise.all([1, 2, 3].map(() => openRingStore(ring.source)))
       try {
         for (let round = 0; round < 4; round++) {
@@ -72,7 +60,7 @@ for (const { name, skip, open } of STORES) {
     })
 
     it('takes nothing where ASP.NET Core added a key meanwhile', async () => {
-      await using ring = await open()
+      await using ring = await create()
       await using store = disposable(await openRingStore(ring.source))
       const { version } = await store.read()
       await ring.add([newKey().line])
@@ -83,7 +71,7 @@ for (const { name, skip, open } of STORES) {
     it('is read as the vectors are', async () => {
       const entry = ENTRIES.find(({ kind }) => kind === 'redis')
       assert.ok(entry)
-      await using ring = await open()
+      await using ring = await create()
       await ring.add(storedElements(entry) as string[])
       await using opened = await openEntry(entry, { ...ring.source, elements: undefined } as never)
       await using expected = await openEntry(entry)

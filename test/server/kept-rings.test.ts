@@ -6,33 +6,11 @@ import { temporaryFolder } from '../../lab/temporary.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import { openKeyRing } from '../../src/data-protection/open-key-ring.ts'
 import type { KeyturnServer } from '../../src/server/server.ts'
-import {
-  type EmptyRing,
-  emptyDirectory,
-  emptyList,
-  emptyTable,
-} from '../data-protection/empty-rings.ts'
-import { DATABASES } from '../support/databases.ts'
-import { skipRedis, until } from '../support/redis.ts'
+import { emptyDirectory, RING_PLACES } from '../data-protection/empty-rings.ts'
+import { until } from '../support/redis.ts'
 
 const DAY = 86_400
 const CHECK = 'data-protection/shop'
-
-interface Kind {
-  readonly name: string
-  readonly skip: string | false | undefined
-  readonly create: () => Promise<EmptyRing>
-}
-
-const KINDS: readonly Kind[] = [
-  { name: 'a directory', skip: false, create: emptyDirectory },
-  { name: 'Redis', skip: skipRedis, create: emptyList },
-  ...DATABASES.map((database) => ({
-    name: database.name,
-    skip: database.skip,
-    create: () => emptyTable(database),
-  })),
-]
 
 const settingsOf = (ring: Readonly<Record<string, unknown>>) => ({
   rotation: { refreshInterval: '30m' },
@@ -47,7 +25,7 @@ const isKept = async (server: KeyturnServer) => {
 }
 
 describe('two servers that keep one ring', () => {
-  for (const { name, skip, create } of KINDS) {
+  for (const { name, skip, create } of RING_PLACES) {
     it(`in ${name} make its first key once`, { skip }, async () => {
       await using ring = await create()
       const settings = settingsOf(ring.source)
