@@ -5,6 +5,7 @@ import type { JWK } from 'jose'
 import type { Clock } from '../clock.ts'
 import { issuerPath } from '../oidc/origin.ts'
 import { COMMON_KEY_TYPES } from '../ring/algorithms.ts'
+import { jwksMaxAgeAt } from '../ring/view.ts'
 import { RETRY_AFTER } from './pages.ts'
 
 /**
@@ -57,11 +58,7 @@ export function createPublishedDocuments(options: PublishedOptions): PublishedDo
 
   return {
     publishJwks: (jwks, nextChangeAt) => {
-      const maxAge = () => {
-        const left = nextChangeAt === null ? Infinity : nextChangeAt - clock.now()
-        // Never 0, because then all RPs would fetch the JWKS at once during a rotation.
-        return Math.max(1, Math.min(jwksMaxAge, left))
-      }
+      const maxAge = () => jwksMaxAgeAt(clock.now(), jwksMaxAge, nextChangeAt)
       const made = (keys: readonly JWK[]) =>
         document(
           { keys },

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import type { RingView } from '../ring/view.ts'
+import { jwksMaxAgeAt, type RingView } from '../ring/view.ts'
 
 /** A JWKS to answer a request with. */
 export interface JwksDocument {
@@ -22,9 +22,7 @@ export function createJwksDocuments(jwksMaxAge: number) {
       made = { view, body, etag: `"${hash('sha256', body, 'base64url')}"` }
     }
     const { body, etag } = made
-    const left = (view.nextPublishedChangeAt ?? Infinity) - now
-    // No cache outlives the next change. Never 0: RPs would stampede at a rotation.
-    const maxAge = Math.max(1, Math.min(jwksMaxAge, left))
+    const maxAge = jwksMaxAgeAt(now, jwksMaxAge, view.nextPublishedChangeAt)
     const headers = {
       'content-type': 'application/jwk-set+json; charset=utf-8',
       'cache-control': `public, max-age=${maxAge}`,

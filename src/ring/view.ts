@@ -59,6 +59,15 @@ export function signerOf(view: RingView, ring: string): KeyState<RingKey> | unde
   return activeKey(view.states.filter((state) => state.key.ring === ring))
 }
 
+/**
+ * Seconds for which caches may keep a JWKS: none outlives the next change of the published set, and
+ * never 0, because caches that are switched off at a rotation make RPs stampede.
+ * @param nextChangeAt seconds since the epoch; null if no change is due
+ */
+export function jwksMaxAgeAt(now: number, jwksMaxAge: number, nextChangeAt: number | null): number {
+  return Math.max(1, Math.min(jwksMaxAge, (nextChangeAt ?? Infinity) - now))
+}
+
 /** The ring of the algorithm that OpenID Connect takes unless told (Core 1.0, section 2). */
 const DEFAULT_RING = 'sig/RS256'
 
