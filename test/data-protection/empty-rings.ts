@@ -24,7 +24,7 @@ export async function emptyDirectory(): Promise<EmptyRing> {
   return { source: { directory: folder.path }, add, [Symbol.asyncDispose]: folder.remove }
 }
 
-export async function emptyList(): Promise<EmptyRing> {
+async function emptyList(): Promise<EmptyRing> {
   const server = await startRedis()
   const client = server.client()
   const add = async (texts: readonly string[]) => {
@@ -47,7 +47,7 @@ const TABLES = {
     'CREATE TABLE `DataProtectionKeys` (`Id` int NOT NULL AUTO_INCREMENT PRIMARY KEY, `FriendlyName` longtext NULL, `Xml` longtext NULL)',
 }
 
-export async function emptyTable({ name, create }: TestedDatabase): Promise<EmptyRing> {
+async function emptyTable({ name, create }: TestedDatabase): Promise<EmptyRing> {
   const { url, drop } = await create()
   const type = { SQLite: 'better-sqlite3', PostgreSQL: 'postgres', MariaDB: 'mysql' } as const
   const place =
