@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { resolve } from 'node:path'
-import { json } from 'node:stream/consumers'
+import { text } from 'node:stream/consumers'
 import Table from 'cli-table3'
 import { Command } from 'commander'
 import type { Figure } from './figure.ts'
@@ -47,13 +47,15 @@ async function main(argv: readonly string[]): Promise<void> {
 async function measure(checkout: string, args: readonly string[]): Promise<readonly Figure[]> {
   const child = spawn(process.execPath, ['bench/main.ts', '--json', ...args], {
     cwd: checkout,
-    stdio: ['ignore', 'pipe', 'ignore'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   })
-  const [figures] = await Promise.all([
-    json(child.stdout) as Promise<readonly Figure[]>,
+  const [output, words, code] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
     new Promise((resolve, reject) => child.once('error', reject).once('close', resolve)),
   ])
-  return figures
+  if (code !== 0) throw new Error(`The bench of ${checkout} ended with ${code}:\n${words}`)
+  return JSON.parse(output)
 }
 
 interface Pair {
