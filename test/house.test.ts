@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { glob, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
 import { promisify } from 'node:util'
@@ -57,5 +57,17 @@ describe('the rules of the house', () => {
       'src/http/app.ts': 'export const app = 1\n',
     })
     assert.match(said, /error floor-ring: src\/ring\/key\.ts → src\/http\/app\.ts/)
+  })
+})
+
+describe('the files of src/', () => {
+  // Biome's own rule does not count the lines of comments, which are read as well.
+  it('have fewer than 300 lines each', async () => {
+    const long: string[] = []
+    for await (const file of glob('src/**/*.ts', { cwd: ROOT })) {
+      const lines = (await readFile(join(ROOT, file), 'utf8')).trimEnd().split('\n').length
+      if (lines >= 300) long.push(`${file}: ${lines}`)
+    }
+    assert.deepEqual(long, [])
   })
 })

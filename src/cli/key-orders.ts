@@ -11,7 +11,7 @@ import {
 } from '../ring/operate.ts'
 import { findState, orderPromotion, orderRotation } from '../ring/orders.ts'
 import { decideRevocation, freshKey, isUnseen } from '../ring/revocation.ts'
-import type { RingKey } from '../ring/seal.ts'
+import type { RingKey } from '../ring/ring-key.ts'
 import { nameProblem } from '../values/text.ts'
 import { type Context, JSON_OPTION, printJson } from './context.ts'
 import { revokeKept } from './kept-ring-revoke.ts'

@@ -1,6 +1,6 @@
 import { toRfc3339 } from '../clock.ts'
 import { activeKey, type KeyState } from '../ring/lifecycle.ts'
-import type { RingKey } from '../ring/seal.ts'
+import type { RingKey } from '../ring/ring-key.ts'
 import { soonerText } from './key-prices.ts'
 import { keyRow } from './key-words.ts'
 import type { Session } from './session.ts'

@@ -5,7 +5,7 @@ import { manualSteps } from '../ring/manual.ts'
 import { openRings } from '../ring/operate.ts'
 import { findState } from '../ring/orders.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
-import type { RingKey } from '../ring/seal.ts'
+import type { RingKey } from '../ring/ring-key.ts'
 import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
 import { DEFAULT_STEPS, planOfKept, showKeptKey } from './kept-ring-plan.ts'
 import {

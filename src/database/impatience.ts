@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
-import { SILENT } from './failures.ts'
+import { SILENT } from './driver-code.ts'
 
 /** A pool of pg or mysql2, which emits events when a connection is taken and given back. */
 type Pool = Pick<EventEmitter, 'on'>

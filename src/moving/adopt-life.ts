@@ -3,7 +3,7 @@ import { NEVER } from '../ring/key.ts'
 import type { KeyState } from '../ring/lifecycle.ts'
 import { nextGeneration } from '../ring/plan.ts'
 import type { RingPolicy } from '../ring/policy.ts'
-import type { SealedFacts } from '../ring/seal.ts'
+import type { SealedFacts } from '../ring/ring-key.ts'
 import type { Roles } from './adopt-role.ts'
 
 /** When each key of one ring signs and leaves, as facts that say what the old system did. Pure. */

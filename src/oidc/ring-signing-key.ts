@@ -3,7 +3,7 @@ import { ExternalSigningKey } from 'oidc-provider'
 import { NoActiveKey } from '../errors.ts'
 import type { Phase } from '../ring/lifecycle.ts'
 import type { Authorize } from '../ring/may-sign.ts'
-import type { RingKey } from '../ring/seal.ts'
+import type { RingKey } from '../ring/ring-key.ts'
 import { asOutage } from './outage.ts'
 
 /**

@@ -2,7 +2,7 @@ import { RingStale } from '../errors.ts'
 import type { KeyState, Phase } from '../ring/lifecycle.ts'
 import type { Authorize } from '../ring/may-sign.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
-import type { RingKey } from '../ring/seal.ts'
+import type { RingKey } from '../ring/ring-key.ts'
 import type { RingView } from '../ring/view.ts'
 import { RingSigningKey } from './ring-signing-key.ts'
 

@@ -1,8 +1,9 @@
 import { Refused } from '../errors.ts'
+import { type Action, assume } from '../ring/action.ts'
 import type { KeyFacts, RingName } from '../ring/key.ts'
 import { activeKey, nextChangeAt, type RingFacts, ringStates } from '../ring/lifecycle.ts'
 import { orderRevocation, orderRotation } from '../ring/orders.ts'
-import { type Action, assume, plan } from '../ring/plan.ts'
+import { plan } from '../ring/plan.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
 
 /**

@@ -14,8 +14,9 @@ import type { KeyStore, SerializedKey, StoredRings } from './key-store.ts'
 import { isRevocationOf } from './lifecycle.ts'
 import type { Order } from './orders.ts'
 import { openKeys, type Protector } from './protector.ts'
+import { closedKey } from './ring-key.ts'
 import { createRings } from './rings.ts'
-import { closedKey, type KeySealer } from './seal.ts'
+import type { KeySealer } from './seal.ts'
 import { createDeploymentSealer, type Sealer } from './sealer.ts'
 
 /**

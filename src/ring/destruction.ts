@@ -1,6 +1,6 @@
+import type { Action } from './action.ts'
 import type { KeyEvent, KeyFacts } from './key.ts'
 import { isRevocationOf } from './lifecycle.ts'
-import type { Action } from './plan.ts'
 
 /**
  * Who may erase a private half or delete a record: the one rule, for servers and commands. Pure.

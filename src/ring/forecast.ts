@@ -1,4 +1,5 @@
 import { toRfc3339 } from '../clock.ts'
+import { type Action, assume } from './action.ts'
 import type { RingName } from './key.ts'
 import {
   allStates,
@@ -8,7 +9,7 @@ import {
   type RingFacts,
   ringNames,
 } from './lifecycle.ts'
-import { type Action, assume, plan } from './plan.ts'
+import { plan } from './plan.ts'
 import type { RotationPolicies } from './policy.ts'
 
 /**

@@ -12,7 +12,7 @@ import { type OpenedEvents, readUnchecked } from './event-record.ts'
 import type { KeyEvent, KeyPlace } from './key.ts'
 import type { SerializedKey, StoredRings } from './key-store.ts'
 import { isRevocationOf, type RingFacts } from './lifecycle.ts'
-import { closedKey, type RingKey, uncheckedKey } from './seal.ts'
+import { closedKey, type RingKey, uncheckedKey } from './ring-key.ts'
 import type { Sealer } from './sealer.ts'
 
 /**

@@ -1,7 +1,7 @@
 import { KeyturnError, OrderInDoubt, StoreUnavailable } from '../errors.ts'
+import type { CreateAction, EventAction } from './action.ts'
 import type { KeyStore } from './key-store.ts'
 import { assertComplete, isSealFailure, type LoadedRings, NO_RINGS } from './loaded-rings.ts'
-import type { CreateAction, EventAction } from './plan.ts'
 import type { RotationPolicies } from './policy.ts'
 import { createRings, type Rings } from './rings.ts'
 import type { Sealer } from './sealer.ts'

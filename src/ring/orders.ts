@@ -1,6 +1,7 @@
 import { toRfc3339 } from '../clock.ts'
 import { NotFound, Refused } from '../errors.ts'
 import { passedDuration } from '../values/duration-text.ts'
+import type { CreateAction, EventAction } from './action.ts'
 import { type KeyEvent, type KeyFacts, type KeyPlace, keyEvent, type RingName } from './key.ts'
 import {
   activeKey,
@@ -11,7 +12,7 @@ import {
   ringNames,
   ringStates,
 } from './lifecycle.ts'
-import { type CreateAction, createAction, type EventAction } from './plan.ts'
+import { createAction } from './plan.ts'
 import { PUBLISHED_KEYS_MAX, type RotationPolicies } from './policy.ts'
 
 /**

@@ -1,4 +1,5 @@
-import { type KeyEvent, type KeyFacts, keyEvent, NEVER, type RingName } from './key.ts'
+import { type Action, assume, type CreateAction } from './action.ts'
+import { keyEvent, NEVER } from './key.ts'
 import {
   activeKey,
   eraseAt,
@@ -15,33 +16,6 @@ import { PUBLISHED_KEYS_MAX, type RingPolicy, type RotationPolicies } from './po
  * What should be done to the rings at an instant, as plain values. Deciding is here; doing is in
  * `rotate.ts`. Pure, like `lifecycle.ts`.
  */
-
-export interface CreateAction {
-  readonly type: 'create'
-  readonly ring: RingName
-  readonly generation: number
-  readonly algorithm: string
-  readonly createdAt: number
-  readonly activatesAt: number
-  readonly retention: number
-  readonly reason: string
-}
-
-export interface KeyAction {
-  readonly type: 'erase' | 'delete'
-  readonly ring: RingName
-  readonly kid: string
-  readonly reason: string
-}
-
-export interface EventAction {
-  readonly type: 'record'
-  readonly ring: RingName
-  readonly event: KeyEvent
-  readonly reason: string
-}
-
-export type Action = CreateAction | KeyAction | EventAction
 
 export interface Plan {
   readonly actions: readonly Action[]
@@ -90,26 +64,6 @@ function isFirstStart({ keys }: RingFacts, { rings }: RotationPolicies, now: num
   // Keys that only verify were brought along for RPs of another system, and say nothing of this one's age.
   const own = keys.filter((key) => !key.verifiesOnly)
   return own.every((key) => key.generation <= 2 && Math.abs(now - key.createdAt) < window)
-}
-
-/** The facts as they will be once `action` is done; a key that is to be made gets a stand-in kid. */
-export function assume(facts: RingFacts, action: Action): RingFacts {
-  switch (action.type) {
-    case 'create': {
-      const { type, reason, ...key } = action
-      const kid = `${key.ring}#${key.generation}`
-      return { ...facts, keys: [...facts.keys, { ...key, kid, hasPrivateHalf: true }] }
-    }
-    case 'record':
-      return { ...facts, events: [...facts.events, action.event] }
-    case 'erase': {
-      const erase = (key: KeyFacts) =>
-        key.kid === action.kid ? { ...key, hasPrivateHalf: false } : key
-      return { ...facts, keys: facts.keys.map(erase) }
-    }
-    case 'delete':
-      return { ...facts, keys: facts.keys.filter((key) => key.kid !== action.kid) }
-  }
 }
 
 interface Scope {

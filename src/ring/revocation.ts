@@ -1,3 +1,4 @@
+import { assume, type EventAction } from './action.ts'
 import type { KeyFacts, RingName } from './key.ts'
 import { activeKey, type KeyState, type RingFacts, ringStates } from './lifecycle.ts'
 import {
@@ -7,7 +8,7 @@ import {
   orderRevocation,
   orderRevocationBefore,
 } from './orders.ts'
-import { assume, type EventAction, plan } from './plan.ts'
+import { plan } from './plan.ts'
 import type { RotationPolicies } from './policy.ts'
 
 /** What a revocation will do, decided before it is done. Pure. */

@@ -1,7 +1,7 @@
+import type { Action } from './action.ts'
 import { generateKey } from './generate.ts'
 import type { KeyStore } from './key-store.ts'
 import type { LoadedRings } from './loaded-rings.ts'
-import type { Action } from './plan.ts'
 import type { Sealer } from './sealer.ts'
 
 /** What became of an action. */

@@ -4,7 +4,8 @@ import type { IssuerSecret } from './deployment.ts'
 import { type CheckedEvents, type OpenedEvents, openEvents, sealEvent } from './event-record.ts'
 import type { KeyEvent } from './key.ts'
 import type { SerializedEvent, SerializedKey } from './key-store.ts'
-import type { KeySealer, RingKey, SealedFacts } from './seal.ts'
+import type { RingKey, SealedFacts } from './ring-key.ts'
+import type { KeySealer } from './seal.ts'
 
 /**
  * What turns keys and events of one issuer into records and back, for one deployment: keys are sealed

@@ -10,7 +10,7 @@ import {
   type RingFacts,
 } from './lifecycle.ts'
 import type { RotationPolicies } from './policy.ts'
-import type { RingKey } from './seal.ts'
+import type { RingKey } from './ring-key.ts'
 
 /**
  * What the outside can see of the rings at one instant: the JWKS, and which key signs. Pure. A new

@@ -7,7 +7,7 @@ import { API, PERSON, startTestServer, type TestServer } from '../../lab/server.
 import { createUserAgent, signIn } from '../../lab/user-agent.ts'
 import type { KeyState } from '../../src/ring/lifecycle.ts'
 import { orderRevocation, orderRotation } from '../../src/ring/orders.ts'
-import type { RingKey } from '../../src/ring/seal.ts'
+import type { RingKey } from '../../src/ring/ring-key.ts'
 import { operate } from '../support/operator.ts'
 import { repeats } from '../support/repeats.ts'
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { Action } from '../../src/ring/action.ts'
 import { mayDo } from '../../src/ring/destruction.ts'
 import { keyEvent } from '../../src/ring/key.ts'
-import type { Action } from '../../src/ring/plan.ts'
 import { facts, key, POLICY, promoted, revoked, revokedBefore } from '../support/rings.ts'
 
 const { ring } = POLICY

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { Refused } from '../../src/errors.ts'
+import { type Action, assume } from '../../src/ring/action.ts'
 import {
   activeKey,
   isPublished,
@@ -15,7 +16,7 @@ import {
   orderRevocationBefore,
   orderRotation,
 } from '../../src/ring/orders.ts'
-import { type Action, assume, plan } from '../../src/ring/plan.ts'
+import { plan } from '../../src/ring/plan.ts'
 import type { RingPolicy } from '../../src/ring/policy.ts'
 import { POLICY, policiesOf } from '../support/rings.ts'
 

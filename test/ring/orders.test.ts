@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { assume } from '../../src/ring/action.ts'
 import type { RingFacts } from '../../src/ring/lifecycle.ts'
 import {
   findKid,
@@ -9,7 +10,6 @@ import {
   orderRevocationBefore,
   orderRotation,
 } from '../../src/ring/orders.ts'
-import { assume } from '../../src/ring/plan.ts'
 import { facts, key, POLICY, policiesOf, revoked } from '../support/rings.ts'
 
 const policies = policiesOf(POLICY)

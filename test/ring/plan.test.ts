@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { Action } from '../../src/ring/action.ts'
 import { type KeyEvent, type KeyFacts, NEVER } from '../../src/ring/key.ts'
-import { type Action, plan } from '../../src/ring/plan.ts'
+import { plan } from '../../src/ring/plan.ts'
 import {
   facts,
   key,

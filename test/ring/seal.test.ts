@@ -5,7 +5,8 @@ import { base64url, calculateJwkThumbprint, compactVerify, decodeProtectedHeader
 import { SIGNATURE_ALGORITHMS } from '../../src/ring/algorithms.ts'
 import { generateKey } from '../../src/ring/generate.ts'
 import type { SerializedKey } from '../../src/ring/key-store.ts'
-import { closedKey, createSealer, type Kek, uncheckedKey } from '../../src/ring/seal.ts'
+import { closedKey, uncheckedKey } from '../../src/ring/ring-key.ts'
+import { createSealer, type Kek } from '../../src/ring/seal.ts'
 import { testDeployment, testSealer } from '../support/sealer.ts'
 
 const kek = (kid: string): Kek => ({ kid, secret: randomBytes(32) })
