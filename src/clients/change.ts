@@ -7,31 +7,31 @@ import { hasSecret, withoutEmpty, withResponseTypes } from './complete.ts'
 import { previousSecrets, withoutEnded, withPrevious } from './previous-secrets.ts'
 import { asWritten, OFFERED_PROPERTIES } from './properties.ts'
 
-/** What becomes of a client's metadata when an operator changes it. Pure. */
+/** Changes of a client's metadata by an operator. Pure. */
 
 type Metadata = Readonly<Record<string, unknown>>
 
 export interface ClientChange {
-  /** New values; one that is empty removes the property. */
+  /** New values; an empty value removes the property. */
   readonly set: Metadata
-  /** Names of properties that the client is to have no more. */
+  /** Names of properties to remove. */
   readonly remove: readonly string[]
 }
 
 export interface ChangedClient {
-  /** As it is written, not validated. */
+  /** Metadata as people write it (`asWritten`), not validated. */
   readonly metadata: Metadata
-  /** Names of properties that differ from before, the secret apart. */
+  /** Names of properties that differ from before, without `client_secret`. */
   readonly changed: readonly string[]
   readonly secret: 'kept' | 'none' | 'dropped' | 'new because needed' | 'new because hashed'
 }
 
-/** A secret that is shown is shown as this, so that metadata can be shown, edited and given back. */
+/** Stands for a secret in shown metadata, so that the metadata can be edited and given back. */
 export const SHOWN_SECRET = '***'
 
 /**
- * A change as it is meant: what names the client itself is no change of it.
- * @throws Refused where it would change what only other commands change, or removes what is unknown
+ * The change without `client_id` and the masked secret, which only repeat what the client has.
+ * @throws Refused if the change touches client_id or secret, or removes an unknown property
  */
 export function readChange(
   id: string,
@@ -43,19 +43,23 @@ export function readChange(
     throw new Refused(
       'client_id_fixed',
       { id },
-      "A client_id cannot be changed, because tokens and people's consents name it. Add another client.",
+      "A client_id cannot be changed, because tokens and people's consents name it. Add another client instead.",
     )
   }
   if (secret !== SHOWN_SECRET || remove.includes('client_secret')) {
     throw new Refused(
       'client_secret_kept',
       { id },
-      'An update keeps the secret. Another one is given apart from it; a client whose ' +
-        'token_endpoint_auth_method is none has none.',
+      'An update cannot change or remove client_secret. Renew the secret instead, or set ' +
+        'token_endpoint_auth_method to none, which removes it.',
     )
   }
   if (remove.includes('client_id')) {
-    throw new Refused('client_id_needed', { id }, 'A client cannot do without a client_id.')
+    throw new Refused(
+      'client_id_needed',
+      { id },
+      'client_id cannot be removed, because every client needs one.',
+    )
   }
   for (const name of remove) {
     if (OFFERED_PROPERTIES.includes(name) || Object.hasOwn(known, name)) continue
@@ -66,21 +70,22 @@ export function readChange(
     throw new Refused(
       'property_unknown',
       { id, name, nearest: nearest ?? null },
-      `No property of a client is named ${name}; the nearest is ${nearest}.`,
+      `Clients have no property ${name}; the nearest name is ${nearest}.`,
     )
   }
   const both = remove.find((name) => Object.hasOwn(rest, name))
   if (both !== undefined) {
-    const message = `${both} is both set and removed.`
+    const message = `${both} is both set and removed. Leave out one of the two.`
     throw new Refused('property_set_and_removed', { name: both }, message)
   }
   return { set: rest, remove }
 }
 
 /**
- * @param known as it is stored
- * @param change of `readChange`
- * @param freshSecret to be used where the client needs another one
+ * Applies a change to a client's metadata.
+ * @param known stored metadata
+ * @param change result of `readChange`
+ * @param freshSecret secret to use if the client needs a new one
  */
 export function changedClient(
   known: ClientMetadata,
@@ -98,7 +103,7 @@ export function changedClient(
   return { metadata, changed, secret }
 }
 
-/** Response types follow from grant types, so whoever changes these need not name those. */
+/** A change of `grant_types` without `response_types` also changes the response types. */
 function withGrants(metadata: Metadata, { set, remove }: ClientChange): Metadata {
   const isChanged = 'grant_types' in set || remove.includes('grant_types')
   if (!isChanged || 'response_types' in set) return metadata
@@ -106,7 +111,7 @@ function withGrants(metadata: Metadata, { set, remove }: ClientChange): Metadata
   return withResponseTypes(rest)
 }
 
-/** The secret stays, unless the client proves itself in another way now. */
+/** Keeps the secret, unless the new authentication method needs none or another one. */
 function withSecretFor(
   metadata: Metadata,
   known: ClientMetadata,
@@ -122,7 +127,7 @@ function withSecretFor(
   if (typeof secret !== 'string') {
     return { metadata: { ...metadata, client_secret: fresh }, secret: 'new because needed' }
   }
-  // Of a hash nobody can make the key of an assertion.
+  // A hash does not yield the text that client_secret_jwt needs as a key.
   const isOfUse = (each: string) => !(isHash(each) && needsText(metadata))
   if (!isOfUse(secret)) {
     return { metadata: { ...metadata, client_secret: fresh }, secret: 'new because hashed' }
@@ -130,7 +135,7 @@ function withSecretFor(
   return { metadata, secret: 'kept' }
 }
 
-/** The secrets before that still are of use to a client with this metadata. */
+/** The previous secrets that still work with the changed metadata. */
 export function previousOf(known: ClientMetadata, { metadata, secret }: ChangedClient) {
   if (secret !== 'kept') return []
   return previousSecrets(known).filter((each) => !(isHash(each.secret) && needsText(metadata)))
@@ -138,15 +143,18 @@ export function previousOf(known: ClientMetadata, { metadata, secret }: ChangedC
 
 export interface NewSecret {
   readonly secret: string
-  /** Seconds for which the one before works too; 0 ends all that there were. */
+  /** Seconds for which the present secret still works; 0 ends it and all previous ones. */
   readonly overlap: number
   readonly now: number
 }
 
-/** Secrets that may work beside the newest: each costs a hash where a secret is wrong. */
+/** Most previous secrets, because each costs a hash for every wrong secret that is sent. */
 const PREVIOUS_SECRETS_MAX = 4
 
-/** @throws Refused where too many would work at once */
+/**
+ * Replaces the secret.
+ * @throws Refused if too many previous secrets would work
+ */
 export function withNewSecret(known: ClientMetadata, { secret, overlap, now }: NewSecret) {
   const { client_secret: before, client_secret_expires_at: end, ...rest } = withoutEnded(known, now)
   const changed = { ...rest, client_secret: secret }
@@ -160,7 +168,7 @@ export function withNewSecret(known: ClientMetadata, { secret, overlap, now }: N
   throw new Refused(
     'client_secrets_too_many',
     { id: known.client_id, most: PREVIOUS_SECRETS_MAX },
-    `Client ${known.client_id} has ${PREVIOUS_SECRETS_MAX} secrets already that work beside its newest. ` +
-      'End them first, or with the change: an overlap of 0 s ends them.',
+    `Client ${known.client_id} already has ${PREVIOUS_SECRETS_MAX} previous secrets that still work, the ` +
+      'most that are allowed. End them first, or use an overlap of 0 s, which ends them.',
   )
 }

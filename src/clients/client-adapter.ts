@@ -2,18 +2,18 @@ import type { Adapter } from 'oidc-provider'
 import type { ArtifactAdapter } from '../artifacts/artifact-store.ts'
 
 /**
- * Seconds that a client which was read from a server is believed. It is asked for with every request; one
- * that was changed or removed is seen by all nodes this much later, or at once where they are told.
+ * Seconds that a node caches a client, because every request reads it. Other nodes see a changed or
+ * removed client this much later, or at once if messages between nodes arrive.
  */
 export const CLIENT_CACHE = 5
 
-/** Most clients a node keeps in memory. */
+/** Most clients that a node caches. */
 export const KNOWN_CLIENTS = 1000
 
-/** Clients are registered through `clients.ts`; oidc-provider only looks them up, with each request. */
+/** Adapter with which oidc-provider only looks clients up; `operate.ts` registers them. */
 export function clientAdapter(find: Adapter['find']): ArtifactAdapter {
   const readOnly = async () => {
-    throw new TypeError('clients are not registered through oidc-provider')
+    throw new TypeError('oidc-provider may only look clients up, not change them')
   }
   return {
     find,

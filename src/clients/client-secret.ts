@@ -4,25 +4,26 @@ import { Refused } from '../errors.ts'
 import { isSameText } from '../hmac.ts'
 
 /**
- * How client secrets are kept. Where a client sends its secret (client_secret_basic, client_secret_post)
- * a hash is enough, and outlives the loss of every key. A secret that is itself a key - for
- * client_secret_jwt, or HMAC and AES in what a client receives - is needed as it is, and is encrypted.
+ * How client secrets are stored. If the client sends its secret (client_secret_basic,
+ * client_secret_post), a hash is stored, which survives the loss of every key. If the secret is
+ * itself a key, for client_secret_jwt or for HMAC or AES in answers to the client, its text is
+ * needed and stored encrypted.
  */
 
-/** In the table `client`, in the place of `client_secret`. */
+/** A secret in the table `client`, in the place of `client_secret`. */
 export type StoredSecret =
   | { readonly hash: string }
   | { readonly sealed: string }
-  /** It was sealed under a key that is lost. */
+  /** The key that sealed the secret is lost. */
   | { readonly lost: true }
 
 /**
- * Shortest secret, in characters, that is hashed. Shorter ones were thought up by people and could be
- * found by trying, as this hash is fast: they are encrypted. Those that Keyturn makes have 43.
+ * Shortest secret, in characters, that is hashed. Shorter secrets are encrypted, because people
+ * chose them and this fast hash would let them be guessed. Secrets made by Keyturn have 43.
  */
 const HASHED_LENGTH = 32
 
-/** Begins a hash where oidc-provider has a secret; no secret may begin so. */
+/** Prefix of a hash in the place of a secret; no secret may begin with it. */
 const HASH = 'hash-of-secret:sha256:'
 
 const SALT_BYTES = 16
@@ -30,8 +31,9 @@ const SALT_BYTES = 16
 type Metadata = Readonly<Record<string, unknown>>
 
 /**
- * @param metadata of the client that has the secret (RFC 7591)
- * @throws Refused for a secret that looks like a hash
+ * The form in which a client's secret is stored.
+ * @param metadata of the client (RFC 7591)
+ * @throws Refused if the secret begins like a hash
  */
 export function storeSecret(
   secret: string,
@@ -39,13 +41,16 @@ export function storeSecret(
   seal: (text: string) => string,
 ): StoredSecret {
   if (isHash(secret)) {
-    const message = `A client secret must not begin with "${HASH}".`
+    const message = `A client secret must not begin with "${HASH}". Choose another secret.`
     throw new Refused('client_secret_like_hash', {}, message)
   }
   return storeAgain(secret, metadata, seal)
 }
 
-/** @param known what `readSecret` gave: a hash stays what it is */
+/**
+ * Like `storeSecret`, for a secret that was stored before.
+ * @param known result of `readSecret`; a hash stays unchanged
+ */
 export function storeAgain(
   known: string,
   metadata: Metadata,
@@ -57,20 +62,22 @@ export function storeAgain(
   return { hash: `${HASH}${salt}:${digest(salt, known)}` }
 }
 
-/** What oidc-provider gets for `client_secret`: the secret, or a hash that `compareSecret` understands. */
+/**
+ * The `client_secret` for oidc-provider: the secret, or a hash that `compareSecret` understands.
+ */
 export function readSecret(
   stored: StoredSecret,
   open: (sealed: string) => string | undefined,
 ): string {
   if ('hash' in stored) return stored.hash
   const text = 'sealed' in stored ? open(stored.sealed) : undefined
-  // Nobody knows it, so the client is refused until it gets another one.
+  // A random secret refuses the client until an operator gives it a new one.
   return text ?? randomBytes(32).toString('base64url')
 }
 
 /**
- * The `compareClientSecret` of oidc-provider's clients.
- * @param known what `readSecret` gave
+ * Replaces `compareClientSecret` of oidc-provider's clients.
+ * @param known result of `readSecret`
  */
 export function compareSecret(known: string | undefined, given: string): boolean {
   if (known === undefined) return false
@@ -80,12 +87,12 @@ export function compareSecret(known: string | undefined, given: string): boolean
   return isSameText(known.slice(end + 1), digest(salt, given))
 }
 
-/** Is it the hash of a secret whose text nobody has? @param known what `readSecret` gave */
+/** True if a result of `readSecret` is a hash, so that the secret's text is unknown. */
 export function isHash(known: string): boolean {
   return known.startsWith(HASH)
 }
 
-/** Also of use as a key of HMAC or AES, or no secret that is sent (OIDC Registration, section 2). */
+/** True if the secret is a key of HMAC or AES, or is not sent (OIDC Registration, section 2). */
 export function needsText(metadata: Metadata): boolean {
   const method = metadata.token_endpoint_auth_method ?? 'client_secret_basic'
   if (method !== 'client_secret_basic' && method !== 'client_secret_post') return true
@@ -94,12 +101,12 @@ export function needsText(metadata: Metadata): boolean {
   )
 }
 
-/** The salt has one length, so that it cannot be taken for a part of the secret. */
+/** The salt has a fixed length, so that salt and secret cannot be divided in another way. */
 function digest(salt: string, secret: string): string {
   return hash('sha256', `${salt}${secret}`, 'base64url')
 }
 
-/** The two directions of a cipher for the secret of one client. */
+/** Encryption and decryption of one client's secret. */
 export function secretOf(cipher: PayloadCipher, clientId: string) {
   const name = `secret of client ${clientId}`
   return {

@@ -1,43 +1,44 @@
 import type { Client, ClientMetadata } from './client.ts'
 import type { WantedAlgorithm } from './signed-answers.ts'
 
-/** A client that fails its check, as somebody else wrote or changed it, is absent. */
+/** Clients of one issuer. A client whose MAC is wrong counts as absent, because it is forged. */
 export interface ClientStore {
-  /** In order of client_id. */
+  /** Lists all clients in the order of client_id. */
   list(): Promise<readonly Client[]>
   find(id: string): Promise<Client | undefined>
-  /** The ids of clients that fail their check, to be removed. */
+  /** Lists the ids of clients whose MAC is wrong, for their removal. */
   forged(): Promise<readonly string[]>
   /**
    * Inserts a client.
-   * @returns false where the client_id is taken
-   * @throws Refused for a secret that cannot be kept
+   * @returns false if the client_id is taken
+   * @throws Refused if the secret cannot be stored
    */
   add(metadata: ClientMetadata): Promise<boolean>
   /**
-   * Puts the metadata that `decide` makes of a client in the place of what it has; what it was given stays.
-   * Where somebody else changed it meanwhile, `decide` is asked again with what is there then.
-   * @param decide gives undefined where nothing is to change; what it throws is thrown
-   * @returns the client as it is then; undefined where there is none, or `decide` gave nothing
+   * Replaces the metadata of a client by those that `decide` returns; its grants and consents stay.
+   * Calls `decide` again if another process changed the client meanwhile.
+   * @param decide returns undefined to change nothing; its errors are passed on
+   * @returns the changed client; undefined if there is none, or `decide` returned undefined
    */
   change(
     id: string,
     decide: (known: Client) => ClientMetadata | undefined,
   ): Promise<Client | undefined>
   /**
-   * With all that it was given and allowed until now. Servers that know it may go on for a while
-   * (`ArtifactStore.forgetClients`).
-   * @returns false where there is none
+   * Removes a client with its tokens, grants and consents. Servers that cached the client may issue
+   * more for a while (`ArtifactStore.forgetClients`).
+   * @returns false if there is no such client
    */
   remove(id: string): Promise<boolean>
-  /** Makes the clients that came from the configuration be exactly these. */
+  /** Makes these the only clients that come from the configuration. */
   replaceConfigured(clients: readonly ClientMetadata[]): Promise<void>
   /**
-   * Writes the clients of this node's configuration and leaves those of another's alone: nodes are
-   * not configured all at once, and one whose file is old must not remove what is new.
-   * @returns the ids of clients that another configuration, or an earlier one, has written
+   * Writes the clients of this node's configuration and leaves other configured clients alone,
+   * because nodes are not updated all at once and a node with an old file must not remove newer
+   * clients.
+   * @returns the ids of clients that only another or an earlier configuration has
    */
   writeConfigured(clients: readonly ClientMetadata[]): Promise<readonly string[]>
-  /** What clients want signed with which algorithms, each with one of its clients. */
+  /** Lists the algorithms that clients ask for, each with one client that does. */
   signingAlgorithms(): Promise<readonly WantedAlgorithm[]>
 }

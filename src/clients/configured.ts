@@ -3,22 +3,22 @@ import { withoutEmpty, withResponseTypes } from './complete.ts'
 import type { ClientContext } from './context.ts'
 import { brokenClientRules } from './rules.ts'
 
-/** The clients of the configuration, as they are written there: whatever stands under `clients`. */
+/** Clients of the configuration before validation: any value may stand under `clients`. */
 
-/** Settings whose clients are completed like those that commands give. */
+/** The settings with their clients completed as commands complete theirs. */
 export function withCompleteClients(settings: unknown): unknown {
   if (typeof settings !== 'object' || settings === null) return settings
   if (!('clients' in settings) || !Array.isArray(settings.clients)) return settings
   const clients = settings.clients.map((client: unknown) => {
     const metadata = withoutEmpty(client)
     const isMap = typeof metadata === 'object' && metadata !== null && !Array.isArray(metadata)
-    // A map of YAML has text for names.
+    // The parser of YAML makes all names of a map text.
     return isMap ? withResponseTypes(metadata as Readonly<Record<string, unknown>>) : metadata
   })
   return { ...settings, clients }
 }
 
-/** Every rule that one of them breaks, or all of them together. What is malformed the schema tells. */
+/** Every rule that the configured clients break. Malformed values are left to the schema. */
 export function brokenConfiguredClients(
   settings: unknown,
   context: ClientContext,
@@ -32,7 +32,7 @@ export function brokenConfiguredClients(
   return [...broken, ...repeatedIds(clients)]
 }
 
-/** With the name of the setting, in what mends it too. */
+/** The violation with the full path of the setting, also in its fix. */
 function inFull(violation: Violation, client: string): Violation {
   const path = `${client}.${violation.path}`
   const fix = violation.fix.replaceAll(/[\w.]+/g, (word) => (word === violation.path ? path : word))

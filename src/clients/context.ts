@@ -1,32 +1,32 @@
-/** What the rules of clients need to know of the server. */
+/** Facts of the server that the rules of clients need. */
 export interface ClientContext {
   readonly isProduction: boolean
-  /** To which all clients are held. */
+  /** Profile that every client must meet. */
   readonly profile: 'none' | 'fapi2'
-  /** JWS algorithms of the rings that sign. */
+  /** JWS algorithms of the signing rings. */
   readonly algorithms: readonly string[]
-  /** OpenID scopes. */
+  /** Known OpenID scopes. */
   readonly scopes: readonly string[]
-  /** APIs, by whose scopes some know their rights. */
   readonly resources: readonly KnownApi[]
+  /** True if clients are told of sign-outs (`outgoing.backchannelLogout`). */
   readonly tellsOfSignOuts: boolean
-  /** May Keyturn call addresses of private networks? */
+  /** True if Keyturn may call addresses of private networks. */
   readonly callsPrivateNetworks: boolean
-  /** What lifetimes are held to; undefined for clients of the configuration, to whose bounds they belong. */
+  /** Undefined for clients of the configuration, whose lifetimes `config/bounds.ts` checks. */
   readonly longest?: LongestLifetimes
 }
 
-/** Seconds. */
+/** The longest lifetimes that the policies allow, in seconds. */
 export interface LongestLifetimes {
-  /** Of what is signed. */
+  /** Longest lifetime of signed tokens. */
   readonly token: number
-  /** By which retention is longer. */
+  /** Seconds by which retention must exceed `token`. */
   readonly margin: number
   /** Of refresh tokens. */
   readonly grant: number
 }
 
-/** What rules of clients need to know of an API (`resources` in the configuration). */
+/** Facts of an API (`resources` in the configuration) that the rules of clients need. */
 export interface KnownApi {
   readonly identifier: string
   readonly scopes: readonly string[]

@@ -2,7 +2,7 @@ import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { z } from 'zod'
 import type { TextProblem } from '../values/text.ts'
 
-/** The public keys that a client registers (RFC 7517), for private_key_jwt (RFC 7523). */
+/** Public keys that a client registers (RFC 7517) for private_key_jwt (RFC 7523). */
 
 /** Members that hold a private or secret key (RFC 7518, section 6; RFC 9864). */
 const PRIVATE_MEMBERS = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k', 'priv']
@@ -12,7 +12,7 @@ const notPublic = () =>
     .unknown()
     .check(({ value: input, issues }) => {
       if (input === undefined) return
-      const message = 'left out: it is private, and nobody but the client may have it'
+      const message = 'left out, because it is private and only the client may have it'
       issues.push({ code: 'custom', input, message, params: { remove: true }, continue: true })
     })
     .optional()
@@ -33,7 +33,7 @@ export const jwksSchema = z.strictObject({
   keys: z.array(jwk).min(1, { error: 'a list with at least one key' }),
 })
 
-/** RFC 7518, section 3.3. */
+/** Fewest bits of an RSA key (RFC 7518, section 3.3). */
 const RSA_BITS = 2048
 
 function keyProblem(key: JsonWebKey): TextProblem | undefined {
@@ -53,8 +53,8 @@ function readKey(key: JsonWebKey): KeyObject | undefined {
 }
 
 /**
- * Can a key verify signatures of one of these algorithms?
- * @param algorithms JWS `alg`
+ * True if a key can verify signatures of at least one of the algorithms.
+ * @param algorithms values of the JWS header `alg`
  */
 export function verifiesOneOf(
   { kty, crv, alg, use }: JsonWebKey & { readonly alg?: unknown; readonly use?: unknown },

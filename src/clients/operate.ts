@@ -17,14 +17,14 @@ import { type PreviousSecret, previousSecrets, withPrevious } from './previous-s
 import { asWritten, clientSchema } from './properties.ts'
 import { clientViolations } from './validate.ts'
 
-/** What operators do with clients. */
+/** Orders of operators about clients. */
 
 export interface ClientWork {
   readonly clients: ClientStore
   /** The ids of clients that the configuration defines. */
   readonly configured: readonly string[]
   readonly context: ClientContext
-  /** Has oidc-provider build a client. @throws Refused */
+  /** Lets oidc-provider build the client, as a check. @throws Refused */
   readonly assertAcceptable: (metadata: ClientMetadata) => Promise<void>
 }
 
@@ -35,8 +35,8 @@ export interface AddedClient {
 }
 
 /**
- * Registers a client. An id and a secret that it needs and does not have are made.
- * @throws ClientInvalid with every problem; Refused where the id is taken
+ * Registers a client. A missing client_id, and a missing secret if it needs one, are generated.
+ * @throws ClientInvalid with every problem; Refused if the client_id is taken
  */
 export async function addClient(
   given: Readonly<Record<string, unknown>>,
@@ -54,8 +54,8 @@ export async function addClient(
     throw new Refused(
       'client_exists',
       { id },
-      `There is a client ${id} already. One that is not found by its id was changed by somebody else and ` +
-        'counts as absent; to make room, remove it.',
+      `A client ${id} exists already. If it is not found by its client_id, somebody else changed its row, ` +
+        'so that it counts as absent; remove it first.',
     )
   }
   return { metadata, generatedSecret }
@@ -79,8 +79,9 @@ export interface UpdatedClient extends Pick<ChangedClient, 'changed' | 'secret'>
 }
 
 /**
- * Changes properties of a client. Its secret stays, and so does all that it was given.
- * @throws ClientInvalid with every problem of the client as it would be; NotFound, Refused
+ * Changes properties of a client. Its grants and consents stay, and its secret if it is still of
+ * use.
+ * @throws ClientInvalid with every problem of the changed client; NotFound, Refused
  */
 export async function updateClient(
   id: string,
@@ -111,9 +112,9 @@ export async function updateClient(
 }
 
 export interface SecretOptions {
-  /** Made if it is not given. */
+  /** Secret to use; generated if undefined. */
   readonly secret?: string | undefined
-  /** Seconds for which the secret before works too. */
+  /** Seconds for which the present secret still works. */
   readonly overlap: number
   readonly now: number
 }
@@ -121,13 +122,13 @@ export interface SecretOptions {
 export interface RenewedSecret {
   /** Made here, to be shown once. */
   readonly generatedSecret: string | undefined
-  /** When those before end. */
+  /** Secrets that still work, with their ends. */
   readonly previous: readonly PreviousSecret[]
 }
 
 /**
- * Gives a client another secret.
- * @throws ClientInvalid where it is no secret; NotFound, Refused
+ * Gives a client a new secret.
+ * @throws ClientInvalid if the given secret breaks a rule; NotFound, Refused
  */
 export async function renewSecret(
   id: string,
@@ -147,7 +148,7 @@ export async function renewSecret(
   return { generatedSecret, previous: previousSecrets(updated.metadata) }
 }
 
-/** Ends the secrets that work beside the newest. @throws NotFound, Refused */
+/** Ends all previous secrets of a client. @throws NotFound, Refused */
 export async function endPreviousSecrets(id: string, work: ClientWork): Promise<void> {
   await changeSecrets(id, work, (known) => withPrevious(known, []))
 }
@@ -161,7 +162,7 @@ async function changeSecrets(
     assertNotConfigured(id, { ...work, source })
     if (!hasSecret(metadata)) {
       const { token_endpoint_auth_method: method } = metadata
-      const message = `Client ${id} has no secret: its token_endpoint_auth_method is ${method}.`
+      const message = `Client ${id} has no secret, because its token_endpoint_auth_method is ${method}.`
       throw new Refused('client_without_secret', { id }, message)
     }
     return change(metadata)
@@ -170,18 +171,18 @@ async function changeSecrets(
   return updated
 }
 
-/** Seconds for which a request that has begun may still issue tokens. */
+/** Seconds for which a request under way may still issue tokens. */
 const UNDER_WAY = 1
 
 export interface RemovalWork extends Pick<ClientWork, 'clients' | 'configured'> {
-  /** Do all servers hear at once that a client was removed? Else they know it while their caches do. */
+  /** True if all servers hear of a removal at once, instead of when their caches expire. */
   readonly isHeard: () => boolean
   readonly clock: Pick<Clock, 'sleep'>
-  /** Deletes what a client was given. */
+  /** Deletes tokens, grants and consents of a client. */
   readonly forget: (clientId: string) => Promise<void>
 }
 
-/** Forgets a client, and all that it was given. @throws NotFound, Refused */
+/** Removes a client with its tokens, grants and consents. @throws NotFound, Refused */
 export async function removeClient(id: string, work: RemovalWork): Promise<void> {
   const { clients, isHeard, clock, forget } = work
   const isForged = (await clients.forged()).includes(id)
@@ -190,11 +191,11 @@ export async function removeClient(id: string, work: RemovalWork): Promise<void>
   await clients.remove(id)
   const wait = (isHeard() ? 0 : CLIENT_CACHE) + UNDER_WAY
   await clock.sleep(wait, new AbortController().signal)
-  // What servers that had not heard of it gave it meanwhile.
+  // Servers that had not heard of the removal may have issued more to the client meanwhile.
   await forget(id)
 }
 
-/** What is stored of metadata that is right. @throws ClientInvalid */
+/** The metadata as they are stored. @throws ClientInvalid */
 function checkedClient(
   metadata: Readonly<Record<string, unknown>>,
   { context }: Pick<ClientWork, 'context'>,

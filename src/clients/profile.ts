@@ -6,9 +6,9 @@ import { FAPI2_RULE } from './rules/fapi2.ts'
 import { brokenClientRules } from './rules.ts'
 
 /**
- * Do all clients meet the profile of the server? Those that were stored under another configuration are
- * not asked otherwise, and would be refused one by one.
- * @throws Refused with the first client that does not
+ * Checks that all clients meet the profile of the server. Clients that were stored under another
+ * configuration are checked nowhere else, and requests of each would fail.
+ * @throws Refused with the first client that does not meet the profile
  */
 export async function assertProfile(
   clients: Pick<ClientStore, 'list'>,
@@ -22,7 +22,7 @@ export async function assertProfile(
       'client_unmet_profile',
       { id, profile: context.profile },
       `Client ${id} does not meet the profile of the server, fapi2:\n${listed(broken)}\nChange the client, ` +
-        'or set profile to none, and profile: fapi2 at the clients that are to be held to it.',
+        'or set profile to none and profile: fapi2 at each client that must meet it.',
     )
   }
 }

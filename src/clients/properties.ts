@@ -20,9 +20,9 @@ import {
 import { WITHOUT_EFFECT } from './without-effect.ts'
 
 /**
- * Every property that a client can have, once: validation, description, JSON Schema, the help of
- * `clients add` and what oidc-provider carries come from here. What ties properties to each other
- * and to the configuration is in `rules.ts`. An `error` text completes the sentence "it must be ...".
+ * Every property that a client can have. Validation, JSON Schema, the help of `clients add` and the
+ * properties that oidc-provider carries come from this table. Rules that tie properties to each
+ * other and to the configuration are in `rules.ts`. An `error` text completes "it must be ...".
  */
 
 export const DEVICE_CODE = 'urn:ietf:params:oauth:grant-type:device_code'
@@ -53,8 +53,9 @@ const RESPONSE_MODES = [
   'fragment.jwt',
 ] as const
 
-/** What oidc-provider takes for `client_secret_jwt` and `private_key_jwt`. */
+/** Algorithms of assertions that oidc-provider takes, for `client_secret_jwt`. */
 export const SECRET_ALGORITHMS = ['HS256'] as const
+/** Algorithms of assertions that oidc-provider takes, for `private_key_jwt`. */
 export const KEY_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'Ed25519', 'EdDSA'] as const
 
 const word = () => textBy(nameProblem).optional()
@@ -64,14 +65,14 @@ const listOf = <T extends readonly [string, ...string[]]>(values: T) =>
 const page = () => textBy(pageUriProblem).optional()
 const called = () => textBy(calledUriProblem).optional()
 
-/** RFC 6749, appendix A.2. */
+/** Only printable ASCII (RFC 6749, appendix A.2). */
 const clientSecretProblem: TextRule = (text) => {
   const problem = secretProblem(text)
   if (problem || /^[\x20-\x7e]+$/.test(text)) return problem
   return { expected: 'text of ASCII characters (RFC 6749, appendix A.2)' }
 }
 
-/** RFC 6749, section 3.3: single blanks separate them. */
+/** Single blanks separate scopes (RFC 6749, section 3.3). */
 const scopesProblem: TextRule = (text) => {
   const problem = nameProblem(text)
   if (problem || !text.includes('  ')) return problem
@@ -83,115 +84,137 @@ const emailProblem: TextRule = (text) =>
     ? undefined
     : { expected: 'an email address' }
 
-/** When a refresh gives another refresh token. */
+/** The choice of when a refresh issues a new refresh token. */
 export const refreshTokenRotation = z.enum(['auto', 'always', 'never'])
 
-/** RFC 7591 and OpenID Connect Dynamic Client Registration 1.0, section 2. */
+/** Properties of RFC 7591 and OpenID Connect Dynamic Client Registration 1.0, section 2. */
 const registeredProperties = {
-  client_id: textBy(clientIdProblem).describe('Its name in requests.'),
+  client_id: textBy(clientIdProblem).describe('Name of the client in requests.'),
   client_name: textBy(clientNameProblem)
     .optional()
     .describe('Shown when people are asked for consent.'),
   client_secret: textBy(clientSecretProblem)
     .optional()
     .meta({ writeOnly: true })
-    .describe('Proves the client at /token; made where one is needed and none is given.'),
+    .describe('Authenticates the client at /token; generated if it is needed and missing.'),
   client_secret_expires_at: z
     .int()
     .min(0)
     .optional()
-    .describe('The secret ends then, in seconds since 1970; 0 for never.'),
+    .describe('End of the secret in seconds since 1970; 0 for never.'),
   application_type: z
     .enum(['web', 'native'])
     .optional()
-    .describe('native for a phone or desktop, whose redirect URIs may have other schemes; web.'),
+    .describe(
+      'native: for a phone or desktop, may have redirect URIs of other schemes; default web.',
+    ),
   redirect_uris: z
     .array(textBy(redirectUriProblem))
     .optional()
-    .describe('Where people come back to after a sign-in.'),
+    .describe('Where people return after a sign-in.'),
   post_logout_redirect_uris: z
     .array(textBy(redirectUriProblem))
     .optional()
-    .describe('Where they may come back to after a sign-out.'),
-  grant_types: listOf(GRANT_TYPES).describe('How it gets tokens; authorization_code unless told.'),
-  response_types: listOf(['code']).describe('code, or none for a client without people.'),
-  response_modes: listOf(RESPONSE_MODES).describe(
-    'How it may get its code; every way unless told.',
+    .describe('Where people may return after a sign-out.'),
+  grant_types: listOf(GRANT_TYPES).describe('Ways to get tokens; default authorization_code.'),
+  response_types: listOf(['code']).describe(
+    'code, or empty for a client to which nobody signs in.',
   ),
+  response_modes: listOf(RESPONSE_MODES).describe('Ways to get the code; default all.'),
   scope: textBy(scopesProblem)
     .optional()
-    .describe('All OpenID scopes that it may ask for, separated by blanks.'),
+    .describe('OpenID scopes that the client may ask for, separated by blanks; default all.'),
   token_endpoint_auth_method: z
     .enum(AUTH_METHODS)
     .optional()
-    .describe('How it proves itself; client_secret_basic; none for a public client.'),
+    .describe(
+      'How the client authenticates; none for a public client; default client_secret_basic.',
+    ),
   token_endpoint_auth_signing_alg: z
     .enum([...SECRET_ALGORITHMS, ...KEY_ALGORITHMS])
     .optional()
-    .describe('The one algorithm of its assertions; any that Keyturn takes.'),
-  jwks: jwksSchema.optional().describe('Its public keys, for private_key_jwt.'),
-  jwks_uri: called().describe('Where it publishes them, instead of jwks.'),
-  id_token_signed_response_alg: word().describe('Signs its ID tokens; needs a ring; RS256.'),
-  userinfo_signed_response_alg: word().describe('Signs its userinfo; plain JSON unless told.'),
-  introspection_signed_response_alg: word().describe('Signs what it introspects (RFC 9701).'),
-  authorization_signed_response_alg: word().describe('Signs authorization responses (JARM).'),
-  subject_type: z.literal('public').optional().describe('public: all clients know one sub.'),
+    .describe('The only algorithm of its assertions; default any that Keyturn takes.'),
+  jwks: jwksSchema.optional().describe('Public keys of the client, for private_key_jwt.'),
+  jwks_uri: called().describe('URL of its public keys, instead of jwks.'),
+  id_token_signed_response_alg: word().describe(
+    'Algorithm of its ID tokens, which needs a ring; default RS256.',
+  ),
+  userinfo_signed_response_alg: word().describe('Algorithm of its userinfo; default plain JSON.'),
+  introspection_signed_response_alg: word().describe(
+    'Algorithm of answers to introspection (RFC 9701).',
+  ),
+  authorization_signed_response_alg: word().describe(
+    'Algorithm of authorization responses (JARM).',
+  ),
+  subject_type: z
+    .literal('public')
+    .optional()
+    .describe('public: a person has the same sub for all clients.'),
   default_max_age: z
     .int()
     .min(0)
     .optional()
-    .describe('Seconds after which people sign in again, where a request does not say.'),
-  require_auth_time: flag().describe('Do its ID tokens say when the person signed in?'),
+    .describe('Seconds after which people must sign in again, unless a request says.'),
+  require_auth_time: flag().describe('true: ID tokens have auth_time.'),
   require_pushed_authorization_requests: flag().describe(
-    'Does it begin sign-ins by pushed requests alone (RFC 9126)?',
+    'true: sign-ins need a pushed request (RFC 9126).',
   ),
-  dpop_bound_access_tokens: flag().describe('Does it get tokens with a proof alone (RFC 9449)?'),
-  backchannel_logout_uri: called().describe('Told of a sign-out (Back-Channel Logout 1.0).'),
-  backchannel_logout_session_required: flag().describe('Is it told which session ended?'),
-  client_uri: page().describe('Its home page.'),
+  dpop_bound_access_tokens: flag().describe('true: tokens need a DPoP proof (RFC 9449).'),
+  backchannel_logout_uri: called().describe(
+    'URL that is told of a sign-out (Back-Channel Logout 1.0).',
+  ),
+  backchannel_logout_session_required: flag().describe(
+    'true: logout tokens name the session (sid).',
+  ),
+  client_uri: page().describe('Home page of the client.'),
   initiate_login_uri: textBy(securePageUriProblem)
     .optional()
-    .describe('Where it begins a sign-in; error pages lead there.'),
-  logo_uri: page().describe('Its logo, shown where people sign in and are asked for consent.'),
-  policy_uri: page().describe('How it treats what it learns of people.'),
-  tos_uri: page().describe('Its terms of service.'),
-  contacts: z.array(textBy(emailProblem)).optional().describe('Who answers for it, by email.'),
+    .describe('Page of the client that begins a sign-in; error pages link to it.'),
+  logo_uri: page().describe('Logo, shown where people sign in and are asked for consent.'),
+  policy_uri: page().describe('Privacy policy of the client.'),
+  tos_uri: page().describe('Terms of service of the client.'),
+  contacts: z
+    .array(textBy(emailProblem))
+    .optional()
+    .describe('Email addresses of those responsible for the client.'),
 }
 
 /**
- * Properties that no specification has: Keyturn's own. THE ONE PLACE for them; a line here is all
- * it takes for configuration, commands, help and JSON Schema, and for oidc-provider to carry the
- * value, where `ownProperties` reads it. Each is `optional()` and has a description. What is stored
- * and read is the schema's output, so that durations are seconds.
+ * Keyturn's own properties, which no specification has. A line here is enough for configuration,
+ * commands, help and JSON Schema, and for oidc-provider to carry the value, which `ownProperties`
+ * reads. Each is `optional()` and has a description. The schema's output is stored, so that
+ * durations are seconds.
  */
 const properties = {
   profile: z
     .literal('fapi2')
     .optional()
-    .describe('fapi2: it is held to the FAPI 2.0 Security Profile.'),
+    .describe('fapi2: the client must meet the FAPI 2.0 Security Profile.'),
   resources: z
     .record(textBy(resourceProblem), z.array(textBy(scopeProblem)))
     .optional()
-    .describe('APIs by identifier, each with the scopes that it may get there; none unless told.'),
+    .describe('APIs by identifier, each with the scopes that the client may get; default none.'),
   default_resource: textBy(resourceProblem)
     .optional()
-    .describe('The API that its access tokens are for where a request names none.'),
+    .describe('API of its access tokens if a request names none.'),
   consent: z
     .enum(['ask', 'skip'])
     .optional()
-    .describe('skip: people are not asked what it may do, as it is an application of your own.'),
+    .describe(
+      'skip: people are not asked for consent, for an application of your own; default ask.',
+    ),
   offline_access_without_prompt: flag().describe(
-    'Does it get refresh tokens without prompt=consent (OIDC Core, section 11)?',
+    'true: refresh tokens without prompt=consent (OIDC Core, section 11).',
   ),
   refresh_token_rotation: refreshTokenRotation
     .optional()
     .describe('Instead of tokens.refreshTokenRotation.'),
   claims_in_id_token: flag().describe(
-    'Has its ID token the claims of its scopes, as userinfo has them?',
+    'true: ID tokens have the claims of their scopes, as userinfo does.',
   ),
   access_token_lifetime: duration()
     .optional()
-    .describe('Of its access tokens, instead of tokens.*; of the API where that is shorter.'),
+    .describe('Of its access tokens, instead of tokens.*; a shorter one of the API wins.'),
   id_token_lifetime: duration().optional().describe('Instead of tokens.idToken.'),
   refresh_token_lifetime: duration().optional().describe('Instead of tokens.refreshToken.'),
 } satisfies z.ZodRawShape
@@ -201,11 +224,11 @@ export const OWN_PROPERTIES: readonly string[] = Object.keys(properties)
 export type OwnProperties = Readonly<z.output<z.ZodObject<typeof properties>>>
 
 /**
- * What a client has of Keyturn's own properties.
- * @param client of oidc-provider, which changes the spelling of registered properties only; or its metadata
+ * Keyturn's own properties of a client.
+ * @param client metadata, or a client of oidc-provider, which renames registered properties only
  */
 export function ownProperties(client: object): OwnProperties {
-  // All metadata passed `clientSchema` before it was stored.
+  // The cast is right, because `clientSchema` checked all metadata before they were stored.
   return client as OwnProperties
 }
 
@@ -213,7 +236,7 @@ const withoutEffect = Object.fromEntries(
   Object.entries(WITHOUT_EFFECT).map(([name, why]) => [name, absent(name, why)]),
 )
 
-/** `deprecated` is JSON Schema's word for what nobody should write. */
+/** A property that must be left out; `deprecated` is JSON Schema's word for it. */
 function absent(name: string, why: string) {
   return z
     .unknown()
@@ -230,13 +253,10 @@ const offered = { ...registeredProperties, ...properties }
 
 export const clientSchema = z.strictObject({ ...offered, ...withoutEffect })
 
-/** A client as it is stored. */
+/** Properties of a client as they are stored. */
 export type ClientProperties = Readonly<z.output<z.ZodObject<typeof offered>>>
 
-/**
- * Metadata as people write it: what is stored of Keyturn's own properties is the schema's output, such
- * as seconds for a duration.
- */
+/** Stored metadata as people write them, such as `10m` for a duration of 600 seconds. */
 export function asWritten(
   metadata: Readonly<Record<string, unknown>>,
 ): Readonly<Record<string, unknown>> {
@@ -249,10 +269,10 @@ export function asWritten(
   )
 }
 
-/** Names of what a client can have with effect. */
+/** Names of all properties that have an effect. */
 export const OFFERED_PROPERTIES: readonly string[] = Object.keys(offered)
 
-/** Names and descriptions, for help. */
+/** Names and descriptions of all properties, for help. */
 export function describedProperties(): readonly (readonly [name: string, description: string])[] {
   return Object.entries(offered).map(([name, { description = '' }]) => [name, description])
 }

@@ -26,9 +26,9 @@ const RULES = [
 ]
 
 /**
- * Every broken rule. What is malformed is told by the schema, and says nothing of what was meant: a
- * rule that needs it is silent.
- * @param metadata as it was given, or completed
+ * Every rule that a client breaks. Malformed properties are left to the schema; a rule that needs
+ * one is skipped, because the intended value is unknown.
+ * @param metadata as given, or completed
  */
 export function brokenClientRules(metadata: unknown, context: ClientContext): readonly Violation[] {
   const { client, malformed } = wellFormed(metadata)
@@ -39,8 +39,8 @@ export function brokenClientRules(metadata: unknown, context: ClientContext): re
 }
 
 /**
- * The properties with which the schema finds nothing wrong, and the names of the others. Of a list,
- * what is malformed is left empty.
+ * The valid properties, and the names of malformed ones. A malformed entry of a list becomes
+ * undefined.
  */
 function wellFormed(metadata: unknown): {
   readonly client: Partial<ClientProperties>
@@ -51,13 +51,13 @@ function wellFormed(metadata: unknown): {
   const malformed = new Set(issues.flatMap(({ path: [name] }) => (name ? [String(name)] : [])))
   const shape: Readonly<Record<string, z.ZodType>> = clientSchema.shape
   const kept = Object.entries(given).flatMap(([name, value]): [string, unknown][] => {
-    // As it would be stored: durations are seconds.
+    // The schema's output is what would be stored; durations are seconds.
     const schema = Object.hasOwn(shape, name) ? shape[name] : undefined
     if (!malformed.has(name)) return [[name, schema?.safeParse(value).data ?? value]]
     if (!Array.isArray(value)) return []
     const wrong = issues.filter(({ path }) => path[0] === name).map(({ path }) => path[1])
     return [[name, value.map((item, index) => (wrong.includes(index) ? undefined : item))]]
   })
-  // They have the approval of the schema.
+  // The cast is right, because the schema found nothing wrong with these properties.
   return { client: Object.fromEntries(kept) as Partial<ClientProperties>, malformed }
 }

@@ -1,4 +1,4 @@
-/** What Keyturn signs for a client, by the property that names the algorithm. */
+/** Answers that Keyturn signs for a client, by the property that names the algorithm. */
 export const SIGNED_ANSWERS = {
   id_token_signed_response_alg: 'ID tokens',
   userinfo_signed_response_alg: 'userinfo',
@@ -8,14 +8,14 @@ export const SIGNED_ANSWERS = {
 
 export type SignedAnswer = keyof typeof SIGNED_ANSWERS
 
-/** An algorithm that a client wants something signed with. */
+/** An algorithm that a client asks for. */
 export interface WantedAlgorithm {
   readonly answer: SignedAnswer
   readonly algorithm: string
   readonly client: string
 }
 
-/** Those that are not signed, or by the server's choice, where a client names no algorithm. */
+/** Answers for which no ring is needed if the client names no algorithm. */
 export const OPTIONAL_ANSWERS = (Object.keys(SIGNED_ANSWERS) as SignedAnswer[]).filter(
   (answer) => answer !== 'id_token_signed_response_alg',
 )

@@ -4,28 +4,28 @@ import type { TextProblem, TextRule } from '../values/text.ts'
 import { uriProblem } from '../values/uri.ts'
 
 /**
- * Which URIs a client may register, as far as one can tell from the URI alone. What depends on the
- * client or on the server is in `rules.ts`.
+ * Checks of URIs that a client registers, by the URI alone. Rules that depend on the client or on
+ * the server are in `rules/uris.ts`.
  */
 
 /**
- * Where people are sent with a code or after a sign-out. It is compared character by character
- * (RFC 9700, sections 2.1 and 4.1.3), so whatever would have to be read in another way is refused.
+ * Checks a URI to which people are sent with a code or after a sign-out. Redirect URIs are compared
+ * character by character (RFC 9700, sections 2.1 and 4.1.3), so every other spelling is refused.
  */
 export const redirectUriProblem: TextRule = (text) =>
   problemOf(text, [hasFragment, hasUserinfo, hasWildcard, hasOddScheme])
 
-/** What Keyturn fetches or calls. */
+/** Checks a URI that Keyturn fetches or calls. */
 export const calledUriProblem: TextRule = (text) =>
   problemOf(text, [hasFragment, hasUserinfo, hasWildcard, isNoWebUri])
 
-/** A page or an image that people open. */
+/** Checks the URI of a page or an image that people open. */
 export const pageUriProblem: TextRule = (text) => problemOf(text, [hasUserinfo, isNoWebUri])
 
-/** A page that oidc-provider takes over https alone (OpenID Connect Core 1.0, section 4). */
+/** Checks the URI of a page that must have https (OpenID Connect Core 1.0, section 4). */
 export const securePageUriProblem: TextRule = (text) => problemOf(text, [hasUserinfo, isNoHttps])
 
-/** Plain HTTP, which everybody on the way can read and change, beyond this machine. */
+/** True for plain HTTP to another machine, which everybody on the way can read and change. */
 export function isPlainHttp(uri: string): boolean {
   const url = URL.parse(uri)
   return url?.protocol === 'http:' && !isLoopback(url.hostname)
@@ -36,12 +36,15 @@ export function isHttpsLoopback(uri: string): boolean {
   return url?.protocol === 'https:' && isLoopback(url.hostname)
 }
 
-/** Has it a scheme of an application on a phone or desktop? */
+/** True for a scheme that only an application on a phone or desktop has. */
 export function isPrivateUse(uri: string): boolean {
   return !/^https?:/.test(uri)
 }
 
-/** Does it lead into a network that only Keyturn can reach? A name may do so too; nobody can tell. */
+/**
+ * True if the host is an address of a private network. A host name may lead there too, which the
+ * URI does not show.
+ */
 export function isPrivateAddress(uri: string): boolean {
   const host = URL.parse(uri)?.hostname.replace(/^\[|\]$/g, '') ?? ''
   const version = isIP(host)
@@ -65,7 +68,7 @@ PRIVATE.addSubnet('fe80::', 10, 'ipv6')
 
 type Check = (url: URL, text: string) => string | undefined
 
-/** The first that is wrong. How it is spelt comes first, since the others read it as a URL. */
+/** The first problem. The spelling is checked first, because the other checks parse the URL. */
 function problemOf(text: string, checks: readonly Check[]): TextProblem | undefined {
   const misspelt = uriProblem(text)
   if (misspelt) return misspelt
@@ -79,7 +82,7 @@ const hasFragment: Check = (_url, text) =>
 
 const isNoHttps: Check = ({ protocol }) => (protocol === 'https:' ? undefined : 'an https:// URI')
 
-/** What stands before an @ looks like the host that people are sent to. */
+/** User names are refused, because the text before an @ looks like the host. */
 const hasUserinfo: Check = (url, text) =>
   url.username || url.password || /^[^/?]*:\/\/[^/?]*@/.test(text)
     ? 'a URI without user name and password'
@@ -87,17 +90,17 @@ const hasUserinfo: Check = (url, text) =>
 
 const hasWildcard: Check = (_url, text) =>
   text.includes('*')
-    ? 'a URI without *, as nothing is a wildcard: URIs are compared character by character (RFC 9700, section 2.1)'
+    ? 'a URI without *, because URIs are compared character by character, without wildcards (RFC 9700, section 2.1)'
     : undefined
 
-/** RFC 8252, section 7.1: the name of a domain backwards, which nobody else claims by chance. */
+/** A reversed domain name, which nobody else uses by chance (RFC 8252, section 7.1). */
 const PRIVATE_USE_SCHEME = /^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:$/
 
 const hasOddScheme: Check = ({ protocol }) =>
   protocol === 'https:' || protocol === 'http:' || PRIVATE_USE_SCHEME.test(protocol)
     ? undefined
-    : 'an https URL, http on a loopback address, or in an application on a phone or desktop a ' +
-      'scheme with a dot, such as com.example.app:/callback (RFC 8252, section 7.1)'
+    : 'an https URL, an http URL of a loopback address, or for an application on a phone or ' +
+      'desktop a scheme with a dot, such as com.example.app:/callback (RFC 8252, section 7.1)'
 
 const isNoWebUri: Check = ({ protocol }) =>
   protocol === 'https:' || protocol === 'http:' ? undefined : 'an https or http URL'

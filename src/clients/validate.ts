@@ -5,10 +5,10 @@ import { clientSchema } from './properties.ts'
 import { brokenClientRules } from './rules.ts'
 
 /**
- * THE ONE VALIDATOR OF CLIENTS that commands give, from options or a file. The configuration has the
- * same schema within its own (`config/schema.ts`) and the same rules (`configured.ts`).
+ * Validates a client that a command gives, from options or a file. The configuration validates its
+ * clients with the same schema (`config/schema.ts`) and the same rules (`configured.ts`).
  * @param metadata completed (`complete.ts`)
- * @returns every problem; paths begin at the client
+ * @returns every problem, with paths relative to the client
  */
 export function clientViolations(metadata: unknown, context: ClientContext): readonly Violation[] {
   return [...schemaViolations(clientSchema, metadata), ...brokenClientRules(metadata, context)]

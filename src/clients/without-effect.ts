@@ -1,18 +1,19 @@
 /**
- * Properties of specifications (RFC 7591 and its registry, OpenID Connect) that have no effect here,
- * and why. Who writes one relies on it, so that to pass over it in silence would be worse than to
- * refuse it.
+ * Properties of specifications (RFC 7591 and its registry, OpenID Connect) that Keyturn does not
+ * support, each with the reason. They are refused and not ignored, because whoever writes one
+ * relies on it.
  */
 
 const ENCRYPTION = 'Keyturn encrypts nothing that it issues; TLS does'
 const REQUEST_OBJECTS =
-  'Keyturn takes no request objects; require_pushed_authorization_requests protects requests (RFC 9126)'
+  'Keyturn takes no request objects; use require_pushed_authorization_requests instead (RFC 9126)'
 const MTLS =
-  'Keyturn does not see certificates of clients; private_key_jwt and dpop_bound_access_tokens do the same work'
+  'Keyturn does not see certificates of clients; use private_key_jwt and dpop_bound_access_tokens instead'
 const CIBA = 'Keyturn has no backchannel authentication (CIBA)'
-const REGISTRATION = 'Keyturn has no registration endpoint; an operator adds and updates clients'
-const SUBJECTS = 'Keyturn has one subject identifier of a person for all clients (public)'
-const NOT_READ = 'nothing in Keyturn reads it'
+const REGISTRATION = 'Keyturn has no registration endpoint; operators add and update clients'
+const SUBJECTS = 'a person has the same subject identifier for all clients (subject_type public)'
+const FRONT_CHANNEL = 'Keyturn has no front-channel logout; use backchannel_logout_uri instead'
+const NOT_READ = 'Keyturn does not use it'
 
 export const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   authorization_details_types: 'Keyturn has no rich authorization requests (RFC 9396)',
@@ -22,11 +23,10 @@ export const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   backchannel_client_notification_endpoint: CIBA,
   backchannel_token_delivery_mode: CIBA,
   backchannel_user_code_parameter: CIBA,
-  client_id_issued_at: 'Keyturn notes itself when a client was changed',
-  default_acr_values: 'Keyturn has one way to sign in; a request asks for its name (acr_values)',
-  frontchannel_logout_session_required:
-    'Keyturn tells of sign-outs by backchannel_logout_uri alone',
-  frontchannel_logout_uri: 'Keyturn tells of sign-outs by backchannel_logout_uri alone',
+  client_id_issued_at: 'Keyturn itself records when a client was changed',
+  default_acr_values: 'Keyturn has only one way to sign in; requests can name it (acr_values)',
+  frontchannel_logout_session_required: FRONT_CHANNEL,
+  frontchannel_logout_uri: FRONT_CHANNEL,
   id_token_encrypted_response_alg: ENCRYPTION,
   id_token_encrypted_response_enc: ENCRYPTION,
   introspection_encrypted_response_alg: ENCRYPTION,
@@ -53,7 +53,7 @@ export const WITHOUT_EFFECT: Readonly<Record<string, string>> = {
   userinfo_encrypted_response_enc: ENCRYPTION,
 }
 
-/** What asks for nothing: programs that write metadata often write all properties. */
+/** True for an empty value, because programs that write metadata often write all properties. */
 export function saysNothing(value: unknown): boolean {
   if (value === undefined || value === null || value === '' || value === false) return true
   return typeof value === 'object' && Object.keys(value).length === 0

@@ -24,7 +24,7 @@ describe('clients', () => {
     assert.match(shown.out, /"client_secret": "\*\*\*"/)
     assert.doesNotMatch(JSON.stringify(list) + shown.out, new RegExp(added.client_secret))
     assert.equal(again.status, 1)
-    assert.match(again.err, /There is a client a already/)
+    assert.match(again.err, /A client a exists already/)
 
     assert.equal((await cli.run(['clients', 'remove', 'a'])).status, 0)
     const gone = await cli.run(['clients', 'show', 'a'])

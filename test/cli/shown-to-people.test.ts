@@ -142,7 +142,7 @@ describe('clients', () => {
       'It has no secret any more.',
     ])
     assert.deepEqual(await run('secret', 'app'), [
-      'Client app has no secret: its token_endpoint_auth_method is none.',
+      'Client app has no secret, because its token_endpoint_auth_method is none.',
     ])
     assert.deepEqual(await run('remove', 'app'), ['Removed client app.'])
     assert.deepEqual(await run('show', 'app'), [
@@ -152,7 +152,7 @@ describe('clients', () => {
     assert.equal(message.length, 1)
     assert.match(
       message[0] ?? '',
-      /^There is a client spa already\. .* See: keyturn clients show spa\. To remove it: keyturn clients remove spa$/,
+      /^A client spa exists already\. .* See: keyturn clients show spa\. To remove it: keyturn clients remove spa$/,
     )
   })
 })

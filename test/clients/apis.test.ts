@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { broken, load, violationsOf } from '../config/sources.ts'
 
-/** What clients may get at APIs, as `config check` sees it. */
+/** Rules of clients that concern APIs and lifetimes, as `config check` reports them. */
 
 const APIS = `
 resources:
@@ -83,7 +83,7 @@ for (const [properties, problem, fix] of WRONG) {
   })
 }
 
-test('an API has no scope that means something in OpenID Connect', (t) => {
+test('an API with a scope of OpenID Connect is refused', (t) => {
   const text = 'resources: [{ identifier: "urn:a", scopes: [read, openid, offline_access, email] }]'
   assert.deepEqual(broken(violationsOf(t, text)), [
     'resources.0.scopes.1: api-scope',
@@ -91,7 +91,7 @@ test('an API has no scope that means something in OpenID Connect', (t) => {
   ])
 })
 
-test('an API whose tokens have the type of ID tokens is no client', (t) => {
+test('an API with typ JWT whose audience is a client_id is refused', (t) => {
   const text = (api: string) =>
     `resources: [{ identifier: "urn:a", scopes: [], ${api} }]\nclients: [{ ${SHOP} }]`
   assert.deepEqual(broken(violationsOf(t, text('typ: JWT, audience: shop'))), [
@@ -103,7 +103,7 @@ test('an API whose tokens have the type of ID tokens is no client', (t) => {
   assert.deepEqual(broken(violationsOf(t, text('typ: jwt'))), ['resources.0.typ: choice'])
 })
 
-test('the lifetimes of clients count for retention and grants', (t) => {
+test('lifetimes of a client that exceed retention or the grant are refused', (t) => {
   const text = (properties: string, settings: string) => `${settings}\n${client(properties)}`
   for (const property of ['access_token_lifetime', 'id_token_lifetime']) {
     const properties = `${property}: 2h`
@@ -137,7 +137,7 @@ const DEVICE = {
 const PUBLIC = { proof: 'token_endpoint_auth_method: none' }
 const NATIVE = { proof: 'token_endpoint_auth_method: none, application_type: native' }
 
-/** Properties that would change nothing or let somebody in, and the rule that says so. */
+/** Properties without effect or with a risk, and the rule that each breaks. */
 const IDLE: readonly (readonly [text: string, problem: string | undefined])[] = [
   [properties('consent: skip', MACHINE), 'consent: no-effect'],
   [properties('claims_in_id_token: true', MACHINE), 'claims_in_id_token: no-effect'],

@@ -14,7 +14,7 @@ async function rowOf(metadata: object, onForgery: OnForgery = () => {}) {
 }
 
 describe('the secret of a client', () => {
-  it('that the client sends is kept as a salted hash, which is good for nothing else', async () => {
+  it('that the client sends is stored as a salted hash, which does not pass for the secret', async () => {
     for (const method of [undefined, 'client_secret_basic', 'client_secret_post']) {
       const more = method && { token_endpoint_auth_method: method }
       const { known, stored, row } = await rowOf({ client_secret: SECRET, ...more })
@@ -29,7 +29,7 @@ describe('the secret of a client', () => {
     }
   })
 
-  it('that is a key, or so short that its hash could be reversed, is sealed and comes back', async () => {
+  it('that is a key, or short enough to be guessed from its hash, is stored encrypted', async () => {
     for (const [secret, more] of [
       [SECRET, { token_endpoint_auth_method: 'client_secret_jwt' }],
       [SECRET, { userinfo_signed_response_alg: 'HS256' }],
@@ -48,12 +48,12 @@ describe('the secret of a client', () => {
     }
   })
 
-  it('that looks like a hash is refused, as it could be taken for one', async () => {
+  it('that looks like a stored hash is refused', async () => {
     const client_secret = `hash-of-secret:sha256:${'A'.repeat(60)}`
     await assert.rejects(rowOf({ client_secret }), { code: 'client_secret_like_hash' })
   })
 
-  it('of one client is not good for another, whatever its row says', async () => {
+  it('copied into the row of another client makes that row invalid', async () => {
     const { stored, clients } = await rowOf({ client_secret: 'short' })
     const other = clients.toRow({ client_id: 'other' }, { source: 'operator', updatedAt: 1 })
     assert.ok(clients.toClient(other))
@@ -61,7 +61,7 @@ describe('the secret of a client', () => {
     assert.equal(clients.toClient({ ...other, metadata }), undefined)
   })
 
-  it('stays the same through a start that writes the configuration again', async () => {
+  it('counts as unchanged when a start writes the same configuration again', async () => {
     const metadata = { client_id: 'app', client_secret: SECRET, client_name: 'App' }
     const { clients, row } = await rowOf(metadata)
     const from = (changes: object) => clients.isSame(row, { ...metadata, ...changes }, 'operator')

@@ -6,7 +6,7 @@ import { clientViolations } from '../../src/clients/validate.ts'
 import { clientContext } from '../../src/config/client-context.ts'
 import { loadConfig } from '../../src/config/load.ts'
 
-/** What the profile forbids a client, told before it is stored. */
+/** Rules of the profile, checked before a client is stored. */
 
 const CONTEXT = clientContext(oneIssuer(loadConfig({ env: {} })))
 
@@ -40,7 +40,7 @@ const REFUSED: readonly (readonly [what: string, changed: object, problem: strin
   ['a secret in the content', secret('client_secret_post'), 'token_endpoint_auth_method fapi2'],
   ['a secret that signs', secret('client_secret_jwt'), 'token_endpoint_auth_method fapi2'],
   [
-    'nothing to prove itself with',
+    'no authentication',
     { token_endpoint_auth_method: 'none', jwks: undefined },
     'token_endpoint_auth_method fapi2',
   ],
@@ -56,7 +56,7 @@ const REFUSED: readonly (readonly [what: string, changed: object, problem: strin
     'id_token_signed_response_alg fapi2',
   ],
   [
-    'ID tokens by what is used unless told',
+    'ID tokens by the default algorithm',
     { id_token_signed_response_alg: undefined },
     'id_token_signed_response_alg fapi2',
   ],
@@ -89,8 +89,8 @@ const REFUSED: readonly (readonly [what: string, changed: object, problem: strin
   ['plain http', { redirect_uris: ['http://bank.example/cb'] }, 'redirect_uris.0 fapi2'],
 ]
 
-describe('a client that is held to fapi2', () => {
-  it('may be what the profile says, with or without saying it', () => {
+describe('a client that must meet fapi2', () => {
+  it('is accepted with or without naming what the profile imposes', () => {
     const said = { dpop_bound_access_tokens: true, require_pushed_authorization_requests: true }
     for (const changed of [
       {},
@@ -105,7 +105,7 @@ describe('a client that is held to fapi2', () => {
   })
 
   for (const [what, changed, problem] of REFUSED) {
-    it(`must not have ${what}`, () => {
+    it(`is refused with ${what}`, () => {
       assert.deepEqual(problems(changed), [problem])
       const ofServer = { ...CONTEXT, profile: 'fapi2' as const }
       assert.deepEqual(problems({ ...changed, profile: undefined }, ofServer), [problem])
@@ -113,7 +113,7 @@ describe('a client that is held to fapi2', () => {
     })
   }
 
-  it('must not get JWTs that another algorithm signs, from any API', () => {
+  it('is refused if one of its APIs gets JWTs of another algorithm', () => {
     const api = { identifier: 'urn:a', scopes: ['read'] }
     const apis = (tokenFormat: 'jwt' | 'opaque', algorithm: 'RS256' | 'ES256') => ({
       ...CONTEXT,
@@ -126,19 +126,19 @@ describe('a client that is held to fapi2', () => {
     assert.deepEqual(problems({}, apis('jwt', 'RS256')), [])
   })
 
-  it('is told what to do, and by whose profile', () => {
+  it('is told the fix and whose profile asks for it', () => {
     const [violation] = clientViolations(
       { ...BANK, id_token_signed_response_alg: undefined },
       CONTEXT,
     )
     assert.equal(
       violation?.message,
-      'it is missing, which means RS256, but must be one of PS256, ES256, EdDSA, Ed25519, as its profile is fapi2 (FAPI 2.0 Security Profile)',
+      'it is missing, which means RS256, but must be one of PS256, ES256, EdDSA, Ed25519, because its profile is fapi2 (FAPI 2.0 Security Profile)',
     )
     assert.match(violation?.fix ?? '', /^set id_token_signed_response_alg to one of PS256, ES256/)
   })
 
-  it('is held to no other profile', () => {
+  it('is refused with an unknown profile', () => {
     assert.deepEqual(problems({ profile: 'fapi1' }), ['profile choice'])
   })
 })

@@ -15,7 +15,7 @@ describe('the properties of a client', () => {
     assert.ok(listed.includes('redirect_uris'))
   })
 
-  it('that are of Keyturn itself may be left out, and say what they are for', () => {
+  it("that are Keyturn's own are optional and have a description", () => {
     const shape: Readonly<Record<string, { description?: string | undefined }>> = clientSchema.shape
     for (const name of OWN_PROPERTIES) assert.ok(shape[name]?.description, name)
     assert.ok(clientSchema.safeParse({ client_id: 'a' }).success)

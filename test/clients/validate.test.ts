@@ -40,7 +40,7 @@ const P384 = jwkOf('ec', { namedCurve: 'P-384' }).publicKey.export({ format: 'jw
 const SMALL_RSA = jwkOf('rsa', { modulusLength: 1024 }).publicKey.export({ format: 'jwk' })
 const KEYS = { token_endpoint_auth_method: 'private_key_jwt', client_secret: undefined }
 
-/** As commands and the configuration complete it. */
+/** Metadata completed as by commands and the configuration. */
 function complete(metadata: object): Readonly<Record<string, unknown>> {
   const defined = Object.entries(metadata).filter(([, value]) => value !== undefined)
   return withResponseTypes(withoutEmpty(Object.fromEntries(defined)))
@@ -130,7 +130,7 @@ const REFUSED: readonly (readonly [metadata: object, ...problems: readonly strin
   [{ ...WEB, ...KEYS, jwks_uri: 'http://a.example/jwks' }, 'jwks_uri plain-http'],
   [{ ...WEB, ...KEYS, jwks_uri: 'ftp://a.example/jwks' }, 'jwks_uri format'],
   [{ ...WEB, logo_uri: 'data:image/png;base64,AA' }, 'logo_uri format'],
-  // How it proves itself.
+  // Authentication of the client.
   [{ ...WEB, client_secret: undefined }, 'client_secret missing'],
   [{ ...WEB, client_secret: '' }, 'client_secret missing'],
   [{ ...WEB, client_secret: 'pässwort' }, 'client_secret format'],
@@ -178,7 +178,7 @@ const REFUSED: readonly (readonly [metadata: object, ...problems: readonly strin
     'token_endpoint_auth_signing_alg no-effect',
   ],
   [{ ...WEB, token_endpoint_auth_signing_alg: 'ES512' }, 'token_endpoint_auth_signing_alg choice'],
-  // How it gets tokens.
+  // Grant types.
   [{ ...WEB, grant_types: ['authorization_code', 'implicit'] }, 'grant_types.1 choice'],
   [{ ...WEB, grant_types: ['authorization_code', 'password'] }, 'grant_types.1 choice'],
   [{ ...MACHINE, grant_types: [] }, 'grant_types missing'],
@@ -314,14 +314,14 @@ const TAKEN: readonly object[] = [
   },
 ]
 
-describe('a client that the server could not work with', () => {
+describe('an invalid client', () => {
   for (const [metadata, ...expected] of REFUSED) {
     it(`is refused: ${expected.join(', ')} in ${JSON.stringify(metadata)}`, () => {
       assert.deepEqual(problems(metadata), expected)
     })
   }
 
-  it('is told with each property, its value, what was wrong and how to mend it', () => {
+  it('is reported with path, value, message and fix of each problem', () => {
     const clients = [WEB, { ...WEB, ...KEYS }, MACHINE, { ...MACHINE, ...PUBLIC }]
     for (const metadata of [...REFUSED.map(([each]) => each), ...clients]) {
       for (const violation of clientViolations(complete(metadata), PRODUCTION)) {
@@ -340,7 +340,7 @@ describe('a client that the server could not work with', () => {
     }
   })
 
-  it('is told without its secrets', () => {
+  it('is reported without its secrets', () => {
     for (const metadata of [
       { ...WEB, ...PUBLIC, client_secret: SECRET },
       { ...WEB, client_secret: `${SECRET}ä` },
@@ -365,7 +365,7 @@ describe('a client that the server could not work with', () => {
     }
   })
 
-  it('that works while developing works there alone', () => {
+  it('is accepted in development if only its plain http is wrong', () => {
     assert.deepEqual(problems(uri('http://app.test/cb'), DEVELOPMENT), [])
     const told = { ...WEB, backchannel_logout_uri: 'http://localhost/out' }
     assert.deepEqual(problems(told, DEVELOPMENT), [])
@@ -374,7 +374,7 @@ describe('a client that the server could not work with', () => {
     ])
   })
 
-  it('asks for a scope of an API is told whose it is', () => {
+  it('with the scope of an API among its OpenID scopes is told which API has it', () => {
     const api = { tokenFormat: 'jwt', algorithm: 'RS256' } as const
     const resources = [{ identifier: 'urn:orders', scopes: ['orders.read'], ...api }]
     const [violation] = clientViolations(complete({ ...WEB, scope: 'openid orders.read' }), {
@@ -385,9 +385,9 @@ describe('a client that the server could not work with', () => {
   })
 })
 
-describe('a client that the server can work with', () => {
+describe('a valid client', () => {
   for (const metadata of TAKEN) {
-    it(`is taken: ${JSON.stringify(metadata)}`, () => assert.deepEqual(problems(metadata), []))
+    it(`is accepted: ${JSON.stringify(metadata)}`, () => assert.deepEqual(problems(metadata), []))
   }
 })
 
@@ -398,7 +398,7 @@ describe('the rules of clients and oidc-provider', () => {
   })
 
   it('know the same properties', async () => {
-    // Not exported, since nobody but a test needs it.
+    // oidc-provider does not export these lists.
     const path = '../../node_modules/oidc-provider/lib/consts/client_attributes.js'
     const lists: Readonly<Record<string, object>> = await import(path)
     const { RECOGNIZED_METADATA, STRING, BOOL, ARYS, WEB_URI, DEFAULTS } = lists
@@ -412,7 +412,7 @@ describe('the rules of clients and oidc-provider', () => {
     }
   })
 
-  it('take the same clients, and oidc-provider passes over nothing', async () => {
+  it('accept the same clients, and oidc-provider ignores no property', async () => {
     for (const metadata of TAKEN) await assertKept(metadata)
     const one = fc.constantFrom
     const changes = fc.record(
@@ -468,7 +468,7 @@ describe('the rules of clients and oidc-provider', () => {
     assert.ok(taken > 200, `only ${taken} of the clients were right`)
   })
 
-  /** What is given is what the server works with, whatever the order. */
+  /** Asserts that oidc-provider keeps every given property with its value. */
   async function assertKept(metadata: object): Promise<void> {
     const given: ClientMetadata = clientSchema.parse(complete(metadata))
     const kept = new Map(Object.entries(await build(given)))

@@ -153,10 +153,7 @@ describe('clients update', () => {
     assert.equal(await askBasic('moving', secret), 200)
     const machine = await cli.run(['clients', 'update', 'moving', '--public'])
     assert.equal(machine.status, 1)
-    assert.match(
-      machine.err,
-      /grant_types: client_credentials is for clients that prove who they are/,
-    )
+    assert.match(machine.err, /grant_types: client_credentials needs a client that authenticates/)
     const spa = await method(
       ...['--public', '--grant-type', 'authorization_code', '--redirect-uri', REDIRECT_URI],
     )
@@ -174,9 +171,9 @@ describe('clients update', () => {
         /2 problems:\n.*grant_types\.0.*\n.*\n.*scope: /,
       ],
       [['--id-token-alg', 'ES512'], /no ring signs with ES512/],
-      [['--remove', 'redirct_uris'], /the nearest is redirect_uris/],
+      [['--remove', 'redirct_uris'], /the nearest name is redirect_uris/],
       [['--remove', 'client_secret'], /keyturn clients secret stays/],
-      [['--remove', 'client_id'], /cannot do without a client_id/],
+      [['--remove', 'client_id'], /client_id cannot be removed/],
       [['--remove', 'client_name', '--name', 'x'], /client_name is both set and removed/],
       [['--file', '-'], /A client_id cannot be changed/],
     ]
@@ -280,7 +277,7 @@ describe('clients secret', () => {
     assert.equal(await askBasic('many', SECRET), 200)
     const { status, err } = await cli.run(['clients', 'secret', 'many'])
     assert.equal(status, 1)
-    assert.match(err, /has 4 secrets already .* --overlap 0s/)
+    assert.match(err, /already has 4 previous secrets .* --overlap 0s/)
     const stored = await cli.withStores((stores) => stores.clients.find('many'))
     assert.doesNotMatch(JSON.stringify(stored), new RegExp(SECRET))
   })
@@ -290,7 +287,7 @@ describe('clients secret', () => {
     const spa = ['--id', 'spa', '--public', '--redirect-uri', REDIRECT_URI]
     await cli.json(['clients', 'add', ...spa])
     const refused: readonly (readonly [args: readonly string[], status: number, why: RegExp])[] = [
-      [['spa'], 1, /Client spa has no secret: its token_endpoint_auth_method is none/],
+      [['spa'], 1, /Client spa has no secret, because its token_endpoint_auth_method is none/],
       [['web'], 1, /defined by the configuration/],
       [['nobody'], 1, /There is no client nobody/],
       [['careful', '--secret-stdin'], 1, /client_secret: .* must be text of ASCII/],

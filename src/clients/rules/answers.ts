@@ -5,14 +5,14 @@ import type { ClientContext } from '../context.ts'
 import { OPTIONAL_ANSWERS, SIGNED_ANSWERS, type SignedAnswer } from '../signed-answers.ts'
 import type { ClientRule, RuledClient } from './rule.ts'
 
-/** What a client may get, and who signs it. */
+/** Scopes that a client may ask for, and rings that sign its answers. */
 
 export const ANSWER_RULES: readonly ClientRule[] = [
   { needs: ['scope'], check: scopeRule },
   { needs: [], check: signingRule },
 ]
 
-/** OpenID Connect Registration 1.0, section 2: RS256 if omitted. */
+/** Algorithm of ID tokens if none is given (OpenID Connect Registration 1.0, section 2). */
 const DEFAULT_ALGORITHM = 'RS256'
 
 function scopeRule({ scope }: RuledClient, context: ClientContext): readonly Violation[] {
@@ -20,9 +20,9 @@ function scopeRule({ scope }: RuledClient, context: ClientContext): readonly Vio
   return unknown.map((name) => {
     const api = context.resources.find(({ scopes }) => scopes.includes(name))
     const message = api
-      ? `"${name}" is a scope of the API ${api.identifier}, and this property is about OpenID scopes`
-      : `"${name}" is no OpenID scope that Keyturn knows`
-    const known = `remove ${name} from scope, of which ${context.scopes.join(', ')} may be in it`
+      ? `"${name}" is a scope of the API ${api.identifier}, but only OpenID scopes belong here`
+      : `"${name}" is not a known OpenID scope`
+    const known = `remove ${name} from scope, which may have ${context.scopes.join(', ')}`
     const fix = api
       ? `remove ${name} from scope, and list it in resources, under ${api.identifier}`
       : known
@@ -42,17 +42,17 @@ function signingRule(client: RuledClient, { algorithms }: ClientContext): readon
 export interface SigningProperty {
   readonly path: string
   readonly algorithm: string
-  /** Nobody wrote it: it is what the specification says then. */
+  /** True for the default of the specification, which nobody wrote. */
   readonly isImplied?: boolean
 }
 
-/** Something is to be signed for which there is no ring. @param algorithms of the rings */
+/** The violation if no ring signs with the algorithm. @param algorithms of the rings */
 export function unsignedAlgorithm(
   { path, algorithm, isImplied = false }: SigningProperty,
   algorithms: readonly string[],
 ): readonly Violation[] {
   if (algorithms.includes(algorithm)) return []
-  const implied = isImplied ? ', which is used where a client does not say' : ''
+  const implied = isImplied ? ', the default if the client names none' : ''
   const message = `no ring signs with ${algorithm}${implied}`
   const changes = [
     ...(algorithms.length === 0 ? [] : [`set ${path} to ${algorithms.join(' or ')}`]),

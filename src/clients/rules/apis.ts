@@ -3,8 +3,8 @@ import type { ClientContext } from '../context.ts'
 import type { ClientRule, RuledClient } from './rule.ts'
 
 /**
- * What a client may get at APIs must be there: an API or scope that is misspelt would give nothing. And no
- * API may take its ID tokens for access tokens.
+ * APIs and scopes that a client lists must exist, because a misspelt one would grant nothing. No
+ * API may accept ID tokens of the client as access tokens.
  */
 
 export const API_RULES: readonly ClientRule[] = [
@@ -45,14 +45,18 @@ function defaultRule({
 }: RuledClient): readonly Violation[] {
   if (value === undefined || Object.hasOwn(resources, value)) return []
   const path = 'default_resource'
-  const message = 'the resources of the client do not list it, so that it gets no token for it'
+  const message =
+    'resources of the client do not list this API, so that the client gets no token for it'
   const listed = Object.keys(resources).join(' or ')
   const rename = listed === '' ? '' : `, or set ${path} to ${listed}`
   const fix = `add ${value}: [] with the scopes that the client may get to its resources${rename}`
   return [{ path, value, rule: 'default-resource', message, fix }]
 }
 
-/** ID tokens have the type JWT, so that the audience alone tells them from the tokens of such an API. */
+/**
+ * ID tokens have the type JWT, so that only the audience distinguishes them from access tokens of
+ * an API with `typ: JWT`.
+ */
 function confusionRule(
   { client_id: id }: RuledClient,
   { resources }: ClientContext,
@@ -63,7 +67,7 @@ function confusionRule(
   )
   if (id === undefined || !api) return []
   const path = 'client_id'
-  const message = `the API ${api.identifier} has it for its audience and typ: JWT, so that it would take ID tokens of the client for access tokens`
-  const fix = `set ${path} to another, or typ of the API to at+jwt`
+  const message = `the API ${api.identifier} has the same text as its audience and typ: JWT, so that it would accept ID tokens of the client as access tokens`
+  const fix = `choose another ${path}, or set typ of the API to at+jwt`
   return [{ path, value: id, rule: 'api-typ', message, fix }]
 }

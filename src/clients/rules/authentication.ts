@@ -3,7 +3,7 @@ import { verifiesOneOf } from '../jwks.ts'
 import { KEY_ALGORITHMS, SECRET_ALGORITHMS } from '../properties.ts'
 import { type ClientRule, type RuledClient, withoutEffect } from './rule.ts'
 
-/** How a client proves itself: with a secret, with keys, or not at all. */
+/** How a client authenticates: with a secret, with keys, or not at all. */
 
 export const AUTHENTICATION_RULES: readonly ClientRule[] = [
   { needs: ['token_endpoint_auth_method', 'client_secret'], check: secretRule },
@@ -19,10 +19,10 @@ export const AUTHENTICATION_RULES: readonly ClientRule[] = [
   },
 ]
 
-/** A secret is never shown. */
+/** Stands for a secret, which is never shown. */
 const MASK = '***'
 
-/** Bytes of the hash of HS256. */
+/** Fewest characters of a secret for HS256, as many as its hash has bytes. */
 const ASSERTION_SECRET = 32
 
 function secretRule({ method, client_secret: secret }: RuledClient): readonly Violation[] {
@@ -34,15 +34,15 @@ function secretRule({ method, client_secret: secret }: RuledClient): readonly Vi
     ]
   }
   if (secret === undefined) {
-    const message = `it is missing, and the client proves itself with one (${method})`
+    const message = `it is missing, but token_endpoint_auth_method is ${method}`
     const fix =
-      'set client_secret, or set token_endpoint_auth_method to none for an app that can keep no secret'
+      'set client_secret, or set token_endpoint_auth_method to none for an app that cannot keep a secret'
     return [{ path: name, value: null, rule: 'missing', message, fix }]
   }
   if (method !== 'client_secret_jwt' || secret.length >= ASSERTION_SECRET) return []
   const message =
-    `it has ${secret.length} characters, and ${ASSERTION_SECRET} is the least for a secret that is ` +
-    'itself the key of client_secret_jwt (RFC 7518, section 3.2)'
+    `it has ${secret.length} characters, but client_secret_jwt needs at least ${ASSERTION_SECRET}, ` +
+    'because the secret is the key of HS256 (RFC 7518, section 3.2)'
   return [
     { path: name, value: MASK, rule: 'range', message, fix: `use ${ASSERTION_SECRET} or more` },
   ]
@@ -63,7 +63,7 @@ function keysRule({ method, jwks, jwks_uri: uri }: RuledClient): readonly Violat
   ]
   if (method !== 'private_key_jwt') {
     return given.map(([name, value]) => {
-      const why = `the client proves itself with ${method}, and its keys serve private_key_jwt alone`
+      const why = `token_endpoint_auth_method is ${method}, and only private_key_jwt uses keys`
       const fix = `set token_endpoint_auth_method to private_key_jwt, or remove ${name}`
       return { ...withoutEffect(name, value, why), fix }
     })
@@ -71,8 +71,8 @@ function keysRule({ method, jwks, jwks_uri: uri }: RuledClient): readonly Violat
   if (given.length === 1) return []
   const message =
     given.length === 0
-      ? 'it is missing, and private_key_jwt needs the public keys of the client'
-      : 'it stands beside jwks; where both are given, nobody knows which counts'
+      ? 'it is missing, but private_key_jwt needs the public keys of the client'
+      : 'both jwks and jwks_uri are set, but only one may be'
   const fix = given.length === 0 ? 'set jwks_uri or jwks' : 'remove jwks or jwks_uri'
   return [{ path: 'jwks_uri', value: uri ?? null, rule: 'keys', message, fix }]
 }
@@ -84,9 +84,9 @@ function assertionRule(client: RuledClient): readonly Violation[] {
   const known = assertionAlgorithms(method)
   if (known.includes(algorithm)) return []
   if (known.length === 0) {
-    return [withoutEffect(name, algorithm, `the client signs nothing (${method})`)]
+    return [withoutEffect(name, algorithm, `a client with ${method} signs no assertions`)]
   }
-  const message = `it is "${algorithm}", but ${method} has one of ${known.join(', ')}`
+  const message = `it is "${algorithm}", but ${method} needs one of ${known.join(', ')}`
   const fix = `set ${name} to one of ${known.join(', ')}, or remove it`
   return [{ path: name, value: algorithm, rule: 'choice', message, fix }]
 }

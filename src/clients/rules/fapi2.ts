@@ -6,7 +6,7 @@ import { SIGNED_ANSWERS, type SignedAnswer } from '../signed-answers.ts'
 import { isPlainHttp } from '../uris.ts'
 import type { ClientRule, RuledClient } from './rule.ts'
 
-/** What the FAPI 2.0 Security Profile forbids a client that is held to it. */
+/** Rules of the FAPI 2.0 Security Profile for a client that must meet it. */
 
 export const FAPI2_RULES: readonly ClientRule[] = [
   { needs: ['profile', 'token_endpoint_auth_method'], check: held(authenticationRule) },
@@ -36,7 +36,7 @@ function held(
     return problems(client, context).map(({ message, ...problem }) => ({
       ...problem,
       rule: FAPI2_RULE,
-      message: `${message}, as ${whose} is fapi2 (FAPI 2.0 Security Profile)`,
+      message: `${message}, because ${whose} is fapi2 (FAPI 2.0 Security Profile)`,
     }))
   }
 }
@@ -49,7 +49,7 @@ function authenticationRule({
 }: RuledClient): readonly Problem[] {
   if (method === FAPI2_AUTHENTICATION) return []
   const path = 'token_endpoint_auth_method'
-  const message = `it is ${method}, but the client must prove itself with keys of its own`
+  const message = `it is ${method}, but must be ${FAPI2_AUTHENTICATION}`
   const fix = `set ${path} to ${FAPI2_AUTHENTICATION}, and jwks_uri or jwks to its public keys`
   return [{ path, value: given ?? null, message, fix }]
 }
@@ -67,14 +67,14 @@ function keysRule(client: RuledClient): readonly Problem[] {
   const { jwks, method, token_endpoint_auth_signing_alg: algorithm } = client
   if (jwks === undefined || algorithm !== undefined || method !== FAPI2_AUTHENTICATION) return []
   if (jwks.keys.some((key) => verifiesOneOf(key, FAPI2_ALGORITHMS))) return []
-  const message = `none of its keys verifies one of ${ALGORITHMS}, and others must not sign`
+  const message = `none of its keys verifies one of ${ALGORITHMS}, and other algorithms are not allowed`
   return [{ path: 'jwks', value: jwks, message, fix: `add a public key for one of ${ALGORITHMS}` }]
 }
 
 function answersRule(client: RuledClient): readonly Problem[] {
   return (Object.keys(SIGNED_ANSWERS) as SignedAnswer[]).flatMap((path) => {
     const { [path]: asked } = client
-    // RS256 if omitted (OpenID Connect Registration 1.0, section 2); the others follow it here.
+    // ID tokens default to RS256 (OpenID Connect Registration 1.0, section 2).
     const isImplied = path === 'id_token_signed_response_alg' && asked === undefined
     if (!isImplied && (asked === undefined || FAPI2_ALGORITHMS.includes(asked))) return []
     const state = isImplied ? 'is missing, which means RS256' : `is ${asked}`
@@ -90,7 +90,7 @@ function answersRule(client: RuledClient): readonly Problem[] {
   })
 }
 
-/** What is so without a word; only who says otherwise is told. */
+/** Imposed properties need not be set, but must not be set to another value. */
 function imposedRule(client: RuledClient): readonly Problem[] {
   const given: Readonly<Record<string, unknown>> = { ...client }
   return Object.entries(FAPI2_IMPOSED).flatMap(([path, imposed]) => {
@@ -105,12 +105,12 @@ function redirectRule({ redirect_uris: uris = [] }: RuledClient): readonly Probl
   return uris.flatMap((uri, index) => {
     if (uri === undefined || !isPlainHttp(uri)) return []
     const path = `redirect_uris.${index}`
-    const message = `it is "${uri}", but only https may lead to another machine`
+    const message = `it is "${uri}", but http may lead only to this machine`
     return [{ path, value: uri, message, fix: 'use https' }]
   })
 }
 
-/** Where it is the profile of the server, the APIs themselves are refused (`config/fapi2.ts`). */
+/** If the server has the profile, `config/fapi2.ts` refuses the APIs themselves. */
 function apisRule(
   { resources = {} }: RuledClient,
   { profile, resources: apis }: ClientContext,
@@ -119,8 +119,8 @@ function apisRule(
   return apis.flatMap(({ identifier, tokenFormat, algorithm }) => {
     if (!Object.hasOwn(resources, identifier) || tokenFormat !== 'jwt') return []
     if (FAPI2_ALGORITHMS.includes(algorithm)) return []
-    const message = `the API has JWTs signed with ${algorithm}, but must have one of ${ALGORITHMS}`
-    const fix = `set algorithm of the API to one of ${ALGORITHMS}, or tokenFormat to opaque, or remove it here`
+    const message = `the API gets JWTs signed with ${algorithm}, but must get one of ${ALGORITHMS}`
+    const fix = `set algorithm of the API to one of ${ALGORITHMS}, or tokenFormat to opaque, or remove the API here`
     return [{ path: `resources.${identifier}`, value: algorithm, message, fix }]
   })
 }

@@ -1,7 +1,7 @@
 import type { Violation } from '../../errors.ts'
 import { type ClientRule, hasPeople, type RuledClient, withoutEffect } from './rule.ts'
 
-/** How a client gets tokens, and what depends on it. */
+/** How a client gets tokens, and properties that depend on it. */
 
 export const GRANT_RULES: readonly ClientRule[] = [
   { needs: ['grant_types', 'response_types'], check: responseTypesRule },
@@ -15,8 +15,8 @@ function responseTypesRule({ grants, types, response_types }: RuledClient): read
   const hasCode = types.includes('code')
   if (hasCode === grants.includes('authorization_code')) return []
   const message = hasCode
-    ? 'it has code, but grant_types has no authorization_code'
-    : 'grant_types has authorization_code, but no response type gives a code'
+    ? 'it has code, but grant_types lacks authorization_code'
+    : 'it lacks code, but grant_types has authorization_code'
   const fix = hasCode
     ? 'add authorization_code to grant_types, or set response_types to []'
     : 'set response_types to [code], or remove authorization_code from grant_types'
@@ -29,17 +29,19 @@ function redirectRule({ types, redirect_uris: uris }: RuledClient): readonly Vio
   const path = 'redirect_uris'
   if (types.includes('code')) {
     if (uris !== undefined && uris.length > 0) return []
-    const message = 'it is missing or empty, and people who sign in could not come back'
+    const message =
+      'it is missing or empty, so that people who sign in could not return to the client'
     const fix =
-      'set redirect_uris, or set grant_types to what a client without people has, such as [client_credentials]'
+      'set redirect_uris, or set grant_types to [client_credentials] if nobody signs in to the client'
     return [{ path, value: uris ?? null, rule: 'missing', message, fix }]
   }
   if (uris === undefined || uris.length === 0) return []
-  return [withoutEffect(path, uris, 'nobody is sent back to a client without authorization_code')]
+  return [withoutEffect(path, uris, 'people return only to clients with authorization_code')]
 }
 
-/** Properties that say something about people who sign in by a browser, or in any way. */
+/** Properties that need sign-ins by a browser. */
 const OF_CODE = ['response_modes', 'authorization_signed_response_alg', 'default_max_age'] as const
+/** Properties that need sign-ins by a browser or a device. */
 const OF_PEOPLE = [
   'post_logout_redirect_uris',
   'backchannel_logout_uri',
@@ -63,7 +65,7 @@ function peopleRule(client: RuledClient): readonly Violation[] {
 
 function responseModesRule({ types, response_modes: modes }: RuledClient): readonly Violation[] {
   if (modes === undefined || modes.length > 0 || !types.includes('code')) return []
-  const message = 'it is empty, so that the client could get its code in no way'
+  const message = 'it is empty, so that the client could not get a code'
   return [
     {
       path: 'response_modes',
@@ -80,18 +82,18 @@ function grantsRule({ grants, method, grant_types: given }: RuledClient): readon
   const path = 'grant_types'
   const value = given ?? null
   if (grants.length === 0) {
-    const message = 'it is empty, so that the client could get no token'
+    const message = 'it is empty, so that the client could not get a token'
     found.push({ path, value, rule: 'missing', message, fix: `remove ${path}` })
   }
   if (grants.includes('refresh_token') && !hasPeople(grants)) {
     const message =
-      'refresh_token has no effect: refresh tokens come with authorization_code or the grant of devices'
+      'refresh_token has no effect without authorization_code or the grant type of devices'
     const fix = `add authorization_code to ${path}, or remove refresh_token from it`
     found.push({ path, value, rule: 'no-effect', message, fix })
   }
   if (grants.includes('client_credentials') && method === 'none') {
     const message =
-      'client_credentials is for clients that prove who they are, and this one cannot (RFC 6749, section 4.4)'
+      'client_credentials needs a client that authenticates, but token_endpoint_auth_method is none (RFC 6749, section 4.4)'
     const fix = `remove client_credentials from ${path}, or set token_endpoint_auth_method to client_secret_basic`
     found.push({ path, value, rule: 'grant-types', message, fix })
   }

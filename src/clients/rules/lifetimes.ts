@@ -4,8 +4,9 @@ import type { ClientContext } from '../context.ts'
 import type { ClientRule, RuledClient } from './rule.ts'
 
 /**
- * What a client's tokens may live for. Those of the configuration count among its lifetimes, which have
- * bounds (`config/bounds.ts`); a client that a command adds must be content with what these cover.
+ * Bounds on a client's own lifetimes. `config/bounds.ts` checks those of configured clients,
+ * together with all lifetimes of the configuration; a client that a command adds must stay within
+ * them.
  */
 export const LIFETIME_RULES: readonly ClientRule[] = [
   { needs: [], check: tokenRule },

@@ -1,7 +1,7 @@
 import type { Violation } from '../../errors.ts'
 import { type ClientRule, hasPeople, type RuledClient, withoutEffect } from './rule.ts'
 
-/** Keyturn's own properties: what they need to have an effect, and whom they must not help. */
+/** Keyturn's own properties: what each needs to have an effect, and where it would be unsafe. */
 
 export const OWN_RULES: readonly ClientRule[] = [
   { needs: ['grant_types', 'response_types', 'scope'], check: peopleRule },
@@ -32,7 +32,7 @@ const OF_REFRESHES = [
 function refreshRule(client: RuledClient): readonly Violation[] {
   const { grants, types, scope } = client
   if (!grants.includes('refresh_token')) {
-    const why = 'the client has not the grant type refresh_token'
+    const why = 'grant_types lacks refresh_token'
     return OF_REFRESHES.flatMap((name) => idle(client, name, why))
   }
   if (!lists(scope, 'offline_access')) {
@@ -40,7 +40,7 @@ function refreshRule(client: RuledClient): readonly Violation[] {
     return OF_REFRESHES.flatMap((name) => idle(client, name, why))
   }
   if (types.includes('code')) return []
-  // A device has no way to ask for the prompt.
+  // A device cannot send prompt=consent.
   return idle(client, 'offline_access_without_prompt', 'devices get refresh tokens without it')
 }
 
@@ -49,33 +49,33 @@ function rotationRule(client: RuledClient): readonly Violation[] {
   const { [path]: rotation, method, dpop_bound_access_tokens: hasProof } = client
   if (rotation !== 'never' || method !== 'none' || hasProof) return []
   const message =
-    'its refresh tokens rotate all the same, as nothing else tells that one was stolen (RFC 9700, section 2.2.2)'
+    'refresh tokens of a public client without DPoP must rotate, because only rotation reveals a stolen one (RFC 9700, section 2.2.2)'
   const fix = `remove ${path}, or set dpop_bound_access_tokens to true`
   return [{ path, value: rotation, rule: path.replaceAll('_', '-'), message, fix }]
 }
 
-/** RFC 8252, section 8.6: where the identity of an app is not assured, the person has to see what goes on. */
+/** People must be asked if the identity of an app is not assured (RFC 8252, section 8.6). */
 function consentRule(client: RuledClient): readonly Violation[] {
   const { consent, isNative, redirect_uris: uris = [] } = client
   const open = uris.find((uri: string | undefined) => uri && !uri.startsWith('https:'))
   if (consent !== 'skip' || !isNative || open === undefined) return []
   const path = 'consent'
   const message =
-    `any application on the device can take "${open}" and come in the place of this one, and nobody ` +
-    'would be asked (RFC 8252, section 8.6)'
-  const fix = `remove ${path}, or have redirect_uris of https alone, which the app claims`
+    `another application on the device could claim "${open}" and pose as this one without people ` +
+    'being asked (RFC 8252, section 8.6)'
+  const fix = `remove ${path}, or use only redirect_uris of https, which the app claims`
   return [{ path, value: consent, rule: 'app-consent', message, fix }]
 }
 
 type OwnName = (typeof OF_PEOPLE)[number] | (typeof OF_REFRESHES)[number]
 
-/** Where it says something. */
+/** The violation if the client sets a property that has no effect. */
 function idle(client: RuledClient, name: OwnName, why: string): readonly Violation[] {
   const { [name]: value } = client
   return value === undefined || value === false ? [] : [withoutEffect(name, value, why)]
 }
 
-/** All OpenID scopes, unless the client has a list. */
+/** True if the client may ask for the scope; a client without a list may ask for all. */
 function lists(scope: string | undefined, name: string): boolean {
   return scope?.split(' ').includes(name) ?? true
 }

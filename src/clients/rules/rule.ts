@@ -2,9 +2,9 @@ import type { Violation } from '../../errors.ts'
 import type { ClientContext } from '../context.ts'
 import { type ClientProperties, DEVICE_CODE } from '../properties.ts'
 
-/** What the rules of clients have in common. */
+/** Types and functions that all rules of clients share. */
 
-/** One client, with what one that does not say has (RFC 7591, section 2). */
+/** A client with defaults for what it does not set (RFC 7591, section 2). */
 export interface RuledClient extends Partial<ClientProperties> {
   readonly method: string
   readonly grants: readonly string[]
@@ -13,7 +13,7 @@ export interface RuledClient extends Partial<ClientProperties> {
 }
 
 export interface ClientRule {
-  /** Properties without which there is nothing to say, where they are malformed. */
+  /** Properties of which none may be malformed, else the rule is skipped. */
   readonly needs: readonly (keyof ClientProperties)[]
   readonly check: (client: RuledClient, context: ClientContext) => readonly Violation[]
 }
@@ -29,13 +29,13 @@ export function withDefaults(client: Partial<ClientProperties>): RuledClient {
   }
 }
 
-/** Do people sign in to it? */
+/** True if people sign in to a client with these grant types. */
 export function hasPeople(grants: readonly string[]): boolean {
   return grants.includes('authorization_code') || grants.includes(DEVICE_CODE)
 }
 
-/** A property that says something and changes nothing. */
+/** The violation of a property that has no effect. */
 export function withoutEffect(path: string, value: unknown, why: string): Violation {
-  const message = `it has no effect, as ${why}`
+  const message = `it has no effect, because ${why}`
   return { path, value, rule: 'no-effect', message, fix: `remove ${path}` }
 }

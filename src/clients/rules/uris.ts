@@ -3,7 +3,7 @@ import type { ClientContext } from '../context.ts'
 import { isHttpsLoopback, isPlainHttp, isPrivateAddress, isPrivateUse } from '../uris.ts'
 import { type ClientRule, type RuledClient, withoutEffect } from './rule.ts'
 
-/** Where a client sends people, and what of it Keyturn calls: as far as the client and the server matter. */
+/** Rules for a client's URIs that depend on the client or on the server. */
 
 export const URI_RULES: readonly ClientRule[] = [
   { needs: ['application_type'], check: redirectUrisRule },
@@ -17,7 +17,7 @@ function redirectUrisRule(
 ): readonly Violation[] {
   const { isNative } = client
   return (['redirect_uris', 'post_logout_redirect_uris'] as const).flatMap((name) => {
-    // One that is malformed is left empty, and the others are looked at all the same.
+    // A malformed URI is undefined here; the others are checked all the same.
     const uris: readonly (string | undefined)[] = client[name] ?? []
     return uris.flatMap((uri, index) => {
       if (uri === undefined) return []
@@ -33,20 +33,20 @@ function redirectProblem(
 ): Pick<Violation, 'message' | 'fix'> | undefined {
   if (isPlainHttp(uri) && (isProduction || isNative)) {
     return {
-      message: `it is "${uri}", and everybody on the way can read what plain http carries (RFC 9700, section 2.6)`,
-      fix: 'use https; http is for localhost, 127.0.0.1 and [::1] alone',
+      message: `it is "${uri}", but everybody on the way can read plain http (RFC 9700, section 2.6)`,
+      fix: 'use https; http is only for localhost, 127.0.0.1 and [::1]',
     }
   }
   if (isPrivateUse(uri) && !isNative) {
     return {
-      message: `it is "${uri}", a scheme that only an application on a phone or desktop has`,
+      message: `it is "${uri}", but only an application on a phone or desktop can have this scheme`,
       fix: 'use https, or set application_type to native',
     }
   }
   if (isHttpsLoopback(uri) && isNative) {
     return {
-      message: `it is "${uri}", but an application on a phone or desktop has http on a loopback address (RFC 8252, section 7.3)`,
-      fix: `write ${uri.replace(/^https/, 'http')} instead`,
+      message: `it is "${uri}", but an application on a phone or desktop must use http on a loopback address (RFC 8252, section 7.3)`,
+      fix: `use ${uri.replace(/^https/, 'http')}`,
     }
   }
   return undefined
@@ -59,12 +59,12 @@ function calledUrisRule(client: RuledClient, context: ClientContext): readonly V
     const mayBePlain =
       !context.isProduction || (name === 'backchannel_logout_uri' && client.method !== 'none')
     if (isPlainHttp(uri) && !mayBePlain) {
-      const message = `it is "${uri}", and everybody on the way can change what plain http carries`
+      const message = `it is "${uri}", but everybody on the way can change plain http`
       return [{ path: name, value: uri, rule: 'plain-http', message, fix: 'use https' }]
     }
     if (!isPrivateAddress(uri) || context.callsPrivateNetworks) return []
-    const message = `it is "${uri}", and Keyturn may not call addresses of private networks`
-    const fix = 'use an address that everybody can reach, or set outgoing.privateNetworks to true'
+    const message = `it is "${uri}", but Keyturn may not call addresses of private networks`
+    const fix = 'use a public address, or set outgoing.privateNetworks to true'
     return [{ path: name, value: uri, rule: 'private-address', message, fix }]
   })
 }
@@ -73,7 +73,7 @@ function toldRule(client: RuledClient, { tellsOfSignOuts }: ClientContext): read
   const { backchannel_logout_uri: uri, backchannel_logout_session_required: isRequired } = client
   if (uri === undefined) {
     if (isRequired !== true) return []
-    const why = 'the client is not told of sign-outs without backchannel_logout_uri'
+    const why = 'backchannel_logout_uri is missing'
     return [withoutEffect('backchannel_logout_session_required', true, why)]
   }
   if (tellsOfSignOuts) return []
