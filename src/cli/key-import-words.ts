@@ -47,6 +47,7 @@ export function importText(
       : `--apply stops at ${lost.join(', ')}, until each has a ring or is named with --leave.`,
     (next ?? []).map((event) => nextText(event, now)).join('\n'),
     earlyText(after, policies, now),
+    plannedText(after, policies, now),
     seenText(after, policies, now),
   ]
   return parts.filter((part) => part !== '').join('\n\n')
@@ -71,6 +72,20 @@ function earlyText(after: RingFacts, policies: RotationPolicies, now: number): s
     )
   })
   return early.join('\n')
+}
+
+/** Keys that sign until the old system would have switched, which need not be as long as the policy says. */
+function plannedText(after: RingFacts, policies: RotationPolicies, now: number): string {
+  const states = allStates(after, policies, now)
+  const planned = states.flatMap(({ phase, key: { kid, ring, signsUntil } }) => {
+    const next = states.some((other) => other.phase === 'pre-active' && other.key.ring === ring)
+    if (phase !== 'active' || signsUntil === undefined || signsUntil <= now || next) return []
+    return (
+      `Key ${kid} signs until ${toRfc3339(signsUntil)}, as the old system had planned; keys that are made here ` +
+      `sign for ${span(policies.policyFor(ring).cryptoperiod)} (rotation.cryptoperiod).`
+    )
+  })
+  return planned.join('\n')
 }
 
 /** What relying parties will see, in one line. */

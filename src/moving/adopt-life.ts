@@ -1,6 +1,6 @@
 import type { ImportedKey } from '../import/imported-key.ts'
 import { NEVER } from '../ring/key.ts'
-import type { KeyState } from '../ring/lifecycle.ts'
+import { type KeyState, meantUntil } from '../ring/lifecycle.ts'
 import { nextGeneration } from '../ring/plan.ts'
 import type { RingPolicy } from '../ring/policy.ts'
 import type { SealedFacts } from '../ring/ring-key.ts'
@@ -27,11 +27,11 @@ export type AdoptedLife = Omit<SealedFacts, 'kid' | 'ring' | 'algorithm'> & {
 /** In order of generation. */
 export function lifeIn(roles: Roles, options: LifeOptions): readonly AdoptedLife[] {
   const first = nextGeneration(options.states, options.seen ?? 0)
-  const signer = roles.signer && signerLife(roles.signer, roles, options)
+  const signer = roles.signer && signerLife(roles.signer, options)
   const lives = [
     ...roles.old.map((key) => oldLife(key, options)),
     ...(signer ? [signer] : []),
-    ...nextLives(roles, signer?.activatesAt, options),
+    ...nextLives(roles, signer, options),
   ]
   return lives.map((life, index) => ({ ...life, generation: first + index }))
 }
@@ -50,43 +50,49 @@ function oldLife(key: ImportedKey, options: LifeOptions): Life {
   return { key, createdAt, activatesAt, retention: end - activatesAt, verifiesOnly: true }
 }
 
-function signerLife(key: ImportedKey, { next }: Roles, options: LifeOptions): Life {
+function signerLife(key: ImportedKey, options: LifeOptions): Life {
   const { now, policy, as, states } = options
-  const { clockSkew, cryptoperiod, propagation } = policy
-  const retention = retentionOf(key, policy)
+  const { clockSkew, propagation } = policy
+  const { retiresAt } = key
+  const life = {
+    key,
+    retention: retentionOf(key, policy),
+    // The successor that is made here takes over when the old system would have switched.
+    ...(retiresAt !== undefined && retiresAt > now && { signsUntil: retiresAt }),
+  }
   if (states.some(({ phase }) => phase === 'active')) {
     // Promoted at once, by an event: that is when nodes hear of it.
-    return { key, createdAt: bornAt(key, now), activatesAt: now + propagation, retention }
+    return { ...life, createdAt: bornAt(key, now), activatesAt: now + propagation }
   }
   // Backdated, so that a node whose clock is behind agrees that it may sign.
   const latest = now - 2 * clockSkew
-  if (as) return { key, createdAt: now, activatesAt: latest, retention }
+  if (as) return { ...life, createdAt: now, activatesAt: latest }
   const activatesAt = Math.min(key.activatesAt ?? key.createdAt ?? latest, latest)
-  // Without a successor, the one that is made takes over when the old system would have switched.
-  const planned = (key.retiresAt ?? Infinity) - cryptoperiod
-  const isPlanned = next.length === 0 && planned <= latest
-  const createdAt = Math.min(bornAt(key, now), isPlanned ? planned : activatesAt)
-  return { key, createdAt, activatesAt: isPlanned ? planned : activatesAt, retention }
+  return { ...life, createdAt: Math.min(bornAt(key, now), activatesAt), activatesAt }
 }
 
 function nextLives(
   { next }: Roles,
-  signsSince: number | undefined,
+  signer: Life | undefined,
   { now, policy, states, as }: LifeOptions,
 ): readonly Life[] {
   const { propagation, cryptoperiod, manual } = policy
-  const turns = states.flatMap(({ phase, activatesAt }) =>
-    (phase === 'active' || phase === 'pre-active') && activatesAt < NEVER ? activatesAt : [],
+  const turning = states.filter(
+    ({ phase, activatesAt }) =>
+      (phase === 'active' || phase === 'pre-active') && activatesAt < NEVER,
   )
-  let last = Math.max(signsSince ?? -Infinity, ...turns)
+  const ends = turning.map((state) => meantUntil(state, policy))
+  const own = signer && (signer.signsUntil ?? signer.activatesAt + cryptoperiod)
+  let end = Math.max(own ?? -Infinity, ...ends)
   return next.map((key) => {
     // What somebody adds by hand was never published before.
     const createdAt = as ? now : bornAt(key, now)
     const planned = as ? undefined : key.activatesAt
     // A switch that the old system had planned comes when it would have. Otherwise late is safe, early is not.
-    last = planned ?? Math.max(last + cryptoperiod, createdAt + propagation)
+    const activatesAt = planned ?? Math.max(end, createdAt + propagation)
+    end = activatesAt + cryptoperiod
     const retention = retentionOf(key, policy)
-    return { key, createdAt, activatesAt: manual ? NEVER : last, retention }
+    return { key, createdAt, activatesAt: manual ? NEVER : activatesAt, retention }
   })
 }
 

@@ -1,6 +1,6 @@
 import type { DuendeExport } from '../import/duende-write.ts'
 import { NEVER } from '../ring/key.ts'
-import type { KeyState } from '../ring/lifecycle.ts'
+import { type KeyState, meantUntil } from '../ring/lifecycle.ts'
 import type { RingPolicy } from '../ring/policy.ts'
 import { TICKS_PER_DAY, TICKS_PER_SECOND, type Ticks } from '../values/ticks.ts'
 
@@ -25,14 +25,15 @@ const EPOCH: Ticks = 719_162n * TICKS_PER_DAY
  */
 export function duendeLives(
   states: readonly KeyState[],
-  { cryptoperiod }: Pick<RingPolicy, 'cryptoperiod'>,
+  policy: Pick<RingPolicy, 'cryptoperiod'>,
   { rotation, retention }: DuendeTimes,
 ): ReadonlyMap<string, Pick<DuendeExport, 'createdAt' | 'storedAt'>> {
   const lives = new Map<string, Pick<DuendeExport, 'createdAt' | 'storedAt'>>()
   let before = -Infinity
-  for (const [at, { key, phase, activatesAt, retiresAt, unpublishAt }] of states.entries()) {
+  for (const [at, state] of states.entries()) {
+    const { key, phase, retiresAt, unpublishAt } = state
     const next = states.slice(at + 1).find(({ phase: of }) => of === 'pre-active')
-    const planned = next && next.activatesAt < NEVER ? next.activatesAt : activatesAt + cryptoperiod
+    const planned = next && next.activatesAt < NEVER ? next.activatesAt : meantUntil(state, policy)
     const ends = phase === 'active' ? planned : (retiresAt ?? Infinity)
     // One second after its end, so that it does not sign in the very second of the switch.
     const created =

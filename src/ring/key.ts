@@ -39,6 +39,11 @@ export interface KeyFacts {
    */
   readonly verifiesOnly?: true
   /**
+   * Of a key that moved in and signs: when the old system would have switched to another one. A key without it
+   * signs for the cryptoperiod of its ring.
+   */
+  readonly signsUntil?: number
+  /**
    * The record does not open and no event tells where the key stood in its ring, so what the record
    * says of itself may be forged: the key retires no other and takes no generation.
    */

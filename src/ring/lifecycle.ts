@@ -158,9 +158,17 @@ export function wouldOutlive(
   return expiresAt > Math.max(unpublishAt - clockSkew, state.validUntil ?? 0)
 }
 
+/** When the key is meant to give way to its successor, if nobody asks for a switch before. */
+export function meantUntil(
+  { key, activatesAt }: Pick<KeyState, 'key' | 'activatesAt'>,
+  { cryptoperiod }: Pick<RingPolicy, 'cryptoperiod'>,
+): number {
+  return key.signsUntil ?? activatesAt + cryptoperiod
+}
+
 /** When a ring without standby makes the successor of its active key. */
 export function successorDueAt(active: KeyState, policy: RingPolicy): number {
-  return active.activatesAt + policy.cryptoperiod - policy.propagation
+  return meantUntil(active, policy) - policy.propagation
 }
 
 /**

@@ -4,6 +4,7 @@ import {
   activeKey,
   eraseAt,
   type KeyState,
+  meantUntil,
   publishedCount,
   type RingFacts,
   ringNames,
@@ -161,7 +162,7 @@ function succeed(
     const reason = 'a key was revoked and RPs drop it when they meet a kid they do not know'
     return createAction(states, facts, { policy, now, delay: policy.propagation, reason })
   }
-  const planned = active.activatesAt + policy.cryptoperiod - now
+  const planned = meantUntil(active, policy) - now
   const delay = Math.max(policy.propagation, planned)
   const reason = 'the active key needs a successor'
   return createAction(states, facts, { policy, now, delay, reason })
@@ -171,13 +172,14 @@ function succeed(
 function whoWaits(
   active: KeyState,
   successors: readonly KeyState[],
-  { ring, cryptoperiod, propagation }: RingPolicy,
+  policy: RingPolicy,
   now: number,
 ): Action | undefined {
+  const { ring, propagation } = policy
   const [first] = successors
   if (!first || successors.some(({ activatesAt }) => activatesAt < NEVER)) return undefined
   const { kid, createdAt } = first.key
-  const activatesAt = Math.max(now, active.activatesAt + cryptoperiod, createdAt + propagation)
+  const activatesAt = Math.max(now, meantUntil(active, policy), createdAt + propagation)
   const reason = 'the ring turns by itself and this key waits for its turn'
   const actor = 'keyturn'
   const event = keyEvent({ type: 'promote', ring, kid, activatesAt, at: now, reason, actor })

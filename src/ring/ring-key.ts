@@ -41,9 +41,13 @@ export type SealedFacts = Omit<KeyFacts, 'hasPrivateHalf' | 'isUnplaced'>
 export function openedKey(
   record: SerializedKey,
   jwk: JWK,
-  { kid: protectedBy, knows, verifiesOnly }: SealedHeader,
+  { kid: protectedBy, knows, verifiesOnly, signsUntil }: SealedHeader,
 ): RingKey {
-  const own = { ...factsOf(record), ...(verifiesOnly && { verifiesOnly: true as const }) }
+  const own = {
+    ...factsOf(record),
+    ...(verifiesOnly && { verifiesOnly: true as const }),
+    ...(signsUntil !== undefined && { signsUntil }),
+  }
   const base = { ...own, protectedBy, knows, isOpen: true }
   const { kid, algorithm } = base
   try {

@@ -87,10 +87,11 @@ export function createSealer(keks: readonly Kek[]): KeySealer {
       isX509Certificate: false,
       dataProtected: true,
     }
-    const { verifiesOnly } = facts
+    const { verifiesOnly, signsUntil } = facts
     const header = {
       ...{ alg: WRAP, enc: ENCRYPTION, kid: newest.kid, typ: SEALED_KEY, key: fields },
       ...(verifiesOnly && { verifiesOnly }),
+      ...(signsUntil !== undefined && { signsUntil }),
     }
     const data = await new CompactEncrypt(new TextEncoder().encode(JSON.stringify(jwk)))
       .setProtectedHeader({ ...header, ...context })

@@ -14,6 +14,7 @@ export interface SealedHeader {
   readonly kid: string
   readonly knows: readonly string[]
   readonly verifiesOnly: boolean
+  readonly signsUntil: number | undefined
 }
 
 /** The header as it stands, checked by nobody; undefined where there is none. */
@@ -45,6 +46,7 @@ export function readHeader(record: SerializedKey) {
         issuer,
         issuers,
         verifiesOnly: header.verifiesOnly === true,
+        signsUntil: typeof header.signsUntil === 'number' ? header.signsUntil : undefined,
         deployment: typeof deployment === 'string' ? deployment : undefined,
       }
     }

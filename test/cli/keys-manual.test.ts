@@ -5,7 +5,7 @@ import { Readable } from 'node:stream'
 import { describe, it } from 'node:test'
 import { runCommand } from '../../src/cli/program.ts'
 import type { Clock } from '../../src/clock.ts'
-import { VECTORS, vectorJson, withoutVectors } from '../import/vectors.ts'
+import { VECTORS, vectorJson, withoutVectors } from '../../lab/vectors.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { keyturnIn, type Row } from './keyturn.ts'
 

@@ -1,112 +1,26 @@
 import assert from 'node:assert/strict'
 import { createPublicKey } from 'node:crypto'
-import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { compactVerify, type JWK } from 'jose'
+import { compactVerify } from 'jose'
+import { VECTORS, vector, withoutVectors } from '../../lab/vectors.ts'
 import { openKeyRing } from '../../src/data-protection/open-key-ring.ts'
 import { ImportRefused } from '../../src/errors.ts'
 import { publicHalf } from '../../src/import/build-key.ts'
-import { type NamedFile, readDuendeFiles, readDuendeTable } from '../../src/import/duende.ts'
+import { readDuendeFiles, readDuendeTable } from '../../src/import/duende.ts'
 import { openRecord, recordOfFile } from '../../src/import/duende-record.ts'
 import { writeDuendeFile } from '../../src/import/duende-write.ts'
 import type { Imported } from '../../src/import/imported-key.ts'
 import { ticksOf } from '../../src/values/ticks.ts'
-import { assertSurvives } from './mutations.ts'
-import { VECTORS, vector, vectorJson, withoutVectors } from './vectors.ts'
-
-interface ManifestKey {
-  kid: string
-  alg: string
-  created: string
-  storedCreated: string
-  x509: boolean
-  public: JWK
-  /** Absent for keys that never signed anything, or left the JWKS. */
-  thumbprint?: string
-  jws?: string
-  published: boolean
-  signs: boolean
-  state: 'active' | 'announced' | 'overtaken' | 'retired-published' | 'retired-gone'
-  leavesJwks: string | null
-}
-
-interface Place {
-  name: string
-  from: string
-}
-
-interface Entry {
-  name: string
-  kind: string
-  file: string
-  now: string
-  expect: 'read' | 'refuse' | 'either'
-  ring?: string | Place[]
-  applicationName?: string
-  options?: {
-    PropagationTime: number
-    RotationInterval: number
-    RetentionDuration: number
-    SigningAlgorithms: { Name: string; UseX509Certificate: boolean }[]
-  }
-  keys: ManifestKey[]
-  measured: { nextSwitch: Record<string, { at: string; from: string; to: string }> }
-  store: Place[]
-  faulty: string[]
-  goodKeys: string[]
-  alsoAs?: Record<string, string>
-  derived?: Record<string, string>
-}
-
-const { entries } = vectorJson<{ entries: Entry[] }>('duende', 'manifest.json')
-const rings = entries.filter(({ kind }) => kind === 'file store')
-const lives = rings.filter(({ name }) => !name.startsWith('faults/'))
-const faults = rings.filter(({ name }) => name.startsWith('faults/'))
-const tables = entries.filter(({ kind }) => /table|storage/.test(kind))
-
-const seconds = (text: string) => Math.floor(Date.parse(text) / 1000)
-
-async function optionsOf({ ring, applicationName, now, options }: Entry) {
-  const unprotect = ring === undefined ? undefined : await unprotector(ring, applicationName, now)
-  return {
-    now: seconds(now),
-    ...(unprotect && { unprotect }),
-    ...(options && {
-      propagation: options.PropagationTime,
-      rotation: options.RotationInterval,
-      retention: options.RetentionDuration,
-      algorithms: options.SigningAlgorithms.map(({ Name, UseX509Certificate }) => ({
-        name: Name,
-        useX509Certificate: UseX509Certificate,
-      })),
-    }),
-  }
-}
-
-async function unprotector(ring: string | Place[], applicationName = '', now: string) {
-  const source =
-    typeof ring === 'string'
-      ? { directory: join(VECTORS, 'duende', ring) }
-      : {
-          elements: ring
-            .filter(({ name }) => name.endsWith('.xml'))
-            .map(({ name, from }) => ({ source: name, text: vector('duende', from).toString() })),
-        }
-  const opened = await openKeyRing({ ...source, applicationName, now: () => new Date(now) })
-  const protector = opened.createProtector('DataProtectionKeyProtector')
-  return (payload: Uint8Array) => protector.unprotect(payload)
-}
-
-function filesOf(entry: Entry): NamedFile[] {
-  if (entry.store) {
-    return entry.store.map(({ name, from }) => ({ name, bytes: vector('duende', from) }))
-  }
-  return readdirSync(join(VECTORS, 'duende', entry.file)).map((name) => ({
-    name,
-    bytes: vector('duende', entry.file, name),
-  }))
-}
+import {
+  type DuendeVector,
+  faults,
+  filesOf,
+  lives,
+  optionsOf,
+  seconds,
+  tables,
+} from './duende-vectors.ts'
 
 const PHASES = {
   active: ['active'],
@@ -116,7 +30,7 @@ const PHASES = {
   'retired-gone': ['disabled'],
 }
 
-async function assertLives({ keys, left }: Imported, entry: Entry) {
+async function assertLives({ keys, left }: Imported, entry: DuendeVector) {
   assert.deepEqual(left, [])
   assert.deepEqual(keys.map(({ kid }) => kid).sort(), entry.keys.map(({ kid }) => kid).sort())
   for (const expected of entry.keys) {
@@ -179,7 +93,7 @@ describe('the file store of IdentityServer', { skip: withoutVectors }, () => {
   }
 
   it('is refused as a whole where it is Data-Protected and no ring is given', async () => {
-    const entry = lives.find(({ name }) => name === 'three-keys') as Entry
+    const entry = lives.find(({ name }) => name === 'three-keys') as DuendeVector
     await assert.rejects(readDuendeFiles(filesOf(entry), { now: seconds(entry.now) }), {
       code: 'unprotect_missing',
     })
@@ -224,7 +138,7 @@ describe('a file that goes back to IdentityServer', { skip: withoutVectors }, ()
   }
 
   it('is read again where it is sealed', async () => {
-    const entry = lives.find(({ name }) => name === 'first-key') as Entry
+    const entry = lives.find(({ name }) => name === 'first-key') as DuendeVector
     const [file] = filesOf(entry)
     assert.ok(file)
     const record = await openRecord(recordOfFile(file.bytes, file.name), undefined)
@@ -242,33 +156,5 @@ describe('a file that goes back to IdentityServer', { skip: withoutVectors }, ()
     )
     assert.equal(again.createdAt, ticksOf(entry.keys[0]?.created ?? ''))
     assert.equal(again.kid, entry.keys[0]?.kid)
-  })
-})
-
-describe('a store of IdentityServer that was changed', { skip: withoutVectors }, () => {
-  it('is read or refused with a code, 2,000 times', async () => {
-    const entry = faults.find(({ name }) => name === 'faults/none') as Entry
-    const files = [
-      ...filesOf(entry),
-      ...filesOf(lives.find(({ name }) => name === 'x509-clear') as Entry),
-    ]
-    const options = await optionsOf(entry)
-    const texts = tables.flatMap(({ file, alsoAs, derived }) => [
-      file,
-      ...Object.keys({ ...alsoAs, ...derived }),
-    ])
-    await assertSurvives({
-      seed: 2,
-      inputs: [
-        ...files.map(({ name, bytes }) => ({
-          bytes: Buffer.from(bytes),
-          read: (changed: Buffer) => readDuendeFiles([{ name, bytes: changed }], options),
-        })),
-        ...texts.map((file) => ({
-          bytes: vector('duende', file),
-          read: (changed: Buffer) => readDuendeTable(changed, { ...options, name: file }),
-        })),
-      ],
-    })
   })
 })

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { VECTORS, vector, vectorJson, withoutVectors } from '../../lab/vectors.ts'
 import { livesOf } from '../../src/import/duende-life.ts'
 import { readKeyDirectory } from '../../src/import/key-directory.ts'
 import { readKeyFile } from '../../src/import/key-file.ts'
 import { ticksOf } from '../../src/values/ticks.ts'
-import { VECTORS, vector, vectorJson, withoutVectors } from './vectors.ts'
 
 const NOW = Date.parse('2026-06-01T09:00:00Z') / 1000
 const file = (...path: string[]) => ({ name: path.at(-1) ?? '', bytes: vector(...path) })

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { createPrivateKey, createPublicKey } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { CompactSign, compactVerify, type JWK } from 'jose'
+import { vector, vectorJson, withoutVectors } from '../../lab/vectors.ts'
 import { ImportRefused } from '../../src/errors.ts'
 import { publicHalf } from '../../src/import/build-key.ts'
 import type { ImportedKey } from '../../src/import/imported-key.ts'
 import { readKeyFile } from '../../src/import/key-file.ts'
-import { vector, vectorJson, withoutVectors } from './vectors.ts'
 
 interface ManifestKey {
   kid?: string

@@ -51,13 +51,15 @@ describe('sealing', () => {
     })
   }
 
-  it('opens a key that moved in under the kid and with the certificates it had', async () => {
+  it('opens a key that moved in under the kid and with the certificates and the plan it had', async () => {
     const { jwk } = await generateKey('ES256')
     const kid = '鍵 of "the" old/system \u{1d4a6}'
     const life = { generation: 1, createdAt: 1, activatesAt: 1, retention: 1 }
-    const facts = { ...life, kid, ring: 'sig/ES256', algorithm: 'ES256' }
+    const facts = { ...life, kid, ring: 'sig/ES256', algorithm: 'ES256', signsUntil: 900 }
     const certificates = { x5c: ['MIIB'], x5t: 'abc', 'x5t#S256': 'def' }
     const key = await sealer.open(await sealer.seal(facts, { ...jwk, ...certificates }, []))
+    const half = await sealer.open(await sealer.seal(key, key.publicJwk ?? {}, []))
+    assert.deepEqual([key.signsUntil, half.signsUntil], [900, 900])
     assert.equal(key.publicJwk?.kid, kid)
     const { x5c, x5t, 'x5t#S256': sha256 } = key.publicJwk ?? {}
     assert.deepEqual({ x5c, x5t, 'x5t#S256': sha256 }, certificates)

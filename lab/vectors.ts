@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** Files that other systems made; each folder has a README and a manifest of what is in them. */
-export const VECTORS = join(import.meta.dirname, '../../../shared/vectors')
+export const VECTORS = join(import.meta.dirname, '../../shared/vectors')
 
 /** Files are not part of the repository: without them, tests of them are skipped and say so. */
 export const withoutVectors = existsSync(VECTORS) ? false : `no vectors in ${VECTORS}`
