@@ -97,7 +97,12 @@ export function isInteger(der: Der | undefined): boolean {
 export function objectId(der: Der | undefined): string {
   const bytes = primitive(der, OID, 'an object identifier')
   if (bytes.length === 0) return malformed('an object identifier')
-  return forge.asn1.derToOid(binary(bytes))
+  try {
+    return forge.asn1.derToOid(binary(bytes))
+  } catch {
+    // One of its numbers is larger than the library counts.
+    return malformed('an object identifier that is known')
+  }
 }
 
 export function isObjectId(der: Der | undefined): boolean {
