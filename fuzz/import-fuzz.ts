@@ -9,8 +9,9 @@ import { mutateFile } from './mutate-file.ts'
 import { createRandom } from './random.ts'
 
 /**
- * Fuzzes the importers with changed files. Each must read a file or refuse it with a code and without a cause, soon,
- * and say nothing of what is secret in it; what it reads must become facts of rings, or be refused by a code as well.
+ * Fuzzes the importers with changed files. Each must read a file or refuse it with a code and
+ * without a cause, soon, and say nothing of what is secret in it. Keys that it reads must become
+ * facts of rings, or be refused by a code as well.
  */
 
 export interface ImportFuzz {
@@ -40,11 +41,11 @@ export interface ImportFailure {
 }
 
 const FAILURES_MAX = 10
-/** Work on a password takes a tenth of a second and more, so such files come once in so many inputs. */
+/** Work on a password takes a tenth of a second and more, so such files are seldom picked. */
 const RARE = { name: 'key file under a password', oneIn: 500 }
 const PRIVATE =
   /(?:"|\\u0022)(?:d|p|q|dp|dq|qi|k|D|P|Q|DP|DQ|InverseQ)(?:"|\\u0022)\s*:\s*(?:"|\\u0022)([\w+/=-]{16})/g
-/** What messages may repeat. */
+/** Names of things, which messages may repeat. */
 const NAME = /"(?:kid|[iI]d|name|realm|keystore|set|alg)"\s*:\s*"([^"]*)"/g
 const NOW = Date.parse('2026-11-28T00:00:00Z') / 1000
 const DAY = 86_400
@@ -91,7 +92,7 @@ export async function fuzzImports(options: ImportFuzz): Promise<ImportFuzzReport
   return { codes, failures, ...most }
 }
 
-/** What came of a file: its code, and what is wrong with that. */
+/** The code that came of a file, and what is wrong with that. */
 async function outcomeOf(
   input: FuzzInput,
   bytes: Buffer,

@@ -17,8 +17,8 @@ import { sealHydra } from './seal-hydra.ts'
 import { shortened } from './shortened.ts'
 
 /**
- * What each importer is given: files that the real systems made, and what is inside of those that are sealed, so that
- * changes get past the seal.
+ * Files for each importer: those that the real systems made, and the inside of those that are
+ * sealed, so that changes get past the seal.
  */
 
 export interface FuzzInput {

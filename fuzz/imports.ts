@@ -7,8 +7,8 @@ import { fuzzImports } from './import-fuzz.ts'
 import { importTargets } from './import-targets.ts'
 
 /**
- * `npm run fuzz:imports`: changed files of other systems against the importers. A seed that found something finds it
- * again. Key rings of ASP.NET Core have `npm run fuzz:key-rings`.
+ * `npm run fuzz:imports`: changed files of other systems against the importers. A seed that found
+ * something finds it again. Key rings of ASP.NET Core have `npm run fuzz:key-rings`.
  */
 
 const MEMORY_MAX = 256 * 2 ** 20

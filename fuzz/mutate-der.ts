@@ -102,7 +102,7 @@ function replaced(
   return Buffer.concat([der.subarray(0, from), value, der.subarray(until)])
 }
 
-/** All values, the outer ones first; octet and bit strings are entered where they hold values themselves. */
+/** All values, the outer ones first; those inside of an octet string are among them. */
 function placesIn(der: Buffer, from: number, until: number, depth: number): readonly Place[] {
   const places: Place[] = []
   for (let at = from; at + 2 <= until; ) {

@@ -49,7 +49,7 @@ function mutatePem(text: string, random: Random): string {
   )
 }
 
-/** What base64 holds is mutated as DER or JSON, if it is either. */
+/** Mutates the bytes that base64 holds, as DER where they are that. */
 function mutateBase64(text: string, random: Random): string {
   const bytes = Buffer.from(text, 'base64')
   const spelling = /[-_]/.test(text) ? 'base64url' : 'base64'
@@ -58,7 +58,7 @@ function mutateBase64(text: string, random: Random): string {
   return mutateBytes(bytes, [bytes], random).toString(spelling)
 }
 
-/** One cell of a table: what is in its quotes. */
+/** Mutates one cell of a table, inside of its quotes. */
 function mutateCell(text: string, inner: (text: string) => string, random: Random): string {
   const cells = [...text.matchAll(CELL)]
   if (cells.length === 0) return `${text}x`
@@ -88,7 +88,7 @@ function mutateCell(text: string, inner: (text: string) => string, random: Rando
   return text.slice(0, index) + quoted + text.slice(index + cell.length)
 }
 
-/** A file that repeats itself until it is larger than a reader takes, or as large as one still takes. */
+/** Repeats a piece of a file until it is larger than a reader takes, or as large as it still does. */
 function blownUp(bytes: Buffer, random: Random): Buffer {
   const size = random.oneIn(2) ? BLOWN_UP : Math.floor(BLOWN_UP * 0.9)
   const at = random.below(bytes.length + 1)

@@ -1,6 +1,6 @@
 import type { Random } from './random.ts'
 
-/** Changes the structure of JSON: values are swapped, deleted, nested, renamed, or replaced by odd ones. */
+/** Changes the structure of JSON: values are swapped, deleted, nested, renamed or replaced. */
 
 type Json = string | number | boolean | null | Json[] | { [member: string]: Json }
 

@@ -1,6 +1,6 @@
 import { createCipheriv, hash } from 'node:crypto'
 
-/** One row of Hydra's table `hydra_jwk` as CSV, with a text sealed as Hydra seals a key. */
+/** Writes a row of Hydra's table `hydra_jwk` as CSV, with a text sealed as Hydra seals a key. */
 export function sealHydra(text: Buffer, secret: string): Buffer {
   const nonce = Buffer.alloc(12, 7)
   const cipher = createCipheriv('aes-256-gcm', hash('sha256', secret, 'buffer'), nonce)

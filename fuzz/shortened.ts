@@ -1,6 +1,6 @@
 /**
- * A file with a key or two instead of all, so that changes meet what is read, and most of the time is not spent on
- * keys that nobody changed.
+ * Leaves a key or two of all that a file has, so that changes meet what is read, and most of the
+ * time is not spent on keys that nobody changed.
  */
 export function shortened(bytes: Buffer, file: string): Buffer {
   const text = bytes.toString('utf8')

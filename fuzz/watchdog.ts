@@ -2,8 +2,8 @@ import { writeSync } from 'node:fs'
 import { workerData } from 'node:worker_threads'
 
 /**
- * Runs in a thread beside a fuzzer: where that stands still, its own code cannot say so. The number of inputs that are
- * done is shared memory.
+ * Runs in a thread beside a fuzzer: where that stands still, its own code cannot say so. The number
+ * of inputs that are done is shared memory.
  */
 
 // The shape is that of the fuzzer which starts this thread.
