@@ -88,7 +88,7 @@ function mutateCell(text: string, inner: (text: string) => string, random: Rando
   return text.slice(0, index) + quoted + text.slice(index + cell.length)
 }
 
-/** Repeats a piece of a file until it is larger than a reader takes, or as large as it still does. */
+/** Repeats a piece of a file until it is larger than a reader takes, or just small enough. */
 function blownUp(bytes: Buffer, random: Random): Buffer {
   const size = random.oneIn(2) ? BLOWN_UP : Math.floor(BLOWN_UP * 0.9)
   const at = random.below(bytes.length + 1)
