@@ -173,6 +173,8 @@ function sec1(der: Der, outer?: Der): Record<string, unknown> {
 
 function pointMembers(parameters: Der | undefined, point: Buffer): Record<string, unknown> {
   const [crv, name] = curve(parameters)
+  // Node gives a text for no bytes at all.
+  if (point.length === 0) throw refusal('key_malformed', 'Its point is empty: the key is damaged.')
   let whole: Buffer
   try {
     // Points may be compressed (SEC 1, section 2.3.3).

@@ -3,6 +3,28 @@ import { describe, it } from 'node:test'
 import { vector, withoutVectors } from '../../lab/vectors.ts'
 import { readKeyFile } from '../../src/import/key-file.ts'
 
+describe('a key file at which a library stumbles', { skip: withoutVectors }, () => {
+  const refused = async (der: Buffer, code: string) =>
+    assert.rejects(readKeyFile(der, { name: 'FILE', now: 0 }), { code })
+
+  it('is refused with a code where its public point is empty', async () => {
+    const der = vector('pem', 'ec-p521-sec1.der')
+    const at = der.indexOf(Buffer.from('a18189038186', 'hex'))
+    assert.ok(at > 0, 'it has a tagged bit string of its point')
+    const [head, empty] = [Buffer.from(der.subarray(0, at)), Buffer.from('a103030100', 'hex')]
+    head.writeUInt8(at + empty.length - 3, 2)
+    await refused(Buffer.concat([head, empty]), 'key_malformed')
+  })
+
+  it('is refused with a code where a number of an object identifier is huge', async () => {
+    const der = Buffer.from(vector('pem', 'rsa-pkcs8.der'))
+    const at = der.indexOf(Buffer.from('2a864886f70d010101', 'hex'))
+    der.fill(0xff, at, at + 8)
+    der.writeUInt8(0x7f, at + 8)
+    await refused(der, 'input_malformed')
+  })
+})
+
 describe('a key file that takes too much', { skip: withoutVectors }, () => {
   it('is refused where it is larger than a key file can be', async () => {
     const bytes = Buffer.alloc(1024 * 1024 + 1, ' ')
