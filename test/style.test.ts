@@ -11,6 +11,7 @@ const ROOT = join(import.meta.dirname, '..')
 /** Rooms of src/ whose doc comments name their subject, and rooms beside it. */
 const ROOMS: readonly string[] = [
   'clients',
+  'accounts',
   ...['artifacts', 'connection', 'database', 'http', 'nodes', 'oidc', 'redis', 'relying-parties'],
   ...['seal', 'server', 'values', 'witness'],
 ].map((room) => `src/${room}`)

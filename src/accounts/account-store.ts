@@ -1,60 +1,65 @@
 import type { Claims } from './claims.ts'
 
-/** People, and what they agreed to share with which client. */
+/** Contracts of the stores for accounts of people and for their consents. */
 
 export interface Account {
-  /** The OpenID Connect `sub`: random, never reused, never changed. */
+  /** The `sub` of OpenID Connect: random, never changed and never reused. */
   readonly id: string
-  /** What the person types; unique, compared by RFC 8265 (`username.ts`). */
+  /** Name that the person types; unique, compared by RFC 8265 (`username.ts`). */
   readonly username: string
   /** PHC string (Argon2id). */
   readonly passwordHash: string
   readonly claims: Claims
   readonly isAdministrator: boolean
   readonly isDisabled: boolean
-  /** Signed in with a one-time password: a new one must be chosen before anything else. */
+  /** True while the password is a one-time password, which must be changed at the next sign-in. */
   readonly mustChangePassword: boolean
   readonly createdAt: number
   readonly updatedAt: number
 }
 
-/** The fields that may change, each with its new value. */
+/** New values for fields that may change. */
 export type AccountChanges = Partial<Omit<Account, 'id' | 'username' | 'createdAt'>>
 
-/** When a change is made: never the instant of the one before, by which somebody may know it. */
+/** The instant of a change: later than the previous change, so that the two can be told apart. */
 export function nextChange({ updatedAt }: Pick<Account, 'updatedAt'>, now: number): number {
   return Math.max(now, updatedAt + 1)
 }
 
 export interface AccountStore {
   findById(id: string): Promise<Account | undefined>
-  /** Of several whose names were written before they were compared so, the one of exactly this name. */
+  /**
+   * Finds the account whose name compares equal. Old names were compared otherwise: if several
+   * compare equal now, the one with exactly this spelling is found.
+   */
   findByUsername(username: string): Promise<Account | undefined>
-  /** @returns false where the username is taken, or looks like one that is (`skeleton.ts`) */
+  /**
+   * Adds an account.
+   * @returns false if the user name is taken or looks like a taken one (`skeleton.ts`)
+   */
   add(account: Account): Promise<boolean>
   /**
-   * Changes the fields that `decide` names and no others, and only while what it was shown still
-   * stands: where somebody else changed the account meanwhile, it is asked again with what is there
-   * then. So nobody undoes what another did, as the operator who disables an account while its owner
-   * chooses a new password.
-   * @param decide gives undefined where it finds that nothing should be changed any more
-   * @returns the account as it is then; undefined where there is none, or `decide` gave up
+   * Changes only the fields that `decide` returns. Calls `decide` again if another process changed
+   * the account meanwhile, so that no change is undone: an operator may disable an account while
+   * its owner chooses a new password.
+   * @param decide returns undefined to change nothing
+   * @returns the changed account; undefined if there is none, or `decide` returned undefined
    */
   change(
     id: string,
     decide: (current: Account) => AccountChanges | undefined,
   ): Promise<Account | undefined>
-  /** Removes the account and its consents. @returns false where there is none */
+  /** Removes an account and its consents. @returns false if there is no such account */
   remove(id: string): Promise<boolean>
-  /** Is there nobody at all? */
+  /** Resolves to true if the store has no account. */
   isEmpty(): Promise<boolean>
-  /** In order of username. */
+  /** Lists all accounts in the order of user names. */
   list(): Promise<readonly Account[]>
-  /** Accounts that are absent as somebody else wrote or changed them, to be removed. */
+  /** Lists forged accounts, whose MAC is wrong and which count as absent, for their removal. */
   forged(): Promise<readonly Pick<Account, 'id' | 'username'>[]>
 }
 
-/** Scopes and claims a person let a client have; remembered beyond the session. */
+/** Scopes and claims that a person granted to a client, remembered beyond the session. */
 export interface Consent {
   readonly accountId: string
   readonly clientId: string
@@ -65,15 +70,15 @@ export interface Consent {
   readonly updatedAt: number
 }
 
-/** A consent without whose it is. */
+/** A consent without person and client. */
 export type Allowed = Omit<Consent, 'accountId' | 'clientId'>
 
 export interface ConsentStore {
   find(accountId: string, clientId: string): Promise<Consent | undefined>
   /**
-   * Remembers what `decide` makes of what was remembered before; it is asked again where somebody
-   * else remembered something meanwhile, so that of two consents at once none is lost. It may be shown
-   * what it gave before, and must then give the same (a union does).
+   * Stores the consent that `decide` returns. Calls `decide` again if the stored consent changed
+   * meanwhile, so that two simultaneous consents are both kept. `decide` must be idempotent (a
+   * union is), because `before` may be its own earlier result.
    */
   change(
     accountId: string,

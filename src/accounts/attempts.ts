@@ -14,27 +14,31 @@ import { createLifts } from './lifts.ts'
 import { comparableUsername } from './username.ts'
 
 /**
- * How many failed sign-ins are borne within `window` seconds before more are turned away. An address
- * is IPv4 /32 or IPv6 /64, a site IPv6 /56, a network IPv4 /24 or IPv6 /48.
+ * Limits of failed sign-ins within `window` seconds, beyond which further attempts are refused. An
+ * address is IPv4 /32 or IPv6 /64, a site IPv6 /56, a network IPv4 /24 or IPv6 /48.
  */
 export interface AttemptLimits {
-  /** From one address, for one user name. */
+  /** Attempts from one address for one user name. */
   readonly perAccountAndAddress: number
   readonly perAccountAndSite: WiderLimit
-  /** Well below `perAccount`, so that one network cannot shut the owner out everywhere. */
+  /**
+   * Should be well below `perAccount`, so that one network cannot lock the owner out everywhere.
+   */
   readonly perAccountAndNetwork: WiderLimit
-  /** From one address, for all user names together. */
+  /** Attempts from one address for all user names together. */
   readonly perAddress: number
   readonly perSite: WiderLimit
   readonly perNetwork: WiderLimit
   /**
-   * For one user name, from all addresses together. High, because whoever reaches it shuts the
-   * owner out as well, except in browsers that signed in before.
+   * Attempts for one user name from all addresses together. High, because at this limit the owner
+   * is locked out too, except in browsers that signed in before.
    */
   readonly perAccount: number
-  /** From one browser that signed in before as this account, which nothing else limits. */
+  /**
+   * Attempts from one browser that signed in before as the account. No other limit applies to it.
+   */
   readonly perKnownBrowser: number
-  /** Seconds. */
+  /** Seconds after which a count begins anew. */
   readonly window: number
 }
 
@@ -54,8 +58,9 @@ export interface Attempt {
   readonly username: string
   readonly address: string
   /**
-   * Names a browser that signed in before as the account with this name. Nobody else has one, so it is
-   * counted by itself: what others do wrong cannot shut it out.
+   * Id of a browser that signed in before as the account with this name. Attempts with it are
+   * counted apart, because nobody else can have the id: wrong passwords of others cannot lock the
+   * browser out.
    */
   readonly browser?: string | undefined
 }
@@ -63,38 +68,41 @@ export interface Attempt {
 export interface Attempts {
   /**
    * Counts one attempt.
-   * @param changedAt asked at a limit of the account: when the account was changed, if ever, which lifts its
-   *   limits (`lifts.ts`)
-   * @returns seconds to wait, or undefined where it may go ahead
+   * @param changedAt instant of the account's last change, which lifts its limits (`lifts.ts`);
+   * called only at a limit of the account
+   * @returns seconds to wait; undefined if the attempt may proceed
    */
   begin(
     attempt: Attempt,
     changedAt?: () => Promise<number | undefined>,
   ): Promise<number | undefined>
-  /** The password was right: forgets what this address got wrong, and does not count this attempt. */
+  /**
+   * Clears the failures of this address and does not count this attempt: the password was right.
+   */
   succeed(attempt: Attempt): Promise<void>
   /**
-   * Too many were under way, and the password was never looked at. The networks it came from are
-   * charged all the same, so that a crowd of attempts ends; the account is not, whose owner may have
-   * been turned away because of others.
+   * Does not count an attempt against the account, because too many attempts were under way and its
+   * password was not checked: the owner may have been turned away because of others. The networks
+   * stay charged, so that a flood of attempts ends.
    */
   turnAway(attempt: Attempt): Promise<void>
 }
 
-/** The counts of one attempt. */
+/** Counts that one attempt adds to. */
 interface Counts {
-  /** Of this account at this address, or of this browser. */
+  /** Count of this account at this address, or of this browser. */
   readonly own: Count
-  /** Of this account in wider networks and everywhere. */
+  /** Counts of this account in wider networks and everywhere. */
   readonly ofAccount: readonly Count[]
-  /** Of the networks, whatever the account. */
+  /** Counts of the networks, for all accounts together. */
   readonly ofNetworks: readonly Count[]
 }
 
 /**
- * Counts by what was typed, not by what exists, so that a limit says nothing about accounts. An
- * attempt is counted before the password is looked at: parallel guesses cannot outrun the count.
- * @param limits those left out have their default
+ * Counts attempts by the typed name, whether or not such an account exists, so that limits reveal
+ * nothing. An attempt is counted before the password is checked, so that parallel guesses cannot
+ * exceed the limit.
+ * @param limits missing limits have their default
  */
 export function createAttempts(
   limits: Partial<AttemptLimits> = {},
@@ -125,24 +133,24 @@ export function createAttempts(
       return { own: browsers(browser + mark), ofAccount: [], ofNetworks: [] }
     }
     const name = key + mark
-    // There is always a narrowest.
+    // The cast is right, because there is always a count of the address.
     const [own, ...wider] = pairs(address, name) as [Count, ...Count[]]
     return { own, ofAccount: [...wider, names(name)], ofNetworks: networks(address) }
   }
 
   const begin: Attempts['begin'] = async (attempt, changedAt = async () => undefined) => {
     const { own, ofAccount, ofNetworks } = countsOf(attempt)
-    // A network that is shut out adds no more names and addresses to what is kept in memory.
+    // Networks are checked first, so that a limited network adds no more names to the memory.
     const wait = await longestWait(ofNetworks)
     if (wait !== undefined) return wait
     const isLifted = (passed: number) => lifts.look(nameKey(attempt.username), passed, changedAt)
     const passed = await own.add()
     if (passed !== undefined) return (await isLifted(passed)) ? begin(attempt) : passed
-    // Side by side, as each is a trip to Redis, and neither lets one network use up what is not its.
+    // Both run in parallel, because each is a round trip to Redis.
     const [ofNetwork, ofAll] = await Promise.all([addInTurn(ofNetworks), addInTurn(ofAccount)])
     if (ofNetwork !== undefined || ofAll === undefined) return ofNetwork
     if (!(await isLifted(ofAll))) return ofAll
-    // Counted again with the rest.
+    // `begin` counts the networks again.
     await Promise.all(ofNetworks.map((count) => count.takeOff()))
     return begin(attempt)
   }
@@ -166,9 +174,9 @@ export function createAttempts(
 }
 
 /**
- * From the narrowest to the widest, stopping at the first that is full: an address that goes on guessing
- * uses up its share of its network and of an account, not all of it.
- * @returns seconds to wait where one was full
+ * Adds to counts from the narrowest network to the widest, up to the first that is full. So an
+ * address that goes on guessing uses up only its share of the wider limits.
+ * @returns seconds to wait if a count was full
  */
 async function addInTurn(counts: readonly Count[]): Promise<number | undefined> {
   for (const count of counts) {
@@ -179,8 +187,8 @@ async function addInTurn(counts: readonly Count[]): Promise<number | undefined> 
 }
 
 /**
- * A hash, so that a key is short however long the name, and a dump of memory shows fewer names. What
- * looks alike counts as one name; this may count two accounts as one, and never one as two.
+ * A hash of the name, so that keys are short and a memory dump shows no names. Names that differ
+ * only in compatibility forms share a key: two accounts may count as one, but never one as two.
  */
 function nameKey(username: string): string {
   const name = comparableUsername(username).normalize('NFKC').toLowerCase()

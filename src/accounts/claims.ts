@@ -3,9 +3,9 @@ import { nameProblem, proseProblem, type TextProblem } from '../values/text.ts'
 import { uriProblem } from '../values/uri.ts'
 
 /**
- * What clients are told of a person: the standard claims (OpenID Connect Core 1.0, section 5.1), and
- * others that the configuration names. What is not known is not there: no claim has a default, since
- * clients act on what a claim says, and most of all on `email_verified`.
+ * Claims of a person: the standard claims (OpenID Connect Core 1.0, section 5.1) and others that
+ * the configuration names. Unknown claims are absent and none has a default, because clients act on
+ * the values, most of all on `email_verified`.
  */
 export interface Claims {
   readonly name?: string
@@ -13,17 +13,17 @@ export interface Claims {
   readonly email_verified?: boolean
   readonly phone_number?: string
   readonly phone_number_verified?: boolean
-  /** Seconds since the epoch, when these claims were last changed. */
+  /** Instant of the last change of these claims. */
   readonly updated_at?: number
   readonly [name: string]: unknown
 }
 
-/** Of a claim as clients get it. */
+/** Checks the value of a claim. */
 type ClaimRule = (value: unknown) => TextProblem | undefined
 
-/** Characters of a text; the columns of `name` and `email` are as wide as theirs. */
+/** Most characters of a text; `name` and `email` fill their database columns. */
 const LONGEST = { name: 255, email: 320, url: 2048, text: 1000 }
-/** Characters of all claims of a person together, in JSON. */
+/** Most characters of all claims of a person together, as JSON. */
 const LONGEST_CLAIMS = 16_384
 
 const person = textOf(LONGEST.name, proseProblem)
@@ -50,7 +50,7 @@ const RULES: Readonly<Record<string, ClaimRule>> = {
   updated_at: instantProblem,
 }
 
-/** Claims that Keyturn or the protocol makes; nobody can set them. */
+/** Claims that nobody can set, because Keyturn or the protocol makes them. */
 const MADE: Readonly<Record<string, string>> = {
   sub: 'the id of the account',
   preferred_username: 'the user name of the account',
@@ -91,12 +91,12 @@ const ADDRESS_PARTS: readonly string[] = [
   ...['formatted', 'street_address', 'locality', 'region', 'postal_code', 'country'],
 ]
 
-/** E.164, with blanks and signs between the digits for people, and an extension (RFC 3966). */
+/** A phone number in E.164 format, with an extension (RFC 3966). */
 const E164 = /^\+[1-9]\d{1,14}(;ext=\d{1,8})?$/
 
 /**
- * Claims that an account may have here.
- * @param configured the configuration's `claims`: which claims each scope gives
+ * Names of the claims that an account may have.
+ * @param configured `claims` of the configuration: the claims that each scope gives
  */
 export function claimNames(
   configured: Readonly<Record<string, readonly string[]>>,
@@ -106,62 +106,65 @@ export function claimNames(
 }
 
 /**
- * @param names which claims there are (`claimNames`)
- * @returns why nobody can have this claim, for a sentence of its own
+ * Explains why no account can have this claim; undefined if accounts can have it.
+ * @param names of all possible claims (`claimNames`)
+ * @returns a whole sentence
  */
 export function unknownClaim(name: string, names: readonly string[]): string | undefined {
-  if (Object.hasOwn(MADE, name)) return `The claim ${name} cannot be set: it is ${MADE[name]}.`
+  if (Object.hasOwn(MADE, name))
+    return `The claim ${name} cannot be set, because it is ${MADE[name]}.`
   if (names.includes(name)) return undefined
   return (
-    `There is no claim ${name}. Standard claims are ${Object.keys(RULES).join(', ')}; for another one, ` +
-    'name it in the configuration under the scope that gives it (claims).'
+    `There is no claim ${name}. Standard claims are ${Object.keys(RULES).join(', ')}; to add another one, ` +
+    'list it in the configuration under the scope that gives it (claims).'
   )
 }
 
-/** @returns what is wrong with the value of a claim; any value will do for a claim that is no standard one */
+/** The problem of a claim's value; claims that are not standard may have any value but null. */
 export function claimProblem(name: string, value: unknown): TextProblem | undefined {
-  if (value === null || value === undefined) return { expected: 'known; leave out what is not' }
+  if (value === null || value === undefined)
+    return { expected: 'a value other than null; leave the claim out if it is unknown' }
   return Object.hasOwn(RULES, name) ? RULES[name]?.(value) : undefined
 }
 
-/** What is wrong with claims that are right one by one, for sentences of their own. */
+/** Problems of claims in combination, each a whole sentence. */
 export function claimsProblems(claims: Claims): readonly string[] {
   const { email, email_verified, phone_number = '', phone_number_verified } = claims
   const problems: string[] = []
   if (email_verified !== undefined && email === undefined) {
-    problems.push('email_verified says something about an email address: set email too.')
+    problems.push('email_verified needs an email address: set email too.')
   }
   if (phone_number_verified !== undefined && phone_number === '') {
-    problems.push(
-      'phone_number_verified says something about a phone number: set phone_number too.',
-    )
+    problems.push('phone_number_verified needs a phone number: set phone_number too.')
   }
   if (phone_number_verified === true && phone_number !== '' && !E164.test(phone_number)) {
     problems.push(
-      `A phone number that is verified must be in the format E.164, such as +14255551212 (OpenID ` +
-        'Connect Core 1.0, section 5.1).',
+      'A verified phone number must have the format E.164, such as +14255551212 (OpenID Connect Core ' +
+        '1.0, section 5.1).',
     )
   }
   const { length } = JSON.stringify(claims)
   if (length > LONGEST_CLAIMS) {
-    problems.push(`All claims together have ${length} characters; ${LONGEST_CLAIMS} are the most.`)
+    problems.push(
+      `All claims together have ${length} characters, but at most ${LONGEST_CLAIMS} are allowed.`,
+    )
   }
   return problems
 }
 
-/** What is allowed and will trouble some clients. */
+/** A warning about claims that are allowed but that some clients cannot read. */
 export function claimsAdvice({ phone_number: number }: Claims): string | undefined {
   if (number === undefined || E164.test(number.replaceAll(/[ ().-]/g, ''))) return undefined
   return (
-    `The phone number ${number} is not in the format E.164, such as +14255551212: clients may be unable to ` +
-    'read it.'
+    `The phone number ${number} does not have the format E.164, such as +14255551212. Some clients may not ` +
+    'be able to read it.'
   )
 }
 
 /**
- * Claims after a change. What was known of an email address or a phone number is not known of another
- * one, so a new address is unverified unless the same change says otherwise.
- * @param removed names of claims that are not known any more
+ * Claims after a change. A new email address or phone number is unverified unless the same change
+ * says otherwise.
+ * @param removed names of claims to remove
  */
 export function changeClaims(
   before: Claims,
@@ -177,14 +180,14 @@ export function changeClaims(
   return { ...Object.fromEntries(kept), updated_at: now, ...set }
 }
 
-/** A value as a person writes it in a command: JSON where the claim is no text. */
+/** Parses a claim's value from a command: JSON, or plain text for standard claims that are text. */
 export function readClaim(name: string, text: string): unknown {
   const isText = Object.hasOwn(RULES, name) && !NO_TEXT.includes(name)
   if (isText) return text
   try {
     return JSON.parse(text)
   } catch {
-    // For a claim of the configuration, whose type nobody knows; the rule of a standard one refuses it.
+    // A claim of the configuration may be text; the rule of a standard claim refuses it.
     return text
   }
 }
@@ -214,18 +217,18 @@ function instantProblem(value: unknown): TextProblem | undefined {
 
 function webAddressProblem(text: string): TextProblem | undefined {
   const isWeb = /^https?:/.test(URL.parse(text)?.protocol ?? '')
-  const expected = 'a URL of the web, such as https://example.com/ada'
+  const expected = 'an http or https URL, such as https://example.com/ada'
   return isWeb ? uriProblem(text) : { expected }
 }
 
-/** RFC 5322, section 3.4.1, as far as it can be told from typing errors. */
+/** A rough check of RFC 5322, section 3.4.1, which finds typing errors. */
 function emailProblem(text: string): TextProblem | undefined {
   const problem = nameProblem(text)
   if (problem || /^[^@\s]+@[^@\s]+$/.test(text)) return problem
   return { expected: 'an email address, such as ada@example.com' }
 }
 
-/** ISO 8601 dates; the year may be 0000 where it is not told, or stand alone. */
+/** An ISO 8601 date; the year may be 0000 for unknown, or stand alone. */
 function birthdateProblem(text: string): TextProblem | undefined {
   const expected = 'a date such as 1815-12-10, 0000-12-10 without the year, or 1815'
   if (/^(?!0000)\d{4}$/.test(text)) return undefined
@@ -240,7 +243,7 @@ function zoneProblem(text: string): TextProblem | undefined {
   if (!/^[A-Za-z]/.test(text)) return { expected }
   try {
     const { timeZone } = new Intl.DateTimeFormat('en', { timeZone: text }).resolvedOptions()
-    // The names are compared with regard to case where they name files.
+    // Clients may use the name as a file name, so its case matters.
     const isMisspelt = timeZone !== text && timeZone.toLowerCase() === text.toLowerCase()
     return isMisspelt ? { expected, instead: timeZone } : undefined
   } catch {
@@ -248,7 +251,7 @@ function zoneProblem(text: string): TextProblem | undefined {
   }
 }
 
-/** BCP 47. */
+/** Language tags are those of BCP 47. */
 function localeProblem(text: string): TextProblem | undefined {
   const expected = 'a language tag (BCP 47), such as en-US'
   const read = (tag: string) => {
@@ -261,10 +264,10 @@ function localeProblem(text: string): TextProblem | undefined {
   return read(text) ? undefined : { expected, instead: read(text.replaceAll('_', '-')) }
 }
 
-/** OpenID Connect Core 1.0, section 5.1.1. */
+/** The members of an address are those of OpenID Connect Core 1.0, section 5.1.1. */
 function addressProblem(value: unknown): TextProblem | undefined {
   const expected =
-    `a JSON object of texts named ${ADDRESS_PARTS.join(', ')}, ` +
+    `a JSON object with texts for some of ${ADDRESS_PARTS.join(', ')}, ` +
     'such as {"street_address":"12 St James\'s Square","locality":"London"}'
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return { expected }
   const parts = Object.entries(value)
@@ -273,7 +276,7 @@ function addressProblem(value: unknown): TextProblem | undefined {
   return parts.length > 0 && parts.every(isPart) ? undefined : { expected }
 }
 
-/** Lines of an address, each by the rule of text for people. */
+/** Checks each line of a part of an address. */
 function linesProblem(text: string): TextProblem | undefined {
   if (text.length > LONGEST.text) return { expected: `text of at most ${LONGEST.text} characters` }
   return text

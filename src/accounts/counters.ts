@@ -1,29 +1,29 @@
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
 import { type Networks, networksOf } from '../values/address.ts'
 
-/** Counts of what went wrong within a window of time, each up to a limit. */
+/** Counts of failures within a time window, each with a limit. */
 
-/** Where all processes count together. */
+/** The Redis in which all processes count together. */
 export interface SharedCounts {
-  /** Of ioredis. */
+  /** A client of ioredis. */
   readonly client: unknown
-  /** Begins every key. */
+  /** Prefix of every key. */
   readonly prefix: string
 }
 
-/** Limits of the networks around one address (`address.ts`): the wider, the higher. */
+/** Limits of an address and the networks around it (`values/address.ts`); wider ones are higher. */
 export interface NetworkLimits {
   readonly address: number
   readonly site: number
   readonly network: number
 }
 
-/** `auto` follows from the limit of an address. */
+/** A limit, or `auto` to derive it from the limit of an address (`widening`). */
 export type WiderLimit = number | 'auto'
 
 /**
- * `auto` worked out: a site has twice as many as one of its addresses, a network four times. Few
- * addresses of a network are guessers' at the same time, unless all of them are.
+ * Resolves `auto`: a site gets twice the limit of an address, a network four times. That is enough,
+ * because seldom do several addresses of a network guess at the same time, unless all do.
  */
 export function widening(address: number, site: WiderLimit, network: WiderLimit): NetworkLimits {
   return {
@@ -33,29 +33,29 @@ export function widening(address: number, site: WiderLimit, network: WiderLimit)
   }
 }
 
-/** One count. Changes resolve also while Redis is away: then this process counts alone. */
+/** A count. While Redis is unavailable, changes resolve and this process counts alone. */
 export interface Count {
-  /** Adds one. @returns seconds to wait where the limit is passed */
+  /** Adds one. @returns seconds to wait if the limit is exceeded */
   add(): Promise<number | undefined>
-  /** @returns seconds to wait where the limit is reached, so that one more would pass it */
+  /** Adds nothing. @returns seconds to wait if one more would exceed the limit */
   wait(): Promise<number | undefined>
-  /** Takes one off again. */
+  /** Subtracts one. */
   takeOff(): Promise<void>
-  /** Begins anew. */
+  /** Sets the count to zero. */
   clear(): Promise<void>
-  /** Counts as full for so many seconds. */
+  /** Makes the count full for this many seconds. */
   fill(seconds: number): Promise<void>
 }
 
 export interface CounterOptions {
-  /** Seconds. */
+  /** Seconds after which a count begins anew. */
   readonly window: number
   readonly shared?: SharedCounts | undefined
 }
 
 /**
- * Counts of one kind, by key. With `shared` they are those of all processes; while Redis is down
- * each process counts its own, which neither shuts everybody out nor lets everything through.
+ * Creates counts of one kind, by key. With `shared`, all processes count together; while Redis is
+ * unavailable each process counts alone, which neither refuses nor allows every attempt.
  * @param kind part of the key in Redis
  */
 export function createCounter(
@@ -89,14 +89,14 @@ export function createCounter(
       return count && count.remainingPoints <= 0 ? secondsUntil(count) : undefined
     },
     takeOff: async () => void (await limiter.reward(key)),
-    // Not `delete`, which would wait for a Redis Cluster that is not there.
+    // `delete` would wait for an unavailable Redis Cluster.
     clear: async () => void (await limiter.set(key, 0, window)),
     fill: async (seconds) => void (await limiter.block(key, seconds)),
   })
 }
 
 /**
- * Counts for an address and the networks around it, from the narrowest to the widest.
+ * Creates counts for an address and the networks around it, from the narrowest to the widest.
  * @param kind part of the key in Redis
  */
 export function createNetworkCounter(
@@ -113,7 +113,7 @@ export function createNetworkCounter(
     const networks = networksOf(address)
     const count = (width: keyof Networks) =>
       widths[width](subject === undefined ? networks[width] : `${subject} ${networks[width]}`)
-    // IPv4 has no site, and what has no address is no network either.
+    // IPv4 has no site, and text that is not an address has neither site nor network.
     return [
       count('address'),
       ...(networks.site === networks.address ? [] : [count('site')]),
@@ -122,7 +122,7 @@ export function createNetworkCounter(
   }
 }
 
-/** @returns the longest wait, in seconds, of counts whose limit is reached */
+/** The longest wait, in seconds, of full counts; undefined if none is full. */
 export async function longestWait(counts: readonly Count[]): Promise<number | undefined> {
   const waits = await Promise.all(counts.map((count) => count.wait()))
   const reached = waits.filter((wait) => wait !== undefined)

@@ -1,22 +1,22 @@
 /**
- * A line in which nobody gets far by coming often. Each item waits in a lane, named by a path such as
- * network, site, address. The lanes of one level take turns, and so do those within each; if one has
- * to go, it is the newest of the longest lane (longest queue drop, McKenney 1990). A crowd in one lane
- * therefore waits for itself, and one who comes alone from elsewhere is next but for a few.
+ * A fair queue. Each item waits in a lane, named by a path such as network, site, address. The
+ * lanes of one level take turns, and so do the lanes within each. If an item must be dropped, it is
+ * the newest of the longest lane (longest queue drop, McKenney 1990). So a crowd in one lane delays
+ * only itself, and a single item in another lane is taken soon.
  */
 export interface FairQueue<T> {
   readonly size: number
   put(lane: readonly string[], item: T): void
-  /** Takes out the next one, whose lane then goes to the end. */
+  /** Takes the next item and moves its lane to the end. */
   take(): T | undefined
   /**
-   * Takes out the newest of the longest lane.
-   * @param preferred is that lane where others are as long
+   * Drops the newest item of the longest lane.
+   * @param preferred lane to drop from if it is among the longest
    */
   dropFromLongest(preferred: readonly string[]): T | undefined
 }
 
-/** All that waits below one name: items in its own line, and lanes in the order of their turns. */
+/** Items and inner lanes below one name; the lanes are in the order of their turns. */
 interface Lane<T> {
   size: number
   readonly items: T[]
@@ -57,7 +57,7 @@ function take<T>(lane: Lane<T>): T | undefined {
   const [[name, inner] = []] = lane.lanes
   if (name === undefined || inner === undefined) return undefined
   const item = take(inner)
-  // A map keeps the order of insertion: this lane is now the last.
+  // A map keeps the order of insertion, so this lane becomes the last.
   lane.lanes.delete(name)
   if (inner.size > 0) lane.lanes.set(name, inner)
   return item
@@ -78,7 +78,7 @@ function drop<T>(lane: Lane<T>, [preferred, ...rest]: readonly string[]): T | un
   return item
 }
 
-/** The last that has this size: it came later than the others. */
+/** The name of the last lane of this size, whose turn is farthest away. */
 function nameOfSize<T>({ lanes }: Lane<T>, size: number): string {
   const names = [...lanes].filter(([, lane]) => lane.size === size).map(([name]) => name)
   return names.at(-1) ?? ''

@@ -1,14 +1,14 @@
 import { createFairQueue } from './fair-queue.ts'
 
 /**
- * Lets a few pieces of work run at once and a few more wait. Argon2 and token signing share the
- * four threads of libuv's pool; without a gate, a burst of password guesses would hold them all.
+ * Limits how much work runs and waits at the same time. Argon2 and token signing share the four
+ * threads of libuv's pool, and without a gate a burst of password guesses would occupy all of them.
  */
 export interface Gate {
   /**
-   * Runs `work` when its turn comes. Resolves to 'busy', without running it, when too many wait.
-   * @param lane who asks, from the most general to the most particular (`fair-queue.ts`): lanes take
-   *   turns, and where too many wait, the newest of the longest lane is turned away
+   * Runs `work` when its turn comes. Resolves to 'busy' without running it if too many wait.
+   * @param lane of the caller, from general to particular; lanes take turns, and if too many wait,
+   * the newest of the longest lane is refused (`fair-queue.ts`)
    */
   run<T>(work: () => Promise<T>, lane?: readonly string[]): Promise<T | 'busy'>
 }
@@ -31,7 +31,7 @@ export function createGate({ atOnce, waiting }: { atOnce: number; waiting: numbe
       try {
         return await work()
       } finally {
-        // The place goes straight to the next in line, so nobody can slip in between.
+        // The place goes directly to the next in the queue, so that no newcomer can take it.
         const next = queue.take()
         if (next) next('go')
         else running -= 1

@@ -6,12 +6,12 @@ import { addAccount, problemsOf, type Surroundings } from './operate.ts'
 import { isPasswordHash } from './password.ts'
 import { nameKey, skeletonKey } from './skeleton.ts'
 
-/** People from elsewhere, each an object of JSON in a line of its own (JSON Lines). */
+/** Imports people from JSON Lines: each line is a JSON object with one account. */
 
 const person = z.strictObject({
   username: z.string(),
   claims: z.record(z.string(), z.unknown()).default({}),
-  /** Argon2id in PHC string format; left out, a password for one sign-in is made. */
+  /** Argon2id hash as a PHC string; without it, a one-time password is made. */
   passwordHash: z
     .string()
     .refine(isPasswordHash, 'it must be an Argon2id PHC string ($argon2id$v=19$m=...)')
@@ -24,13 +24,13 @@ export type ImportedPerson = z.output<typeof person>
 
 export interface Imported {
   readonly account: Account
-  /** Of a person who came without a password. */
+  /** Password of a person who was imported without a hash. */
   readonly oneTimePassword?: string
 }
 
 /**
- * Reads all people before anybody is added.
- * @throws Refused with all that is wrong, by line
+ * Reads and checks all people, before any is added.
+ * @throws Refused with every problem, by line
  */
 export async function readPeople(
   text: string,
@@ -40,7 +40,7 @@ export async function readPeople(
   const lines = new Map<string, number>()
   const alike = new Map<string, number>()
   const people: ImportedPerson[] = []
-  // RFC 8259, section 8.1: a byte order mark may be passed over.
+  // A byte order mark may be ignored (RFC 8259, section 8.1).
   for (const [index, line] of text
     .replace(/^\ufeff/, '')
     .split(/\r?\n/)
@@ -54,7 +54,7 @@ export async function readPeople(
     const { username } = read.person
     const [key, skeleton] = [nameKey(username), await skeletonKey(username)]
     const [same, similar] = [lines.get(key), alike.get(skeleton)]
-    if (same !== undefined) problems.push(`Line ${number}: it has the user name of line ${same}.`)
+    if (same !== undefined) problems.push(`Line ${number}: its user name is that of line ${same}.`)
     else if (similar !== undefined) {
       problems.push(`Line ${number}: its user name looks like that of line ${similar}.`)
     }
@@ -67,9 +67,9 @@ export async function readPeople(
 }
 
 /**
- * Adds people, each as soon as the one before is seen to.
- * @yields who was added
- * @throws Refused at the end, with the names that were taken
+ * Adds people one after another.
+ * @yields each added account
+ * @throws Refused at the end, with all user names that were taken
  */
 export async function* importPeople(
   people: readonly ImportedPerson[],
@@ -88,7 +88,7 @@ export async function* importPeople(
     throw new Refused('import_names_taken', { problems }, problems.join('\n'))
 }
 
-/** @throws Refused where the user name is taken */
+/** Adds one person. @throws Refused if the user name is taken */
 async function importPerson(
   { passwordHash, isDisabled, ...details }: ImportedPerson,
   surroundings: Surroundings,
@@ -103,16 +103,17 @@ async function importPerson(
 function readPerson(
   line: string,
 ): { readonly person: ImportedPerson } | { readonly problems: readonly string[] } {
-  // What stands for bytes that were no text.
-  if (line.includes('\ufffd')) return { problems: ['it is no UTF-8 text (RFC 8259, section 8.1).'] }
+  // The replacement character stands for bytes that are not UTF-8.
+  if (line.includes('\ufffd'))
+    return { problems: ['it is not UTF-8 text (RFC 8259, section 8.1).'] }
   const parsed = parse(line)
   if (parsed === undefined) return { problems: ['it is not valid JSON.'] }
   const read = person.safeParse(parsed, { error: expectation })
   const problems = [
     ...(read.error?.issues ?? []).flatMap(sentencesOf),
-    ...(hasUnusableName(parsed) ? ['nothing can have the name __proto__.'] : []),
-    // JSON.parse takes the last (RFC 8259, section 4).
-    ...(namesTwice(line) ? ['it has one property twice.'] : []),
+    ...(hasUnusableName(parsed) ? ['no property may be named __proto__.'] : []),
+    // JSON.parse would silently take the last one (RFC 8259, section 4).
+    ...(namesTwice(line) ? ['a property occurs twice in one object.'] : []),
   ]
   return read.success && problems.length === 0 ? { person: read.data } : { problems }
 }
@@ -124,22 +125,22 @@ const TYPES: Readonly<Record<string, string>> = {
   record: 'a JSON object',
 }
 
-/** Ends the sentence "it must be ...". */
+/** The message of a wrong type. */
 function expectation(issue: z.core.$ZodRawIssue): string | undefined {
   return issue.code === 'invalid_type' ? `it must be ${TYPES[issue.expected]}` : undefined
 }
 
 function sentencesOf(issue: z.core.$ZodIssue): readonly string[] {
   if (issue.code === 'unrecognized_keys') {
-    // The check of all names tells of that one.
+    // `hasUnusableName` reports this name.
     const names = issue.keys.filter((name) => name !== UNUSABLE)
-    return names.map((name) => `an account has no ${name}.`)
+    return names.map((name) => `an account has no property ${name}.`)
   }
   const { path, message } = issue
   return [path.length === 0 ? `${message}.` : `${path.join('.')}: ${message}.`]
 }
 
-/** zod leaves it out of maps whose names people choose, without a word. */
+/** A name that zod silently drops from maps with free names. */
 const UNUSABLE = '__proto__'
 
 function hasUnusableName(value: unknown): boolean {

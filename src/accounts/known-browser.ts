@@ -2,29 +2,29 @@ import { createHash, randomBytes } from 'node:crypto'
 import type { Account } from './account-store.ts'
 
 /**
- * What a browser remembers of having signed in: it opens a lane of its own at the next sign-in, so
- * that somebody who guesses a password elsewhere cannot shut its owner out (OWASP, "Slow down online
- * guessing attacks with device cookies"). It proves nothing else, and signs nobody in.
+ * A browser's record of an earlier sign-in. It gives the browser its own limit and lane at the next
+ * sign-in, so that password guessing elsewhere cannot lock the owner out (OWASP, "Slow down online
+ * guessing attacks with device cookies"). It proves nothing else and signs nobody in.
  */
 export interface Memory {
   readonly accountId: string
-  /** Random, another one after each sign-in: a copy of a cookie is counted by itself. */
+  /** Random and new after each sign-in, so that a copied cookie is counted apart. */
   readonly browserId: string
-  /** Of the password that was right. A new password ends what browsers remember. */
+  /** Digest of the password hash. A new password invalidates the record. */
   readonly passwordMark: string
-  /** When the browser signed in. */
+  /** Instant of the sign-in. */
   readonly signedInAt: number
 }
 
-/** Accounts that one browser remembers: those of a family, and a cookie far below 4 KiB. */
+/** Most accounts per browser: enough for a family, and the cookie stays far below 4 KiB. */
 const MOST_ACCOUNTS = 5
 
-/** 72 bits, which nobody meets twice. */
+/** Bytes of a browser's id; 72 random bits never repeat. */
 const BROWSER_ID_BYTES = 9
-/** 72 bits: enough to tell passwords apart; nothing about them follows, as their salts are secret. */
+/** Characters of a password's mark, 72 bits. It reveals nothing, because salts are secret. */
 const MARK_CHARACTERS = 12
 
-/** @returns what the browser remembers after signing in as this account, the newest first */
+/** The browser's records after a sign-in as this account, newest first. */
 export function remember(
   memories: readonly Memory[],
   account: Pick<Account, 'id' | 'passwordHash'>,
@@ -40,7 +40,7 @@ export function remember(
   return [newest, ...others].slice(0, MOST_ACCOUNTS)
 }
 
-/** @returns what a browser remembers of this account, unless its password is another one by now */
+/** The browser's record of this account, unless the password has changed since. */
 export function recall(
   memories: readonly Memory[],
   account: Pick<Account, 'id' | 'passwordHash'>,

@@ -1,15 +1,15 @@
 import { networksOf } from '../values/address.ts'
 import type { Account } from './account-store.ts'
 
-/** Who waits for whom at the gate (`gate.ts`) where many passwords are checked at once. */
+/** Lanes in which sign-ins wait at the gate (`gate.ts`) while many passwords are checked. */
 
-/** Who proved to be this account, here or in this browser before, waits for nobody but such people. */
+/** The lane of an account, for people who proved its password here or in this browser before. */
 export function ownLane(account: Pick<Account, 'id'>): readonly string[] {
   return ['known', account.id]
 }
 
-/** Everybody else takes turns by where they come from, so that a crowd from one network waits for itself. */
-export function strangersLane(address: string): readonly string[] {
+/** The lane for everybody else, by network, so that a crowd in one network delays only itself. */
+export function addressLane(address: string): readonly string[] {
   const { network, site, address: link } = networksOf(address)
-  return ['stranger', network, site, link]
+  return ['unknown', network, site, link]
 }

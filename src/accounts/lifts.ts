@@ -1,31 +1,32 @@
 import type { Clock } from '../clock.ts'
 
 /**
- * Limits of accounts that were lifted: after an account is changed - a new password, `accounts unlock` - what was
- * counted against it before counts no more. Nobody can find the counts to set them back, as they are
- * kept by address and in the memory of other processes. So each process begins new ones instead, once
- * it finds at a limit that the account was changed after its count began.
+ * Lifts the limits of an account after a change of it, such as a new password or `accounts unlock`.
+ * The counts cannot be found and reset, because they are kept by address and in the memory of other
+ * processes. Instead, a process that reaches a limit and finds that the account changed after the
+ * count began starts new counts under another key.
  */
 export interface Lifts {
-  /** What counts of this name are kept under besides it. */
+  /** Suffix of the key for counts of this name. */
   mark(name: string): string
   /**
-   * @param wait seconds until the count that reached its limit begins anew
-   * @returns whether the limit was lifted: `mark` is another one then
+   * Lifts the limit if the account changed after its count began.
+   * @param wait seconds until the full count begins anew
+   * @returns true if the limit was lifted, so that `mark` has changed
    */
   look(name: string, wait: number, changedAt: () => Promise<number | undefined>): Promise<boolean>
 }
 
-/** Seconds: instants are whole ones, and those of a change are by the clock of the database. */
+/** Seconds of tolerance, because instants are rounded and changes use the database's clock. */
 const TOLERANCE = 2
-/** Accounts that operators change within one window, and more. */
+/** Most names kept, far more than the accounts that change within one window. */
 const MOST = 10_000
 
 /** @param window seconds that a count lasts */
 export function createLifts(window: number, clock: Pick<Clock, 'now'>): Lifts {
   const liftedAt = new Map<string, number>()
 
-  /** Until every count of before has ended. */
+  /** The instant of the lift, until all counts from before it have ended. */
   function current(name: string): number | undefined {
     const at = liftedAt.get(name)
     return at !== undefined && clock.now() < at + window ? at : undefined

@@ -5,10 +5,10 @@ import type { Claims } from './claims.ts'
 import { generatePassword, type Passwords } from './password.ts'
 import { comparableUsername } from './username.ts'
 
-/** A new person with a password that is good for one sign-in, at which a new one is chosen. */
+/** A new account with a one-time password, which must be changed at the first sign-in. */
 export interface NewAccount {
   readonly account: Account
-  /** Shown once and stored nowhere. */
+  /** Password to show once; only its hash is stored. */
   readonly oneTimePassword: string
 }
 
@@ -17,11 +17,11 @@ export interface AccountDetails {
   readonly claims?: Claims
   readonly isAdministrator?: boolean
   readonly isDisabled?: boolean
-  /** Left out, true: the password is one for the first sign-in. */
+  /** Defaults to true, because the password is for the first sign-in only. */
   readonly mustChangePassword?: boolean
 }
 
-/** Makes an account that is not stored yet. */
+/** Makes an account without storing it. */
 export async function newAccount(
   details: AccountDetails,
   passwords: Pick<Passwords, 'hash'>,
@@ -44,8 +44,8 @@ export async function newAccount(
 }
 
 /**
- * The administrator of a first start.
- * @returns undefined where there are people already, or another node was first
+ * Adds the administrator of a first start.
+ * @returns undefined if there are accounts already, or another node was first
  */
 export async function addFirstAdministrator(
   username: string,

@@ -11,31 +11,31 @@ import type { Passwords } from './password.ts'
 import { nameKey, skeletonKey } from './skeleton.ts'
 import { usernameProblem } from './username.ts'
 
-/** What an operator may do with accounts. */
+/** Orders of operators about accounts. */
 
 export interface Surroundings {
   readonly accounts: AccountStore
   readonly passwords: Pick<Passwords, 'hash'>
   /** Ends all sessions and tokens of an account. @throws StoreUnavailable */
   readonly endSessions: (accountId: string) => Promise<void>
-  /** Claims that accounts may have here (`claimNames`). */
+  /** Names of claims that accounts may have (`claimNames`). */
   readonly claimNames: readonly string[]
-  /** One instant for all that is done. */
+  /** Present instant, the same for all steps of an order. */
   readonly now: number
 }
 
-/** What becomes of the claims of a person. */
+/** A change of an account's claims. */
 export interface ClaimChanges {
   readonly set: Claims
-  /** Names of claims that are not known any more. */
+  /** Names of claims to remove. */
   readonly removed: readonly string[]
 }
 
 export type Details = AccountDetails & { readonly claims: Claims }
 
 /**
- * Adds a person with a password for the first sign-in.
- * @throws Refused for what no account can be, and where the user name is taken
+ * Adds an account with a one-time password.
+ * @throws Refused if the details are invalid or the user name is taken
  */
 export async function addAccount(
   details: Details,
@@ -47,7 +47,7 @@ export async function addAccount(
   throw await whyTaken(made.account, accounts)
 }
 
-/** All for which nobody can be added, whoever else is there, each a sentence of its own. */
+/** Problems of a new account by itself, each a whole sentence. */
 export function problemsOf(
   { username, claims }: Details,
   claimNames: readonly string[],
@@ -67,18 +67,21 @@ async function whyTaken(
   const taken = await accounts.findByUsername(username)
   const { username: name = username } = taken ?? {}
   if (taken)
-    return new Refused('username_taken', { username: name }, `There is an account ${name} already.`)
+    return new Refused('username_taken', { username: name }, `An account ${name} exists already.`)
   const key = await skeletonKey(username)
   for (const { username: other } of await accounts.list()) {
     if ((await skeletonKey(other)) !== key) continue
-    const message = `The user name ${username} looks like ${other}, which is taken. Choose another one.`
+    const message = `The user name ${username} looks like ${other}, which is taken. Choose another user name.`
     return new Refused('username_alike', { username, other }, message)
   }
-  const message = `The user name ${username} was taken at this moment. Choose another one.`
+  const message = `The user name ${username} has just been taken. Choose another user name.`
   return new Refused('username_taken', { username }, message)
 }
 
-/** @throws Refused for claims that are none; NotFound */
+/**
+ * Sets and removes claims of an account.
+ * @throws Refused for unknown or invalid claims; NotFound
+ */
 export async function setClaims(
   account: Account,
   changes: ClaimChanges,
@@ -86,11 +89,11 @@ export async function setClaims(
 ): Promise<Account> {
   const { claimNames, now } = surroundings
   if (Object.keys(changes.set).length + changes.removed.length === 0) {
-    throw new Refused('claims_unchanged', {}, 'Nothing is to change: no claim is named.')
+    throw new Refused('claims_unchanged', {}, 'No claim is given, so there is nothing to change.')
   }
   refuse(problemsOfEach(changes.set, claimNames))
   const both = changes.removed.filter((name) => Object.hasOwn(changes.set, name))
-  refuse(both.map((name) => `The claim ${name} is to be set and to be removed. Name it once.`))
+  refuse(both.map((name) => `The claim ${name} is both set and removed. Leave out one of the two.`))
   const missing = changes.removed.filter((name) => !Object.hasOwn(account.claims, name))
   refuse(missing.map((name) => `Account ${account.username} has no claim ${name}.`))
   return change(account, surroundings, ({ claims: before }) => {
@@ -101,11 +104,13 @@ export async function setClaims(
 }
 
 export interface RenewedPassword extends NewAccount {
-  /** Why not all sessions were ended. The password before is gone all the same, so the new one must be shown. */
+  /**
+   * Why sessions were not ended. The new password must be shown all the same, because it is stored.
+   */
   readonly notSignedOut?: StoreUnavailable
 }
 
-/** Gives a person a new password for one sign-in, and signs them out. @throws NotFound */
+/** Gives an account a one-time password and ends its sessions. @throws NotFound */
 export async function renewPassword(
   account: Account,
   surroundings: Surroundings,
@@ -124,7 +129,7 @@ export async function renewPassword(
   }
 }
 
-/** Lets a person sign in no more, and signs them out. @throws NotFound; StoreUnavailable */
+/** Forbids sign-ins to an account and ends its sessions. @throws NotFound; StoreUnavailable */
 export async function disableAccount(
   account: Account,
   surroundings: Surroundings,
@@ -134,26 +139,26 @@ export async function disableAccount(
   return changed
 }
 
-/** @throws NotFound */
+/** Allows sign-ins to an account again. @throws NotFound */
 export function enableAccount(account: Account, surroundings: Surroundings): Promise<Account> {
   return change(account, surroundings, () => ({ isDisabled: false }))
 }
 
 /**
- * Lifts the limits that wrong passwords have put on a person, at every node: each change of an account does
- * (`lifts.ts`), a new password too. Limits of the networks that they came from stay.
+ * Lifts the limits that wrong passwords put on an account, at every node. Any change of an account
+ * does so (`lifts.ts`), hence this one changes nothing else. Limits of networks stay.
  * @throws NotFound
  */
 export function unlockAccount(account: Account, surroundings: Surroundings): Promise<Account> {
   return change(account, surroundings, () => ({}))
 }
 
-/** Who was removed: a person, or a record that somebody else wrote or changed and nothing took for one. */
+/** The removed account, or the user name of a removed record whose MAC was wrong. */
 export type Removed = { readonly account: Account } | { readonly forged: string }
 
 /**
- * Forgets a person and what they agreed to, and signs them out.
- * @throws NotFound; StoreUnavailable, after which it is to be done again
+ * Removes an account with its consents and ends its sessions.
+ * @throws NotFound; StoreUnavailable, after which the order must be repeated
  */
 export async function removeAccount(
   username: string,
@@ -169,13 +174,13 @@ export async function removeAccount(
     return { forged: forged.username }
   }
   const account = await findAccount(username, surroundings)
-  // Still there if the sessions cannot be ended, so that it can be done again.
+  // Sessions end first: if that fails, the account still exists and the order can be repeated.
   await disableAccount(account, surroundings)
   await accounts.remove(account.id)
   return { account }
 }
 
-/** @throws NotFound */
+/** The account with this user name. @throws NotFound */
 export async function findAccount(
   username: string,
   { accounts }: Pick<Surroundings, 'accounts'>,
@@ -185,7 +190,7 @@ export async function findAccount(
   throw new NotFound('account_not_found', { username }, `There is no account ${username}.`)
 }
 
-/** May anybody administer? The first start adds an administrator only where there is nobody at all. */
+/** True if an enabled administrator exists. The first start adds one only to an empty store. */
 export async function hasAdministrator({
   accounts,
 }: Pick<Surroundings, 'accounts'>): Promise<boolean> {
@@ -193,7 +198,10 @@ export async function hasAdministrator({
   return all.some((account) => account.isAdministrator && !account.isDisabled)
 }
 
-/** @throws StoreUnavailable, after which it is to be done again */
+/**
+ * Ends the sessions of an account.
+ * @throws StoreUnavailable, after which the order must be repeated
+ */
 async function signOut(
   { id, username }: Pick<Account, 'id' | 'username'>,
   { endSessions }: Pick<Surroundings, 'endSessions'>,
@@ -202,7 +210,7 @@ async function signOut(
     await endSessions(id)
   } catch (error) {
     if (!(error instanceof StoreUnavailable)) throw error
-    const left = `not all sessions and tokens of ${username} were ended: do this again`
+    const left = `some sessions and tokens of ${username} may still be valid: do this again`
     throw new StoreUnavailable(`${error.message}; ${left}`, error)
   }
 }
@@ -232,7 +240,7 @@ function problemsOfEach(claims: Claims, names: readonly string[]): readonly stri
   return [...unknown, ...wrong].filter((problem) => problem !== undefined)
 }
 
-/** @throws Refused with all that is wrong */
+/** Throws if there are problems. @throws Refused with all of them */
 function refuse(problems: readonly string[]): void {
   if (problems.length > 0) throw new Refused('account_invalid', { problems }, problems.join('\n'))
 }

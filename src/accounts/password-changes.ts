@@ -8,18 +8,15 @@ import { findWeakness, type Weakness } from './weakness.ts'
 export type PasswordChange =
   | { readonly outcome: 'changed'; readonly account: Account }
   | { readonly outcome: 'unacceptable'; readonly reason: Weakness }
-  /** The account changed since it was loaded: prove the old password again. */
+  /** The account changed meanwhile, so the old password must be proved again. */
   | { readonly outcome: 'stale' }
   | { readonly outcome: 'busy' }
 
-/** Writes other password hashes of people who have just proved their password. */
+/** Stores new password hashes for people who have just proved their password. */
 export interface PasswordChanges {
-  /** @param account as it was when its old password was proved */
+  /** Stores a new password. @param account as it was when its old password was proved */
   change(account: Account, password: string): Promise<PasswordChange>
-  /**
-   * Hashes the same password again, at the present cost.
-   * @returns the account as it is then
-   */
+  /** Hashes the same password again with the present parameters. @returns the changed account */
   upgradeHash(account: Account, password: string): Promise<Account>
 }
 
@@ -76,7 +73,7 @@ export function createPasswordChanges({
   }
 }
 
-/** Are password and standing still as they were when the password was proved? */
+/** True if the password is still the same and the account is not disabled. */
 export function isUnchanged(current: Account, proved: Account): boolean {
   return current.passwordHash === proved.passwordHash && !current.isDisabled
 }

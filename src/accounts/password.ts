@@ -2,21 +2,24 @@ import { argon2, randomBytes, randomInt, timingSafeEqual } from 'node:crypto'
 import { promisify } from 'node:util'
 import { StoreUnreadable } from '../errors.ts'
 
-/** The cost of one Argon2id hash (RFC 9106, section 3.1). */
+/** Cost of one Argon2id hash (RFC 9106, section 3.1). */
 export interface Argon2Parameters {
   readonly memoryKiB: number
   readonly passes: number
   readonly parallelism: number
 }
 
-/** Turns passwords into PHC strings and back into a yes or no. */
+/** Hashes passwords to PHC strings and verifies them. */
 export interface Passwords {
   hash(password: string): Promise<string>
-  /** Costs what `stored` says, whatever the answer. @throws StoreUnreadable: not a PHC string */
+  /**
+   * Takes equally long for right and wrong passwords.
+   * @throws StoreUnreadable if not a PHC string
+   */
   verify(password: string, stored: string): Promise<boolean>
-  /** Whether `stored` was made with other parameters than today's. */
+  /** True if `stored` was made with other parameters than the present ones. */
   needsRehash(stored: string): boolean
-  /** A PHC string that no password matches and that costs as much to verify as a real one. */
+  /** Makes a PHC string that no password matches and that costs as much to verify as a real one. */
   decoy(): string
 }
 
@@ -27,7 +30,7 @@ const SALT_BYTES = 16
 const HASH_BYTES = 32
 const PHC = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/
 
-/** Without 0, 1, i, l and o, which look alike: 31 characters, 4.95 bits each. */
+/** Characters without the look-alikes 0, 1, i, l and o: 31, of 4.95 bits each. */
 const READABLE = '23456789abcdefghjkmnpqrstuvwxyz'
 
 interface Phc {
@@ -39,8 +42,8 @@ interface Phc {
 const derive = promisify(argon2)
 
 /**
- * Argon2id in PHC string format (`$argon2id$v=19$m=..,t=..,p=..$salt$hash`). Each stored string
- * carries its own parameters, so that they can be raised at any time.
+ * Passwords as Argon2id PHC strings (`$argon2id$v=19$m=..,t=..,p=..$salt$hash`). Each string has
+ * its own parameters, so that the configured ones can be raised at any time.
  */
 export function createPasswords(parameters: Argon2Parameters = DEFAULT_ARGON2): Passwords {
   return {
@@ -75,11 +78,12 @@ export function createPasswords(parameters: Argon2Parameters = DEFAULT_ARGON2): 
   }
 }
 
-/** The most that the configuration lets a hash cost, and the least that is one. */
+/** Highest parameters of a hash, as in the configuration. */
 const COSTS = { memoryKiB: 4_194_304, passes: 100, parallelism: 64 }
+/** Fewest bytes of salt and hash. */
 const SHORTEST_BYTES = { salt: 8, hash: 16 }
 
-/** Is this an Argon2id PHC string, such as another system made, that can be verified here? */
+/** True for an Argon2id PHC string, perhaps of another system, that can be verified here. */
 export function isPasswordHash(text: string): boolean {
   if (!PHC.test(text)) return false
   const { parameters, salt, hash } = parsePhc(text)
@@ -89,7 +93,7 @@ export function isPasswordHash(text: string): boolean {
     passes <= COSTS.passes &&
     parallelism >= 1 &&
     parallelism <= COSTS.parallelism &&
-    // RFC 9106, section 3.1.
+    // Argon2 needs 8 KiB per lane (RFC 9106, section 3.1).
     memoryKiB >= 8 * parallelism &&
     memoryKiB <= COSTS.memoryKiB &&
     salt.length >= SHORTEST_BYTES.salt &&
@@ -98,7 +102,7 @@ export function isPasswordHash(text: string): boolean {
 }
 
 /**
- * A password to be used once, read out or typed from paper: four groups of five, 99 bits.
+ * A one-time password that is easy to read out or to type: four groups of five, 99 bits.
  * @example generatePassword() // 'k7m2q-x9bfd-4hwne-tr3yp'
  */
 export function generatePassword(): string {
@@ -106,7 +110,7 @@ export function generatePassword(): string {
   return [group(), group(), group(), group()].join('-')
 }
 
-/** NFKC, so that one password typed on two keyboards is one password (NIST SP 800-63B, 3.1.1.2). */
+/** NFKC makes a password the same from every keyboard (NIST SP 800-63B, 3.1.1.2). */
 function deriveHash(
   password: string,
   { parameters, salt, length }: { parameters: Argon2Parameters; salt: Buffer; length: number },
@@ -131,7 +135,7 @@ function parsePhc(stored: string): Phc {
   const [, memoryKiB, passes, parallelism, salt, hash] = PHC.exec(stored) ?? []
   if (salt === undefined || hash === undefined) {
     throw new StoreUnreadable(
-      'A stored password is not an Argon2id PHC string. Give the person a new one.',
+      'A stored password hash is not an Argon2id PHC string. Give the person a new password.',
     )
   }
   return {

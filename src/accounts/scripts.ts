@@ -1,8 +1,8 @@
 import { codePointOf, type TextProblem } from '../values/text.ts'
 
-/** Which letters stand together in one name (UTS 39, sections 5.1 to 5.3). */
+/** Scripts that may stand together in one name (UTS 39, sections 5.1 to 5.3). */
 
-/** Scripts that people write today (UAX 31, tables 5 and 7), each by itself. */
+/** Scripts in modern use (UAX 31, tables 5 and 7); a name has only one of them. */
 const SCRIPTS = [
   ...[
     'Latin',
@@ -61,14 +61,14 @@ const SCRIPTS = [
   ...['Vai', 'Wancho', 'Yi'],
 ]
 
-/** Chinese, Japanese and Korean are written in several, and with Latin letters in between. */
+/** Combinations of scripts for Chinese, Japanese and Korean, with Latin letters. */
 const TOGETHER = [
   ['Latin', 'Han', 'Bopomofo'],
   ['Latin', 'Han', 'Hiragana', 'Katakana'],
   ['Latin', 'Han', 'Hangul'],
 ]
 
-/** Characters of one way of writing, and those that all have in common. */
+/** Matches text of these scripts and of characters that all scripts share. */
 function lettersOf(scripts: readonly string[]): RegExp {
   const some = [...scripts, 'Common', 'Inherited'].map(
     (script) => `\\p{Script_Extensions=${script}}`,
@@ -78,19 +78,22 @@ function lettersOf(scripts: readonly string[]): RegExp {
 
 let writings: readonly RegExp[] | undefined
 
-/** "Highly restrictive" (UTS 39, section 5.2), and digits of one kind (section 5.3). */
+/** The problem of a name that mixes scripts (UTS 39, "highly restrictive") or kinds of digits. */
 export function scriptProblem(name: string): TextProblem | undefined {
-  // Not at import: few programs add accounts.
+  // The expressions are built at the first use, because few programs add accounts.
   writings ??= [...SCRIPTS.map((script) => [script]), ...TOGETHER].map(lettersOf)
   if (!writings.some((letters) => letters.test(name))) {
-    return { expected: `text of one script, as letters of several can look alike${where(name)}` }
+    return {
+      expected: `text of one script, because letters of several can look alike${where(name)}`,
+    }
   }
   const zeros = new Set([...name].filter((character) => /\p{Nd}/u.test(character)).map(zeroOf))
-  if (zeros.size > 1) return { expected: 'text with digits of one kind, as others can look alike' }
+  if (zeros.size > 1)
+    return { expected: 'text with digits of one kind, because digits of several can look alike' }
   return undefined
 }
 
-/** Names the first character that does not go with those before it. */
+/** Names the first character that does not go with the previous ones. */
 function where(name: string): string {
   const characters = [...name]
   const odd = characters.findIndex((_, index) => {
@@ -101,7 +104,7 @@ function where(name: string): string {
   return ` (character ${odd + 1}, ${character}, is ${codePointOf(character)})`
 }
 
-/** Decimal digits stand in order, ten together, for each kind. */
+/** The zero of the digit's kind, because Unicode keeps the ten digits of a kind in order. */
 function zeroOf(digit: string): number {
   let zero = digit.codePointAt(0) ?? 0
   for (let left = 9; left > 0 && /\p{Nd}/u.test(String.fromCodePoint(zero - 1)); left -= 1)

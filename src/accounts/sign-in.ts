@@ -5,34 +5,34 @@ import { type Attempt, type AttemptLimits, createAttempts } from './attempts.ts'
 import type { SharedCounts } from './counters.ts'
 import { createGate } from './gate.ts'
 import { type Memory, recall } from './known-browser.ts'
-import { ownLane, strangersLane } from './lanes.ts'
+import { addressLane, ownLane } from './lanes.ts'
 import type { Passwords } from './password.ts'
 import { createPasswordChanges, isUnchanged, type PasswordChange } from './password-changes.ts'
 
 export type SignInOutcome =
   | { readonly outcome: 'signed-in'; readonly account: Account }
-  /** The password was right and good for one use: `changePassword` comes next. */
+  /** The one-time password was right, so that `changePassword` must follow. */
   | { readonly outcome: 'must-change'; readonly account: Account }
   | Refused
   | Limited
 
-/** Nobody outside learns why: both fields are for the log. */
+/** A refusal. `reason` and `account` are for the log only, never for the person. */
 export interface Refused {
   readonly outcome: 'refused'
   readonly reason: 'unknown-name' | 'wrong-password' | 'disabled' | 'changed-meanwhile'
-  /** Whose name was typed; undefined for a name that nobody has, which may be a password. */
+  /** Account of the typed name; undefined for an unknown name, which may be a password. */
   readonly account: Account | undefined
 }
 
 export type ChangeOutcome = Exclude<PasswordChange, { outcome: 'busy' }> | Limited
 
-/** Too many attempts went wrong, or too many people sign in at this moment. */
+/** Too many attempts failed, or too many people are signing in at this moment. */
 export interface Limited {
   readonly outcome: 'limited'
   readonly cause: 'attempts' | 'busy'
-  /** Seconds. */
+  /** Seconds until the next attempt is worth trying. */
   readonly retryAfter: number
-  /** Whose name was typed, where it was looked up at all. */
+  /** Account of the typed name, if it was looked up. */
   readonly account?: Account | undefined
 }
 
@@ -40,8 +40,9 @@ export interface SignIn {
   /** Shortest password that `changePassword` takes, in characters. */
   readonly minimumLength: number
   /**
-   * @param attempt `address` is the IP address that the person comes from; `memories`, what the
-   *   browser provably remembers of having signed in; `session`, the one that it has
+   * Checks user name and password.
+   * @param attempt `address` is the person's IP address, `memories` are the browser's proven
+   * records of earlier sign-ins, `session` is its present session
    */
   signIn(attempt: {
     readonly username: string
@@ -50,14 +51,14 @@ export interface SignIn {
     readonly memories?: readonly Memory[]
     readonly session?: SignInSession | undefined
   }): Promise<SignInOutcome>
-  /** @param change `account` as it was when its old password was proved */
+  /** Changes a password. @param change `account` as it was when its old password was proved */
   changePassword(change: {
     readonly account: Account
     readonly password: string
   }): Promise<ChangeOutcome>
 }
 
-/** That a browser is signed in, and is asked for the password again. */
+/** Session of a browser that is signed in and is asked for the password again. */
 export interface SignInSession {
   readonly accountId: string
   readonly uid: string
@@ -66,16 +67,16 @@ export interface SignInSession {
 export interface SignInOptions {
   readonly accounts: Pick<AccountStore, 'findById' | 'findByUsername' | 'change'>
   readonly password: Passwords
-  /** Those left out have their default. */
+  /** Limits of failed attempts; missing ones have their default. */
   readonly limits: Partial<AttemptLimits>
-  /** Where several processes count attempts together. */
+  /** Redis in which several processes count attempts together. */
   readonly redis?: SharedCounts | undefined
   readonly clock: Pick<Clock, 'now'>
-  /** Argon2 runs at once; others wait in line, up to `waiting`, and are then turned away. */
+  /** How many Argon2 runs happen at once, and how many more may wait before others are refused. */
   readonly work?: { readonly atOnce: number; readonly waiting: number }
-  /** Told how each attempt to sign in ended. */
+  /** Called with the result of each attempt, for metrics. */
   readonly observe?: (ended: 'right' | 'wrong' | Limited['cause']) => void
-  /** NIST SP 800-63B-4, 3.1.1.2 asks for 15 where the password is the only factor. */
+  /** Defaults to 15, as NIST SP 800-63B-4, 3.1.1.2 asks if the password is the only factor. */
   readonly minimumLength?: number
 }
 
@@ -83,13 +84,13 @@ export interface SignInOptions {
 const DEFAULT_WORK = { atOnce: 2, waiting: 30 }
 const BUSY_RETRY_AFTER = 5
 
-/** No control characters and no halves of characters, which not every database takes as a query. */
+/** Excludes control characters and lone surrogates, which not every database takes in a query. */
 const POSSIBLE_NAME = /^[^\p{Cc}\p{Cs}]{1,256}$/u
 
 /**
- * Signs people in with user name and password. Every answer costs one Argon2 run - also for a name
- * that does not exist - except 'limited', which costs none. The store is asked before the attempt is counted
- * where the browser signed in before, and at a limit of the account, which may have been lifted.
+ * Signs people in with user name and password. Every answer costs one Argon2 run, also for an
+ * unknown name, except 'limited', which costs none. The store is read before the attempt is counted
+ * only if the browser signed in before, or at a limit of the account, which may have been lifted.
  */
 export function createSignIn({
   accounts,
@@ -115,14 +116,13 @@ export function createSignIn({
 
     async signIn({ username: typed, password, address, memories = [], session }) {
       const username = typed.trim()
-      // Only for a browser that signed in before is the store asked before the attempt is counted.
       const mayBeKnown = memories.length > 0 || session !== undefined
       const found = mayBeKnown ? await find(username) : undefined
       const browser = found && nameBrowser(found, { memories, session })
       const attempt: Attempt = { username, address, browser }
       let limited = found
       const retryAfter = await attempts.begin(attempt, async () => {
-        limited = await find(username).catch(tellNoOutage)
+        limited = await find(username).catch(ignoreOutage)
         return limited && changedAt(limited)
       })
       if (retryAfter !== undefined) {
@@ -131,7 +131,7 @@ export function createSignIn({
       }
 
       const account = mayBeKnown ? found : await find(username)
-      const lane = account && browser ? ownLane(account) : strangersLane(address)
+      const lane = account && browser ? ownLane(account) : addressLane(address)
       const isRight = await gate.run(
         () => passwords.verify(password, account?.passwordHash ?? decoy),
         lane,
@@ -146,7 +146,7 @@ export function createSignIn({
         const reason = isRight ? 'disabled' : 'wrong-password'
         return { outcome: 'refused', reason: account ? reason : 'unknown-name', account }
       }
-      // While it waited for its turn an operator may have signed everybody out who has this password.
+      // An operator may have disabled the account or renewed its password during the wait.
       const current = await accounts.findById(account.id)
       if (!current || !isUnchanged(current, account)) {
         observe('wrong')
@@ -168,18 +168,18 @@ export function createSignIn({
   }
 }
 
-/** Nobody is told of an outage who is turned away in any case. */
-function tellNoOutage(error: unknown): undefined {
+/** Ignores an outage of the store, because the attempt is refused in any case. */
+function ignoreOutage(error: unknown): undefined {
   if (error instanceof StoreUnavailable) return undefined
   throw error
 }
 
-/** When an account was last changed; a new one was not. */
+/** The instant of an account's last change; undefined if it never changed. */
 function changedAt({ createdAt, updatedAt }: Account): number | undefined {
   return updatedAt > createdAt ? updatedAt : undefined
 }
 
-/** @returns a name of this browser if it signed in before as this account */
+/** The id of a browser that signed in before as this account; undefined for other browsers. */
 function nameBrowser(
   account: Account,
   {

@@ -2,18 +2,18 @@ import { hash } from 'node:crypto'
 import { comparableUsername } from './username.ts'
 
 /**
- * Keys by which accounts are found: hashes, so that an index of any engine takes them, however long a name
- * is and whatever the engine thinks of its letters.
+ * Keys by which accounts are found. They are hashes, because an index of any database engine takes
+ * a hash, whatever the length and letters of the name.
  */
 
-/** Two names that are compared as equal have the same one. */
+/** The key of a name; names that compare equal have the same key. */
 export function nameKey(username: string): string {
   return hash('sha256', comparableUsername(username), 'base64url')
 }
 
 /**
- * Two names that look alike have the same one: it is of the skeleton of UTS 39, section 4. The data are those of
- * Unicode 13 (the package `unhomoglyph`), loaded where they are first asked for.
+ * The key of a name's skeleton (UTS 39, section 4); names that look alike have the same key. The
+ * data are those of Unicode 13 (package `unhomoglyph`), loaded at the first call.
  */
 export async function skeletonKey(username: string): Promise<string> {
   const { default: prototypes } = await import('unhomoglyph')

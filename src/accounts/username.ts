@@ -2,20 +2,20 @@ import { codePointOf, nameProblem, type TextProblem, type TextRule } from '../va
 import { scriptProblem } from './scripts.ts'
 
 /**
- * User names are compared as RFC 8265, section 3.3 says (UsernameCaseMapped): typed on another keyboard, in
- * capitals, in full width or with accents put together otherwise, a name is the same name. No package
- * does it, so these are the steps of the profile; letters, cases and compositions are those of the
- * Unicode version of the engine.
+ * User names are compared by RFC 8265, section 3.3 (UsernameCaseMapped), so that a name is the same
+ * from another keyboard, in capitals, in full width or with other compositions of accents. The
+ * steps of the profile are implemented here, because no package has them; letters, cases and
+ * compositions are those of the engine's Unicode version.
  */
 
-/** Full and half width letters and signs, whose ordinary form their compatibility decomposition is. */
+/** Full and half width characters, whose compatibility decomposition is the ordinary form. */
 const WIDTH = /[\u3000\uff01-\uff9f\uffe0-\uffe2\uffe4-\uffee]/g
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the limits of ASCII
 const ASCII = /^[\x00-\x7f]*$/
 
 /**
- * The form in which names are compared, and in which new ones are stored. It refuses nothing, as names of
- * before may be such as no new one can be.
+ * The form in which names are compared and new names are stored. No name is refused, because
+ * existing names may break rules for new ones.
  */
 export function comparableUsername(name: string): string {
   const lower = name.toLowerCase()
@@ -24,12 +24,12 @@ export function comparableUsername(name: string): string {
   return widths.normalize('NFC').toLowerCase().normalize('NFC')
 }
 
-/** UTF-16 code units, the most that its column takes. */
+/** Most UTF-16 code units of a name, the width of its database column. */
 const LONGEST = 255
 
 /**
- * The user name of a new account: of the code points of RFC 8264's IdentifierClass, with single blanks between
- * parts, of one script (UTS 39, "highly restrictive"), and nothing in it that nobody sees.
+ * Checks the user name of a new account: code points of RFC 8264's IdentifierClass, single blanks
+ * between parts, one script (UTS 39, "highly restrictive"), and no invisible characters.
  */
 export const usernameProblem: TextRule = (text) => {
   const name = comparableUsername(text)
@@ -50,16 +50,17 @@ function blankProblem(text: string): TextProblem | undefined {
   return { expected: 'text without several blanks in a row', instead: text.replace(/ {2,}/g, ' ') }
 }
 
-/** RFC 8264, section 9: letters, digits, marks (A), and ASCII (K); not the letters of old Hangul (I). */
+/** Letters, digits and marks (A) and ASCII (K) of RFC 8264, section 9. */
 const IDENTIFIER = /[\p{Ll}\p{Lu}\p{Lo}\p{Lm}\p{Mn}\p{Mc}\p{Nd}\x20-\x7e]/u
+/** Letters of old Hangul (I of RFC 8264, section 9), which are not allowed. */
 const OLD_HANGUL = /[\u1100-\u11ff\ua960-\ua97c\ud7b0-\ud7fb]/
-/** Exceptions (F): what is allowed, and what is not, whatever its category. */
+/** Exceptions (F of RFC 8264, section 9): allowed or not, whatever their category. */
 const ALLOWED = 'ßς۽۾་〇'
 const DISALLOWED = '\u0640\u07fa\u302e\u302f\u3031\u3032\u3033\u3034\u3035\u303b'
 
-/** RFC 5892, appendix A: signs that are right between some letters and not elsewhere. */
+/** Signs that are allowed only beside some letters (RFC 5892, appendix A). */
 const IN_CONTEXT: Readonly<Record<string, RegExp>> = {
-  // Catalan: l·l.
+  // The middle dot of Catalan: l·l.
   '\u00b7': /(?<=l)\u00b7(?=l)/u,
   '\u0375': /\u0375(?=\p{Script=Greek})/u,
   '\u05f3': /(?<=\p{Script=Hebrew})\u05f3/u,
@@ -67,7 +68,7 @@ const IN_CONTEXT: Readonly<Record<string, RegExp>> = {
   '\u30fb': /\u30fb/u,
 }
 
-/** More than a letter of any language has; and the same mark twice is seen as one (UTS 39, section 5.4). */
+/** More marks than any language uses, or a mark twice, which looks like one (UTS 39, 5.4). */
 const TOO_MANY_MARKS = /(\p{Mn})\1|\p{Mn}{5}/u
 
 function codePointProblem(name: string): TextProblem | undefined {
@@ -81,27 +82,33 @@ function codePointProblem(name: string): TextProblem | undefined {
   })
   if (odd !== undefined) {
     return {
-      expected: `letters, digits and signs of ASCII; ${odd} (${codePointOf(odd)}) is none of them`,
+      expected: `letters, digits and ASCII signs, but has ${odd} (${codePointOf(odd)})`,
     }
   }
   if (/(^| )\p{M}/u.test(name) || TOO_MANY_MARKS.test(name.normalize('NFD'))) {
-    return { expected: 'letters with the marks that belong to them, and no others' }
+    return {
+      expected:
+        'letters with at most four marks each, no mark twice in a row and none without a letter',
+    }
   }
   return undefined
 }
 
-/** Letters that are written from right to left. */
+/** Letters of scripts that are written from right to left. */
 const RIGHT_TO_LEFT =
   /[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}\p{Script=Adlam}\p{Script=Mandaic}\p{Script=Hanifi_Rohingya}]/u
 const BEGINS_RIGHT = new RegExp(`^(?=\\p{L})${RIGHT_TO_LEFT.source}`, 'u')
 const ENDS_RIGHT = /[\p{L}\p{Nd}]\p{M}*$/u
 
-/** RFC 5893, section 2, for a name that is of one script already: else parts of it change places in display. */
+/**
+ * RFC 5893, section 2, for a name of one script: otherwise its parts would be displayed in another
+ * order.
+ */
 function directionProblem(name: string): TextProblem | undefined {
   if (!RIGHT_TO_LEFT.test(name)) return undefined
   if (BEGINS_RIGHT.test(name) && ENDS_RIGHT.test(name)) return undefined
   return {
     expected:
-      'text that begins with a letter and ends with a letter or digit, as it is read from right to left',
+      'text that begins with a letter and ends with a letter or digit, because it is written from right to left',
   }
 }

@@ -1,9 +1,9 @@
 import type { Account } from './account-store.ts'
 
-/** Why a new password is not acceptable. */
+/** Reason to refuse a new password. */
 export type Weakness = 'too-short' | 'predictable' | 'unchanged'
 
-/** Length, and the few patterns that a guesser who knows the person tries first. */
+/** Checks length, and patterns that somebody who knows the person would try first. */
 export function findWeakness(
   password: string,
   { account, minimumLength }: { account: Account; minimumLength: number },
@@ -14,7 +14,7 @@ export function findWeakness(
   const known = [username, claims.email?.split('@')[0], ...Object.values(claims)]
   const rest = known
     .filter((text) => typeof text === 'string')
-    // The longest first: an email address holds its name.
+    // The longest comes first, because an email address contains its local part.
     .toSorted((a, b) => b.length - a.length)
     .filter((text) => text.length >= 4)
     .reduce((left, text) => left.replaceAll(text.toLowerCase(), ''), password.toLowerCase())

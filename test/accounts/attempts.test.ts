@@ -20,7 +20,7 @@ describe('attempts counted in Redis', { skip: skipRedis }, () => {
   const { places } = redisPlaces()
 
   for (const [name, place] of Object.entries(places)) {
-    it(`on ${name} are those of all nodes together, also where they come at once`, async (t) => {
+    it(`on ${name} are counted for all nodes together, also simultaneous ones`, async (t) => {
       const settings = redisSettings(place())
       const nodes = [await openNode(t, settings), await openNode(t, settings)]
       const answers = await Promise.all(
@@ -31,7 +31,7 @@ describe('attempts counted in Redis', { skip: skipRedis }, () => {
       assert.ok(wait > 890 && wait <= 900, String(wait))
     })
 
-    it(`on ${name} are forgotten by every node once the right password came`, async (t) => {
+    it(`on ${name} are cleared at every node by the right password`, async (t) => {
       const settings = redisSettings(place())
       const [one, two] = [await openNode(t, settings), await openNode(t, settings)]
       for (let i = 0; i < 4; i++) await one.attempts.begin(guess)
@@ -43,7 +43,7 @@ describe('attempts counted in Redis', { skip: skipRedis }, () => {
   }
 
   for (const [name, place] of Object.entries(places)) {
-    it(`on ${name} begin anew for all nodes together once an account is changed`, async (t) => {
+    it(`on ${name} are counted anew at every node after a change of the account`, async (t) => {
       const settings = redisSettings(place())
       const limits = { ...LIMITS, perAddress: 100 }
       const [one, two] = [await openNode(t, settings, limits), await openNode(t, settings, limits)]
@@ -61,7 +61,7 @@ describe('attempts counted in Redis', { skip: skipRedis }, () => {
     })
   }
 
-  it('are counted by each node while Redis is away: neither are all refused nor none', async (t) => {
+  it('are counted by each node alone while Redis is unavailable', async (t) => {
     const server = await startRedis()
     t.after(() => server[Symbol.asyncDispose]())
     const { attempts } = await openNode(t, redisSettings({ url: server.url, timeout: 0.5 }))

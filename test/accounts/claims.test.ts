@@ -11,7 +11,7 @@ import {
   unknownClaim,
 } from '../../src/accounts/claims.ts'
 
-/** OpenID Connect Core 1.0, section 5.1, but for those that Keyturn makes. */
+/** Claims of OpenID Connect Core 1.0, section 5.1, without those that Keyturn makes. */
 const STANDARD = [
   ...['name', 'given_name', 'family_name', 'middle_name', 'nickname', 'profile', 'picture'],
   ...['website', 'email', 'email_verified', 'gender', 'birthdate', 'zoneinfo', 'locale'],
@@ -54,21 +54,21 @@ describe('a claim', () => {
   }
 
   for (const [name, values] of Object.entries(right)) {
-    it(`${name} may be of its type and format`, () => {
+    it(`${name} is accepted in its type and format`, () => {
       for (const value of values) {
         assert.equal(claimProblem(name, value), undefined, JSON.stringify(value))
       }
     })
   }
   for (const [name, values] of Object.entries(wrong)) {
-    it(`${name} may not be anything else`, () => {
+    it(`${name} is refused in any other type or format`, () => {
       for (const value of values) {
         assert.ok(claimProblem(name, value)?.expected, JSON.stringify(value))
       }
     })
   }
 
-  it('that is wrong is told with what was probably meant', () => {
+  it('that is misspelt is refused with the probable spelling', () => {
     assert.equal(claimProblem('zoneinfo', 'europe/paris')?.instead, 'Europe/Paris')
     assert.equal(claimProblem('locale', 'en_US')?.instead, 'en-US')
     assert.match(
@@ -77,7 +77,7 @@ describe('a claim', () => {
     )
   })
 
-  it('has a name of the standard, or one that the configuration gives a scope', () => {
+  it('must be a standard claim or be listed in the configuration under a scope', () => {
     const names = claimNames({ profile: ['name', 'groups'], work: ['badge', 'sub'] })
     assert.deepEqual(names.toSorted(), [...STANDARD, 'badge', 'groups'].toSorted())
     assert.equal(unknownClaim('groups', names), undefined)
@@ -90,14 +90,14 @@ describe('a claim', () => {
     }
   })
 
-  it('of the configuration takes any value but none', () => {
+  it('of the configuration may have any value but null', () => {
     for (const value of ['text', 7, false, ['a'], { b: 1 }]) {
       assert.equal(claimProblem('groups', value), undefined)
     }
     assert.ok(claimProblem('groups', null))
   })
 
-  it('is read as JSON where it is no text', () => {
+  it('is parsed as JSON unless it is a standard claim that is text', () => {
     const read = {
       name: ['{"a":1}', '{"a":1}'],
       nickname: ['true', 'true'],
@@ -117,13 +117,13 @@ describe('a claim', () => {
 describe('claims together', () => {
   const at = { removed: [], now: 7 }
 
-  it('say nothing of an email address or phone number that is not there', () => {
+  it('are refused if they verify a missing email address or phone number', () => {
     assert.equal(claimsProblems({ email_verified: true }).length, 1)
     assert.equal(claimsProblems({ phone_number_verified: false }).length, 1)
     assert.deepEqual(claimsProblems({ email: 'a@b.example', email_verified: true }), [])
   })
 
-  it('have a verified phone number in E.164 only, and advise it for others', () => {
+  it('must have E.164 for a verified phone number, and warn about other formats', () => {
     const number = '+1 (604) 555-1234'
     const verified = { phone_number_verified: true }
     assert.match(claimsProblems({ phone_number: number, ...verified })[0] ?? '', /E\.164/)
@@ -133,18 +133,21 @@ describe('claims together', () => {
     assert.equal(claimsAdvice({}), undefined)
   })
 
-  it('are bounded in length', () => {
-    assert.match(claimsProblems({ groups: 'a'.repeat(20_000) })[0] ?? '', /16384 are the most/)
+  it('are refused above 16,384 characters', () => {
+    assert.match(
+      claimsProblems({ groups: 'a'.repeat(20_000) })[0] ?? '',
+      /at most 16384 are allowed/,
+    )
   })
 
-  it('keep what a change does not name, and tell when they were changed', () => {
+  it('keep what a change does not name, and get updated_at', () => {
     const before: Claims = { name: 'Ada', locale: 'en', updated_at: 1 }
     const after = changeClaims(before, { locale: 'fr' }, { removed: ['name'], now: 7 })
     assert.deepEqual(after, { locale: 'fr', updated_at: 7 })
     assert.equal(changeClaims(before, { updated_at: 3 }, at).updated_at, 3)
   })
 
-  it('know nothing of an address or number that is another one', () => {
+  it('lose the verification of a changed or removed email address or phone number', () => {
     const before: Claims = {
       email: 'a@b.example',
       email_verified: true,

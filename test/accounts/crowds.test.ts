@@ -11,7 +11,7 @@ import { openRedis } from '../../src/redis/connection.ts'
 import { createAccount, createMemoryAccounts } from '../support/memory-accounts.ts'
 import { redisPlaces, redisSettings, skipRedis } from '../support/redis.ts'
 
-/** Many who guess at the same time or from many addresses, and the owner, who knows the password. */
+/** Many simultaneous guesses or guesses from many addresses, and sign-ins of the owner meanwhile. */
 
 const RIGHT = 'correct horse battery staple'
 const HOME = '198.51.100.7'
@@ -46,7 +46,7 @@ async function outcomesOf(answers: Iterable<ReturnType<SignIn['signIn']>>) {
   return (await Promise.all(answers)).map(({ outcome }) => outcome)
 }
 
-/** Networks that somebody may have, and the address of which number in it. */
+/** Networks of one guesser, each with a function from a number to an address in it. */
 const NETWORKS: Readonly<Record<string, (number: number) => string>> = {
   'one IPv6 /48': (number) => `2001:db8:1:${(number * 256).toString(16)}::1`,
   'one IPv6 /56': (number) => `2001:db8:1:ab${(number + 16).toString(16)}::1`,
@@ -71,7 +71,7 @@ function testCrowds(redisOf: (t: TestContext) => Promise<SharedCounts | undefine
     })
   }
 
-  it('from everywhere lock the account, except in a browser that signed in before', async (t) => {
+  it('of wrong passwords from everywhere lock the account, but not a browser that signed in before', async (t) => {
     const signIn = open({ redis: await redisOf(t) })
     const memories = remember([], ada, clock.now())
     const stranger = remember([], { ...ada, id: 'somebody else' }, clock.now())
@@ -84,7 +84,7 @@ function testCrowds(redisOf: (t: TestContext) => Promise<SharedCounts | undefine
     assert.equal((await own(signIn, memories, '192.1.2.1')).outcome, 'signed-in')
   })
 
-  it('of guesses from a known browser have a limit of their own, also for the right password', async (t) => {
+  it('of guesses from a known browser reach its own limit, which also refuses the right password', async (t) => {
     const signIn = open({ redis: await redisOf(t), limits: { perKnownBrowser: 3 } })
     const memories = remember([], ada, clock.now())
     const guess = { username: 'ada', password: 'x', memories }
@@ -103,7 +103,7 @@ function testCrowds(redisOf: (t: TestContext) => Promise<SharedCounts | undefine
 describe('crowds, counted in memory,', () => {
   testCrowds(async () => undefined)
 
-  it('do not use up a limit of another account by the known browser of their own', async () => {
+  it('with a browser known to another account are counted as from an unknown browser', async () => {
     const signIn = open()
     const memories = remember([], { ...ada, id: 'eve' }, clock.now())
     const guess = { username: 'ada', password: 'x', address: '203.0.113.1', memories }
@@ -112,7 +112,7 @@ describe('crowds, counted in memory,', () => {
     assert.deepEqual(outcomes, [...Array(5).fill('refused'), 'limited'])
   })
 
-  it('do not keep out a browser whose session is asked for the password again', async () => {
+  it('do not lock out a browser whose session is asked for the password again', async () => {
     const signIn = open({ limits: { perAccountAndAddress: 1, perKnownBrowser: 2 } })
     await signIn.signIn({ username: 'ada', password: 'x', address: HOME })
     assert.equal((await own(signIn)).outcome, 'limited')
@@ -126,7 +126,7 @@ describe('crowds, counted in memory,', () => {
     assert.equal((await signIn.signIn({ ...attempt, session })).outcome, 'limited')
   })
 
-  it('cost a known browser the same for names that exist and names that do not', async () => {
+  it('cost a known browser one look-up for existing and for unknown names', async () => {
     const asked: string[] = []
     const counting: AccountStore = {
       ...accounts,
@@ -143,7 +143,7 @@ describe('crowds, counted in memory,', () => {
     assert.deepEqual(asked, ['ada', 'nobody'])
   })
 
-  it('lose what a browser remembers when the password changes', async () => {
+  it('of guesses lock out a known browser after a change of the password', async () => {
     const signIn = open({ limits: { perAccountAndAddress: 1 } })
     const before = { ...ada, passwordHash: await password.hash('the one before') }
     const memories = remember([], before, clock.now())
@@ -162,7 +162,7 @@ describe('crowds, counted in Redis,', { skip: skipRedis }, () => {
   }
   testCrowds(openNode)
 
-  it('meet the same limits at every node', async (t) => {
+  it('reach the same limits at every node', async (t) => {
     const settings = redisSettings(places.Redis())
     const nodes = [
       open({ redis: await openNode(t, settings) }),
@@ -178,7 +178,7 @@ describe('crowds, counted in Redis,', { skip: skipRedis }, () => {
   })
 })
 
-describe('a crowd under way', () => {
+describe('a crowd of simultaneous attempts', () => {
   const unlimited = {
     perAddress: 1_000_000,
     perAccountAndAddress: 1_000_000,
@@ -186,7 +186,7 @@ describe('a crowd under way', () => {
   }
 
   for (const [network, address] of Object.entries(NETWORKS)) {
-    it(`from ${network} does not turn away the right password from elsewhere`, async () => {
+    it(`from ${network} does not delay the right password from elsewhere until it is refused`, async () => {
       const signIn = open({ limits: unlimited })
       const crowd: ReturnType<SignIn['signIn']>[] = []
       const owners: string[] = []
@@ -203,7 +203,7 @@ describe('a crowd under way', () => {
     })
   }
 
-  it('from everywhere does not turn away a browser that signed in before', async () => {
+  it('from everywhere does not make a browser that signed in before be refused', async () => {
     const signIn = open({ limits: unlimited })
     const memories = remember([], ada, clock.now())
     const crowd: ReturnType<SignIn['signIn']>[] = []
@@ -219,7 +219,7 @@ describe('a crowd under way', () => {
     await Promise.all(crowd)
   })
 
-  it('ends, as its networks are charged for attempts that were turned away', async () => {
+  it('ends, because attempts that were refused as busy count against its networks', async () => {
     const signIn = open()
     const causes: string[] = []
     for (let round = 0; round < 8; round += 1) {
@@ -240,7 +240,7 @@ describe('a crowd under way', () => {
     assert.equal((await own(signIn)).outcome, 'signed-in')
   })
 
-  it('does not charge an account for attempts that were turned away', async () => {
+  it('does not count attempts that were refused as busy against an account', async () => {
     const signIn = open()
     const address = (number: number) => `192.0.${number}.1`
     for (let round = 0; round < 3; round += 1) {

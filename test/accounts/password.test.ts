@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { createPasswords, generatePassword } from '../../src/accounts/password.ts'
 import { StoreUnreadable } from '../../src/errors.ts'
 
-/** The least that Argon2 allows: these tests are about form, not about cost. */
+/** Lowest parameters of Argon2, because these tests are about form and not about cost. */
 const CHEAP = { memoryKiB: 64, passes: 1, parallelism: 1 }
 const passwords = createPasswords(CHEAP)
 
@@ -20,7 +20,7 @@ describe('passwords', () => {
       assert.equal(await passwords.verify(wrong, stored), false)
   })
 
-  it('salts: the same password is never stored the same way twice', async () => {
+  it('stores the same password differently each time, because of the salt', async () => {
     assert.notEqual(await passwords.hash('same'), await passwords.hash('same'))
   })
 
@@ -31,7 +31,7 @@ describe('passwords', () => {
     assert.equal(await passwords.verify('password', stored), true)
   })
 
-  it('takes one password typed on two keyboards for one password', async () => {
+  it('verifies the same password from another keyboard (NFKC)', async () => {
     const stored = await passwords.hash('caf\u00e9 \ufb01n')
     assert.equal(await passwords.verify('cafe\u0301 fin', stored), true)
   })
@@ -50,7 +50,7 @@ describe('passwords', () => {
     assert.equal(await passwords.verify('', decoy), false)
   })
 
-  it('says that a stored string is unreadable rather than that the password is wrong', async () => {
+  it('throws for an unreadable stored string instead of calling the password wrong', async () => {
     for (const stored of ['', 'secret', '$2b$10$abc', '$argon2i$v=19$m=64,t=1,p=1$AAAA$AAAA'])
       await assert.rejects(passwords.verify('secret', stored), StoreUnreadable)
   })

@@ -16,7 +16,7 @@ const clock = { now: () => 1_770_000_000 }
 
 let accounts: AccountStore
 let ada: Account
-/** The parameters of every Argon2 run: what an attacker could measure. */
+/** The parameters of every Argon2 run, which an attacker could measure. */
 let work: string[]
 let passwords: Passwords
 
@@ -54,7 +54,7 @@ describe('signIn', () => {
       })
   })
 
-  it('refuses a password that was replaced, or its account disabled, while it was looked at', async () => {
+  it('refuses a password if it is replaced or its account disabled while it is checked', async () => {
     for (const meanwhile of [{ isDisabled: true }, { passwordHash: passwords.decoy() }]) {
       await replaceAccount(accounts, ada)
       const verify: Passwords['verify'] = async (password, stored) => {
@@ -69,7 +69,7 @@ describe('signIn', () => {
     }
   })
 
-  it('does not touch the spaces in a password', async () => {
+  it('refuses the right password with a space after it', async () => {
     const answer = await open().signIn({ username: 'ada', password: `${RIGHT} `, address })
     assert.deepEqual(answer, { outcome: 'refused', reason: 'wrong-password', account: ada })
   })
@@ -104,7 +104,7 @@ describe('signIn', () => {
     })
   })
 
-  it('stores the password anew when the parameters were raised, and nothing else', async () => {
+  it('stores only a new hash of the password when the parameters were raised', async () => {
     const raised = createPasswords({ ...CHEAP, passes: 2 })
     const { signIn } = open({ password: raised })
     await signIn({ username: 'ada', password: RIGHT, address })
@@ -118,7 +118,7 @@ describe('signIn', () => {
 describe('limits of signIn', () => {
   const guess = { username: 'ada', password: 'wrong', address }
 
-  it('answers five of ten wrong passwords and then says for how long it does not', async () => {
+  it('checks five of ten wrong passwords and tells the others how long to wait', async () => {
     const { signIn } = open()
     const answers = []
     for (let count = 0; count < 10; count += 1) answers.push(await signIn(guess))
@@ -132,7 +132,7 @@ describe('limits of signIn', () => {
     }
   })
 
-  it('does no work while limited, not even for the right password, and asks once whether it still is', async () => {
+  it('runs no Argon2 while limited, not even for the right password, and looks the account up once', async () => {
     const { signIn } = open()
     for (let count = 0; count < 5; count += 1) await signIn(guess)
     work.length = 0
@@ -144,7 +144,7 @@ describe('limits of signIn', () => {
     assert.equal(find.mock.callCount(), 1)
   })
 
-  it('asks no store where a network is limited, whatever the names', async () => {
+  it('looks up no account while the network is limited', async () => {
     const { signIn } = open({ limits: limits({ perAddress: 3 }) })
     for (let count = 0; count < 3; count += 1) await signIn({ ...guess, username: `name ${count}` })
     const find = mock.method(accounts, 'findByUsername')
@@ -152,7 +152,7 @@ describe('limits of signIn', () => {
     assert.equal(find.mock.callCount(), 0)
   })
 
-  it('stays limited while the store is away', async () => {
+  it('stays limited while the store is unavailable', async () => {
     const { signIn } = open()
     for (let count = 0; count < 5; count += 1) await signIn(guess)
     mock.method(accounts, 'findByUsername', () => Promise.reject(new StoreUnavailable('away')))
@@ -160,7 +160,7 @@ describe('limits of signIn', () => {
   })
 
   describe('that an operator lifts', () => {
-    /** As `accounts unlock` does, by an operator whose clock is the same. */
+    /** Changes the account as `accounts unlock` does, with the same clock. */
     const unlock = () =>
       accounts.change(ada.id, (current) => ({ updatedAt: nextChange(current, clock.now()) }))
     const lockOut = async (signIn: SignIn['signIn'], times = 5) => {
@@ -170,7 +170,7 @@ describe('limits of signIn', () => {
     }
     const right = { ...guess, password: RIGHT }
 
-    it('are gone at once where the owner is, at every process, and come again', async () => {
+    it('are lifted at every process at once and are reached again by new guesses', async () => {
       const nodes = [open(), open()]
       for (const { signIn } of nodes) await lockOut(signIn)
       await unlock()
@@ -182,7 +182,7 @@ describe('limits of signIn', () => {
       for (const { signIn } of nodes) assert.equal((await signIn(right)).outcome, 'signed-in')
     })
 
-    it('are those of the account everywhere, too, and not those of networks', async () => {
+    it('include those of the account from all addresses, but not those of networks', async () => {
       const { signIn } = open({ limits: limits({ perAccount: 6, perAddress: 4 }) })
       for (let count = 0; count < 7; count += 1)
         await signIn({ ...guess, address: `198.51.${count}.1` })
@@ -197,7 +197,7 @@ describe('limits of signIn', () => {
       assert.equal((await signIn(crowd)).outcome, 'limited')
     })
 
-    it('leave the counts of the network as they were', async () => {
+    it('leave the counts of networks as they were', async () => {
       const { signIn } = open({ limits: limits({ perAccount: 2, perAddress: 6 }) })
       const attempt = { ...guess, address: '203.0.113.1' }
       const outcomes = [await signIn(attempt), await signIn(attempt)]
@@ -212,7 +212,7 @@ describe('limits of signIn', () => {
       assert.equal((await signIn({ ...attempt, username: 'one more' })).outcome, 'limited')
     })
 
-    it('are those of a known browser, too', async () => {
+    it('include those of a known browser', async () => {
       const { signIn } = open({ limits: limits({ perKnownBrowser: 2 }) })
       const known = { ...guess, memories: remember([], ada, clock.now()) }
       for (let count = 0; count < 2; count += 1) await signIn(known)
@@ -221,7 +221,7 @@ describe('limits of signIn', () => {
       assert.equal((await signIn({ ...known, password: RIGHT })).outcome, 'signed-in')
     })
 
-    it('are not lifted by a change from before the attempts began, nor by that the account is new', async () => {
+    it('are not lifted by an earlier change, nor by the creation of the account', async () => {
       for (const createdAt of [clock.now(), clock.now() - 1000]) {
         const changed = { createdAt, updatedAt: createdAt }
         await accounts.remove(ada.id)
@@ -236,7 +236,7 @@ describe('limits of signIn', () => {
       assert.equal((await signIn(right)).outcome, 'limited')
     })
 
-    it('cannot be outrun by guesses at the same moment', async () => {
+    it('hold again for simultaneous guesses after the lift', async () => {
       const { signIn } = open({ work: { atOnce: 2, waiting: 100 } })
       await lockOut(signIn)
       await unlock()
@@ -245,7 +245,7 @@ describe('limits of signIn', () => {
     })
   })
 
-  it('limits names that do not exist just the same', async () => {
+  it('limits unknown names as it does existing ones', async () => {
     const { signIn } = open()
     const outcomes = []
     for (let count = 0; count < 6; count += 1)
@@ -260,13 +260,13 @@ describe('limits of signIn', () => {
     assert.equal(answer.outcome, 'signed-in')
   })
 
-  it('counts guesses that come at once', async () => {
+  it('limits simultaneous guesses', async () => {
     const { signIn } = open({ work: { atOnce: 2, waiting: 100 } })
     const answers = await Promise.all(Array.from({ length: 20 }, () => signIn(guess)))
     assert.equal(answers.filter(({ outcome }) => outcome === 'refused').length, 5)
   })
 
-  it('forgets the wrong passwords of an address once the right one came', async () => {
+  it('clears the wrong passwords of an address when the right one comes', async () => {
     const { signIn } = open()
     for (let round = 0; round < 3; round += 1) {
       for (let count = 0; count < 4; count += 1)
@@ -275,7 +275,7 @@ describe('limits of signIn', () => {
     }
   })
 
-  it('limits an address that tries many names, and not those who sign in there', async () => {
+  it('limits an address that tries many names, but not many right passwords from it', async () => {
     const { signIn } = open({ limits: limits({ perAddress: 10 }) })
     for (let count = 0; count < 30; count += 1)
       assert.equal((await signIn({ ...guess, password: RIGHT })).outcome, 'signed-in')
@@ -293,7 +293,7 @@ describe('limits of signIn', () => {
     assert.deepEqual(outcomes, [...Array(10).fill('refused'), 'limited'])
   })
 
-  it('counts an IPv6 network as one address, however it is written', async () => {
+  it('counts an IPv6 /64 as one address, in any spelling', async () => {
     const { signIn } = open()
     const network = ['2001:db8:0:1::1', '2001:DB8::1:0:0:0:2', '2001:0db8:0000:0001:ffff::3']
     for (const from of [...network, ...network].slice(0, 5))
@@ -303,7 +303,7 @@ describe('limits of signIn', () => {
     assert.equal((await from('2001:db8:0:2::1')).outcome, 'refused')
   })
 
-  it('counts an IPv4 address as one, also when it is written as IPv6', async () => {
+  it('counts an IPv4 address and its IPv6 spelling as one address', async () => {
     const { signIn } = open()
     for (let count = 0; count < 5; count += 1) await signIn(guess)
     const answer = await signIn({ ...guess, address: '::ffff:192.0.2.1' })
@@ -318,7 +318,7 @@ describe('limits of signIn', () => {
     assert.equal((await signIn({ ...guess, password: RIGHT })).outcome, 'signed-in')
   })
 
-  it('turns people away when too many wait for Argon2, and charges the address for it', async () => {
+  it('refuses attempts when too many wait for Argon2, and counts them against the address', async () => {
     const { signIn } = open({ work: { atOnce: 1, waiting: 1 }, limits: limits({ perAddress: 4 }) })
     const answers = await Promise.all(
       ['a', 'b', 'c', 'd'].map((username) => signIn({ ...guess, username, address })),
@@ -334,7 +334,7 @@ describe('limits of signIn', () => {
 describe('changePassword', () => {
   const fresh = 'purple monkey dishwasher'
 
-  it('stores a new password and ends the need for one', async () => {
+  it('stores a new password and no longer asks for one', async () => {
     const invited = { ...ada, mustChangePassword: true }
     await replaceAccount(accounts, invited)
     const { changePassword, signIn } = open()
@@ -345,7 +345,7 @@ describe('changePassword', () => {
     assert.equal((await signIn({ username: 'ada', password: RIGHT, address })).outcome, 'refused')
   })
 
-  it('refuses what is short, easy to guess or not new', async () => {
+  it('refuses passwords that are short, easy to guess or unchanged', async () => {
     const account = { ...ada, username: 'ada.lovelace', claims: { email: 'countess@example.com' } }
     const { changePassword } = open()
     for (const [password, reason] of [
@@ -377,7 +377,7 @@ describe('changePassword', () => {
 })
 
 describe('gate', () => {
-  it('runs so many at once, in order, lets so many wait and turns the rest away', async () => {
+  it('runs two at once, in order, lets two wait and refuses the rest', async () => {
     const gate = createGate({ atOnce: 2, waiting: 2 })
     const begun: number[] = []
     const finish: (() => void)[] = []
@@ -401,7 +401,7 @@ describe('gate', () => {
     assert.equal(await gate.run(async () => 'free'), 'free')
   })
 
-  it('lets lanes take turns, and turns away the newest of the longest', async () => {
+  it('lets lanes take turns, and refuses the newest of the longest', async () => {
     const gate = createGate({ atOnce: 1, waiting: 4 })
     const begun: string[] = []
     const ask = (name: string, ...lane: string[]) =>
@@ -420,7 +420,7 @@ describe('gate', () => {
     assert.deepEqual(begun, ['a1', 'a2', 'b1', 'c1', 'a4'])
   })
 
-  it('gives its place back when the work fails', async () => {
+  it('frees its place when the work fails', async () => {
     const gate = createGate({ atOnce: 1, waiting: 0 })
     await assert.rejects(gate.run(() => Promise.reject(new Error('broken'))))
     assert.equal(await gate.run(async () => 'free'), 'free')

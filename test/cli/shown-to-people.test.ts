@@ -81,7 +81,7 @@ describe('accounts', () => {
       'There is no account ada. See: keyturn accounts list',
     ])
     assert.deepEqual(await run('set', 'root'), [
-      'Nothing is to change: no claim is named. Name one, as in --email ADDRESS or --remove nickname.',
+      'No claim is given, so there is nothing to change. Name one, as in --email ADDRESS or --remove nickname.',
     ])
     assert.deepEqual(await run('remove', 'root'), ['Removed and signed out root.', REMAINING])
   })
