@@ -3,6 +3,8 @@ export interface ClientContext {
   readonly isProduction: boolean
   /** Profile that every client must meet. */
   readonly profile: 'none' | 'fapi2'
+  /** Seconds by which clocks of clients may be wrong (`tokens.clockTolerance`). */
+  readonly clockTolerance: number
   /** JWS algorithms of the signing rings. */
   readonly algorithms: readonly string[]
   /** Known OpenID scopes. */

@@ -6,10 +6,11 @@ import type { Settings } from './schema.ts'
 /** What the configuration says of clients. */
 
 export function clientContext(settings: Settings): ClientContext {
-  const { environment, profile, rotation, claims, resources, outgoing } = settings
+  const { environment, profile, rotation, tokens, claims, resources, outgoing } = settings
   return {
     isProduction: environment === 'production',
     profile,
+    clockTolerance: tokens.clockTolerance,
     algorithms: signingAlgorithms(rotation),
     scopes: [...new Set(['openid', 'offline_access', ...Object.keys(claims)])],
     resources,

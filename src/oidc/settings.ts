@@ -1,6 +1,7 @@
 import { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { PREVIOUS_SECRETS } from '../clients/previous-secrets.ts'
 import { OWN_PROPERTIES } from '../clients/properties.ts'
+import { type Clock, systemClock } from '../clock.ts'
 import { mayCallPrivateNetworks } from '../config/client-context.ts'
 import type { IssuerConfig } from '../config/schema.ts'
 import { passwordContext } from './authentication-context.ts'
@@ -19,8 +20,9 @@ import { claimsForUserinfo } from './userinfo-tokens.ts'
 export function providerSettings(
   config: IssuerConfig,
   onLeftOut: (left: LeftOut) => void = () => {},
+  clock: Pick<Clock, 'now'> = systemClock,
 ): Configuration {
-  const fapi2 = createFapi2(config)
+  const fapi2 = createFapi2(config, clock)
   const requests = createResourceRequests(config, onLeftOut)
   const rotates = createRefreshTokenRotation(config.tokens.refreshTokenRotation, fapi2)
   return {

@@ -13,6 +13,7 @@ import { observeProvider } from '../oidc/events.ts'
 import { createMetered } from '../oidc/guess-limits.ts'
 import { createJwtAccessTokens, REVOKED } from '../oidc/jwt-access-tokens.ts'
 import { answerForJwts } from '../oidc/jwt-endpoints.ts'
+import type { LeftOut } from '../oidc/left-out.ts'
 import { tellPushedRequests } from '../oidc/lifetimes.ts'
 import { meterClients } from '../oidc/metered.ts'
 import { issuerPath } from '../oidc/origin.ts'
@@ -132,11 +133,12 @@ function providerConfiguration(
 ): Configuration {
   const { issuer } = config
   const isFirstToday = createOnceADay(process.clock)
-  const settings = providerSettings(config, (left) => {
+  const tellLeftOut = (left: LeftOut) => {
     if (isFirstToday(JSON.stringify(left))) {
       ofRequests.info(left, 'a scope was left out of a request')
     }
-  })
+  }
+  const settings = providerSettings(config, tellLeftOut, process.clock)
   const pages = providerPages({ views, issuer, log: ofRequests })
   const mountPath = issuerPath(issuer)
   const findAccount = createFindAccount(stores.accounts)

@@ -87,6 +87,11 @@ const REFUSED: readonly (readonly [what: string, changed: object, problem: strin
     'refresh_token_rotation fapi2',
   ],
   ['plain http', { redirect_uris: ['http://bank.example/cb'] }, 'redirect_uris.0 fapi2'],
+  [
+    'http to this machine without being native',
+    { redirect_uris: ['http://localhost:9999/cb'] },
+    'redirect_uris.0 fapi2',
+  ],
 ]
 
 describe('a client that must meet fapi2', () => {
@@ -98,7 +103,7 @@ describe('a client that must meet fapi2', () => {
       { jwks: { keys: [rsa] }, token_endpoint_auth_signing_alg: 'PS256' },
       { jwks: { keys: [rsa] } },
       { userinfo_signed_response_alg: 'ES256', authorization_signed_response_alg: 'ES256' },
-      { redirect_uris: ['http://localhost:9999/cb'] },
+      { application_type: 'native', redirect_uris: ['http://localhost:9999/cb'] },
     ]) {
       assert.deepEqual(problems(changed), [], JSON.stringify(changed))
     }
@@ -124,6 +129,13 @@ describe('a client that must meet fapi2', () => {
     assert.deepEqual(problems({ resources }, apis('jwt', 'ES256')), [])
     assert.deepEqual(problems({ resources }, apis('opaque', 'RS256')), [])
     assert.deepEqual(problems({}, apis('jwt', 'RS256')), [])
+  })
+
+  it('is refused where clocks that are ahead are not accepted', () => {
+    const tolerance = (clockTolerance: number) => ({ ...CONTEXT, clockTolerance })
+    assert.deepEqual(problems({}, tolerance(9)), ['profile fapi2'])
+    assert.deepEqual(problems({}, tolerance(10)), [])
+    assert.deepEqual(problems({}, tolerance(300)), [], 'limited for this client alone')
   })
 
   it('is told the fix and whose profile asks for it', () => {

@@ -55,6 +55,7 @@ before(async () => {
     keys: [await exportJWK(pair.publicKey), rsa.publicKey.export({ format: 'jwk' })],
   }
   keys = {
+    application_type: 'native',
     redirect_uris: [REDIRECT_URI],
     grant_types: ['authorization_code', 'refresh_token', 'client_credentials'],
     scope: SCOPE,

@@ -1,6 +1,12 @@
 import type { Violation } from '../../errors.ts'
 import type { ClientContext } from '../context.ts'
-import { FAPI2, FAPI2_ALGORITHMS, FAPI2_AUTHENTICATION, FAPI2_IMPOSED } from '../fapi2.ts'
+import {
+  FAPI2,
+  FAPI2_ALGORITHMS,
+  FAPI2_AUTHENTICATION,
+  FAPI2_CLOCKS,
+  FAPI2_IMPOSED,
+} from '../fapi2.ts'
 import { verifiesOneOf } from '../jwks.ts'
 import { SIGNED_ANSWERS, type SignedAnswer } from '../signed-answers.ts'
 import { isPlainHttp } from '../uris.ts'
@@ -17,7 +23,8 @@ export const FAPI2_RULES: readonly ClientRule[] = [
   },
   { needs: ['profile'], check: held(answersRule) },
   { needs: ['profile'], check: held(imposedRule) },
-  { needs: ['profile'], check: held(redirectRule) },
+  { needs: ['profile', 'application_type'], check: held(redirectRule) },
+  { needs: ['profile'], check: held(clocksRule) },
   { needs: ['profile', 'resources'], check: held(apisRule) },
 ]
 
@@ -101,13 +108,34 @@ function imposedRule(client: RuledClient): readonly Problem[] {
   })
 }
 
-function redirectRule({ redirect_uris: uris = [] }: RuledClient): readonly Problem[] {
+/** Section 5.3.2.2: http is for native applications alone, on their own machine (RFC 8252). */
+function redirectRule({ redirect_uris: uris = [], isNative }: RuledClient): readonly Problem[] {
   return uris.flatMap((uri, index) => {
-    if (uri === undefined || !isPlainHttp(uri)) return []
+    if (uri === undefined || !uri.startsWith('http:')) return []
     const path = `redirect_uris.${index}`
-    const message = `it is "${uri}", but http may lead only to this machine`
-    return [{ path, value: uri, message, fix: 'use https' }]
+    if (isPlainHttp(uri)) {
+      const message = `it is "${uri}", but http may lead only to this machine`
+      return [{ path, value: uri, message, fix: 'use https' }]
+    }
+    if (isNative) return []
+    const message = `it is "${uri}", but only an application on a phone or desktop may have http`
+    return [{ path, value: uri, message, fix: 'use https, or set application_type to native' }]
   })
+}
+
+/**
+ * The server must accept clients whose clocks are ahead, and oidc-provider has one tolerance for
+ * all clients. The upper limit is imposed on each client (`oidc/profiles/fapi2.ts`).
+ */
+function clocksRule(
+  client: RuledClient,
+  { profile, clockTolerance: tolerance }: ClientContext,
+): readonly Problem[] {
+  const { least } = FAPI2_CLOCKS
+  if (profile === FAPI2 || tolerance >= least) return []
+  const message = `tokens.clockTolerance is ${tolerance}s, but must be at least ${least}s`
+  const fix = `set tokens.clockTolerance to ${least}s or more`
+  return [{ path: 'profile', value: client.profile, message, fix }]
 }
 
 /** If the server has the profile, `config/fapi2.ts` refuses the APIs themselves. */

@@ -1,11 +1,14 @@
+import { decodeJwt } from 'jose'
 import { type Configuration, errors } from 'oidc-provider'
 import {
   FAPI2,
   FAPI2_ALGORITHMS,
   FAPI2_AUTHENTICATION,
+  FAPI2_CLOCKS,
   FAPI2_IMPOSED,
 } from '../../clients/fapi2.ts'
 import { ownProperties } from '../../clients/properties.ts'
+import type { Clock } from '../../clock.ts'
 import type { Config } from '../../config/schema.ts'
 
 type ClientMetadata = Parameters<
@@ -37,21 +40,33 @@ export interface Fapi2 {
   impose(metadata: ClientMetadata): void
 }
 
-export function createFapi2({ profile }: Pick<Config, 'profile'>): Fapi2 {
+export function createFapi2(
+  { profile, tokens }: Pick<Config, 'profile' | 'tokens'>,
+  clock: Pick<Clock, 'now'>,
+): Fapi2 {
   const isOfServer = profile === FAPI2
+  const ahead = Math.min(tokens.clockTolerance, FAPI2_CLOCKS.most)
   const holds = (client: object) => isOfServer || ownProperties(client).profile === FAPI2
   return {
     holds,
     settings: {
       // Section 5.3.2.1: only the issuer, not even a list that contains it, because an assertion
       // that was made for another server must not be valid here.
-      assertJwtClientAuthClaimsAndHeader: async (ctx, { aud }, { alg }, client) => {
+      assertJwtClientAuthClaimsAndHeader: async (ctx, claims, { alg }, client) => {
         if (!holds(client)) return
-        if (aud !== ctx.oidc.issuer) {
+        if (claims.aud !== ctx.oidc.issuer) {
           throw new errors.InvalidClientAuth('aud must be the issuer identifier, as a string')
         }
         if (!isAllowed(alg)) {
           throw new errors.InvalidClientAuth(`alg must be one of ${FAPI2_ALGORITHMS.join(', ')}`)
+        }
+        // The same section limits how far in the future any JWT of a client may be. oidc-provider
+        // compares `iat` of no assertion, and bears 5 minutes in a DPoP proof.
+        const latest = clock.now() + ahead
+        const problem = `iat and nbf must be at most ${ahead} s in the future`
+        if (isAfter(claims, latest)) throw new errors.InvalidClientAuth(problem)
+        if (isAfter(claimsOf(ctx.get('DPoP')), latest)) {
+          throw new errors.InvalidDpopProof(`DPoP proof: ${problem}`)
         }
       },
       ...(isOfServer ? { clientAuthMethods: [FAPI2_AUTHENTICATION] } : {}),
@@ -82,6 +97,20 @@ export function createFapi2({ profile }: Pick<Config, 'profile'>): Fapi2 {
         if (!isAllowed(metadata[name])) Object.assign(metadata, { [name]: algorithm })
       }
     },
+  }
+}
+
+/** @param latest seconds since the epoch */
+function isAfter({ iat, nbf }: Readonly<Record<string, unknown>>, latest: number): boolean {
+  return [iat, nbf].some((at) => typeof at === 'number' && at > latest)
+}
+
+/** The claims of a proof that oidc-provider has not verified yet; none if it cannot be read. */
+function claimsOf(proof: string): Readonly<Record<string, unknown>> {
+  try {
+    return decodeJwt(proof)
+  } catch {
+    return {}
   }
 }
 
