@@ -49,8 +49,7 @@ interface SetOptions extends ClaimOptions, JsonOption {
 /** Does work for a command, with the stores open. */
 type InSession = (work: (session: Session) => Promise<void>) => Promise<void>
 
-export function addAccounts(program: Command, context: Context): void {
-  const accounts = program.command('accounts').description('the people who sign in')
+export function addAccounts(accounts: Command, program: Command, context: Context): void {
   const session: InSession = (work) => withSession(program, context, work)
   addLookUps(accounts, session)
   addNewcomers(accounts, session)

@@ -39,7 +39,7 @@ async function backup(
   program: Command,
   context: Context,
 ): Promise<void> {
-  const config = loadCommandConfig(program, context)
+  const config = await loadCommandConfig(program, context)
   const { database, keyStore, seal } = config
   if (!isEmbedded(database.url)) {
     const tool =

@@ -33,8 +33,7 @@ import { type Context, JSON_OPTION, type JsonOption, printJson } from './context
 import { type Session, withSession } from './session.ts'
 import { instant } from './words.ts'
 
-export function addClients(program: Command, context: Context): void {
-  const clients = program.command('clients').description('the applications that people sign in to')
+export function addClients(clients: Command, program: Command, context: Context): void {
   const session = (work: (session: Session) => Promise<void>) => withSession(program, context, work)
 
   clients

@@ -9,8 +9,7 @@ import {
   printJson,
 } from './context.ts'
 
-export function addConfig(program: Command, context: Context): void {
-  const config = program.command('config').description('check and see the configuration')
+export function addConfig(config: Command, program: Command, context: Context): void {
   config
     .command('check')
     .description('every problem at once, each with the smallest change that mends it')
@@ -20,8 +19,8 @@ export function addConfig(program: Command, context: Context): void {
     .command('show')
     .description('the settings in effect and where they come from; secrets are hidden')
     .option(...JSON_OPTION)
-    .action(({ json }: JsonOption) => {
-      const loaded = loadCommandConfig(program, context)
+    .action(async ({ json }: JsonOption) => {
+      const loaded = await loadCommandConfig(program, context)
       if (json) printJson(context, shownSettings(loaded))
       else context.print(configText(loaded).trimEnd())
     })
@@ -33,9 +32,13 @@ export function addConfig(program: Command, context: Context): void {
 }
 
 /** @throws ConfigInvalid, after it has answered in JSON where that was asked for */
-function checkConfig(program: Command, context: Context, { json }: JsonOption): void {
+async function checkConfig(
+  program: Command,
+  context: Context,
+  { json }: JsonOption,
+): Promise<void> {
   try {
-    const { warnings } = loadCommandConfig(program, context)
+    const { warnings } = await loadCommandConfig(program, context)
     const lines = ['The configuration is valid.', ...warnings.map((text) => `Warning: ${text}`)]
     if (json) printJson(context, { ok: true, violations: [], warnings })
     else context.print(lines.join('\n'))

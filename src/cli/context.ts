@@ -3,7 +3,6 @@ import type { Readable } from 'node:stream'
 import type { Command } from 'commander'
 import type { Clock } from '../clock.ts'
 import { chooseIssuer } from '../config/choose-issuer.ts'
-import { loadConfig } from '../config/load.ts'
 import type { Config, IssuerConfig } from '../config/schema.ts'
 import { KeyturnError, Refused } from '../errors.ts'
 import { withAdvice } from './advice.ts'
@@ -34,7 +33,9 @@ export interface JsonOption {
 export const JSON_OPTION = ['--json', 'answer in JSON'] as const
 
 /** The configuration that `--config` or the environment names. @throws ConfigInvalid */
-export function loadCommandConfig(program: Command, { env }: Context): Config {
+export async function loadCommandConfig(program: Command, { env }: Context): Promise<Config> {
+  // The schema is slow to import, and help does without.
+  const { loadConfig } = await import('../config/load.ts')
   // --config may stand before or after the command.
   const { config: file } = program.opts<{ config?: string }>()
   return loadConfig({ env, file })
@@ -44,9 +45,9 @@ export function loadCommandConfig(program: Command, { env }: Context): Config {
  * The settings of the issuer that `--issuer` names, or of the only one.
  * @throws ConfigInvalid, and Refused where there are several and none is named
  */
-export function loadIssuerConfig(program: Command, context: Context): IssuerConfig {
+export async function loadIssuerConfig(program: Command, context: Context): Promise<IssuerConfig> {
   const { issuer } = program.opts<{ issuer?: string }>()
-  return chooseIssuer(loadCommandConfig(program, context), issuer)
+  return chooseIssuer(await loadCommandConfig(program, context), issuer)
 }
 
 /** The text of a file that an argument names. @throws Refused where it cannot be read */

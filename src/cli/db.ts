@@ -14,8 +14,7 @@ import { withSession } from './session.ts'
 import { table } from './table.ts'
 import { counted } from './words.ts'
 
-export function addDb(program: Command, context: Context): void {
-  const db = program.command('db').description('bring the database up to date, or copy it')
+export function addDb(db: Command, program: Command, context: Context): void {
   db.command('migrate')
     .description('apply what is missing, or make the database; other commands apply it too')
     .option(...JSON_OPTION)
@@ -66,7 +65,7 @@ async function copy(
   context: Context,
   { to, json }: JsonOption & { readonly to: string },
 ): Promise<void> {
-  const config = loadCommandConfig(program, context)
+  const config = await loadCommandConfig(program, context)
   const url = to.startsWith('@') ? (await readArgumentFile(to.slice(1))).trim() : to
   const problem = databaseUrlProblem(url)
   if (problem !== undefined) {
@@ -114,7 +113,7 @@ async function withDatabase(
   work: (database: Database, module: MigrateModule) => Promise<void>,
   { mayCreate = false } = {},
 ): Promise<void> {
-  const config = loadCommandConfig(program, context)
+  const config = await loadCommandConfig(program, context)
   if (!mayCreate) {
     const { assertDatabase } = await import('../server/assert-database.ts')
     await assertDatabase(config)

@@ -16,10 +16,7 @@ import { counted } from './words.ts'
 
 /** The issuers that the stores know, and a new URL for one of them. */
 
-export function addIssuers(program: Command, context: Context): void {
-  const issuers = program
-    .command('issuers')
-    .description('see what is kept of which issuer, or rename one')
+export function addIssuers(issuers: Command, program: Command, context: Context): void {
   issuers
     .command('list')
     .description('every issuer of which anything is kept, or which is configured')
@@ -58,7 +55,7 @@ async function withAnyIssuer(
   context: Context,
   work: (opened: Opened) => Promise<void>,
 ): Promise<void> {
-  const config = loadCommandConfig(program, context)
+  const config = await loadCommandConfig(program, context)
   const [{ openStores }, { assertDatabase }] = await Promise.all([
     import('../server/stores.ts'),
     import('../server/assert-database.ts'),

@@ -197,7 +197,7 @@ async function withScene(
   const tell = await open(false).catch(async (error: unknown) => {
     if (!(error instanceof NotFound && error.code === 'database_not_found')) throw error
     const { issuer } = program.opts<{ issuer?: string }>()
-    const config = chooseIssuer(loadCommandConfig(program, context), issuer)
+    const config = chooseIssuer(await loadCommandConfig(program, context), issuer)
     const policies = rotationPolicies(config)
     const shown = await work({ policies, now: context.clock.now(), session: undefined })
     return apply ? open(true) : shown

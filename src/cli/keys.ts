@@ -35,8 +35,7 @@ import { type Session, withSession } from './session.ts'
 import { pairs, table } from './table.ts'
 import { countArgument, durationArgument, instant, instantOrNull, span } from './words.ts'
 
-export function addKeys(program: Command, context: Context): void {
-  const keys = program.command('keys').description('see the signing keys and turn them')
+export function addKeys(keys: Command, program: Command, context: Context): void {
   const session = <T>(work: (session: Session) => Promise<T>) => withSession(program, context, work)
 
   keys

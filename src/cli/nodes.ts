@@ -8,8 +8,7 @@ import { type Session, withSession } from './session.ts'
 import { table } from './table.ts'
 import { fromNow, span } from './words.ts'
 
-export function addNodes(program: Command, context: Context): void {
-  const nodes = program.command('nodes').description('see the processes that serve')
+export function addNodes(nodes: Command, program: Command, context: Context): void {
   nodes
     .command('list')
     .description('every node that runs, or fell silent in the last day: version, ring, clock')

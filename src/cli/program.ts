@@ -1,16 +1,8 @@
 import { Command, CommanderError } from 'commander'
 import { packageVersion } from '../package-files.ts'
-import { addAccounts } from './accounts.ts'
 import { addBackup } from './backup.ts'
-import { addClients } from './clients.ts'
-import { addConfig } from './config.ts'
 import { type Context, reasonOf } from './context.ts'
-import { addDb } from './db.ts'
-import { addIssuers } from './issuers.ts'
-import { addKeys } from './keys.ts'
 import { withKidsLast } from './kid-argument.ts'
-import { addNodes } from './nodes.ts'
-import { addRestore } from './restore.ts'
 import { addServe, addWorker } from './serve.ts'
 import { addSimulate } from './simulate.ts'
 import { plainText } from './terminal.ts'
@@ -18,6 +10,50 @@ import { plainText } from './terminal.ts'
 const DONE = 0
 const FAILED = 1
 const WRONG_USAGE = 2
+
+/** Adds the commands of a group to it. */
+type AddCommands = (group: Command, program: Command, context: Context) => void
+
+interface Group {
+  readonly description: string
+  readonly load: () => Promise<AddCommands>
+}
+
+/** Groups of commands. Only the one that is named is loaded, because all of them take long to load. */
+const GROUPS = {
+  keys: {
+    description: 'see the signing keys and turn them',
+    load: async () => (await import('./keys.ts')).addKeys,
+  },
+  config: {
+    description: 'check and see the configuration',
+    load: async () => (await import('./config.ts')).addConfig,
+  },
+  clients: {
+    description: 'the applications that people sign in to',
+    load: async () => (await import('./clients.ts')).addClients,
+  },
+  accounts: {
+    description: 'the people who sign in',
+    load: async () => (await import('./accounts.ts')).addAccounts,
+  },
+  nodes: {
+    description: 'see the processes that serve',
+    load: async () => (await import('./nodes.ts')).addNodes,
+  },
+  issuers: {
+    description: 'see what is kept of which issuer, or rename one',
+    load: async () => (await import('./issuers.ts')).addIssuers,
+  },
+  db: {
+    description: 'bring the database up to date, or copy it',
+    load: async () => (await import('./db.ts')).addDb,
+  },
+  restore: {
+    description: 'go on after the database was restored from a backup',
+    load: async () => (await import('./restore.ts')).addRestore,
+  },
+} as const satisfies Readonly<Record<string, Group>>
 
 /**
  * Runs one command.
@@ -44,16 +80,21 @@ export async function runCommand(argv: readonly string[], outside: Context): Pro
     .exitOverride()
   addServe(program, context)
   addWorker(program, context)
-  addKeys(program, context)
-  addConfig(program, context)
+  const addGroup = async (name: keyof typeof GROUPS) => {
+    const { description, load } = GROUPS[name]
+    const group = program.command(name).description(description)
+    if (argv.includes(name)) (await load())(group, program, context)
+  }
+  await addGroup('keys')
+  await addGroup('config')
   addSimulate(program, context)
-  addClients(program, context)
-  addAccounts(program, context)
-  addNodes(program, context)
-  addIssuers(program, context)
-  addDb(program, context)
+  await addGroup('clients')
+  await addGroup('accounts')
+  await addGroup('nodes')
+  await addGroup('issuers')
+  await addGroup('db')
   addBackup(program, context)
-  addRestore(program, context)
+  await addGroup('restore')
   try {
     await program.parseAsync(withKidsLast(argv, program), { from: 'user' })
     return DONE

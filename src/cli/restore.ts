@@ -28,15 +28,12 @@ interface RestoreOptions extends OrderOptions {
 
 const DRY_RUN = ['--dry-run', 'say what would be done, and do nothing'] as const
 
-export function addRestore(program: Command, context: Context): void {
-  const restore = program
-    .command('restore')
-    .description('go on after the database was restored from a backup')
-    .addHelpText(
-      'after',
-      '\nWhat the key store lacks is told by the witness that this machine has (rotation.witness), and by keys and\n' +
-        'events that name others. Stop every node first, or let those that run put back what they know.',
-    )
+export function addRestore(restore: Command, program: Command, context: Context): void {
+  restore.addHelpText(
+    'after',
+    '\nWhat the key store lacks is told by the witness that this machine has (rotation.witness), and by keys and\n' +
+      'events that name others. Stop every node first, or let those that run put back what they know.',
+  )
   const session = (work: (session: Session) => Promise<void>) => withSession(program, context, work)
 
   restore

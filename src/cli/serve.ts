@@ -34,7 +34,7 @@ interface Serving {
 }
 
 async function serve(program: Command, context: Context): Promise<void> {
-  const config = loadCommandConfig(program, context)
+  const config = await loadCommandConfig(program, context)
   const { createLog } = await import('../log.ts')
   const log = createLog(config.log)
   exitOnUnexpected(log)

@@ -44,7 +44,7 @@ export async function withSession<T>(
   work: (session: Session) => Promise<T>,
   { isOfAll = false, mayCreate = false }: SessionOptions = {},
 ): Promise<T> {
-  const whole = loadCommandConfig(program, context)
+  const whole = await loadCommandConfig(program, context)
   const { issuer = isOfAll ? whole.issuers[0]?.issuer : undefined } = program.opts<{
     issuer?: string
   }>()

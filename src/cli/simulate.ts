@@ -90,9 +90,9 @@ export function addSimulate(program: Command, context: Context): void {
 }
 
 /** @throws Refused where a model that can be proved is unsafe */
-function runSimulation(program: Command, context: Context, options: Options): void {
+async function runSimulation(program: Command, context: Context, options: Options): Promise<void> {
   const start = context.clock.now()
-  const settings = withRotation(loadIssuerConfig(program, context), options)
+  const settings = withRotation(await loadIssuerConfig(program, context), options)
   const { rotation } = settings
   const models = RP_MODELS.filter(({ name }) => options.model?.includes(name) ?? true)
   const result = watched(context, {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { usernameProblem } from '../accounts/username.ts'
 import { clientSchema } from '../clients/properties.ts'
-import { duration } from '../values/duration.ts'
+import { duration } from '../values/duration-setting.ts'
 import { isLoopback } from '../values/loopback.ts'
 import { scopeProblem, textBy } from '../values/text.ts'
 import { issuerRule } from '../values/uri.ts'

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises'
-import { loadCertificate } from './certificate-file.ts'
 import type { Certificate } from './encrypted-xml.ts'
 import { CertificateUnusable } from './errors.ts'
 import type { RingSource } from './open-store.ts'
@@ -44,7 +43,12 @@ export function sourceOf({ directory, redis, list, database, table }: KeptRing):
 }
 
 /** Reads all certificates of a ring, with their passwords. @throws CertificateUnusable */
-export function loadCertificates({ certificates }: KeptRing): Promise<readonly Certificate[]> {
+export async function loadCertificates({
+  certificates,
+}: KeptRing): Promise<readonly Certificate[]> {
+  if (certificates.length === 0) return []
+  // Most rings have no certificate, and what reads PKCS#12 is slow to import.
+  const { loadCertificate } = await import('./certificate-file.ts')
   return Promise.all(
     certificates.map(async ({ file, password, passwordFile }) => {
       const told = passwordFile === undefined ? password : await readPassword(passwordFile)

@@ -1,17 +1,16 @@
 import ms, { type StringValue } from 'ms'
-import { z } from 'zod'
 import { formatDuration } from './duration-text.ts'
 
 /**
- * Durations are text such as `90d` in config files and whole seconds everywhere else. Only this
- * file converts between them.
+ * Durations are text such as `90d` in config files and on the command line, and whole seconds everywhere else. Only
+ * this file converts between them.
  */
 
 /**
  * Stricter than `ms`: no fractions, signs, spaces or bare numbers, so that nothing is ambiguous.
  */
-const PATTERN = '(0|[1-9][0-9]{0,8})[smhdw]'
-const DURATION = new RegExp(`^${PATTERN}$`)
+export const DURATION_PATTERN = '(0|[1-9][0-9]{0,8})[smhdw]'
+const DURATION = new RegExp(`^${DURATION_PATTERN}$`)
 
 /** 100 years, so that sums of durations and instants stay far inside the range of RFC 3339 text. */
 const LONGEST = 36_500 * 86_400
@@ -27,7 +26,7 @@ export function parseDuration(text: string): number {
  * valid.
  */
 export function durationProblem(text: string, limits: DurationLimits = {}): string | undefined {
-  const { isValid, expected } = rule(limits)
+  const { isValid, expected } = durationRule(limits)
   return isValid(text) ? undefined : expected
 }
 
@@ -38,33 +37,8 @@ export interface DurationLimits {
   readonly max?: number
 }
 
-/** A setting that is text in files and seconds in the resolved configuration. */
-export function duration(limits: DurationLimits = {}) {
-  const { isValid, expected } = rule(limits)
-  const text = z.string({ error: expected }).refine(isValid, { error: expected })
-  return z.codec(text.meta({ pattern: `^${PATTERN}$` }), z.int(), {
-    decode: parseDuration,
-    encode: formatDuration,
-  })
-}
-
-/** Like `duration`, or the word `auto` for a value computed from other settings. */
-export function durationOrAuto(limits: DurationLimits = {}) {
-  const { isValid, expected } = rule(limits)
-  const text = z
-    .string({ error: `auto, or ${expected}` })
-    .refine((value) => value === 'auto' || isValid(value), { error: `auto, or ${expected}` })
-  return z.codec(
-    text.meta({ pattern: `^(auto|${PATTERN})$` }),
-    z.union([z.literal('auto'), z.int()]),
-    {
-      decode: (value) => (value === 'auto' ? value : parseDuration(value)),
-      encode: (value) => (value === 'auto' ? value : formatDuration(value)),
-    },
-  )
-}
-
-function rule({ min = 1, max = LONGEST }: DurationLimits) {
+/** Which durations are within limits, and how to say so. */
+export function durationRule({ min = 1, max = LONGEST }: DurationLimits) {
   return {
     isValid: (text: string) => parseDuration(text) >= min && parseDuration(text) <= max,
     expected:

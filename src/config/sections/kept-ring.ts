@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { duration } from '../../values/duration.ts'
+import { duration } from '../../values/duration-setting.ts'
 import { databaseUrl, redisUrl, secret, text } from './setting-types.ts'
 
 /** Settings of a key ring of ASP.NET Core Data Protection that this server keeps. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { duration } from '../../values/duration.ts'
+import { duration } from '../../values/duration-setting.ts'
 import { host, port } from './setting-types.ts'
 
 /** Settings of what listens, and of requests that Keyturn makes itself. */

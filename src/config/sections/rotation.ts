@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { COOKIE_RING, signatureRing } from '../../ring/policy.ts'
-import { duration, durationOrAuto } from '../../values/duration.ts'
+import { duration, durationOrAuto } from '../../values/duration-setting.ts'
 import { algorithm, text } from './setting-types.ts'
 
 /** Settings of the rings of signing keys and of how keys turn. */

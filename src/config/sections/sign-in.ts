@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { duration } from '../../values/duration.ts'
+import { duration } from '../../values/duration-setting.ts'
 
 /** Settings of limits on failed attempts, and of passwords. */
 

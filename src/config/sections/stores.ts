@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { duration } from '../../values/duration.ts'
+import { duration } from '../../values/duration-setting.ts'
 import { databaseUrl, hostPort, redisUrl, secret, text } from './setting-types.ts'
 
 /** Settings of where everything is kept. */

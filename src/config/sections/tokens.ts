@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { refreshTokenRotation } from '../../clients/properties.ts'
-import { duration } from '../../values/duration.ts'
+import { duration } from '../../values/duration-setting.ts'
 import { proseProblem, scopeProblem, textBy } from '../../values/text.ts'
 import { resourceProblem } from '../../values/uri.ts'
 import { algorithm, text } from './setting-types.ts'
