@@ -1,5 +1,5 @@
 import { hash, randomInt } from 'node:crypto'
-import { type AdapterPayload, errors } from 'oidc-provider'
+import type { AdapterPayload } from 'oidc-provider'
 import { createHmacSha256 } from '../hmac.ts'
 import type { IssuerSecret } from '../ring/deployment.ts'
 import type { Owner } from './artifact-store.ts'
@@ -237,22 +237,35 @@ export function ownerOf(payload: AdapterPayload, owner: Owner): string | undefin
 const USED_MEANWHILE = 'it was used by another request at the same time'
 
 /**
+ * Another request used or removed a record at the same instant. `oidc/outage.ts` turns it into the provider's error of
+ * that name (RFC 6749, section 5.2), so that stores need not load the provider.
+ */
+export class LostRace extends Error {
+  readonly error: 'invalid_grant' | 'invalid_request'
+
+  constructor(error: LostRace['error'], message: string) {
+    super(message)
+    this.error = error
+  }
+}
+
+/**
  * Two requests used the same code, token or proof at the same instant and this one lost. Of two
  * uses of a code or a refresh token one may be a thief's, so the grant and everything issued under
  * it are revoked (RFC 9700, sections 2.1.1 and 4.14.2).
  */
-export class UsedMeanwhile extends errors.InvalidGrant {
+export class UsedMeanwhile extends LostRace {
   constructor() {
-    super(USED_MEANWHILE)
+    super('invalid_grant', USED_MEANWHILE)
   }
 }
 
 /** The error if a record was deleted, usually revoked, between its look-up and its consumption. */
-export function goneMeanwhile(): Error {
-  return new errors.InvalidGrant('it was revoked or deleted at the same time')
+export function goneMeanwhile(): LostRace {
+  return new LostRace('invalid_grant', 'it was revoked or deleted at the same time')
 }
 
 /** The error if a proof was used twice; unlike `UsedMeanwhile` it revokes no grant. */
-export function seenMeanwhile(): Error {
-  return new errors.InvalidRequest(USED_MEANWHILE)
+export function seenMeanwhile(): LostRace {
+  return new LostRace('invalid_request', USED_MEANWHILE)
 }

@@ -14,20 +14,9 @@ import { readKeycloak } from '../import/keycloak.ts'
 import { readOidcProvider } from '../import/oidc-provider.ts'
 import { orRefusal, refusal } from '../import/refusal.ts'
 import { isDirectory, secretFile, sourceAt, sourceFile, sourceFiles } from './import-files.ts'
+import type { System } from './import-systems.ts'
 
 /** Which reader of `import/` reads what an operator names, and with which of the options. */
-
-export const SYSTEMS = [
-  'duende',
-  'jwks',
-  'pem',
-  'keycloak',
-  'oidc-provider',
-  'hydra',
-  'dex',
-] as const
-
-export type System = (typeof SYSTEMS)[number]
 
 export interface SourceOptions {
   readonly passwordFile?: string

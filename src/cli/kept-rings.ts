@@ -1,12 +1,7 @@
 import { toRfc3339 } from '../clock.ts'
 import { KEPT_RINGS } from '../data-protection/kept-ring.ts'
 import type { KeptKeyState, KeptRingChange } from '../data-protection/key-states.ts'
-import {
-  type KeptRevocation,
-  type KeptRings,
-  readKeptRings,
-  type ShownKeptRing,
-} from '../data-protection/operate.ts'
+import type { KeptRevocation, KeptRings, ShownKeptRing } from '../data-protection/operate.ts'
 import { NotFound } from '../errors.ts'
 import { findKid } from '../ring/orders.ts'
 import { reasonOf } from './context.ts'
@@ -18,7 +13,11 @@ import { fromNow, instant, instantOrNull, span } from './words.ts'
 
 /** Reads all of them, and tells what is wrong with any. */
 export async function showKeptRings(session: Session): Promise<KeptRings> {
-  const found = await readKeptRings(session.config.dataProtection.rings, session.now)
+  const { rings } = session.config.dataProtection
+  if (rings.length === 0) return { rings: [], failures: [] }
+  // What reads XML is slow to import, and most configurations name no such ring.
+  const { readKeptRings } = await import('../data-protection/operate.ts')
+  const found = await readKeptRings(rings, session.now)
   for (const { ring, certificateFailure, problems } of found.rings) {
     if (certificateFailure) {
       session.warn(`${ring}: ${certificateFailure.message} Its keys are shown all the same.`)
@@ -56,7 +55,6 @@ export async function findKeptKey(
 ): Promise<FoundKeptKey | undefined> {
   // Ids are GUIDs; what cannot be the beginning of one needs no look at the rings.
   if (!/^[\da-f][\da-f-]*$/i.test(named) || kids.includes(named)) return undefined
-  if (session.config.dataProtection.rings.length === 0) return undefined
   const { rings } = await showKeptRings(session)
   const all = rings.flatMap((shown) => shown.keys.map((key) => ({ shown, key })))
   const ids = all.map(({ key }) => key.id)

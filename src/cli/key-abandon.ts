@@ -7,7 +7,6 @@ import type { DeploymentSecret } from '../ring/deployment.ts'
 import { activeKey, ringStates } from '../ring/lifecycle.ts'
 import { turnStoredRings } from '../ring/operate.ts'
 import type { RingPolicy } from '../ring/policy.ts'
-import { protectorOf } from '../server/stores.ts'
 import { shellWord } from '../values/shell-word.ts'
 import { type Context, printJson } from './context.ts'
 import { earlyKeyText } from './key-prices.ts'
@@ -47,6 +46,7 @@ async function abandon(options: AbandonOptions, session: Session): Promise<void>
   const { actor, reason, yes, json } = options
   const { refreshInterval } = config.rotation
   assertStopped(await stores.nodes.list(), { refreshInterval, now }, RUNNING)
+  const { protectorOf } = await import('../server/stores.ts')
   const target = {
     issuer: stores.issuer,
     store: stores.keys,

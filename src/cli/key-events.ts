@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { findKeptRing, type KeptRevocation } from '../data-protection/operate.ts'
+import type { KeptRevocation } from '../data-protection/operate.ts'
 import type { KeyEvent } from '../ring/key.ts'
 import { isRevocationOf } from '../ring/lifecycle.ts'
 import { assertRing, findKid } from '../ring/orders.ts'
@@ -47,9 +47,10 @@ async function listEvents(
   { json, ring, last }: EventOptions,
 ): Promise<void> {
   const rings = await showRings(session)
-  if (ring !== undefined && isKeptRing(ring))
+  if (ring !== undefined && isKeptRing(ring)) {
+    const { findKeptRing } = await import('../data-protection/operate.ts')
     findKeptRing(ring, session.config.dataProtection.rings)
-  else if (ring !== undefined) assertRing(ring, rings, session.policies)
+  } else if (ring !== undefined) assertRing(ring, rings, session.policies)
   const { issuer } = session.config
   const { own, kept } = await eventsNamed(named, rings, session)
   // At one instant the cause comes first: a revocation, then what it led to.

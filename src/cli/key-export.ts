@@ -10,7 +10,6 @@ import { openRings } from '../ring/operate.ts'
 import { nameProblem } from '../values/text.ts'
 import { createFile } from '../whole-file.ts'
 import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
-import { openProtection } from './import-source.ts'
 import { ringWork, tellingFaults } from './rings.ts'
 import { type Session, withSession } from './session.ts'
 import { durationArgument, textArgument } from './words.ts'
@@ -71,6 +70,7 @@ async function exportToDuende(options: ExportOptions, session: Session): Promise
     throw new NotFound('ring_not_found', { ring: options.ring ?? '', configured }, message)
   }
   const sealer = await work.openSealer()
+  const { openProtection } = await import('./import-source.ts')
   const protection = await openProtection({ ...options, now })
   const written: string[] = []
   const left: { name: string; code: string; reason: string }[] = []

@@ -13,7 +13,8 @@ import type { RotationPolicies } from '../ring/policy.ts'
 import { nameProblem } from '../values/text.ts'
 import { withAdvice } from './advice.ts'
 import { type Context, JSON_OPTION, loadCommandConfig, printJson } from './context.ts'
-import { readKeys, readSource, type SourceOptions, SYSTEMS, type System } from './import-source.ts'
+import type { SourceOptions } from './import-source.ts'
+import { SYSTEMS, type System } from './import-systems.ts'
 import { importRow, importText, nextRow } from './key-import-words.ts'
 import { type OrderOptions, proseArgument, systemUser } from './order-options.ts'
 import { ringWork, tellingFaults } from './rings.ts'
@@ -61,7 +62,10 @@ export function addKeyImports(keys: Command, program: Command, context: Context)
     .action((system: System, source: string, options: ImportOptions) =>
       withCode(context, (quiet) => {
         const reason = options.reason ?? `moved in from ${system}`
-        const read = (now: number) => readSource(system, source, { ...options, now })
+        const read = async (now: number) => {
+          const { readSource } = await import('./import-source.ts')
+          return readSource(system, source, { ...options, now })
+        }
         const showsSha256 = system === 'keycloak'
         return takeIn(read, { ...options, reason, showsSha256 }, program, quiet)
       }),
@@ -80,8 +84,10 @@ export function addKeyImports(keys: Command, program: Command, context: Context)
     .action((file: string, options: AddOptions) =>
       withCode(context, (quiet) => {
         const reason = options.reason ?? `added as ${options.as}`
-        const read = async (now: number) =>
-          renamed(await readKeys(file, { ...options, now }), options.kid)
+        const read = async (now: number) => {
+          const { readKeys } = await import('./import-source.ts')
+          return renamed(await readKeys(file, { ...options, now }), options.kid)
+        }
         return takeIn(read, { ...options, reason }, program, quiet)
       }),
     )

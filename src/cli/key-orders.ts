@@ -1,5 +1,4 @@
 import type { Command } from 'commander'
-import { findKeptRing, readKeptRing } from '../data-protection/operate.ts'
 import { Refused } from '../errors.ts'
 import { acceptanceTail, earlyKeyPrice } from '../relying-parties/order-price.ts'
 import { activeKey, type KeyState, ringStates } from '../ring/lifecycle.ts'
@@ -14,7 +13,6 @@ import { decideRevocation, freshKey, isUnseen } from '../ring/revocation.ts'
 import type { RingKey } from '../ring/ring-key.ts'
 import { nameProblem } from '../values/text.ts'
 import { type Context, JSON_OPTION, printJson } from './context.ts'
-import { revokeKept } from './kept-ring-revoke.ts'
 import { findKeptKey, isKeptRing } from './kept-rings.ts'
 import { addKeyAbandon } from './key-abandon.ts'
 import { freshText, outcome, situation, whyNotSooner } from './key-outcome.ts'
@@ -174,6 +172,10 @@ async function revoke(
   const { policies, now } = session
   const order = { actor, reason, ...(json ? { json } : {}), session }
   if ('ring' in target && isKeptRing(target.ring)) {
+    const [{ findKeptRing, readKeptRing }, { revokeKept }] = await Promise.all([
+      import('../data-protection/operate.ts'),
+      import('./kept-ring-revoke.ts'),
+    ])
     const settings = findKeptRing(target.ring, session.config.dataProtection.rings)
     const createdBefore = target.createdBefore(now)
     return revokeKept(await readKeptRing(settings, now), { createdBefore }, order)
@@ -183,7 +185,10 @@ async function revoke(
   if ('kid' in target) {
     const kids = before.keys.map(({ kid }) => kid)
     const kept = await findKeptKey(target.kid, kids, session)
-    if (kept) return revokeKept(kept.shown, { id: kept.key.id }, order)
+    if (kept) {
+      const { revokeKept } = await import('./kept-ring-revoke.ts')
+      return revokeKept(kept.shown, { id: kept.key.id }, order)
+    }
   }
   const asked = 'kid' in target ? target : { ...target, createdBefore: target.createdBefore(now) }
   const decided = decideRevocation(asked, before, { policies, now, actor, reason })

@@ -1,4 +1,5 @@
 import { errors, Provider } from 'oidc-provider'
+import { LostRace } from '../artifacts/artifact-record.ts'
 import type { ArtifactAdapter, Undo } from '../artifacts/artifact-store.ts'
 import { RingStale, StoreUnavailable } from '../errors.ts'
 import type { UsedUp } from './used-up.ts'
@@ -26,7 +27,7 @@ export type ArtifactAdapters = (model: string) => ArtifactAdapter
 
 /**
  * Wraps the adapters, once for all instances of the provider, so that StoreUnavailable becomes an
- * Outage and each consumption is noted with its undo.
+ * Outage, a LostRace an error of the provider, and each consumption is noted with its undo.
  */
 export function providerAdapters(
   adapterOf: ArtifactAdapters,
@@ -48,16 +49,25 @@ function providerAdapter(adapter: ArtifactAdapter, usedUp: Pick<UsedUp, 'note'>)
     if (ctx) usedUp.note(ctx, undo)
   }
   return {
-    upsert: (id, payload, expiresIn) => tellOutage(adapter.upsert(id, payload, expiresIn)),
+    upsert: (id, payload, expiresIn) => tellRefusal(adapter.upsert(id, payload, expiresIn)),
     find: (id) => tellOutage(adapter.find(id)),
     findByUid: (uid) => tellOutage(adapter.findByUid(uid)),
     findByUserCode: (userCode) => tellOutage(adapter.findByUserCode(userCode)),
-    consume: (id) => tellOutage(adapter.consume(id, noteUndo)),
+    consume: (id) => tellRefusal(adapter.consume(id, noteUndo)),
     consumeOrLeave: (id) => tellOutage(adapter.consumeOrLeave(id, noteUndo)),
     saveOnce: (id, payload, expiresIn) => tellOutage(adapter.saveOnce(id, payload, expiresIn)),
     destroy: (id) => tellOutage(adapter.destroy(id)),
     revokeByGrantId: (grantId) => tellOutage(adapter.revokeByGrantId(grantId)),
   }
+}
+
+/** Rethrows what writes to artifacts may reject with as errors of oidc-provider. */
+function tellRefusal<T>(work: Promise<T>): Promise<T> {
+  return work.catch((error: unknown) => {
+    if (!(error instanceof LostRace)) throw asOutage(error)
+    if (error.error === 'invalid_grant') throw new errors.InvalidGrant({ cause: error })
+    throw new errors.InvalidRequest(error.message)
+  })
 }
 
 /** Rethrows StoreUnavailable and RingStale as Outage, which oidc-provider answers with 503. */

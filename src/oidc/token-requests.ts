@@ -81,7 +81,7 @@ async function consume(ctx: KoaContextWithOIDC, { adapter, id }: UsedRecord): Pr
   try {
     await adapter.consume(id)
   } catch (error) {
-    if (error instanceof UsedMeanwhile) {
+    if (error instanceof Error && error.cause instanceof UsedMeanwhile) {
       ctx.oidc.provider.emit('grant.revoked', ctx, ctx.oidc.entities.Grant?.jti ?? '')
     }
     throw error
