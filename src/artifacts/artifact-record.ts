@@ -237,8 +237,9 @@ export function ownerOf(payload: AdapterPayload, owner: Owner): string | undefin
 const USED_MEANWHILE = 'it was used by another request at the same time'
 
 /**
- * Another request used or removed a record at the same instant. `oidc/outage.ts` turns it into the provider's error of
- * that name (RFC 6749, section 5.2), so that stores need not load the provider.
+ * Another request used or removed a record at the same instant. `oidc/outage.ts` turns this error
+ * into the provider's error of that name (RFC 6749, section 5.2), so that stores need not load the
+ * provider.
  */
 export class LostRace extends Error {
   readonly error: 'invalid_grant' | 'invalid_request'

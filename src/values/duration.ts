@@ -2,8 +2,8 @@ import ms, { type StringValue } from 'ms'
 import { formatDuration } from './duration-text.ts'
 
 /**
- * Durations are text such as `90d` in config files and on the command line, and whole seconds everywhere else. Only
- * this file converts between them.
+ * Durations are text such as `90d` in config files and on the command line, and whole seconds
+ * everywhere else. Only this file converts between them.
  */
 
 /**
@@ -37,7 +37,7 @@ export interface DurationLimits {
   readonly max?: number
 }
 
-/** Which durations are within limits, and how to say so. */
+/** Rule for durations within limits, with the words that say so. */
 export function durationRule({ min = 1, max = LONGEST }: DurationLimits) {
   return {
     isValid: (text: string) => parseDuration(text) >= min && parseDuration(text) <= max,
