@@ -1,8 +1,8 @@
-import { decodeJwt } from 'jose'
 import type { Context } from 'koa'
 import type { Account } from '../accounts/account-store.ts'
 import type { SignInSession } from '../accounts/sign-in.ts'
-import { aboutClient } from './about-client.ts'
+import { hintedPerson } from '../oidc/hinted-person.ts'
+import { aboutClient, clientName } from './about-client.ts'
 import { field } from './forms.ts'
 import {
   accountFields,
@@ -29,6 +29,9 @@ export type SignInTaken =
 
 const SHOWN: SignInTaken = { outcome: 'shown' }
 
+/** Checks that ask for another person: Keyturn's, and oidc-provider's for the claim `sub`. */
+const OTHER_PERSON: ReadonlySet<string> = new Set(['hinted_person', 'claims_id_token_sub_value'])
+
 export function createSignInPage({
   views,
   signIn,
@@ -39,26 +42,41 @@ export function createSignInPage({
   async function show(ctx: Context, interaction: Interaction, again?: Redisplay): Promise<void> {
     const { client, leadsTo, xsrf } = interaction
     const username = isOther(ctx) ? '' : await expectedName(interaction)
+    const problem = await otherPersonProblem(interaction)
     views.render(ctx, 'sign-in', {
       client: aboutClient(client),
       username,
       otherPerson: username === '' ? undefined : addressOfOther(ctx),
       xsrf,
       leadsOutside: leadsTo !== undefined,
+      ...(problem === undefined ? {} : { problem }),
       ...again,
     })
   }
 
   /**
-   * The name to propose: the client's login hint, else the person of the session or of the ID token
-   * hint.
+   * The name to propose: the person of the ID token hint, who alone may sign in, else the client's
+   * login hint, else the person of the session.
    */
   async function expectedName({ params, accountId }: Interaction): Promise<string> {
+    const hinted = await nameOf(hintedPerson(params))
+    if (hinted !== undefined) return hinted
     if (typeof params.login_hint === 'string') return params.login_hint
-    // oidc-provider has verified the ID token before the interaction began.
-    const id = accountId ?? subjectOf(params.id_token_hint)
-    const known = id === undefined ? undefined : await accounts.findById(id)
-    return known?.username ?? ''
+    return (await nameOf(accountId)) ?? ''
+  }
+
+  /** Says that the client means another person than the one who is signed in. */
+  async function otherPersonProblem(interaction: Interaction): Promise<string | undefined> {
+    const { accountId, client, params, prompt } = interaction
+    if (accountId === undefined || !prompt.reasons.some((reason) => OTHER_PERSON.has(reason))) {
+      return undefined
+    }
+    const meant = (await nameOf(hintedPerson(params))) ?? 'another person'
+    return `You are signed in as ${await nameOf(accountId)}, but ${clientName(client)} asks for ${meant}.`
+  }
+
+  async function nameOf(id: string | undefined): Promise<string | undefined> {
+    return id === undefined ? undefined : (await accounts.findById(id))?.username
   }
 
   async function take(ctx: Context, interaction: Interaction): Promise<SignInTaken> {
@@ -90,10 +108,6 @@ export function createSignInPage({
   }
 
   return { show, take }
-}
-
-function subjectOf(idToken: unknown): string | undefined {
-  return typeof idToken === 'string' ? decodeJwt(idToken).sub : undefined
 }
 
 function sessionOf({ accountId, sessionUid: uid }: Interaction): SignInSession | undefined {

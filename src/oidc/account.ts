@@ -7,6 +7,7 @@ import {
 import type { Account, AccountStore } from '../accounts/account-store.ts'
 import { ownProperties } from '../clients/properties.ts'
 import { refuseUnmetContexts } from './authentication-context.ts'
+import { expectHintedPerson } from './hinted-person.ts'
 
 /**
  * The `findAccount` of oidc-provider. A disabled or deleted person is not found, which ends
@@ -52,9 +53,10 @@ export function accountClaims({ id, username, claims, createdAt }: Account): Acc
 }
 
 /**
- * oidc-provider's policy of when to ask for a sign-in or consent, with two more checks: a session
- * of a disabled or deleted person, which would end in a server error, and an authentication context
- * that no sign-in has. Clients with `consent: skip` ask for no consent.
+ * oidc-provider's policy of when to ask for a sign-in or consent, with three more checks: a session
+ * of a disabled or deleted person, which would end in a server error, an authentication context
+ * that no sign-in has, and a session of another person than the client means. Clients with
+ * `consent: skip` ask for no consent.
  * @param contexts authentication contexts in which people sign in here (`acr`)
  */
 export function createInteractionPolicy(
@@ -70,6 +72,7 @@ export function createInteractionPolicy(
   )
   policy.get('login')?.checks.add(accountGone)
   policy.get('login')?.checks.add(refuseUnmetContexts(contexts))
+  policy.get('login')?.checks.add(expectHintedPerson())
   const consent = policy.get('consent')
   // These two checks ask again even if all was granted before. The other checks ask only for what
   // is missing.

@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { after, before, beforeEach, describe, it, mock } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import { SignJWT } from 'jose'
 import Koa from 'koa'
 import mount from 'koa-mount'
 import Provider, { type Configuration } from 'oidc-provider'
@@ -228,6 +229,17 @@ const permissionsOf = ({ html }: Page) =>
   [...html.matchAll(/<li>(?:<code>)?([^<]*)/g)].map(([, text]) => text)
 const codeOf = ({ url }: Page) => url.searchParams.get('code')
 
+/** As the client got it at an earlier sign-in. */
+const idTokenOf = ({ id }: Account) =>
+  new SignJWT()
+    .setProtectedHeader({ alg: 'RS256' })
+    .setIssuer(issuer)
+    .setAudience('notes')
+    .setSubject(id)
+    .setIssuedAt()
+    .setExpirationTime('1h')
+    .sign(privateKey)
+
 async function allowOnce(browser: Browser, params = {}): Promise<Page> {
   const consent = await browser.send(await browser.go(authorization(params)), signInAs('ada'))
   return browser.send(consent, { action: 'allow' })
@@ -252,6 +264,41 @@ describe('sign-in', () => {
     const page = await open().go(authorization({ login_hint: '"><b>ada' }))
     assert.match(page.html, /name="username"[^>]* value="&quot;&gt;&lt;b&gt;ada"/)
     assert.match(page.html, /id="password"[^>]* autofocus/)
+  })
+
+  it('goes on only as the person of the ID token that the client sends', async () => {
+    const grace = createAccount({ username: 'grace', passwordHash: await passwords.hash(RIGHT) })
+    await accounts.add(grace)
+    const hinted = authorization({ id_token_hint: await idTokenOf(grace) })
+    const problem = 'You are signed in as ada, but Notes &amp; &lt;Friends&gt; asks for grace.'
+
+    const signedIn = open()
+    await allowOnce(signedIn)
+    for (const browser of [open(), signedIn]) {
+      const page = await browser.go(hinted)
+      assert.match(page.html, /name="username"[^>]* value="grace"/)
+      assert.equal(problemOf(page), browser === signedIn ? problem : undefined)
+      const again = await browser.send(page, signInAs('ada'))
+      assert.equal(titleOf(again), 'Sign in')
+      assert.equal(problemOf(again), problem)
+      const resumed = await browser.go(`/auth/${again.url.pathname.split('/').at(-1)}`)
+      assert.equal(titleOf(resumed), 'Sign in', 'without a sign-in')
+      // The form that ends the session of the other person submits itself in a browser.
+      const change = await browser.send(resumed, signInAs('grace'))
+      const consent = await browser.send(change, {})
+      assert.equal(titleOf(consent), 'Allow Notes &amp; &lt;Friends&gt;?')
+      assert.match(consent.html, /Signed in as<\/dt><dd>grace</)
+    }
+  })
+
+  it('says that the client asks for another person by the claim sub', async () => {
+    const browser = open()
+    const claims = JSON.stringify({ id_token: { sub: { value: bob.id } } })
+    const page = await browser.send(await browser.go(authorization({ claims })), signInAs('ada'))
+    assert.equal(
+      problemOf(page),
+      'You are signed in as ada, but Notes &amp; &lt;Friends&gt; asks for another person.',
+    )
   })
 
   it('says the same for a wrong password, an unknown name and a disabled account', async () => {
