@@ -1,4 +1,4 @@
-import type { Action } from './action.ts'
+import type { Action, CreateAction, EventAction } from './action.ts'
 import { mayDo } from './destruction.ts'
 import type { KeyEvent } from './key.ts'
 import type { KeyStore, SerializedKey, StoredRings } from './key-store.ts'
@@ -37,8 +37,15 @@ export interface Rings {
    * @throws StoreIncomplete, and what `load` throws
    */
   turn(loaded: LoadedRings, options: TurnOptions): Promise<Turn>
-  /** Does one action, such as one that an operator ordered. @throws StoreUnavailable */
-  apply(action: Action, facts: Pick<LoadedRings, 'keys' | 'heads'>): Promise<Done>
+  /**
+   * Does one action that an operator ordered. Erasing and deleting are left to `turn`, which asks
+   * whether they are allowed (`destruction.ts`).
+   * @throws StoreUnavailable
+   */
+  apply(
+    action: EventAction | CreateAction,
+    facts: Pick<LoadedRings, 'keys' | 'heads'>,
+  ): Promise<Done>
 
   /** The keys at hand, which this process publishes and signs with; undefined before the first. */
   readonly facts: LoadedRings | undefined
@@ -110,15 +117,13 @@ export function createRings({ store, sealer }: { store: KeyStore; sealer: Sealer
     }
   }
 
-  const apply: Rings['apply'] = (action, at) => applyAction(action, at, { store, sealer })
-
   async function turn(loaded: LoadedRings, options: TurnOptions): Promise<Turn> {
     const before = assertComplete(loaded)
     const { actions, warnings } = plan(before, options.policies, options.now)
     const allowed = actions.filter((action) => mayDo(action, before, options))
     let { heads } = before
     for (const action of allowed) {
-      const done = await apply(action, { ...before, heads })
+      const done = await applyAction(action, { ...before, heads }, { store, sealer })
       heads = done.heads
       options.onDone?.(action, done.isOurs)
     }
@@ -140,7 +145,7 @@ export function createRings({ store, sealer }: { store: KeyStore; sealer: Sealer
     loadRecorded,
     loadEvents: async () => (await sealer.openEvents((await store.load()).events)).events,
     turn,
-    apply,
+    apply: (action, at) => applyAction(action, at, { store, sealer }),
     get facts() {
       return facts
     },

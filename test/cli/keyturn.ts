@@ -104,7 +104,9 @@ export async function keyturnIn(settings: Readonly<Record<string, string>> = {})
       withStores(async (stores) => {
         const rings = createRings({ store: stores.keys, sealer: await stores.openSealer() })
         const planned = plan(NO_RINGS, rotationPolicies(config), systemClock.now() - age)
-        for (const action of planned.actions) await rings.apply(action, NO_RINGS)
+        for (const action of planned.actions) {
+          if (action.type === 'create') await rings.apply(action, NO_RINGS)
+        }
       }),
     /** Edits the record of a key, as somebody with access to the database might. */
     editKey: async (kid: string, changes: Partial<SerializedKey>) => {

@@ -1,7 +1,7 @@
 import type { OneIssuerConfig } from '../../lab/one-issuer.ts'
 import { systemClock } from '../../src/clock.ts'
 import { rotationPolicies } from '../../src/config/policies.ts'
-import type { Action } from '../../src/ring/action.ts'
+import type { CreateAction, EventAction } from '../../src/ring/action.ts'
 import type { RingFacts } from '../../src/ring/lifecycle.ts'
 import type { RotationPolicies } from '../../src/ring/policy.ts'
 import { createRings } from '../../src/ring/rings.ts'
@@ -13,7 +13,11 @@ import { openStores } from '../../src/server/stores.ts'
  */
 export async function operate(
   config: OneIssuerConfig,
-  order: (facts: RingFacts, policies: RotationPolicies, now: number) => Action | undefined,
+  order: (
+    facts: RingFacts,
+    policies: RotationPolicies,
+    now: number,
+  ) => CreateAction | EventAction | undefined,
 ): Promise<void> {
   const stores = (await openStores(config, systemClock)).of(config.issuer)
   try {
