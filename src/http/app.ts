@@ -8,6 +8,7 @@ import type { Audience } from './audience.ts'
 import type { Brand } from './brand.ts'
 import { setClientAddress } from './client-address.ts'
 import { takeEmptySecretForNone } from './empty-secret.ts'
+import { refuseOtherMethods } from './endpoint-methods.ts'
 import { isOfTheClient } from './gone.ts'
 import { allowMethods } from './methods.ts'
 import { errorPages, UNFIT } from './pages.ts'
@@ -59,6 +60,7 @@ export function createApp(options: AppOptions): Koa {
     .use(home(views))
   app.use(mount(path, pagesOnly(mount(pages))))
   app.use(resumeByPathAlone(path))
+  app.use(refuseOtherMethods(issuerPath(issuer)))
   app.use(providerHeaders())
   app.use(hideFromOpaqueOrigins())
   app.use(takeEmptySecretForNone(options.isPublicClient))

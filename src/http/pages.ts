@@ -68,6 +68,14 @@ export const RETRY_AFTER = '5'
 /** Error codes for programs, by status; other statuses get a general code. */
 const CODES: Readonly<Record<number, string>> = { 503: 'temporarily_unavailable' }
 
+/** Descriptions of errors for programs, by status. */
+const DESCRIPTIONS: Readonly<Record<number, string>> = {
+  404: 'there is nothing at this address',
+  405: 'the address does not take this method; the Allow header field lists those that it takes',
+  413: 'the content is larger than any that is taken here',
+  415: 'the content has to be a form (application/x-www-form-urlencoded)',
+}
+
 /**
  * Routes of oidc-provider that browsers use; all others answer JSON, whatever the client accepts.
  */
@@ -144,7 +152,12 @@ export function errorPages({ views, audience, log }: ErrorPageOptions): Middlewa
     ctx.status = status
     if (audience.isForPrograms(ctx.path) || ctx.accepts('html', 'json') === 'json') {
       const error = CODES[status] ?? (status < 500 ? 'invalid_request' : 'server_error')
-      ctx.body = { error, ...(errorId ? { error_id: errorId } : {}) }
+      const description = DESCRIPTIONS[status]
+      ctx.body = {
+        error,
+        ...(description ? { error_description: description } : {}),
+        ...(errorId ? { error_id: errorId } : {}),
+      }
       return
     }
     const words = BY_STATUS[status] ?? (status < 500 ? BY_STATUS[400] : undefined) ?? OUR_FAULT

@@ -770,7 +770,11 @@ describe('addresses', () => {
       method: 'PUT',
       headers: { accept: 'application/json' },
     })
-    assert.deepEqual(JSON.parse(page.html), { error: 'invalid_request' })
+    assert.deepEqual(JSON.parse(page.html), {
+      error: 'invalid_request',
+      error_description:
+        'the address does not take this method; the Allow header field lists those that it takes',
+    })
   })
 
   it('serve the style, for ever under the name of its content and briefly otherwise', async () => {

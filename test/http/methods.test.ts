@@ -56,6 +56,51 @@ describe('what GET offers', () => {
   })
 })
 
+describe('an endpoint of the protocol', () => {
+  const FORMS = ['token', 'token/introspection', 'token/revocation', 'request', 'device/auth']
+  const endpoints: readonly (readonly [path: string, allow: string, wrong: string])[] = [
+    ...FORMS.map((path) => [path, 'POST, OPTIONS', 'GET'] as const),
+    ['REQUEST/', 'POST, OPTIONS', 'GET'],
+    ['userinfo', 'GET, HEAD, POST, OPTIONS', 'PUT'],
+    ['auth', 'GET, HEAD, POST, OPTIONS', 'DELETE'],
+    ['device', 'GET, HEAD, POST, OPTIONS', 'PUT'],
+    ['session/end', 'GET, HEAD, POST, OPTIONS', 'PUT'],
+    ['session/end/confirm', 'POST, OPTIONS', 'GET'],
+    ['session/end/success', 'GET, HEAD, OPTIONS', 'POST'],
+  ]
+  for (const [path, allow, wrong] of endpoints) {
+    it(`${path} names its methods to OPTIONS, and to ${wrong} with 405`, async () => {
+      const options = await ask(`${PATH}/${path}`, 'OPTIONS')
+      assert.equal(options.status, 204)
+      assert.equal(options.headers.get('allow'), allow)
+      const answer = await ask(`${PATH}/${path}`, wrong, { accept: 'application/json' })
+      assert.equal(answer.status, 405)
+      assert.equal(answer.headers.get('allow'), allow)
+      // The answer to a program is an object.
+      const body = (await answer.json()) as { readonly error_description?: string }
+      assert.match(body.error_description ?? '', /does not take this method/)
+      for (const method of allow.split(', ').filter((name) => name !== 'OPTIONS')) {
+        const { status } = await ask(`${PATH}/${path}`, method)
+        assert.ok(![404, 405].includes(status), `${method}: ${status}`)
+      }
+    })
+  }
+
+  it('leaves preflights to oidc-provider, and says of other addresses that nothing is there', async () => {
+    const preflight = await ask(`${PATH}/token`, 'OPTIONS', {
+      origin: 'https://app.example',
+      'access-control-request-method': 'POST',
+    })
+    assert.equal(preflight.headers.get('access-control-allow-methods'), 'POST')
+    const nothing = await ask(`${PATH}/tokens`, 'GET', { accept: 'application/json' })
+    assert.equal(nothing.status, 404)
+    assert.deepEqual(await nothing.json(), {
+      error: 'invalid_request',
+      error_description: 'there is nothing at this address',
+    })
+  })
+})
+
 describe('a page of another site', () => {
   for (const path of DOCUMENTS) {
     it(`may read ${path}, and its preflight says so`, async () => {
