@@ -2,7 +2,9 @@ import type { Adapter, Provider } from 'oidc-provider'
 import { type PreviousSecret, previousSecrets } from '../clients/previous-secrets.ts'
 import { SECRET_ALGORITHMS } from '../clients/properties.ts'
 import type { Clock } from '../clock.ts'
+import type { Config } from '../config/schema.ts'
 import { refetchUnknownKeys } from './client-keys.ts'
+import { isHeld, signAnswersAsIdTokens } from './profiles/fapi2.ts'
 
 /**
  * Gives each client of an instance what oidc-provider has no setting for, when the client is first
@@ -10,7 +12,11 @@ import { refetchUnknownKeys } from './client-keys.ts'
  * changes, because oidc-provider would serialize and hash the metadata with every request and cache
  * only the last hundred clients.
  */
-export function equipClients({ Client }: Provider, clock: Pick<Clock, 'elapsed'>): void {
+export function equipClients(
+  { Client }: Provider,
+  profile: Config['profile'],
+  clock: Pick<Clock, 'elapsed'>,
+): void {
   // The types lack `adapter` here, which every other model has.
   const models = Client as typeof Client & { readonly adapter: Adapter }
   const equipped = new WeakSet<object>()
@@ -29,6 +35,7 @@ export function equipClients({ Client }: Provider, clock: Pick<Clock, 'elapsed'>
     // The store read the client again: another metadata object with the same content.
     if (equipped.has(client)) return client
     equipped.add(client)
+    if (isHeld(client, profile)) signAnswersAsIdTokens(client, metadata)
     if (client.jwksUri !== undefined) refetchUnknownKeys(client, clock)
     if (client.tokenEndpointAuthMethod === 'client_secret_jwt') {
       acceptAssertionsBy(previousSecrets(client), client)

@@ -118,7 +118,7 @@ function createEquipment(scope: IssuerScope, scheduler: Scheduler) {
   }
   const onBuilt = (provider: Provider) => {
     observeProvider(provider, observing)
-    equipClients(provider, clock)
+    equipClients(provider, config.profile, clock)
     meterClients(provider, metered.clientSecrets)
     tellPushedRequests(provider, lifetime)
     answerForJwts(provider, jwtAccessTokens)

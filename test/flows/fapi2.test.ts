@@ -9,6 +9,7 @@ import {
   generateKeyPair,
   importPKCS8,
   type JWK,
+  SignJWT,
 } from 'jose'
 import * as client from 'openid-client'
 import { pino } from 'pino'
@@ -138,6 +139,27 @@ async function signInTo({ rp, DPoP }: RelyingParty, more: Record<string, string>
   const redeem = (options: client.DPoPOptions = { DPoP }) =>
     client.authorizationCodeGrant(rp, callback, checks, undefined, options)
   return { callback, redeem }
+}
+
+/** A resource server asks for a signed answer (RFC 9701). */
+async function algorithmOfIntrospection(rp: client.Configuration, id: string, token: string) {
+  const { issuer, introspection_endpoint: endpoint = '' } = rp.serverMetadata()
+  const now = Math.floor(Date.now() / 1000)
+  const assertion = await new SignJWT({ iss: id, sub: id, aud: issuer, jti: randomUUID() })
+    .setProtectedHeader({ alg: 'ES256' })
+    .setIssuedAt(now)
+    .setExpirationTime(now + 60)
+    .sign(ec)
+  const answer = await fetch(endpoint, {
+    method: 'POST',
+    headers: { accept: 'application/token-introspection+jwt' },
+    body: new URLSearchParams({
+      token,
+      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+      client_assertion: assertion,
+    }),
+  })
+  return decodeProtectedHeader(await answer.text()).alg
 }
 
 const push = async (party: RelyingParty, more: Record<string, string | undefined> = {}) =>
@@ -326,6 +348,31 @@ describe('a server whose profile is fapi2', () => {
     await assert.rejects(client.buildAuthorizationUrlWithPAR(party.rp, plain), {
       error: 'invalid_request',
     })
+  })
+
+  it('signs the answers for which a client names no algorithm as its ID tokens', async () => {
+    const rings = { 'sig/PS256': {}, 'sig/ES256': {} }
+    const named = { authorization_signed_response_alg: 'PS256' }
+    const clients = [
+      { ...keys, client_id: 'bank' },
+      { ...keys, client_id: 'other', ...named },
+    ]
+    await using server = await startTestServer({
+      settings: { ...settings(), clients, rotation: { rings } },
+    })
+    for (const [id, algorithm] of [
+      ['bank', 'ES256'],
+      ['other', 'PS256'],
+    ] as const) {
+      const party = await relyingParty({ id }, server.issuer)
+      const { callback } = await signInTo(party, { response_mode: 'jwt' })
+      const response = callback.searchParams.get('response') ?? ''
+      assert.equal(decodeProtectedHeader(response).alg, algorithm)
+      const { rp, DPoP } = party
+      const parameters = { resource: ES256_API, scope: 'read' }
+      const tokens = await client.clientCredentialsGrant(rp, parameters, { DPoP })
+      assert.equal(await algorithmOfIntrospection(rp, id, tokens.access_token), 'ES256')
+    }
   })
 
   it('does not start with a client in its database that does not meet it', async () => {

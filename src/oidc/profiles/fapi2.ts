@@ -46,7 +46,7 @@ export function createFapi2(
 ): Fapi2 {
   const isOfServer = profile === FAPI2
   const ahead = Math.min(tokens.clockTolerance, FAPI2_CLOCKS.most)
-  const holds = (client: object) => isOfServer || ownProperties(client).profile === FAPI2
+  const holds = (client: object) => isHeld(client, profile)
   return {
     holds,
     settings: {
@@ -91,12 +91,32 @@ export function createFapi2(
         throw new errors.InvalidClientMetadata('the client does not meet its profile, fapi2')
       }
       Object.assign(metadata, FAPI2_IMPOSED)
-      // oidc-provider's default is RS256, which the profile does not allow.
-      for (const answer of ['authorization', 'introspection'] as const) {
-        const name = `${answer}_signed_response_alg` as const
-        if (!isAllowed(metadata[name])) Object.assign(metadata, { [name]: algorithm })
-      }
     },
+  }
+}
+
+/** @param client of oidc-provider, or its metadata */
+export function isHeld(client: object, profile: Config['profile']): boolean {
+  return profile === FAPI2 || ownProperties(client).profile === FAPI2
+}
+
+/**
+ * Lets the signed answers for which a client names no algorithm follow its ID tokens.
+ * oidc-provider's default for them (`clientDefaults`) is one for all clients, and whoever verifies
+ * ID tokens by an algorithm of the profile need not know another.
+ * @param client of oidc-provider
+ * @param metadata as the client is stored, without defaults
+ */
+export function signAnswersAsIdTokens(
+  client: { readonly idTokenSignedResponseAlg?: string | undefined },
+  metadata: Readonly<Record<string, unknown>>,
+): void {
+  const { idTokenSignedResponseAlg: algorithm } = client
+  if (!isAllowed(metadata.authorization_signed_response_alg)) {
+    Object.assign(client, { authorizationSignedResponseAlg: algorithm })
+  }
+  if (!isAllowed(metadata.introspection_signed_response_alg)) {
+    Object.assign(client, { introspectionSignedResponseAlg: algorithm })
   }
 }
 
