@@ -10,6 +10,7 @@ import { measureDocument } from './documents.ts'
 import type { Bench, Figure, Measure, Stores } from './figure.ts'
 import { renderTable, toJson } from './report.ts'
 import { writeConfig } from './setting.ts'
+import { sharedSocket } from './shared-socket.ts'
 import { rawSigning } from './signing.ts'
 import { starts } from './start.ts'
 import { createStores } from './stores.ts'
@@ -24,7 +25,6 @@ import {
   signInComplete,
   signInWithSession,
 } from './tokens.ts'
-import { workers } from './workers.ts'
 
 /**
  * `npm run bench`: how fast Keyturn is, each figure beside bare koa or plain oidc-provider in the
@@ -48,7 +48,7 @@ const measures: Readonly<Record<string, Measure>> = {
   'swap-latency': latencyDuringSwaps,
   'swap-time': swapTime,
   start: starts,
-  workers,
+  'shared-socket': sharedSocket,
   'data-protection': dataProtection,
 }
 

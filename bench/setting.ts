@@ -48,8 +48,10 @@ export interface ConfigOptions {
   readonly keyStore?: object
   readonly database?: object
   readonly redis?: object
-  /** Number of processes; one by default. */
-  readonly workers?: number
+  /** True for a server that takes a passed socket. */
+  readonly socketActivation?: boolean
+  /** Name of the file without its ending, for several servers on one folder. */
+  readonly name?: string
 }
 
 /** Writes a config file for a server that keeps everything in `folder`. @returns its path */
@@ -58,14 +60,15 @@ export function writeConfig(
   {
     clients = [CLIENT],
     ports = { http: 0, management: 0 },
-    workers = 1,
+    socketActivation = false,
+    name = 'keyturn',
     ...more
   }: ConfigOptions = {},
 ): string {
   const limit = 1_000_000
   const config = {
     issuer: ISSUER,
-    http: { port: ports.http, workers },
+    http: { port: ports.http, socketActivation },
     management: { port: ports.management },
     database: { url: `sqlite:${join(folder, 'keyturn.db')}` },
     seal: { file: join(folder, 'kek.jwks') },
@@ -81,7 +84,7 @@ export function writeConfig(
     log: { format: 'json' },
     ...more,
   }
-  const path = join(folder, 'keyturn.yaml')
+  const path = join(folder, `${name}.yaml`)
   // JSON is valid YAML.
   writeFileSync(path, JSON.stringify(config, null, 2))
   return path

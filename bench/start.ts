@@ -2,6 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { receiving } from '../lab/passed-socket.ts'
 import { freePort } from '../lab/server.ts'
 import { requestTokens, tokenRequest } from './browser.ts'
 import { within } from './child.ts'
@@ -82,10 +83,16 @@ interface Serving extends AsyncDisposable {
   stop(): Promise<void>
 }
 
-/** The real server, `node src/cli.ts serve`. */
-export function serve(config: string): Serving {
+/**
+ * The real server, `node src/cli.ts serve`.
+ * @param socket descriptor of a socket that is passed to it
+ */
+export function serve(config: string, { socket }: { readonly socket?: number } = {}): Serving {
   const cli = join(import.meta.dirname, '..', 'src', 'cli.ts')
-  const child = spawn(process.execPath, [cli, '--config', config, 'serve'], { stdio: 'ignore' })
+  const command = [process.execPath, cli, '--config', config, 'serve'] as const
+  const [program, ...args] = socket === undefined ? command : receiving(command)
+  const passed = socket === undefined ? [] : [socket]
+  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'ignore', ...passed] })
   const kill = () => child.kill('SIGKILL')
   process.once('exit', kill)
   const exited = once(child, 'exit')

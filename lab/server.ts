@@ -90,9 +90,10 @@ export async function testSettings(
   folder: string,
   settings: Readonly<Record<string, unknown>> = {},
   path = '',
+  name = 'keyturn.yaml',
 ): Promise<OneIssuerConfig> {
   const port = await freePort()
-  const file = join(folder, 'keyturn.yaml')
+  const file = join(folder, name)
   const text = stringify({
     issuer: `http://localhost:${port}${path}`,
     http: { port, host: 'localhost' },

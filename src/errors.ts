@@ -229,10 +229,3 @@ export class PlaceTaken extends Refused<'place_taken'> {
     super('place_taken', { ring, generation }, message)
   }
 }
-
-/** The worker processes do not start, or die again and again. */
-export class WorkersFailed extends KeyturnError {
-  constructor(message: string) {
-    super('workers_failed', message)
-  }
-}

@@ -113,7 +113,7 @@ export interface Situations {
 
   // Processes
   readonly cannot_listen: { readonly host: string; readonly port: number }
-  readonly worker_alone: Nothing
+  readonly socket_not_passed: Nothing
 
   // Input of commands
   readonly file_unreadable: { readonly file: string }

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { promisify } from 'node:util'
 import { parse, parseAllDocuments } from 'yaml'
+import { findProgram } from '../lab/programs.ts'
 import { temporaryFolder } from '../lab/temporary.ts'
 import { loadConfig } from '../src/config/load.ts'
 import { RP_MODELS } from '../src/relying-parties/models.ts'
@@ -53,6 +56,55 @@ describe('docker-compose.yml', () => {
     const env = Object.fromEntries(lines.map(([, name, value = '']) => [name, parse(value)]))
     const { host, hosts } = loadConfig({ env }).management
     assert.deepEqual({ host, hosts }, { host: '0.0.0.0', hosts: ['keyturn'] })
+  })
+})
+
+/** Values of a unit of systemd by `Section.Key`, each as often as it is written. */
+function unit(name: string): (key: string) => readonly string[] {
+  let section = ''
+  const found = new Map<string, string[]>()
+  for (const line of read(`deploy/systemd/${name}`).split('\n')) {
+    section = /^\[(\w+)\]$/.exec(line)?.[1] ?? section
+    const [, key, value] = /^(\w+)=(.*)$/.exec(line) ?? []
+    if (key === undefined || value === undefined) continue
+    found.set(`${section}.${key}`, [...(found.get(`${section}.${key}`) ?? []), value])
+  }
+  return (key) => found.get(key) ?? []
+}
+
+describe('the units of systemd', () => {
+  it('give each process a configuration that Keyturn takes, and the time to stop', async () => {
+    await using folder = await temporaryFolder()
+    const file = join(folder.path, 'keyturn.yaml')
+    await writeFile(file, 'issuer: https://id.example.com\nhttp: { trustedProxies: 1 }\n')
+    const service = unit('keyturn@.service')
+    const env = Object.fromEntries(
+      service('Service.Environment')
+        .map((each) => each.replace('%i', '9091').split('='))
+        .map(([name = '', value]) => [name, name === 'KEYTURN_CONFIG' ? file : value]),
+    )
+    const { http, management, warnings } = loadConfig({ env })
+    assert.deepEqual(warnings, [])
+    assert.equal(http.socketActivation, true)
+    assert.equal(management.port, 9091)
+    const [timeout] = service('Service.TimeoutStopSec')
+    assert.ok(Number(timeout) > http.shutdownDelay + http.shutdownTimeout)
+    assert.deepEqual(service('Service.Sockets'), ['keyturn.socket'])
+    assert.deepEqual(unit('keyturn.socket')('Socket.Service'), ['keyturn@9091.service'])
+  })
+
+  const analyze = findProgram('systemd-analyze')
+  const skip = analyze ? false : 'systemd is not installed'
+  it('are taken by systemd without a remark', { skip }, async () => {
+    await using folder = await temporaryFolder()
+    for (const name of ['keyturn.socket', 'keyturn@.service', 'keyturn@9091.service']) {
+      const text = read(`deploy/systemd/${name.replace('9091', '')}`)
+      await writeFile(join(folder.path, name), text.replace('/usr/bin/node', process.execPath))
+    }
+    const units = ['keyturn.socket', 'keyturn@9091.service'].map((name) => join(folder.path, name))
+    const args = ['verify', '--man=no', ...units]
+    const { stdout, stderr } = await promisify(execFile)(analyze ?? '', args)
+    assert.equal(`${stdout}${stderr}`, '')
   })
 })
 

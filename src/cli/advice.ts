@@ -115,7 +115,7 @@ export const ADVICE: { readonly [C in SituationCode]: Advice<C> } = {
   ring_read_only: enough,
 
   cannot_listen: enough,
-  worker_alone: () => 'To start a server: keyturn serve',
+  socket_not_passed: enough,
 
   file_unreadable: enough,
   input_invalid: enough,

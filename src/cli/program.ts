@@ -3,7 +3,7 @@ import { packageVersion } from '../package-files.ts'
 import { addBackup } from './backup.ts'
 import { type Context, reasonOf } from './context.ts'
 import { withKidsLast } from './kid-argument.ts'
-import { addServe, addWorker } from './serve.ts'
+import { addServe } from './serve.ts'
 import { addSimulate } from './simulate.ts'
 import { plainText } from './terminal.ts'
 
@@ -79,7 +79,6 @@ export async function runCommand(argv: readonly string[], outside: Context): Pro
     })
     .exitOverride()
   addServe(program, context)
-  addWorker(program, context)
   const addGroup = async (name: keyof typeof GROUPS) => {
     const { description, load } = GROUPS[name]
     const group = program.command(name).description(description)

@@ -1,11 +1,9 @@
-import { availableParallelism } from 'node:os'
 import type { Command } from 'commander'
 import type { Logger } from 'pino'
 import type { Config } from '../config/schema.ts'
 import { Refused } from '../errors.ts'
-import type { FirstAdministrator } from '../server/server.ts'
-import type { FirstPassword } from '../server/workers/messages.ts'
-import { type Context, loadCommandConfig, reasonOf } from './context.ts'
+import type { KeyturnServer } from '../server/server.ts'
+import { type Context, loadCommandConfig } from './context.ts'
 
 export function addServe(program: Command, context: Context): void {
   program
@@ -18,110 +16,33 @@ export function addServe(program: Command, context: Context): void {
     .action(() => serve(program, context))
 }
 
-/** What `serve` starts several of; nobody else has a use for it. */
-export function addWorker(program: Command, context: Context): void {
-  program
-    .command('worker', { hidden: true })
-    .description('one of several processes of the token server')
-    .action(() => serveAsWorker(context))
-}
-
-/** What the banner tells. */
-interface Serving {
-  readonly managementUrl: string | undefined
-  /** Only on a first start. */
-  readonly administrators: readonly FirstPassword[]
-}
-
 async function serve(program: Command, context: Context): Promise<void> {
   const config = await loadCommandConfig(program, context)
-  const { createLog } = await import('../log.ts')
+  const [{ createLog }, { startServer }, { passedSocket }] = await Promise.all([
+    import('../log.ts'),
+    import('../server/server.ts'),
+    import('../server/passed-socket.ts'),
+  ])
   const log = createLog(config.log)
   exitOnUnexpected(log)
-  const { workers } = config.http
-  const count = workers === 'auto' ? availableParallelism() : workers
-  if (count === 1) return serveAlone(config, log, context)
-  return serveWithWorkers(config, count, log, context)
-}
-
-async function serveAlone(config: Config, log: Logger, context: Context): Promise<void> {
-  const { startServer } = await import('../server/server.ts')
+  const { socketActivation } = config.http
+  const socket = socketActivation ? passedSocket(context.env, process.pid) : undefined
   const stopped = stopSignal(context)
-  const server = await startServer(config, { log }).catch((error: unknown) => {
+  const server = await startServer(config, { log, socket }).catch((error: unknown) => {
     throw listenFailure(error, config) ?? error
   })
-  const administrators = server.administrators.map(firstPassword)
-  context.print(banner(config, { managementUrl: server.managementUrl, administrators }))
+  context.print(banner(config, server))
   await stopped
   log.info('stopping: open requests finish first')
   await server.close()
   log.info('stopped')
 }
 
-async function serveWithWorkers(
-  config: Config,
-  wanted: number,
-  log: Logger,
-  context: Context,
-): Promise<void> {
-  const [{ createWorkers }, { createManagementApp, managementHosts }, { listen }] =
-    await Promise.all([
-      import('../server/workers/primary.ts'),
-      import('../http/management.ts'),
-      import('../http/listener.ts'),
-    ])
-  const stopped = stopSignal(context)
-  const workers = createWorkers({ config, wanted, clock: context.clock, log })
-  const { readiness, registry } = workers
-  const hosts = managementHosts(config.management)
-  const app = createManagementApp({ readiness, registry, hosts })
-  const management = await listen(app.callback(), {
-    ...config.management,
-    limits: config.http.limits,
-  }).catch((error: unknown) => {
-    throw listenFailure(error, config) ?? error
-  })
-  try {
-    const { administrators } = await workers.start()
-    context.print(banner(config, { managementUrl: management.url, administrators }))
-    await Promise.race([stopped, workers.failed])
-  } finally {
-    log.info('stopping: open requests finish first')
-    await workers.stop()
-    await management.close(1)
-  }
-  log.info('stopped')
-}
-
-async function serveAsWorker(context: Context): Promise<void> {
-  const [{ createLog }, { startServer }, { thisWorker }] = await Promise.all([
-    import('../log.ts'),
-    import('../server/server.ts'),
-    import('../server/workers/worker.ts'),
-  ])
-  const worker = thisWorker()
-  // The primary gets these signals as well, as Ctrl-C goes to every process of a terminal, and says stop.
-  for (const signal of STOP_SIGNALS) process.on(signal, () => {})
-  const start = async (config: Config) => {
-    const log = createLog(config.log).child({ worker: worker.id })
-    exitOnUnexpected(log, worker.fail)
-    const server = await startServer(config, { log, worker: worker.id }).catch((error: unknown) => {
-      throw listenFailure(error, config) ?? error
-    })
-    return { ...server, administrators: server.administrators.map(firstPassword) }
-  }
-  await worker.run(start).catch(async (error: unknown) => {
-    await worker.fail(reasonOf(error, context))
-    process.exit(1)
-  })
-}
-
-/** Logs and reports an unexpected error, then ends this process. */
-function exitOnUnexpected(log: Logger, tell?: (reason: string) => Promise<void>): void {
+/** Logs an unexpected error, then ends this process. */
+function exitOnUnexpected(log: Logger): void {
   for (const event of ['unhandledRejection', 'uncaughtException'] as const) {
-    process.on(event, async (error: unknown) => {
+    process.on(event, (error: unknown) => {
       log.fatal({ err: error }, 'unexpected error; exiting')
-      await tell?.(String(error))
       process.exit(1)
     })
   }
@@ -156,8 +77,8 @@ const LISTEN_FAILURES: Readonly<Record<string, string>> = {
   ENOTFOUND: 'that host name is not known',
 }
 
-/** What fails of listening: a worker, whose primary listens for it, says that it cannot bind. */
-const LISTEN_CALLS: readonly unknown[] = ['listen', 'bind', 'getaddrinfo']
+/** System calls of listening on a host and a port. */
+const LISTEN_CALLS: readonly unknown[] = ['listen', 'getaddrinfo']
 
 /** Which of the two listeners cannot listen, and what to do. */
 function listenFailure(error: unknown, { http, management }: Config): Refused | undefined {
@@ -185,12 +106,11 @@ interface ListenError extends NodeJS.ErrnoException {
   readonly hostname?: string
 }
 
-function firstPassword({ issuer, account, oneTimePassword }: FirstAdministrator): FirstPassword {
-  return { issuer, username: account.username, oneTimePassword }
-}
-
 /** What a person who has just started Keyturn wants to know. */
-function banner({ issuers }: Config, { managementUrl, administrators }: Serving): string {
+function banner(
+  { issuers }: Config,
+  { managementUrl, administrators }: Pick<KeyturnServer, 'managementUrl' | 'administrators'>,
+): string {
   const hasSeveral = issuers.length > 1
   const command = hasSeveral ? `--issuer ${issuers[0]?.issuer} keys plan` : 'keys plan'
   const lines = [
@@ -206,13 +126,13 @@ function banner({ issuers }: Config, { managementUrl, administrators }: Serving)
     '           npm run demo        (a relying party in the browser)',
     '',
   ]
-  for (const { issuer, username, oneTimePassword } of administrators) {
+  for (const { issuer, account, oneTimePassword } of administrators) {
     lines.push(
       ...(hasSeveral ? [`  ${issuer}`] : []),
       '  This is the first start. The administrator, whose password is shown this once and must be',
       '  changed at the first sign-in:',
       '',
-      `  User name   ${username}`,
+      `  User name   ${account.username}`,
       `  Password    ${oneTimePassword}`,
       '',
     )

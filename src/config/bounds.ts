@@ -146,11 +146,12 @@ function keyStoreBound({ keyStore, environment, http }: Settings): readonly Viol
     const fix = `set ${path} to database`
     return [{ path, value: 'memory', rule: 'production-key-store', message, fix }]
   }
-  if (keyStore.type === 'memory' && http.workers !== 1) {
-    const path = 'http.workers'
-    const message = 'keys in memory belong to one process: no worker would know those of the others'
-    const fix = `set ${path} to 1, or keyStore.type to database`
-    return [{ path, value: http.workers, rule: 'workers-key-store', message, fix }]
+  if (keyStore.type === 'memory' && http.socketActivation) {
+    const path = 'http.socketActivation'
+    const message =
+      'keys in memory belong to one process, and others that share the socket would not know them'
+    const fix = `set ${path} to false, or keyStore.type to database`
+    return [{ path, value: true, rule: 'shared-key-store', message, fix }]
   }
   if (keyStore.type !== 'module' || keyStore.module !== null) return []
   const path = 'keyStore.module'

@@ -135,7 +135,8 @@ function narrowTolerance({ database, rotation, tokens }: Settings): readonly str
 
 function otherPort({ issuer, http }: Settings): readonly string[] {
   const { protocol, port } = new URL(issuer)
-  if (protocol !== 'http:' || http.port === 0 || Number(port || 80) === http.port) return []
+  if (protocol !== 'http:' || http.socketActivation || http.port === 0) return []
+  if (Number(port || 80) === http.port) return []
   return [
     `The issuer ${issuer} and http.port ${http.port} name different ports. Unless something maps ` +
       'one to the other, nobody can sign in.',

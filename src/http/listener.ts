@@ -47,6 +47,8 @@ export interface ListenerLimits extends ConnectionLimits {
 export interface ListenOptions {
   readonly host: string
   readonly port: number
+  /** Descriptor of a listening socket that takes the place of `host` and `port`. */
+  readonly socket?: number | undefined
   readonly limits: ListenerLimits
   /** Called when a limit closed a connection. */
   readonly onClosed?: (bound: ConnectionBound) => void
@@ -55,11 +57,11 @@ export interface ListenOptions {
 /**
  * Listens for requests and passes on those with a valid target, with `url` in origin-form
  * (`target.ts`).
- * @throws the error of `listen`, such as EADDRINUSE
+ * @throws the error of `listen`, such as EADDRINUSE; EINVAL for a `socket` that is no TCP socket
  */
 export async function listen(
   handler: RequestListener,
-  { host, port, limits, onClosed = () => {} }: ListenOptions,
+  { host, port, socket, limits, onClosed = () => {} }: ListenOptions,
 ): Promise<Listener> {
   let isClosing = false
   const options = {
@@ -92,10 +94,16 @@ export async function listen(
       connections.stop()
       reject(error)
     })
-    server.listen(port, host, resolve)
+    server.listen(socket === undefined ? { port, host } : { fd: socket }, resolve)
   })
+  const address = server.address()
+  // The clients of a socket in the file system have no address by which they could be limited.
+  if (address === null || typeof address === 'string') {
+    await drain(server, 0)
+    throw Object.assign(new Error('listen EINVAL: no TCP socket'), { code: 'EINVAL' })
+  }
   return {
-    url: urlOf(server),
+    url: urlOf(address),
     announceClose,
     get connections() {
       return connections.size
@@ -155,9 +163,7 @@ function refuseTunnel(_request: IncomingMessage, socket: Duplex): void {
   )
 }
 
-function urlOf(server: Server): string {
-  // A server that listens on TCP has an AddressInfo; only pipes have a string.
-  const { address, family, port } = server.address() as AddressInfo
+function urlOf({ address, family, port }: AddressInfo): string {
   return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`
 }
 

@@ -1,4 +1,4 @@
-import { type Aggregator, Counter, Gauge, type Registry } from 'prom-client'
+import { Counter, Gauge, type Registry } from 'prom-client'
 import type { NodeStateName } from '../nodes/node.ts'
 import type { Count, ProviderCounts } from '../oidc/counts.ts'
 import type { RingStatus } from '../ring/status.ts'
@@ -66,16 +66,10 @@ function addGauges(
   labelNames: readonly string[],
   observed: readonly Observed[],
 ): void {
-  function gauge(
-    aggregator: Aggregator,
-    name: string,
-    help: string,
-    read: (sources: IssuerSources) => number,
-  ): void {
+  function gauge(name: string, help: string, read: (sources: IssuerSources) => number): void {
     new Gauge({
       name,
       help,
-      aggregator,
       labelNames,
       registers: [registry],
       collect() {
@@ -83,35 +77,28 @@ function addGauges(
       },
     })
   }
-  gauge(
-    'max',
-    'keyturn_ring_age_seconds',
-    'Time since this node last loaded the key ring',
-    ({ ring }) => ring.ringAge(),
+  gauge('keyturn_ring_age_seconds', 'Time since this node last loaded the key ring', ({ ring }) =>
+    ring.ringAge(),
   )
   gauge(
-    'max',
     'keyturn_ring_failures',
     'Turns of the key ring that failed since the last success',
     ({ ring }) => ring.failures,
   )
   gauge(
-    'min',
     'keyturn_may_sign',
     '1 while this node may sign, 0 once its ring is too old or its clock wrong',
     ({ ring }) => Number(ring.obstacle() === undefined),
   )
   gauge(
-    'max',
     'keyturn_unseen_keys',
     'Pairs of a live node and a key that it should have loaded and has not',
     ({ unseenKeys }) => unseenKeys(),
   )
-  gauge('min', 'keyturn_may_write', '1 while this node can write its heartbeat', ({ mayWrite }) =>
+  gauge('keyturn_may_write', '1 while this node can write its heartbeat', ({ mayWrite }) =>
     Number(mayWrite()),
   )
   gauge(
-    'min',
     'keyturn_next_change_timestamp_seconds',
     'When the key ring next changes',
     ({ ring }) => ring.view?.nextChangeAt ?? NaN,
@@ -127,7 +114,6 @@ function addGaugesByLabel(
   new Gauge({
     name: 'keyturn_nodes',
     help: 'Nodes by state: live, halted (neither signs nor serves) or silent',
-    aggregator: 'max',
     labelNames: [...own, 'state'],
     registers,
     collect() {
@@ -139,7 +125,6 @@ function addGaugesByLabel(
   new Gauge({
     name: 'keyturn_keys',
     help: 'Keys by ring and phase',
-    aggregator: 'max',
     labelNames: [...own, 'ring', 'phase'],
     registers,
     collect() {

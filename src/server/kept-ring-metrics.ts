@@ -11,7 +11,6 @@ export function createKeptRingMetrics(registry: Registry): (rings: ObservedRings
   const labelNames = ['ring'] as const
   /** @param read returns undefined while the value is unknown */
   function gauge(
-    aggregator: 'min' | 'max',
     name: string,
     help: string,
     read: (status: KeepingStatus) => number | undefined,
@@ -19,7 +18,6 @@ export function createKeptRingMetrics(registry: Registry): (rings: ObservedRings
     new Gauge({
       name: `keyturn_data_protection_${name}`,
       help,
-      aggregator,
       labelNames,
       registers,
       collect() {
@@ -31,24 +29,19 @@ export function createKeptRingMetrics(registry: Registry): (rings: ObservedRings
       },
     })
   }
-  gauge('min', 'key_due_seconds', 'Time until a key of the kept ring is made', (status) =>
+  gauge('key_due_seconds', 'Time until a key of the kept ring is made', (status) =>
     until(status, 'dueAt'),
   )
-  gauge(
-    'min',
-    'end_seconds',
-    'Time until its applications stand still without a new key',
-    (status) => until(status, 'endsAt'),
+  gauge('end_seconds', 'Time until its applications stand still without a new key', (status) =>
+    until(status, 'endsAt'),
   )
   gauge(
-    'max',
     'late',
     '1 while the keeper of the ring is late, else 0',
     (status) => status.report && Number(status.isLate()),
   )
-  gauge('max', 'keys', 'Keys in the ring', ({ report }) => report?.keys.length)
+  gauge('keys', 'Keys in the ring', ({ report }) => report?.keys.length)
   gauge(
-    'max',
     'problems',
     'Elements of the ring with something wrong',
     ({ report }) => report?.problems.length,

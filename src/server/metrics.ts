@@ -1,12 +1,9 @@
-import { type Aggregator, Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import { RECORD_KINDS, type RecordKind } from '../artifacts/forgeries.ts'
 import { createIssuerMetrics, type IssuerMetrics } from './issuer-metrics.ts'
 import { createKeptRingMetrics, type ObservedRings } from './kept-ring-metrics.ts'
 
-/**
- * Metrics for Prometheus. Names start with `keyturn_`; durations are seconds. Each gauge names an
- * aggregator, which combines the values of several workers; counters are summed.
- */
+/** Metrics for Prometheus. Names start with `keyturn_`; durations are seconds. */
 export interface ProcessMetrics {
   readonly registry: Registry
   /** Connections that a limit closed, by its setting below `http.limits`. */
@@ -43,7 +40,6 @@ export function createMetrics({ hasSeveral, ...sources }: MetricSources): Proces
   new Gauge({
     name: 'keyturn_connections',
     help: 'Connections to the public listener',
-    aggregator: 'sum',
     registers,
     collect() {
       this.set(connections())
@@ -67,11 +63,10 @@ export function createMetrics({ hasSeveral, ...sources }: MetricSources): Proces
 
 function addGauges(registry: Registry, sources: Omit<MetricSources, 'hasSeveral'>): void {
   const registers = [registry]
-  function gauge(aggregator: Aggregator, name: string, help: string, read: () => number): void {
+  function gauge(name: string, help: string, read: () => number): void {
     new Gauge({
       name,
       help,
-      aggregator,
       registers,
       collect() {
         this.set(read())
@@ -79,25 +74,20 @@ function addGauges(registry: Registry, sources: Omit<MetricSources, 'hasSeveral'
     })
   }
   gauge(
-    // Workers share a clock but compare it with the database at different times.
-    'average',
     'keyturn_clock_offset_seconds',
     'How far the clock of this node is ahead of the database',
     () => sources.clockOffset() ?? NaN,
   )
-  gauge(
-    'min',
-    'keyturn_database_usable',
-    '1 while what was asked of the database last worked',
-    () => Number(sources.database.isUsable),
+  gauge('keyturn_database_usable', '1 while what was asked of the database last worked', () =>
+    Number(sources.database.isUsable),
   )
   const { redis } = sources
   if (redis) {
-    gauge('min', 'keyturn_redis_reachable', '1 while Redis answers this node', () =>
+    gauge('keyturn_redis_reachable', '1 while Redis answers this node', () =>
       Number(redis.isReachable),
     )
   }
-  gauge('sum', 'keyturn_requests_in_flight', 'Requests that are worked on', sources.inFlight)
+  gauge('keyturn_requests_in_flight', 'Requests that are worked on', sources.inFlight)
   new Counter({
     name: 'keyturn_forged_records_total',
     help: 'Records of the stores that failed their check, as somebody else wrote or changed them',

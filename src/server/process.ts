@@ -50,8 +50,6 @@ export interface NodeName {
 export interface ProcessOptions {
   readonly log: Logger
   readonly clock: Clock
-  /** Number of this worker, if there are several on this machine. */
-  readonly worker?: number | undefined
 }
 
 /**
@@ -61,7 +59,7 @@ export interface ProcessOptions {
  */
 export async function openProcess(
   config: Config,
-  { log, clock, worker }: ProcessOptions,
+  { log, clock }: ProcessOptions,
 ): Promise<KeyturnProcess> {
   const opened = new AsyncDisposableStack()
   try {
@@ -99,12 +97,12 @@ export async function openProcess(
       clock,
       stores,
       databaseClock,
-      node: { id: nodeId(worker), version: packageVersion(), startedAt: clock.now() },
+      node: { id: nodeId(), version: packageVersion(), startedAt: clock.now() },
       metrics,
       inFlight,
       passwords: createPasswords(config.password.argon2),
       hasSeveral,
-      isShared: !isEmbedded(config.database.url) || config.http.workers !== 1,
+      isShared: !isEmbedded(config.database.url) || config.http.socketActivation,
       checks: { ...processChecks(config, stores, databaseClock), ...keptRings.checks },
       start: () => {
         sweeper.start()
@@ -140,7 +138,6 @@ function processChecks(
   }
 }
 
-function nodeId(worker: number | undefined): string {
-  const process = worker === undefined ? '' : `-w${worker}`
-  return `${hostname()}${process}-${randomBytes(3).toString('hex')}`
+function nodeId(): string {
+  return `${hostname()}-${randomBytes(3).toString('hex')}`
 }

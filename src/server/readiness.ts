@@ -45,8 +45,6 @@ export interface Readiness {
   readonly checks: Readonly<Record<string, Check>>
   /** Readiness of each issuer, if there are several. */
   readonly issuers?: readonly (Readiness & { readonly issuer: string })[]
-  /** Readiness of each running worker, if there are several. */
-  readonly workers?: readonly (Readiness & { readonly id: number; readonly pid: number })[]
 }
 
 export type Checks = Readonly<Record<string, () => Check | Promise<Check>>>

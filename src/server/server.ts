@@ -8,6 +8,7 @@ import { createManagementApp, managementHosts } from '../http/management.ts'
 import { chooseByTarget } from './choose-by-target.ts'
 import { createHealth, type Health } from './health.ts'
 import { type Issuer, openIssuer } from './issuer.ts'
+import { otherSocket } from './passed-socket.ts'
 import { type KeyturnProcess, openProcess } from './process.ts'
 import type { Readiness } from './readiness.ts'
 
@@ -15,8 +16,7 @@ import type { Readiness } from './readiness.ts'
 export interface KeyturnServer {
   /** Address of the public listener; browsers and RPs use the issuer. */
   readonly url: string
-  /** Undefined in a worker. */
-  readonly managementUrl: string | undefined
+  readonly managementUrl: string
   /** Issuers in the order of the configuration. */
   readonly issuers: readonly [Issuer, ...Issuer[]]
   /** First administrator of each issuer on its first start. */
@@ -39,11 +39,8 @@ export interface FirstAdministrator extends NewAccount {
 export interface ServerOptions {
   readonly log: Logger
   readonly clock?: Clock
-  /**
-   * Number of this process, if it is one of several workers. Their primary has the management
-   * listener, and this process none.
-   */
-  readonly worker?: number
+  /** Descriptor of the listening socket that was passed to this process (`passed-socket.ts`). */
+  readonly socket?: number | undefined
 }
 
 /**
@@ -51,26 +48,26 @@ export interface ServerOptions {
  * @throws KeyturnError with what has to be mended before the server can start
  */
 export async function startServer(config: Config, options: ServerOptions): Promise<KeyturnServer> {
-  const { log, clock = systemClock, worker } = options
+  const { log, clock = systemClock, socket } = options
   for (const warning of config.warnings) log.warn(warning)
   // Everything opened so far, to be closed in reverse order at the end or when a start fails.
   const opened = new AsyncDisposableStack()
   try {
-    const process = await openProcess(config, { log, clock, worker })
+    const process = await openProcess(config, { log, clock })
     opened.defer(process.close)
     const issuers = await openIssuers(process, opened)
     process.start()
     const health = createHealth(process.checks, issuers)
-    const management = worker === undefined ? await listenToOperators(process, health) : undefined
-    opened.defer(async () => management?.close(1))
-    const listener = await listenToAll(process, issuers)
+    const management = await listenToOperators(process, health)
+    opened.defer(async () => management.close(1))
+    const listener = await listenToAll(process, issuers, socket)
     opened.defer(async () => listener.close(config.http.shutdownTimeout))
     // Administrators come last, because a password is shown once, by a start that succeeds.
     const administrators = await addFirstAdministrators(issuers)
     log.info({ node: process.node.id, url: listener.url }, 'answers requests')
     return {
       url: listener.url,
-      managementUrl: management?.url,
+      managementUrl: management.url,
       // A configuration has at least one issuer.
       issuers: issuers as KeyturnServer['issuers'],
       administrators,
@@ -129,10 +126,14 @@ function listenToOperators({ config, metrics }: KeyturnProcess, health: Health):
 async function listenToAll(
   { config, metrics }: KeyturnProcess,
   issuers: readonly Issuer[],
+  socket: number | undefined,
 ): Promise<Listener> {
   const listener = await listen(chooseByTarget(issuers, config.http), {
     ...config.http,
+    socket,
     onClosed: (bound) => metrics.closed.inc({ bound }),
+  }).catch((error: NodeJS.ErrnoException) => {
+    throw socket !== undefined && error.code === 'EINVAL' ? otherSocket() : error
   })
   metrics.countConnections(() => listener.connections)
   return listener

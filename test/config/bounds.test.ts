@@ -226,11 +226,9 @@ test('keys in memory are for development, with a warning', (t) => {
   assert.deepEqual(broken(violationsOf(t, production)), ['keyStore.type: production-key-store'])
 })
 
-test('keys in memory are for one process: each worker would have its own', (t) => {
-  for (const workers of ['2', 'auto']) {
-    const text = `http: { workers: ${workers} }\nkeyStore: { type: memory }`
-    assert.deepEqual(broken(violationsOf(t, text)), ['http.workers: workers-key-store'])
-  }
+test('keys in memory are for one process: each of several would have its own', (t) => {
+  const text = 'http: { socketActivation: true }\nkeyStore: { type: memory }'
+  assert.deepEqual(broken(violationsOf(t, text)), ['http.socketActivation: shared-key-store'])
 })
 
 test('a fast profile, an ML-DSA ring and more than 5 keys are worth a warning', (t) => {

@@ -130,6 +130,23 @@ for (const [text, path, nearest] of UNKNOWN) {
   })
 }
 
+test('http.workers, which there was, is refused wherever it stands, with the way on', (t) => {
+  for (const [text, env] of [
+    ['http: { workers: 1 }', {}],
+    ['http: { workers: auto }', {}],
+    ['', { KEYTURN_HTTP__WORKERS: '2' }],
+  ] as const) {
+    const violations = violationsOf(t, text, env)
+    assert.deepEqual(broken(violations), ['http.workers: format'])
+    const [{ message, fix } = { message: '', fix: '' }] = violations
+    assert.match(message, /start it several times with the socket of one systemd unit/)
+    assert.match(message, text ? /keyturn\.yaml, line 1\)$/ : /\(KEYTURN_HTTP__WORKERS\)$/)
+    assert.equal(fix, 'remove http.workers')
+  }
+  const [{ fix } = { fix: '' }] = violationsOf(t, 'http: { worker: 1 }')
+  assert.doesNotMatch(fix, /workers/, 'what is refused is proposed')
+})
+
 test('all problems of file, environment and rules between settings are reported at once', (t) => {
   const text = `
 isuer: x

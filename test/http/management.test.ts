@@ -1,14 +1,11 @@
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { Registry } from 'prom-client'
-import { freePort, startTestServer, testSettings } from '../../lab/server.ts'
-import { temporaryFolder } from '../../lab/temporary.ts'
+import { startTestServer } from '../../lab/server.ts'
 import { hostName } from '../../src/http/allowed-hosts.ts'
 import { type Listener, listen } from '../../src/http/listener.ts'
 import { createManagementApp, managementHosts } from '../../src/http/management.ts'
 import { LISTENER_LIMITS } from '../support/limits.ts'
-import { spawnServer, untilReady } from '../support/process.ts'
 import { sendBytes } from '../support/raw.ts'
 
 let listener: Listener
@@ -111,30 +108,8 @@ describe('management.hosts', () => {
   it('names hosts in addition to addresses, of a server of one process', async () => {
     const management = { port: 0, hosts: ['prometheus-name'] }
     await using keyturn = await startTestServer({ settings: { management } })
-    const url = keyturn.server.managementUrl ?? ''
+    const url = keyturn.server.managementUrl
     assert.equal(await statusOf(url, 'prometheus-name:9090'), 200)
     assert.equal(await statusOf(url, 'evil.example'), 421)
-  })
-
-  it('names them also where the listener is that of the primary of several workers', async () => {
-    await using folder = await temporaryFolder()
-    const port = await freePort()
-    const httpPort = await freePort()
-    const config = await testSettings(folder.path, {
-      issuer: `http://localhost:${httpPort}`,
-      http: { port: httpPort, host: 'localhost', workers: 2 },
-      management: { port, hosts: ['prometheus-name'] },
-      log: { level: 'info' },
-    })
-    const server = spawnServer(join(folder.path, 'keyturn.yaml'))
-    try {
-      await untilReady(server, config)
-      const url = `http://127.0.0.1:${port}`
-      assert.equal(await statusOf(url, 'prometheus-name:9090'), 200)
-      assert.equal(await statusOf(url, 'localhost'), 200)
-      assert.equal(await statusOf(url, 'evil.example'), 421)
-    } finally {
-      await server.stop('SIGKILL')
-    }
   })
 })

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { killAtExit } from '../../lab/leftovers.ts'
 import type { OneIssuerConfig } from '../../lab/one-issuer.ts'
+import { receiving } from '../../lab/passed-socket.ts'
 
 const CLI = join(import.meta.dirname, '../../src/cli.ts')
 
@@ -16,15 +17,26 @@ export interface ServerProcess {
   readonly ended: Promise<number | string>
 }
 
+interface SpawnOptions {
+  readonly uid?: number
+  /** Descriptor of a listening socket that is passed to the server. */
+  readonly socket?: number
+}
+
 /** A real server as an operator starts it: `keyturn serve`, in a process of its own. */
-export function spawnServer(configFile: string, options: { uid?: number } = {}): ServerProcess {
+export function spawnServer(
+  configFile: string,
+  { socket, ...options }: SpawnOptions = {},
+): ServerProcess {
   // Nothing of the caller's own settings may leak into the server under test.
   const env = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !name.startsWith('KEYTURN_')),
   )
-  const child = spawn(process.execPath, [CLI, 'serve', '--config', configFile], {
+  const command = [process.execPath, CLI, 'serve', '--config', configFile] as const
+  const [program, ...args] = socket === undefined ? command : receiving(command)
+  const child = spawn(program, args, {
     env,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', ...(socket === undefined ? [] : [socket])],
     ...options,
   })
   killAtExit(child)
@@ -32,8 +44,8 @@ export function spawnServer(configFile: string, options: { uid?: number } = {}):
   const note = (chunk: Buffer) => {
     output += chunk
   }
-  child.stdout.on('data', note)
-  child.stderr.on('data', note)
+  // Two pipes, whose type the compiler does not infer from a list of varying length.
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', note)
   const ended = once(child, 'close').then(([status, signal]) => status ?? signal)
   return {
     child,

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { duration } from '../../values/duration-setting.ts'
-import { host, port } from './setting-types.ts'
+import { host, port, retired } from './setting-types.ts'
 
 /** Settings of what listens, and of requests that Keyturn makes itself. */
 
@@ -37,11 +37,13 @@ export const http = z.strictObject({
     'Time between "not ready" and the end of listening at shutdown.',
   ),
   shutdownTimeout: duration({ max: 600 }).describe('Time for open requests to end at shutdown.'),
-  workers: z
-    .union([z.literal('auto'), z.int().min(1).max(256)], {
-      error: 'a number from 1 to 256, or auto',
-    })
-    .describe('Processes that answer on the port; auto is one for each processor core.'),
+  socketActivation: z
+    .boolean()
+    .describe('Take the listening socket that systemd passes, in the place of host and port?'),
+  workers: retired(
+    'a server is one process: start it several times with the socket of one systemd unit ' +
+      '(http.socketActivation), or behind a load balancer',
+  ),
   limits: limits.describe('What clients may cost.'),
 })
 

@@ -17,6 +17,21 @@ export const host = () => textBy(hostProblem)
 export const secret = <T extends z.ZodType>(schema: T) => schema.meta({ writeOnly: true })
 export const port = () => z.int().min(0).max(65_535)
 
+/**
+ * A setting that there was, refused wherever it still stands.
+ * @param why completes "left out, because"; says how to go on
+ */
+export const retired = (why: string) =>
+  z
+    .unknown()
+    .check(({ value: input, issues }) => {
+      if (input === undefined) return
+      const message = `left out, because ${why}`
+      issues.push({ code: 'custom', input, message, params: { remove: true } })
+    })
+    .optional()
+    .meta({ deprecated: true, description: 'Refused, because it was replaced.' })
+
 /** Shown without its password (`secret.ts`). */
 const uri = { format: 'uri' } as const
 

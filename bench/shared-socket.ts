@@ -1,6 +1,7 @@
-import { execFileSync } from 'node:child_process'
+import { type ChildProcess, execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
+import { holdSocket } from '../lab/passed-socket.ts'
 import { freePort } from '../lab/server.ts'
 import { requestTokens, tokenRequest } from './browser.ts'
 import { within } from './child.ts'
@@ -28,19 +29,19 @@ interface Load {
 
 const LOADS: readonly Load[] = [
   {
-    name: '2 workers, RS256 JWT',
+    name: '2 on one socket, RS256 JWT',
     note: 'processor time of a client-credentials request, beside one process',
     aim: { bound: 'most', value: 1.1 },
     prepare: () => clientCredentials({ resource: RESOURCES.RS256 }),
   },
   {
-    name: '2 workers, opaque',
+    name: '2 on one socket, opaque',
     note: 'the same with a token stored in SQLite, which two processes write',
     prepare: () => clientCredentials({}),
   },
   {
-    name: '2 workers, RS256 JWT, new connections',
-    note: 'the same with a connection for each request, which the primary hands over',
+    name: '2 on one socket, RS256 JWT, new connections',
+    note: 'the same with a connection for each request, which either process takes',
     prepare: (port) => async () => async () => {
       const connection = await openConnection(port)
       await requestTokens(connection, REQUEST)
@@ -52,14 +53,14 @@ const LOADS: readonly Load[] = [
 const REQUEST = tokenRequest({ grant_type: 'client_credentials', resource: RESOURCES.RS256 })
 
 /**
- * Compares the processor time of a request with two workers, including their primary, with that of
- * one process, in turns. Requests per second would say little on a small machine, because one
- * process already signs on every core.
+ * Compares the processor time of a request at two processes on one socket with that of one process,
+ * in turns. Requests per second would say little on a small machine, because one process already
+ * signs on every core.
  */
-export const workers: Measure = async (bench) => {
+export const sharedSocket: Measure = async (bench) => {
   const mode = bench.isQuick ? 'quick' : 'full'
-  await using one = await serveWorkers(bench.folder(), 1)
-  await using two = await serveWorkers(bench.folder(), 2)
+  await using one = await serveOne(bench.folder())
+  await using two = await serveTwo(bench.folder())
   const figures: Figure[] = []
   for (const load of LOADS) {
     bench.say(`${load.name} ...`)
@@ -109,29 +110,49 @@ interface Serving extends AsyncDisposable {
   readonly pids: readonly number[]
 }
 
-/** Starts the real server and waits until all of its workers answer. */
-async function serveWorkers(folder: string, count: number): Promise<Serving> {
+async function serveOne(folder: string): Promise<Serving> {
   const ports = { http: await freePort(), management: await freePort() }
-  const config = writeConfig(folder, { ports, workers: count })
-  const { child, stop } = serve(config)
+  const server = serve(writeConfig(folder, { ports }))
   try {
-    const ids = await within(START_LIMIT, 'the workers', untilReady(ports.management, count))
-    return { port: ports.http, pids: [child.pid ?? NaN, ...ids], [Symbol.asyncDispose]: stop }
+    await within(START_LIMIT, 'the server', untilReady(ports.management))
   } catch (error) {
-    await stop()
+    await server.stop()
     throw error
   }
+  return { port: ports.http, pids: [pidOf(server)], [Symbol.asyncDispose]: server.stop }
 }
 
-/** @returns the process ids of the workers; empty for a single process */
-async function untilReady(port: number, count: number): Promise<readonly number[]> {
+/** Two servers on one database and one socket, which is held by this process. */
+async function serveTwo(folder: string): Promise<Serving> {
+  const http = await freePort()
+  const opened = new AsyncDisposableStack()
+  const pids: number[] = []
+  try {
+    const { fd: socket } = opened.use(holdSocket(http))
+    for (const name of ['one', 'two']) {
+      const management = await freePort()
+      const ports = { http, management }
+      const server = serve(writeConfig(folder, { ports, name, socketActivation: true }), { socket })
+      opened.defer(server.stop)
+      pids.push(pidOf(server))
+      await within(START_LIMIT, `server ${name}`, untilReady(management))
+    }
+  } catch (error) {
+    await opened.disposeAsync()
+    throw error
+  }
+  return { port: http, pids, [Symbol.asyncDispose]: () => opened.disposeAsync() }
+}
+
+function pidOf({ child: { pid } }: { readonly child: ChildProcess }): number {
+  if (pid === undefined) throw new Error('the server could not be started')
+  return pid
+}
+
+async function untilReady(port: number): Promise<void> {
   for (;;) {
     const answer = await fetch(`http://127.0.0.1:${port}/health/ready`).catch(() => undefined)
-    if (answer?.ok) {
-      // The documented answer of the management listener.
-      const { workers = [] } = (await answer.json()) as { workers?: { pid: number }[] }
-      if (workers.length === (count === 1 ? 0 : count)) return workers.map(({ pid }) => pid)
-    }
+    if (answer?.ok) return
     await delay(POLL)
   }
 }
