@@ -19,8 +19,15 @@ export interface ConfigText {
 /** What there is without a file. */
 export const NO_FILE: ConfigText = { value: {}, lines: new Map(), violations: [] }
 
-/** Every setting with its default, from the package's own `config/default.yaml`. */
+let defaults: ConfigText['value'] | undefined
+
+/** Every setting with its default, from the package's own `config/default.yaml`; read once. */
 export function readDefaults(): ConfigText['value'] {
+  defaults ??= readDefaultFile()
+  return defaults
+}
+
+function readDefaultFile(): ConfigText['value'] {
   const { value, violations } = readConfigFile(packageFile('config/default.yaml'))
   if (violations.length > 0) throw new ConfigInvalid(violations)
   return value

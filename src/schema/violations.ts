@@ -21,12 +21,21 @@ import {
 export function schemaViolations(schema: z.ZodType, value: unknown): readonly Violation[] {
   const result = schema.safeParse(value, { error: expectation })
   if (result.success) return passedOver(value)
-  // The cast narrows zod's type of JSON Schema to the keywords that zod writes for this schema.
-  const tree = z.toJSONSchema(schema, { io: 'input' }) as SettingNode
+  const tree = treeOf(schema)
   return withPassedOver(
     result.error.issues.flatMap((issue) => violationsOf(issue, value, tree)),
     value,
   )
+}
+
+/** Trees of schemas that a value did not fit, each made once, because zod takes long. */
+const trees = new WeakMap<z.ZodType, SettingNode>()
+
+function treeOf(schema: z.ZodType): SettingNode {
+  // The cast narrows zod's type of JSON Schema to the keywords that zod writes for this schema.
+  const tree = trees.get(schema) ?? (z.toJSONSchema(schema, { io: 'input' }) as SettingNode)
+  trees.set(schema, tree)
+  return tree
 }
 
 /** zod leaves it out of maps whose names people choose, without a word. */
