@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { cp } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
@@ -35,24 +36,85 @@ export interface Row {
 
 const CLI = fileURLToPath(new URL('../../src/cli.ts', import.meta.url))
 
-/** The command line over a folder of its own, with nothing of this process's configuration. */
-export async function keyturnIn(settings: Readonly<Record<string, string>> = {}) {
-  const folder = await temporaryFolder()
+type EnvironmentSettings = Readonly<Record<string, string>>
+
+/** The settings of a deployment in a folder, and what is in its stores. */
+function deploymentIn(folder: string, settings: EnvironmentSettings) {
   const own = {
-    KEYTURN_DATABASE__URL: `sqlite:${folder.path}/keyturn.db`,
-    KEYTURN_SEAL__FILE: `${folder.path}/kek.jwks`,
+    KEYTURN_DATABASE__URL: `sqlite:${folder}/keyturn.db`,
+    KEYTURN_SEAL__FILE: `${folder}/kek.jwks`,
     KEYTURN_LOG__LEVEL: 'silent',
+    // The least allowed cost, because passwords of tests need not be safe.
+    KEYTURN_PASSWORD__ARGON2: '{ memoryKiB: 7168, passes: 1, parallelism: 1 }',
     ...settings,
   }
+  const config = oneIssuer(loadConfig({ env: own }))
+
+  async function withStores<T>(work: (stores: IssuerStores) => Promise<T>): Promise<T> {
+    const stores = (await openStores(config, systemClock)).of(config.issuer)
+    try {
+      return await work(stores)
+    } finally {
+      await stores.close()
+    }
+  }
+
+  return {
+    own,
+    config,
+    withStores,
+    /** Makes the rings as a server would have whose first start was `age` seconds ago. */
+    makeRings: (age: number) =>
+      withStores(async (stores) => {
+        const rings = createRings({ store: stores.keys, sealer: await stores.openSealer() })
+        const planned = plan(NO_RINGS, rotationPolicies(config), systemClock.now() - age)
+        for (const action of planned.actions) {
+          if (action.type === 'create') await rings.apply(action, NO_RINGS)
+        }
+      }),
+  }
+}
+
+/** Folders of deployments that were made in this process, to be copied. */
+const made = new Map<string, Promise<string>>()
+
+/**
+ * A deployment of these settings after its first start, in a folder that nobody changes. Tests get copies of it,
+ * because migrations and RSA keys take long.
+ * @param age of its rings in seconds; undefined for a database without any
+ */
+function madeOnce(settings: EnvironmentSettings, age?: number): Promise<string> {
+  const name = JSON.stringify([settings, age])
+  const making =
+    made.get(name) ??
+    temporaryFolder().then(async ({ path }) => {
+      const { withStores, makeRings } = deploymentIn(path, settings)
+      await (age === undefined ? withStores(async () => {}) : makeRings(age))
+      return path
+    })
+  made.set(name, making)
+  return making
+}
+
+/** Settings of what is kept outside the folder of a deployment, so that a copy of the folder is not all of it. */
+const OUTSIDE = /^KEYTURN_(DATABASE|SEAL|KEY_STORE|ROTATION__WITNESS)/
+
+/** The command line over a folder of its own, with nothing of this process's configuration. */
+export async function keyturnIn(settings: EnvironmentSettings = {}) {
+  const folder = await temporaryFolder()
+  const { own, config, withStores, makeRings } = deploymentIn(folder.path, settings)
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('KEYTURN_'))
   const env = { ...Object.fromEntries(inherited), NO_COLOR: '1', ...own }
-  const config = oneIssuer(loadConfig({ env: own }))
+  const isWhole = !Object.keys(settings).some((name) => OUTSIDE.test(name))
+  // Nothing but the first start has happened.
+  let isNew = isWhole
 
   const spawnOptions = { env, cwd: folder.path }
   const command = (args: readonly string[]) => [CLI, ...args]
 
   /** Runs a command in a process of its own, as people do. */
   async function spawned(args: readonly string[]): Promise<Answer> {
+    isNew = false
     const child = spawn(process.execPath, command(args), spawnOptions)
     const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
     child.stdin.end()
@@ -62,6 +124,7 @@ export async function keyturnIn(settings: Readonly<Record<string, string>> = {})
 
   /** Runs a command in this process, which is much faster; `input` is its standard input. */
   async function run(args: readonly string[], input = ''): Promise<Answer> {
+    isNew = false
     const [out, err]: [string[], string[]] = [[], []]
     const status = await runCommand(args, {
       env,
@@ -74,17 +137,9 @@ export async function keyturnIn(settings: Readonly<Record<string, string>> = {})
     return { status, out: out.join(''), err: err.join('') }
   }
 
-  async function withStores<T>(work: (stores: IssuerStores) => Promise<T>): Promise<T> {
-    const stores = (await openStores(config, systemClock)).of(config.issuer)
-    try {
-      return await work(stores)
-    } finally {
-      await stores.close()
-    }
-  }
-
   // A first start has made the database; commands never do.
-  if (!settings.KEYTURN_DATABASE__URL) await withStores(async () => {})
+  if (isWhole) await cp(await madeOnce(settings), folder.path, { recursive: true })
+  else if (!settings.KEYTURN_DATABASE__URL) await withStores(async () => {})
   return {
     path: folder.path,
     config,
@@ -92,7 +147,10 @@ export async function keyturnIn(settings: Readonly<Record<string, string>> = {})
     spawnOptions,
     spawned,
     run,
-    withStores,
+    withStores: <T>(work: (stores: IssuerStores) => Promise<T>) => {
+      isNew = false
+      return withStores(work)
+    },
     /** What a command answers in JSON; it must have succeeded. */
     async json<T = Row[]>(args: readonly string[], input = ''): Promise<T> {
       const answer = await run([...args, '--json'], input)
@@ -100,16 +158,14 @@ export async function keyturnIn(settings: Readonly<Record<string, string>> = {})
       return JSON.parse(answer.out)
     },
     /** Makes the rings as a server would have whose first start was `age` seconds ago. */
-    makeRings: (age: number) =>
-      withStores(async (stores) => {
-        const rings = createRings({ store: stores.keys, sealer: await stores.openSealer() })
-        const planned = plan(NO_RINGS, rotationPolicies(config), systemClock.now() - age)
-        for (const action of planned.actions) {
-          if (action.type === 'create') await rings.apply(action, NO_RINGS)
-        }
-      }),
+    makeRings: async (age: number) => {
+      if (!isNew) return makeRings(age)
+      isNew = false
+      await cp(await madeOnce(settings, age), folder.path, { recursive: true })
+    },
     /** Edits the record of a key, as somebody with access to the database might. */
     editKey: async (kid: string, changes: Partial<SerializedKey>) => {
+      isNew = false
       const dataSource = await openDatabase(config.database)
       await dataSource.getRepository(keySchema).update({ id: kid }, changes)
       await dataSource.destroy()
