@@ -42,7 +42,7 @@ function tellFaults(
   { warn }: Pick<Context, 'warn'>,
 ): void {
   if (forged.length > 0) {
-    warn(`${forged.length} events fail their check and are not followed: ${forged.join(', ')}`)
+    warn(`${forged.length} events fail their check and are ignored: ${forged.join(', ')}`)
   }
   if (missing.length > 0) warn(withAdvice(new StoreIncomplete(missing)))
 }
@@ -55,7 +55,7 @@ export async function showRings(session: Session): Promise<ShownRings> {
   if (isUnchecked) warn('The keys cannot be opened. This is what their records say, unchecked:')
   if (lack) {
     warn(
-      `The key store is older than what was seen of it, and no server starts on it: it lacks ${lackWords(lack)}. ` +
+      `The key store is older than the witness remembers, and no server starts on it: it lacks ${lackWords(lack)}. ` +
         'See: keyturn restore check',
     )
   }

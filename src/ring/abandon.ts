@@ -20,16 +20,17 @@ import type { KeySealer } from './seal.ts'
 import { createDeploymentSealer, type Sealer } from './sealer.ts'
 
 /**
- * The way out where a key-encryption key is lost for good: what cannot be opened is revoked, and new
- * keys start. Without the secret of the deployment nobody can tell a genuine revocation from a forged
- * one, so where that is lost too, every key goes, also one that opens.
+ * Gives up what a key-encryption key that is lost for good protected: keys that do not open are
+ * revoked, and new keys start. If the secret of the deployment is lost too, every key is revoked,
+ * even one that opens, because a genuine revocation cannot be told from a forged one without the
+ * secret.
  */
 
-/** What is lost, and what goes with it. */
+/** Keys that will be revoked, and whether the secret of the deployment is lost. */
 export interface Losses {
   /** Records of the keys that will be revoked. */
   readonly keys: readonly SerializedKey[]
-  /** Is the secret of the deployment lost, and with it whatever it authenticated? */
+  /** True if the secret of the deployment is lost, and with it everything that it authenticated. */
   readonly isSecretLost: boolean
 }
 
@@ -38,13 +39,17 @@ export interface AbandonOptions {
   readonly store: KeyStore
   readonly protector: Protector
   readonly clock: Pick<Clock, 'now'>
-  /** Authenticates everything else anew that the lost secret authenticated; safe to do twice. */
+  /**
+   * Authenticates everything else that the lost secret authenticated, under the new secret. Safe to
+   * do twice.
+   */
   readonly authenticateAnew: (secret: DeploymentSecret) => Promise<unknown>
 }
 
 /**
- * Looks at what would be given up; makes nothing.
- * @throws Refused where nothing is lost; DeploymentSecretDisplaced where an earlier secret is not
+ * Finds what would be given up, and changes nothing.
+ * @throws Refused if nothing is lost
+ * @throws DeploymentSecretDisplaced if an earlier secret opens
  */
 export async function findLosses({
   issuer,
@@ -58,10 +63,11 @@ export async function findLosses({
 }
 
 /**
- * Revokes what cannot be opened, under a new secret of the deployment where the old one is lost. The
- * rings are to be turned after it. Where it was cut off it can be done again.
- * @returns what opens and seals from now on
- * @throws Refused where nothing is lost; KekMissing where key-encryption keys come from outside and none does
+ * Revokes keys that do not open, under a new secret of the deployment if the old one is lost. The
+ * caller turns the rings afterwards. Safe to repeat after an interruption.
+ * @returns the losses, and the sealer to use from now on
+ * @throws Refused if nothing is lost
+ * @throws KekMissing if key-encryption keys come from outside and there is none
  */
 export async function abandonLosses(
   { issuer, store, protector, clock, authenticateAnew: prepare }: AbandonOptions,
@@ -88,7 +94,7 @@ export async function abandonLosses(
   return { ...losses, sealer }
 }
 
-/** An empty store has lost nothing with a key-encryption key. @throws Refused */
+/** Loads a store that is not empty, because an empty one has lost nothing. @throws Refused */
 async function loadAny(store: KeyStore): Promise<StoredRings> {
   const stored = await store.load()
   if (stored.keys.length + stored.events.length > 0) return stored
@@ -111,7 +117,7 @@ async function lossesOf(
   const isLost = async (record: SerializedKey) => {
     if (events.some((event) => isRevocationOf(event, closedKey(record)))) return false
     const opened = await keys.open(record).catch(ifMissing)
-    // A key of a secret that was given up goes with it, also where that was cut off in between.
+    // A key of a former secret is lost with that secret, even if an earlier run was interrupted.
     return opened === undefined || secret.former.includes(opened.deployment ?? '')
   }
   const lost = await Promise.all(records.map(isLost))
@@ -124,7 +130,9 @@ async function lossesOf(
   )
 }
 
-/** A key that is damaged is not lost with a key-encryption key: `keys revoke` ends it. */
+/**
+ * Tolerates a missing key-encryption key only. A damaged key is not lost; `keys revoke` ends it.
+ */
 function ifMissing(error: unknown): undefined {
   if (error instanceof KekMissing && !(error instanceof DeploymentSecretDisplaced)) return undefined
   throw error

@@ -1,7 +1,10 @@
 import type { KeyEvent, KeyFacts, RingName } from './key.ts'
 import type { RingFacts } from './lifecycle.ts'
 
-/** Actions on a ring, as plain values: a plan is a list of them (`plan.ts`), and `rotate.ts` does them. */
+/**
+ * Actions on a ring, as plain values: a plan is a list of actions (`plan.ts`), and `rotate.ts`
+ * applies them.
+ */
 
 export interface CreateAction {
   readonly type: 'create'
@@ -30,7 +33,7 @@ export interface EventAction {
 
 export type Action = CreateAction | KeyAction | EventAction
 
-/** The facts as they will be once `action` is done; a key that is to be made gets a stand-in kid. */
+/** The facts after an action; a key that has yet to be made gets a stand-in kid. */
 export function assume(facts: RingFacts, action: Action): RingFacts {
   switch (action.type) {
     case 'create': {

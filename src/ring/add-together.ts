@@ -1,11 +1,12 @@
 import { KidTaken, PlaceTaken } from '../errors.ts'
 import type { SerializedKey } from './key-store.ts'
 
-/** What tells two records apart: `data` has all other fields in it. */
+/** Fields that tell two records apart, because `data` contains all others. */
 export type PlacedRecord = Pick<SerializedKey, 'id' | 'ring' | 'generation' | 'data'>
 
 /**
- * Which keys of a batch a store still lacks, if all of them can be there (`KeyStore.addTogether`). Pure.
+ * The keys of a batch that a store still lacks, if all of them can be there
+ * (`KeyStore.addTogether`). Pure.
  * @param stored all keys of the store
  * @throws KidTaken, PlaceTaken
  */

@@ -1,7 +1,7 @@
 /**
- * The one table of what keys of rings can do: sign (below), or be a cookie key (`COOKIE_ALGORITHM`).
- * `kty` is the key type of the JWK (RFC 7518, section 6.1; RFC 8037; RFC 9964), `scheme` how WebCrypto
- * spells the JWS algorithm (RFC 7518, section 3.1).
+ * Algorithms with which a ring can sign; keys of the cookie ring have `COOKIE_ALGORITHM` instead.
+ * `kty` is the key type of the JWK (RFC 7518, section 6.1; RFC 8037; RFC 9964), `scheme` the JWS
+ * algorithm (RFC 7518, section 3.1) as WebCrypto spells it.
  */
 export const SIGNATURE_ALGORITHMS = {
   RS256: { kty: 'RSA', scheme: { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' } },
@@ -33,19 +33,19 @@ interface SignatureMethod {
 /** A JWS `alg` with which a ring can sign. */
 export type SignatureAlgorithm = keyof typeof SIGNATURE_ALGORITHMS
 
-/** Keys of the cookie ring are secrets of 256 bits for HMAC SHA-256. */
+/** Algorithm of the cookie ring, whose keys are secrets of 256 bits for HMAC SHA-256. */
 export const COOKIE_ALGORITHM = 'HS256'
 
-/** Key types that RPs are sure to know (RFC 7518, section 6.1); others came with later standards. */
+/** Key types that every RP knows (RFC 7518, section 6.1); others came with later standards. */
 export const COMMON_KEY_TYPES: readonly (string | undefined)[] = ['RSA', 'EC']
 
 /**
- * RS and PS keys have 2048 bits: NIST SP 800-57 part 1 allows them to 2030, and 4096 bits sign 20 times
- * slower.
+ * Size of RS and PS keys: NIST SP 800-57 part 1 allows 2048 bits until 2030, and 4096 bits sign 20
+ * times slower.
  */
 export const RSA_BITS = 2048
 
-/** Can a ring sign with it? @param name a JWS `alg` */
+/** True if a ring can sign with the algorithm. @param name a JWS `alg` */
 export function isSignatureAlgorithm(name: string): name is SignatureAlgorithm {
   return Object.hasOwn(SIGNATURE_ALGORITHMS, name)
 }

@@ -4,7 +4,7 @@ import type { KeyStore, SerializedKey } from './key-store.ts'
 /**
  * The key store of one issuer together with the secret of the deployment, which all issuers share.
  * @param own keys and events of the issuer
- * @param shared keeps the secret; whatever else is in it is none of this issuer's
+ * @param shared holds the secret; its other records do not belong to this issuer
  */
 export function besideSecret(own: KeyStore, shared: KeyStore): KeyStore {
   const storeOf = (key: SerializedKey) => (isDeploymentRecord(key) ? shared : own)

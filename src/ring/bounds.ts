@@ -4,48 +4,56 @@ import type { RingName } from './key.ts'
 import { PUBLISHED_KEYS_MAX, type RingPolicy, type RotationPolicies } from './policy.ts'
 
 /**
- * The inequalities that make rotation safe, as functions of policies, of how long the JWKS may be kept,
- * and of how long what the keys sign is valid. Pure. The configuration words them in its own settings
- * (`config/bounds.ts`); whoever makes policies by himself gets them from `safePolicies`. All durations
- * are seconds.
+ * The inequalities that make rotation safe, as functions of policies, of how long the JWKS may be
+ * cached, and of how long tokens are valid. Pure. The configuration says them in its own settings
+ * (`config/bounds.ts`); other callers get safe policies from `safePolicies`. All durations are
+ * seconds.
  */
 
-/** What a ring must outlast. */
+/** Caches and tokens that the keys of a ring must outlast. */
 export interface Surroundings {
   /** How long RPs and caches may keep the JWKS at most. */
   readonly jwksMaxAge: number
-  /** What the keys of the ring sign that lives longest. */
+  /** The longest lifetime among everything that the keys of the ring sign. */
   readonly longest: Lifetime
 }
 
 export interface Lifetime {
-  /** For messages: the setting or the kind of token. */
+  /** The setting or the kind of token, for messages. */
   readonly name: string
   readonly lifetime: number
-  /** How long after its end somebody may accept it, beyond what the clock skew covers; 0 unless told. */
+  /**
+   * How long after its expiry a token may be accepted, beyond what the clock skew covers. Default
+   * 0.
+   */
   readonly tolerance?: number
 }
 
 /** A bound that a policy breaks. */
 export interface BrokenBound {
   readonly bound: 'propagation' | 'retention' | 'cryptoperiod' | 'published-keys'
-  /** The ring; for `published-keys` the one that publishes most. */
+  /** The ring; for `published-keys` the ring that publishes most keys. */
   readonly ring: RingName
-  /** What the policy has: seconds, or a number of keys. */
+  /** Value of the policy: seconds, or a number of keys. */
   readonly value: number
-  /** The least that would do, the most for `published-keys`; a cryptoperiod must be longer than it. */
+  /**
+   * The smallest value allowed; for `published-keys` the largest. A cryptoperiod must exceed the
+   * limit.
+   */
   readonly limit: number
-  /** What goes wrong, in words, with the numbers. */
+  /** Description of the problem, with the numbers. */
   readonly message: string
 }
 
 /**
  * The bounds that the policy of one ring breaks.
  *
- * - propagation >= maxRingAge + jwksMaxAge + 2 x clockSkew: the stalest node may serve a JWKS without
- *   the new key, and an RP may keep that for jwksMaxAge. A ring that is not published is in no cache.
- * - retention >= longest lifetime + tolerance + 2 x clockSkew: a key signs until its last second.
- * - cryptoperiod > propagation: otherwise a key retires before its successor may sign.
+ * - propagation >= maxRingAge + jwksMaxAge + 2 x clockSkew, because the stalest node may serve a
+ *   JWKS without the new key, which an RP may then keep for jwksMaxAge. No cache has the keys of an
+ *   unpublished ring.
+ * - retention >= longest lifetime + tolerance + 2 x clockSkew, because a key signs until its last
+ *   second.
+ * - cryptoperiod > propagation, because otherwise a key retires before its successor may sign.
  */
 export function brokenBoundsOf(policy: RingPolicy, around: Surroundings): readonly BrokenBound[] {
   return [propagation(policy, around), retention(policy, around), cryptoperiod(policy)].flatMap(
@@ -53,7 +61,7 @@ export function brokenBoundsOf(policy: RingPolicy, around: Surroundings): readon
   )
 }
 
-/** No more keys in the JWKS than RPs and load balancers accept; undefined where it holds. */
+/** The bound that is broken if the JWKS has more keys than RPs and load balancers accept. */
 export function brokenPublishedKeys(policies: readonly RingPolicy[]): BrokenBound | undefined {
   const rings = policies.filter(({ published }) => published)
   const value = rings.reduce((sum, policy) => sum + mostPublished(policy), 0)
@@ -66,29 +74,29 @@ export function brokenPublishedKeys(policies: readonly RingPolicy[]): BrokenBoun
   return { bound: 'published-keys', ring: worst.ring, value, limit: PUBLISHED_KEYS_MAX, message }
 }
 
-/** One failed refresh must not be an outage: two of them fit into the age that a ring may have. */
+/** True if two refreshes fit into the age that a ring may have, so that one may fail. */
 export function isRefreshOftenEnough(refreshInterval: number, maxRingAge: number): boolean {
   return 2 * refreshInterval <= maxRingAge
 }
 
 /**
- * How many keys of the ring are published at most, for a while after a switch. A key is published while
- * it waits (from its predecessor's activation, with a standby), signs and is retained; keys follow each
- * other by one cryptoperiod. With a standby this is 1 active, 1 standby and retention / cryptoperiod
- * retired keys.
+ * The largest number of published keys of the ring, reached for a while after a switch. A key is
+ * published while it waits (with a standby: from its predecessor's activation), signs and is
+ * retained, and keys follow each other by one cryptoperiod. With a standby the number is 1 active,
+ * 1 standby and retention / cryptoperiod retired keys.
  */
 export function mostPublished(policy: RingPolicy): number {
   return 1 + Math.ceil((waiting(policy) + policy.retention) / policy.cryptoperiod)
 }
 
-/** How many keys of the ring are published at any time. */
+/** The smallest number of published keys of the ring at any time. */
 export function leastPublished(policy: RingPolicy): number {
   return 1 + Math.floor((waiting(policy) + policy.retention) / policy.cryptoperiod)
 }
 
 /**
- * The shortest cryptoperiod with which the ring publishes no more than so many keys.
- * @returns seconds; infinite where no cryptoperiod is long enough
+ * The shortest cryptoperiod with which the ring publishes at most `keys` keys.
+ * @returns seconds; infinite if no cryptoperiod is long enough
  */
 export function leastCryptoperiod(
   { standby, propagation: delay, retention: kept }: RingPolicy,
@@ -100,10 +108,11 @@ export function leastCryptoperiod(
 }
 
 /**
- * Policies that are safe. Where a process turns rings by such a value, a token that it signed verifies
- * at every RP that follows HTTP caching until the token expires.
- * @param aroundOf what a ring must outlast
- * @param otherwise the policy of a ring that is found in the store and not among these; it is never turned
+ * Policies that keep every bound: a token that a process signs under them verifies until it expires
+ * at every RP that follows HTTP caching.
+ * @param aroundOf caches and tokens that a ring must outlast
+ * @param otherwise the policy of a ring that is in the store and not among `rings`; such a ring is
+ * never turned
  * @throws PolicyUnsafe with every broken bound
  */
 export function safePolicies(

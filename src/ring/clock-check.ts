@@ -1,22 +1,26 @@
 import type { Clock } from '../clock.ts'
 
 /**
- * What the ring asks of a second clock that all nodes share, such as the database's
- * (`nodes/database-clock.ts`): a key must neither sign before its time nor after it because one
- * node's clock is wrong.
+ * A second clock that all nodes share, such as the database's (`nodes/database-clock.ts`): a key
+ * must neither sign before its time nor after it because one node's clock is wrong.
  */
 export interface ClockCheck {
-  /** Compares both clocks. Without an answer the last comparison stands. Never rejects. */
+  /**
+   * Compares both clocks. If the second clock does not answer, the last comparison stands. Never
+   * rejects.
+   */
   compare(): Promise<void>
-  /** Seconds that this node's clock is ahead; undefined where nothing was compared. */
+  /** Seconds that this node's clock is ahead; undefined before the first comparison. */
   offset(): number | undefined
-  /** Is this node's clock within the allowed skew, as far as can be known? */
+  /** True if this node's clock is within the allowed skew, as far as is known. */
   isRight(): boolean
-  /** Seconds since the epoch by the shared clock; by this node's where there is none. */
+  /**
+   * Seconds since the epoch by the shared clock, or by this node's clock if there is no shared one.
+   */
   now(): number
 }
 
-/** For a process without a second clock: its own clock counts as right. */
+/** A check for a process without a second clock, whose own clock counts as right. */
 export function ownClockOnly(clock: Pick<Clock, 'now'>): ClockCheck {
   return {
     compare: async () => {},

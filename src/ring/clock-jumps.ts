@@ -11,10 +11,11 @@ export interface WatchClockOptions {
 }
 
 /**
- * Compares wall-clock time with time that cannot be set. A clock set back needs no care: phases
- * follow it, and a key whose private half is gone is not asked to sign again (`lifecycle.ts`).
- * After a jump forward, and after a start, which may be under a wrong clock as well, the clock counts as
- * settled once `maxRingAge` has passed, in case somebody sets the clock right again (`destruction.ts`).
+ * Compares wall-clock time with time that cannot be set. A clock that is set back needs no care,
+ * because phases follow it and a key without its private half is not asked to sign again
+ * (`lifecycle.ts`). After a jump forward, and after a start, whose clock may be wrong as well, the
+ * clock counts as settled once `maxRingAge` has passed, in case somebody sets the clock right again
+ * (`destruction.ts`).
  */
 export function watchClock({ clock, clockSkew, maxRingAge, log }: WatchClockOptions) {
   let last: { now: number; elapsed: number } | undefined

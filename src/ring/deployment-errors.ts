@@ -8,17 +8,17 @@ import { KekMissing, KeyturnError } from '../errors.ts'
  */
 export class DeploymentSecretDisplaced extends KekMissing {
   /**
-   * @param newest generation of the newest record @param earlier generation of the record that
-   * opens
+   * @param newest generation of the newest record
+   * @param earlier generation of the record that opens
    */
   constructor(newest: number, earlier: number) {
     super(
       `The secret of the deployment has a newer record (generation ${newest} of ring deployment) under a ` +
-        `key-encryption key that this node does not have, although generation ${earlier} opens. If another ` +
-        'node gave that one up, add the key-encryption key that it has since ' +
-        '(see seal.*). If nobody did, somebody who writes the key store put the record there: delete it, ' +
-        'and find out who. Giving up the newer one is refused while an earlier one opens, because it ' +
-        'would make genuine whatever else that person wrote.',
+        `key-encryption key that this node does not have, although generation ${earlier} opens. If an operator ` +
+        `gave up generation ${earlier} on another node, add that node's new key-encryption key here ` +
+        '(see seal.*). Otherwise somebody with write access to the key store added the record: delete it, ' +
+        'and find out who did it. The newer secret cannot be given up while an earlier one opens, because ' +
+        'everything else that this person wrote would then count as genuine.',
     )
   }
 }
@@ -28,8 +28,8 @@ export class DeploymentSecretMissing extends KeyturnError {
   constructor() {
     super(
       'deployment_secret_missing',
-      'The key store has keys or events and no secret of the deployment (ring deployment), without ' +
-        'which nobody can tell genuine events from forged ones. Nothing is made in its place. ' +
+      'The key store has keys or events, but the secret of the deployment (ring deployment) is missing. ' +
+        'Without it genuine events cannot be told from forged ones, and no new secret is made. ' +
         'Restore its record from a backup, or start a node that still knows it.',
     )
   }
@@ -41,8 +41,8 @@ export class DeploymentSecretReplaced extends KeyturnError {
     super(
       'deployment_secret_replaced',
       `The secret of the deployment was replaced in the key store by ${kid} while this server ran. ` +
-        'The keys in use stay in use. If the old one was given up, restart ' +
-        'this node; otherwise somebody who writes the store did it.',
+        'The keys in use stay in use. If an operator gave up the old secret, restart this node; ' +
+        'otherwise somebody with write access to the key store replaced it: find out who did it.',
     )
   }
 }
@@ -64,7 +64,7 @@ export class IssuerRenamed extends KeyturnError {
   }
 }
 
-/** The stores have records of other issuers, and none of those that are configured. */
+/** The stores have records of other issuers, but none of the configured issuers. */
 export class IssuerChanged extends KeyturnError {
   readonly configured: readonly string[]
   readonly known: readonly string[]
@@ -72,24 +72,27 @@ export class IssuerChanged extends KeyturnError {
   constructor(configured: readonly string[], known: readonly string[]) {
     super(
       'issuer_changed',
-      `The keys, people and clients here belong to ${known.join(', ')}, and the configuration names ` +
-        `${configured.join(', ')}, of which nothing is here. Nothing was made or signed. Either set issuer ` +
-        'back; or rename the issuer, which gives all of it the new name; or name both in the configuration; ' +
-        'or name another database, where this is the wrong one (database.url).',
+      `The stored keys, people and clients belong to ${known.join(', ')}, and none to ` +
+        `${configured.join(', ')}, as configured. Nothing was made or signed. Set issuer back; or rename the ` +
+        'issuer, which keeps all of its records; or configure both issuers; or, if this is the wrong ' +
+        'database, correct database.url.',
     )
     this.configured = configured
     this.known = known
   }
 }
 
-/** Records of a version that knew of one issuer only, and several that they may belong to. */
+/**
+ * The stores have records of a version with a single issuer, and several configured issuers may own
+ * them.
+ */
 export class IssuerUnknown extends KeyturnError {
   constructor(configured: readonly string[]) {
     super(
       'issuer_unknown',
-      'The keys, people and clients here were written when Keyturn knew of one issuer only, and nobody can ' +
-        `tell to which of ${configured.join(', ')} they belong. Start once with that one alone ` +
-        '(issuer), which makes them its own, and then with all of them.',
+      'The stored keys, people and clients are from a version with a single issuer, and may belong to any ' +
+        `of ${configured.join(', ')}. Start once with only their issuer configured (issuer), which makes ` +
+        'them its own, and then with all issuers.',
     )
   }
 }

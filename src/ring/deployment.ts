@@ -10,33 +10,33 @@ import type { KeyStore, SerializedKey, StoredRings } from './key-store.ts'
 import type { KeySealer } from './seal.ts'
 
 /**
- * One random secret of the deployment, from which the keys come that authenticate what the stores
- * hold: events of the rings, sessions, tokens, clients, accounts. The secret is kept in the key store
- * and sealed like a signing key, so a new key-encryption key changes nothing for it, and a
- * key-encryption key in a hardware token has to derive nothing. All issuers share it.
+ * The random secret of the deployment, from which every key is derived that authenticates stored
+ * records: events of the rings, sessions, tokens, clients, accounts. All issuers share it. The
+ * secret is kept in the key store and sealed like a signing key, so a new key-encryption key does
+ * not change it, and a key-encryption key in a hardware token has to derive nothing.
  */
 export interface DeploymentSecret extends IssuerSecret {
   /**
-   * What records of issuers are bound to, where that is not their URL. Undefined where a version wrote
-   * the record that knew of one issuer only: all that there is belongs to that one.
+   * Names that records of issuers are bound to, if not to the URL. Undefined if a version with a
+   * single issuer wrote the record: all records then belong to that issuer.
    */
   readonly names: BoundNames | undefined
   /**
-   * What authenticates the records of one issuer and of no other.
-   * @throws IssuerRenamed where the records of this name are another issuer's by now
+   * The secret that authenticates the records of one issuer and of no other.
+   * @throws IssuerRenamed if the records of this name belong to another issuer now
    */
   of(issuer: string): IssuerSecret
 }
 
 /** The secret for the records of one issuer: those of another fail every check. */
 export interface IssuerSecret {
-  /** The name that its records bind; empty for those of a deployment that knew of one issuer only. */
+  /** The name that the issuer's records are bound to; empty for a version with a single issuer. */
   readonly boundTo: string
-  /** Names the secret of the deployment: its RFC 7638 thumbprint. */
+  /** RFC 7638 thumbprint of the secret of the deployment. */
   readonly kid: string
-  /** As the store keeps it, so that a store that lost the record gets it back. */
+  /** The stored record, so that a store that has lost it gets it back. */
   readonly record: SerializedKey
-  /** kids of secrets that were given up; what they authenticated is no longer believed, nor told of. */
+  /** kids of secrets that were given up. Records under them are ignored, without a warning. */
   readonly former: readonly string[]
   /**
    * A key of 256 bits for one purpose, by HKDF with SHA-256 (RFC 5869).
@@ -51,9 +51,9 @@ export const DEPLOYMENT_RING = 'deployment'
 const KEY_BYTES = 32
 
 /**
- * Opens the secret of the deployment, and seals it under the newest key-encryption key where it is under
- * an older one. A key store without any key or event gets a secret: of nodes that start at once, the
- * first one's is everybody's.
+ * Opens the secret of the deployment, and seals it under the newest key-encryption key if it is
+ * sealed under an older one. A key store without any key or event gets a secret; if several nodes
+ * start at once, all of them use the one that was stored first.
  * @throws DeploymentSecretMissing, KekMissing, SealBroken
  */
 export async function openDeployment(
@@ -68,10 +68,7 @@ export async function openDeployment(
     : makeDeployment(stored, { store, sealer, clock })
 }
 
-/**
- * Writes other names into the record of the secret, where its seal protects them.
- * @throws StoreUnavailable
- */
+/** Writes other names into the sealed record of the secret. @throws StoreUnavailable */
 export async function nameIssuers(
   deployment: DeploymentSecret,
   names: BoundNames,
@@ -82,7 +79,7 @@ export async function nameIssuers(
   return deploymentNamed({ ...deployment, record }, names, sealer)
 }
 
-/** The secret with other names, of which its record says nothing yet. */
+/** The secret with other names, which are not in its record yet. */
 export async function deploymentNamed(
   { kid, former, record }: DeploymentSecret,
   names: BoundNames,
@@ -92,12 +89,13 @@ export async function deploymentNamed(
 }
 
 /**
- * The secret that a store has; undefined where it has neither keys nor events. Writes nothing.
+ * The secret in a store, undefined if the store has neither keys nor events. Writes nothing.
  *
- * Where there are several records, the highest generation counts: what was given up stays given up. A
- * record that is no seal at all, which anybody who writes the store can add, takes the place of none.
- * @throws DeploymentSecretMissing where the store has keys or events, and no secret
- * @throws DeploymentSecretDisplaced, KekMissing; SealBroken where no record opens
+ * Of several records the highest generation counts, because a secret that was given up stays given
+ * up. A record that is no seal at all is ignored, because anybody with write access to the store
+ * can add one.
+ * @throws DeploymentSecretMissing if the store has keys or events but no secret
+ * @throws DeploymentSecretDisplaced, KekMissing; SealBroken if no record opens
  */
 export async function findDeployment(
   stored: StoredRings,
@@ -110,9 +108,9 @@ export async function findDeployment(
 }
 
 /**
- * Makes a secret, the first one or one that counts in the place of those in the store. Where another
- * process makes one at the same moment, that one may count.
- * @param stored what the store holds
+ * Makes a secret: the first one, or one that replaces those in the store. If another process makes
+ * a secret at the same moment, that one may count instead.
+ * @param stored everything in the store
  */
 export async function makeDeployment(
   stored: StoredRings,
@@ -137,13 +135,13 @@ export interface MakeOptions {
   readonly sealer: KeySealer
   readonly clock: Pick<Clock, 'now'>
   /**
-   * Does what has to be done before a secret counts, for each that may: once it is in the store, nobody
-   * can tell any more whether this was done. Safe to do twice.
+   * Prepares for a secret before it counts, once for each secret that may count, because nobody can
+   * tell from the store whether this was done. Safe to do twice.
    */
   readonly prepare?: (secret: DeploymentSecret) => Promise<unknown>
 }
 
-/** Is it the secret of a deployment, and no key of a ring? */
+/** True for the secret of a deployment, false for a key of a ring. */
 export function isDeploymentRecord({ ring }: Pick<SerializedKey, 'ring'>): boolean {
   return ring === DEPLOYMENT_RING
 }
@@ -180,8 +178,8 @@ function derive(secret: KeyObject, purpose: string): KeyObject {
 }
 
 /**
- * An old key-encryption key may go once nothing is sealed under it. A store that takes nothing now takes
- * the new seal at a later start.
+ * Seals the secret anew, because an old key-encryption key can be removed once nothing is sealed
+ * under it. If the store cannot be written now, the next start tries again.
  */
 async function sealUnderNewest(
   deployment: DeploymentSecret,
@@ -200,7 +198,6 @@ async function sealUnderNewest(
   }
 }
 
-/** The same secret in another seal. */
 async function sealAgain(
   record: SerializedKey,
   names: BoundNames | undefined,
@@ -212,11 +209,11 @@ async function sealAgain(
   return sealer.seal(key, secret.export({ format: 'jwk' }) as JWK, names && { issuers: names })
 }
 
-/** @throws SealBroken where it is none, and what does not open it */
+/** @throws SealBroken if the record is not a secret, and what `open` throws */
 async function secretIn(record: SerializedKey, sealer: KeySealer): Promise<KeyObject> {
   const { secret } = (await sealer.open(record)).key
   if (secret) return secret
-  throw new SealBroken(record.id, 'it is no secret of a deployment')
+  throw new SealBroken(record.id, 'it is not the secret of a deployment')
 }
 
 async function openNewest(
@@ -229,9 +226,10 @@ async function openNewest(
     try {
       const { key, issuers: names } = await sealer.open(record)
       const secret = await secretIn(record, sealer)
-      // The record under a key-encryption key that this node lacks may be what counts now.
+      // The record that does not open for lack of a key-encryption key may be the one that counts.
       if (missing) throw new DeploymentSecretDisplaced(missing.generation, record.generation)
-      // A file may be a copy with the id of the secret itself, which would make all events former ones.
+      // A file may be a copy of the secret with the same id, which must not count as a former
+      // secret.
       const { kid } = key
       const former = records.flatMap(({ id }) => (id === kid ? [] : id))
       return deploymentOf({ kid, record, former, names }, secret)

@@ -3,13 +3,14 @@ import type { KeyEvent, KeyFacts } from './key.ts'
 import { isRevocationOf } from './lifecycle.ts'
 
 /**
- * Who may erase a private half or delete a record: the one rule, for servers and commands. Pure.
+ * The rule of who may erase a private half or delete a record, for servers and commands. Pure.
  *
- * What was revoked is revoked by an event, whatever any clock says, so anybody may erase its private
- * half at once. Everything else that destroys follows from the time: under a clock that is wrong by
- * months, keys that live would look as if their time were over. So it is left to a process that has
- * watched its clock for a while: to a server from `maxRingAge` after its start, and after each jump of
- * its clock; never to a command, which has just begun. What nobody may do now is planned again later.
+ * The private half of a revoked key may be erased by anybody at once, because an event revoked the
+ * key, whatever any clock says. All other destruction follows from the time, and a clock that is
+ * wrong by months would make live keys look expired. Therefore only a process that has watched its
+ * clock for a while may do it: a server from `maxRingAge` after its start and after each jump of
+ * its clock, never a command, which has only just started. An action that is not allowed now is
+ * planned again later.
  */
 export function mayDo(
   action: Action,

@@ -8,26 +8,27 @@ import type { SerializedEvent } from './key-store.ts'
 import { generation, instant } from './limits.ts'
 
 /**
- * Events as a store keeps them. An event is a compact JWS (RFC 7515) with HS256 under a key of its issuer, which
- * comes from the deployment's secret, so that nobody who can merely write the store can promote or revoke, or edit
- * what was decided. Its payload holds every field of the event and the ids of the newest events that
- * its writer knew: events form a graph in which a deleted one leaves a name without a record. Two
- * nodes may write at once, and a lost event can be put back at any time.
+ * Events as a store keeps them. An event is a compact JWS (RFC 7515) with HS256 under a key of its
+ * issuer, derived from the secret of the deployment, so that write access to the store alone does
+ * not allow anybody to promote, to revoke or to edit what was decided. The payload holds every
+ * field of the event and the ids of the newest events that its writer knew. Events therefore form a
+ * graph in which a deleted event leaves an id without a record. Two nodes may write at once, and a
+ * lost event can be added again at any time.
  */
 
-/** What the store says, told apart into what is genuine and what is not. */
+/** Events of a store, genuine and forged ones apart. */
 export interface OpenedEvents {
-  /** What happened, each thing once, oldest first. */
+  /** Genuine events, each once, oldest first. */
   readonly events: readonly KeyEvent[]
-  /** The records of all that is genuine. */
+  /** The records of all genuine events. */
   readonly records: readonly SerializedEvent[]
-  /** Ids of the newest events: those that no other one names. */
+  /** Ids of the newest events, which no other event names. */
   readonly heads: readonly string[]
-  /** Ids of events that others name. */
+  /** Ids of events that other events name. */
   readonly named: readonly string[]
   /** Ids of events that an operator has given up for lost. */
   readonly accepted: readonly string[]
-  /** Ids of records that fail their check. They are not followed, and hide nothing. */
+  /** Ids of records that fail their check. They are ignored, and hide no genuine event. */
   readonly forged: readonly string[]
 }
 
@@ -55,13 +56,14 @@ interface CheckedEvent {
   readonly knows: readonly string[]
 }
 
-/** Genuine events by id, which follows from the text: none is checked twice. */
+/** Genuine events by id. The id follows from the text, so no event is checked twice. */
 export type CheckedEvents = Map<string, CheckedEvent & { readonly data: string }>
 
 /**
- * @param known brought up to date
- * @throws StoreUnreadable for a genuine event of a type that this version does not know: a newer one
- *   wrote it, and it may be a revocation
+ * Checks and reads events.
+ * @param known events that were checked before; updated
+ * @throws StoreUnreadable for a genuine event of a type that only a newer version knows, because it
+ * may be a revocation
  */
 export async function openEvents(
   records: readonly SerializedEvent[],
@@ -80,7 +82,7 @@ export async function openEvents(
     return event
   }
   const { former } = deployment
-  // Hardly a deployment ever gave up a secret: its events need no second look at each turn.
+  // Skipped for the many deployments without former secrets, because it decodes every record again.
   const ours =
     former.length === 0
       ? records
@@ -104,7 +106,7 @@ export async function openEvents(
 }
 
 /**
- * What records say that cannot be checked, because the secret of the deployment does not open: for
+ * Events whose records cannot be checked, because the secret of the deployment does not open: for
  * people to look at, never to act on.
  */
 export function readUnchecked(records: readonly SerializedEvent[]): readonly KeyEvent[] {
@@ -121,7 +123,7 @@ export function readUnchecked(records: readonly SerializedEvent[]): readonly Key
   })
 }
 
-/** kid of the secret that an event says it is authenticated under. */
+/** kid of the secret in the unchecked header of an event. */
 function signerOf({ data }: SerializedEvent): string | undefined {
   try {
     return decodeProtectedHeader(data).kid
@@ -130,7 +132,7 @@ function signerOf({ data }: SerializedEvent): string | undefined {
   }
 }
 
-/** The payload of a genuine event; undefined where its record was forged or edited. */
+/** The payload of a genuine event; undefined if its record was forged or edited. */
 async function readPayload(
   { id, data }: SerializedEvent,
   key: Parameters<typeof compactVerify>[1],
@@ -153,7 +155,7 @@ function toEvent(payload: Record<string, unknown>, { id }: SerializedEvent): Che
   const parsed = eventPayload.safeParse(payload)
   if (!parsed.success) {
     throw new StoreUnreadable(
-      `Event ${id} is genuine, and this version of Keyturn cannot read it: a newer version wrote it. ` +
+      `Event ${id} is genuine, but this version of Keyturn cannot read it: a newer version wrote it. ` +
         'Update this node.',
       parsed.error,
     )
@@ -162,7 +164,7 @@ function toEvent(payload: Record<string, unknown>, { id }: SerializedEvent): Che
   return { event: keyEvent(event satisfies EventWithoutId), knows }
 }
 
-/** Of several records of the same thing the oldest counts. @param events oldest first */
+/** Keeps the oldest of several records of the same event. @param events oldest first */
 function eachOnce(events: readonly KeyEvent[]): readonly KeyEvent[] {
   const once = new Map<string, KeyEvent>()
   for (const event of events) if (!once.has(event.id)) once.set(event.id, event)

@@ -10,13 +10,13 @@ import { createFileKeyStore } from './file-key-store.ts'
 import type { KeyStore } from './key-store.ts'
 import type { KeyStores } from './key-stores.ts'
 
-/** Of the hash of an issuer, as the name of its folder. */
+/** Characters of an issuer's hash that name its folder. */
 const NAME_LENGTH = 22
 
 /**
- * Key stores in one directory. The secret of the deployment is in the directory itself, where the first
- * issuer has its keys too; each further one has a folder `issuers/<hash of its URL>`. A file `issuer`
- * beside the keys says whose they are.
+ * Key stores in one directory. The directory itself has the secret of the deployment and the keys
+ * of the first issuer; each further issuer has a folder `issuers/<hash of its URL>`. A file
+ * `issuer` beside the keys names their owner.
  */
 export function createFileKeyStores(directory: string): KeyStores {
   const shared = createFileKeyStore(directory)
@@ -24,7 +24,7 @@ export function createFileKeyStores(directory: string): KeyStores {
     join(directory, 'issuers', hash('sha256', issuer, 'base64url').slice(0, NAME_LENGTH))
   const found = new Map<string, Promise<KeyStore>>()
 
-  /** The directory itself where its file says so, else a folder of the issuer's own. */
+  /** Opens the directory itself if its file names the issuer, else a folder for the issuer. */
   async function open(issuer: string): Promise<KeyStore> {
     if ((await ownerOf(directory)) === issuer) return shared
     const folder = folderNamed(issuer)
@@ -79,7 +79,7 @@ export function createFileKeyStores(directory: string): KeyStores {
     },
     hasUnowned: async () => (await ownerOf(directory)) === undefined && isUsed(shared),
     adopt: async (issuer) => {
-      const claimed = onFiles(`say whose ${directory} is`, async () => {
+      const claimed = onFiles(`write the owner of ${directory}`, async () => {
         await mkdir(directory, { recursive: true, mode: 0o700 })
         await createFile(join(directory, OWNER), `${issuer}\n`)
       })
@@ -89,7 +89,7 @@ export function createFileKeyStores(directory: string): KeyStores {
       onFiles(`rename the issuer of the keys in ${directory}`, async () => {
         const folder = (await folders()).find(({ issuer }) => issuer === from)
         if (!folder) return
-        // It may have been made to look into.
+        // Opening the store of the new URL has made an empty folder.
         if (folder.path !== directory) await rm(folderNamed(to), { recursive: true, force: true })
         found.clear()
         await replaceFile(join(folder.path, OWNER), `${to}\n`)

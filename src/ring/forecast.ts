@@ -13,12 +13,12 @@ import { plan } from './plan.ts'
 import type { RotationPolicies } from './policy.ts'
 
 /**
- * What will happen to the rings if nobody asks for anything: the same walk that the scheduler makes,
- * from change to change, with assumed facts instead of a store. Pure.
+ * Forecast of the rings if nobody gives an order: the walk of the scheduler from change to change,
+ * with assumed facts instead of a store. Pure.
  */
 
 /**
- * What the plan does (`create`, `promote`, `extend`, `erase`, `delete`) and what time does by itself
+ * Changes made by the plan (`create`, `promote`, `extend`, `erase`, `delete`) and by time alone
  * (`activate`, `retire`, `unpublish`).
  */
 export type ChangeType =
@@ -39,45 +39,50 @@ export interface Change {
   readonly kid: string | null
   readonly type: ChangeType
   readonly reason: string
-  /** What readers of the JWKS see of it; null where they see nothing. */
+  /** Effect of the change on the JWKS as RPs see it; null if there is none. */
   readonly readers: string | null
 }
 
-/** All that changes at one instant. */
+/** All changes at one instant. */
 export interface Moment {
   readonly at: number
   readonly changes: readonly Change[]
-  /** What cannot be planned at that instant and why. */
+  /** Steps that cannot be planned at that instant, each with its reason. */
   readonly warnings: readonly string[]
 }
 
 export interface Forecast {
-  /** What the plan would do at `now`. */
+  /** Changes that are due at `now`. */
   readonly due: readonly Change[]
   /** Later changes, in order of time. */
   readonly changes: readonly Change[]
   readonly warnings: readonly string[]
-  /** Where there was more than can be looked at: the last instant that was. Otherwise null. */
+  /**
+   * The last instant that was examined, if the forecast was cut off for its length; otherwise null.
+   */
   readonly cutAt: number | null
 }
 
 export interface ForecastOptions {
   readonly now: number
-  /** How many moments of each ring, at most. */
+  /** Largest number of moments for each ring. */
   readonly steps?: number
   /** Last instant of interest. */
   readonly until?: number
 }
 
-/** Some seconds of work: rings that turn every few minutes have very many moments in a year. */
+/**
+ * Most moments of a forecast, which take some seconds: rings that turn every few minutes have very
+ * many moments in a year.
+ */
 const MOST_MOMENTS = 2000
 
 /**
- * The next changes of every ring. Rings are looked at together, as one JWKS has them all; where that
- * takes too many moments, each by itself.
+ * The next changes of every ring. Rings are examined together, because they share one JWKS; if that
+ * takes too many moments, each ring is examined by itself.
  * @example
  * forecast(facts, policies, { now, steps: 3 }).changes
- * // the standby takes over; the private half of its predecessor goes; its public half leaves the JWKS
+ * // the standby takes over; its predecessor's private half is erased, then its public half leaves
  */
 export function forecast(
   facts: RingFacts,
@@ -107,7 +112,7 @@ export function forecast(
     }
   }
   if (cutAt !== null && rings.length > 1) {
-    // A ring that turns every few minutes leaves no room for those that turn every few months.
+    // A ring that turns every few minutes would crowd out rings that turn every few months.
     const alone = rings.map((ring) => {
       const own = {
         keys: facts.keys.filter((key) => key.ring === ring),
@@ -128,7 +133,7 @@ export function forecast(
   return { due: today?.changes ?? [], changes, warnings: today?.warnings ?? [], cutAt }
 }
 
-/** What happens to one key, from now to the deletion of its record. */
+/** Changes of one key, from now to the deletion of its record. */
 export function futureOf(
   kid: string,
   facts: RingFacts,
@@ -143,13 +148,13 @@ export function futureOf(
   return changes
 }
 
-/** Every moment of change, `now` first and without end. */
+/** Every moment of change, beginning with `now` and without end. */
 export function* moments(
   facts: RingFacts,
   policies: RotationPolicies,
   now: number,
 ): Generator<Moment, undefined> {
-  // Keys that are there have kids; the stand-ins of `assume` are for those that are not.
+  // Existing keys have kids; keys that `assume` adds have stand-ins.
   const known = new Set(facts.keys.map((key) => key.kid))
   let assumed = facts
   let before = allStates(assumed, policies, now)
@@ -174,11 +179,11 @@ interface Scene {
   readonly at: number
   readonly known: ReadonlySet<string>
   readonly policies: RotationPolicies
-  /** As they are when everything at this instant is done. */
+  /** The states after all changes of this instant. */
   readonly states: readonly KeyState[]
 }
 
-/** Keys whose phase differs; a key that was just made and waits is no turn. */
+/** Keys whose phase differs. A new key that waits has not turned. */
 function turnsBetween(
   before: readonly KeyState[],
   after: readonly KeyState[],
@@ -248,7 +253,7 @@ function changeOf(action: Action, states: readonly KeyState[], scene: Scene): Ch
   return { ...identity, type, reason, readers: null }
 }
 
-/** The plan records nothing but promotions and extensions, and both name a key. */
+/** The key of a recorded event: plans record only promotions and extensions, which name a key. */
 function kidOf({ event }: Extract<Action, { type: 'record' }>): string {
   if ('kid' in event) return event.kid
   throw new TypeError(`a plan does not record ${event.type}`)

@@ -1,7 +1,7 @@
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, generateSecret, type JWK } from 'jose'
 import { COOKIE_ALGORITHM, isSignatureAlgorithm, RSA_BITS } from './algorithms.ts'
 
-/** A private or symmetric JWK that was just made. */
+/** A new private or symmetric JWK. */
 export interface NewKey {
   /** RFC 7638 thumbprint, SHA-256, base64url. */
   readonly kid: string
@@ -11,7 +11,7 @@ export interface NewKey {
 /**
  * Makes a key for a ring, off the event loop.
  * @param algorithm JWS `alg`; HS256 makes the 256-bit secret of a cookie ring
- * @throws TypeError for an algorithm no ring can have
+ * @throws TypeError for an algorithm that no ring can have
  */
 export async function generateKey(algorithm: string): Promise<NewKey> {
   const jwk = await exportJWK(await generateCryptoKey(algorithm))

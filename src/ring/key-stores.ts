@@ -1,22 +1,29 @@
 import type { KeyStore } from './key-store.ts'
 
-/** The key stores of a deployment: one for each issuer, and the secret that all of them share. */
+/**
+ * The key stores of a deployment: one for each issuer, and one for the secret that all issuers
+ * share.
+ */
 export interface KeyStores {
-  /** Keys and events of one issuer, and the secret of the deployment beside them (`beside-secret.ts`). */
+  /**
+   * Keys and events of one issuer, together with the secret of the deployment (`beside-secret.ts`).
+   */
   of(issuer: string): KeyStore
-  /** Keeps the secret of the deployment. */
+  /** The store of the deployment's secret. */
   readonly shared: KeyStore
-  /** Those that have keys or events. */
+  /** Issuers that have keys or events. */
   issuers(): Promise<readonly string[]>
-  /** Are there keys or events of a version that knew of one issuer only, and of which nobody said whose they are? */
+  /**
+   * True if keys or events have no owner yet, because a version with a single issuer wrote them.
+   */
   hasUnowned(): Promise<boolean>
-  /** Gives an issuer what belongs to none, apart from the secret. Done twice it is done once. */
+  /** Gives an issuer all keys and events without an owner, but not the secret. Safe to do twice. */
   adopt(issuer: string): Promise<void>
-  /** Gives another issuer, which has nothing, what one has. Done twice it is done once. */
+  /** Gives the keys and events of one issuer to another, which has none. Safe to do twice. */
   rename(from: string, to: string): Promise<void>
 }
 
-/** All that a deployment keeps: enough to see whether a secret may be made. */
+/** All records of a deployment, from which a caller sees whether a secret may be made. */
 export function wholeStore(stores: KeyStores): KeyStore {
   const { shared } = stores
   return {
@@ -26,7 +33,7 @@ export function wholeStore(stores: KeyStores): KeyStore {
       for (const issuer of await stores.issuers()) loaded.push(await stores.of(issuer).load())
       const keys = loaded.flatMap((each) => each.keys)
       return {
-        // Each issuer shows the secret beside its keys.
+        // The store of each issuer contains the secret as well.
         keys: [...new Map(keys.map((key) => [`${key.ring} ${key.id}`, key])).values()],
         events: loaded.flatMap(({ events }) => events),
       }

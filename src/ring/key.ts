@@ -1,56 +1,60 @@
 /**
- * What a key and an event are. Both are facts: inserted once, never rewritten.
- * Everything else about a key - its phase, when it retires, when it leaves the JWKS - is derived
- * from them in `lifecycle.ts`.
+ * Keys and events. Both are facts: inserted once, never rewritten. Everything else about a key -
+ * its phase, when it retires, when it leaves the JWKS - is derived from these facts in
+ * `lifecycle.ts`.
  */
 
 /** Name of a ring: a use and an algorithm, such as `sig/RS256`, or `cookie`. */
 export type RingName = string
 
 /**
- * `activatesAt` of a key that waits for an order: somebody promotes it, or it never signs. The last second of
- * the year 9999, which is the latest that RFC 3339 can write.
+ * `activatesAt` of a key that signs only if somebody promotes it. The last second of the year 9999,
+ * which is the latest that RFC 3339 can write.
  */
 export const NEVER = 253_402_300_799
 
-/** The metadata of a key; all that the lifecycle needs to know of it. */
+/** The metadata of a key, which is all that the lifecycle needs. */
 export interface KeyFacts {
   /**
-   * Of a key that was made here the RFC 7638 thumbprint of its public half (of the secret, for a symmetric
-   * ring); of one that moved in what the old system called it, in up to 255 characters of any script.
+   * For a key that was made here, the RFC 7638 thumbprint of its public half (of the secret, for a
+   * symmetric ring). For a key that moved in, the kid of the old system: up to 255 characters of
+   * any script.
    */
   readonly kid: string
   readonly ring: RingName
-  /** Place in its ring, from 1; unique per ring in every store. */
+  /** Place of the key in its ring, from 1; unique per ring in every store. */
   readonly generation: number
   /** JWS `alg` (RFC 7518, section 3.1; RFC 8037; RFC 9964). */
   readonly algorithm: string
-  /** Instant of creation, which is also the first instant it may be published. */
+  /** Instant of creation, and the first instant at which the key may be published. */
   readonly createdAt: number
-  /** May sign from this instant, unless an event moves it earlier. Written once, at creation. */
+  /**
+   * The key may sign from this instant, unless an event moves it earlier. Written once, at
+   * creation.
+   */
   readonly activatesAt: number
-  /** Seconds it stays published after it retires, as the policy said at creation. */
+  /** Seconds that the key stays published after it retires, as the policy said at creation. */
   readonly retention: number
-  /** False once the private half has been erased; it can then verify and nothing else. */
+  /** False once the private half has been erased, so that the key can only verify. */
   readonly hasPrivateHalf: boolean
   /**
-   * The key came from elsewhere for what it signed there. It is published from `activatesAt` for `retention`,
-   * never signs here, and neither retires another key nor is retired by one.
+   * The key moved in for the tokens that it signed elsewhere. It is published from `activatesAt`
+   * for `retention`, never signs here, and neither retires another key nor is retired by one.
    */
   readonly verifiesOnly?: true
   /**
-   * Of a key that moved in and signs: when the old system would have switched to another one. A key without it
-   * signs for the cryptoperiod of its ring.
+   * Instant until which an imported key signs, because the old system would have switched then. A
+   * key without it signs for the cryptoperiod of its ring.
    */
   readonly signsUntil?: number
   /**
-   * The record does not open and no event tells where the key stood in its ring, so what the record
-   * says of itself may be forged: the key retires no other and takes no generation.
+   * The record does not open and no event tells the key's place in its ring, so the values of the
+   * record may be forged: the key retires no other and takes no generation.
    */
   readonly isUnplaced?: true
 }
 
-/** Where a key stood in its ring, as somebody saw who had opened it. */
+/** The place of a key in its ring, written by a process that had opened the key. */
 export interface KeyPlace {
   readonly kid: string
   readonly generation: number
@@ -60,13 +64,13 @@ export interface KeyPlace {
 }
 
 interface EventBase {
-  /** Names what happened: of two records of the same thing, the older one counts. */
+  /** Names the event: of two records with the same id, the older one counts. */
   readonly id: string
   readonly ring: RingName
-  /** When it was recorded. */
+  /** Instant at which the event was recorded. */
   readonly at: number
   readonly reason: string
-  /** Who asked: an operator's name, or `keyturn` for the plan. */
+  /** Name of the operator, or `keyturn` for the plan. */
   readonly actor: string
 }
 
@@ -82,8 +86,8 @@ export interface RevokeEvent extends EventBase {
   readonly type: 'revoke'
   readonly kid: string
   /**
-   * Where the key stood, for the time when its record does not open any more; null where it did not
-   * open when it was revoked.
+   * Place of the key, needed once its record does not open any more; null if it did not open when
+   * it was revoked.
    */
   readonly place: KeyPlace | null
 }
@@ -92,7 +96,7 @@ export interface RevokeEvent extends EventBase {
 export interface RevokeBeforeEvent extends EventBase {
   readonly type: 'revoke-before'
   readonly createdBefore: number
-  /** Of the keys that it revokes, as far as they opened. */
+  /** Places of the revoked keys that opened. */
   readonly places: readonly KeyPlace[]
 }
 
@@ -105,23 +109,23 @@ export interface ExtendEvent extends EventBase {
 }
 
 /**
- * A key signed something that lives longer than its retention covers: by a fault of a clock, or a
- * lifetime that only one node was told of.
+ * A key signed a token that outlives its retention, because a clock was wrong, or because only one
+ * node had been given a longer lifetime.
  */
 export interface ValidUntilEvent extends EventBase {
   readonly type: 'valid-until'
   readonly kid: string
-  /** Nothing that the key signed so far expires later. */
+  /** Latest expiry of all that the key has signed so far. */
   readonly validUntil: number
 }
 
 /**
- * Events that other records name are gone for good - the store was set back, and nobody still has
- * them - and an operator answers for going on without them.
+ * Events that other records name are lost for good, because the store was set back and no node has
+ * them any more. An operator is responsible for continuing without them.
  */
 export interface AcceptEvent extends EventBase {
   readonly type: 'accept'
-  /** Ids of the records. */
+  /** Ids of the lost event records. */
   readonly missing: readonly string[]
 }
 
@@ -136,7 +140,7 @@ export type KeyEvent =
 type WithoutId<E> = E extends KeyEvent ? Omit<E, 'id'> : never
 export type EventWithoutId = WithoutId<KeyEvent>
 
-/** Gives an event the id that makes two records of the same thing one event. */
+/** Adds the id of an event, which is equal for two records of the same event. */
 export function keyEvent(event: EventWithoutId): KeyEvent {
   switch (event.type) {
     case 'promote':

@@ -2,10 +2,10 @@ import { type KeyEvent, type KeyFacts, NEVER, type RingName } from './key.ts'
 import type { RingPolicy, RotationPolicies } from './policy.ts'
 
 /**
- * THE CORE. The life of keys as pure functions of (keys, events, policy, now): nothing here reads
- * a clock, a store or a random number. Phases are derived, never stored, so activation and
- * retirement need no writes: nobody can forget them, and nodes cannot disagree about them for
- * longer than their clocks differ.
+ * THE CORE. The life of keys as pure functions of (keys, events, policy, now): no function here
+ * reads a clock, a store or a random number. Phases are derived, never stored, so activation and
+ * retirement need no writes: no node can miss them, and nodes disagree about them for no longer
+ * than their clocks differ.
  */
 
 /**
@@ -17,7 +17,9 @@ import type { RingPolicy, RotationPolicies } from './policy.ts'
  */
 export type Phase = 'pre-active' | 'active' | 'retired' | 'archived' | 'revoked'
 
-/** A key with everything that follows from the facts. Instants are null where nothing sets them. */
+/**
+ * A key with everything that follows from the facts. An instant is null if nothing determines it.
+ */
 export interface KeyState<K extends KeyFacts = KeyFacts> {
   readonly key: K
   readonly phase: Phase
@@ -25,14 +27,16 @@ export interface KeyState<K extends KeyFacts = KeyFacts> {
   readonly activatesAt: number
   /** The earliest effective activation among later generations. */
   readonly retiresAt: number | null
-  /** Leaves the JWKS: every token it may have signed has expired. Null for a revoked key, which left. */
+  /**
+   * Instant at which its last token expires and the key leaves the JWKS; null for a revoked key.
+   */
   readonly unpublishAt: number | null
-  /** The record is deleted. */
+  /** Instant at which the record is deleted. */
   readonly deleteAt: number | null
   readonly revokedAt: number | null
-  /** Seconds it stays published after it signs, as recorded so far; the policy may say more. */
+  /** Recorded seconds for which the key stays published once retired; the policy may be longer. */
   readonly recordedRetention: number
-  /** Latest recorded expiry of what it signed; null while its retention covers everything. */
+  /** Latest recorded expiry of its tokens; null while its retention covers all of them. */
   readonly validUntil: number | null
 }
 
@@ -41,8 +45,8 @@ export interface RingFacts<K extends KeyFacts = KeyFacts> {
   readonly keys: readonly K[]
   readonly events: readonly KeyEvent[]
   /**
-   * The highest generation of each ring that was ever seen, where somebody remembers (`witness.ts`): a
-   * store that was set back must not make another key of the same generation.
+   * Highest generations that a witness has seen (`witness.ts`), because a store that was set back
+   * must not make another key of the same generation.
    */
   readonly seenGenerations?: Readonly<Record<RingName, number>>
 }
@@ -51,8 +55,8 @@ export interface RingFacts<K extends KeyFacts = KeyFacts> {
  * The state of every key of one ring at `now`, in order of generation.
  *
  * A key retires when a later generation activates, so there is never more than one active key. A
- * revoked key keeps its place in that order if it had been active, so that revoking it does not
- * make an older key active again; one that was revoked before it could sign never counts.
+ * revoked key keeps its place in that order if it had been active, so that its revocation does not
+ * make an older key active again. A key that was revoked before it could sign does not count.
  */
 export function ringStates<K extends KeyFacts>(
   facts: RingFacts<K>,
@@ -77,19 +81,19 @@ export function ringStates<K extends KeyFacts>(
   return states.map((state) => ({ ...state, phase: phaseAt(state, ringNow) }))
 }
 
-/** The one key of the ring that signs at the instant the states were made for. */
+/** The key of the ring that signs at the instant of the states. */
 export function activeKey<K extends KeyFacts>(
   states: readonly KeyState<K>[],
 ): KeyState<K> | undefined {
   return states.find((state) => state.phase === 'active')
 }
 
-/** Is the key in the JWKS (of a ring that is published at all)? */
+/** True if the key is in the JWKS, provided that its ring is published. */
 export function isPublished(state: KeyState): boolean {
   return state.phase === 'pre-active' || state.phase === 'active' || state.phase === 'retired'
 }
 
-/** Names of all rings: those configured, in that order, then those only the store knows. */
+/** Names of all rings: the configured ones in order, then those that only the store has. */
 export function ringNames(facts: RingFacts, policies: RotationPolicies): readonly RingName[] {
   return [
     ...new Set([...policies.rings.map((p) => p.ring), ...facts.keys.map((key) => key.ring).sort()]),
@@ -107,17 +111,14 @@ export function allStates<K extends KeyFacts>(
   )
 }
 
-/** How many keys the JWKS holds, over all published rings. */
+/** Number of keys in the JWKS, over all published rings. */
 export function publishedCount(facts: RingFacts, policies: RotationPolicies, now: number): number {
   return allStates(facts, policies, now).filter(
     (state) => isPublished(state) && policies.policyFor(state.key.ring).published,
   ).length
 }
 
-/**
- * First instant after `now` at which any phase or plan can differ, or null if none ever does.
- * Nothing changes before it, so a scheduler may sleep until then.
- */
+/** First instant after `now` at which any phase or plan can change; null if there is none. */
 export function nextChangeAt(
   facts: RingFacts,
   policies: RotationPolicies,
@@ -127,8 +128,8 @@ export function nextChangeAt(
 }
 
 /**
- * First instant after `now` at which the published set can differ. No HTTP cache may be told to
- * keep a JWKS beyond it.
+ * First instant after `now` at which the published set can change. No HTTP cache may keep a JWKS
+ * beyond it.
  */
 export function nextPublishedChangeAt(
   facts: RingFacts,
@@ -138,15 +139,15 @@ export function nextPublishedChangeAt(
   return earliestAfter(now, instantsOfChange(facts, policies, now, 'published'))
 }
 
-/** When the private half may go: no node whose clock is within the skew still signs with it. */
+/** Instant from which no node whose clock is within the skew still signs with the private half. */
 export function eraseAt(state: KeyState, policy: RingPolicy): number | null {
   if (state.revokedAt !== null) return state.revokedAt
   return state.retiresAt === null ? null : state.retiresAt + 2 * policy.clockSkew
 }
 
 /**
- * Could the key leave the JWKS before a token that it signs at `now` has expired? Not if lifetimes
- * are as the policy says and the clock is right; where they are not, the expiry must be recorded.
+ * True if the key could leave the JWKS before a token expires that it signs at `now`, because
+ * lifetimes break the policy or a clock is wrong. The expiry must then be recorded.
  */
 export function wouldOutlive(
   state: KeyState,
@@ -158,7 +159,7 @@ export function wouldOutlive(
   return expiresAt > Math.max(unpublishAt - clockSkew, state.validUntil ?? 0)
 }
 
-/** When the key is meant to give way to its successor, if nobody asks for a switch before. */
+/** Planned end of the time in which the key signs, if nobody orders a switch before. */
 export function meantUntil(
   { key, activatesAt }: Pick<KeyState, 'key' | 'activatesAt'>,
   { cryptoperiod }: Pick<RingPolicy, 'cryptoperiod'>,
@@ -166,15 +167,12 @@ export function meantUntil(
   return key.signsUntil ?? activatesAt + cryptoperiod
 }
 
-/** When a ring without standby makes the successor of its active key. */
+/** Instant at which a ring without standby makes the successor of its active key. */
 export function successorDueAt(active: KeyState, policy: RingPolicy): number {
   return meantUntil(active, policy) - policy.propagation
 }
 
-/**
- * True if the event revokes the key. A revocation by date does not affect keys created after it was
- * recorded.
- */
+/** True if the event revokes the key. A revocation by date spares keys created after it. */
 export function isRevocationOf(
   event: KeyEvent,
   key: Pick<KeyFacts, 'kid' | 'ring' | 'createdAt'>,
@@ -187,7 +185,7 @@ export function isRevocationOf(
 interface Life<K extends KeyFacts = KeyFacts> {
   readonly key: K
   readonly activatesAt: number
-  /** Since when the store has said so: nodes may not know it for `maxRingAge` from then on. */
+  /** Instant from which the store has this activation; a node may not know it for `maxRingAge`. */
   readonly knownAt: number
   readonly revokedAt: number | null
   readonly recordedRetention: number
@@ -217,7 +215,7 @@ function instantsOf<K extends KeyFacts>(
   policy: RingPolicy,
 ): Omit<KeyState<K>, 'phase'> {
   if (key.verifiesOnly && revokedAt === null) {
-    // Whoever took the key in said when it leaves, so the policy of keys that sign here has no say.
+    // The import set when the key leaves, so the policy of keys that sign here does not apply.
     const end = activatesAt + recordedRetention
     const unpublishAt = Math.max(end, validUntil === null ? end : validUntil + policy.clockSkew)
     const deleteAt = unpublishAt + policy.archive
@@ -232,8 +230,8 @@ function instantsOf<K extends KeyFacts>(
   }
   if (!successor) return { ...base, unpublishAt: null, deleteAt: null }
 
-  // A retirement that was planned long ago is known to every node when it comes. One decided at
-  // short notice is not: until maxRingAge after the decision, a node may sign with the old key.
+  // A retirement that was planned long ago is known to every node when it comes. A decision at
+  // short notice is not: until maxRingAge after it, a node may sign with the old key.
   const lastSignatureAt = Math.max(successor.activatesAt, successor.knownAt + policy.maxRingAge)
   const covered = lastSignatureAt + retention
   const unpublishAt = Math.max(covered, (validUntil ?? 0) + policy.clockSkew)
@@ -241,9 +239,8 @@ function instantsOf<K extends KeyFacts>(
 }
 
 /**
- * The clock as this ring may believe it. A private half is erased only after its key has retired,
- * so a clock that says otherwise was set back; the ring then stands still instead of asking a key
- * to sign that no longer can.
+ * `now`, or a later instant that the facts prove: a private half is erased only after its key has
+ * retired, so an earlier clock was set back. The ring stands still until the clock is right again.
  */
 function ringTime(states: readonly Omit<KeyState, 'phase'>[], now: number): number {
   return states.reduce(

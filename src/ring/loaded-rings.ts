@@ -16,26 +16,26 @@ import { closedKey, type RingKey, uncheckedKey } from './ring-key.ts'
 import type { Sealer } from './sealer.ts'
 
 /**
- * What the records of a store say once they are open. Two types mean keys and events: `StoredRings`
- * are records, as a store keeps them, and `RingFacts` is what they say. `LoadedRings` has both.
+ * Records of a store once they are open. Two types mean keys and events: `StoredRings` are records,
+ * as a store keeps them, and `RingFacts` is their content. `LoadedRings` has both.
  */
 
-/** Keys that are open, by kid, with the record that each was opened from. */
+/** Open keys by kid, each with the record from which it was opened. */
 export type OpenedKeys = Map<string, { readonly record: SerializedKey; readonly key: RingKey }>
 
-/** All that is genuine in a store. */
+/** All genuine keys and events of a store. */
 export interface LoadedRings extends RingFacts<RingKey> {
   /** The records of the keys that open and of the events. */
   readonly records: StoredRings
   /** Ids of the newest events, which the next key or event names. */
   readonly heads: readonly string[]
-  /** Ids of events that keys or events name and that are not there: they were deleted or rolled back. */
+  /** Ids of missing events that keys or other events name: they were deleted or rolled back. */
   readonly missing: readonly string[]
   /** Ids of event records that fail their check. */
   readonly forged: readonly string[]
-  /** Why a key that is not revoked does not open. */
+  /** Errors of keys that do not open and are not revoked. */
   readonly failures: readonly KeyturnError[]
-  /** Is the record of the deployment's secret there? */
+  /** True if the store has the record of the deployment's secret. */
   readonly hasDeployment: boolean
 }
 
@@ -52,10 +52,10 @@ export const NO_RINGS: LoadedRings = {
 }
 
 /**
- * Opens records. A key that does not open is closed in the answer, with a failure unless it was
+ * Opens records. A key that does not open is closed in the result, with a failure unless it was
  * revoked.
- * @param opened keys that were open before, which are not opened again; brought up to date
- * @throws what a sealer throws that is no failure of a seal
+ * @param opened open keys, which are not opened again; updated
+ * @throws errors of the sealer that are not failures of a seal
  */
 export async function openRecords(
   stored: StoredRings,
@@ -97,8 +97,8 @@ export async function openRecords(
 }
 
 /**
- * What the records say while the key-encryption key is away, so that nothing can be checked: for people
- * to look at, never to act on. Whether private halves are there cannot be seen.
+ * Content of the records without any check, because the key-encryption key is missing: for people
+ * to look at, never to act on. The result cannot tell whether a private half is there.
  */
 export function readUncheckedRings({ keys, events }: StoredRings): RingFacts<RingKey> {
   const records = keys.filter((record) => !isDeploymentRecord(record))
@@ -106,7 +106,7 @@ export function readUncheckedRings({ keys, events }: StoredRings): RingFacts<Rin
 }
 
 /**
- * Refuses to go on from a store in which events are missing: one may be a revocation.
+ * Refuses a store in which events are missing, because one of them may be a revocation.
  * @throws StoreIncomplete
  */
 export function assertComplete<T extends Pick<LoadedRings, 'missing'>>(loaded: T): T {
@@ -114,7 +114,7 @@ export function assertComplete<T extends Pick<LoadedRings, 'missing'>>(loaded: T
   return loaded
 }
 
-/** Is it about a key that does not open, and not about the store? */
+/** True for an error of a key that does not open, false for an error of the store. */
 export function isSealFailure(error: unknown): error is KeyturnError {
   return [SealBroken, KekMissing, KekEmpty, KekUnreadable].some((kind) => error instanceof kind)
 }
@@ -128,7 +128,7 @@ function missingEvents(
   return [...wanted].filter((id) => !here.has(id)).sort()
 }
 
-/** Where a revoked key stood, as its revocation says. */
+/** The place of a revoked key, as its revocation says. */
 function placeOf(kid: string, events: readonly KeyEvent[]): KeyPlace | undefined {
   const places = events.flatMap((event) => {
     if (event.type === 'revoke') return event.place ?? []

@@ -3,13 +3,13 @@ import type { KeyState } from './lifecycle.ts'
 import type { RotationPolicies } from './policy.ts'
 
 /**
- * What a store has lost: a database that failed over to a replica which lagged behind, or was set
- * back to a backup, while nodes ran that know better. Facts are never rewritten, so whoever still
- * has one may add it again. Pure.
+ * Records that a store has lost, because a database failed over to a replica that lagged behind, or
+ * was set back to a backup, while nodes were running that still have them. Facts are never
+ * rewritten, so a node that has a fact may add it again. Pure.
  */
 
 export interface LostOptions {
-  /** Of the keys known, at `now`. */
+  /** States of the known keys at `now`. */
   readonly states: readonly KeyState[]
   readonly policies: RotationPolicies
   /** Seconds since the epoch. */
@@ -17,9 +17,11 @@ export interface LostOptions {
 }
 
 /**
+ * Finds the records to add again.
  * @param known records as this node last loaded them
- * @param loaded ids of what is genuine in the store now: an event that was edited there is lost
- * @returns records of keys that RPs may still need, and of all events, as nobody ever deletes one
+ * @param loaded ids of genuine records in the store now; an event that was edited there is lost
+ * @returns records of keys that RPs may still need, and all lost events, because no event is ever
+ * deleted
  */
 export function lostRecords(
   known: StoredRings,
@@ -31,7 +33,8 @@ export function lostRecords(
   const isNeeded = (kid: string) => {
     const state = states.find((candidate) => candidate.key.kid === kid)
     if (!state || state.revokedAt !== null) return false
-    // A node with another policy, or a clock that is ahead, may have deleted it in good order.
+    // A node with another policy, or with a clock that is ahead, may have deleted the key on
+    // schedule.
     const { clockSkew } = policies.policyFor(state.key.ring)
     const { retiresAt, recordedRetention, validUntil } = state
     if (retiresAt === null) return true
@@ -44,7 +47,7 @@ export function lostRecords(
   }
 }
 
-/** All of both, each id once; of two with the same id, the one that was known. */
+/** The union of both, each id once; of two records with the same id, the known one. */
 export function together<T extends { readonly id: string }>(
   known: readonly T[],
   added: readonly T[],

@@ -10,20 +10,28 @@ import {
 } from './lifecycle.ts'
 import type { RingPolicy, RotationPolicies } from './policy.ts'
 
-/** What an operator has to do about rings that are turned by hand, and when it is safe. Pure. */
+/**
+ * Steps that an operator has to take for rings that are turned by hand, and when each is safe.
+ * Pure.
+ */
 
 export interface ManualStep {
   readonly ring: RingName
-  /** Add a key that signs, add its successor, let that one sign, or wait until a key leaves the JWKS. */
+  /**
+   * Add a key that signs, add its successor, let the successor sign, or wait until a key leaves the
+   * JWKS.
+   */
   readonly step: 'add-active' | 'add-standby' | 'promote' | 'wait'
-  /** Null for a key that is to be added. */
+  /** Null if the step adds a key. */
   readonly kid: string | null
-  /** From when on it is safe; for `add-standby` by when it should be done. */
+  /**
+   * Instant from which the step is safe; for `add-standby` the instant by which it should be done.
+   */
   readonly at: number
   readonly reason: string
 }
 
-/** In the order in which they come. */
+/** The steps of all rings, those of each ring in order of time. */
 export function manualSteps(
   facts: RingFacts,
   { rings }: Pick<RotationPolicies, 'rings'>,
@@ -44,7 +52,7 @@ function stepsOf(
   const waiting = states.find(({ phase }) => phase === 'pre-active')
   const leaving = states.flatMap(({ phase, key: { kid }, unpublishAt: at }): ManualStep[] => {
     if (phase !== 'retired' || at === null) return []
-    const reason = 'it stays published until all that it signed has expired'
+    const reason = 'the key stays published until all its tokens have expired'
     return [{ ring, step: 'wait', kid, at, reason }]
   })
   const next = turnOf(active, waiting, policy, now)

@@ -9,11 +9,12 @@ import type { Rings } from './rings.ts'
 import type { RingStatus } from './status.ts'
 
 /**
- * Asked at the very signature: a request that began long ago must not sign with a key that was
- * revoked, or has been retired for longer than twice the skew, since. A token that would outlive
- * the publication of its key is recorded first, so that the key stays.
- * @param expiresAt `exp` of what is signed; undefined where it has none
- * @returns a promise only where there is something to wait for
+ * Allows a signature at the moment it is made, because a request that began long ago must not sign
+ * with a key that was revoked meanwhile, or that retired longer ago than twice the skew. The expiry
+ * of a token that would outlive the publication of its key is recorded first, so that the key stays
+ * published.
+ * @param expiresAt `exp` of the token; undefined if it has none
+ * @returns a promise only if there is something to wait for
  * @throws RingStale, StoreUnavailable
  */
 export type Authorize = (kid: string, expiresAt: number | undefined) => Promise<void> | undefined
@@ -23,17 +24,20 @@ export interface AuthorizeOptions {
   readonly rings: Pick<Rings, 'facts' | 'apply'>
   readonly policies: RotationPolicies
   readonly databaseClock: Pick<ClockCheck, 'now'>
-  /** Something is not as the ring says: it should be turned soon. */
+  /** Called if the ring should be turned soon, because its view is out of date. */
   readonly onOutdated: () => void
   readonly log: Pick<RingLog, 'warn'>
 }
 
-/** Recorded expiries are rounded up to this many seconds, so that the next tokens need no new record. */
+/**
+ * Recorded expiries are rounded up to this many seconds, so that the next tokens need no new
+ * record.
+ */
 const RECORD_STEP = 600
 
 export function createAuthorize(options: AuthorizeOptions): Authorize {
   const { status, rings, policies, databaseClock, onOutdated, log } = options
-  /** Until when keys are recorded to be needed, by kid. */
+  /** Recorded expiries by kid. */
   const recorded = new Map<string, number>()
 
   async function record(ring: string, kid: string, expiresAt: number): Promise<void> {
@@ -45,7 +49,10 @@ export function createAuthorize(options: AuthorizeOptions): Authorize {
     const event = keyEvent({ type: 'valid-until', ring, kid, validUntil, reason, at, actor })
     const { keys, heads } = rings.facts ?? NO_RINGS
     await rings.apply({ type: 'record', ring, event, reason }, { keys, heads })
-    log.warn({ ring, kid, validUntil }, `ring ${ring}: a key stays published longer, as ${reason}`)
+    log.warn(
+      { ring, kid, validUntil },
+      `ring ${ring}: a key stays published longer, because ${reason}`,
+    )
     recorded.set(kid, validUntil)
     onOutdated()
   }

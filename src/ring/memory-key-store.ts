@@ -2,7 +2,7 @@ import { KidTaken } from '../errors.ts'
 import { missingKeys } from './add-together.ts'
 import type { KeyStore, SerializedEvent, SerializedKey } from './key-store.ts'
 
-/** A KeyStore that forgets everything at exit: for tests and trials. */
+/** A KeyStore in memory, for tests and trials. */
 export function createMemoryKeyStore(): KeyStore {
   const keys = new Map<string, SerializedKey>()
   const events = new Map<string, SerializedEvent>()

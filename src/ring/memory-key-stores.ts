@@ -3,7 +3,7 @@ import type { KeyStore } from './key-store.ts'
 import type { KeyStores } from './key-stores.ts'
 import { createMemoryKeyStore } from './memory-key-store.ts'
 
-/** Key stores that forget everything at exit: for tests and trials. */
+/** Key stores in memory, for tests and trials. */
 export function createMemoryKeyStores(): KeyStores {
   const shared = createMemoryKeyStore()
   const known = new Map<string, KeyStore>()

@@ -8,16 +8,20 @@ import type { Sealer } from './sealer.ts'
 import type { WitnessHook } from './witness-hook.ts'
 
 /**
- * What operators do with rings: open them, decide (`orders.ts`, `revocation.ts`), and carry the decision out. A
- * caller shows between the two what the decision costs. A command, a console and an API do the same.
+ * Operations on rings: open them, decide (`orders.ts`, `revocation.ts`), and carry the decision
+ * out. Between the two a caller shows the price of the decision. A command, a console and an API
+ * all work this way.
  */
 
 export interface RingWork {
   readonly store: KeyStore
-  /** Makes a key-encryption key where there is none, so it is called only where there are keys. */
+  /**
+   * Opens the sealer. Makes a key-encryption key if there is none, so it is called only if there
+   * are keys.
+   */
   readonly openSealer: () => Promise<Sealer>
   readonly policies: RotationPolicies
-  /** One instant for all that is done, in seconds since the epoch. */
+  /** Instant of all decisions, in seconds since the epoch. */
   readonly now: number
   readonly witness: WitnessHook | undefined
 }
@@ -25,8 +29,8 @@ export interface RingWork {
 type Opening = Pick<RingWork, 'store' | 'openSealer'>
 
 /**
- * Loads the rings in a way of the caller's.
- * @returns no rings where the store is empty, so that looking makes no key-encryption key
+ * Loads the rings by a given function.
+ * @returns no rings if the store is empty, so that a look makes no key-encryption key
  */
 export async function openRingsBy(
   { store, openSealer }: Opening,
@@ -38,16 +42,16 @@ export async function openRingsBy(
 }
 
 /**
- * All rings.
- * @throws SealBroken, KekMissing and their like for a key that does not open and is not revoked
+ * Loads all rings.
+ * @throws SealBroken, KekMissing or a similar error for a key that does not open and is not revoked
  */
 export function openRings(work: Opening): Promise<LoadedRings> {
   return openRingsBy(work, (rings) => rings.load())
 }
 
 /**
- * All rings, for who wants to change something of them.
- * @throws StoreOutdated where the store lacks what the witness remembers, and what `openRings` throws
+ * Loads all rings in order to change them.
+ * @throws StoreOutdated if the store lacks what the witness remembers, and what `openRings` throws
  */
 export function openRingsToChange(work: Opening & Pick<RingWork, 'witness'>): Promise<LoadedRings> {
   const { witness } = work
@@ -57,8 +61,8 @@ export function openRingsToChange(work: Opening & Pick<RingWork, 'witness'>): Pr
 }
 
 /**
- * All rings, for who revokes a key. Where one does not open, revoking it is the way out, and what its record
- * says is enough to decide.
+ * Loads all rings in order to revoke a key. A key that does not open can be revoked too, because
+ * its record is enough to decide.
  */
 export async function openRingsToRevoke(work: Opening): Promise<LoadedRings> {
   try {
@@ -70,10 +74,10 @@ export async function openRingsToRevoke(work: Opening): Promise<LoadedRings> {
 }
 
 /**
- * Records or makes what was ordered, then turns the rings as a server would.
- * @returns the rings as they are then
- * @throws StoreIncomplete, OrderInDoubt; and the code of what failed where the order is recorded and the turn
- *   after it failed, which a running server then does
+ * Carries out an order, then turns the rings as a server would.
+ * @returns the rings afterwards
+ * @throws StoreIncomplete, OrderInDoubt; if the order is recorded and the turn after it failed, an
+ * error with the code of that failure: a running server then turns the rings
  */
 export async function carryOut(
   action: EventAction | CreateAction,
@@ -85,10 +89,10 @@ export async function carryOut(
 }
 
 /**
- * Carries out a revocation: the event is recorded before anything is done that needs keys to open.
- * @param action undefined where all is revoked already; the rings are turned all the same
- * @param revoked kids of the keys that it revokes
- * @throws as `carryOut` does, with what was revoked
+ * Carries out a revocation. The event is recorded before any step that needs keys to open.
+ * @param action undefined if everything is revoked already; the rings are turned all the same
+ * @param revoked kids of the keys that the action revokes
+ * @throws as `carryOut` does, with the revoked keys in the message
  */
 export async function carryOutRevocation(
   {
@@ -103,10 +107,10 @@ export async function carryOutRevocation(
 }
 
 /**
- * Does what the plan says now, as a running server would at its next turn, and loads the rings
- * again. Both may do it at once: every action is safe to do twice.
- * @param sealer another one than that of a start
- * @throws StoreOutdated where the store lacks what the witness remembers
+ * Applies the plan of this instant, as a running server would at its next turn, and loads the rings
+ * again. Both may apply it at once, because every action is safe to do twice.
+ * @param sealer a sealer to use instead of opening one
+ * @throws StoreOutdated if the store lacks what the witness remembers
  */
 export async function turnStoredRings(
   { store, openSealer, policies, now, witness }: RingWork,
@@ -132,13 +136,13 @@ async function apply(
   })
 }
 
-/** What was ordered is done, and must not be told as a failure where the turn after it fails. */
+/** Turns the rings after an order. An error says that the order itself was carried out. */
 async function turnAfter(done: string, work: RingWork): Promise<LoadedRings> {
   try {
     return await turnStoredRings(work)
   } catch (error) {
     if (!(error instanceof KeyturnError)) throw error
-    const text = `${done}The ring does not turn yet; a running server turns it: ${error.message}`
+    const text = `${done}The rings could not be turned yet; a running server will turn them: ${error.message}`
     throw new KeyturnError(error.code, text, error)
   }
 }

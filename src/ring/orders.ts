@@ -16,8 +16,8 @@ import { createAction } from './plan.ts'
 import { PUBLISHED_KEYS_MAX, type RotationPolicies } from './policy.ts'
 
 /**
- * What an operator may ask of the rings, decided as values; the caller records them and then plans
- * as usual. Pure.
+ * Orders of an operator, decided as values, which the caller records before it plans as usual.
+ * Pure.
  */
 
 export interface Order {
@@ -27,7 +27,7 @@ export interface Order {
 
 /**
  * Rotates a ring without breaking any RP: the standby signs as soon as it has been published for
- * `propagation`, which with a standby that waits since the last rotation is at once.
+ * `propagation`. A standby that has waited since the last rotation signs at once.
  * @throws NotFound, Refused
  */
 export function orderRotation(
@@ -82,7 +82,7 @@ export function orderRotation(
 
 /**
  * Makes one pre-active key sign now.
- * @param force sign even though RPs may not have seen the key; print `price.ts` first
+ * @param force sign even if RPs may not have seen the key; show the price (`price.ts`) first
  * @throws NotFound, Refused
  */
 export function orderPromotion(
@@ -113,9 +113,9 @@ export function orderPromotion(
 }
 
 /**
- * Never trust a key again. The plan that follows promotes a standby, publishes a fresh key and
- * switches to it one propagation later (`plan.ts`).
- * @returns undefined where the key is revoked already
+ * Ends the trust in a key for good. The plan that follows promotes a standby, publishes a fresh key
+ * and switches to it one propagation later (`plan.ts`).
+ * @returns undefined if the key is revoked already
  * @throws NotFound
  */
 export function orderRevocation(
@@ -131,7 +131,7 @@ export function orderRevocation(
 }
 
 /**
- * Never again trust any key of a ring that was created strictly before an instant.
+ * Ends the trust in every key of a ring that was created strictly before an instant.
  * @throws NotFound, Refused
  */
 export function orderRevocationBefore(
@@ -156,7 +156,7 @@ export function orderRevocationBefore(
 }
 
 /**
- * Goes on without events that other records name and that nobody has any more.
+ * Accepts that events are missing that other records name and no node has any more.
  * @param missing ids of their records
  */
 export function orderAcceptance(
@@ -168,7 +168,8 @@ export function orderAcceptance(
 }
 
 /**
- * kids of the keys that are trusted by what is known before, and revoked by what is known after.
+ * kids of keys that are trusted according to the facts before, and revoked according to those
+ * after.
  * @param after the same keys, with more events
  */
 export function newlyRevoked(
@@ -186,7 +187,10 @@ export function newlyRevoked(
     .map(({ key }) => key.kid)
 }
 
-/** Where a key stands in its ring, for an event that outlives the key; null where nobody can vouch for it. */
+/**
+ * The place of a key in its ring, for an event that outlives the key; null if the place may be
+ * forged.
+ */
 function placeOf({ key, activatesAt }: KeyState): KeyPlace | null {
   if (key.isUnplaced) return null
   const { kid, generation, createdAt } = key
@@ -194,8 +198,9 @@ function placeOf({ key, activatesAt }: KeyState): KeyPlace | null {
 }
 
 /**
- * @param kid or the beginning of one that no other key shares, as `keys plan` shows it
- * @throws NotFound, with the candidates where several keys begin so
+ * The state of one key.
+ * @param kid a kid, or the beginning of one that no other key shares, as `keys plan` shows it
+ * @throws NotFound, with the candidates if several keys begin with it
  */
 export function findState<K extends KeyFacts>(
   facts: RingFacts<K>,
@@ -218,8 +223,8 @@ export function findState<K extends KeyFacts>(
 
 /**
  * The one kid that is `named`, or begins with it.
- * @param describe what a message says of a candidate besides its kid
- * @throws NotFound, with the candidates where several begin so
+ * @param describe details of a candidate besides its kid, for the message
+ * @throws NotFound, with the candidates if several kids begin with it
  */
 export function findKid(
   named: string,
@@ -246,13 +251,13 @@ export function findKid(
   )
 }
 
-/** @throws NotFound where neither the configuration nor the store knows the ring */
+/** @throws NotFound if neither the configuration nor the store has the ring */
 export function assertRing(ring: RingName, facts: RingFacts, policies: RotationPolicies): void {
   if (ringNames(facts, policies).includes(ring)) return
   throw unknownRing(ring, policies)
 }
 
-/** Lines of a message, so that the beginning that all keys share does not fill a screen. */
+/** Most candidates in a message, because a beginning that all keys share would fill a screen. */
 const MOST_CANDIDATES = 20
 
 function promotion(

@@ -14,13 +14,13 @@ import {
 import { PUBLISHED_KEYS_MAX, type RingPolicy, type RotationPolicies } from './policy.ts'
 
 /**
- * What should be done to the rings at an instant, as plain values. Deciding is here; doing is in
- * `rotate.ts`. Pure, like `lifecycle.ts`.
+ * Plans what should be done to the rings at an instant, as plain values; `rotate.ts` does it. Pure,
+ * like `lifecycle.ts`.
  */
 
 export interface Plan {
   readonly actions: readonly Action[]
-  /** What could not be planned and why; for the log, readiness and `keys plan`. */
+  /** Steps that cannot be planned, each with its reason, for the log, readiness and `keys plan`. */
   readonly warnings: readonly string[]
 }
 
@@ -39,7 +39,8 @@ export function plan(facts: RingFacts, policies: RotationPolicies, now: number):
   let assumed: RingFacts = facts
   for (const ring of ringNames(facts, policies)) {
     const policy = policies.policyFor(ring)
-    // Every action brings the ring closer to a plan with nothing left; the bound is a seat belt.
+    // Every action brings the ring closer to an empty plan; the bound only guards against an
+    // endless loop.
     for (let left = 10 + 3 * facts.keys.length; ; left--) {
       if (left === 0) throw new Error(`the plan for ring ${ring} does not come to an end`)
       const step = nextAction(assumed, { policy, policies, firstStart }, now)
@@ -56,13 +57,13 @@ export function plan(facts: RingFacts, policies: RotationPolicies, now: number):
 }
 
 /**
- * On a first start no RP has a cached JWKS, so nobody has to be waited for. A first start that was
- * interrupted goes on as one: rings that have no key yet get one that signs at once as long as all
- * keys there are were made within `maxRingAge`.
+ * True on a first start: no RP has a cached JWKS, so no key has to wait until RPs know it. An
+ * interrupted first start continues as one: rings without a key get one that signs at once, as long
+ * as all existing keys were made within `maxRingAge`.
  */
 function isFirstStart({ keys }: RingFacts, { rings }: RotationPolicies, now: number): boolean {
   const window = Math.min(...rings.map((ring) => ring.maxRingAge))
-  // Keys that only verify were brought along for RPs of another system, and say nothing of this one's age.
+  // Imported keys that only verify do not tell the age of this system.
   const own = keys.filter((key) => !key.verifiesOnly)
   return own.every((key) => key.generation <= 2 && Math.abs(now - key.createdAt) < window)
 }
@@ -73,7 +74,7 @@ interface Scope {
   readonly firstStart: boolean
 }
 
-/** The next thing to do to one ring; a string says what cannot be done and why. */
+/** The next action for one ring; a string tells what cannot be done and why. */
 function nextAction(facts: RingFacts, scope: Scope, now: number): Action | string | undefined {
   const { policy } = scope
   const states = ringStates(facts, policy, now)
@@ -97,7 +98,10 @@ function turnOf(
   return active ? succeed(active, states, facts, scope, now) : begin(states, facts, scope, now)
 }
 
-/** A ring with no active key: its beginning, or what is left after a revocation. */
+/**
+ * The next action for a ring without an active key, because it is new or its active key was
+ * revoked.
+ */
 function begin(
   states: readonly KeyState[],
   facts: RingFacts,
@@ -113,7 +117,8 @@ function begin(
   const standby = states.find((state) => state.phase === 'pre-active')
 
   if (standby) {
-    // With the active key revoked there is no time to lose. Otherwise late is safe, early is not.
+    // After a revocation the standby signs at once. Otherwise a late promotion is safe, an early
+    // one is not.
     const activatesAt = wasRevoked ? now : Math.max(now, standby.key.createdAt + propagation)
     if (activatesAt >= standby.activatesAt) return undefined
     const reason = wasRevoked
@@ -127,13 +132,13 @@ function begin(
   const create = (delay: number, reason: string) =>
     createAction(states, facts, { policy, now, delay, reason })
   // Backdated, so that a node whose clock is behind agrees that the key may sign.
-  if (firstStart) return create(-2 * clockSkew, 'first start: no RP has a JWKS to refresh')
+  if (firstStart) return create(-2 * clockSkew, 'this is the first start, and no RP has a JWKS yet')
   if (wasRevoked) return create(0, 'the active key was revoked and no standby was left')
   if (!policy.published) return create(-2 * clockSkew, 'the ring is new')
   return create(propagation, 'the ring is new and RPs must see its key first')
 }
 
-/** A ring with an active key: does it have the successor it should have? */
+/** The action that gives a ring with an active key its successor, unless it has one. */
 function succeed(
   active: KeyState,
   states: readonly KeyState[],
@@ -142,14 +147,14 @@ function succeed(
   now: number,
 ): Action | string | undefined {
   const { policy, policies } = scope
-  // An RP that refetches only for an unknown kid goes on trusting a revoked key until it meets a
-  // kid it has never seen; a key made before the revocation is not one.
+  // An RP that refetches only for an unknown kid trusts a revoked key until it sees a new kid, and
+  // a key made before the revocation is not new to it.
   const revokedAt = policy.published ? lastRevokedAt(states) : -Infinity
   const mustFlush = active.key.createdAt < revokedAt
   const successors = states.filter(
     (s) => s.phase === 'pre-active' && (!mustFlush || s.key.createdAt >= revokedAt),
   )
-  if (successors.length > 0) return whoWaits(active, successors, policy, now)
+  if (successors.length > 0) return promoteWaiting(active, successors, policy, now)
   if (!mustFlush && !policy.standby && now < successorDueAt(active, policy)) return undefined
 
   if (policy.published && publishedCount(facts, policies, now) >= PUBLISHED_KEYS_MAX) {
@@ -168,8 +173,11 @@ function succeed(
   return createAction(states, facts, { policy, now, delay, reason })
 }
 
-/** A key that was added while the ring was turned by hand waits for an order; now its turn comes as planned. */
-function whoWaits(
+/**
+ * Promotes a key that was added while the ring was turned by hand, because nobody else would
+ * promote it now that the ring turns by itself.
+ */
+function promoteWaiting(
   active: KeyState,
   successors: readonly KeyState[],
   policy: RingPolicy,
@@ -180,13 +188,16 @@ function whoWaits(
   if (!first || successors.some(({ activatesAt }) => activatesAt < NEVER)) return undefined
   const { kid, createdAt } = first.key
   const activatesAt = Math.max(now, meantUntil(active, policy), createdAt + propagation)
-  const reason = 'the ring turns by itself and this key waits for its turn'
+  const reason = 'the ring turns by itself, and this key waits to be promoted'
   const actor = 'keyturn'
   const event = keyEvent({ type: 'promote', ring, kid, activatesAt, at: now, reason, actor })
   return { type: 'record', ring, event, reason }
 }
 
-/** Token lifetimes may have been raised since the active key was made: record it before it signs. */
+/**
+ * Records a longer retention for the active key before it signs longer tokens, if token lifetimes
+ * were raised since it was made.
+ */
 function extend(active: KeyState, policy: RingPolicy, now: number): Action | undefined {
   const { ring, retention } = policy
   const recorded = active.recordedRetention
@@ -205,7 +216,7 @@ function extend(active: KeyState, policy: RingPolicy, now: number): Action | und
   return { type: 'record', ring, event, reason }
 }
 
-/** Private halves that no longer sign are erased; records whose life is over are deleted. */
+/** Erases a private half that no longer signs, or deletes a record whose life is over. */
 function tidy(states: readonly KeyState[], policy: RingPolicy, now: number): Action | undefined {
   const { ring } = policy
   // Oldest first: a later key may be what keeps an earlier one retired.
@@ -213,7 +224,7 @@ function tidy(states: readonly KeyState[], policy: RingPolicy, now: number): Act
   if (oldest?.deleteAt != null && now >= oldest.deleteAt) {
     return { type: 'delete', ring, kid: oldest.key.kid, reason: 'its archive time is over' }
   }
-  // A symmetric key has no public half to go on verifying with.
+  // A symmetric key has no public half that could still verify after an erasure.
   if (!policy.published) return undefined
   const spent = states.find((state) => {
     const at = eraseAt(state, policy)
@@ -225,9 +236,9 @@ function tidy(states: readonly KeyState[], policy: RingPolicy, now: number): Act
 }
 
 /**
- * The next generation, to sign from `delay` seconds after its creation. It counts as made after
- * every revocation that is already recorded, even if the clock was set back since; and no generation
- * that was ever seen is used again, even if the store was set back.
+ * Makes the next generation, which signs from `delay` seconds after its creation. It counts as
+ * created after every recorded revocation, even if the clock was set back since, and its number was
+ * never seen before, even if the store was set back.
  */
 export function createAction(
   states: readonly KeyState[],
@@ -241,7 +252,10 @@ export function createAction(
   return { type: 'create', ring, generation, algorithm, createdAt, activatesAt, retention, reason }
 }
 
-/** A record that does not open may block its own place, and never moves the ring's. */
+/**
+ * The next free generation. A record that does not open blocks its own generation only, whatever
+ * number it claims.
+ */
 export function nextGeneration(states: readonly KeyState[], seen: number): number {
   const taken = new Set(states.map(({ key }) => key.generation))
   const placed = states.filter(({ key }) => !key.isUnplaced).map(({ key }) => key.generation)
@@ -253,7 +267,7 @@ export function nextGeneration(states: readonly KeyState[], seen: number): numbe
 export interface CreateOptions {
   readonly policy: RingPolicy
   readonly now: number
-  /** Seconds from its creation until it may sign; negative for a key that is backdated. */
+  /** Seconds from the creation of the key until it may sign; negative for a backdated key. */
   readonly delay: number
   readonly reason: string
 }

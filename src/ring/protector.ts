@@ -5,21 +5,23 @@ import type { KeyStore } from './key-store.ts'
 import { createSealer, type Kek, type KeySealer } from './seal.ts'
 import { createDeploymentSealer, type Sealer } from './sealer.ts'
 
-/** Where key-encryption keys come from (`seal/` has a file and the environment). */
+/** A source of key-encryption keys (`seal/` has a file and the environment). */
 export interface Protector {
   /**
-   * All key-encryption keys, newest first.
-   * @throws KekMissing, KekEmpty, KekUnreadable: three different things to mend
+   * Loads all key-encryption keys, newest first.
+   * @throws KekMissing, KekEmpty, KekUnreadable, each of which is mended differently
    */
   load(): Promise<readonly Kek[]>
-  /** Makes the first one. Absent where keys are provided from outside. */
+  /** Makes the first key-encryption key. Absent if the keys are provided from outside. */
   create?(): Promise<void>
 }
 
 /**
- * A sealer for a deployment without issuers, with the key-encryption keys of a protector and the secret
- * of the deployment. On a first start, when neither they nor any key exist, they are made.
- * @throws KekMissing where they are gone but keys are sealed under them; nothing is made then
+ * Opens a sealer for a deployment without issuers, with the key-encryption keys of a protector and
+ * the secret of the deployment. On a first start, when neither these keys nor any others exist,
+ * key-encryption key and secret are made.
+ * @throws KekMissing if key-encryption keys are gone but keys are sealed under them; nothing is
+ * made then
  * @throws KekEmpty, KekUnreadable, DeploymentSecretMissing
  */
 export async function openSealer(
@@ -31,15 +33,15 @@ export async function openSealer(
   return createDeploymentSealer(keys, deployment)
 }
 
-/** What all issuers of a deployment share to seal and authenticate their records. */
+/** Secrets with which all issuers of a deployment seal and authenticate their records. */
 export interface Secrets {
   readonly keys: KeySealer
   readonly deployment: DeploymentSecret
 }
 
 /**
- * The same, to make a sealer for each issuer of.
- * @param store has all that the deployment keeps
+ * Opens the secrets as `openSealer` does, to make a sealer for each issuer.
+ * @param store has all records of the deployment
  */
 export async function openSecrets(
   protector: Protector,
@@ -60,7 +62,7 @@ async function openKeySealer(protector: Protector, store: KeyStore): Promise<Key
       const count = keys.filter((key) => !isDeploymentRecord(key)).length
       throw new KekMissing(
         `${error.message} ${count} keys and the secret of the deployment are sealed under it and ` +
-          'cannot be opened without it. Restore it from a backup; a new one would not open them.',
+          'cannot be opened without it. Restore it from a backup, because a new one would not open them.',
         { isNeeded: true },
       )
     }
@@ -75,7 +77,9 @@ export async function openKeys(protector: Protector): Promise<KeySealer> {
   return reloading(createSealer(await protector.load()), protector)
 }
 
-/** Looks once more for the key-encryption key that a key needs: it may have been added since. */
+/**
+ * Loads the key-encryption keys once more if one is missing, because it may have been added since.
+ */
 function reloading(first: KeySealer, protector: Protector): KeySealer {
   let sealer = first
   const withKeks = <T>(open: () => Promise<T>): Promise<T> =>

@@ -7,15 +7,15 @@ import type { Rings } from './rings.ts'
 import { type RingView, ringView } from './view.ts'
 
 /**
- * Publishes what the rings are: what the scheduler has loaded, at once; and from the keys at hand what
- * is due by the clock, however long the store takes to answer, or whether it answers at all.
+ * Publishes views of the rings: at once when the scheduler has loaded them; and, from the keys at
+ * hand, each change that is due by the clock, even if the store is slow or does not answer.
  */
 export interface Publisher {
-  /** Holds the facts as the keys at hand and publishes what they say now, one call after another. */
+  /** Holds facts as the keys at hand and publishes their present view, one call after another. */
   show(facts: LoadedRings): Promise<RingView>
-  /** Publishes what is due at the very instant that was planned, until `signal` is aborted. */
+  /** Publishes each change at the instant that was planned, until `signal` is aborted. */
   keepTime(signal: AbortSignal): Promise<void>
-  /** What was published last. */
+  /** The last published view. */
   readonly view: RingView | undefined
 }
 
@@ -31,7 +31,7 @@ export interface PublisherOptions {
   readonly log: RingLog
 }
 
-/** Seconds until what could not be published is tried again. */
+/** Seconds after which a failed publication is tried again. */
 const RETRY = 1
 
 export function createPublisher(options: PublisherOptions): Publisher {
@@ -58,13 +58,16 @@ export function createPublisher(options: PublisherOptions): Publisher {
   async function keepTime(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const dueIn = (view?.nextChangeAt ?? Infinity) - clock.exact()
-      // What is overdue could not be published a moment ago.
+      // A change is overdue if its publication has just failed.
       const pause = dueIn > 0 ? Math.min(dueIn, options.refreshInterval) : RETRY
       await clock.sleep(pause, signal)
       const isDue = (view?.nextChangeAt ?? Infinity) <= clock.now()
       if (!rings.facts || !isDue || !databaseClock.isRight()) continue
       await show(rings.facts).catch((error: unknown) => {
-        log.error({ err: error }, 'the keys that are due could not be published')
+        log.error(
+          { err: error },
+          'a key change that is due could not be published; it will be tried again',
+        )
       })
     }
   }
@@ -78,7 +81,9 @@ export function createPublisher(options: PublisherOptions): Publisher {
   }
 }
 
-/** What became of keys since the view before, for the log: the one place that tells of a switch. */
+/**
+ * Log lines for keys whose phase has changed since the last view. No other line tells of a switch.
+ */
 function phaseChanges(before: RingView, after: RingView): readonly [object, string][] {
   const phases = new Map(before.states.map(({ key, phase }) => [key.kid, phase]))
   return after.states

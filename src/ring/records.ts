@@ -3,7 +3,9 @@ import { StoreUnreadable } from '../errors.ts'
 import type { SerializedEvent, SerializedKey, StoredRings } from './key-store.ts'
 import { generation, instant } from './limits.ts'
 
-/** Reading records of keys and events: a record is what Keyturn wrote, or an error that names it. */
+/**
+ * Reads records of keys and events. A record that Keyturn did not write is an error that names it.
+ */
 
 const serializedKey = z.strictObject({
   id: z.string().min(1),
@@ -32,7 +34,7 @@ const batch = z.strictObject({
   events: z.array(serializedEvent),
 }) satisfies z.ZodType<StoredRings>
 
-/** @param source where the text came from, for the error */
+/** @param source origin of the text, for the error */
 export function parseSerializedKey(text: string, source: string): SerializedKey {
   return parse(serializedKey, text, source)
 }
@@ -41,12 +43,12 @@ export function parseSerializedEvent(text: string, source: string): SerializedEv
   return parse(serializedEvent, text, source)
 }
 
-/** Records that are being added together. */
+/** Parses records that are being added together. */
 export function parseBatch(text: string, source: string): StoredRings {
   return parse(batch, text, source)
 }
 
-/** The same of a record that a database has taken apart into columns. */
+/** Checks a record that a database keeps in columns. */
 export function checkSerializedKey(record: SerializedKey, source: string): SerializedKey {
   return check(serializedKey, record, source)
 }
@@ -56,7 +58,7 @@ function parse<T>(schema: z.ZodType<T>, text: string, source: string): T {
   try {
     value = JSON.parse(text)
   } catch {
-    // Not JSON at all, so no record either.
+    // A text that is not JSON fails the check below.
   }
   return check(schema, value, source)
 }

@@ -11,7 +11,7 @@ import {
 import { plan } from './plan.ts'
 import type { RotationPolicies } from './policy.ts'
 
-/** What a revocation will do, decided before it is done. Pure. */
+/** Effects of a revocation, decided before it is carried out. Pure. */
 
 export type RevocationTarget =
   | { readonly kid: string }
@@ -20,22 +20,22 @@ export type RevocationTarget =
 
 export interface Revocation {
   readonly ring: RingName
-  /** Undefined where the key is revoked already. */
+  /** Undefined if the key is revoked already. */
   readonly action: EventAction | undefined
-  /** kids of keys that are trusted until then. */
+  /** kids of keys that are trusted until the revocation. */
   readonly revoked: readonly string[]
   readonly successor: Successor
 }
 
-/** Who signs once keys of a ring are revoked. */
+/** The key that signs once keys of a ring are revoked. */
 export interface Successor {
-  /** Undefined where nobody does. */
+  /** Undefined if no key signs. */
   readonly key: KeyFacts | undefined
-  /** Was it not there before the revocation? */
+  /** True if the key is made by the revocation. */
   readonly isMadeNow: boolean
 }
 
-/** @throws NotFound; Refused for an instant that is yet to come */
+/** Decides a revocation. @throws NotFound; Refused for an instant in the future */
 export function decideRevocation(
   target: RevocationTarget,
   before: RingFacts,
@@ -70,7 +70,7 @@ function successorAfter(
   return { key, isMadeNow: key !== undefined && !wasThere }
 }
 
-/** May relying parties, or other nodes, not know the key if it signs now? */
+/** True if relying parties or other nodes may not know the key yet. */
 export function isUnseen(
   { ring, createdAt }: Pick<KeyFacts, 'ring' | 'createdAt'>,
   { policies, now }: { readonly policies: RotationPolicies; readonly now: number },
@@ -79,10 +79,10 @@ export function isUnseen(
 }
 
 /**
- * The key to which a ring switches one propagation after a revocation, which ends the trust of those that drop
- * a key only for one that they have never seen.
- * @param states of the ring, once it was done
- * @returns undefined where the key that signs is new already
+ * The key to which a ring switches one propagation after a revocation. The switch ends the trust at
+ * RPs that drop a revoked key only when they see a new kid.
+ * @param states of the ring after the revocation
+ * @returns undefined if the key that signs is new already
  */
 export function freshKey<K extends KeyFacts>(
   states: readonly KeyState<K>[],

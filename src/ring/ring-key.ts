@@ -13,30 +13,35 @@ import type { SerializedKey } from './key-store.ts'
 import { headerOf, type SealedHeader } from './sealed-header.ts'
 import { localSigner, type Signer } from './signer.ts'
 
-/** A key with what can be done with it. */
+/** A key with its halves, as far as they are at hand. */
 export interface RingKey extends KeyFacts {
-  /** What the JWKS shows (RFC 7517, section 4); undefined for a symmetric key. */
+  /** The key in the JWKS (RFC 7517, section 4); undefined for a symmetric key. */
   readonly publicJwk: JWK | undefined
-  /** Verifies; undefined while closed, and for a symmetric key. */
+  /** Verifies signatures; undefined while closed, and for a symmetric key. */
   readonly publicKey: KeyObject | undefined
   /** Signs; undefined once the private half is erased, while closed, and for a symmetric key. */
   readonly signer: Signer | undefined
-  /** Of a symmetric key, such as a cookie key; undefined for all others, and while closed. */
+  /**
+   * The secret of a symmetric key, such as a cookie key; undefined while closed, and for all other
+   * keys.
+   */
   readonly secret: KeyObject | undefined
-  /** kid of the KEK it is sealed under; null where its record does not say. */
+  /** kid of the KEK that seals the key; null if its record does not say. */
   readonly protectedBy: string | null
   /** False for a key that does not open, of which only the record is known. */
   readonly isOpen: boolean
-  /** Ids of the newest events that whoever sealed the key knew: where one is missing, it was deleted. */
+  /**
+   * Ids of the newest events when the key was sealed. If one of them is missing, it was deleted.
+   */
   readonly knows: readonly string[]
 }
 
-/** Facts that are sealed with a key; the others follow from its JWK. */
+/** Facts that are sealed with a key; the other facts follow from its JWK. */
 export type SealedFacts = Omit<KeyFacts, 'hasPrivateHalf' | 'isUnplaced'>
 
 /**
- * A key that was opened, made of the JWK that was sealed.
- * @throws SealBroken if the JWK is no key of that algorithm
+ * Makes an open key from its decrypted JWK.
+ * @throws SealBroken if the JWK is not a key of the record's algorithm
  */
 export function openedKey(
   record: SerializedKey,
@@ -70,27 +75,28 @@ export function openedKey(
         : undefined
     return { ...base, hasPrivateHalf, publicJwk, publicKey, signer, secret: undefined }
   } catch (cause) {
-    throw new SealBroken(kid, `what it holds is no ${algorithm} key with that kid`, cause)
+    throw new SealBroken(kid, `its data is not an ${algorithm} key with that kid`, cause)
   }
 }
 
-/** What the JWKS shows of certificates (RFC 7517, sections 4.7 to 4.9), where the key moved in with some. */
+/** Certificates for the JWKS (RFC 7517, sections 4.7 to 4.9), if the key moved in with some. */
 function certificatesOf(jwk: JWK): Pick<JWK, 'x5c' | 'x5t' | 'x5t#S256'> {
   const { x5c, x5t, 'x5t#S256': sha256 } = jwk
   return { ...(x5c && { x5c }), ...(x5t && { x5t }), ...(sha256 && { 'x5t#S256': sha256 }) }
 }
 
 /**
- * A key that does not open. Nothing can be done with it; but if it was revoked, it holds the place in
- * its ring that the revocation names, since it may have been the one that signed. What the record says
- * of itself is not believed: anybody who writes the store can write such a record.
+ * A key that does not open. It can neither sign nor verify; but if it was revoked, it holds the
+ * place in its ring that the revocation names, because it may have been the active key. The values
+ * of the record are not trusted, because anybody with write access to the store can write such a
+ * record.
  */
 export function closedKey(record: SerializedKey, place?: KeyPlace): RingKey {
   const closed = { ...unopened(record), retention: 0 }
   return place ? { ...closed, ...place } : { ...closed, isUnplaced: true }
 }
 
-/** A key as its record says, for people to look at. */
+/** A key as its unchecked record describes it, for people to look at. */
 export function uncheckedKey(record: SerializedKey): RingKey {
   const verifiesOnly = headerOf(record)?.verifiesOnly === true
   return {
@@ -100,7 +106,7 @@ export function uncheckedKey(record: SerializedKey): RingKey {
   }
 }
 
-/** What the record says without being opened; no half of the key is at hand. */
+/** The unchecked content of a record, without any half of the key. */
 function unopened(record: SerializedKey): RingKey {
   return {
     ...factsOf(record),

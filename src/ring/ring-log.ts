@@ -1,6 +1,6 @@
 /**
- * Where the ring tells what it does: structured data first, then one sentence for people. pino's
- * loggers are such logs. No line has key material in it.
+ * Log of the rings: structured data first, then one sentence for people. pino's loggers fit. No
+ * line contains key material.
  */
 export interface RingLog {
   info(data: object, message: string): void
@@ -8,5 +8,5 @@ export interface RingLog {
   error(data: object, message: string): void
 }
 
-/** Tells nobody. */
+/** A log that drops every line. */
 export const silentLog: RingLog = { info: () => {}, warn: () => {}, error: () => {} }

@@ -10,35 +10,37 @@ import { applyAction, type Done } from './rotate.ts'
 import type { Sealer } from './sealer.ts'
 
 /**
- * The rings of one deployment as this process has them: the one owner of what was loaded (facts), of
- * what could be put back into a store that loses it (records), and of the keys that are open. Whoever
- * loads, turns or changes rings asks here, be it a server for years or a command once.
+ * The rings of one deployment in this process: the one owner of the loaded facts, of the records
+ * that can be added again to a store that loses them, and of the open keys. A server keeps one for
+ * years, a command makes one for one order.
  */
 export interface Rings {
-  /** What turns keys and events into records and back, for this deployment. */
+  /** The sealer of this deployment. */
   readonly sealer: Sealer
   /**
-   * Opens everything in the store; a key that was open before is not opened again.
-   * @throws StoreUnavailable, StoreUnreadable, KekMissing, SealBroken. A key that cannot be opened is
-   *   an error and never replaced; only a revoked one may stay closed, as nobody needs it.
+   * Opens everything in the store. A key that was open before is not opened again.
+   * @throws StoreUnavailable, StoreUnreadable, KekMissing, SealBroken. A key that cannot be opened
+   * is an error and is never replaced, unless it is revoked, because nobody needs a revoked key.
    */
   load(): Promise<LoadedRings>
   /**
-   * The same with keys that do not open, which is enough to revoke one.
+   * Loads like `load`, but tolerates keys that do not open, because they can still be revoked.
    * @throws StoreUnavailable, StoreUnreadable
    */
   loadRecorded(): Promise<LoadedRings>
-  /** The events alone, for which no key has to open. @throws StoreUnavailable, StoreUnreadable */
+  /**
+   * Loads the events alone, for which no key has to open. @throws StoreUnavailable, StoreUnreadable
+   */
   loadEvents(): Promise<readonly KeyEvent[]>
   /**
-   * Does what the plan says at an instant, as far as this process may (`destruction.ts`), and loads
-   * the rings again where it did anything. Nodes and commands may do it at once: every action is safe
-   * to do twice.
+   * Applies the plan of an instant, as far as this process may (`destruction.ts`), and loads the
+   * rings again after any action. Nodes and commands may do it at once, because every action is
+   * safe to do twice.
    * @throws StoreIncomplete, and what `load` throws
    */
   turn(loaded: LoadedRings, options: TurnOptions): Promise<Turn>
   /**
-   * Does one action that an operator ordered. Erasing and deleting are left to `turn`, which asks
+   * Applies one action that an operator ordered. Erasing and deleting are left to `turn`, which asks
    * whether they are allowed (`destruction.ts`).
    * @throws StoreUnavailable
    */
@@ -47,35 +49,38 @@ export interface Rings {
     facts: Pick<LoadedRings, 'keys' | 'heads'>,
   ): Promise<Done>
 
-  /** The keys at hand, which this process publishes and signs with; undefined before the first. */
+  /**
+   * The keys at hand, which this process publishes and signs with; undefined before the first
+   * `hold`.
+   */
   readonly facts: LoadedRings | undefined
-  /** From now on these are the keys at hand. */
+  /** Makes facts the keys at hand. */
   hold(facts: LoadedRings): void
-  /** Records as of the last complete load, and what was added since. */
+  /** Records of the last complete load, and those added since. */
   readonly records: StoredRings
-  /** A load was complete: from now on its records are what a store is held against. */
+  /** Keeps the records of a complete load, with which a store is compared from now on. */
   remember(complete: LoadedRings): void
-  /** Has this process seen the key without its private half? No key ever gets it back. */
+  /** True if this process has seen the key without its private half. No key ever gets it back. */
   wasErased(kid: string): boolean
   /**
    * Adds records again that a store has lost.
-   * @returns those whose place another key has taken meanwhile, with the kid of that key
+   * @returns lost keys whose place another key has taken meanwhile
    * @throws StoreUnavailable
    */
   putBack(lost: StoredRings): Promise<readonly Displaced[]>
 }
 
-/** A lost key whose place another one has taken. */
+/** A lost key whose place another key has taken. */
 export interface Displaced {
   readonly record: SerializedKey
-  /** kid of the key that has its place. */
+  /** kid of the key that has taken the place. */
   readonly by: string
 }
 
-/** What a turn has done. */
+/** Result of a turn. */
 export interface Turn {
   readonly facts: LoadedRings
-  /** What could not be planned and why. */
+  /** Steps that could not be planned, each with its reason. */
   readonly warnings: readonly string[]
 }
 
@@ -83,13 +88,16 @@ export interface TurnOptions {
   readonly policies: RotationPolicies
   /** Seconds since the epoch. */
   readonly now: number
-  /** Has this process watched its clock for long enough to destroy by it (`destruction.ts`)? */
+  /**
+   * True if this process has watched its clock for long enough to destroy keys by it
+   * (`destruction.ts`).
+   */
   readonly isClockSettled: boolean
   /** Called after each action. */
   readonly onDone?: (action: Action, isOurs: boolean) => void
 }
 
-/** Rings of a store; nothing is loaded yet. */
+/** Makes the rings of a store without loading them. */
 export function createRings({ store, sealer }: { store: KeyStore; sealer: Sealer }): Rings {
   const opened: OpenedKeys = new Map()
   const erased = new Set<string>()
@@ -100,7 +108,7 @@ export function createRings({ store, sealer }: { store: KeyStore; sealer: Sealer
 
   async function loadRecorded(): Promise<LoadedRings> {
     const loaded = await open()
-    // A store that is no database may have been read while both an event and one that names it came.
+    // A store other than a database may be read between an event and another event that names it.
     return loaded.missing.length === 0 ? loaded : open()
   }
 
@@ -131,7 +139,7 @@ export function createRings({ store, sealer }: { store: KeyStore; sealer: Sealer
     const after = await load()
     const known = records
     remember(after)
-    // What the store lost between the two loads is put back at the next.
+    // Records that the store lost between the two loads are added again at the next load.
     records = {
       keys: together(known.keys, records.keys),
       events: together(known.events, records.events),

@@ -4,17 +4,17 @@ import type { KeyStore } from './key-store.ts'
 import type { LoadedRings } from './loaded-rings.ts'
 import type { Sealer } from './sealer.ts'
 
-/** What became of an action. */
+/** Result of an action. */
 export interface Done {
-  /** False where another node had made the key. */
+  /** False if another node had made the key. */
   readonly isOurs: boolean
-  /** Ids of the newest events from now on. */
+  /** Ids of the newest events after the action. */
   readonly heads: readonly string[]
 }
 
 /**
- * Does one action of a plan (`plan.ts` decides). Safe to do twice and on several nodes at once: (ring,
- * generation) is unique, an erasure only takes away, events are followed once.
+ * Applies one action of a plan (`plan.ts` decides). Safe to do twice and on several nodes at once,
+ * because (ring, generation) is unique, an erasure only removes, and an event counts once.
  * @throws StoreUnavailable, KekMissing
  */
 export async function applyAction(

@@ -7,28 +7,28 @@ import { createTurns, type TurnsOptions } from './turns.ts'
 import type { RingView } from './view.ts'
 
 /**
- * When the rings turn: at the next change, at the latest after the refresh interval, and sooner when
- * something happened. One loop turns (`turns.ts`), a second one keeps time (`publisher.ts`). Requests
- * never make keys.
+ * Decides when the rings turn: at the next change, at the latest after the refresh interval, and
+ * sooner after an event. One loop turns the rings (`turns.ts`), a second one publishes on time
+ * (`publisher.ts`). Requests never make keys.
  */
 export interface Scheduler {
   /** Loads, plans, applies and publishes once. @throws what the store or a seal throws */
   runOnce(): Promise<RingView>
   /**
-   * Turns once after the turn that is under way, if there is one: something was written that this
-   * process must have loaded when the promise is kept. @throws as `runOnce` does
+   * Turns once after the turn that is under way, if there is one, so that this process has then
+   * loaded everything that was written before the call. @throws as `runOnce` does
    */
   runAgain(): Promise<RingView>
-  /** Turns until stopped; a failure is reported and tried again. */
+  /** Turns until stopped. A failure is logged and the turn tried again. */
   start(): void
-  /** Cuts the sleep short: something happened that the ring should see now. */
+  /** Ends the sleep of the loop, because the rings may have changed. */
   wake(): void
   /**
-   * A token of ours names a key that this node does not know: another node may have loaded it
-   * already. Turns once, at most once a second. Never rejects.
+   * Turns once, at most once a second, for a token of this issuer whose key this node does not
+   * know, because another node may have loaded the key already. Never rejects.
    */
   lookFor(kid: string): Promise<void>
-  /** Asked at each signature. */
+  /** Allows or refuses each signature. */
   readonly authorize: Authorize
   stop(): Promise<void>
   readonly status: RingStatus
@@ -41,10 +41,10 @@ export interface SchedulerOptions extends Omit<TurnsOptions, 'publisher'> {
   readonly onView: (view: RingView) => void | Promise<void>
 }
 
-/** First wait after a failure, in seconds; doubles up to the refresh interval. */
+/** Seconds of the first wait after a failure, which doubles up to the refresh interval. */
 const FIRST_RETRY = 1
 
-/** Seconds between two turns that requests cause: anybody can invent a kid. */
+/** Seconds between two turns that requests cause, because anybody can invent a kid. */
 const LOOK_PAUSE = 1
 
 export function createScheduler(options: SchedulerOptions): Scheduler {
@@ -58,7 +58,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   let loops: Promise<unknown> | undefined
 
   async function runAgain(): Promise<RingView> {
-    // The turn under way may have loaded the store before what it is asked for was written.
+    // The turn under way may have loaded the store before the change was written.
     await turns.settled()
     return turns.run()
   }
@@ -72,7 +72,10 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     }
   }
 
-  /** Seconds to sleep: until the next change or the next refresh; after a failure, a short back-off. */
+  /**
+   * Seconds to sleep: until the next change or the next refresh, or a short back-off after a
+   * failure.
+   */
   function pause(): number {
     const interval = options.refreshInterval * (1 - Math.random() * 0.2)
     const { failures } = trouble
@@ -135,7 +138,7 @@ function createTrouble({ log }: Pick<SchedulerOptions, 'log'>) {
   }
 }
 
-/** True at most once in so many seconds. */
+/** A function that returns true at most once in so many seconds. */
 function atMostEvery(seconds: number, clock: Pick<Clock, 'elapsed'>): () => boolean {
   let last = -Infinity
   return () => {

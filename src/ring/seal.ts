@@ -7,35 +7,35 @@ import { openedKey, type RingKey, type SealedFacts } from './ring-key.ts'
 import { readHeader, SEALED_KEY } from './sealed-header.ts'
 
 /**
- * Sealing at rest. A key is a compact JWE (RFC 7516): its payload is the JWK, encrypted with
+ * Sealing at rest. A key is a compact JWE (RFC 7516). Its payload is the JWK, encrypted with
  * A256GCM under a data key that the key-encryption key (KEK) wraps; its protected header carries
- * every other field of the record. The header is authenticated by the encryption, and the record's
- * fields must equal it, so a field edited in the store makes the key refuse to open. That binds the kid to
- * the key as well, because the kid of a key that moved in is no thumbprint.
+ * every other field of the record. The encryption authenticates the header, and the record's fields
+ * must equal it, so a key with an edited field refuses to open. That also binds the kid to the key,
+ * because the kid of a key that moved in is no thumbprint.
  */
 
 /** A key-encryption key. */
 export interface Kek {
-  /** Named in the header of every key sealed under it. */
+  /** kid in the header of every key sealed under it. */
   readonly kid: string
   /** 256 bits. */
   readonly secret: Uint8Array
-  /** Other kids that headers of earlier versions may name it by (`kek-text.ts`). */
+  /** Other kids by which headers of earlier versions may name it (`kek-text.ts`). */
   readonly formerKids?: readonly string[]
 }
 
-/** What a seal says besides the key's own record. */
+/** Content of a seal besides the key's own record. */
 export interface SealContext {
   /** kid of the secret of the deployment that the key belongs to (`deployment.ts`). */
   readonly deployment?: string
-  /** The name that the records of its issuer are bound to; absent where that is ''. */
+  /** The name that the records of its issuer are bound to; absent if that is ''. */
   readonly issuer?: string
   readonly knows?: readonly string[]
-  /** In the record of the deployment's secret: what records of issuers are bound to. */
+  /** Names that records of issuers are bound to; only in the record of the deployment's secret. */
   readonly issuers?: BoundNames
 }
 
-/** Seals and opens single records, whatever they are for. */
+/** Seals and opens single records of any purpose. */
 export interface KeySealer {
   /** Seals a JWK under the newest KEK. */
   seal(facts: SealedFacts, jwk: JWK, context?: SealContext): Promise<SerializedKey>
@@ -45,21 +45,21 @@ export interface KeySealer {
    */
   open(record: SerializedKey): Promise<OpenedRecord>
   /**
-   * The JWK as it was sealed, with its private half if it has one: for who takes keys to another system.
+   * The JWK as it was sealed, with its private half if it has one, to take keys to another system.
    * @throws KekMissing, SealBroken
    */
   reveal(record: SerializedKey): Promise<JWK>
-  /** kid of the key-encryption key that seals. */
+  /** kid of the key-encryption key that seals new records. */
   newest(): string
 }
 
-/** A key, and what it was sealed for. */
+/** A key, and the deployment and issuer for which it was sealed. */
 export interface OpenedRecord {
   readonly key: RingKey
   readonly deployment: string | undefined
-  /** '' where the seal names no issuer. */
+  /** Name of the issuer; '' if the seal names none. */
   readonly issuer: string
-  /** Undefined where the seal says nothing of issuers. */
+  /** Undefined if the seal has no names of issuers. */
   readonly issuers: BoundNames | undefined
 }
 
@@ -67,9 +67,7 @@ const RECORD_VERSION = 1
 const WRAP = 'A256GCMKW'
 const ENCRYPTION = 'A256GCM'
 
-/**
- * @param keks newest first: the first seals, all open
- */
+/** @param keks newest first: the first one seals, all of them open */
 export function createSealer(keks: readonly Kek[]): KeySealer {
   const newest = keks[0]
   if (!newest) throw new TypeError('a sealer needs at least one key-encryption key')
@@ -108,7 +106,7 @@ export function createSealer(keks: readonly Kek[]): KeySealer {
     if (!kek) {
       throw new KekMissing(
         `Key ${record.id} of ring ${record.ring} is sealed under key-encryption key ${header.kid}, ` +
-          'which this node does not have. It is kept and not replaced. Add that key-encryption ' +
+          'which this node does not have. The key is kept and not replaced. Add that key-encryption ' +
           'key to the file or setting that holds the others (see seal.* in the configuration).',
         { isNeeded: true },
       )

@@ -3,12 +3,12 @@ import { SealBroken } from '../errors.ts'
 import type { BoundNames } from './bound-names.ts'
 import type { SerializedKey } from './key-store.ts'
 
-/** The protected header of a sealed key (`seal.ts`), which says what the key was sealed for. */
+/** The protected header of a sealed key (`seal.ts`), which names its deployment and issuer. */
 
-/** Value of the field `typ`. */
+/** Value of `typ`. */
 export const SEALED_KEY = 'keyturn-key'
 
-/** Fields that say more of a key than its record does. */
+/** Facts of a key that its record does not contain. */
 export interface SealedHeader {
   /** kid of the key-encryption key. */
   readonly kid: string
@@ -17,7 +17,7 @@ export interface SealedHeader {
   readonly signsUntil: number | undefined
 }
 
-/** The header as it stands, checked by nobody; undefined where there is none. */
+/** The unchecked header; undefined if the data has none. */
 export function headerOf({ data }: SerializedKey) {
   try {
     return decodeProtectedHeader(data)
@@ -27,8 +27,8 @@ export function headerOf({ data }: SerializedKey) {
 }
 
 /**
- * The header of a sealed key. It is authentic only once the key was decrypted.
- * @throws SealBroken if the record is no sealed key
+ * The header of a sealed key, authentic only once the key is decrypted.
+ * @throws SealBroken if the record is not a sealed key
  */
 export function readHeader(record: SerializedKey) {
   if (!record.dataProtected) {

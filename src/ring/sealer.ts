@@ -8,9 +8,9 @@ import type { RingKey, SealedFacts } from './ring-key.ts'
 import type { KeySealer } from './seal.ts'
 
 /**
- * What turns keys and events of one issuer into records and back, for one deployment: keys are sealed
- * under a key-encryption key, events are authenticated under the deployment's secret, and both name the
- * newest events that their writer knew.
+ * Turns keys and events of one issuer into records and back, for one deployment. Keys are sealed
+ * under a key-encryption key, events are authenticated under the deployment's secret, and both name
+ * the newest events that their writer knew.
  */
 export interface Sealer {
   readonly deployment: IssuerSecret
@@ -22,15 +22,15 @@ export interface Sealer {
    */
   open(record: SerializedKey): Promise<RingKey>
   /**
-   * The JWK with its private half if it has one: for who takes keys to another system.
+   * The JWK with its private half if it has one, to take keys to another system.
    * @throws as `open` does
    */
   reveal(record: SerializedKey): Promise<JWK>
-  /** The same key without its private half, sealed anew so that it stays authentic. */
+  /** Seals the key anew without its private half, so that the record stays authentic. */
   erase(key: RingKey, knows: readonly string[]): Promise<SerializedKey>
-  /** @param knows ids of the newest events */
+  /** Authenticates an event. @param knows ids of the newest events */
   sealEvent(event: KeyEvent, knows: readonly string[]): Promise<SerializedEvent>
-  /** Tells genuine events from others. @throws StoreUnreadable for one that a newer version wrote */
+  /** Tells genuine events from others. @throws StoreUnreadable for an event of a newer version */
   openEvents(records: readonly SerializedEvent[]): Promise<OpenedEvents>
 }
 

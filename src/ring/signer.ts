@@ -3,11 +3,11 @@ import type { JWK } from 'jose'
 import { SIGNATURE_ALGORITHMS, type SignatureAlgorithm } from './algorithms.ts'
 
 /**
- * What signs with one key. Whoever has a signer has no private key: where that is, in this process, in
- * a hardware token or behind a network, is the business of whoever made the signer.
+ * Signs with one key. A signer does not reveal its private key, which may be in this process, in a
+ * hardware token or behind a network.
  */
 export interface Signer {
-  /** What the JWKS shows of the key (RFC 7517, section 4). */
+  /** The key in the JWKS (RFC 7517, section 4). */
   readonly publicJwk: JWK
   /** JWS `alg`. */
   readonly algorithm: SignatureAlgorithm
@@ -19,15 +19,15 @@ export interface Signer {
 }
 
 /**
- * A signer whose private key is in this process. The private key can be neither read nor exported from
- * the signer.
+ * A signer whose private key is in this process. The private key can be neither read nor exported
+ * from the signer.
  */
 export function localSigner(
   privateKey: KeyObject,
   { publicJwk, algorithm }: Pick<Signer, 'publicJwk' | 'algorithm'>,
 ): Signer {
   const { scheme } = SIGNATURE_ALGORITHMS[algorithm]
-  // Made at the first signature, because most keys that are opened never sign in a process.
+  // Made at the first signature, because a process opens many keys with which it never signs.
   let signingKey: webcrypto.CryptoKey | undefined
   return {
     publicJwk,

@@ -5,23 +5,29 @@ import { eraseAt } from './lifecycle.ts'
 import type { RotationPolicies } from './policy.ts'
 import type { RingView } from './view.ts'
 
-/** How the rings of this node are, for signatures, readiness, metrics and heartbeats. */
+/** Status of the rings of this node, for signatures, readiness, metrics and heartbeats. */
 export interface RingStatus {
-  /** Seconds since the ring was last loaded; Infinity before the first time. */
+  /** Seconds since the rings were last loaded; Infinity before the first time. */
   ringAge(): number
-  /** Why this node may neither sign nor serve the JWKS, in words; undefined while it may. */
+  /** Reason why this node may neither sign nor serve the JWKS; undefined while it may. */
   obstacle(): string | undefined
-  /** Neither revoked nor retired for longer than twice the skew, on a node that may sign? */
+  /**
+   * True if the key is neither revoked nor retired for longer than twice the skew, and this node
+   * may sign.
+   */
   maySign(kid: string): boolean
   readonly view: RingView | undefined
-  /** Why the last turn failed; undefined after one that succeeded. */
+  /** Error of the last turn; undefined if it succeeded. */
   readonly failure: Error | undefined
-  /** Turns that failed since the last one that succeeded. */
+  /** Number of failed turns since the last successful one. */
   readonly failures: number
   readonly warnings: readonly string[]
 }
 
-/** An instant by both clocks, in seconds: one stands still while the machine sleeps, the other can be set. */
+/**
+ * An instant by both clocks, in seconds, because one stands still while the machine sleeps and the
+ * other can be set.
+ */
 export interface Moment {
   readonly elapsed: number
   readonly wall: number
@@ -38,14 +44,15 @@ export interface StatusSources {
   readonly trouble: { readonly failure: Error | undefined; readonly failures: number }
 }
 
-/** The status of a node, read anew from its sources each time it is asked. */
+/** The status of a node, read anew from its sources at each access. */
 export function createStatus(sources: StatusSources): RingStatus {
   const { clock, databaseClock, policies, maxRingAge, publisher, turns, trouble } = sources
   const ringAge = () => clock.elapsed() - turns.loadedAt.elapsed
 
   function obstacle(): string | undefined {
     if (!databaseClock.isRight()) return new ClockWrong(databaseClock.offset() ?? 0).message
-    // By whichever clock says more.
+    // By the clock that gives the greater age, because one may stand still and the other be set
+    // back.
     const age = Math.max(ringAge(), clock.now() - turns.loadedAt.wall)
     if (!publisher.view) return 'The key ring was never loaded.'
     if (age <= maxRingAge) return undefined

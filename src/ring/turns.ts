@@ -14,19 +14,19 @@ import type { RingView } from './view.ts'
 import { createWatchfulLoad } from './watchful-load.ts'
 import type { WitnessHook } from './witness-hook.ts'
 
-/** One turn of the rings of a server: load, plan, apply, publish. When to turn is `scheduler.ts`. */
+/** Turns the rings of a server: load, plan, apply, publish. `scheduler.ts` decides when. */
 export interface Turns {
   /**
-   * Turns once. A call during a turn gets the view of that turn, because two turns at once would plan
-   * the same thing twice.
-   * @throws ClockWrong, StoreIncomplete, and what the store or a seal throws
+   * Turns once. A call during a turn gets the view of that turn, because two turns at once would
+   * plan the same actions twice.
+   * @throws ClockWrong, StoreIncomplete, and errors of the store or a seal
    */
   run(): Promise<RingView>
   /** Resolves once no turn is under way. Never rejects. */
   settled(): Promise<void>
-  /** When the store was asked for what is published now; -Infinity before the first time. */
+  /** Instant of the load of the published view; -Infinity before the first load. */
   readonly loadedAt: Moment
-  /** What the last plan could not do, and why. */
+  /** Steps that the last plan could not make, each with its reason. */
   readonly warnings: readonly string[]
 }
 
@@ -40,10 +40,10 @@ export interface TurnsOptions {
   readonly maxRingAge: number
   /** Largest believable step of the wall clock between two turns, in seconds. */
   readonly clockSkew: number
-  /** Called after every turn, be it done or failed. Never throws. */
+  /** Called after every turn, successful or not. Never throws. */
   readonly afterTurn?: (() => void) | undefined
   readonly log: RingLog
-  /** Remembers outside the store; undefined where nobody does. */
+  /** Remembers facts outside the store; undefined if there is no witness. */
   readonly witness?: WitnessHook | undefined
 }
 
@@ -57,7 +57,7 @@ export function createTurns(options: TurnsOptions): Turns {
 
   async function turn(): Promise<RingView> {
     const { now, isClockSettled } = clockJumps.begin()
-    // Read before the load: a ring is as old as the moment the store was asked for it.
+    // Read before the load, because the age of a ring counts from the request to the store.
     const startedAt = { elapsed: clock.elapsed(), wall: now }
     await databaseClock.compare()
     if (!databaseClock.isRight()) throw new ClockWrong(databaseClock.offset() ?? 0)
@@ -66,19 +66,19 @@ export function createTurns(options: TurnsOptions): Turns {
     const onDone = (action: Action, isOurs: boolean) => {
       doneAt = { elapsed: clock.elapsed(), wall: clock.now() }
       if (isOurs)
-        log.info(describe(action), `ring ${action.ring}: ${action.type}, as ${action.reason}`)
+        log.info(describe(action), `ring ${action.ring}: ${action.type}, because ${action.reason}`)
     }
     const turned = await rings
       .turn(loaded, { policies, now, isClockSettled, onDone })
       .catch(async (error: unknown) => {
-        // A store that takes nothing must not hide what it says, a revocation above all.
+        // A store that cannot be written must not hide what can be read, such as a revocation.
         if (loaded.keys.length > 0) await publish(loaded, startedAt)
         throw error
       })
     warnings.note(turned.warnings)
-    // What was done took its time, and was followed by another load.
+    // The actions took time, and were followed by another load.
     const youngAt = doneAt ?? startedAt
-    // Together: a revocation is published without waiting for the witness.
+    // Both at once, so that a revocation is published without waiting for the witness.
     const [shown] = await Promise.all([
       publish(turned.facts, youngAt),
       options.witness?.note(turned.facts),
@@ -87,8 +87,8 @@ export function createTurns(options: TurnsOptions): Turns {
   }
 
   /**
-   * A ring is as young as its load, and only once it is shown: the plan may take its time, and a node that
-   * comes back after others have switched must not serve meanwhile what it knew before.
+   * Publishes a view, and only then counts its age from its load: planning may take time, and a
+   * node that returns after other nodes have switched must not serve its old view meanwhile.
    */
   async function publish(facts: LoadedRings, at: Moment): Promise<RingView> {
     const shown = await publisher.show(facts)
@@ -124,8 +124,8 @@ function describe(action: Action): object {
 }
 
 /**
- * Loads the rings. A key that does not open, or an event that is gone, must not hide the news of a
- * revocation: the keys at hand follow the events that can be read, and the turn fails.
+ * Loads the rings. If a key does not open or an event is missing, the turn fails, but the keys at
+ * hand follow the events that can be read, so that a revocation still takes effect.
  */
 function createLoad(options: TurnsOptions): (now: number) => Promise<LoadedRings> {
   const { rings, publisher } = options
@@ -136,7 +136,7 @@ function createLoad(options: TurnsOptions): (now: number) => Promise<LoadedRings
     } catch (error) {
       const known = rings.facts
       if (known && (isSealFailure(error) || error instanceof StoreIncomplete)) {
-        // Together: a store that has lost some must not make a revoked key good again.
+        // Known events count too, so that a store which lost some cannot undo a revocation.
         const events = together(known.events, await rings.loadEvents())
         await publisher.show({ ...known, events })
       }

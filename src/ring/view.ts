@@ -13,19 +13,19 @@ import type { RotationPolicies } from './policy.ts'
 import type { RingKey } from './ring-key.ts'
 
 /**
- * What the outside can see of the rings at one instant: the JWKS, and which key signs. Pure. A new
+ * View of the rings at one instant as RPs and nodes see it: the JWKS, and which key signs. Pure. A
  * view is published whenever it differs from the one before (`scheduler.ts`).
  */
 export interface RingView {
   /** Every key, in ring and generation order. */
   readonly states: readonly KeyState<RingKey>[]
-  /** The same by kid. */
+  /** States by kid. */
   readonly byKid: ReadonlyMap<string, KeyState<RingKey>>
-  /** RFC 7517 JWK Set: ring by ring, in each the active key first, then pre-active, then retired ones. */
+  /** RFC 7517 JWK Set, ring by ring: the active key first, then pre-active, then retired ones. */
   readonly jwks: { readonly keys: readonly JWK[] }
-  /** First instant from then on when any phase or plan can differ. */
+  /** First later instant at which any phase or plan can change. */
   readonly nextChangeAt: number | null
-  /** First instant from then on when the JWKS can differ: no cache may keep it longer. */
+  /** First later instant at which the JWKS can change: no cache may keep it longer. */
   readonly nextPublishedChangeAt: number | null
   /** Differs whenever something changes that RPs, nodes or the provider can see. */
   readonly hash: string
@@ -40,7 +40,8 @@ export function ringView(
   const states = allStates(facts, policies, now)
   const keys = jwksOrder(states).flatMap(({ key }) => key.publicJwk ?? [])
   const nextPublished = nextPublishedChangeAt(facts, policies, now)
-  // Outsiders cannot tell whether a private half is there, but the provider must drop an erased one.
+  // Outsiders cannot tell whether a private half is there, but the provider must drop an erased
+  // one.
   const visible = states.map(
     ({ key, phase }) => `${key.ring} ${key.kid} ${phase} ${key.hasPrivateHalf}`,
   )
@@ -54,29 +55,29 @@ export function ringView(
   }
 }
 
-/** The key of the ring that signs, or undefined while none may. */
+/** The key of the ring that signs; undefined if none may. */
 export function signerOf(view: RingView, ring: string): KeyState<RingKey> | undefined {
   return activeKey(view.states.filter((state) => state.key.ring === ring))
 }
 
 /**
- * Seconds for which caches may keep a JWKS: none outlives the next change of the published set, and
- * never 0, because caches that are switched off at a rotation make RPs stampede.
+ * Seconds for which caches may keep a JWKS: none keeps it beyond the next change of the published
+ * set. Never 0, because a rotation would make all RPs fetch it at once.
  * @param nextChangeAt seconds since the epoch; null if no change is due
  */
 export function jwksMaxAgeAt(now: number, jwksMaxAge: number, nextChangeAt: number | null): number {
   return Math.max(1, Math.min(jwksMaxAge, (nextChangeAt ?? Infinity) - now))
 }
 
-/** The ring of the algorithm that OpenID Connect takes unless told (Core 1.0, section 2). */
+/** Ring of the default algorithm of OpenID Connect (Core 1.0, section 2). */
 const DEFAULT_RING = 'sig/RS256'
 
 const PHASES = ['active', 'pre-active', 'retired']
 
 /**
- * The default ring first, then the others as configured: python-jose tries key by key, whatever the
- * kid, and throws at the first of another type. RPs that take the first key of a type (they should
- * not) then take the one that signs.
+ * Keys of the default ring first, then those of the others as configured, because python-jose tries
+ * key by key, whatever the kid, and throws at the first key of another type. RPs that take the
+ * first key of a type (they should not) then take the one that signs.
  */
 function jwksOrder(states: readonly KeyState<RingKey>[]): readonly KeyState<RingKey>[] {
   const rings = [...new Set([DEFAULT_RING, ...states.map(({ key }) => key.ring)])]

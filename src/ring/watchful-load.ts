@@ -13,29 +13,31 @@ export interface WatchfulLoadOptions {
   readonly rings: Rings
   readonly policies: RotationPolicies
   readonly log: Pick<RingLog, 'error'>
-  /** Remembers outside the store; undefined where nobody does. */
+  /** Remembers facts outside the store; undefined if there is no witness. */
   readonly witness?: WitnessHook | undefined
 }
 
-/** Loads the rings at `now`; `states` are those of the keys at hand, none before the first load. */
+/**
+ * Loads the rings at `now`. `states` are those of the keys at hand, empty before the first load.
+ */
 export type WatchfulLoad = (now: number, states: readonly KeyState[]) => Promise<LoadedRings>
 
 /**
- * Loads the rings for a server that has loaded them before: a store that was emptied is an error, and
- * what it has lost of its records is added again. What somebody else changed in the store is told.
+ * Loads the rings for a server that has loaded them before. An emptied store is an error, records
+ * that the store has lost are added again, and forged or restored records are logged.
  * @returns the function that loads. It rejects with StoreIncomplete, DeploymentSecretReplaced,
- *   StoreUnreadable, and with what `Rings.load` and a witness throw
+ * StoreUnreadable, and with errors of `Rings.load` and of a witness
  */
 export function createWatchfulLoad(options: WatchfulLoadOptions): WatchfulLoad {
   const { rings, policies, log, witness } = options
   const { sealer } = rings
   /** Ids of forged events that were logged. */
-  let told: readonly string[] = []
+  let loggedForged: readonly string[] = []
   let hadDeployment = false
 
   async function restore(lost: StoredRings): Promise<LoadedRings> {
     const ids = { kids: lost.keys.map(({ id }) => id), events: lost.events.map(({ id }) => id) }
-    log.error(ids, 'the key store has lost what this node knows; it is added again')
+    log.error(ids, 'the key store has lost records that this node knows; they are added again')
     for (const { record } of await rings.putBack(lost)) {
       const { id: kid, ring, generation } = record
       log.error(
@@ -46,7 +48,7 @@ export function createWatchfulLoad(options: WatchfulLoadOptions): WatchfulLoad {
     return rings.load()
   }
 
-  /** The secret without which no event is genuine. @throws DeploymentSecretReplaced */
+  /** Adds the lost secret of the deployment again. @throws DeploymentSecretReplaced */
   async function restoreDeployment(): Promise<void> {
     const { record } = sealer.deployment
     log.error(
@@ -57,20 +59,20 @@ export function createWatchfulLoad(options: WatchfulLoadOptions): WatchfulLoad {
     if (displaced) throw new DeploymentSecretReplaced(displaced.by)
   }
 
-  /** Says what somebody who writes the store has done to it. */
-  function tell({ keys, forged }: LoadedRings): void {
-    const fresh = forged.filter((id) => !told.includes(id))
+  /** Logs forged events, and private halves that somebody put back into the store. */
+  function logTampering({ keys, forged }: LoadedRings): void {
+    const fresh = forged.filter((id) => !loggedForged.includes(id))
     if (fresh.length > 0) {
-      const data = { events: fresh.slice(0, TOLD_MAX), count: fresh.length }
-      log.error(data, 'the key store has events that fail their check; they are not followed')
+      const data = { events: fresh.slice(0, LOGGED_MAX), count: fresh.length }
+      log.error(data, 'the key store has events that fail their check; they are ignored')
     }
-    told = forged
+    loggedForged = forged
     for (const { kid, ring, hasPrivateHalf } of keys) {
       if (!hasPrivateHalf || !rings.wasErased(kid)) continue
       log.error(
         { ring, kid },
-        'the private half of a key was erased and is in the key store again, because somebody put an ' +
-          'older record back; it is erased once more',
+        'the erased private half of a key is in the key store again, because somebody put an older ' +
+          'record back; it will be erased once more',
       )
     }
   }
@@ -79,8 +81,8 @@ export function createWatchfulLoad(options: WatchfulLoadOptions): WatchfulLoad {
     const facts = witness ? await witness.load(sealer, rings.load) : await rings.load()
     if (states.length > 0 && facts.keys.length === 0) {
       throw new StoreUnreadable(
-        'The key store was emptied while the server ran: is its directory or database still ' +
-          'there? Nothing is made in its place, and the keys in use stay in use.',
+        'The key store was emptied while the server ran. No new keys are made, and the keys in use ' +
+          'stay in use. Check that its directory or database is still there, or restore it.',
       )
     }
     if (hadDeployment && !facts.hasDeployment) await restoreDeployment()
@@ -91,12 +93,12 @@ export function createWatchfulLoad(options: WatchfulLoadOptions): WatchfulLoad {
     const isWhole = lost.keys.length + lost.events.length === 0
     const { seenGenerations = {} } = facts
     const complete = assertComplete(isWhole ? facts : { ...(await restore(lost)), seenGenerations })
-    tell(complete)
-    // Not before everything is there again: what could not be added is tried once more.
+    logTampering(complete)
+    // Only now, so that records that could not be added are tried again.
     rings.remember(complete)
     return complete
   }
 }
 
-/** Most ids of forged events in one line of the log. */
-const TOLD_MAX = 10
+/** Most ids of forged events in one log line. */
+const LOGGED_MAX = 10

@@ -9,9 +9,9 @@ export class WitnessUnreadable extends KeyturnError {
   constructor(where: string, why: string, cause?: unknown) {
     super(
       'witness_unreadable',
-      `The witness (rotation.witness), ${where}, cannot be believed: ${why}. It is kept and not ` +
-        'replaced, because it may remember revocations that the key store has lost. Look at it. If the ' +
-        'key store was not restored from a backup lately, remove it and the next start begins another.',
+      `The witness (rotation.witness), ${where}, cannot be trusted: ${why}. It is kept and not ` +
+        'replaced, because it may remember revocations that the key store has lost. Examine it. If the ' +
+        'key store was not restored from a backup recently, remove the witness; the next start makes a new one.',
       cause,
     )
   }
@@ -22,24 +22,24 @@ export class WitnessOfAnother extends KeyturnError {
   constructor(where: string, issuer: string | null) {
     super(
       'witness_of_another',
-      `The witness (rotation.witness), ${where}, is of another deployment, which issued as ` +
-        `${issuer ?? 'nobody knows whom'}. Nothing was made or signed. Either database.url or keyStore names ` +
-        'the wrong store, or two deployments share one witness: give this one a rotation.witness of its own. ' +
-        'Where this store is to replace that one for good, remove the witness.',
+      `The witness (rotation.witness), ${where}, belongs to another deployment, whose issuer was ` +
+        `${issuer ?? 'not recorded'}. Nothing was made or signed. If database.url or keyStore names the wrong ` +
+        'store, correct it. If two deployments share one witness, give this one a rotation.witness of its own. ' +
+        'If this key store replaces the other one for good, remove the witness.',
     )
   }
 }
 
 /** The key store lacks what the witness remembers: it was set back to an older state. */
 export class StoreOutdated extends KeyturnError {
-  /** @param lack in words */
+  /** @param lack description of the missing records */
   constructor(lack: string, where: string) {
     super(
       'store_outdated',
-      `The key store is older than what was seen of it: it lacks ${lack}. It was probably restored from a ` +
+      `The key store is older than the witness remembers: it lacks ${lack}. It was probably restored from a ` +
         `backup. Nothing was made or signed. The witness (rotation.witness) is ${where}. ` +
-        'There are three ways out: apply what is missing; accept the older store, so that keys revoked since ' +
-        'are trusted again; or stop here, and restore a newer backup or the right database.',
+        'There are three ways out: apply the missing events; accept the older store, so that keys revoked ' +
+        'since are trusted again; or stop here, and restore a newer backup or the right database.',
     )
   }
 }

@@ -128,7 +128,7 @@ for (const { name, skip, create } of DATABASES) {
       await backup.restore()
 
       const listed = await own.run('keys', 'list')
-      assert.match(listed.err, /older than what was seen.* 1 revocation.*restore check/)
+      assert.match(listed.err, /older than the witness remembers.* 1 revocation.*restore check/)
       const checked = await own.run('restore', 'check')
       assert.equal(checked.status, 1)
       assert.ok(checked.out.includes(kid), 'it is not said which key would be trusted again')
@@ -543,7 +543,7 @@ describe('a witness of another deployment', () => {
       return true
     })
     const rotate = await own.run('keys', 'rotate', 'sig/RS256')
-    assert.match(rotate.err, /is of another deployment/)
+    assert.match(rotate.err, /belongs to another deployment/)
     assert.match((await own.run('restore', 'accept', '--reason', 'no')).err, /another deployment/)
     assert.equal(await readFile(path, 'utf8'), foreign)
   })

@@ -58,12 +58,12 @@ describe('the bounds of a ring', () => {
     it(what, () => assert.deepEqual(broken(policy), expected))
   }
 
-  it('count what somebody tolerates after the end of a lifetime', () => {
+  it('add the tolerance after the expiry of a token to the retention', () => {
     const longest = { name: 'sessions', lifetime: 190, tolerance: 1 }
     assert.deepEqual(broken({}, { ...AROUND, longest }), ['retention 200 201'])
   })
 
-  it('say what goes wrong with the numbers', () => {
+  it('have messages with the problem and its numbers', () => {
     const [first] = brokenBoundsOf({ ...POLICY, propagation: 99 }, AROUND)
     assert.equal(
       first?.message,
@@ -91,7 +91,7 @@ describe('the number of published keys', () => {
     })
   }
 
-  it('is bounded over all rings, and a cryptoperiod as long as told mends it', () => {
+  it('is bounded over all rings, and the least cryptoperiod keeps the bound', () => {
     const other = { ...POLICY, ring: 'sig/RS256', retention: 6001 }
     const found = brokenPublishedKeys([
       POLICY,
@@ -105,7 +105,7 @@ describe('the number of published keys', () => {
     assert.equal(brokenPublishedKeys([POLICY, { ...other, cryptoperiod }]), undefined)
   })
 
-  it('cannot be reached by any cryptoperiod where a standby and an active key are too many', () => {
+  it('is met by no cryptoperiod if a standby and an active key are too many', () => {
     assert.equal(leastCryptoperiod(POLICY, 2), Infinity)
   })
 })
@@ -118,13 +118,13 @@ it('two refreshes must fit into the age that a ring may have', () => {
 describe('policies of a caller', () => {
   const otherwise = (ring: string) => ({ ...POLICY, ring, configured: false })
 
-  it('that are safe are found by ring, and another for every other ring', () => {
+  it('that are safe are found by ring, with a fallback for every other ring', () => {
     const policies = safePolicies([POLICY], () => AROUND, otherwise)
     assert.equal(policies.policyFor(POLICY.ring), POLICY)
     assert.equal(policies.policyFor('sig/PS256').configured, false)
   })
 
-  it('that are unsafe do not come to be, and every broken bound is told', () => {
+  it('that are unsafe are refused with every broken bound', () => {
     const rings = [
       { ...POLICY, propagation: 99 },
       { ...POLICY, ring: 'sig/RS256', retention: 10_000 },

@@ -28,7 +28,7 @@ const RINGS = facts(
   [revoked('k1', 70), revokedBefore(20, 30), promoted('k3', 65)],
 )
 
-describe('who may destroy', () => {
+describe('erasing and deleting keys', () => {
   const table: readonly [string, Action, { settled: boolean; unsettled: boolean }][] = [
     ['make a key', create, { settled: true, unsettled: true }],
     ['record an event', recording, { settled: true, unsettled: true }],
@@ -40,15 +40,15 @@ describe('who may destroy', () => {
       erase('other ring'),
       { settled: true, unsettled: false },
     ],
-    ['erase a key that nobody knows', erase('unknown'), { settled: true, unsettled: false }],
+    ['erase an unknown key', erase('unknown'), { settled: true, unsettled: false }],
     ['delete a revoked key', remove('k1'), { settled: true, unsettled: false }],
     ['delete a key whose archive time is over', remove('k3'), { settled: true, unsettled: false }],
   ]
   for (const [what, action, { settled, unsettled }] of table) {
-    it(`a process that knows its clock may ${what}`, () => {
+    it(`a process with a settled clock may ${what}`, () => {
       assert.equal(mayDo(action, RINGS, { isClockSettled: true }), settled)
     })
-    it(`a process that has just begun may ${unsettled ? '' : 'not '}${what}`, () => {
+    it(`a process that has just started may ${unsettled ? '' : 'not '}${what}`, () => {
       assert.equal(mayDo(action, RINGS, { isClockSettled: false }), unsettled)
     })
   }

@@ -41,12 +41,12 @@ describe('the record of an event', () => {
     assert.deepEqual(forged, [])
   })
 
-  it('is the same record where the same event is sealed twice', async () => {
+  it('is the same if the same event is sealed twice', async () => {
     const event = revocation('k1', 20)
     assert.deepEqual(await seal(event), await seal(event))
   })
 
-  it('counts once where two nodes record one revocation, and the older one counts', async () => {
+  it('counts once if two nodes record the same revocation: the older one', async () => {
     const late = await seal({ ...revocation('k1', 30), reason: 'later' })
     const early = await seal(revocation('k1', 20))
     const { events, records } = await sealer.openEvents([late, early])
@@ -68,7 +68,7 @@ describe('the record of an event', () => {
     ['nothing in it', (record) => ({ ...record, data: '' })],
     ['JSON in the place of a JWS', (record) => ({ ...record, data: '{"type":"revoke"}' })],
   ] satisfies readonly (readonly [string, (record: SerializedEvent) => SerializedEvent])[]) {
-    it(`with ${what} is not followed, and hides no genuine one`, async () => {
+    it(`with ${what} is ignored, and hides no genuine one`, async () => {
       const record = await seal(revocation('k1', 20))
       const genuine = await seal(revocation('k9', 10))
       const { events, forged, heads } = await sealer.openEvents([forge(record), genuine, record])
@@ -78,7 +78,7 @@ describe('the record of an event', () => {
     })
   }
 
-  it('of another deployment, or without any MAC, is not followed', async () => {
+  it('of another deployment, or without any MAC, is ignored', async () => {
     const foreign = await testSealer().sealEvent(revocation('k1', 20), [])
     const header = base64url.encode(JSON.stringify({ alg: 'none', typ: 'keyturn-event' }))
     const [, payload = ''] = foreign.data.split('.')
@@ -88,7 +88,7 @@ describe('the record of an event', () => {
     assert.equal(forged.length, 2)
   })
 
-  it('that this deployment signed for another purpose is not followed', async () => {
+  it('that this deployment signed for another purpose is ignored', async () => {
     const payload = { ...revocation('k1', 20), id: undefined, knows: [] }
     const data = await new CompactSign(new TextEncoder().encode(JSON.stringify(payload)))
       .setProtectedHeader({ alg: 'HS256', typ: 'keyturn-event' })
@@ -98,7 +98,7 @@ describe('the record of an event', () => {
     assert.deepEqual(events, [])
   })
 
-  it('of a type that only a newer version knows stops this one, because it may be a revocation', async () => {
+  it('of a type that only a newer version knows is an error, because it may be a revocation', async () => {
     // What a newer version will know, this one's types do not.
     const newer = { ...BASE, type: 'revoke-all', at: 20, id: 'x' } as unknown as EventWithoutId
     const record = await sealer.sealEvent({ ...newer, id: 'x' } as never, [])
@@ -110,7 +110,7 @@ describe('the record of an event', () => {
     ['a generation that no column holds', { place: { ...PLACE, generation: 2 ** 31 } }],
     ['a generation of zero', { place: { ...PLACE, generation: 0 } }],
   ] as const) {
-    it(`with ${what} is no event of ours`, async () => {
+    it(`with ${what} is an error`, async () => {
       const record = await seal({ ...revocation('k1', 20), ...changes } as EventWithoutId)
       await assert.rejects(sealer.openEvents([record]), { code: 'store_unreadable' })
     })
@@ -118,7 +118,7 @@ describe('the record of an event', () => {
 })
 
 describe('the events of a store', () => {
-  it('have as heads those that no other one names, also where two nodes wrote at once', async () => {
+  it('have as heads the events that no other event names, even if two nodes wrote at once', async () => {
     const first = await seal(revocation('k1', 1))
     const left = await seal(revocation('k2', 2), [first.id])
     const right = await seal(revocation('k3', 2), [first.id])
@@ -129,7 +129,7 @@ describe('the events of a store', () => {
     assert.deepEqual(heads, [joined.id])
   })
 
-  it('name a deleted one, for as long as nobody has given it up', async () => {
+  it('name a deleted event until an operator accepts its loss', async () => {
     const first = await seal(revocation('k1', 1))
     const second = await seal(revocation('k2', 2), [first.id])
     const { named } = await sealer.openEvents([second])

@@ -102,7 +102,7 @@ describe('the forecast', () => {
     })
   }
 
-  it('says what readers of the JWKS see, and nothing where they see nothing', () => {
+  it('tells what RPs see in the JWKS, and nothing if they see nothing', () => {
     const readers = (policy: Partial<RingPolicy>) =>
       forecast(facts([K1, K2]), policiesOf({ ...POLICY, ...policy }), {
         now: 500,
@@ -116,7 +116,7 @@ describe('the forecast', () => {
     assert.ok(readers({ published: false, archive: 0 }).every((text) => text === null))
   })
 
-  it('names keys that exist and leaves those to be made without a kid', () => {
+  it('has a kid for each key that exists, and none for future keys', () => {
     const { changes } = forecast(facts([K1, K2]), policiesOf(POLICY), { now: 500, steps: 1 })
     assert.deepEqual(
       changes.map((change) => change.kid),
@@ -146,7 +146,7 @@ describe('the forecast', () => {
     assert.equal(cutAt, null)
   })
 
-  it('says where it ends if there is more than it can look at', () => {
+  it('has the instant at which it was cut off if there are too many changes', () => {
     const policies = policiesOf({ ...POLICY, cryptoperiod: 150, retention: 20, archive: 0 })
     const { changes, cutAt } = forecast(facts([]), policies, { now: 0, until: 1e9 })
     assert.equal(changes.at(-1)?.at, cutAt)
@@ -165,7 +165,7 @@ describe('the forecast', () => {
     ])
   })
 
-  it('changes none of the facts it is given and comes back to the same end', () => {
+  it('changes none of its facts and gives the same result again', () => {
     const given = facts([K1, K2])
     const before = structuredClone(given)
     const twice = [1, 2].map(() => [...moments(given, policiesOf(POLICY), 500).take(100)])

@@ -44,7 +44,7 @@ describe('keys that a store has lost', () => {
     it(`puts back ${what}`, () => assert.deepEqual(putBack(now, stored, events), expected))
   }
 
-  it('puts back no key of which nothing is known', () => {
+  it('puts back no key whose state is unknown', () => {
     const known = { keys: [serializedKey(9)], events: [] }
     const lost = lostRecords(known, { kids: [], events: [] }, { states: [], policies, now: 0 })
     assert.deepEqual(lost.keys, [])
@@ -52,14 +52,14 @@ describe('keys that a store has lost', () => {
 })
 
 describe('events that a store has lost', () => {
-  it('are put back whatever their age, and one that was edited counts as lost', () => {
+  it('are put back whatever their age, and an edited event counts as lost', () => {
     const known = { keys: [], events: [event('a'), event('b'), event('c')] }
     const loaded = { kids: [], events: ['b'] }
     const lost = lostRecords(known, loaded, { states: [], policies, now: 9_000_000_000 })
     assert.deepEqual(lost.events, [event('a'), event('c')])
   })
 
-  it('taken together with others are each there once, the known one first', () => {
+  it('are in the union with others once each, the known one first', () => {
     const edited = { ...event('a'), at: 2 }
     const both = together([event('a'), event('b')], [edited, event('c')])
     assert.deepEqual(both, [event('a'), event('b'), event('c')])

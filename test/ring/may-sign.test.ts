@@ -32,7 +32,7 @@ describe('a token outlives the publication of its key', () => {
 describe('whether a key may sign', () => {
   const SKEW = 60
 
-  it('is yes from its activation until two skews after its retirement, for who still has it', async () => {
+  it('is true from its activation until two skews after its retirement', async () => {
     const { scheduler, clock, active } = setUp(undefined, undefined, 1800)
     await scheduler.runOnce()
     const { kid } = active()
@@ -45,7 +45,7 @@ describe('whether a key may sign', () => {
     assert.throws(() => scheduler.authorize(kid, undefined), { code: 'ring_stale' })
   })
 
-  it('is no at once for a key that was revoked, and for one that nobody knows', async () => {
+  it('is false at once for a revoked key, and for an unknown key', async () => {
     const { scheduler, clock, store, active } = setUp()
     await scheduler.runOnce()
     const { kid, ring } = active()

@@ -15,7 +15,7 @@ describe('key stores in memory', () => {
     assert.deepEqual((await stores.of('https://c.example').load()).keys, [key])
   })
 
-  it('leave everything as it is where the issuer to rename is unknown', async () => {
+  it('change nothing if the issuer to rename is unknown', async () => {
     const stores = createMemoryKeyStores()
     await stores.of('https://a.example').addKey(serializedKey(1))
     await stores.rename('https://unknown.example', 'https://c.example')

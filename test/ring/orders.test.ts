@@ -36,7 +36,7 @@ describe('an order to rotate', () => {
     })
   }
 
-  it('makes the next key where none waits, to sign once RPs know it', () => {
+  it('makes the next key if none waits, to sign once RPs know it', () => {
     const action = rotate(facts([key(1)]), 400)
     assert.ok(action.type === 'create')
     assert.deepEqual([action.generation, action.activatesAt], [2, 500])
@@ -45,7 +45,7 @@ describe('an order to rotate', () => {
   const full = Array.from({ length: 10 }, (_, i) => key(i + 1, { activatesAt: i * 10 }))
   for (const [why, rings, now, code, details] of [
     [
-      'it turns as soon anyway',
+      'the ring turns as soon anyway',
       facts([key(1), key(2, { createdAt: 50, activatesAt: 150 })]),
       60,
       'already_turns',
@@ -54,12 +54,12 @@ describe('an order to rotate', () => {
     ['no key signs', facts([]), 60, 'nothing_to_rotate', { ring }],
     ['the JWKS is full', facts(full), 90, 'jwks_full', { ring, freeAt: 240 }],
   ] as const) {
-    it(`is refused where ${why}`, () => {
+    it(`is refused if ${why}`, () => {
       assert.throws(() => rotate(rings, now), { code, details })
     })
   }
 
-  it('finds no ring that the configuration does not have', () => {
+  it('is refused for a ring that is not configured', () => {
     const order = { ...ORDER, ring: 'sig/RS256', now: 1 }
     const details = { ring: 'sig/RS256', configured: [ring] }
     assert.throws(() => orderRotation(RINGS, policies, order), { code: 'ring_not_found', details })
@@ -78,26 +78,26 @@ describe('an order to promote', () => {
     }
   })
 
-  it('is refused for a key that does not wait, by force too', () => {
+  it('is refused for a key that does not wait, even by force', () => {
     const details = { kid: 'k1', phase: 'active' }
     assert.throws(() => promote('k1', 400, true), { code: 'not_pre_active', details })
   })
 })
 
 describe('an order to revoke', () => {
-  it('says where the key stood, for the time when its record does not open', () => {
+  it('records the place of the key, for the time when its record does not open', () => {
     const action = orderRevocation(RINGS, policies, { ...ORDER, kid: 'k1', now: 400 })
     assert.ok(action?.event.type === 'revoke')
     const place = { kid: 'k1', generation: 1, createdAt: 0, activatesAt: 0 }
     assert.deepEqual([action.event.at, action.event.place], [400, place])
   })
 
-  it('is nothing for a key that is revoked already', () => {
+  it('does nothing to a key that is revoked already', () => {
     const rings = facts(RINGS.keys, [revoked('k1', 300)])
     assert.equal(orderRevocation(rings, policies, { ...ORDER, kid: 'k1', now: 400 }), undefined)
   })
 
-  it('by date concerns keys made strictly before, and names those that are not revoked yet', () => {
+  it('by date revokes keys made strictly before, and names those that were not revoked yet', () => {
     const order = { ...ORDER, ring, now: 400 }
     const kids = (createdBefore: number, before = RINGS) => {
       const action = orderRevocationBefore(before, policies, { ...order, createdBefore })
@@ -110,7 +110,7 @@ describe('an order to revoke', () => {
   })
 })
 
-describe('a kid that somebody typed', () => {
+describe('a kid that an operator typed', () => {
   const kids = ['abc', 'abd', 'x', 'xy']
   for (const [named, found] of [
     ['abc', 'abc'],

@@ -115,7 +115,7 @@ describe('the scheduler', () => {
     await scheduler.stop()
   })
 
-  it('is too old to sign with once the store was away for longer than maxRingAge', async () => {
+  it('has a ring too old to sign with once the store was away for longer than maxRingAge', async () => {
     const { store, state } = flaky()
     const { scheduler, clock } = setUp(store)
     assert.ok(scheduler.status.obstacle(), 'fresh before the first load')
@@ -134,7 +134,7 @@ describe('the scheduler', () => {
     await scheduler.stop()
   })
 
-  it('signs on with the old key while its successor cannot be stored', async () => {
+  it('continues to sign with the old key while its successor cannot be stored', async () => {
     const memory = createMemoryKeyStore()
     const { scheduler, clock, active } = setUp(memory)
     await scheduler.runOnce()
@@ -151,7 +151,7 @@ describe('the scheduler', () => {
     assert.equal(active().kid, second.key.kid, 'activation needs no write')
   })
 
-  it('never replaces a key that does not open, and keeps those in use', async () => {
+  it('never replaces a key that does not open, and keeps the keys in use', async () => {
     const memory = createMemoryKeyStore()
     const { scheduler, active } = setUp(memory)
     await scheduler.runOnce()
@@ -168,7 +168,7 @@ describe('the scheduler', () => {
     assert.equal(active().kid, kid)
   })
 
-  it('after a restart with the clock a day back signs with a key that can', async () => {
+  it('after a restart with the clock a day back signs with a key that has its private half', async () => {
     const { scheduler, clock, store, active } = setUp()
     await scheduler.runOnce()
     const second = scheduler.status.view?.states[1]
@@ -185,7 +185,7 @@ describe('the scheduler', () => {
     assert.equal(restarted.active().kid, second.key.kid)
   })
 
-  it('while it runs and the clock is set back a day, it goes on signing and loses no key', async () => {
+  it('with the clock set back a day while it runs continues to sign and loses no key', async () => {
     const { scheduler, clock, store, active, lines } = setUp()
     await scheduler.runOnce()
     const second = scheduler.status.view?.states[1]
@@ -247,7 +247,7 @@ describe('the scheduler', () => {
   })
 })
 
-it('a promotion to a later instant is a new view, as no cache may outlive that instant', async () => {
+it('a promotion to a later instant is a new view, because no cache may outlive that instant', async () => {
   const { scheduler, store, clock, views } = setUp()
   await scheduler.runOnce()
   const standby = scheduler.status.view?.states[1]?.key
@@ -262,7 +262,7 @@ it('a promotion to a later instant is a new view, as no cache may outlive that i
 })
 
 describe('the scheduler of a node among others', () => {
-  it('switches to the standby on time while the store is away, as all others do', async () => {
+  it('switches to the standby on time while the store is away, like all other nodes', async () => {
     const { store, state } = flaky()
     const { scheduler, clock, active } = setUp(store, undefined, 1800)
     await scheduler.runOnce()
@@ -279,7 +279,7 @@ describe('the scheduler of a node among others', () => {
     await scheduler.stop()
   })
 
-  it('does not make, show or sign with keys while its clock is wrong, and goes on once it is set', async () => {
+  it('does not make, publish or sign with keys while its clock is wrong, and continues once it is right', async () => {
     const clock = createFakeClock()
     const ahead = 3600
     let isSet = false
@@ -318,7 +318,7 @@ describe('the scheduler of a node among others', () => {
     assert.ok((scheduler.status.view?.states[0]?.validUntil ?? 0) >= covered + 2)
   })
 
-  it('does not sign what it cannot record', async () => {
+  it('does not sign a token whose expiry it cannot record', async () => {
     const { store, state } = flaky()
     const { scheduler, active, clock } = setUp(store)
     await scheduler.runOnce()
@@ -330,7 +330,7 @@ describe('the scheduler of a node among others', () => {
     })
   })
 
-  it('looks for a key that it does not know, once a second at most', async () => {
+  it('looks for an unknown key at most once a second', async () => {
     const { store, state } = flaky()
     const { scheduler, active, clock } = setUp(store)
     await scheduler.runOnce()
@@ -348,7 +348,7 @@ describe('the scheduler of a node among others', () => {
     await scheduler.lookFor('invented')
   })
 
-  it('gives back to a store what it has lost of its keys and events, and nothing that was deleted', async () => {
+  it('adds keys and events again that a store has lost, and none that was deleted', async () => {
     const memory = createMemoryKeyStore()
     const { scheduler, clock, lines } = setUp(memory)
     await scheduler.runOnce()
@@ -375,13 +375,13 @@ describe('the scheduler of a node among others', () => {
       late.keys.map((key) => [key.generation, key.id]),
     )
     assert.deepEqual(healed.events, late.events)
-    assert.ok(lines.some((line) => line.includes('has lost what this node knows')))
+    assert.ok(lines.some((line) => line.includes('has lost records that this node knows')))
     const before = lines.length
     await scheduler.runOnce()
     assert.equal(lines.length, before, 'it goes on about it')
   })
 
-  it('tries again to give back what a store has lost, while that takes nothing', async () => {
+  it('retries to add lost records again while the store cannot be written', async () => {
     const memory = createMemoryKeyStore()
     const { store, state } = readOnly(memory)
     const { scheduler, clock } = setUp(store)
@@ -400,7 +400,7 @@ describe('the scheduler of a node among others', () => {
     assert.deepEqual((await memory.load()).keys, before.keys)
   })
 
-  it('of a store that can only be read hears of a revocation, and stays young', async () => {
+  it('on a read-only store learns of a revocation, and its ring stays young', async () => {
     const memory = createMemoryKeyStore()
     const { store, state } = readOnly(memory)
     const { scheduler, clock, active } = setUp(store)
@@ -416,7 +416,7 @@ describe('the scheduler of a node among others', () => {
     assert.equal(scheduler.status.obstacle(), undefined, 'it can load the ring, and calls it old')
   })
 
-  it('at a restart on a store that takes nothing serves what the store has', async () => {
+  it('at a restart on a read-only store serves the stored keys', async () => {
     const memory = createMemoryKeyStore()
     const { scheduler, clock, active } = setUp(memory)
     await scheduler.runOnce()
@@ -433,7 +433,7 @@ describe('the scheduler of a node among others', () => {
     assert.equal(active().kid, second.key.kid)
   })
 
-  it('that was too old stays so until what it has loaded is shown, however long its work takes', async () => {
+  it('with a ring too old to sign signs only once the loaded view is published, however long that takes', async () => {
     const memory = createMemoryKeyStore()
     const { store, state } = flaky(memory)
     const erasing = Promise.withResolvers<void>()
@@ -449,7 +449,7 @@ describe('the scheduler of a node among others', () => {
     const { scheduler } = setUp(slow, clock)
     await other.scheduler.runOnce()
     await scheduler.runOnce()
-    // It is cut off; meanwhile another one switches and makes a successor.
+    // This node is cut off; meanwhile another one switches and makes a successor.
     state.down = true
     const second = scheduler.status.view?.states[1]
     assert.ok(second)
@@ -458,11 +458,11 @@ describe('the scheduler of a node among others', () => {
     await clock.pass(3600)
     await assert.rejects(scheduler.runOnce())
     assert.notEqual(scheduler.status.obstacle(), undefined)
-    // It is back, and has a private half to erase.
+    // The node is back, and has a private half to erase.
     state.down = false
     const turn = scheduler.runOnce()
     await clock.settle()
-    assert.notEqual(scheduler.status.obstacle(), undefined, 'it serves what it knew before')
+    assert.notEqual(scheduler.status.obstacle(), undefined, 'it serves its old view')
     erasing.resolve()
     await turn
     assert.equal(scheduler.status.obstacle(), undefined)
@@ -488,7 +488,7 @@ describe('the scheduler of a node among others', () => {
     assert.equal(scheduler.status.maySign(kid), false, 'a revoked key signs again')
   })
 
-  it('does not take a turn that began before it was woken for the one it was woken for', async () => {
+  it('that is woken during a turn turns once more after it', async () => {
     const memory = createMemoryKeyStore()
     let release: (() => void) | undefined
     let isSlow = false

@@ -67,7 +67,7 @@ describe('sealing', () => {
     assert.deepEqual([key.signsUntil, erased.signsUntil], [900, 900])
   })
 
-  it('remembers that a key only verifies, and believes no record that says so of itself', async () => {
+  it('remembers that a key only verifies, except for a closed key, whose record may be forged', async () => {
     const { kid, jwk } = await generateKey('ES256')
     const { d: _, ...half } = jwk
     const life = { generation: 1, createdAt: 1, activatesAt: 1, retention: 1 }
@@ -137,7 +137,7 @@ describe('sealing', () => {
     }
   })
 
-  it('tells a key-encryption key that is missing from one that does not fit', async () => {
+  it('tells a missing key-encryption key from a wrong one', async () => {
     const record = await sealed()
     await assert.rejects(createSealer([kek('two')]).open(record), { code: 'kek_missing' })
     await assert.rejects(createSealer([kek('one')]).open(record), { code: 'seal_broken' })

@@ -51,12 +51,12 @@ describe('a key of each algorithm', () => {
     assert.equal(base64url.decode(jwk.k ?? '').length, 32)
   })
 
-  it('that no ring can have is not made', async () => {
+  it('is not made for an algorithm that no ring can have', async () => {
     await assert.rejects(generateKey('RSA-OAEP-256'), TypeError)
   })
 })
 
-it('a signer shows nothing of its private key, to programs and to logs', async () => {
+it('a signer does not reveal its private key, neither to programs nor to logs', async () => {
   const { jwk, publicJwk, privateKey } = await halves('ES256')
   const signer = localSigner(privateKey, { publicJwk, algorithm: 'ES256' })
   await signer.sign(Buffer.from('a'))

@@ -17,7 +17,7 @@ async function cutOff(folder: string, first: object = serializedKey(1)): Promise
 }
 
 describe('keys that were being added together to a directory when a process died', () => {
-  it('are all there for the next one that looks', async () => {
+  it('are all there at the next load', async () => {
     await using folder = await temporaryFolder()
     await cutOff(folder.path)
     const { keys, events } = await createFileKeyStore(folder.path).load()
@@ -29,7 +29,7 @@ describe('keys that were being added together to a directory when a process died
     assert.deepEqual((await readdir(folder.path)).toSorted(), ['events', 'keys'])
   })
 
-  it('are all gone where another key has taken the place of one meanwhile', async () => {
+  it('are all gone if another key has taken the place of one meanwhile', async () => {
     await using folder = await temporaryFolder()
     await cutOff(folder.path)
     const other = `${JSON.stringify(serializedKey(3, { id: 'other' }), null, 2)}\n`

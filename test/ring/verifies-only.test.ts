@@ -48,14 +48,14 @@ function phases(facts: RingFacts, at: number): string {
 describe('a key that only verifies', () => {
   const facts = { keys: [signer, visitor], events: [] }
 
-  it('is published until its own end, whatever the policy keeps, and retires nobody', () => {
+  it('is published until its own end, whatever the policy, and retires no other key', () => {
     assert.equal(phases(facts, NOW), 'signer active, visitor retired')
     assert.equal(phases(facts, NOW + 5 * DAY - 1), 'signer active, visitor retired')
     assert.equal(phases(facts, NOW + 5 * DAY), 'signer active, visitor archived')
     assert.equal(publishedCount(facts, policies, NOW), 2)
   })
 
-  it('is not what a ring signs with, so a first start makes a key that signs at once', () => {
+  it('never signs, so a first start makes a key that signs at once', () => {
     const alone = { keys: [visitor], events: [] }
     assert.equal(phases(alone, NOW), 'visitor retired')
     const { actions } = plan(alone, policies, NOW)
@@ -79,7 +79,7 @@ describe('a key that only verifies', () => {
     assert.equal(phases({ ...facts, events: [revoked] }, NOW), 'signer active, visitor revoked')
   })
 
-  it('that is revoked is followed by a switch to a key that is new to everybody', () => {
+  it('that is revoked is followed by a switch to a key that is new to every RP', () => {
     const base = { ring: policy.ring, kid: 'visitor', at: NOW, reason: 'test', actor: 'test' }
     const events = [keyEvent({ ...base, type: 'revoke', place: null })]
     const { actions } = plan({ ...facts, events }, policies, NOW)

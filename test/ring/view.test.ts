@@ -49,7 +49,7 @@ function acceptsLikePythonJose(keys: readonly JWK[], signature: Buffer): boolean
 }
 
 describe('the order of the JWKS', () => {
-  it('is by ring, RS256 first and then as configured, and in a ring what signs first', () => {
+  it('is by ring, RS256 first and then as configured, and within a ring the active key first', () => {
     const order = (rings: readonly string[]) =>
       jwksOf(rings).map(({ alg, kid }) => {
         const generation = pairs.find((pair) => pair.kid === kid)?.generation
