@@ -1,37 +1,25 @@
-import { hash } from 'node:crypto'
-import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
-
 import { onFiles } from '../file-failure.ts'
-import { createFile, replaceFile, syncDirectory } from '../whole-file.ts'
 import { besideSecret } from './beside-secret.ts'
 import { isDeploymentRecord } from './deployment.ts'
 import { createFileKeyStore } from './file-key-store.ts'
+import { createIssuerFolders } from './issuer-folders.ts'
 import type { KeyStore } from './key-store.ts'
 import type { KeyStores } from './key-stores.ts'
 
-/** Characters of an issuer's hash that name its folder. */
-const NAME_LENGTH = 22
-
 /**
  * Key stores in one directory. The directory itself has the secret of the deployment and the keys
- * of the first issuer; each further issuer has a folder `issuers/<hash of its URL>`. A file
- * `issuer` beside the keys names their owner.
+ * of the first issuer; each further issuer has a folder of its own (`issuer-folders.ts`).
  */
 export function createFileKeyStores(directory: string): KeyStores {
   const shared = createFileKeyStore(directory)
-  const folderNamed = (issuer: string) =>
-    join(directory, 'issuers', hash('sha256', issuer, 'base64url').slice(0, NAME_LENGTH))
+  const folders = createIssuerFolders(directory)
   const found = new Map<string, Promise<KeyStore>>()
 
   /** Opens the directory itself if its file names the issuer, else a folder for the issuer. */
   async function open(issuer: string): Promise<KeyStore> {
-    if ((await ownerOf(directory)) === issuer) return shared
-    const folder = folderNamed(issuer)
-    await onFiles(`make the folder ${folder}`, async () => {
-      await mkdir(folder, { recursive: true, mode: 0o700 })
-      await createFile(join(folder, OWNER), `${issuer}\n`)
-    })
+    if ((await folders.owner()) === issuer) return shared
+    const folder = folders.of(issuer)
+    await onFiles(`make the folder ${folder}`, () => folders.claim(folder, issuer))
     return besideSecret(createFileKeyStore(folder), shared)
   }
   const storeOf = (issuer: string): Promise<KeyStore> => {
@@ -43,20 +31,6 @@ export function createFileKeyStores(directory: string): KeyStores {
       })
     found.set(issuer, store)
     return store
-  }
-
-  async function folders(): Promise<readonly { readonly issuer: string; readonly path: string }[]> {
-    const names = await readdir(join(directory, 'issuers')).catch(ifAbsent)
-    const paths = [directory, ...(names ?? []).map((name) => join(directory, 'issuers', name))]
-    const owners = await Promise.all(
-      paths.map(async (path) => ({ path, issuer: await ownerOf(path) })),
-    )
-    return owners.flatMap(({ path, issuer }) => (issuer === undefined ? [] : { path, issuer }))
-  }
-
-  const isUsed = async (store: KeyStore) => {
-    const { keys, events } = await store.load()
-    return events.length + keys.filter((key) => !isDeploymentRecord(key)).length > 0
   }
 
   return {
@@ -71,42 +45,22 @@ export function createFileKeyStores(directory: string): KeyStores {
     shared,
     issuers: async () => {
       const used = await Promise.all(
-        (await folders()).map(async ({ issuer }) =>
+        (await folders.owned()).map(async ({ issuer }) =>
           (await isUsed(await storeOf(issuer))) ? issuer : [],
         ),
       )
       return used.flat()
     },
-    hasUnowned: async () => (await ownerOf(directory)) === undefined && isUsed(shared),
-    adopt: async (issuer) => {
-      const claimed = onFiles(`write the owner of ${directory}`, async () => {
-        await mkdir(directory, { recursive: true, mode: 0o700 })
-        await createFile(join(directory, OWNER), `${issuer}\n`)
-      })
-      await claimed
-    },
+    hasUnowned: async () => (await folders.owner()) === undefined && isUsed(shared),
+    adopt: (issuer) => onFiles(`write the owner of ${directory}`, () => folders.claim(directory, issuer)),
     rename: (from, to) =>
-      onFiles(`rename the issuer of the keys in ${directory}`, async () => {
-        const folder = (await folders()).find(({ issuer }) => issuer === from)
-        if (!folder) return
-        // Opening the store of the new URL has made an empty folder.
-        if (folder.path !== directory) await rm(folderNamed(to), { recursive: true, force: true })
-        found.clear()
-        await replaceFile(join(folder.path, OWNER), `${to}\n`)
-        if (folder.path === directory) return
-        await rename(folder.path, folderNamed(to))
-        await syncDirectory(join(directory, 'issuers'))
-      }),
+      onFiles(`rename the issuer of the keys in ${directory}`, () =>
+        folders.rename(from, to).finally(() => found.clear()),
+      ),
   }
 }
 
-const OWNER = 'issuer'
-
-async function ownerOf(folder: string): Promise<string | undefined> {
-  const text = await readFile(join(folder, OWNER), 'utf8').catch(ifAbsent)
-  return text?.trim()
-}
-
-function ifAbsent(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== 'ENOENT') throw error
+async function isUsed(store: KeyStore): Promise<boolean> {
+  const { keys, events } = await store.load()
+  return events.length + keys.filter((key) => !isDeploymentRecord(key)).length > 0
 }

@@ -1,0 +1,68 @@
+import { hash } from 'node:crypto'
+import { readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { KidTaken, PlaceTaken } from '../errors.ts'
+import { createFile, syncDirectory } from '../whole-file.ts'
+import { missingKeys } from './add-together.ts'
+import type { SerializedKey, StoredRings } from './key-store.ts'
+import { type RecordFiles, readAll, toText } from './record-files.ts'
+import { parseBatch } from './records.ts'
+
+/**
+ * Keys and events that are added together to a directory, which has no transactions: a batch is
+ * written into a file of its own first. The next process that opens the directory finishes it, or
+ * takes it back if a place was taken meanwhile.
+ */
+export interface BatchFiles {
+  /** Writes a batch down and finishes it. */
+  add(batch: StoredRings): Promise<void>
+  /** Finishes all batches that were written down, by this process or another. */
+  finish(): Promise<void>
+}
+
+/** Beginning of the name of a file with a batch. */
+const BATCH = 'together.'
+
+export function createBatchFiles(directory: string, files: RecordFiles): BatchFiles {
+  async function finish(): Promise<void> {
+    for (const { path, text } of await readAll(directory, BATCH)) {
+      const batch = parseBatch(text, `File ${path}`)
+      try {
+        await addRecords(batch)
+      } catch (error) {
+        if (!(error instanceof KidTaken || error instanceof PlaceTaken)) throw error
+        await takeBack(batch.keys)
+      }
+      await rm(path, { force: true })
+      await syncDirectory(directory)
+    }
+  }
+
+  async function addRecords({ keys, events }: StoredRings): Promise<void> {
+    missingKeys(keys, await files.loadKeys())
+    for (const key of keys) {
+      // Another process may finish the same batch.
+      if (await createFile(files.keyPath(key), toText(key))) continue
+      missingKeys([key], await files.loadKeys())
+    }
+    await files.addEvents(events)
+  }
+
+  async function takeBack(keys: readonly SerializedKey[]): Promise<void> {
+    for (const key of keys) {
+      const path = files.keyPath(key)
+      const text = await readFile(path, 'utf8').catch(() => undefined)
+      if (text === toText(key)) await rm(path, { force: true })
+    }
+    await syncDirectory(files.keysAt)
+  }
+
+  return {
+    finish,
+    add: async (batch) => {
+      const text = toText(batch)
+      await createFile(join(directory, `${BATCH}${hash('sha256', text, 'base64url')}.json`), text)
+      await finish()
+    },
+  }
+}
