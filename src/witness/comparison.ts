@@ -34,6 +34,29 @@ export function witnessedFacts(
 }
 
 /**
+ * What the store lacks by the record, genuine events only.
+ * @throws WitnessOfAnother, WitnessUnreadable if the record is not of this deployment
+ */
+export async function lackIn(
+  facts: LoadedRings,
+  record: WitnessRecord,
+  options: {
+    readonly sealer: Sealer
+    readonly issuer: string
+    readonly policies: RotationPolicies
+    /** Description of the witness. */
+    readonly where: string
+  },
+): Promise<Lack | undefined> {
+  const { sealer, where } = options
+  const hasKeys = facts.keys.length > 0
+  const seen = witnessedFacts(facts, sealer, options)
+  assertOurs(record, { hasKeys, seen }, where)
+  if (hasKeys) assertOfSomebody(record, where)
+  return genuineLack(lackOf(record, seen), sealer)
+}
+
+/**
  * A witness that is removed is warned of at the next start. One that somebody emptied says
  * as little, and must not pass for whole.
  * @throws WitnessUnreadable

@@ -1,14 +1,13 @@
-import type { Clock } from '../clock.ts'
 import type { SerializedEvent } from '../ring/key-store.ts'
 import type { LoadedRings } from '../ring/loaded-rings.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
-import type { RingLog } from '../ring/ring-log.ts'
 import type { Sealer } from '../ring/sealer.ts'
-import { StoreOutdated, WitnessOfAnother, WitnessUnreadable } from '../ring/witness-errors.ts'
+import { WitnessOfAnother, WitnessUnreadable } from '../ring/witness-errors.ts'
 import type { WitnessHook } from '../ring/witness-hook.ts'
-import { assertOfSomebody, assertOurs, genuineLack, witnessedFacts } from './comparison.ts'
+import { assertOurs, lackIn, witnessedFacts } from './comparison.ts'
 import { knowRecord } from './known-record.ts'
-import { type Lack, lackLines, lackOf, lackWords, type Witness } from './witness.ts'
+import { isOlder, type PatienceOptions, waitForOthers } from './patient-start.ts'
+import { type Lack, lackWords, type Witness } from './witness.ts'
 
 /**
  * Compares what is loaded from the key store with the witness. The first load decides whether this
@@ -26,29 +25,18 @@ export interface WitnessStatus {
   readonly isDegraded: boolean
 }
 
-export interface WitnessWatchOptions {
+export interface WitnessWatchOptions extends PatienceOptions {
   readonly witness: Witness
   /** True if a missing witness may be begun. */
   readonly mayBegin: boolean
   readonly issuer: string
   readonly policies: RotationPolicies
-  readonly clock: Clock
   /** Puts lost events back into the store. */
   readonly addEvents: (events: readonly SerializedEvent[]) => Promise<void>
-  /** Wakes other nodes, which may still know the lost events and keys. */
-  readonly wakeOthers: () => Promise<unknown>
-  /**
-   * Seconds that a start waits for other nodes to restore the store; 0 if there are no other nodes.
-   */
-  readonly patience: number
-  readonly log: RingLog
 }
 
-/** Seconds between two checks while a start waits. */
-const LOOK_PAUSE = 1
-
 export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
-  const { clock, log } = options
+  const { log } = options
   const { where } = options.witness
   let sealer: Sealer | undefined
   const known = knowRecord(options.witness, log)
@@ -72,36 +60,20 @@ export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
   }
 
   async function start(loadStore: () => Promise<LoadedRings>): Promise<LoadedRings> {
-    const isKnown = await known.look({ mustBeWhole: true })
-    const facts = await loadStore()
+    const first = await look(loadStore)
+    const { facts, isKnown } = first
     if (isKnown && known.record === undefined && facts.keys.length + facts.events.length > 0) {
       wasMissing = true
       log.warn({ witness: where }, CANNOT_TELL)
     }
-    const lack = await check(facts)
-    if (!lack && facts.missing.length === 0) return facts
-    // The patience includes the time that waking takes.
-    const until = clock.elapsed() + options.patience
-    if (options.patience > 0) await askOthers(options, lack ? lackLines(lack) : facts.missing)
-    return waitForOthers({ facts, lack, until }, loadStore)
+    return isOlder(first) ? waitForOthers(first, () => look(loadStore), options) : facts
   }
 
-  /** @throws StoreOutdated if the store is not restored within the patience of a start */
-  async function waitForOthers(
-    older: { readonly facts: LoadedRings; readonly lack: Lack | undefined; readonly until: number },
-    loadStore: () => Promise<LoadedRings>,
-  ): Promise<LoadedRings> {
-    let { facts, lack } = older
-    const isOlder = () => lack !== undefined || facts.missing.length > 0
-    while (isOlder() && clock.elapsed() < older.until) {
-      await clock.sleep(LOOK_PAUSE, new AbortController().signal)
-      await known.look({ mustBeWhole: true })
-      facts = await loadStore()
-      lack = await check(facts)
-    }
-    if (lack) throw new StoreOutdated(lackWords(lack), where)
-    if (!isOlder()) log.info({}, 'other nodes have put back what the key store lacked')
-    return facts
+  /** @throws WitnessOfAnother, WitnessUnreadable */
+  async function look(loadStore: () => Promise<LoadedRings>) {
+    const isKnown = await known.look({ mustBeWhole: true })
+    const facts = await loadStore()
+    return { isKnown, facts, lack: await check(facts) }
   }
 
   async function reload(loadStore: () => Promise<LoadedRings>): Promise<LoadedRings> {
@@ -123,26 +95,14 @@ export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
     }
     missing = lack && lack.generations.length > 0 ? lackWords({ ...lack, events: [] }) : undefined
     if (!lack || lack.events.length === 0) return facts
-    const data = { events: lack.events.map(({ id }) => id), witness: where }
-    log.error(
-      data,
-      'the key store has lost events that the witness remembers; they are added again',
-    )
-    await options.addEvents(lack.events)
+    await putBack(lack.events, options)
     return loadStore()
   }
 
-  /**
-   * @returns what the store lacks, genuine events only. @throws WitnessOfAnother, WitnessUnreadable
-   */
+  /** @throws WitnessOfAnother, WitnessUnreadable */
   async function check(facts: LoadedRings): Promise<Lack | undefined> {
     const { record } = known
-    if (!record || !sealer) return undefined
-    const hasKeys = facts.keys.length > 0
-    const seen = witnessedFacts(facts, sealer, options)
-    assertOurs(record, { hasKeys, seen }, where)
-    if (hasKeys) assertOfSomebody(record, where)
-    return genuineLack(lackOf(record, seen), sealer)
+    return record && sealer && lackIn(facts, record, { ...options, sealer, where })
   }
 
   async function note(facts: LoadedRings): Promise<void> {
@@ -173,17 +133,14 @@ export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
   }
 }
 
-/** Wakes other nodes and says why this start waits. */
-async function askOthers(
-  { patience, wakeOthers, log }: WitnessWatchOptions,
-  missing: readonly string[],
+/** Adds events again that the store of a running node has lost. */
+async function putBack(
+  events: readonly SerializedEvent[],
+  { witness, addEvents, log }: WitnessWatchOptions,
 ): Promise<void> {
-  log.warn(
-    { missing, seconds: patience },
-    `the key store is older than it was; this start waits ${patience} s, because other nodes may ` +
-      'put back what it lacks',
-  )
-  await wakeOthers()
+  const data = { events: events.map(({ id }) => id), witness: witness.where }
+  log.error(data, 'the key store has lost events that the witness remembers; they are added again')
+  await addEvents(events)
 }
 
 const CANNOT_TELL =
