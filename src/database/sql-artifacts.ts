@@ -1,17 +1,14 @@
 import type { AdapterPayload } from 'oidc-provider'
+import { createArtifactAdapter, type StoredArtifacts } from '../artifacts/artifact-adapter.ts'
 import {
   type ArtifactRecord,
   createConsumptionMark,
   type FoundRecord,
   GRACE,
   GRANT,
-  goneMeanwhile,
-  REPLAY,
-  seenMeanwhile,
   UNDO_WORDS,
-  UsedMeanwhile,
 } from '../artifacts/artifact-record.ts'
-import type { ArtifactAdapter, ArtifactStore, Undo } from '../artifacts/artifact-store.ts'
+import type { ArtifactStore, Undo } from '../artifacts/artifact-store.ts'
 import { CLIENT_CACHE, clientAdapter, KNOWN_CLIENTS } from '../clients/client-adapter.ts'
 import { withoutEnded } from '../clients/previous-secrets.ts'
 import type { Clock } from '../clock.ts'
@@ -32,7 +29,7 @@ export function createSqlArtifacts(table: ArtifactTable, clock: Clock): Artifact
   // The requests of all issuers share statements.
   const shared = shareTable(table, clock)
   return {
-    of: (authentic) => artifactsOf(table, { ...shared, authentic, clock }),
+    of: (authentic) => artifactsOf(authentic, { ...shared, table, clock }),
     sweep: (limit) =>
       attempt('delete what has expired', () => table.sweep(clock.now() - GRACE, limit)),
     close: () => table.close(),
@@ -41,18 +38,21 @@ export function createSqlArtifacts(table: ArtifactTable, clock: Clock): Artifact
 
 type Shared = ReturnType<typeof shareTable>
 
-interface AdapterOptions extends Shared {
-  readonly authentic: Authentic
+interface Opened extends Shared {
+  readonly table: ArtifactTable
   readonly clock: Clock
 }
 
-function artifactsOf(table: ArtifactTable, options: AdapterOptions): ArtifactStore {
-  const clients = createClientCache(table, options.authentic, options.clock)
+function artifactsOf(authentic: Authentic, opened: Opened): ArtifactStore {
+  const { table, clock } = opened
+  const clients = createClientCache(table, authentic, clock)
   return {
     adapter: (model) =>
-      model === 'Client' ? clients.adapter : artifactAdapter(model, table, options),
+      model === 'Client'
+        ? clients.adapter
+        : createArtifactAdapter(model, storedArtifacts(model, opened), { authentic, clock }),
     forget: async (owner, id) => {
-      const { artifacts } = await options.authentic.open()
+      const { artifacts } = await authentic.open()
       const [column, name] = [OWNER_COLUMNS[owner], artifacts.ownerName(owner, id)]
       await forgetInBatches((after) =>
         attemptIdempotent('delete sessions and tokens', () => table.forget(column, name, after)),
@@ -100,84 +100,49 @@ function shareTable(table: ArtifactTable, { elapsed }: Clock) {
   }
 }
 
-function artifactAdapter(
+/** The records of one model. */
+function storedArtifacts(
   model: string,
-  table: ArtifactTable,
-  { find, upsert, revoke, authentic, clock }: AdapterOptions,
-): ArtifactAdapter {
-  const keyOf = async (id: string): Promise<ArtifactKey> => {
-    const { artifacts } = await authentic.open()
-    return { model, id: artifacts.nameOf(model, id) }
-  }
+  { table, find, upsert, revoke, clock }: Opened,
+): StoredArtifacts {
   const findBy = (column: 'uid' | 'user_code', hash: string) =>
     attemptRead('read sessions and tokens', () => table.findBy(column, model, hash))
-  const toRecord = async (id: string, payload: AdapterPayload, expiresIn: number | undefined) => {
-    const { artifacts } = await authentic.open()
-    return artifacts.toRecord(model, id, payload, { expiresIn, now: clock.now() })
-  }
-  /**
-   * @returns true if this call consumed the artifact, otherwise its grant; undefined if there is no
-   * artifact
-   */
-  const consume = async (
-    key: ArtifactKey,
-    noteUndo?: (undo: Undo) => void,
+  /** @returns true if this call consumed the record, otherwise its grant; undefined if there is none */
+  const consume = (
+    id: string,
+    noteUndo: ((undo: Undo) => void) | undefined,
   ): Promise<true | string | null | undefined> => {
+    const key = { model, id }
     const use = createConsumptionMark(clock.now())
     noteUndo?.(() => attemptIdempotent(UNDO_WORDS, () => table.unconsume(key, use)))
     return attemptIdempotent('consume a code or a token', async () =>
       (await table.consume(key, use)) ? true : table.grantOf(key),
     )
   }
-  const saveOnce = async (record: ArtifactRecord) =>
-    attempt('save what may be there once', () => table.insertOnce(record, clock.now()))
+  const isFirst = (grantId: true | string | null | undefined) =>
+    grantId === undefined ? undefined : grantId === true
   return {
-    async upsert(id, payload, expiresIn) {
-      const record = await toRecord(id, payload, expiresIn)
-      if (model !== REPLAY) return upsert(record)
-      // oidc-provider looks first and saves then, so of two uses at the same instant only one may
-      // be saved.
-      if (!(await saveOnce(record))) throw seenMeanwhile()
-    },
-    saveOnce: async (id, payload, expiresIn) => saveOnce(await toRecord(id, payload, expiresIn)),
-    find: async (id) => {
-      const { artifacts } = await authentic.open()
-      const found = await find({ model, id: artifacts.nameOf(model, id) })
-      return artifacts.toPayload(found, clock.now(), { id })
-    },
-    findByUid: async (uid) => {
-      const { artifacts } = await authentic.open()
-      const found = await findBy('uid', artifacts.uidOf(uid))
-      return artifacts.toPayload(found, clock.now(), { uid })
-    },
-    findByUserCode: async (userCode) => {
-      const { artifacts } = await authentic.open()
-      const found = await findBy('user_code', artifacts.userCodeOf(userCode))
-      return artifacts.toPayload(found, clock.now(), { userCode })
-    },
-    async consume(id, noteUndo) {
-      const grantId = await consume(await keyOf(id), noteUndo)
-      if (grantId === true) return
-      if (grantId === undefined) throw goneMeanwhile()
-      if (grantId !== null) {
+    save: upsert,
+    saveOnce: (record, now) =>
+      attempt('save what may be there once', () => table.insertOnce(record, now)),
+    find: (id) => find({ model, id }),
+    findByUid: (hash) => findBy('uid', hash),
+    findByUserCode: (hash) => findBy('user_code', hash),
+    consume: async (id, noteUndo) => isFirst(await consume(id, noteUndo)),
+    consumeOrRevoke: async (id, noteUndo) => {
+      const grantId = await consume(id, noteUndo)
+      if (typeof grantId === 'string') {
         // The grant first, because everything issued under it is invalid without it.
         await attemptIdempotent('revoke a grant', () =>
           table.destroy({ model: GRANT, id: grantId }),
         )
         await revoke(grantId)
       }
-      throw new UsedMeanwhile()
+      return isFirst(grantId)
     },
-    consumeOrLeave: async (id, noteUndo) =>
-      (await consume(await keyOf(id), noteUndo)) !== undefined,
-    destroy: async (id) => {
-      const key = await keyOf(id)
-      await attemptIdempotent('delete a session or a token', () => table.destroy(key))
-    },
-    revokeByGrantId: async (grantId) => {
-      const { artifacts } = await authentic.open()
-      await revoke(artifacts.nameOf(GRANT, grantId))
-    },
+    destroy: (id) =>
+      attemptIdempotent('delete a session or a token', () => table.destroy({ model, id })),
+    revoke,
   }
 }
 

@@ -1,17 +1,14 @@
 import Sqlite from 'better-sqlite3-napi'
 import type { AdapterPayload } from 'oidc-provider'
+import { createArtifactAdapter, type StoredArtifacts } from '../artifacts/artifact-adapter.ts'
 import {
   type ArtifactRecord,
   createConsumptionMark,
   type FoundRecord,
   GRACE,
   GRANT,
-  goneMeanwhile,
-  REPLAY,
-  seenMeanwhile,
-  UsedMeanwhile,
 } from '../artifacts/artifact-record.ts'
-import type { ArtifactAdapter, ArtifactStore, Undo } from '../artifacts/artifact-store.ts'
+import type { ArtifactStore, Undo } from '../artifacts/artifact-store.ts'
 import { clientAdapter, KNOWN_CLIENTS } from '../clients/client-adapter.ts'
 import { withoutEnded } from '../clients/previous-secrets.ts'
 import type { Clock } from '../clock.ts'
@@ -41,7 +38,7 @@ export function openSqliteArtifacts(
   const writer = createWriter(database)
 
   return {
-    of: (authentic) => artifactsOf({ statements, writer, authentic, clock }),
+    of: (authentic) => artifactsOf(authentic, { statements, writer, clock }),
     sweep: (limit) => writer.write(() => statements.sweep.run(clock.now() - GRACE, limit).changes),
     close: async () => {
       writer.flush()
@@ -50,11 +47,14 @@ export function openSqliteArtifacts(
   }
 }
 
-function artifactsOf(options: AdapterOptions): ArtifactStore {
-  const { statements, writer, authentic, clock } = options
+function artifactsOf(authentic: Authentic, opened: Opened): ArtifactStore {
+  const { statements, writer, clock } = opened
   const clients = cachedClients(statements, authentic, clock)
   return {
-    adapter: (model) => (model === 'Client' ? clients.adapter : artifactAdapter(model, options)),
+    adapter: (model) =>
+      model === 'Client'
+        ? clients.adapter
+        : createArtifactAdapter(model, storedArtifacts(model, opened), { authentic, clock }),
     forget: async (owner, id) => {
       const { artifacts } = await authentic.open()
       const forgetBatch = statements.forget[OWNER_COLUMNS[owner]]
@@ -160,92 +160,52 @@ function prepare(database: Sqlite.Database) {
   }
 }
 
-interface AdapterOptions {
+interface Opened {
   readonly statements: Statements
   readonly writer: Writer
-  readonly authentic: Authentic
   readonly clock: Pick<Clock, 'now' | 'elapsed'>
 }
 
-function artifactAdapter(
+/** The records of one model. */
+function storedArtifacts(
   model: string,
-  { statements, writer: { write }, authentic, clock }: AdapterOptions,
-): ArtifactAdapter {
-  const revoke = (grantId: string) => {
+  { statements, writer: { write }, clock }: Opened,
+): StoredArtifacts {
+  const revokeWithGrant = (grantId: string) => {
     statements.destroy.run(GRANT, grantId)
     statements.revoke.run(grantId)
   }
-  const toRecord = async (id: string, payload: AdapterPayload, expiresIn: number | undefined) => {
-    const { artifacts } = await authentic.open()
-    return artifacts.toRecord(model, id, payload, { expiresIn, now: clock.now() })
-  }
-  const saveOnce = async (record: ArtifactRecord) =>
-    (await write(() => statements.insertOnce.run(record, clock.now()))).changes === 1
-  /**
-   * @param whenConsumedBefore what else to do then, in the same transaction
-   * @returns true where this call consumed it, false where another did, undefined where it is not
-   * there
-   */
-  async function consume(
+  /** @param whenConsumedBefore what else to do then, in the same transaction */
+  const consume = (
     id: string,
     noteUndo: ((undo: Undo) => void) | undefined,
     whenConsumedBefore: (grantId: string) => void,
-  ): Promise<boolean | undefined> {
-    const { artifacts } = await authentic.open()
-    const key = artifacts.nameOf(model, id)
+  ): Promise<boolean | undefined> => {
     const use = createConsumptionMark(clock.now())
     noteUndo?.(async () => {
-      await write(() => statements.unconsume.run(model, key, use))
+      await write(() => statements.unconsume.run(model, id, use))
     })
     return write(() => {
-      if (statements.consume.get(use, model, key)) return true
-      const found = statements.grantOf.get(model, key)
+      if (statements.consume.get(use, model, id)) return true
+      const found = statements.grantOf.get(model, id)
       if (found?.grant_id) whenConsumedBefore(found.grant_id)
       return found && false
     })
   }
   return {
-    async upsert(id, payload, expiresIn) {
-      const record = await toRecord(id, payload, expiresIn)
-      if (model !== REPLAY) {
-        await write(() => statements.upsert.run(record))
-        return
-      }
-      // oidc-provider looks first and saves then: of two uses at the same instant, one gets in.
-      if (!(await saveOnce(record))) throw seenMeanwhile()
+    save: (record) => write(() => statements.upsert.run(record)),
+    saveOnce: async (record, now) =>
+      (await write(() => statements.insertOnce.run(record, now))).changes === 1,
+    find: (id) => {
+      const found = statements.find.get(model, id)
+      return found && { model, id, ...found }
     },
-    saveOnce: async (id, payload, expiresIn) => saveOnce(await toRecord(id, payload, expiresIn)),
-    find: async (id) => {
-      const { artifacts } = await authentic.open()
-      const name = artifacts.nameOf(model, id)
-      const found = statements.find.get(model, name)
-      return artifacts.toPayload(found && { model, id: name, ...found }, clock.now(), { id })
-    },
-    findByUid: async (uid) => {
-      const { artifacts } = await authentic.open()
-      const found = bestMatch(statements.findByUid.all(model, artifacts.uidOf(uid)))
-      return artifacts.toPayload(found, clock.now(), { uid })
-    },
-    findByUserCode: async (userCode) => {
-      const { artifacts } = await authentic.open()
-      const hash = artifacts.userCodeOf(userCode)
-      const found = bestMatch(statements.findByUserCode.all(model, hash))
-      return artifacts.toPayload(found, clock.now(), { userCode })
-    },
-    async consume(id, noteUndo) {
-      const isFirst = await consume(id, noteUndo, revoke)
-      if (isFirst === undefined) throw goneMeanwhile()
-      if (!isFirst) throw new UsedMeanwhile()
-    },
-    consumeOrLeave: async (id, noteUndo) => (await consume(id, noteUndo, () => {})) !== undefined,
-    async destroy(id) {
-      const { artifacts } = await authentic.open()
-      await write(() => statements.destroy.run(model, artifacts.nameOf(model, id)))
-    },
-    async revokeByGrantId(grantId) {
-      const { artifacts } = await authentic.open()
-      await write(() => statements.revoke.run(artifacts.nameOf(GRANT, grantId)))
-    },
+    findByUid: (hash) => bestMatch(statements.findByUid.all(model, hash)),
+    findByUserCode: (hash) => bestMatch(statements.findByUserCode.all(model, hash)),
+    consume: (id, noteUndo) => consume(id, noteUndo, () => {}),
+    consumeOrRevoke: (id, noteUndo) => consume(id, noteUndo, revokeWithGrant),
+    destroy: (id) => write(() => statements.destroy.run(model, id)),
+    revoke: (grantId) => write(() => statements.revoke.run(grantId)),
   }
 }
 

@@ -1,15 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import {
-  type ArtifactRecords,
-  GRACE,
-  GRANT,
-  goneMeanwhile,
-  ownerOf,
-  REPLAY,
-  seenMeanwhile,
-  UsedMeanwhile,
-} from '../artifacts/artifact-record.ts'
-import type { ArtifactAdapter, ArtifactStore, Undo } from '../artifacts/artifact-store.ts'
+import { createArtifactAdapter, type StoredArtifacts } from '../artifacts/artifact-adapter.ts'
+import { GRANT, ownerOf } from '../artifacts/artifact-record.ts'
+import type { ArtifactStore, Undo } from '../artifacts/artifact-store.ts'
 import type { Clock } from '../clock.ts'
 import type { ArtifactPlace } from '../database/artifact-place.ts'
 import type { Authentic } from '../database/authentic.ts'
@@ -18,6 +10,7 @@ import type { RedisConnection } from './connection.ts'
 import { redisOf } from './issuer-prefix.ts'
 import { defineCommands } from './redis-commands.ts'
 import { forget } from './redis-forget.ts'
+import { createGrants } from './redis-grants.ts'
 import { createRecords, type RecordsOptions } from './redis-records.ts'
 import { parse } from './stored-text.ts'
 import { createReader } from './turn-reader.ts'
@@ -70,11 +63,13 @@ export function openRedisArtifacts({
   }
 }
 
-function artifactsOf(database: ArtifactStore, options: AdapterOptions): ArtifactStore {
-  const { redis, authentic, clock } = options
+function artifactsOf(database: ArtifactStore, opened: Opened): ArtifactStore {
+  const { redis, authentic, clock } = opened
   return {
     adapter: (model) =>
-      model === 'Client' ? database.adapter(model) : artifactAdapter(model, options),
+      model === 'Client'
+        ? database.adapter(model)
+        : createArtifactAdapter(model, storedArtifacts(model, opened), { authentic, clock }),
     forget: async (owner, id) => {
       await database.forget(owner, id)
       const { artifacts: records } = await authentic.open()
@@ -87,78 +82,46 @@ function artifactsOf(database: ArtifactStore, options: AdapterOptions): Artifact
   }
 }
 
-interface AdapterOptions extends RecordsOptions {
+interface Opened extends RecordsOptions {
   readonly authentic: Authentic
   readonly clock: Pick<Clock, 'now'>
 }
 
-function artifactAdapter(model: string, options: AdapterOptions): ArtifactAdapter {
-  const { authentic, clock } = options
-  const stored = createRecords(model, options)
-  const open = async (): Promise<ArtifactRecords> => (await authentic.open()).artifacts
+/** The records of one model. */
+function storedArtifacts(model: string, opened: Opened): StoredArtifacts {
+  const { authentic, clock } = opened
+  const records = createRecords(model, opened)
+  const { revokeWithGrant, revoke } = createGrants(opened)
 
-  /** @returns the result of `keyturnConsume`, and the stored name of the artifact */
-  async function consume(id: string, noteUndo: ((undo: Undo) => void) | undefined) {
-    const name = (await open()).nameOf(model, id)
+  /** @returns the result of `keyturnConsume` */
+  const consume = (id: string, noteUndo: ((undo: Undo) => void) | undefined) => {
     const mark = `${clock.now()} ${createNonce()}`
-    noteUndo?.(() => stored.unconsume(name, mark))
-    const result = await stored.consume(name, mark)
-    return { result, name }
+    noteUndo?.(() => records.unconsume(id, mark))
+    return records.consume(id, mark)
   }
+  const isFirst = (result: unknown) => (result === null ? undefined : result === 1)
 
   return {
-    async upsert(id, payload, expiresIn) {
-      const now = clock.now()
-      const record = (await open()).toRecord(model, id, payload, { expiresIn, now })
-      if (model === REPLAY) {
-        if (!(await stored.saveOnce(record, onceFor(expiresIn)))) throw seenMeanwhile()
-        return
+    save: records.save,
+    saveOnce: records.saveOnce,
+    find: records.find,
+    findByUid: (hash) => records.findCopy(copyByUid(hash)),
+    findByUserCode: (hash) => records.findCopy(copyByUserCode(hash)),
+    consume: async (id, noteUndo) => isFirst(await consume(id, noteUndo)),
+    consumeOrRevoke: async (id, noteUndo) => {
+      const result = await consume(id, noteUndo)
+      if (typeof result === 'string') {
+        // Only the sealed payload names the grant.
+        const { artifacts } = await authentic.open()
+        const found = parse(result, { model, name: id })
+        const grantId = artifacts.toPayload(found, clock.now())?.grantId
+        if (grantId) await revokeWithGrant(artifacts.nameOf(GRANT, grantId))
       }
-      const ttl = expiresIn ? Math.max(1, expiresIn + GRACE) : 0
-      const mark = typeof payload.consumed === 'number' ? `${payload.consumed} ` : ''
-      await stored.save(record, { now, ttl, mark })
+      return isFirst(result)
     },
-    async find(id) {
-      const records = await open()
-      return records.toPayload(await stored.find(records.nameOf(model, id)), clock.now(), { id })
-    },
-    async findByUid(uid) {
-      const records = await open()
-      const found = await stored.findCopy(copyByUid(records.uidOf(uid)))
-      return records.toPayload(found, clock.now(), { uid })
-    },
-    async findByUserCode(userCode) {
-      const records = await open()
-      const found = await stored.findCopy(copyByUserCode(records.userCodeOf(userCode)))
-      return records.toPayload(found, clock.now(), { userCode })
-    },
-    async consume(id, noteUndo) {
-      const { result, name } = await consume(id, noteUndo)
-      if (result === 1) return
-      if (result === null) throw goneMeanwhile()
-      const records = await open()
-      const found = parse(result, { model, name })
-      const grantId = records.toPayload(found, clock.now())?.grantId
-      if (grantId) await stored.revokeWithGrant(records.nameOf(GRANT, grantId))
-      throw new UsedMeanwhile()
-    },
-    saveOnce: async (id, payload, expiresIn) => {
-      const record = (await open()).toRecord(model, id, payload, { expiresIn, now: clock.now() })
-      return stored.saveOnce(record, onceFor(expiresIn))
-    },
-    consumeOrLeave: async (id, noteUndo) => (await consume(id, noteUndo)).result !== null,
-    async destroy(id) {
-      await stored.destroy((await open()).nameOf(model, id))
-    },
-    async revokeByGrantId(grantId) {
-      await stored.revoke((await open()).nameOf(GRANT, grantId))
-    },
+    destroy: records.destroy,
+    revoke,
   }
-}
-
-/** Lifetime in seconds of a record that may exist only once. */
-function onceFor(expiresIn = 0): number {
-  return Math.max(1, expiresIn)
 }
 
 const PROCESS = randomBytes(9).toString('base64url')

@@ -1,7 +1,8 @@
 import {
   type ArtifactRecord,
   type FoundRecord,
-  GRANT,
+  GRACE,
+  MARKS_PER_SECOND,
   UNDO_WORDS,
 } from '../artifacts/artifact-record.ts'
 import { artifactKeys, isCopied } from './artifact-keys.ts'
@@ -15,15 +16,6 @@ export interface RecordsOptions {
   readonly redis: RedisConnection
   readonly commands: Commands
   readonly read: (key: string) => Promise<string | null>
-}
-
-/** When a record is saved, and with which mark. */
-interface Saving {
-  readonly now: number
-  /** Lifetime in seconds; 0 if the artifact does not expire. */
-  readonly ttl: number
-  /** Consumption mark; empty if the artifact is not consumed. */
-  readonly mark: string
 }
 
 /**
@@ -40,7 +32,10 @@ export function createRecords(model: string, { redis, commands, read }: RecordsO
   )
   const saveAll = createSave(model, redis, commands)
 
-  async function save(record: ArtifactRecord, { now, ttl, mark }: Saving): Promise<void> {
+  async function save(record: ArtifactRecord, now: number): Promise<void> {
+    const { consumedAt, expiresAt } = record
+    const ttl = expiresAt === null ? 0 : Math.max(1, expiresAt - now + GRACE)
+    const mark = consumedAt === null ? '' : `${Math.floor(consumedAt / MARKS_PER_SECOND)} `
     const member = memberOf(record.id)
     const key = keyOfMember(member)
     const copied = copyOf(record)
@@ -66,33 +61,14 @@ export function createRecords(model: string, { redis, commands, read }: RecordsO
     return stored === null ? undefined : parse(stored, { model, name })
   }
 
-  /**
-   * Deletes the listed members and removes only them from the set, so that artifacts added
-   * meanwhile stay listed. Such artifacts do not outlive a deleted grant, because oidc-provider
-   * looks for the grant with every use of a token (actions/introspection.js,
-   * shared/access_token.js, helpers/grant_source.js); if the grant stays (`revokeGrantPolicy`),
-   * artifacts issued from now on are meant to be valid.
-   */
-  async function revoke(grant: string): Promise<void> {
-    const index = grantKey(grant)
-    const members = await run('look up a grant', () => commands.zrange(index, 0, -1), {
-      isRead: true,
-    })
-    if (members.length === 0) return
-    await run('revoke a grant', async () => {
-      await Promise.all(members.map((member) => commands.unlink(keyOfMember(member))))
-      await commands.zrem(index, ...members)
-    })
-  }
-
   return {
     save,
     /**
-     * @param ttl lifetime in seconds
      * @returns false if another attempt has saved the id within its lifetime; a repeated command
      * counts as the same attempt
      */
-    saveOnce: async ({ id, payload }: ArtifactRecord, ttl: number): Promise<boolean> => {
+    saveOnce: async ({ id, payload, expiresAt }: ArtifactRecord, now: number): Promise<boolean> => {
+      const ttl = Math.max(1, (expiresAt ?? now) - now)
       // Each attempt seals to a different text, so the script can tell a repeated command.
       const text = `{}${payload}`
       const saved = await run('save a record that may exist only once', () =>
@@ -115,12 +91,6 @@ export function createRecords(model: string, { redis, commands, read }: RecordsO
       await run('delete a session, code or token', () =>
         Promise.all([copy && commands.keyturnDropCopy(copyKey(copy), name), commands.unlink(key)]),
       )
-    },
-    revoke,
-    /** Deletes a grant itself, and then what `revoke` deletes. */
-    revokeWithGrant: async (grant: string): Promise<void> => {
-      await run('revoke a grant', () => commands.unlink(keyOf(grant, GRANT)))
-      await revoke(grant)
     },
   }
 }

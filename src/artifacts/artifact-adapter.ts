@@ -1,0 +1,114 @@
+import type { AdapterPayload } from 'oidc-provider'
+import type { Clock } from '../clock.ts'
+import {
+  type ArtifactRecord,
+  type ArtifactRecords,
+  type FoundRecord,
+  GRANT,
+  goneMeanwhile,
+  REPLAY,
+  seenMeanwhile,
+  UsedMeanwhile,
+} from './artifact-record.ts'
+import type { ArtifactAdapter, Undo } from './artifact-store.ts'
+
+/**
+ * Records of one model in a store. Ids are stored ones (`ArtifactRecords.nameOf`), look-up fields
+ * are hashes; what is sealed in a record is not the store's to know.
+ */
+export interface StoredArtifacts {
+  /** Inserts or replaces a record; a consumed one stays consumed. @param now instant of its making */
+  save(record: ArtifactRecord, now: number): Promise<unknown>
+  /**
+   * Inserts a record, or replaces one that expired before `now`. @returns false if another is there
+   */
+  saveOnce(record: ArtifactRecord, now: number): Promise<boolean>
+  find(id: string): Found
+  findByUid(hash: string): Found
+  findByUserCode(hash: string): Found
+  /**
+   * Consumes a record.
+   * @param noteUndo called before the write with its undo
+   * @returns true if this call consumed it, false if another did, undefined if there is no record
+   */
+  consume(id: string, noteUndo?: (undo: Undo) => void): Promise<boolean | undefined>
+  /** Like `consume`; of a record that another call consumed the grant and all of its records are deleted. */
+  consumeOrRevoke(id: string, noteUndo?: (undo: Undo) => void): Promise<boolean | undefined>
+  destroy(id: string): Promise<unknown>
+  /** Deletes all records of a grant. */
+  revoke(grantId: string): Promise<unknown>
+}
+
+/** A store on this machine answers at once. */
+type Found = FoundRecord | undefined | Promise<FoundRecord | undefined>
+
+export interface AdapterOptions {
+  readonly authentic: { open(): Promise<{ readonly artifacts: ArtifactRecords }> }
+  readonly clock: Pick<Clock, 'now'>
+}
+
+/** The adapter of one model for oidc-provider, which is the same for every store. */
+export function createArtifactAdapter(
+  model: string,
+  stored: StoredArtifacts,
+  { authentic, clock }: AdapterOptions,
+): ArtifactAdapter {
+  const toRecord = async (
+    id: string,
+    payload: AdapterPayload,
+    times: { readonly expiresIn: number | undefined; readonly now: number },
+  ) => (await authentic.open()).artifacts.toRecord(model, id, payload, times)
+
+  return {
+    upsert: async (id, payload, expiresIn) => {
+      const now = clock.now()
+      const record = await toRecord(id, payload, { expiresIn, now })
+      if (model !== REPLAY) {
+        await stored.save(record, now)
+        return
+      }
+      // oidc-provider looks first and saves then, so of two uses at the same instant only one may
+      // be saved.
+      if (!(await stored.saveOnce(record, now))) throw seenMeanwhile()
+    },
+    saveOnce: async (id, payload, expiresIn) => {
+      const now = clock.now()
+      return stored.saveOnce(await toRecord(id, payload, { expiresIn, now }), now)
+    },
+    find: async (id) => {
+      const { artifacts } = await authentic.open()
+      const found = stored.find(artifacts.nameOf(model, id))
+      // Each request looks up a token, and an await costs it even where there is nothing to wait for.
+      const record = found instanceof Promise ? await found : found
+      return artifacts.toPayload(record, clock.now(), { id })
+    },
+    findByUid: async (uid) => {
+      const { artifacts } = await authentic.open()
+      const found = await stored.findByUid(artifacts.uidOf(uid))
+      return artifacts.toPayload(found, clock.now(), { uid })
+    },
+    findByUserCode: async (userCode) => {
+      const { artifacts } = await authentic.open()
+      const found = await stored.findByUserCode(artifacts.userCodeOf(userCode))
+      return artifacts.toPayload(found, clock.now(), { userCode })
+    },
+    consume: async (id, noteUndo) => {
+      const { artifacts } = await authentic.open()
+      const isFirst = await stored.consumeOrRevoke(artifacts.nameOf(model, id), noteUndo)
+      if (isFirst === undefined) throw goneMeanwhile()
+      if (!isFirst) throw new UsedMeanwhile()
+    },
+    consumeOrLeave: async (id, noteUndo) => {
+      const { artifacts } = await authentic.open()
+      return (await stored.consume(artifacts.nameOf(model, id), noteUndo)) !== undefined
+    },
+    destroy: async (id) => {
+      const { artifacts } = await authentic.open()
+      await stored.destroy(artifacts.nameOf(model, id))
+    },
+    revokeByGrantId: async (grantId) => {
+      const { artifacts } = await authentic.open()
+      await stored.revoke(artifacts.nameOf(GRANT, grantId))
+    },
+  }
+}
