@@ -17,7 +17,10 @@ import type { ArtifactAdapter, Undo } from './artifact-store.ts'
  * are hashes; what is sealed in a record is not the store's to know.
  */
 export interface StoredArtifacts {
-  /** Inserts or replaces a record; a consumed one stays consumed. @param now instant of its making */
+  /**
+   * Inserts or replaces a record; a consumed one stays consumed.
+   * @param now instant of its making
+   */
   save(record: ArtifactRecord, now: number): Promise<unknown>
   /**
    * Inserts a record, or replaces one that expired before `now`. @returns false if another is there
@@ -32,7 +35,10 @@ export interface StoredArtifacts {
    * @returns true if this call consumed it, false if another did, undefined if there is no record
    */
   consume(id: string, noteUndo?: (undo: Undo) => void): Promise<boolean | undefined>
-  /** Like `consume`; of a record that another call consumed the grant and all of its records are deleted. */
+  /**
+   * Like `consume`; if another call consumed the record, its grant and all records of that are
+   * deleted.
+   */
   consumeOrRevoke(id: string, noteUndo?: (undo: Undo) => void): Promise<boolean | undefined>
   destroy(id: string): Promise<unknown>
   /** Deletes all records of a grant. */
@@ -78,7 +84,7 @@ export function createArtifactAdapter(
     find: async (id) => {
       const { artifacts } = await authentic.open()
       const found = stored.find(artifacts.nameOf(model, id))
-      // Each request looks up a token, and an await costs it even where there is nothing to wait for.
+      // Each request looks up a token, and an await costs it even if nothing has to be waited for.
       const record = found instanceof Promise ? await found : found
       return artifacts.toPayload(record, clock.now(), { id })
     },

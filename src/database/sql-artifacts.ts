@@ -107,7 +107,10 @@ function storedArtifacts(
 ): StoredArtifacts {
   const findBy = (column: 'uid' | 'user_code', hash: string) =>
     attemptRead('read sessions and tokens', () => table.findBy(column, model, hash))
-  /** @returns true if this call consumed the record, otherwise its grant; undefined if there is none */
+  /**
+   * @returns true if this call consumed the record, otherwise its grant; undefined if there is no
+   * record
+   */
   const consume = (
     id: string,
     noteUndo: ((undo: Undo) => void) | undefined,

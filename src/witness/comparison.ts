@@ -34,7 +34,7 @@ export function witnessedFacts(
 }
 
 /**
- * What the store lacks by the record, genuine events only.
+ * Compares the store with the record: the lack of the store, genuine events only.
  * @throws WitnessOfAnother, WitnessUnreadable if the record is not of this deployment
  */
 export async function lackIn(

@@ -4,7 +4,10 @@ import type { RingLog } from '../ring/ring-log.ts'
 import { StoreOutdated } from '../ring/witness-errors.ts'
 import { type Lack, lackLines, lackWords, type Witness } from './witness.ts'
 
-/** A start on a key store that is older than it was waits, because other nodes may put back what the store lacks. */
+/**
+ * A start on a key store that is older than it was waits, because other nodes may put back what the
+ * store lacks.
+ */
 
 /** The key store as it was loaded, and what it lacks by the witness. */
 export interface Look {
@@ -33,8 +36,8 @@ export function isOlder({ facts, lack }: Look): boolean {
 }
 
 /**
- * Looks again until the store is whole or the patience is over. A store whose own records alone name
- * what is missing is returned as it is.
+ * Looks again until the store is whole or the patience is over. A store whose own records alone
+ * name what is missing is returned as it is.
  * @throws StoreOutdated if the store still lacks what the witness names
  */
 export async function waitForOthers(
