@@ -52,7 +52,8 @@ export function createFileKeyStores(directory: string): KeyStores {
       return used.flat()
     },
     hasUnowned: async () => (await folders.owner()) === undefined && isUsed(shared),
-    adopt: (issuer) => onFiles(`write the owner of ${directory}`, () => folders.claim(directory, issuer)),
+    adopt: (issuer) =>
+      onFiles(`write the owner of ${directory}`, () => folders.claim(directory, issuer)),
     rename: (from, to) =>
       onFiles(`rename the issuer of the keys in ${directory}`, () =>
         folders.rename(from, to).finally(() => found.clear()),
