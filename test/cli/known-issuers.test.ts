@@ -41,7 +41,10 @@ describe('keyturn issuers', () => {
     await using renamed = await renamedIn(cli)
     const refused = await renamed.run(['keys', 'list'])
     assert.equal(refused.status, 1)
-    assert.match(refused.err, /belong to http:\/\/localhost:3000, and the configuration names/)
+    assert.match(
+      refused.err,
+      /belong to http:\/\/localhost:3000, and none to http:\/\/localhost:3000\/next/,
+    )
     const command = `issuers rename ${FORMER} ${NEXT}`
     assert.ok(refused.err.includes(`keyturn ${command}`), refused.err)
 
