@@ -12,7 +12,7 @@ import { importTargets } from './import-targets.ts'
  */
 
 const MEMORY_MAX = 256 * 2 ** 20
-/** Milliseconds for one input, on a machine that does other work besides. */
+/** Milliseconds for each megabyte of an input, on a machine that does other work besides. */
 const PATIENCE = 10_000
 /** Milliseconds for a hundred. */
 const STANDSTILL = 600_000

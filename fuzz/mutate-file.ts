@@ -10,12 +10,15 @@ const BASE64 = /^[A-Za-z0-9+/_\s-]{16,}={0,2}\s*$/
 const PEM = /(-----BEGIN [^-]+-----)([A-Za-z0-9+/=\s]+)(-----END)/g
 /** A cell of CSV, of text with tabs, or of SQL. */
 const CELL = /"(?:[^"]|"")*"|'(?:[^']|'')*'|[^,\t\n"'()]+/g
-/** Bytes of a file that was blown up: more than any reader takes, and no more. */
-const BLOWN_UP = 17 * 2 ** 20
+interface MutateFile {
+  /** Files to take pieces from. */
+  readonly corpus: readonly Buffer[]
+  /** Bytes of a file that is blown up. */
+  readonly largest: number
+}
 
-/** @param corpus files to take pieces from */
-export function mutateFile(bytes: Buffer, corpus: readonly Buffer[], random: Random): Buffer {
-  if (random.oneIn(20_000)) return blownUp(bytes, random)
+export function mutateFile(bytes: Buffer, { corpus, largest }: MutateFile, random: Random): Buffer {
+  if (random.oneIn(20_000)) return blownUp(bytes, largest, random)
   if (random.oneIn(2)) return mutateBytes(bytes, corpus, random)
   const isBinary = bytes.subarray(0, 1000).includes(0) || bytes[0] === 0x30
   if (!isBinary) return Buffer.from(mutateText(bytes.toString('utf8'), random))
@@ -89,8 +92,8 @@ function mutateCell(text: string, inner: (text: string) => string, random: Rando
 }
 
 /** Repeats a piece of a file until it is larger than a reader takes, or just small enough. */
-function blownUp(bytes: Buffer, random: Random): Buffer {
-  const size = random.oneIn(2) ? BLOWN_UP : Math.floor(BLOWN_UP * 0.9)
+function blownUp(bytes: Buffer, largest: number, random: Random): Buffer {
+  const size = random.oneIn(2) ? largest : Math.floor(largest * 0.9)
   const at = random.below(bytes.length + 1)
   const piece = random.oneIn(2) ? bytes.subarray(at, at + 1 + random.below(100)) : bytes
   const large = Buffer.alloc(size + bytes.length, piece.length > 0 ? piece : 'x')

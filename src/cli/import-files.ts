@@ -1,6 +1,7 @@
-import { existsSync } from 'node:fs'
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { type Dirent, existsSync } from 'node:fs'
+import { readdir, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { readBounded } from '../bounded-file.ts'
 import { Refused } from '../errors.ts'
 import type { NamedFile } from '../import/duende.ts'
 import { DATABASE_BYTES_MAX, INPUT_BYTES_MAX } from '../import/input.ts'
@@ -10,29 +11,78 @@ import { isLoopback } from '../values/loopback.ts'
 
 /** Seconds for an answer of another issuer. */
 const PATIENCE = 15
+/** Bytes of a file with a password, or with several. */
+const SECRETS_BYTES_MAX = 64 * 1024
+
+interface Bound {
+  /** More bytes than a reader takes are not read; it gets one more than that, and says what to do. */
+  readonly max?: number
+}
 
 /** @throws Refused `source_unreadable` */
-export async function sourceFile(path: string): Promise<NamedFile> {
-  const { size } = await stat(path).catch(unreadable(path))
+export async function sourceFile(
+  path: string,
+  { max = DATABASE_BYTES_MAX }: Bound = {},
+): Promise<NamedFile> {
   const name = basename(path)
-  // One more than any reader takes, so that it says what to do.
-  if (size > DATABASE_BYTES_MAX) return { name, bytes: new Uint8Array(DATABASE_BYTES_MAX + 1) }
-  if (existsSync(`${path}-wal`)) {
+  if (existsSync(`${path}-wal`) && (await stat(path).catch(unreadable(path))).size <= max) {
     const { wholeSqlite } = await import('../database/foreign-table.ts')
     return { name, bytes: wholeSqlite(path) }
   }
-  return { name, bytes: await readFile(path).catch(unreadable(path)) }
+  const bytes = await readBounded(path, max).catch(unreadable(path))
+  return { name, bytes: bytes ?? new Uint8Array(max + 1) }
 }
 
-/** The files of a directory by name; what is no file is passed over. @throws Refused `source_unreadable` */
-export async function sourceFiles(directory: string): Promise<readonly NamedFile[]> {
-  const entries = await readdir(directory, { withFileTypes: true }).catch(unreadable(directory))
-  const names = entries.flatMap((entry) =>
-    entry.isDirectory() || entry.name.startsWith('.') ? [] : entry.name,
-  )
+/**
+ * The files of a directory by name; what is no file is passed over.
+ * @param options.named which names are of interest; `options.most` how many files, at most
+ * @throws Refused `source_unreadable`
+ */
+export async function sourceFiles(
+  directory: string,
+  { named = () => true, most = 10_000, max }: FilesOptions,
+): Promise<readonly NamedFile[]> {
+  const names = await sourceNames(directory, named)
+  if (names.length > most) {
+    throw unreadableFor(directory, `it has ${names.length} files, and at most ${most} are read.`)
+  }
   const files: NamedFile[] = []
-  for (const name of names.sort()) files.push(await sourceFile(join(directory, name)))
+  let size = 0
+  for (const name of names) {
+    const file = await sourceFile(join(directory, name), { max })
+    size += file.bytes.length
+    if (size > DATABASE_BYTES_MAX) {
+      const all = `its files have more than ${DATABASE_BYTES_MAX} bytes together`
+      throw unreadableFor(directory, `${all}. Leave those with keys in it.`)
+    }
+    files.push(file)
+  }
   return files
+}
+
+/** Names of the files in a directory, in their order. @throws Refused `source_unreadable` */
+export async function sourceNames(
+  directory: string,
+  named: (name: string) => boolean,
+): Promise<readonly string[]> {
+  const entries = await readdir(directory, { withFileTypes: true }).catch(unreadable(directory))
+  const wanted = entries.filter(({ name }) => !name.startsWith('.') && named(name))
+  const names: string[] = []
+  for (const entry of wanted) if (await isFile(directory, entry)) names.push(entry.name)
+  return names.sort()
+}
+
+interface FilesOptions {
+  readonly named?: (name: string) => boolean
+  readonly most?: number
+  readonly max: number
+}
+
+/** A link counts as what it leads to: Kubernetes mounts secrets as links. */
+async function isFile(directory: string, entry: Dirent): Promise<boolean> {
+  if (!entry.isSymbolicLink()) return entry.isFile()
+  const path = join(directory, entry.name)
+  return (await stat(path).catch(unreadable(path))).isFile()
 }
 
 export async function isDirectory(path: string): Promise<boolean> {
@@ -44,9 +94,14 @@ export async function isDirectory(path: string): Promise<boolean> {
  * @throws Refused `source_unreadable` for one that is neither https nor on this machine, or that does not answer
  */
 export async function sourceAt(address: string): Promise<NamedFile> {
-  const url = new URL(address)
-  const refuse = (why: string) =>
-    new Refused('source_unreadable', { source: address }, `${address} cannot be read: ${why}`)
+  const url = URL.parse(address)
+  // A password in it is in no message.
+  const shown = url ? `${url.origin}${url.pathname}` : 'The address'
+  const refuse = (why: string) => unreadableFor(shown, why)
+  if (!url) throw refuse('it is no URL.')
+  if (url.username !== '' || url.password !== '') {
+    throw refuse('a JWKS is published, so its address has neither user name nor password.')
+  }
   if (url.protocol !== 'https:' && !isLoopback(url.hostname)) {
     throw refuse('keys come by https, because whoever changes them on their way signs tokens.')
   }
@@ -63,7 +118,7 @@ export async function sourceAt(address: string): Promise<NamedFile> {
       if (size > INPUT_BYTES_MAX) throw refuse('it answers too much.')
       chunks.push(chunk)
     }
-    return { name: address, bytes: Buffer.concat(chunks) }
+    return { name: shown, bytes: Buffer.concat(chunks) }
   } catch (error) {
     if (error instanceof Refused) throw error
     const { message, cause } = error as Error
@@ -74,13 +129,28 @@ export async function sourceAt(address: string): Promise<NamedFile> {
 /** The text of a file that holds one secret; the newline at its end is none of it. @throws Refused */
 export async function secretFile(path: string | undefined): Promise<string | undefined> {
   if (path === undefined) return undefined
-  const text = await readFile(path, 'utf8').catch(unreadable(path))
-  return text.replace(/\r?\n$/, '')
+  const bytes = await readBounded(path, SECRETS_BYTES_MAX).catch(unreadable(path))
+  if (!bytes) throw unreadableFor(path, `it has more than ${SECRETS_BYTES_MAX} bytes.`)
+  return Buffer.from(bytes)
+    .toString('utf8')
+    .replace(/\r?\n$/, '')
+}
+
+function unreadableFor(source: string, why: string): Refused {
+  return new Refused('source_unreadable', { source }, `${source} cannot be read: ${why}`)
+}
+
+const WHY: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file or directory.',
+  EACCES: 'this account has no permission for it.',
+  ENOTDIR: 'it is no directory.',
+  EISDIR: 'it is a directory, and a file is needed.',
+  ELOOP: 'its links lead nowhere.',
 }
 
 function unreadable(source: string) {
   return (error: NodeJS.ErrnoException): never => {
-    const why = error.code === 'ENOENT' ? 'there is no such file or directory.' : error.message
+    const why = WHY[error.code ?? ''] ?? error.message
     throw new Refused('source_unreadable', { source }, `${source} cannot be read: ${why}`)
   }
 }

@@ -1,19 +1,34 @@
+import { join } from 'node:path'
 import { openKeyRing } from '../data-protection/open-key-ring.ts'
 import { ImportRefused } from '../errors.ts'
 import { readDex } from '../import/dex.ts'
-import { type ReadDuendeOptions, readDuendeFiles, readDuendeTable } from '../import/duende.ts'
+import {
+  DUENDE_FILES_MAX,
+  isDuendeFile,
+  type ReadDuendeOptions,
+  readDuendeFiles,
+  readDuendeTable,
+} from '../import/duende.ts'
 import { DUENDE_DEFAULTS } from '../import/duende-life.ts'
 import type { Unprotect } from '../import/duende-record.ts'
 import type { Protect } from '../import/duende-write.ts'
 import { readHydraSet, readHydraTable } from '../import/hydra.ts'
 import { type Imported, leftOut, withoutTwins } from '../import/imported-key.ts'
+import { INPUT_BYTES_MAX, KEY_FILE_BYTES_MAX } from '../import/input.ts'
 import { readJwksFile } from '../import/jwks-file.ts'
 import { readKeyDirectory } from '../import/key-directory.ts'
 import { readKeyFile } from '../import/key-file.ts'
 import { readKeycloak } from '../import/keycloak.ts'
 import { readOidcProvider } from '../import/oidc-provider.ts'
 import { orRefusal, refusal } from '../import/refusal.ts'
-import { isDirectory, secretFile, sourceAt, sourceFile, sourceFiles } from './import-files.ts'
+import {
+  isDirectory,
+  secretFile,
+  sourceAt,
+  sourceFile,
+  sourceFiles,
+  sourceNames,
+} from './import-files.ts'
 import type { System } from './import-systems.ts'
 
 /** Which reader of `import/` reads what an operator names, and with which of the options. */
@@ -90,9 +105,10 @@ async function readPem(
     keyPassword: await secretFile(options.keyPasswordFile),
   }
   if (await isDirectory(source)) {
-    return readKeyDirectory(await sourceFiles(source), { ...passwords, now })
+    const files = await sourceFiles(source, { most: 1000, max: KEY_FILE_BYTES_MAX })
+    return readKeyDirectory(files, { ...passwords, now })
   }
-  const { bytes, name } = await sourceFile(source)
+  const { bytes, name } = await sourceFile(source, { max: KEY_FILE_BYTES_MAX })
   return readKeyFile(bytes, { ...passwords, name, alias, now })
 }
 
@@ -100,7 +116,8 @@ async function readRealm(
   source: string,
   { now, realm, files }: SourceOptions & { readonly now: number },
 ): Promise<Imported> {
-  const keystores = files === undefined ? [] : await sourceFiles(files)
+  const keystores =
+    files === undefined ? [] : await sourceFiles(files, { most: 1000, max: KEY_FILE_BYTES_MAX })
   const { bytes, name } = (await isDirectory(source))
     ? await realmIn(source, realm)
     : await fileOrAddress(source)
@@ -109,12 +126,12 @@ async function readRealm(
 
 /** An export into a directory has one file for each realm. */
 async function realmIn(directory: string, realm: string | undefined) {
-  const exports = (await sourceFiles(directory)).filter(({ name }) => name.endsWith('-realm.json'))
+  const exports = await sourceNames(directory, (name) => name.endsWith('-realm.json'))
   const [only, ...others] = exports.filter(
-    ({ name }) => realm === undefined || name === `${realm}-realm.json`,
+    (name) => realm === undefined || name === `${realm}-realm.json`,
   )
-  if (only && others.length === 0) return only
-  const names = exports.map(({ name }) => name).join(', ') || 'none'
+  if (only !== undefined && others.length === 0) return sourceFile(join(directory, only))
+  const names = exports.join(', ') || 'none'
   throw refusal('realm_unknown', `Which realm of ${directory} is meant? Its exports: ${names}.`)
 }
 
@@ -163,9 +180,12 @@ async function readDuendeStore(source: string, read: ReadDuendeOptions): Promise
     return readDuendeTable(Buffer.from(JSON.stringify(rows)), { ...read, name })
   }
   const path = source.replace(/^sqlite:/, '')
-  if (await isDirectory(path)) return readDuendeFiles(await sourceFiles(path), read)
+  if (await isDirectory(path)) {
+    const bounds = { most: DUENDE_FILES_MAX, max: KEY_FILE_BYTES_MAX }
+    return readDuendeFiles(await sourceFiles(path, { named: isDuendeFile, ...bounds }), read)
+  }
   const file = await sourceFile(path)
-  if (/^is-signing-key-.*\.json$/i.test(file.name)) return readDuendeFiles([file], read)
+  if (isDuendeFile(file.name)) return readDuendeFiles([file], read)
   return readDuendeTable(file.bytes, { ...read, name: file.name })
 }
 
@@ -205,7 +225,9 @@ async function readHydra(
   { secretsFile }: SourceOptions & { readonly now: number },
 ): Promise<Imported> {
   const isFolder = await isDirectory(source)
-  const files = isFolder ? await sourceFiles(source) : [await sourceFile(source)]
+  const files = isFolder
+    ? await sourceFiles(source, { most: 100, max: INPUT_BYTES_MAX })
+    : [await sourceFile(source)]
   const secrets = ((await secretFile(secretsFile)) ?? '').split(/\r?\n/).filter(Boolean)
   const read: Imported[] = []
   for (const { bytes, name } of files) {

@@ -1,5 +1,5 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { readBounded } from '../bounded-file.ts'
 import { ImportRefused } from '../errors.ts'
 import { looksLikeDer } from '../import/der.ts'
 import { KEY_FILE_BYTES_MAX } from '../import/input.ts'
@@ -16,11 +16,11 @@ export interface CertificateFile {
 
 /** @throws CertificateUnusable */
 export async function loadCertificate({ file, password }: CertificateFile): Promise<Certificate> {
-  const bytes = await readFile(file).catch((error: NodeJS.ErrnoException) => {
+  const read = await readBounded(file, KEY_FILE_BYTES_MAX).catch((error: NodeJS.ErrnoException) => {
     throw unusable(file, `it cannot be read (${error.code ?? error.message})`)
   })
-  if (bytes.length > KEY_FILE_BYTES_MAX)
-    throw unusable(file, 'it is far too large for a certificate')
+  if (!read) throw unusable(file, 'it is far too large for a certificate')
+  const bytes = Buffer.from(read)
   const found = looksLikeDer(bytes)
     ? readKeystore(bytes, { file, password })
     : readPem(bytes, { file, password })

@@ -32,6 +32,19 @@ export async function thumbprintOf(certificate: X509Certificate): Promise<string
   return key instanceof ImportRefused ? undefined : key.thumbprint
 }
 
+/** Tells the thumbprint of the public half in a certificate. */
+export type ThumbprintOf = typeof thumbprintOf
+
+/** The same, that looks at each certificate once: a file may have hundreds of keys and of certificates. */
+export function rememberingThumbprints(): ThumbprintOf {
+  const known = new Map<X509Certificate, Promise<string | undefined>>()
+  return (certificate) => {
+    const found = known.get(certificate) ?? thumbprintOf(certificate)
+    known.set(certificate, found)
+    return found
+  }
+}
+
 /** The public half in a certificate, as members of a JWK. @throws ImportRefused */
 export function certificateMembers(certificate: X509Certificate): Record<string, unknown> {
   let spki: Buffer
@@ -50,10 +63,11 @@ export function certificateMembers(certificate: X509Certificate): Record<string,
 export async function chainOf(
   thumbprint: string,
   certificates: readonly X509Certificate[],
+  { of = thumbprintOf }: { readonly of?: ThumbprintOf } = {},
 ): Promise<readonly X509Certificate[]> {
   let leaf: X509Certificate | undefined
   for (const certificate of certificates) {
-    if ((await thumbprintOf(certificate)) !== thumbprint) continue
+    if ((await of(certificate)) !== thumbprint) continue
     // Of several for one key, the newest is the one in use.
     if (!leaf || certificate.validFromDate > leaf.validFromDate) leaf = certificate
   }

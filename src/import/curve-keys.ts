@@ -22,7 +22,7 @@ const ED25519_PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex')
  * @throws ImportRefused `key_type_unsupported`, `key_malformed`, `key_halves_differ`
  */
 export function ecKey(members: Readonly<Record<string, unknown>>): JWK {
-  const crv = String(members.crv)
+  const crv = typeof members.crv === 'string' ? members.crv : ''
   const [length, name] = (Object.hasOwn(EC_CURVES, crv) && EC_CURVES[crv]) || []
   if (!length || !name) throw curveUnsupported(crv)
   const coordinate = (member: 'x' | 'y' | 'd') =>
@@ -51,7 +51,7 @@ export function ecKey(members: Readonly<Record<string, unknown>>): JWK {
  * @throws ImportRefused `key_type_unsupported`, `key_malformed`, `key_halves_differ`
  */
 export function okpKey(members: Readonly<Record<string, unknown>>): JWK {
-  const crv = String(members.crv)
+  const crv = typeof members.crv === 'string' ? members.crv : ''
   if (/^X(25519|448)$/.test(crv)) {
     throw refusal(
       'key_type_unsupported',

@@ -45,7 +45,8 @@ export interface NamedFile {
 }
 
 const FILE = /^is-signing-key-.*\.json$/i
-const FILES_MAX = 10_000
+/** Files of keys in a directory. */
+export const DUENDE_FILES_MAX = 10_000
 const KEYS: Table = {
   name: 'Keys',
   columns: [
@@ -64,6 +65,11 @@ const ENTITIES: Table = { name: 'entities', columns: ['entity_type_id', 'value']
 /** The kind of row that is a key, in the storage layer of version 8. */
 const KEY_ENTITY = '2108'
 
+/** Is it named as IdentityServer names the file of a key? */
+export function isDuendeFile(name: string): boolean {
+  return FILE.test(name)
+}
+
 /**
  * Reads the file store, `is-signing-key-*.json`; other files of the directory are passed over.
  * @throws ImportRefused where no key can be taken in
@@ -72,9 +78,9 @@ export async function readDuendeFiles(
   files: readonly NamedFile[],
   options: ReadDuendeOptions,
 ): Promise<Imported> {
-  const found = files.filter(({ name }) => FILE.test(name))
-  if (found.length > FILES_MAX)
-    throw refusal('input_too_large', `There are more than ${FILES_MAX} files of keys.`)
+  const found = files.filter(({ name }) => isDuendeFile(name))
+  if (found.length > DUENDE_FILES_MAX)
+    throw refusal('input_too_large', `There are more than ${DUENDE_FILES_MAX} files of keys.`)
   if (found.length === 0) throw refusal('no_keys', 'There is no file is-signing-key-*.json.')
   return readRecords(
     found.map(({ name, bytes }) => ({

@@ -136,7 +136,10 @@ function ofNetwork(
   if (network === undefined && networks.length > 1) {
     throw refusal(
       'alias_unknown',
-      `${name} has keys of ${networks.length} tenants (nid): ${networks.slice(0, 5).join(', ')}. Dump those of one.`,
+      `${name} has keys of ${networks.length} tenants (nid): ${networks
+        .slice(0, 5)
+        .map((nid) => nid.slice(0, 100))
+        .join(', ')}. Dump those of one.`,
     )
   }
   return network === undefined ? rows : rows.filter(({ nid }) => text(nid) === network)

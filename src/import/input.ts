@@ -20,7 +20,7 @@ export function assertSize(bytes: Uint8Array, max: number, source: string): void
   if (bytes.length > max) {
     throw refusal(
       'input_too_large',
-      `${source} has ${bytes.length} bytes, and at most ${max} are read. Export the keys alone, without people, or dump the table of keys alone.`,
+      `${source} has more than ${max} bytes, and no more are read. Export the keys alone, without people, or dump the table of keys alone.`,
     )
   }
 }

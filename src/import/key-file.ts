@@ -8,7 +8,13 @@ import { decryptJwe, isJwe, looksLikeJwe } from './jwe.ts'
 import { readJwks } from './jwk-set.ts'
 import { type DerForm, formOf, privateMembers, publicMembers } from './key-der.ts'
 import { type KeystoreContext, keystoreKeys } from './keystore-keys.ts'
-import { decryptByPassword, decryptLegacyPem, passwordWrong } from './password-encryption.ts'
+import {
+  createPasswordWork,
+  decryptByPassword,
+  decryptLegacyPem,
+  type PasswordWork,
+  passwordWrong,
+} from './password-encryption.ts'
 import { looksLikePem, type PemBlock, pemBlocks } from './pem.ts'
 import {
   type Keystore,
@@ -53,12 +59,15 @@ const REFUSED_LABELS: Readonly<Record<string, string>> = {
 export async function readKeyFile(bytes: Uint8Array, options: KeyFileOptions): Promise<Imported> {
   assertSize(bytes, KEY_FILE_BYTES_MAX, options.name)
   const buffer = Buffer.from(bytes)
-  const imported = await readAny(buffer, options)
+  const imported = await readAny(buffer, { ...options, work: options.work ?? createPasswordWork() })
   assertSomething(imported, options.name)
   return imported
 }
 
-async function readAny(bytes: Buffer, options: KeyFileOptions): Promise<Imported> {
+/** The options, and what may be done for passwords in all of the file. */
+type Reading = KeyFileOptions & { readonly work: PasswordWork }
+
+async function readAny(bytes: Buffer, options: Reading): Promise<Imported> {
   if (looksLikeJks(bytes)) return keystoreKeys(readJks(bytes, options), context(options))
   if (looksLikeDer(bytes)) return readParts([{ label: '', der: bytes }], options)
   const text = decodeText(bytes, options.name)
@@ -86,7 +95,7 @@ async function readJson(json: string | Uint8Array, options: KeyFileOptions): Pro
 }
 
 /** What the parts of a file hold, brought together. */
-async function readParts(parts: readonly PemBlock[], options: KeyFileOptions): Promise<Imported> {
+async function readParts(parts: readonly PemBlock[], options: Reading): Promise<Imported> {
   const keys: KeystoreKey[] = []
   const certificates: FoundCertificate[] = []
   const publicKeys: ImportedKey[] = []
@@ -132,7 +141,7 @@ async function readParts(parts: readonly PemBlock[], options: KeyFileOptions): P
 /** Decrypts a part where that is needed. */
 function opened(
   part: PemBlock,
-  { password }: KeyFileOptions,
+  { password, work }: Reading,
 ): { form: DerForm | undefined; der: Buffer } {
   if (part.dekInfo !== undefined) {
     if (password === undefined) throw passwordMissing()
@@ -143,7 +152,7 @@ function opened(
   if (form !== 'encrypted-pkcs8') return { form, der: part.der }
   if (password === undefined) throw passwordMissing()
   const [algorithm, encrypted] = children(der)
-  return decryptedKey(decryptByPassword(algorithm, octets(encrypted), password))
+  return decryptedKey(decryptByPassword(algorithm, octets(encrypted), { password, work }))
 }
 
 /** With a wrong password the padding is good by chance once in 256 times; then no key comes out. */

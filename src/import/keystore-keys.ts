@@ -8,7 +8,8 @@ import {
   type FoundCertificate,
   leaves,
   parseCertificate,
-  thumbprintOf,
+  rememberingThumbprints,
+  type ThumbprintOf,
 } from './certificates.ts'
 import {
   type Imported,
@@ -29,6 +30,9 @@ export interface KeystoreContext {
   readonly now: number
 }
 
+/** Certificates of a file, each of which may have issued any other. */
+const CERTIFICATES_MAX = 200
+
 /**
  * Keys and certificates of a file, brought together: each key with its chain. In a file without private
  * keys, the certificates are keys for validation.
@@ -38,6 +42,12 @@ export async function keystoreKeys(store: Keystore, context: KeystoreContext): P
   const wanted = (alias: string | undefined) =>
     context.alias === undefined || alias?.toLowerCase() === context.alias.toLowerCase()
   assertAlias(store, context)
+  if (store.certificates.length > CERTIFICATES_MAX) {
+    throw refusal(
+      'input_too_large',
+      `${context.source} has more than ${CERTIFICATES_MAX} certificates. Leave those of its keys and their issuers.`,
+    )
+  }
   const left = store.sealed
     .filter(({ alias }) => wanted(alias))
     .map(({ alias, refused }) => leftOut(alias ?? context.source, refused))
@@ -45,8 +55,9 @@ export async function keystoreKeys(store: Keystore, context: KeystoreContext): P
     return endings(await certificateKeys(store.certificates, context), left, context.now)
   }
   const keys: ImportedKey[] = []
+  const of = rememberingThumbprints()
   for (const entry of store.keys) {
-    const key = await orRefusal(() => keyWithChain(entry, store, context.source))
+    const key = await orRefusal(() => keyWithChain(entry, store, { source: context.source, of }))
     if (!wanted(entry.alias)) continue
     if (key instanceof ImportRefused) left.push(leftOut(entry.alias ?? context.source, key))
     else keys.push(key)
@@ -58,7 +69,7 @@ export async function keystoreKeys(store: Keystore, context: KeystoreContext): P
 async function keyWithChain(
   { members, algorithm, alias, localKeyId, certificates: own }: KeystoreKey,
   store: Keystore,
-  source: string,
+  { source, of }: { readonly source: string; readonly of: ThumbprintOf },
 ): Promise<ImportedKey> {
   const key = await buildKey({
     members,
@@ -67,11 +78,11 @@ async function keyWithChain(
     source: alias === undefined ? source : `${source}#${alias}`,
   })
   if (own) return { ...key, certificates: await attachedChain(key, certificatesOf(own)) }
-  for (const { certificate, localKeyId: of } of store.certificates) {
-    if (localKeyId === undefined || of !== localKeyId) continue
-    if ((await thumbprintOf(certificate)) !== key.thumbprint) throw certificateMismatch()
+  for (const { certificate, localKeyId: named } of store.certificates) {
+    if (localKeyId === undefined || named !== localKeyId) continue
+    if ((await of(certificate)) !== key.thumbprint) throw certificateMismatch()
   }
-  const chain = await chainOf(key.thumbprint, certificatesOf(store.certificates))
+  const chain = await chainOf(key.thumbprint, certificatesOf(store.certificates), { of })
   const single = store.keys.length === 1 && store.certificates.length > 0
   if (single && chain.length === 0) throw certificateMismatch()
   return { ...key, certificates: chain.map(({ raw }) => raw) }
@@ -85,10 +96,11 @@ async function certificateKeys(
     (one) => alias === undefined || one.alias?.toLowerCase() === alias.toLowerCase(),
   )
   const keys: ImportedKey[] = []
+  const of = rememberingThumbprints()
   for (const leaf of leaves(certificatesOf(wanted))) {
     const members = certificateMembers(leaf)
     const key = await buildKey({ members, source })
-    const chain = await chainOf(key.thumbprint, certificatesOf(certificates))
+    const chain = await chainOf(key.thumbprint, certificatesOf(certificates), { of })
     keys.push({ ...key, certificates: chain.map(({ raw }) => raw) })
   }
   return keys

@@ -12,6 +12,10 @@ const ROUNDS_MAX = 5_000_000
 const PKCS12_ROUNDS_MAX = 600_000
 /** What scrypt may take. */
 const SCRYPT_BYTES_MAX = 128 * 1024 * 1024
+/** Rounds for all parts of a file together: a file may have hundreds, each with a password to work on. */
+const ROUNDS_IN_ALL = 12_000_000
+/** A key and an initialization vector by PKCS#12 take as long as so many rounds of PBKDF2. */
+const PKCS12_ROUND = 9
 
 const PBES2 = '1.2.840.113549.1.5.13'
 const PBKDF2 = '1.2.840.113549.1.5.12'
@@ -49,6 +53,22 @@ const REFUSED: Readonly<Record<string, string>> = {
   '1.2.840.113549.1.12.1.2': 'RC4',
 }
 
+/** Counts what is done for passwords, for all parts of a file together. */
+export interface PasswordWork {
+  /** @throws ImportRefused `input_too_large` where it becomes more than a file may ask for */
+  spend(rounds: number): void
+}
+
+export function createPasswordWork(): PasswordWork {
+  let left = ROUNDS_IN_ALL
+  return {
+    spend: (rounds) => {
+      left -= rounds
+      if (left < 0) throw tooMuchWork()
+    },
+  }
+}
+
 /**
  * Decrypts what an AlgorithmIdentifier says.
  * @param password undefined for none; only PKCS#12's own derivation knows that
@@ -57,18 +77,18 @@ const REFUSED: Readonly<Record<string, string>> = {
 export function decryptByPassword(
   algorithm: Der | undefined,
   encrypted: Uint8Array,
-  password: string | undefined,
+  { password, work }: { readonly password: string | undefined; readonly work: PasswordWork },
 ): Buffer {
   const [kind, parameters] = children(algorithm)
   const oid = objectId(kind)
-  if (oid === PBES2) return pbes2(parameters, encrypted, password ?? '')
+  if (oid === PBES2) return pbes2(parameters, encrypted, { password: password ?? '', work })
   const [name, length] = PKCS12_CIPHERS[oid] ?? []
   if (!name || !length) throw unsupported(oid)
   const [salt, iterations] = children(parameters)
   const derivation = {
     password: bmpPassword(password),
     salt: octets(salt),
-    iterations: rounds(iterations, PKCS12_ROUNDS_MAX),
+    iterations: pkcs12Rounds(iterations, work),
     digest: 'sha1',
   }
   const key = pkcs12Derive({ ...derivation, purpose: PURPOSE.key, length })
@@ -83,14 +103,20 @@ export function decryptByPassword(
  * Derives by PBKDF2 as its parameters say.
  * @param length where the parameters do not have it
  */
-export function pbkdf2(parameters: Der | undefined, password: string, length: number): Buffer {
+export function pbkdf2(
+  parameters: Der | undefined,
+  { password, work }: Secret,
+  length: number,
+): Buffer {
   const [salt, iterations, ...rest] = children(parameters)
   const own = isInteger(rest[0]) ? smallInteger(rest.shift()) : length
   const hmac = rest[0] ? objectId(children(rest[0])[0]) : '1.2.840.113549.2.7'
   const digest = HMACS[hmac] ?? refuseEncryption(hmac)
   if (own === 0 || own > 64)
     throw refusal('input_malformed', 'The length of a derived key is wrong.')
-  return pbkdf2Sync(password, octets(salt), rounds(iterations, ROUNDS_MAX), own, digest)
+  const count = rounds(iterations, ROUNDS_MAX)
+  work.spend(count)
+  return pbkdf2Sync(password, octets(salt), count, own, digest)
 }
 
 /** The hash of an HMAC, as node:crypto names it. */
@@ -99,8 +125,8 @@ export function hmacDigest(oid: string): string {
 }
 
 /** A number of rounds that can be done. @throws ImportRefused `input_too_large` */
-export function macRounds(der: Der | undefined): number {
-  return der === undefined ? 1 : rounds(der, PKCS12_ROUNDS_MAX)
+export function macRounds(der: Der | undefined, work: PasswordWork): number {
+  return der === undefined ? 1 : pkcs12Rounds(der, work)
 }
 
 /**
@@ -135,7 +161,12 @@ export function passwordWrong() {
   )
 }
 
-function pbes2(parameters: Der | undefined, encrypted: Uint8Array, password: string): Buffer {
+interface Secret {
+  readonly password: string
+  readonly work: PasswordWork
+}
+
+function pbes2(parameters: Der | undefined, encrypted: Uint8Array, secret: Secret): Buffer {
   const [derivation, scheme] = children(parameters)
   const [kind, details] = children(derivation)
   const [cipherKind, iv] = children(scheme)
@@ -144,23 +175,31 @@ function pbes2(parameters: Der | undefined, encrypted: Uint8Array, password: str
   if (!cipher || !length) throw unsupported(oid)
   const derive = { [PBKDF2]: pbkdf2, [SCRYPT]: scrypt }[objectId(kind)]
   if (!derive) throw unsupported(objectId(kind))
-  const key = derive(details, password, length)
+  const key = derive(details, secret, length)
   if (key.length !== length)
     throw refusal('input_malformed', 'The length of a derived key is wrong.')
   return decipher(cipher, key, octets(iv), encrypted)
 }
 
-function scrypt(parameters: Der | undefined, password: string, length: number): Buffer {
+function scrypt(parameters: Der | undefined, { password, work }: Secret, length: number): Buffer {
   const [salt, cost, blockSize, parallelization] = children(parameters)
   const N = smallInteger(cost)
   const r = smallInteger(blockSize)
   const p = smallInteger(parallelization)
   if (N * r * 128 > SCRYPT_BYTES_MAX || N * r * p > 2 ** 22) throw tooMuchWork()
+  // A block takes as long as a round of PBKDF2.
+  work.spend(N * r * p)
   try {
     return scryptSync(password, octets(salt), length, { N, r, p, maxmem: 2 * SCRYPT_BYTES_MAX })
   } catch {
     throw refusal('input_malformed', 'The parameters of scrypt are wrong: the file is damaged.')
   }
+}
+
+function pkcs12Rounds(der: Der | undefined, work: PasswordWork): number {
+  const count = rounds(der, PKCS12_ROUNDS_MAX)
+  work.spend(count * PKCS12_ROUND)
+  return count
 }
 
 function rounds(der: Der | undefined, max: number): number {

@@ -15,9 +15,11 @@ import {
 } from './der.ts'
 import { type DerKey, privateMembers } from './key-der.ts'
 import {
+  createPasswordWork,
   decryptByPassword,
   hmacDigest,
   macRounds,
+  type PasswordWork,
   passwordWrong,
   pbkdf2,
 } from './password-encryption.ts'
@@ -49,6 +51,8 @@ export interface KeystorePasswords {
   readonly password?: string | undefined
   /** Of the keys, where it is another than that of the store. */
   readonly keyPassword?: string | undefined
+  /** What may still be done for passwords; by default as much as one file may ask for. */
+  readonly work?: PasswordWork | undefined
 }
 
 const DATA = '1.2.840.113549.1.7.1'
@@ -88,13 +92,14 @@ export function readPkcs12(bytes: Uint8Array, passwords: KeystorePasswords): Key
     )
   }
   const safes = octets(inner(data))
+  const work = passwords.work ?? createPasswordWork()
   const candidates = mac
-    ? [passwordOfMac(mac, safes, passwords.password)]
+    ? [passwordOfMac(mac, safes, { given: passwords.password, work })]
     : candidatesFor(passwords.password)
   let refused: ImportRefused | undefined
   for (const password of candidates) {
     try {
-      const store = readSafes(safes, { ...passwords, password })
+      const store = readSafes(safes, { ...passwords, password, work })
       if (store.sealed.length === 0 || password === candidates.at(-1)) return store
     } catch (error) {
       if (!(error instanceof ImportRefused) || codeOf(error) !== 'password_wrong') throw error
@@ -121,9 +126,13 @@ function candidatesFor(password: string | undefined): readonly (string | undefin
   return password === '' ? ['', undefined] : [password]
 }
 
-function passwordOfMac(mac: Der, safes: Buffer, given: string | undefined): string | undefined {
+function passwordOfMac(
+  mac: Der,
+  safes: Buffer,
+  { given, work }: { readonly given: string | undefined; readonly work: PasswordWork },
+): string | undefined {
   const candidates = candidatesFor(given)
-  const found = candidates.findIndex((password) => macFits(mac, safes, password))
+  const found = candidates.findIndex((password) => macFits(mac, safes, { password, work }))
   if (found >= 0) return candidates[found]
   if (given === undefined) throw passwordMissing()
   throw refusal(
@@ -132,7 +141,11 @@ function passwordOfMac(mac: Der, safes: Buffer, given: string | undefined): stri
   )
 }
 
-function macFits(mac: Der, safes: Buffer, password: string | undefined): boolean {
+function macFits(
+  mac: Der,
+  safes: Buffer,
+  { password, work }: { readonly password: string | undefined; readonly work: PasswordWork },
+): boolean {
   const [info, salt, iterations] = children(mac)
   const [algorithm, expected] = children(info)
   const [kind, parameters] = children(algorithm)
@@ -142,7 +155,7 @@ function macFits(mac: Der, safes: Buffer, password: string | undefined): boolean
   if (oid === PBMAC1) {
     if (password === undefined) return false
     const [derivation, scheme] = children(parameters)
-    const key = pbkdf2(children(derivation)[1], password, 32)
+    const key = pbkdf2(children(derivation)[1], { password, work }, 32)
     ours = createHmac(hmacDigest(objectId(children(scheme)[0])), key)
       .update(safes)
       .digest()
@@ -157,7 +170,7 @@ function macFits(mac: Der, safes: Buffer, password: string | undefined): boolean
     const key = pkcs12Derive({
       password: bmpPassword(password),
       salt: octets(salt),
-      iterations: macRounds(iterations),
+      iterations: macRounds(iterations, work),
       digest,
       purpose: PURPOSE.mac,
       length: { sha1: 20, sha224: 28, sha256: 32, sha384: 48 }[digest] ?? 64,
@@ -167,7 +180,10 @@ function macFits(mac: Der, safes: Buffer, password: string | undefined): boolean
   return ours.length === given.length && timingSafeEqual(ours, given)
 }
 
-function readSafes(safes: Buffer, passwords: KeystorePasswords): Keystore {
+/** The passwords, and what may still be done for them. */
+type Opening = KeystorePasswords & { readonly work: PasswordWork }
+
+function readSafes(safes: Buffer, passwords: Opening): Keystore {
   const found = { keys: [], sealed: [], certificates: [] } as Found
   for (const safe of children(readDer(safes))) {
     const [kind, wrapped] = children(safe)
@@ -176,7 +192,10 @@ function readSafes(safes: Buffer, passwords: KeystorePasswords): Keystore {
     else if (oid === ENCRYPTED_DATA) {
       const [, content] = children(inner(wrapped))
       const [, algorithm, encrypted] = children(content)
-      const clear = decryptByPassword(algorithm, octets(encrypted), passwords.password)
+      const clear = decryptByPassword(algorithm, octets(encrypted), {
+        password: passwords.password,
+        work: passwords.work,
+      })
       readBags(
         decrypted(() => readDer(clear)),
         passwords,
@@ -199,7 +218,7 @@ interface Found {
   certificates: FoundCertificate[]
 }
 
-function readBags(bags: Der, passwords: KeystorePasswords, found: Found, depth: number): void {
+function readBags(bags: Der, passwords: Opening, found: Found, depth: number): void {
   if (depth > DEPTH_MAX)
     throw refusal('input_malformed', 'The bags of the store are nested too deep.')
   for (const bag of children(bags)) {
@@ -234,7 +253,7 @@ function readBags(bags: Der, passwords: KeystorePasswords, found: Found, depth: 
 function readShrouded(
   value: Der,
   named: { readonly alias?: string; readonly localKeyId?: string },
-  { password, keyPassword }: KeystorePasswords,
+  { password, keyPassword, work }: Opening,
   found: Found,
 ): void {
   const [algorithm, encrypted] = children(value)
@@ -242,7 +261,10 @@ function readShrouded(
   let refused: ImportRefused | undefined
   for (const candidate of tries) {
     try {
-      const clear = decryptByPassword(algorithm, octets(encrypted), candidate)
+      const clear = decryptByPassword(algorithm, octets(encrypted), {
+        password: candidate,
+        work,
+      })
       const form = decrypted(() => readDer(clear))
       if (!isSequence(form) || !isSequence(children(form)[1])) throw passwordWrong()
       found.keys.push({ ...named, ...privateMembers(clear) })

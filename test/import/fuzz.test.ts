@@ -8,7 +8,7 @@ import { withoutVectors } from '../../lab/vectors.ts'
 
 /** Inputs of each target: enough for most ways of being wrong to be met. */
 const INPUTS = 300
-/** Milliseconds for one input, on a machine that does other work besides. */
+/** Milliseconds for each megabyte of an input, on a machine that does other work besides. */
 const PATIENCE = 20_000
 
 const targets: readonly FuzzTarget[] = withoutVectors ? [] : await importTargets()

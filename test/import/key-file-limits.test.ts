@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { vector, withoutVectors } from '../../lab/vectors.ts'
 import { readKeyFile } from '../../src/import/key-file.ts'
+import { createPasswordWork } from '../../src/import/password-encryption.ts'
 
 describe('a key file at which a library stumbles', { skip: withoutVectors }, () => {
   const refused = async (der: Buffer, code: string) =>
@@ -14,6 +15,13 @@ describe('a key file at which a library stumbles', { skip: withoutVectors }, () 
     const [head, empty] = [Buffer.from(der.subarray(0, at)), Buffer.from('a103030100', 'hex')]
     head.writeUInt8(at + empty.length - 3, 2)
     await refused(Buffer.concat([head, empty]), 'key_malformed')
+  })
+
+  it('is refused with a code where its curve is no text', async () => {
+    for (const kty of ['EC', 'OKP']) {
+      const jwk = Buffer.from(JSON.stringify({ kty, crv: { toString: 1 }, x: 'AA', y: 'AA' }))
+      await refused(jwk, 'key_type_unsupported')
+    }
   })
 
   it('is refused with a code where a number of an object identifier is huge', async () => {
@@ -38,6 +46,31 @@ describe('a key file that takes too much', { skip: withoutVectors }, () => {
     assert.ok(at > 0, 'its rounds are 600,000')
     der.writeUIntBE(0x7fffff, at + 2, 3)
     await assert.rejects(readKeyFile(der, { name: 'FILE', password: 'test-only-pem', now: 0 }), {
+      code: 'input_too_large',
+    })
+  })
+})
+
+describe('a key file of very many parts', { skip: withoutVectors }, () => {
+  it('is refused once its passwords together take more rounds than anybody needs', async () => {
+    const work = createPasswordWork()
+    const spend = () => work.spend(5_000_000)
+    spend()
+    spend()
+    for (const file of ['rsa-pbes2.der', 'rsa-pbes2-scrypt.pem', 'rsa-pbes2-3des-sha1.pem']) {
+      const options = { name: file, password: 'test-only-pem', work, now: 0 }
+      await readKeyFile(vector('pem', file), options)
+    }
+    assert.throws(spend, { code: 'input_too_large' })
+    for (const file of ['rsa-pbes2.der', 'rsa-pbes2-scrypt.pem', 'openssl-3des.p12']) {
+      const options = { name: file, password: 'test-only-pem', work, now: 0 }
+      await assert.rejects(readKeyFile(vector('pem', file), options), { code: 'input_too_large' })
+    }
+  })
+
+  it('is refused where it has more certificates than keys and their issuers need', async () => {
+    const one = vector('pem', 'certificate.pem').toString()
+    await assert.rejects(readKeyFile(Buffer.from(one.repeat(201)), { name: 'FILE', now: 0 }), {
       code: 'input_too_large',
     })
   })
