@@ -163,6 +163,30 @@ export function testKeyStore(
       assert.deepEqual([keys.length, events.length], [3, 1])
     })
 
+    test('puts a key in the place of one of its kid, and keeps one that is not as it was', async ({
+      store,
+      other,
+    }) => {
+      const [half, kept] = [await store.addKey(serializedKey(1)), serializedKey(2, { id: 'kept' })]
+      await store.addKey(kept)
+      const whole = serializedKey(3, { id: half.id, data: 'with its private half' })
+      const batch = { keys: [whole], events: [serializedEvent('a', 20)], replaced: [half] }
+      await store.addTogether(batch)
+      await other.addTogether(batch)
+      const { keys, events } = await other.load()
+      assert.deepEqual(
+        keys.toSorted((a, b) => a.generation - b.generation),
+        [kept, whole],
+      )
+      assert.equal(events.length, 1)
+      const again = serializedKey(4, { id: half.id, data: 'another' })
+      const late = { keys: [again], events: [], replaced: [half] }
+      await assert.rejects(other.addTogether(late), { code: 'kid_taken' })
+      const taken = { keys: [serializedKey(2, { id: half.id })], events: [], replaced: [whole] }
+      await assert.rejects(store.addTogether(taken), { code: 'place_taken' })
+      assert.equal((await store.load()).keys.length, 2)
+    })
+
     test('adds a thousand keys together', async ({ store }) => {
       const keys = Array.from({ length: 1000 }, (_, i) => serializedKey(i + 1))
       await store.addTogether({ keys, events: [] })

@@ -2,11 +2,11 @@ import type Sqlite from 'better-sqlite3-napi'
 import type { DataSource, EntityManager, EntitySchema, ObjectLiteral } from 'typeorm'
 import { PlaceTaken } from '../errors.ts'
 import { missingKeys, type PlacedRecord } from '../ring/add-together.ts'
-import type { StoredRings } from '../ring/key-store.ts'
+import type { RecordsTogether } from '../ring/key-store.ts'
 import { insertNew } from './insert-new.ts'
 import { keyEventSchema, keySchema, type Owned } from './tables.ts'
 
-interface OwnedRecords extends StoredRings {
+interface OwnedRecords extends RecordsTogether {
   readonly issuer: string
 }
 
@@ -21,13 +21,14 @@ const ROWS_MAX = 500
  */
 export async function addTogether(
   dataSource: DataSource,
-  { issuer, keys, events }: OwnedRecords,
+  { issuer, keys, events, replaced = [] }: OwnedRecords,
   inTransaction: (work: (manager: EntityManager) => Promise<unknown>) => Promise<unknown>,
 ): Promise<void> {
   if (dataSource.options.type === 'better-sqlite3') {
-    return addAtOnce(dataSource, { issuer, keys, events })
+    return addAtOnce(dataSource, { issuer, keys, events, replaced })
   }
   await inTransaction(async (manager) => {
+    for (const { id, data } of replaced) await manager.delete(keySchema, { issuer, id, data })
     for (const rows of chunks(keys, issuer)) await insertNew(manager, keySchema, rows)
     // Rows that another transaction added meanwhile were skipped, and are visible now.
     assertThere(keys, await manager.findBy(keySchema, { issuer }))
@@ -40,7 +41,10 @@ export async function addTogether(
 /**
  * Adds within one turn of the event loop, so that no other work becomes part of the transaction.
  */
-function addAtOnce(dataSource: DataSource, { issuer, keys, events }: OwnedRecords): void {
+function addAtOnce(
+  dataSource: DataSource,
+  { issuer, keys, events, replaced }: OwnedRecords & Pick<Required<OwnedRecords>, 'replaced'>,
+): void {
   // TypeORM's type of a driver lacks SQLite's connection.
   const { databaseConnection } = dataSource.driver as unknown as {
     readonly databaseConnection: Sqlite.Database
@@ -55,6 +59,9 @@ function addAtOnce(dataSource: DataSource, { issuer, keys, events }: OwnedRecord
       .into(schema)
       .values(rows as T[])
   const add = databaseConnection.transaction(() => {
+    for (const { id, data } of replaced) {
+      run(['DELETE FROM ring_key WHERE issuer = ? AND id = ? AND data = ?', [issuer, id, data]])
+    }
     for (const rows of chunks(keys, issuer))
       run(insert(keySchema, rows).orIgnore().getQueryAndParameters())
     const there = databaseConnection.prepare(

@@ -25,7 +25,7 @@ export function parseCertificate(der: Uint8Array): X509Certificate {
 }
 
 /** RFC 7638 thumbprint of the public half in it; undefined for a kind of key that no ring can have. */
-export async function thumbprintOf(certificate: X509Certificate): Promise<string | undefined> {
+async function thumbprintOf(certificate: X509Certificate): Promise<string | undefined> {
   const key = await orRefusal(() =>
     buildKey({ members: certificateMembers(certificate), source: '' }),
   )

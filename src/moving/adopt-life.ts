@@ -1,6 +1,6 @@
 import type { ImportedKey } from '../import/imported-key.ts'
 import { NEVER } from '../ring/key.ts'
-import { type KeyState, meantUntil } from '../ring/lifecycle.ts'
+import { isPublished, type KeyState, meantUntil } from '../ring/lifecycle.ts'
 import { nextGeneration } from '../ring/plan.ts'
 import type { RingPolicy } from '../ring/policy.ts'
 import type { SealedFacts } from '../ring/ring-key.ts'
@@ -18,10 +18,20 @@ export interface LifeOptions {
   readonly tokenLifetime?: number | undefined
   readonly notAfter?: number | undefined
   readonly as?: string | undefined
+  /** Keys that were here to verify and whose private half comes now. */
+  readonly halves?: Halves
 }
+
+/** States by kid. */
+export type Halves = ReadonlyMap<string, KeyState>
 
 export type AdoptedLife = Omit<SealedFacts, 'kid' | 'ring' | 'algorithm'> & {
   readonly key: ImportedKey
+}
+
+/** Since when relying parties have found a key in the JWKS that was here to verify, if they still do. */
+export function publishedSince(state: KeyState | undefined): number | undefined {
+  return state && isPublished(state) ? state.activatesAt : undefined
 }
 
 /** In order of generation. */
@@ -51,9 +61,10 @@ function oldLife(key: ImportedKey, options: LifeOptions): Life {
 }
 
 function signerLife(key: ImportedKey, options: LifeOptions): Life {
-  const { now, policy, as, states } = options
+  const { now, policy, as, states, halves } = options
   const { clockSkew, propagation } = policy
   const { retiresAt } = key
+  const since = publishedSince(halves?.get(key.kid)) ?? now
   const life = {
     key,
     retention: retentionOf(key, policy),
@@ -62,19 +73,19 @@ function signerLife(key: ImportedKey, options: LifeOptions): Life {
   }
   if (states.some(({ phase }) => phase === 'active')) {
     // Promoted at once, by an event: that is when nodes hear of it.
-    return { ...life, createdAt: bornAt(key, now), activatesAt: now + propagation }
+    return { ...life, createdAt: bornAt(key, since), activatesAt: now + propagation }
   }
   // Backdated, so that a node whose clock is behind agrees that it may sign.
   const latest = now - 2 * clockSkew
-  if (as) return { ...life, createdAt: now, activatesAt: latest }
+  if (as) return { ...life, createdAt: since, activatesAt: latest }
   const activatesAt = Math.min(key.activatesAt ?? key.createdAt ?? latest, latest)
-  return { ...life, createdAt: Math.min(bornAt(key, now), activatesAt), activatesAt }
+  return { ...life, createdAt: Math.min(bornAt(key, since), activatesAt), activatesAt }
 }
 
 function nextLives(
   { next }: Roles,
   signer: Life | undefined,
-  { now, policy, states, as }: LifeOptions,
+  { now, policy, states, as, halves }: LifeOptions,
 ): readonly Life[] {
   const { propagation, cryptoperiod, manual } = policy
   const turning = states.filter(
@@ -85,8 +96,9 @@ function nextLives(
   const own = signer && (signer.signsUntil ?? signer.activatesAt + cryptoperiod)
   let end = Math.max(own ?? -Infinity, ...ends)
   return next.map((key) => {
-    // What somebody adds by hand was never published before.
-    const createdAt = as ? now : bornAt(key, now)
+    // What somebody adds by hand was never published before, unless it was here to verify.
+    const since = publishedSince(halves?.get(key.kid)) ?? now
+    const createdAt = as ? since : bornAt(key, since)
     const planned = as ? undefined : key.activatesAt
     // A switch that the old system had planned comes when it would have. Otherwise late is safe, early is not.
     const activatesAt = planned ?? Math.max(end, createdAt + propagation)

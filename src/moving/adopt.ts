@@ -6,11 +6,11 @@ import type { Imported, ImportedKey } from '../import/imported-key.ts'
 import type { ImportCode } from '../import/refusal.ts'
 import { type KeyEvent, keyEvent, type RingName } from '../ring/key.ts'
 import { activeKey, isRevocationOf, type RingFacts, ringStates } from '../ring/lifecycle.ts'
-import { findState, orderPromotion } from '../ring/orders.ts'
+import { assertKnown, findState, orderPromotion } from '../ring/orders.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
 import type { SealedFacts } from '../ring/ring-key.ts'
 import { assertRoom, assertTokensOutlived } from './adopt-bounds.ts'
-import { lifeIn } from './adopt-life.ts'
+import { type Halves, lifeIn, publishedSince } from './adopt-life.ts'
 import { ringLines, ringOf } from './adopt-ring.ts'
 import { type GivenRole, rolesOf } from './adopt-role.ts'
 
@@ -47,6 +47,8 @@ export interface AdoptOptions {
 export interface Present extends RingFacts {
   /** RFC 7638 thumbprints by kid. */
   readonly thumbprints: ReadonlyMap<string, string>
+  /** What the JWKS shows of certificates, by kid. */
+  readonly certificates?: ReadonlyMap<string, ReturnType<typeof publishedCertificates>>
 }
 
 /** Why a key that was read stays where it is. */
@@ -80,7 +82,12 @@ export interface Adoption {
   readonly left: readonly LeftKey[]
   /** kids of `left` that the old system publishes and nobody has given up: nothing is written until somebody has. */
   readonly lost: readonly string[]
-  readonly records: { readonly keys: readonly NewRecord[]; readonly events: readonly KeyEvent[] }
+  readonly records: {
+    readonly keys: readonly NewRecord[]
+    readonly events: readonly KeyEvent[]
+    /** kids of `keys` that were here to verify, and whose private half comes now. */
+    readonly completed: readonly string[]
+  }
   /** The facts as they are once all is written. */
   readonly after: RingFacts
 }
@@ -95,28 +102,33 @@ export function adopt(imported: Imported, present: Present, options: AdoptOption
   const byRing = Map.groupBy(coming, ({ ring }) => ring)
   const records: NewRecord[] = []
   const events: KeyEvent[] = []
+  const completed: string[] = []
   let after: RingFacts = present
   for (const [ring, placed] of byRing) {
-    const fresh = placed.flatMap(({ key }) => (isPresent(key, present) ? [] : key))
+    const fresh = placed.flatMap(({ key }) => {
+      const there = presenceOf(key, ring, present, options)
+      return there === 'whole' ? [] : { key, isHalf: there === 'half' }
+    })
     if (fresh.length === 0) continue
     const made = intoRing(fresh, ring, present, options)
     records.push(...made.records)
     events.push(...made.events)
+    completed.push(...made.completed)
     const added = made.records.map(({ facts, jwk }) => ({
       ...facts,
       hasPrivateHalf: jwk.d !== undefined,
     }))
     after = {
       ...after,
-      keys: [...after.keys, ...added],
+      keys: [...after.keys.filter(({ kid }) => !made.completed.includes(kid)), ...added],
       events: [...after.events, ...made.events],
     }
     const policy = policies.policyFor(ring)
     assertTokensOutlived(ringStates(after, policy, now), added, { ...options, policy })
   }
   if (options.as === 'active') {
-    for (const { key } of coming) {
-      if (!isPresent(key, present)) continue
+    for (const { key, ring } of coming) {
+      if (presenceOf(key, ring, present, options) !== 'whole') continue
       const event = promotion(key.kid, after, options)
       if (!event) continue
       events.push(event)
@@ -130,7 +142,7 @@ export function adopt(imported: Imported, present: Present, options: AdoptOption
     keys: coming,
     left: [...left, ...imported.left],
     lost,
-    records: { keys: records, events },
+    records: { keys: records, events, completed },
     after,
   }
 }
@@ -194,60 +206,99 @@ function withoutRing({ algorithm }: ImportedKey, { ring }: AdoptOptions): string
 }
 
 /**
- * Is it there already? Another key of that kid is never replaced: relying parties could not tell the two apart.
+ * Is it there already? `half`: to verify, while its private half comes now. Another key of that kid is never
+ * replaced: relying parties could not tell the two apart.
  * @throws Refused
  */
-function isPresent(key: ImportedKey, present: Present): boolean {
+function presenceOf(
+  key: ImportedKey,
+  ring: RingName,
+  present: Present,
+  { as }: AdoptOptions,
+): 'none' | 'half' | 'whole' {
   const { kid, thumbprint } = key
   const same = present.keys.find((each) => each.kid === kid)
-  if (!same) return false
-  if (present.thumbprints.get(kid) !== thumbprint) {
+  if (!same) return 'none'
+  const isSame = present.thumbprints.get(kid) === thumbprint
+  const isHalf = same.verifiesOnly === true && key.private && as !== 'validation'
+  if (!isSame || (isHalf && same.ring !== ring)) {
     throw new Refused(
       'kid_taken',
       { kid },
-      `A key ${kid} is in ring ${same.ring} already, and it is another one. Relying parties could not tell ` +
-        'the two apart. Nothing was added.',
+      `A key ${kid} is in ring ${same.ring} already, and it is ${isSame ? 'published with that algorithm' : 'another one'}. ` +
+        'Relying parties could not tell the two apart. Nothing was added.',
     )
   }
-  return true
+  return isHalf ? 'half' : 'whole'
+}
+
+interface IntoRing {
+  readonly records: readonly NewRecord[]
+  readonly events: readonly KeyEvent[]
+  readonly completed: readonly string[]
 }
 
 /** The facts of keys that come into one ring. */
 function intoRing(
-  keys: readonly ImportedKey[],
+  fresh: readonly { readonly key: ImportedKey; readonly isHalf: boolean }[],
   ring: RingName,
   present: Present,
   options: AdoptOptions,
-): { readonly records: readonly NewRecord[]; readonly events: readonly KeyEvent[] } {
+): IntoRing {
   const { now, policies, actor, reason } = options
   const policy = policies.policyFor(ring)
   const states = ringStates(present, policy, now)
   const active = activeKey(states)
-  const roles = decided(rolesOf(keys, options), active?.key.kid, ring, options)
+  const keys = fresh.map(({ key }) => key)
+  const halves = new Map(
+    fresh.flatMap(({ key: { kid }, isHalf }) => {
+      const state = isHalf && states.find(({ key }) => key.kid === kid)
+      return state ? [[kid, state] as const] : []
+    }),
+  )
+  const all = decided(rolesOf(keys, options), { active: active?.key.kid, ring, halves }, options)
+  // A key that goes on verifying stays as it is.
+  const roles = { ...all, old: all.old.filter(({ kid }) => !halves.has(kid)) }
   assertAble(keys, options)
-  const lives = lifeIn(roles, { ...options, policy, states, seen: present.seenGenerations?.[ring] })
+  const seen = present.seenGenerations?.[ring]
+  const lives = lifeIn(roles, { ...options, policy, states, halves, seen })
   const records = lives.map(({ key, ...life }): NewRecord => {
     const facts = { kid: key.kid, ring, algorithm: policy.algorithm, ...life }
     const half = life.verifiesOnly ? publicHalf(key.jwk) : key.jwk
-    return { facts, jwk: { ...half, ...publishedCertificates(key.certificates, options) } }
+    const shown =
+      publishedCertificates(key.certificates, options) ?? present.certificates?.get(key.kid)
+    return { facts, jwk: { ...half, ...shown } }
   })
+  const events: KeyEvent[] = []
+  const order = { ring, at: now, actor, reason }
+  const completed = lives.map(({ key: { kid } }) => kid).filter((kid) => halves.has(kid))
+  for (const kid of completed) {
+    // Tokens that it signed elsewhere need it until then, however soon it retires here.
+    const until = (halves.get(kid)?.unpublishAt ?? now) - policy.clockSkew
+    if (until > now)
+      events.push(keyEvent({ type: 'valid-until', kid, validUntil: until, ...order }))
+  }
   const { signer } = roles
-  if (!active || !signer) return { records, events: [] }
-  // Recorded, so that the key that is overtaken stays for those nodes that do not know of it yet.
-  const kid = signer.kid
-  const event = keyEvent({ type: 'promote', ring, kid, activatesAt: now, at: now, actor, reason })
-  return { records, events: [event] }
+  if (active && signer) {
+    // Recorded, so that the key that is overtaken stays for those nodes that do not know of it yet.
+    events.push(keyEvent({ type: 'promote', kid: signer.kid, activatesAt: now, ...order }))
+  }
+  return { records, events, completed }
 }
 
 /** Two keys cannot sign in one ring: which of them does is an operator's to say. @throws Refused */
 function decided(
   roles: ReturnType<typeof rolesOf>,
-  active: string | undefined,
-  ring: RingName,
-  { signer, as }: AdoptOptions,
+  { active, ring, halves }: { active: string | undefined; ring: RingName; halves: Halves },
+  { signer, as, policies, now }: AdoptOptions,
 ) {
   if (active === undefined || !roles.signer || signer === 'imported') return roles
   const { kid } = roles.signer
+  const since = publishedSince(halves.get(kid))
+  if (as === 'active' && since !== undefined) {
+    assertKnown({ kid, since, now, propagation: policies.policyFor(ring).propagation })
+    return roles
+  }
   if (as === 'active') {
     throw new Refused(
       'key_unseen',

@@ -6,6 +6,7 @@ import { allStates, type Phase } from '../ring/lifecycle.ts'
 import { assertComplete, type LoadedRings } from '../ring/loaded-rings.ts'
 import type { RingWork } from '../ring/operate.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
+import { certificatesOf } from '../ring/ring-key.ts'
 import { createRings } from '../ring/rings.ts'
 import type { Adoption, Present } from './adopt.ts'
 
@@ -18,7 +19,14 @@ export async function presentOf(rings: LoadedRings): Promise<Present> {
       publicJwk ? ([[kid, await calculateJwkThumbprint(publicJwk, 'sha256')]] as const) : [],
     ),
   )
-  return { ...rings, thumbprints: new Map(thumbprints.flat()) }
+  const certificates = rings.keys.flatMap(({ kid, publicJwk }) =>
+    publicJwk?.x5c ? [[kid, certificatesOf(publicJwk)] as const] : [],
+  )
+  return {
+    ...rings,
+    thumbprints: new Map(thumbprints.flat()),
+    certificates: new Map(certificates),
+  }
 }
 
 /** A key of an import, as it is once the import is done. */
@@ -106,7 +114,8 @@ export async function carryIn(
     events.push(sealed)
     known = [sealed.id]
   }
-  await store.addTogether({ keys, events }).catch((error: unknown) => {
+  const replaced = before.records.keys.filter(({ id }) => records.completed.includes(id))
+  await store.addTogether({ keys, events, replaced }).catch((error: unknown) => {
     if (error instanceof StoreUnavailable && error.mayBeDone) throw new OrderInDoubt(error)
     throw error
   })

@@ -3,8 +3,8 @@ import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { KidTaken, PlaceTaken } from '../errors.ts'
 import { createFile, syncDirectory } from '../whole-file.ts'
-import { missingKeys } from './add-together.ts'
-import type { SerializedKey, StoredRings } from './key-store.ts'
+import { isAmong, missingKeys } from './add-together.ts'
+import type { RecordsTogether, SerializedKey } from './key-store.ts'
 import { type RecordFiles, readAll, toText } from './record-files.ts'
 import { parseBatch } from './records.ts'
 
@@ -15,7 +15,7 @@ import { parseBatch } from './records.ts'
  */
 export interface BatchFiles {
   /** Writes a batch down and finishes it. */
-  add(batch: StoredRings): Promise<void>
+  add(batch: RecordsTogether): Promise<void>
   /** Finishes all batches that were written down, by this process or another. */
   finish(): Promise<void>
 }
@@ -38,13 +38,17 @@ export function createBatchFiles(directory: string, files: RecordFiles): BatchFi
     }
   }
 
-  async function addRecords({ keys, events }: StoredRings): Promise<void> {
-    missingKeys(keys, await files.loadKeys())
+  async function addRecords({ keys, events, replaced = [] }: RecordsTogether): Promise<void> {
+    missingKeys(keys, await files.loadKeys(), replaced)
     for (const key of keys) {
       // Another process may finish the same batch.
       if (await createFile(files.keyPath(key), toText(key))) continue
-      missingKeys([key], await files.loadKeys())
+      missingKeys([key], await files.loadKeys(), replaced)
     }
+    // Nobody reads the directory before the batch is finished, so nobody finds two keys of one id.
+    const going = (await files.loadKeys()).filter((key) => isAmong(replaced, key))
+    for (const key of going) await rm(files.keyPath(key), { force: true })
+    if (going.length > 0) await syncDirectory(files.keysAt)
     await files.addEvents(events)
   }
 

@@ -57,7 +57,7 @@ export function createFileKeyStore(directory: string): KeyStore {
       }),
     addTogether: (batch) =>
       inDirectory('add keys together', async () => {
-        missingKeys(batch.keys, await loadKeys())
+        missingKeys(batch.keys, await loadKeys(), batch.replaced)
         await batches.add(batch)
         const [missing] = missingKeys(batch.keys, await loadKeys())
         if (missing) throw new PlaceTaken(missing.ring, missing.generation)

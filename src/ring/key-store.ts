@@ -43,6 +43,15 @@ export interface StoredRings {
   readonly events: readonly SerializedEvent[]
 }
 
+/** Keys and events that a store takes all of, or none. */
+export interface RecordsTogether extends StoredRings {
+  /**
+   * Records that one of `keys` takes the place of, under the same id and elsewhere in its ring: a key that was here to
+   * verify gets its private half. Each goes in the same step, unless it is not as it is given any more.
+   */
+  readonly replaced?: readonly SerializedKey[]
+}
+
 /**
  * The store of keys and events. Uniqueness of (ring, generation) is the only coordination between
  * nodes: no leader, no lock. Every implementation passes `testKeyStore` (`keyturn/conformance`).
@@ -68,7 +77,7 @@ export interface KeyStore {
    * @throws KidTaken if a kid is stored with other content
    * @throws PlaceTaken if another key has a (ring, generation)
    */
-  addTogether(records: StoredRings): Promise<void>
+  addTogether(records: RecordsTogether): Promise<void>
   /**
    * Replaces the record with the same id by another seal of the same content: for a key, the form
    * without its private half, which is the only change in the life of a key; for the secret of the

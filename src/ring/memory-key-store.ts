@@ -1,5 +1,5 @@
 import { KidTaken } from '../errors.ts'
-import { missingKeys } from './add-together.ts'
+import { isAmong, missingKeys } from './add-together.ts'
 import type { KeyStore, SerializedEvent, SerializedKey } from './key-store.ts'
 
 /** A KeyStore in memory, for tests and trials. */
@@ -20,8 +20,9 @@ export function createMemoryKeyStore(): KeyStore {
       keys.set(key.id, key)
       return key
     },
-    addTogether: async ({ keys: added, events: recorded }) => {
-      const missing = missingKeys(added, [...keys.values()])
+    addTogether: async ({ keys: added, events: recorded, replaced = [] }) => {
+      const missing = missingKeys(added, [...keys.values()], replaced)
+      for (const key of [...keys.values()]) if (isAmong(replaced, key)) keys.delete(key.id)
       for (const key of missing) keys.set(key.id, key)
       for (const event of recorded) events.set(event.id, event)
     },

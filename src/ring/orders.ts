@@ -98,18 +98,37 @@ export function orderPromotion(
       `Key ${state.key.kid} is ${state.phase}; only a pre-active key can be promoted.`,
     )
   }
-  const { propagation } = policies.policyFor(state.key.ring)
-  const safeAt = state.key.createdAt + propagation
-  if (now < safeAt && !force) {
-    throw new Refused(
-      'key_too_new',
-      { kid: state.key.kid, knownAt: safeAt },
-      `Key ${state.key.kid} has been published for ${passedDuration(now - state.key.createdAt)} of the ` +
-        `${passedDuration(propagation)} that relying parties need: they are sure to know it from ` +
-        `${toRfc3339(safeAt)}. Wait, or take the price of an earlier switch.`,
-    )
-  }
+  const { kid: whole, createdAt: since, ring } = state.key
+  const { propagation } = policies.policyFor(ring)
+  if (!force) assertKnown({ kid: whole, since, propagation, now })
   return promotion(state, now, { now, ...order })
+}
+
+/**
+ * A key signs once relying parties know it.
+ * @param key.since when it was first published
+ * @throws Refused `key_too_new`
+ */
+export function assertKnown({
+  kid,
+  since,
+  propagation,
+  now,
+}: {
+  readonly kid: string
+  readonly since: number
+  readonly propagation: number
+  readonly now: number
+}): void {
+  const safeAt = since + propagation
+  if (now >= safeAt) return
+  throw new Refused(
+    'key_too_new',
+    { kid, knownAt: safeAt },
+    `Key ${kid} has been published for ${passedDuration(now - since)} of the ` +
+      `${passedDuration(propagation)} that relying parties need: they are sure to know it from ` +
+      `${toRfc3339(safeAt)}. Wait, or take the price of an earlier switch.`,
+  )
 }
 
 /**

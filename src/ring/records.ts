@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { StoreUnreadable } from '../errors.ts'
-import type { SerializedEvent, SerializedKey, StoredRings } from './key-store.ts'
+import type { RecordsTogether, SerializedEvent, SerializedKey } from './key-store.ts'
 import { generation, instant } from './limits.ts'
 
 /**
@@ -32,7 +32,8 @@ const serializedEvent = z.strictObject({
 const batch = z.strictObject({
   keys: z.array(serializedKey),
   events: z.array(serializedEvent),
-}) satisfies z.ZodType<StoredRings>
+  replaced: z.array(serializedKey).default([]),
+}) satisfies z.ZodType<RecordsTogether>
 
 /** @param source origin of the text, for the error */
 export function parseSerializedKey(text: string, source: string): SerializedKey {
@@ -44,7 +45,7 @@ export function parseSerializedEvent(text: string, source: string): SerializedEv
 }
 
 /** Parses records that are being added together. */
-export function parseBatch(text: string, source: string): StoredRings {
+export function parseBatch(text: string, source: string): RecordsTogether {
   return parse(batch, text, source)
 }
 

@@ -80,7 +80,7 @@ export function openedKey(
 }
 
 /** Certificates for the JWKS (RFC 7517, sections 4.7 to 4.9), if the key moved in with some. */
-function certificatesOf(jwk: JWK): Pick<JWK, 'x5c' | 'x5t' | 'x5t#S256'> {
+export function certificatesOf(jwk: JWK): Pick<JWK, 'x5c' | 'x5t' | 'x5t#S256'> {
   const { x5c, x5t, 'x5t#S256': sha256 } = jwk
   return { ...(x5c && { x5c }), ...(x5t && { x5t }), ...(sha256 && { 'x5t#S256': sha256 }) }
 }

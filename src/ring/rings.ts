@@ -120,8 +120,9 @@ export function createRings({ store, sealer }: { store: KeyStore; sealer: Sealer
 
   function remember(complete: LoadedRings): void {
     records = complete.records
-    for (const { kid, hasPrivateHalf, isOpen } of complete.keys) {
-      if (isOpen && !hasPrivateHalf) erased.add(kid)
+    for (const { kid, hasPrivateHalf, verifiesOnly, isOpen } of complete.keys) {
+      // One that came to verify may get its private half later.
+      if (isOpen && !hasPrivateHalf && !verifiesOnly) erased.add(kid)
     }
   }
 

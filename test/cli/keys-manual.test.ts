@@ -75,69 +75,104 @@ const phases = entries.find(({ name }) => name === 'manual')?.phases ?? []
 
 /** The four phases of one ring that is turned by hand, as IdentityServer went through them. */
 const TURNS = [
-  {
-    series: 'pfx',
-    ring: 'sig/RS256',
-    old: { file: 'old.pfx', options: [] as readonly string[] },
-    fresh: { file: 'new.pfx', options: [] as readonly string[] },
-  },
+  { series: 'pfx', ring: 'sig/RS256', old: 'old.pfx', fresh: 'new.pfx', half: 'new.crt' },
   {
     series: 'pem',
     ring: 'sig/ES256',
-    old: { file: 'old-ec.pem', options: [] as readonly string[] },
-    fresh: { file: 'new-ec.pem', options: [] as readonly string[] },
+    old: 'old-ec.pem',
+    fresh: 'new-ec.pem',
+    half: 'new-ec.pub.pem',
   },
 ]
+/** After 3 hours of the 14 days for which a key is published before it signs. */
+const HOURS_LATER = 3 * 3600
 
 describe('a ring that is turned by hand', { skip: withoutVectors }, () => {
-  for (const { series, ring, old, fresh } of TURNS) {
-    it(`goes through the phases of IdentityServer (${series})`, async () => {
-      await using cli = await atTimes()
-      const own = phases.filter(({ phase }) => phase.startsWith(`${series}-`))
-      const [alone, announced, switched, gone] = own
+  for (const turn of TURNS) {
+    const { series, ring } = turn
+    const [alone, announced, switched, gone] = phases.filter(({ phase }) =>
+      phase.startsWith(`${series}-`),
+    )
+    const begin = async () => {
       assert.ok(alone && announced && switched && gone)
+      const cli = await atTimes()
       const [oldKid = '', newKid = ''] = announced.published
-      const add = (now: string, { file }: { file: string }, kid: string, as: string) =>
+      const add = (now: string, file: string, kid: string, as: readonly string[]) =>
         cli.run(now, [
-          ...['keys', 'add', join(KEYS, file), '--ring', ring, '--kid', kid, '--as', as],
+          ...['keys', 'add', join(KEYS, file), '--ring', ring, '--kid', kid, '--as', ...as],
           ...['--password-file', cli.password, '--apply'],
         ])
       const stepAt = async (now: string) => {
-        const { manual } = await json<{ manual: (Step & { ring: string })[] }>(cli, now, [
-          ...['keys', 'plan'],
-        ])
-        return manual.find((step) => step.ring === ring)
+        const plan = await json<{ manual: (Step & { ring: string })[] }>(cli, now, ['keys', 'plan'])
+        return plan.manual.find((step) => step.ring === ring)
       }
-
-      assert.equal((await add(alone.now, old, oldKid, 'active')).status, 0)
+      const phasesAt = async (now: string) => {
+        const rows = await json<Row[]>(cli, now, ['keys', 'list'])
+        return rows.filter((row) => row.ring === ring).map(({ kid, phase }) => `${kid} ${phase}`)
+      }
+      const early = new Date((secondsOf(announced.now) + HOURS_LATER) * 1000)
+      const hoursLater = early.toISOString().replace('.000Z', 'Z')
+      assert.equal((await add(alone.now, turn.old, oldKid, ['active'])).status, 0)
       assert.deepEqual(await published(cli, alone.now), alone.published)
       assert.equal((await stepAt(alone.now))?.step, 'add-standby')
+      const kids = { oldKid, newKid }
+      return { cli, add, stepAt, phasesAt, hoursLater, announced, switched, gone, ...kids }
+    }
 
-      assert.equal((await add(announced.now, fresh, newKid, 'standby')).status, 0)
+    it(`goes through the phases of IdentityServer (${series})`, async () => {
+      const { cli, add, stepAt, phasesAt, ...at } = await begin()
+      await using _folder = cli
+      const { announced, switched, gone, hoursLater, oldKid, newKid } = at
+      assert.equal((await add(announced.now, turn.fresh, newKid, ['standby'])).status, 0)
       assert.deepEqual(await published(cli, announced.now), announced.published)
       const soon = await json<{ due: { ring: string }[] }>(cli, '2027-06-01T00:00:00Z', [
         ...['keys', 'plan'],
       ])
       assert.ok(!soon.due.some((change) => change.ring === ring), 'nothing turns by itself')
 
-      const early = new Date((secondsOf(announced.now) + 3 * 3600) * 1000).toISOString()
-      const refused = await cli.run(early.replace('.000Z', 'Z'), ['keys', 'promote', newKid])
+      const refused = await cli.run(hoursLater, ['keys', 'promote', newKid])
       assert.equal(refused.status, 1)
       assert.match(refused.err, /published for 3 h of the 14 d that relying parties need/)
-      const step = await stepAt(early.replace('.000Z', 'Z'))
+      const step = await stepAt(hoursLater)
       assert.deepEqual([step?.step, step?.kid, step?.at], ['promote', newKid, switched.now])
 
-      assert.equal((await add(switched.now, fresh, newKid, 'active')).status, 0)
-      const rows = await json<Row[]>(cli, switched.now, ['keys', 'list'])
-      assert.deepEqual(
-        rows.filter((row) => row.ring === ring).map(({ kid, phase }) => `${kid} ${phase}`),
-        [`${oldKid} retired`, `${newKid} active`],
-      )
+      assert.equal((await add(switched.now, turn.fresh, newKid, ['active'])).status, 0)
+      assert.deepEqual(await phasesAt(switched.now), [`${oldKid} retired`, `${newKid} active`])
       assert.deepEqual(
         (await published(cli, switched.now)).toSorted(),
         switched.published.toSorted(),
       )
       assert.deepEqual(await published(cli, gone.now), gone.published)
+    })
+
+    it(`goes through them where the announced key gets its private half later (${series})`, async () => {
+      const { cli, add, phasesAt, ...at } = await begin()
+      await using _folder = cli
+      const { announced, switched, gone, hoursLater, oldKid, newKid } = at
+      const end = '2027-01-01T00:00:00Z'
+      const halved = ['validation', '--not-after', end]
+      assert.equal((await add(announced.now, turn.half, newKid, halved)).status, 0)
+      assert.deepEqual(await published(cli, announced.now), announced.published)
+
+      const early = await add(hoursLater, turn.fresh, newKid, ['active'])
+      assert.equal(early.status, 1)
+      assert.match(
+        early.err,
+        /^key_too_new: .*published for 3 h of the 14 d that relying parties need/,
+      )
+
+      const done = await add(switched.now, turn.fresh, newKid, ['active'])
+      assert.equal(done.status, 0, done.err)
+      assert.match(done.out, new RegExp(`Relying parties will see 2 keys: .*${newKid} signs`))
+      assert.deepEqual(await phasesAt(switched.now), [`${oldKid} retired`, `${newKid} active`])
+      assert.deepEqual(
+        (await published(cli, switched.now)).toSorted(),
+        switched.published.toSorted(),
+      )
+      assert.deepEqual(await published(cli, gone.now), gone.published)
+      const again = await add(switched.now, turn.fresh, newKid, ['active'])
+      assert.equal(again.status, 0, again.err)
+      assert.equal((await phasesAt(switched.now)).length, 2)
     })
   }
 

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { generateKey } from '../../src/ring/generate.ts'
 import { type KeyFacts, keyEvent } from '../../src/ring/key.ts'
 import { publishedCount, type RingFacts, ringStates } from '../../src/ring/lifecycle.ts'
+import { createMemoryKeyStore } from '../../src/ring/memory-key-store.ts'
 import { plan } from '../../src/ring/plan.ts'
 import type { RingPolicy, RotationPolicies } from '../../src/ring/policy.ts'
+import { createRings } from '../../src/ring/rings.ts'
+import { testSealer } from '../support/sealer.ts'
 
 const DAY = 86_400
 const policy: RingPolicy = {
@@ -85,5 +89,22 @@ describe('a key that only verifies', () => {
     const { actions } = plan({ ...facts, events }, policies, NOW)
     const [made] = actions.flatMap((action) => (action.type === 'create' ? action : []))
     assert.equal(made?.activatesAt, NOW + policy.propagation)
+  })
+
+  it('may get its private half later at a node that knows it without', async () => {
+    const [store, sealer] = [createMemoryKeyStore(), testSealer()]
+    const rings = createRings({ store, sealer })
+    const { kid, jwk } = await generateKey('ES256')
+    const { d: _, ...half } = jwk
+    const facts = { ...visitor, kid, generation: 1 }
+    await store.addKey(await sealer.seal(facts, half, []))
+    const before = await rings.load()
+    rings.remember(before)
+    const { verifiesOnly: __, ...own } = facts
+    const whole = await sealer.seal({ ...own, generation: 2 }, jwk, [])
+    await store.addTogether({ keys: [whole], events: [], replaced: before.records.keys })
+    const [key, ...others] = (await rings.load()).keys
+    assert.deepEqual([key?.hasPrivateHalf, key?.generation, others], [true, 2, []])
+    assert.equal(rings.wasErased(kid), false)
   })
 })
