@@ -17,6 +17,7 @@ import { encodePurposes, HEADER_BYTES, payloadHeader } from '../src/data-protect
 import { TICKS_PER_DAY, ticksOf } from '../src/values/ticks.ts'
 import type { Bench, Figure } from './figure.ts'
 import { median } from './statistics.ts'
+import { readUsage } from './usage.ts'
 
 /**
  * Measures payloads of ASP.NET Core Data Protection beside the bare primitives in one thread: a
@@ -112,15 +113,17 @@ function measure(
   }
 }
 
-/** @returns calls per second */
+/** @returns calls per second of this thread, whatever else the machine does */
 function rateOf(act: () => Buffer, duration: number): number {
-  const startedAt = performance.now()
+  const startedAt = readUsage().main
   let count = 0
-  while (performance.now() - startedAt < duration) {
+  let used = 0
+  while (used < duration) {
     for (let i = 0; i < 50; i++) act()
     count += 50
+    used = readUsage().main - startedAt
   }
-  return (count / (performance.now() - startedAt)) * 1000
+  return (count / used) * 1000
 }
 
 async function readRing(bench: Bench): Promise<Figure> {

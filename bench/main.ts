@@ -8,6 +8,7 @@ import { type Comparison, compare } from './compare.ts'
 import { dataProtection } from './data-protection.ts'
 import { measureDocument } from './documents.ts'
 import type { Bench, Figure, Measure, Stores } from './figure.ts'
+import { imports } from './imports.ts'
 import { renderTable, toJson } from './report.ts'
 import { writeConfig } from './setting.ts'
 import { sharedSocket } from './shared-socket.ts'
@@ -50,6 +51,7 @@ const measures: Readonly<Record<string, Measure>> = {
   start: starts,
   'shared-socket': sharedSocket,
   'data-protection': dataProtection,
+  import: imports,
 }
 
 interface Options {

@@ -3,7 +3,10 @@ import { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { promisify } from 'node:util'
 
-/** Reads a file that somebody names, which may be no file, larger than memory, or a pipe that nobody writes to. */
+/**
+ * Reads a file that somebody names, which may be no file, larger than memory, or a pipe that nobody
+ * writes to.
+ */
 
 /** Seconds until a pipe must have something to read. */
 const PATIENCE = 15
@@ -15,7 +18,7 @@ const closed = promisify(close)
 /**
  * Reads a file, or what a program writes into a pipe, as shells make one of `<(program)`.
  * @returns undefined where there are more bytes than that
- * @throws what the system says (`ENOENT`, `EACCES`, `EISDIR` and others), and an error for what is neither
+ * @throws what the system says (`ENOENT`, `EACCES`, `EISDIR` and others), and an error for a device
  */
 export async function readBounded(path: string, max: number): Promise<Uint8Array | undefined> {
   // Otherwise a pipe that nobody writes to would hold this thread up for good.

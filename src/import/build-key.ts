@@ -27,6 +27,8 @@ export interface FoundKey extends Partial<Omit<ImportedKey, 'jwk' | 'thumbprint'
   /** Members as in a JWK; those that are no part of the material are not looked at. */
   readonly members: Readonly<Record<string, unknown>>
   readonly source: string
+  /** The key is left behind, so that nobody ever signs with it: its numbers need not be tried. */
+  readonly isSpent?: boolean
 }
 
 /**
@@ -37,10 +39,11 @@ export async function buildKey({
   members,
   kid,
   algorithm,
+  isSpent = false,
   ...found
 }: FoundKey): Promise<ImportedKey> {
   const use = found.use ?? 'sig'
-  const whole = material(members)
+  const whole = material(members, { isSpent })
   // No ring decrypts, so the private half of an encryption key stays where it is.
   const jwk = use === 'enc' ? publicHalf(whole) : whole
   const thumbprint = await calculateJwkThumbprint(jwk, 'sha256')
@@ -66,10 +69,13 @@ export function publicHalf(jwk: JWK): JWK {
   return rest
 }
 
-function material(members: Readonly<Record<string, unknown>>): JWK {
+function material(
+  members: Readonly<Record<string, unknown>>,
+  options: { readonly isSpent: boolean },
+): JWK {
   switch (members.kty) {
     case 'RSA':
-      return rsaKey(members)
+      return rsaKey(members, options)
     case 'EC':
       return ecKey(members)
     case 'OKP':

@@ -87,6 +87,18 @@ export function livesOf(
   return lives
 }
 
+/** Has a key left the JWKS, so that it is of no use any more? */
+export function hasLeft(
+  { storedAt }: Pick<Aged, 'storedAt'>,
+  { rotation, retention }: Pick<DuendeOptions, 'rotation' | 'retention'>,
+  now: number,
+): boolean {
+  return (
+    BigInt(now) * TICKS_PER_SECOND + EPOCH >=
+    storedAt + BigInt(rotation + retention) * TICKS_PER_SECOND
+  )
+}
+
 function phaseOf(
   key: Aged,
   {

@@ -2,7 +2,7 @@ import { ImportRefused } from '../errors.ts'
 import { TICKS_PER_DAY } from '../values/ticks.ts'
 import { buildKey } from './build-key.ts'
 import { attachedChain } from './certificates.ts'
-import { DUENDE_DEFAULTS, type DuendeOptions, livesOf } from './duende-life.ts'
+import { DUENDE_DEFAULTS, type DuendeOptions, hasLeft, livesOf } from './duende-life.ts'
 import {
   type DuendeKey,
   type DuendeRecord,
@@ -142,7 +142,7 @@ async function readRecords(
   for (const { source, read } of sources) {
     const result = await orRefusal(async () => {
       const record = await openRecord(read(), unprotect)
-      return { record, key: await keyOf(record) }
+      return { record, key: await keyOf(record, hasLeft(record, options, now)) }
     })
     if (result instanceof ImportRefused) left.push(leftOut(source, result))
     else opened.push(result)
@@ -160,7 +160,7 @@ async function readRecords(
   return imported
 }
 
-async function keyOf(record: DuendeKey): Promise<ImportedKey> {
+async function keyOf(record: DuendeKey, isSpent: boolean): Promise<ImportedKey> {
   const { kid, algorithm, members, source, certificates = [] } = record
   if (record.storedAt < record.createdAt - TICKS_PER_DAY) {
     throw refusal(
@@ -169,7 +169,7 @@ async function keyOf(record: DuendeKey): Promise<ImportedKey> {
         'made. IdentityServer signs by the one and unpublishes by the other. Correct the outer one.',
     )
   }
-  const key = await buildKey({ members, kid, algorithm, source })
+  const key = await buildKey({ members, kid, algorithm, source, isSpent })
   const chain = await attachedChain(
     key,
     certificates.map(({ certificate }) => certificate),
