@@ -14,6 +14,10 @@ const ROOMS: readonly string[] = [
   'accounts',
   ...['artifacts', 'connection', 'database', 'http', 'nodes', 'oidc', 'redis', 'relying-parties'],
   ...['seal', 'server', 'values', 'witness'],
+  'ring',
+  'schema',
+  'config',
+  'conformance',
 ].map((room) => `src/${room}`)
 const BESIDE: readonly string[] = ['lab', 'drill', 'bench', 'fuzz', 'demo']
 

@@ -17,8 +17,8 @@ import { brokenReferences } from './references.ts'
 import type { Settings } from './schema.ts'
 
 /**
- * Rules that tie settings to each other (ARCHITECTURE.md). Pure. Each broken rule says in
- * words what goes wrong, with the numbers, and the smallest change that mends it.
+ * Rules that tie settings to each other (ARCHITECTURE.md). Pure. Each violation describes the
+ * problem with its numbers, and the smallest change that mends it.
  */
 
 /** Every broken rule. */
@@ -42,7 +42,10 @@ export function brokenBounds(settings: Settings): readonly Violation[] {
   ]
 }
 
-/** Rings that share a setting are mended together, so the neediest speaks for all of them. */
+/**
+ * Violations of rings. Of several rings that share a setting the neediest is reported, because one
+ * change mends all of them.
+ */
 function ringBounds(settings: Settings): readonly Violation[] {
   const neediest = new Map<string, { readonly violation: Violation; readonly limit: number }>()
   for (const policy of rotationPolicies(settings).rings) {
@@ -56,13 +59,13 @@ function ringBounds(settings: Settings): readonly Violation[] {
   return [...neediest.values()].map(({ violation }) => violation)
 }
 
-/** The same in the words of the configuration: which setting it is, and what to set it to. */
+/** The violation of a broken bound, with the setting and the value to set. */
 function ringViolation(
   settings: Settings,
   { ring, published }: RingPolicy,
   { bound, limit, message }: BrokenBound,
 ): Violation {
-  if (bound === 'published-keys') throw new TypeError('no ring breaks it alone')
+  if (bound === 'published-keys') throw new TypeError('a single ring does not break published-keys')
   const { path, value } = ringSetting(settings, ring, bound)
   if (bound === 'cryptoperiod') {
     const fix = `set ${path} to more than ${text(limit)}`
@@ -71,14 +74,14 @@ function ringViolation(
   if (bound === 'propagation' || published) {
     return { path, value, rule: bound, message, fix: atLeast(path, limit) }
   }
-  // Sessions usually outlive tokens: the cookie ring is mended without touching the others.
+  // Sessions usually outlive tokens, so the cookie ring is mended without touching other rings.
   const fix = atLeast(`rotation.rings.${COOKIE_RING}.retention`, limit)
   return { path, value, rule: 'cookie-retention', message, fix }
 }
 
 /**
- * What a ring must outlast. oidc-provider bears with what it stored itself as with clients: a session is
- * good for clockTolerance after its end. RPs bear with clocks as they see fit, by a clock of their own.
+ * Caches and tokens that a ring must outlast. oidc-provider accepts its own stored sessions for
+ * clockTolerance after their end, as it accepts JWTs of clients. The tolerance of RPs is unknown.
  */
 function surroundings(settings: Settings, { published }: RingPolicy): Surroundings {
   const { tokens, rotation } = settings
@@ -88,7 +91,7 @@ function surroundings(settings: Settings, { published }: RingPolicy): Surroundin
   return { jwksMaxAge, longest: { name: 'tokens.session', lifetime: tokens.session, tolerance } }
 }
 
-/** One failed refresh is not an outage. */
+/** A failed refresh must not stop the node from signing. */
 function refreshBound({ rotation }: Settings): readonly Violation[] {
   const { refreshInterval, maxRingAge } = rotation
   if (isRefreshOftenEnough(refreshInterval, maxRingAge)) return []
@@ -126,13 +129,13 @@ function issuerBound({ environment, issuer }: Settings): readonly Violation[] {
   return [{ path: 'issuer', value: issuer, rule: 'production-issuer', message, fix }]
 }
 
-/** Port 0 stands for a free port, so that two of them never clash. */
+/** Port 0 takes a free port, so two of them never clash. */
 function portBound({ http, management }: Settings): readonly Violation[] {
   if (http.port !== management.port || http.port === 0) return []
   const hosts = [http.host, management.host]
   if (hosts[0] !== hosts[1] && !hosts.some((host) => ALL_ADDRESSES.includes(host))) return []
   const path = 'management.port'
-  const message = 'http.port is the same, and two listeners cannot share a port'
+  const message = 'http.port has the same value, but two listeners cannot share a port'
   const fix = `set ${path} or http.port to another port`
   return [{ path, value: management.port, rule: 'ports', message, fix }]
 }
@@ -142,7 +145,8 @@ const ALL_ADDRESSES: readonly string[] = ['0.0.0.0', '::']
 function keyStoreBound({ keyStore, environment, http }: Settings): readonly Violation[] {
   if (keyStore.type === 'memory' && environment === 'production') {
     const path = 'keyStore.type'
-    const message = 'keys in memory are gone after a restart, and every token with them'
+    const message =
+      'keys in memory are lost at a restart, so that every token is refused afterwards'
     const fix = `set ${path} to database`
     return [{ path, value: 'memory', rule: 'production-key-store', message, fix }]
   }
@@ -173,7 +177,7 @@ function witnessBound({ rotation, redis }: Settings): readonly Violation[] {
   ]
 }
 
-/** Redis has one URL, with or without a list of nodes to find it by. */
+/** Redis has one URL, with or without a list of nodes. */
 function redisBound({ redis: { url, cluster, sentinels } }: Settings): readonly Violation[] {
   const path = 'redis.url'
   if (url === null && cluster.length + sentinels.length > 0) {
@@ -184,12 +188,12 @@ function redisBound({ redis: { url, cluster, sentinels } }: Settings): readonly 
     return [{ path, value: null, rule: 'redis-url', message, fix }]
   }
   if (cluster.length > 0 && url !== null && redisServer(url).number !== 0) {
-    const message = 'redis.url names a database, and a Redis Cluster has only database 0'
+    const message = 'redis.url names a database, but a Redis Cluster has only database 0'
     const fix = 'remove the path of redis.url'
     return [{ path, value: '***', rule: 'redis-database', message, fix }]
   }
   if (cluster.length === 0 || sentinels.length === 0) return []
-  const message = 'redis.cluster and redis.sentinels are both set, and Redis is one or the other'
+  const message = 'redis.cluster and redis.sentinels are both set, but Redis cannot be both'
   const fix = 'remove redis.cluster or redis.sentinels'
   return [{ path: 'redis.sentinels', value: sentinels, rule: 'redis-nodes', message, fix }]
 }
@@ -217,7 +221,7 @@ function sealProblem(keys: string | null): string | undefined {
   }
 }
 
-/** A refresh token is of no use after its grant. */
+/** A refresh token is useless after its grant. */
 function grantBound({ tokens, clients }: Settings): readonly Violation[] {
   const lifetimes = [
     { name: 'tokens.refreshToken', lifetime: tokens.refreshToken },
@@ -236,7 +240,10 @@ function grantBound({ tokens, clients }: Settings): readonly Violation[] {
   return [{ path, value: text(tokens.grant), rule: 'grant', message, fix }]
 }
 
-/** A network holds its addresses: a lower limit of it would be theirs, and that of its neighbours. */
+/**
+ * The limit of a network must not be lower than that of one of its addresses, because a failure
+ * counts for both.
+ */
 function attemptBounds({ signIn }: Settings): readonly Violation[] {
   const { perAccountAndAddress, perAccountAndSite, perAccountAndNetwork } = signIn
   const { clientSecrets, userCodes } = signIn
@@ -259,7 +266,7 @@ function attemptBounds({ signIn }: Settings): readonly Violation[] {
   ]
 }
 
-/** @param limits by setting, from the narrowest to the widest */
+/** Checks limits that widen. @param limits by setting, from the narrowest to the widest */
 function wideningBound(
   section: string,
   limits: Readonly<Record<string, number | 'auto'>>,
@@ -270,8 +277,8 @@ function wideningBound(
     if (limit >= least) return []
     const path = `${section}.${name}`
     const message =
-      `it is lower than ${section}.${narrower} ${least}, but counts what that counts and more: nobody ` +
-      'would ever reach the other'
+      `it is lower than ${section}.${narrower} ${least}, but counts the same failures and more, so ` +
+      `${section}.${narrower} would never be reached`
     const fix = `set ${path} to at least ${least}, or to auto`
     return [{ path, value: limit, rule: 'sign-in-limits', message, fix }]
   })

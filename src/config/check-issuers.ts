@@ -9,20 +9,20 @@ import { lay } from './layer.ts'
 import { brokenLogo } from './logo.ts'
 import type { Settings } from './schema.ts'
 
-/** The merged settings, with `issuers` where there is one, against the schema and all rules. */
+/** Checks the merged settings, with `issuers` if present, against the schema and all rules. */
 
 export interface CheckedConfig {
-  /** As they hold for all issuers. Undefined where that is not known. */
+  /** Settings that apply to all issuers; undefined if they cannot be determined. */
   readonly settings: Settings | undefined
-  /** As they hold for each issuer. */
+  /** Settings of each issuer. */
   readonly issuers: readonly Settings[]
   readonly violations: readonly Violation[]
 }
 
 export interface CheckOptions extends KnownSettings {
-  /** Did somebody set `issuer`, beyond its default? */
+  /** True if `issuer` is set, beyond its default. */
   readonly hasIssuer: boolean
-  /** Rules between defaults and a file that could not be read would only confuse. */
+  /** False if a file could not be read, because rules between defaults would only confuse. */
   readonly isReadable: boolean
 }
 
@@ -31,7 +31,7 @@ interface Checked {
   readonly violations: readonly Violation[]
 }
 
-/** @param value what all sources say together */
+/** @param value merged from all sources */
 export function checkIssuers(value: unknown, options: CheckOptions): CheckedConfig {
   const list = childValue(value, ISSUERS)
   if (list === undefined || list === null) {
@@ -57,7 +57,7 @@ export function checkIssuers(value: unknown, options: CheckOptions): CheckedConf
   }
 }
 
-/** One issuer's settings, by the schema and by every rule. */
+/** Checks one issuer's settings against the schema and every rule. */
 function checkOne(written: unknown, options: CheckOptions): Checked {
   const value = withCompleteClients(written)
   const { settings, violations: misfits } = checkSettings(value, options)
@@ -72,8 +72,8 @@ function checkOne(written: unknown, options: CheckOptions): Checked {
 }
 
 /**
- * The violations of all entries, each with the path of its entry; but once, at the top level, where all
- * issuers have it from there.
+ * Violations of all entries, each with the path of its entry. A violation of a setting that all
+ * issuers inherit from the top level is reported once, with its path there.
  */
 function ofIssuers(
   entries: readonly unknown[],
@@ -81,16 +81,16 @@ function ofIssuers(
   known: readonly Violation[],
 ): readonly Violation[] {
   const name = ({ path, message }: Violation) => `${path} ${message}`
-  const told = new Set(known.map(name))
+  const reported = new Set(known.map(name))
   const isOfAll = (violation: Violation) =>
     own.every(({ violations }) => violations.some((each) => name(each) === name(violation))) &&
     !entries.some((entry) => hasValueAt(entry, violation.path))
   return own.flatMap(({ violations }, index) =>
     violations
-      .filter((violation) => !told.has(name(violation)))
+      .filter((violation) => !reported.has(name(violation)))
       .map((violation) => {
         if (!isOfAll(violation)) return inEntry(violation, index, entries[index])
-        told.add(name(violation))
+        reported.add(name(violation))
         return violation
       }),
   )
@@ -105,7 +105,7 @@ function inEntry(violation: Violation, index: number, entry: unknown): Violation
 function missingIssuer(entry: unknown, index: number): readonly Violation[] {
   if (childValue(entry, 'issuer') !== undefined) return []
   const path = `${ISSUERS}.${index}.issuer`
-  const message = 'it is missing, and each entry has its own'
+  const message = 'it is missing, but each entry needs its own issuer'
   const fix = `set ${path} to an https URL`
   return [{ path, value: null, rule: 'type', message, fix }]
 }

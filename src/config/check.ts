@@ -2,19 +2,19 @@ import type { Violation } from '../errors.ts'
 import { childValue, isMap, type Path, type SettingNode } from '../schema/tree.ts'
 import {
   expectation,
-  passedOver,
+  ignoredNames,
   pathsOf,
   violationsOf,
-  withPassedOver,
+  withIgnoredNames,
 } from '../schema/violations.ts'
 import { type Settings, settingsSchema } from './schema.ts'
 
-/** The merged settings against the schema, one violation for each problem. */
+/** Checks the merged settings against the schema, with one violation for each problem. */
 
 export interface CheckedSettings {
   /**
-   * The settings; with defaults in the place of what is wrong, so that rules between settings can
-   * be checked all the same. Undefined where that is not possible.
+   * The settings, with defaults instead of wrong values, so that rules between settings can still
+   * be checked. Undefined if that is impossible.
    */
   readonly settings: Settings | undefined
   readonly violations: readonly Violation[]
@@ -28,21 +28,21 @@ export interface KnownSettings {
 
 export function checkSettings(value: unknown, known: KnownSettings): CheckedSettings {
   const result = settingsSchema.safeParse(value, { error: expectation })
-  if (result.success) return { settings: result.data, violations: passedOver(value) }
+  if (result.success) return { settings: result.data, violations: ignoredNames(value) }
   const { issues } = result.error
   const repaired = issues
     .flatMap(pathsOf)
     .reduce((rest, path) => withDefault(rest, known.defaults, path), value)
   return {
     settings: settingsSchema.safeParse(repaired).data,
-    violations: withPassedOver(
+    violations: withIgnoredNames(
       issues.flatMap((issue) => violationsOf(issue, value, known.tree)),
       value,
     ),
   }
 }
 
-/** A list with something wrong in it falls back as a whole. */
+/** Replaces the value at a path by its default. A list with a wrong item is replaced as a whole. */
 function withDefault(value: unknown, defaults: unknown, path: Path): unknown {
   const [name, ...rest] = path
   if (name === undefined || !isMap(value)) return defaults

@@ -2,10 +2,10 @@ import { NotFound, Refused } from '../errors.ts'
 import type { Config, IssuerConfig } from './schema.ts'
 
 /**
- * The settings of the issuer that somebody named, or of the only one.
- * @param wanted an issuer identifier; undefined where nobody named one
- * @throws NotFound where there is no such issuer; Refused where there are several and none was named; both
- *   list all of them
+ * The settings of a named issuer, or of the only issuer.
+ * @param wanted an issuer identifier; undefined if none was named
+ * @throws NotFound if there is no such issuer; Refused if there are several and none was named.
+ * Both list all issuers
  */
 export function chooseIssuer(
   { issuers }: Pick<Config, 'issuers'>,
@@ -17,7 +17,7 @@ export function chooseIssuer(
   const all = issuers.map(({ issuer }) => issuer)
   const list = all.map((issuer) => `\n  ${issuer}`).join('')
   if (wanted === undefined) {
-    const message = `The configuration has ${all.length} issuers, and none of them was named:${list}`
+    const message = `The configuration has ${all.length} issuers, but none of them was named:${list}`
     throw new Refused('issuer_not_named', { issuers: all }, message)
   }
   const message = `The configuration has no issuer ${wanted}. It has:${list}`

@@ -3,7 +3,7 @@ import { COOKIE_RING, type RotationPolicies } from '../ring/policy.ts'
 import { isLoopback } from '../values/loopback.ts'
 import type { Settings } from './schema.ts'
 
-/** What the configuration says of clients. */
+/** Facts of the configuration on which rules for clients depend. */
 
 export function clientContext(settings: Settings): ClientContext {
   const { environment, profile, rotation, tokens, claims, resources, outgoing } = settings
@@ -19,7 +19,7 @@ export function clientContext(settings: Settings): ClientContext {
   }
 }
 
-/** The same for clients that are not in the configuration. */
+/** Facts for clients that are not in the configuration, with the longest lifetimes allowed. */
 export function commandContext(settings: Settings, { rings }: RotationPolicies): ClientContext {
   const retention = Math.min(
     ...rings.filter((ring) => ring.published).map((ring) => ring.retention),
@@ -34,7 +34,10 @@ export function signingAlgorithms({ rings }: Settings['rotation']): readonly str
   return signing.map((ring) => ring.slice(ring.indexOf('/') + 1))
 }
 
-/** While developing, relying parties are on localhost. */
+/**
+ * True if private addresses may be called, as in development, where relying parties are on
+ * localhost.
+ */
 export function mayCallPrivateNetworks({
   issuer,
   outgoing,

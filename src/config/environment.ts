@@ -11,20 +11,20 @@ export type Environment = Readonly<Record<string, string | undefined>>
 
 export interface EnvironmentValue {
   readonly setting: Setting
-  /** The variable it came from. */
+  /** The variable of the value. */
   readonly name: string
   readonly value: unknown
 }
 
-/** Appended to a name, it means that the value is in a file. */
+/** Suffix of a variable that names a file with the value. */
 export const FILE_SUFFIX = '_FILE'
 
-/** Names the config file. */
+/** Variable that names the config file. */
 export const CONFIG_FILE_VARIABLE = `${ENVIRONMENT_PREFIX}CONFIG`
 
 /**
- * The values that the environment gives, sections before what they hold.
- * @param settings all that can be set; a variable that names none of them is a violation
+ * Values of the environment, sections before their content.
+ * @param settings all settings; a variable that names none of them is a violation
  */
 export function readEnvironment(
   env: Environment,
@@ -33,7 +33,7 @@ export function readEnvironment(
   const known = new Map(
     settings.flatMap((setting) => {
       const name = environmentName(setting.path)
-      // A section is not read from a file: KEYTURN_SEAL_FILE is a misspelt KEYTURN_SEAL__FILE.
+      // A section cannot be read from a file: KEYTURN_SEAL_FILE is a misspelt KEYTURN_SEAL__FILE.
       const names = setting.node.properties ? [name] : [`${name}${FILE_SUFFIX}`, name]
       return names.map((each) => [each, setting] as const)
     }),
@@ -95,12 +95,12 @@ function unknownVariable(name: string, known: readonly string[]): Violation {
   return variableViolation(name, 'unknown-setting', message, `use ${suggestion}, or unset ${name}`)
 }
 
-/** No value is shown: it may be a secret under a name that was misspelt. */
+/** Shows no value, because the value may be a secret under a misspelt name. */
 function variableViolation(path: string, rule: string, message: string, fix: string): Violation {
   return { path, value: MASK, rule, message, fix }
 }
 
-/** Kubernetes gives every pod variables like these for a Service whose name starts with keyturn. */
+/** Variables of Kubernetes for a Service whose name starts with keyturn, which every pod gets. */
 const SERVICE = /_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_[A-Z]+)?)$/
 
 function isOurs(name: string, text: string): boolean {

@@ -5,7 +5,10 @@ import { formatDuration as text } from '../values/duration-text.ts'
 import { signingAlgorithms } from './client-context.ts'
 import type { Settings } from './schema.ts'
 
-/** Settings that the FAPI 2.0 Security Profile forbids a server whose profile it is. Pure. */
+/**
+ * Violations of the FAPI 2.0 Security Profile in the settings of a server that has this profile.
+ * Pure.
+ */
 export function brokenProfile(settings: Settings): readonly Violation[] {
   if (settings.profile !== FAPI2) return []
   const problems = [

@@ -6,17 +6,17 @@ import { isMap } from '../schema/tree.ts'
 import { visibly } from '../values/text.ts'
 import { readYaml, type YamlText } from './yaml.ts'
 
-/** Settings from a YAML file, with the line that each stands on. */
+/** Settings from a YAML file, with the line of each. */
 
 export interface ConfigText {
-  /** What the file says; an empty map where it says nothing or cannot be understood. */
+  /** Content of the file; an empty map if the file is empty or cannot be understood. */
   readonly value: Readonly<Record<string, unknown>>
   /** Line of each name and list item, from 1, by dotted path. */
   readonly lines: ReadonlyMap<string, number>
   readonly violations: readonly Violation[]
 }
 
-/** What there is without a file. */
+/** The content without a file. */
 export const NO_FILE: ConfigText = { value: {}, lines: new Map(), violations: [] }
 
 let defaults: ConfigText['value'] | undefined
@@ -33,7 +33,7 @@ function readDefaultFile(): ConfigText['value'] {
   return value
 }
 
-/** Reads a config file. A file that is not there, or is not YAML, is a violation. */
+/** Reads a config file. A missing file, or one that is not YAML, is a violation. */
 export function readConfigFile(file: string): ConfigText {
   let text: string
   try {
@@ -41,7 +41,7 @@ export function readConfigFile(file: string): ConfigText {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException // readFileSync throws nothing else
     const reason = code === 'ENOENT' ? 'does not exist' : `cannot be read: ${code}`
-    // A line break behind the name of a file is not seen otherwise.
+    // Otherwise a line break after the name of a file would be invisible.
     const shown = file === visibly(file).slice(1, -1) ? file : visibly(file)
     const message = `the config file ${reason}`
     const fix = `create ${shown}, or name another file, as KEYTURN_CONFIG does`

@@ -2,14 +2,14 @@ import type { Violation } from '../errors.ts'
 import { childNode, childValue, isMap, type Path, type SettingNode } from '../schema/tree.ts'
 
 /**
- * `issuers`: one entry for each issuer of a server that has several. An entry says what differs from the
- * settings at the top level, which hold for all. Pure.
+ * The list `issuers`, with one entry for each issuer of a server with several. An entry has the
+ * differences from the settings at the top level, which apply to all. Pure.
  */
 
-/** The name of the list. */
+/** Name of the list. */
 export const ISSUERS = 'issuers'
 
-/** What all issuers of a process share, so that no entry has a value of its own. */
+/** Settings that all issuers of a process share, so that no entry may have them. */
 const OF_THE_PROCESS: readonly Path[] = [
   ['environment'],
   ['http'],
@@ -26,7 +26,10 @@ const OF_THE_PROCESS: readonly Path[] = [
   ['rotation', 'witness'],
 ]
 
-/** The tree of all settings with `issuers`, whose entries have the same settings, none of them required. */
+/**
+ * The tree of all settings with `issuers`, whose entries have the same settings, none of them
+ * required.
+ */
 export function withIssuersNode(tree: SettingNode): SettingNode {
   const entry = { ...optional(tree), required: ['issuer'] }
   const items = OF_THE_PROCESS.reduce(without, entry)
@@ -38,7 +41,10 @@ const DESCRIPTION =
   'Instead of issuer, where one server has several: of each its issuer, and what differs from the ' +
   'settings at the top level.'
 
-/** Sections leave out what they do not change; a list replaces a list, so its items are whole. */
+/**
+ * The node with nothing required, because an entry leaves out equal settings. Items of lists stay
+ * whole, because a list replaces a list.
+ */
 function optional(node: SettingNode): SettingNode {
   const { required: _, ...rest } = node
   if (!node.properties) return node
@@ -56,7 +62,7 @@ function without(node: SettingNode, [name = '', ...rest]: Path): SettingNode {
   return { ...node, properties }
 }
 
-/** What is wrong with the list itself, and with entries that have what belongs to the process. */
+/** Violations of the list itself, and of entries with settings that belong to the process. */
 export function brokenEntries(
   list: unknown,
   { hasIssuer, tree }: { readonly hasIssuer: boolean; readonly tree: SettingNode },
@@ -73,12 +79,12 @@ export function brokenEntries(
   return [...beside, ...strays]
 }
 
-/** An entry without what belongs to the process, so that rules between settings can be checked. */
+/** An entry without settings of the process, so that rules between settings can be checked. */
 export function ownSettings(entry: unknown): unknown {
   return OF_THE_PROCESS.reduce(withoutValue, entry)
 }
 
-/** Has the entry a value of its own there? */
+/** True if the entry has a value of its own at the path. */
 export function hasValueAt(entry: unknown, path: string): boolean {
   return valueAt(entry, path.split('.')) !== undefined
 }
@@ -87,7 +93,7 @@ const NO_LIST: Violation = {
   path: ISSUERS,
   value: null,
   rule: 'issuers',
-  message: 'it has to be a list of at least one entry, each with its issuer',
+  message: 'it must be a list of at least one entry, each with its issuer',
   fix: 'write "issuers: [{ issuer: https://... }]", or issuer instead of it',
 }
 
@@ -101,7 +107,7 @@ const BESIDE: Violation = {
 }
 
 function noMap(path: string, value: unknown): Violation {
-  const message = 'it has to be a map with an issuer'
+  const message = 'it must be a map with an issuer'
   return { path, value, rule: 'type', message, fix: `write "issuer: https://..." in ${path}` }
 }
 
@@ -110,7 +116,7 @@ function stray(path: string, name: Path, tree: SettingNode): Violation {
   const what = String(node?.description ?? '').replace(/\.$/, '')
   return {
     path,
-    // It may be a secret, such as the URL of a database.
+    // Not shown, because the value may be a secret, such as the URL of a database.
     value: null,
     rule: 'setting-of-the-process',
     message: `${name.join('.')} belongs to the process, which all issuers share (${what})`,
@@ -129,9 +135,9 @@ function withoutValue(value: unknown, [name = '', ...rest]: Path): unknown {
 }
 
 /**
- * Rules between issuers: requests are told apart by host and path, so no two may have the same host and
- * path, and no path may begin with another's.
- * @param issuers as they are written; what is no URL is reported elsewhere
+ * Violations between issuers. Requests are told apart by host and path, so no two issuers may have
+ * the same host and path, and no path may begin with another's.
+ * @param issuers values as written; a value that is not a URL is reported elsewhere
  */
 export function brokenIssuerUrls(issuers: readonly unknown[]): readonly Violation[] {
   return issuers.flatMap((issuer, index) => {
@@ -147,14 +153,14 @@ export function brokenIssuerUrls(issuers: readonly unknown[]): readonly Violatio
 }
 
 /**
- * The port of an issuer as requests are told apart by it. Those of http and https are one, because a
+ * The port by which requests are told apart. Those of http and https count as equal, because a
  * request need not name them.
  */
 export function portOf({ port }: { readonly port: string }): string {
   return ['80', '443'].includes(port) ? '' : port
 }
 
-/** What two issuers have in common that requests could not be told apart by; undefined where nothing. */
+/** The reason why requests for two issuers could not be told apart; undefined if they can. */
 function conflict(one: unknown, other: unknown): string | undefined {
   if (typeof one !== 'string' || typeof other !== 'string') return undefined
   if (!URL.canParse(one) || !URL.canParse(other)) return undefined
@@ -166,5 +172,5 @@ function conflict(one: unknown, other: unknown): string | undefined {
   if (ours === theirs)
     return `${other} has the same host and path, so requests cannot be told apart`
   if (!`${ours}/`.startsWith(`${theirs}/`) && !`${theirs}/`.startsWith(`${ours}/`)) return undefined
-  return `the path of one is the beginning of the other's: ${other} is on the same host, so requests cannot be told apart`
+  return `${other} has the same host, and one path begins with the other, so requests cannot be told apart`
 }

@@ -3,8 +3,8 @@ import type { Violation } from '../errors.ts'
 import type { KeptRingSettings, Settings } from './schema.ts'
 
 /**
- * Rules of `dataProtection.rings`: each ring is at one place that no other has, has a name of its own, and
- * a policy by which keys are made in time. Pure.
+ * Rules of `dataProtection.rings`: each ring has a place and a name that no other ring has, and a
+ * policy that makes keys in time. Pure.
  */
 
 export function brokenKeptRings({ dataProtection: { rings } }: Settings): readonly Violation[] {
@@ -25,15 +25,18 @@ export function brokenKeptRings({ dataProtection: { rings } }: Settings): readon
   })
 }
 
-/** Secrets that stand in clear, so that whoever reads the ring can sign in as anybody. */
-export function clearRings({ dataProtection: { rings } }: Settings): readonly string[] {
+/**
+ * Warnings of rings with unencrypted secrets, because anybody who reads such a ring can sign in as
+ * any user.
+ */
+export function unencryptedRings({ dataProtection: { rings } }: Settings): readonly string[] {
   return rings.flatMap(({ name, certificates }) =>
     certificates.length > 0
       ? []
       : [
-          `Secrets of new keys of the ring data-protection/${name} stand in clear where the ring is kept. ` +
-            'To encrypt them, name a certificate in its certificates, and in UnprotectKeysWithAnyCertificate ' +
-            'of its applications first.',
+          `The ring data-protection/${name} stores secrets of new keys unencrypted. To encrypt them, ` +
+            'add a certificate to UnprotectKeysWithAnyCertificate of its applications first, and then to ' +
+            'the certificates of the ring.',
         ],
   )
 }
@@ -41,28 +44,28 @@ export function clearRings({ dataProtection: { rings } }: Settings): readonly st
 const PLACES = ['directory', 'redis', 'database'] as const
 
 function brokenPlace(ring: KeptRingSettings, path: string): readonly Violation[] {
-  const told = PLACES.filter((place) => ring[place] !== undefined)
+  const places = PLACES.filter((place) => ring[place] !== undefined)
   const strays = ([['list', 'redis'] as const, ['table', 'database'] as const] as const).flatMap(
     ([name, place]) =>
       ring[name] === undefined || ring[place] !== undefined
         ? []
         : [
             violation(`${path}.${name}`, 'data-protection-place', {
-              message: `it says where in ${place} the ring is, and ${place} is not set`,
+              message: `it belongs to ${place}, which is not set`,
               fix: `remove ${path}.${name}, or set ${path}.${place}`,
             }),
           ],
   )
-  if (told.length === 1) return strays
+  if (places.length === 1) return strays
   const message =
-    told.length === 0
-      ? 'it does not say where the ring is'
-      : `it says of several places that the ring is there: ${told.join(', ')}`
+    places.length === 0
+      ? 'it has no place for the ring'
+      : `it has several places for the ring: ${places.join(', ')}`
   const fix = `set exactly one of directory, redis and database in ${path}`
   return [violation(path, 'data-protection-place', { message, fix }), ...strays]
 }
 
-/** One ring with two policies would have keys by both. */
+/** A ring with two policies would get keys by both. */
 function repeated(
   ring: KeptRingSettings,
   before: readonly KeptRingSettings[],
@@ -73,7 +76,7 @@ function repeated(
     ...(before.some(({ name }) => name === ring.name)
       ? [
           violation(`${path}.name`, 'repeated', {
-            message: `another ring is called ${ring.name} too`,
+            message: `another ring has the same name, ${ring.name}`,
             fix: `give ${path} another name`,
           }),
         ]
@@ -81,7 +84,7 @@ function repeated(
     ...(place !== undefined && before.some((other) => placeOf(other) === place)
       ? [
           violation(path, 'repeated', {
-            message: 'another ring is at the same place, and one ring is kept by one policy',
+            message: 'another entry has the same place, but a ring can have one policy only',
             fix: `remove ${path}`,
           }),
         ]
@@ -111,7 +114,7 @@ function brokenPasswords({ certificates }: KeptRingSettings, path: string): read
   })
 }
 
-/** Values are not shown: a URL may hold a password. */
+/** A violation without its value, because a URL may contain a password. */
 function violation(
   path: string,
   rule: string,

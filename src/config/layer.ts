@@ -1,12 +1,12 @@
 import { COOKIE_RING } from '../ring/policy.ts'
 import { isMap, type Path } from '../schema/tree.ts'
 
-/** How one source of settings is laid over another. Values are never changed in place. */
+/** Lays one source of settings over another, without changing either. */
 
 /**
- * `over` laid over `base`: maps are joined name by name, anything else replaces what was there. A
- * section with nothing in it (null in YAML) says nothing.
- * @param path where both stand
+ * Lays `over` over `base`: maps are merged name by name, and any other value replaces the one
+ * below. An empty section (null in YAML) changes nothing.
+ * @param path of both values
  */
 export function lay(base: unknown, over: unknown, path: Path = []): unknown {
   if (!isMap(base)) return over
@@ -24,7 +24,7 @@ export function lay(base: unknown, over: unknown, path: Path = []): unknown {
   )
 }
 
-/** `over` laid over what stands in `base` at `path`. */
+/** Lays `over` over the value of `base` at `path`. */
 export function layAt(base: unknown, path: Path, over: unknown): unknown {
   const step = (value: unknown, depth: number): unknown => {
     const name = path[depth]
@@ -32,7 +32,7 @@ export function layAt(base: unknown, path: Path, over: unknown): unknown {
     if (Array.isArray(value) && Object.hasOwn(value, name)) {
       return value.with(Number(name), step(value[Number(name)], depth + 1))
     }
-    // What is no section stays, so that it is reported as it was written.
+    // A value that is not a section stays, so that it is reported as it was written.
     const map = value === null || value === undefined ? {} : value
     if (!isMap(map)) return value
     return { ...map, [name]: step(map[name], depth + 1) }
@@ -40,13 +40,13 @@ export function layAt(base: unknown, path: Path, over: unknown): unknown {
   return step(base, 0)
 }
 
-/** Every path in a value, of maps and lists too. */
+/** Every path in a value, those of maps and lists included. */
 export function pathsIn(value: unknown, path: Path = []): readonly Path[] {
   const inner = isMap(value) || Array.isArray(value) ? Object.entries(value) : []
   return [path, ...inner.flatMap(([name, child]) => pathsIn(child, [...path, name]))]
 }
 
-/** Rings are replaced as a whole, so that they can be removed; but there is always a cookie ring. */
+/** Replaces rings as a whole, so that they can be removed, except for the cookie ring. */
 function withCookieRing(
   base: Readonly<Record<string, unknown>>,
   over: Readonly<Record<string, unknown>>,

@@ -14,19 +14,20 @@ import { settingTree } from './setting-tree.ts'
 import { configWarnings } from './warnings.ts'
 
 /**
- * The configuration: `config/default.yaml`, a config file over it, the environment over both;
- * read once, checked as a whole, never changed.
+ * The configuration: `config/default.yaml`, a config file over it, the environment over both. Read
+ * once, checked as a whole, never changed.
  */
 
 export interface ConfigSources {
-  /** The file that a command names; else `KEYTURN_CONFIG` names the file, or there is none. */
+  /** File named by a command. Default: the file that `KEYTURN_CONFIG` names, if any. */
   readonly file?: string | undefined
   /** `process.env`. */
   readonly env: Environment
 }
 
 /**
- * @throws ConfigInvalid with every problem there is, in every source
+ * Loads the configuration.
+ * @throws ConfigInvalid with every problem in every source
  * @example
  * const config = loadConfig({ file: 'config/demo.yaml', env: process.env })
  */
@@ -67,14 +68,14 @@ export function loadConfig(sources: ConfigSources): Config {
     ),
   ]
   if (problems.length > 0 || !settings) throw new ConfigInvalid(problems)
-  // KEYTURN_SEAL__KEYS_FILE, where that gave the keys.
+  // KEYTURN_SEAL__KEYS_FILE, if it gave the keys.
   const keysFile = values.find(({ setting, name }) => isKeysFile(setting.path, name))?.name
   const warnings = warningsOf(issuers, keysFile && env[keysFile])
   const { issuer: _, ...shared } = settings
   return deepFreeze({ ...shared, issuers, warnings, origins: Object.fromEntries(origins) })
 }
 
-/** Each warning once, with the issuer where it is not one of all. */
+/** Each warning once, with its issuer unless all issuers have it. */
 function warningsOf(issuers: readonly Settings[], keysFile: string | undefined): readonly string[] {
   const own = issuers.map((settings) => configWarnings(settings, keysFile))
   const isOfAll = (warning: string) => own.every((warnings) => warnings.includes(warning))
@@ -84,7 +85,7 @@ function warningsOf(issuers: readonly Settings[], keysFile: string | undefined):
   return [...new Set(texts)]
 }
 
-/** Where an entry of `issuers` has a value from. */
+/** The path at the top level from which an entry of `issuers` inherits a value. */
 function atTopLevel(path: string): string {
   return path.replace(/^issuers\.\d+\./, '')
 }

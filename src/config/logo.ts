@@ -3,17 +3,19 @@ import { resolve } from 'node:path'
 import type { Violation } from '../errors.ts'
 import type { Settings } from './schema.ts'
 
-/** The logo of the deployment (`pages.logo`): a file that pages show, whose kind its content tells. */
+/**
+ * The logo of the deployment (`pages.logo`), a file that pages show. Its content tells its type.
+ */
 export interface Logo {
   readonly body: Buffer
   /** Media type. */
   readonly type: string
 }
 
-/** Bytes. Every page loads it once. */
+/** Largest logo in bytes, because every page loads it. */
 export const LOGO_BYTES_MAX = 256 * 1024
 
-/** @throws Error with what is wrong with the file, to end the sentence "it must be ..." */
+/** Reads a logo. @throws Error whose message completes the sentence "it must be ..." */
 export function readLogo(file: string): Logo {
   const body = readBytes(file)
   if (body.length > LOGO_BYTES_MAX) {
@@ -21,11 +23,11 @@ export function readLogo(file: string): Logo {
   }
   const type = KINDS.find(({ isOf }) => isOf(body))?.type
   if (type === undefined)
-    throw new Error('an SVG, PNG, JPEG or WebP image, and its content is none')
+    throw new Error('an SVG, PNG, JPEG or WebP image, but its content is none of these')
   return { body, type }
 }
 
-/** Reads the file, so that its absence is known before a page is asked for. */
+/** Reads the file, so that a missing one is reported at start. */
 export function brokenLogo({ pages: { logo } }: Settings): readonly Violation[] {
   if (logo === null) return []
   try {
@@ -54,7 +56,7 @@ function readBytes(file: string): Buffer {
 const startsWith = (body: Buffer, bytes: string, from = 0) =>
   body.toString('latin1', from, from + bytes.length) === bytes
 
-/** XML declaration, comments and a document type may stand before the element. */
+/** An SVG element, after an optional XML declaration, comments and a document type. */
 const SVG = /^\ufeff?\s*(?:<\?xml[^>]*\?>\s*|<!--[\s\S]*?-->\s*|<!DOCTYPE[^>]*>\s*)*<svg[\s>]/
 
 const KINDS: readonly { readonly type: string; readonly isOf: (body: Buffer) => boolean }[] = [

@@ -3,20 +3,20 @@ import { COOKIE_RING, type RingPolicy, type RotationPolicies } from '../ring/pol
 import { formatDuration } from '../values/duration-text.ts'
 import type { RingOverrides, Settings } from './schema.ts'
 
-/** From settings to what the key ring is turned by: overrides applied, `auto` worked out. */
+/** Policies of rings from settings, with overrides applied and `auto` resolved. */
 
 const DAY = 86_400
 
-/** Logout tokens live this long: Back-Channel Logout 1.0, section 2.4, advises two minutes at most. */
+/** Lifetime of logout tokens; Back-Channel Logout 1.0, section 2.4, advises two minutes at most. */
 const LOGOUT_TOKEN = 120
 
-/** Signed authorization responses too (JARM, section 2.1: ten minutes at most). */
+/** Lifetime of signed authorization responses (JARM, section 2.1: ten minutes at most). */
 const AUTHORIZATION_RESPONSE = 120
 
 /**
- * The policies of all configured rings, in the order of the configuration, the cookie ring last
- * where it is not mentioned. A ring found in a store that the configuration does not name gets the
- * policy without overrides: it is kept and, if it signs tokens, published, but never turned.
+ * The policies of all configured rings, in the order of the configuration, with the cookie ring
+ * last if it is not mentioned. A ring that only the store has gets the policy without overrides: it
+ * is kept and, if it signs tokens, published, but never turned.
  */
 export function rotationPolicies(settings: Settings): RotationPolicies {
   const names = new Set([...Object.keys(settings.rotation.rings), COOKIE_RING])
@@ -28,13 +28,16 @@ export function rotationPolicies(settings: Settings): RotationPolicies {
   }
 }
 
-/** What a ring overrides; nothing, for one that is not configured. */
+/** Overrides of a ring; empty for a ring that is not configured. */
 export function ringOverrides({ rotation }: Settings, ring: string): RingOverrides {
   const rings: Readonly<Record<string, RingOverrides | undefined>> = rotation.rings
   return (Object.hasOwn(rings, ring) && rings[ring]) || {}
 }
 
-/** Where a value of a ring is set (at the ring if it overrides it, else for all), and its text. */
+/**
+ * The path of the setting from which a ring has a value (of the ring if overridden, else of all
+ * rings), and its text.
+ */
 export function ringSetting(
   settings: Settings,
   ring: string,
@@ -49,9 +52,9 @@ export function ringSetting(
 }
 
 /**
- * The longest lifetime, in seconds, of anything signed that RPs verify with the JWKS, and the
- * setting that says so. Signed userinfo lives as long as the access token that it is asked with, and an
- * answer to introspection has no lifetime: it is verified as it comes (RFC 9701, section 5).
+ * The longest lifetime, in seconds, of signed values that RPs verify with the JWKS, and its
+ * setting. Signed userinfo lives as long as the access token that it is requested with. An answer
+ * to introspection has no lifetime, because it is verified on arrival (RFC 9701, section 5).
  */
 export function longestToken({ tokens, resources, clients, outgoing }: Settings): {
   readonly name: string
@@ -93,7 +96,7 @@ function ringPolicy(settings: Settings, ring: string, configured: boolean): Ring
     cryptoperiod: own.cryptoperiod ?? rotation.cryptoperiod,
     propagation: own.propagation ?? rotation.propagation,
     retention: retention === 'auto' ? automaticRetention(settings, isCookie) : retention,
-    // A cookie key is a secret without a public half: there is nothing to keep for id_token_hint.
+    // A cookie key is a secret without a public half that could be kept for id_token_hint.
     archive: isCookie ? 0 : (own.archive ?? rotation.archive),
     standby: own.standby ?? rotation.standby,
     ...(own.manual && { manual: true }),
@@ -107,7 +110,7 @@ function automaticRetention(settings: Settings, isCookie: boolean): number {
   return Math.max(14 * DAY, lifetime + DAY)
 }
 
-/** Settings with another rotation, checked or not, for those who ask what it would cost. */
+/** Settings with other values of the rotation, which may break bounds, to compute their price. */
 export function withRotation(
   settings: Settings,
   { propagation, retention }: { readonly propagation?: number; readonly retention?: number },
@@ -116,7 +119,7 @@ export function withRotation(
     ...(propagation === undefined ? {} : { propagation }),
     ...(retention === undefined ? {} : { retention }),
   }
-  // What a ring sets for itself gives way as well.
+  // Overrides of rings are replaced as well.
   const rings = Object.fromEntries(
     Object.entries(settings.rotation.rings).map(([ring, own]) => [ring, { ...own, ...changes }]),
   )

@@ -11,16 +11,16 @@ import { ringSetting, rotationPolicies } from './policies.ts'
 import type { Settings } from './schema.ts'
 
 /**
- * How many keys the JWKS holds when rings turn as planned: relying parties keep about 5 of an
+ * The number of keys in the JWKS when rings turn as planned: relying parties keep about 5 of an
  * issuer, and load balancers refuse sets above 10.
  */
 
-/** How many keys are published at any time, not only for a while after a switch. */
+/** The number of keys published at all times, not only for a while after a switch. */
 export function leastPublishedKeys(settings: Settings): number {
   return publishedRings(settings).reduce((sum, policy) => sum + leastPublished(policy), 0)
 }
 
-/** No more keys than RPs and load balancers accept. */
+/** The violation if the JWKS would have more keys than RPs and load balancers accept. */
 export function publishedKeysBound(settings: Settings): readonly Violation[] {
   const rings = publishedRings(settings)
   const broken = brokenPublishedKeys(rings)
@@ -29,7 +29,7 @@ export function publishedKeysBound(settings: Settings): readonly Violation[] {
   return [{ path: 'rotation.rings', value, rule, message, fix: fix(settings, rings, ring) }]
 }
 
-/** The worst ring is mended by a longer cryptoperiod, together with those that share the setting. */
+/** Mends the worst ring by a longer cryptoperiod, together with rings that share the setting. */
 function fix(settings: Settings, rings: readonly RingPolicy[], worst: string): string {
   const pathOf = (ring: string) => ringSetting(settings, ring, 'cryptoperiod').path
   const path = pathOf(worst)

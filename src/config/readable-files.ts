@@ -3,21 +3,21 @@ import { dirname, join, resolve } from 'node:path'
 import { isEmbedded } from '../connection/database-url.ts'
 import type { Settings } from './schema.ts'
 
-/** Bits of a file's mode that let its group, or anybody, read or write it. */
+/** Bits of a file's mode that let its group, or everybody, read or write the file. */
 const READABLE = 0o044
 const WRITABLE = 0o022
 
 /**
- * Bits of a folder's mode: anybody may put files into it, and nobody but the owner of each may take it away.
- * A group that may is often meant, as that of volumes of Kubernetes.
+ * Bits of a folder's mode: everybody may add files, and only their owners may delete them. Write
+ * access of a group is often intended, as for volumes of Kubernetes.
  */
 const WRITABLE_BY_ALL = 0o002
 const STICKY = 0o1000
 
 /**
- * Files with secrets that other users of this machine can read, change or replace by their own. Keyturn
- * makes its own with mode 0600; these were made, copied or restored by somebody else.
- * @param keysFile the file that `seal.keys` was read from, if it was
+ * Warnings of files with secrets that other users of this machine can read, change or replace.
+ * Keyturn makes its files with mode 0600; others were made, copied or restored by hand.
+ * @param keysFile the file of `seal.keys`, if the value came from one
  */
 export function readableFiles(
   { seal, database, keyStore, dataProtection }: Settings,
@@ -66,7 +66,10 @@ function warnOf(
   ]
 }
 
-/** SQLite gives its log and the log's index the mode that the database has when they are made. */
+/**
+ * Files of SQLite, which gives its log and the log's index the mode that the database has when they
+ * are made.
+ */
 function databaseFiles(url: string): readonly string[] {
   const path = resolve(url.slice('sqlite:'.length))
   return [path, `${path}-wal`, `${path}-shm`]
@@ -90,7 +93,7 @@ function modeOf(path: string): number {
   return unlessMissing(() => statSync(path).mode, 0)
 }
 
-/** What cannot be looked at is reported by who needs it. */
+/** Ignores a file that cannot be examined, because the code that needs the file reports it. */
 function unlessMissing<T>(look: () => T, otherwise: T): T {
   try {
     return look()

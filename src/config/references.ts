@@ -4,28 +4,28 @@ import { signingAlgorithms } from './client-context.ts'
 import type { Settings } from './schema.ts'
 
 /**
- * Resources: each stands once, has a ring that signs its tokens, describes the scopes that it
- * has, and has none of OpenID Connect.
+ * Rules of `resources`: each identifier occurs once, a ring signs the tokens of each resource, each
+ * described scope exists, and no scope is one of OpenID Connect.
  */
 
 export function brokenReferences(settings: Settings): readonly Violation[] {
   return [
     ...unsignedResources(settings),
     ...repeatedResources(settings),
-    ...describedInVain(settings),
+    ...strayDescriptions(settings),
     ...settings.resources.flatMap(({ scopes }, index) =>
       openidScopesOfApi(scopes, `resources.${index}.scopes`),
     ),
   ]
 }
 
-/** By these userinfo knows a token for itself, and a client that it gets refresh tokens. */
+/** Scopes by which userinfo recognizes its tokens, and by which a client gets refresh tokens. */
 const RESERVED: readonly string[] = ['openid', 'offline_access']
 
 function openidScopesOfApi(scopes: readonly string[], path: string): readonly Violation[] {
   return scopes.flatMap((scope, index) => {
     if (!RESERVED.includes(scope)) return []
-    const message = `${scope} is a scope of OpenID Connect and means something else`
+    const message = `${scope} is a scope of OpenID Connect, with a meaning of its own`
     const at = `${path}.${index}`
     return [{ path: at, value: scope, rule: 'api-scope', message, fix: `rename or remove ${at}` }]
   })
@@ -39,7 +39,7 @@ function unsignedResources({ resources, rotation }: Settings): readonly Violatio
   })
 }
 
-function describedInVain({ resources }: Settings): readonly Violation[] {
+function strayDescriptions({ resources }: Settings): readonly Violation[] {
   return resources.flatMap(({ scopes, scopeDescriptions }, index) =>
     Object.entries(scopeDescriptions).flatMap(([scope, value]) => {
       if (scopes.includes(scope)) return []

@@ -15,12 +15,12 @@ import { database, keyStore, redis, seal } from './sections/stores.ts'
 import { resource, tokens } from './sections/tokens.ts'
 
 /**
- * Every setting, once: validation, description, TypeScript type and JSON Schema come from here and
- * from `sections/`; defaults are in `config/default.yaml`. Rules that tie settings to each other are
- * in `bounds.ts`.
+ * Every setting, once. Validation, description, TypeScript type and JSON Schema come from here and
+ * from `sections/`; defaults are in `config/default.yaml`. Rules that tie settings to each other
+ * are in `bounds.ts`.
  *
- * An `error` text completes the sentence "it must be ...". `writeOnly` (JSON Schema's word) marks
- * a secret, whose value is never shown.
+ * An `error` text completes the sentence "it must be ...". `writeOnly` (JSON Schema's word) marks a
+ * secret, whose value is never shown.
  */
 
 const issuer = textBy(issuerRule(isLoopback))
@@ -80,23 +80,23 @@ export type RingOverrides = DeepReadonly<z.output<typeof ringOverrides>>
 export type KeptRingSettings = Settings['dataProtection']['rings'][number]
 export type ResourceSettings = Settings['resources'][number]
 
-/** Where a value came from; settings that are not mentioned have their default. */
+/** Source of a value; a setting without an origin has its default. */
 export type Origin =
   | { readonly source: 'file'; readonly file: string; readonly line: number }
   | { readonly source: 'environment'; readonly name: string }
 
-/** The settings in effect for one issuer, those that hold for all of them included. */
+/** The settings in effect for one issuer, including those that apply to all issuers. */
 export type IssuerConfig = Settings
 
-/** What `loadConfig` returns: deeply frozen, safe by every bound. */
+/** The configuration that `loadConfig` returns: deeply frozen, and within every bound. */
 export type Config = Omit<Settings, 'issuer'> & {
   /**
-   * The settings in effect for each issuer. There is one, unless the configuration has `issuers`; the
-   * settings beside this list are those that hold for all.
+   * The settings in effect for each issuer. There is one, unless the configuration has `issuers`;
+   * the settings beside this list apply to all.
    */
   readonly issuers: readonly IssuerConfig[]
-  /** Safe, but worth saying at start. */
+  /** Warnings about safe settings, for the log at start. */
   readonly warnings: readonly string[]
-  /** By dotted path. */
+  /** Origins by dotted path. */
   readonly origins: Readonly<Record<string, Origin>>
 }

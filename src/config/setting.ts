@@ -1,16 +1,17 @@
 import type { Path, SettingNode } from '../schema/tree.ts'
 
 /**
- * The settings as data: which exist, how the environment names them, which are secret. They are read
+ * Settings as data: their names, their environment variables, and which are secret. They are read
  * from a JSON Schema (`setting-tree.ts`), because that is a plain, documented tree.
  */
 
-/** Is it text, so that the environment's text is the value as it stands? */
+/** True for a text setting, which takes the text of its environment variable as it is. */
 export function isText(node: SettingNode): boolean {
   return [node.type].flat().includes('string')
 }
 
 /**
+ * The environment variable of a setting.
  * @example
  * environmentName(['rotation', 'rings', 'sig/RS256', 'jwksMaxAge'])
  * // KEYTURN_ROTATION__RINGS__SIG_RS256__JWKS_MAX_AGE
@@ -21,7 +22,10 @@ export function environmentName(path: Path): string {
 
 export const ENVIRONMENT_PREFIX = 'KEYTURN_'
 
-/** Ring names keep their words; in camel case a word starts at a capital, except a last one (KiB). */
+/**
+ * The word of one name. Ring names keep their words. In camel case a word starts at a capital,
+ * except for a last one (KiB).
+ */
 function environmentWord(name: string): string {
   const words = name.includes('/') ? name : name.replace(/([a-z0-9])([A-Z])(?!$)/g, '$1_$2')
   return words.replace(/[^A-Za-z0-9]+/g, '_').toUpperCase()

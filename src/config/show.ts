@@ -10,14 +10,14 @@ import { settingTree } from './setting-tree.ts'
 /** The configuration for people and for editors. */
 
 /**
- * The settings in effect as files write them: durations as text, secrets as `***`. Of several issuers,
- * each entry has what differs from the settings that hold for all.
+ * The settings in effect as files write them: durations as text, secrets as `***`. Of several
+ * issuers, each entry has its differences from the settings that apply to all.
  */
 export function shownSettings(config: Config): Readonly<Record<string, unknown>> {
   const { warnings: _, origins: __, issuers, ...shared } = config
   const [only] = issuers
   if (only && issuers.length === 1) return written(only)
-  // The issuer of the top level is the default, which counts for nobody.
+  // The issuer at the top level is the default, which no issuer uses.
   const { issuer: ___, ...ofAll } = written({ ...shared, issuer: only?.issuer ?? '' })
   return { ...ofAll, issuers: issuers.map((settings) => difference(written(settings), ofAll)) }
 }
@@ -28,7 +28,7 @@ function written(settings: Settings): Record<string, unknown> {
   return masked(encoded, settingTree()) as Record<string, unknown> // a map stays a map
 }
 
-/** What `own` has that `shared` does not have in the same way. Lists and rings count as a whole. */
+/** Values of `own` that differ from `shared`. Lists and rings count as a whole. */
 function difference(own: unknown, shared: unknown, path: Path = []): unknown {
   if (!isMap(own) || !isMap(shared) || path.join('.') === 'rotation.rings') return own
   const names = Object.keys(own).filter((name) => !isDeepStrictEqual(own[name], shared[name]))
@@ -37,7 +37,10 @@ function difference(own: unknown, shared: unknown, path: Path = []): unknown {
   )
 }
 
-/** The same as YAML; a comment says where a value came from that is not the default. */
+/**
+ * The settings in effect as YAML, where a comment tells the source of each value that is not a
+ * default.
+ */
 export function configText(config: Config): string {
   const document = new Document(shownSettings(config))
   comment(document.contents, [], (path) => {
@@ -50,7 +53,7 @@ export function configText(config: Config): string {
 
 /**
  * JSON Schema (draft 2020-12) of a config file, with the defaults, so that editors complete and
- * check. Nothing outside lists is required: what a file leaves out has its default.
+ * check. Nothing outside lists is required, because an omitted setting has its default.
  */
 export function configJsonSchema(): Readonly<Record<string, unknown>> {
   return { title: 'Keyturn configuration', ...withDefaults(settingTree(), readDefaults()) }

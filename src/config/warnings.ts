@@ -2,7 +2,7 @@ import { isEmbedded } from '../connection/database-url.ts'
 import { COMMON_KEY_TYPES, SIGNATURE_ALGORITHMS } from '../ring/algorithms.ts'
 import { PUBLISHED_KEYS_WARN } from '../ring/policy.ts'
 import { formatDuration } from '../values/duration-text.ts'
-import { clearRings } from './kept-rings.ts'
+import { unencryptedRings } from './kept-rings.ts'
 import { rotationPolicies } from './policies.ts'
 import { leastPublishedKeys } from './published-keys.ts'
 import { readableFiles } from './readable-files.ts'
@@ -12,8 +12,8 @@ import { witnessPlace } from './witness.ts'
 const HOUR = 3_600
 
 /**
- * What is safe and still worth saying at start.
- * @param keysFile the file that `seal.keys` was read from, if it was
+ * Warnings about settings that are safe, for the log at start.
+ * @param keysFile the file of `seal.keys`, if the value came from one
  */
 export function configWarnings(settings: Settings, keysFile?: string): readonly string[] {
   return [
@@ -27,7 +27,7 @@ export function configWarnings(settings: Settings, keysFile?: string): readonly 
     ...narrowTolerance(settings),
     ...otherPort(settings),
     ...noWitness(settings),
-    ...clearRings(settings),
+    ...unencryptedRings(settings),
     ...readableFiles(settings, keysFile),
   ]
 }
@@ -45,12 +45,12 @@ function fastRotation(settings: Settings): readonly string[] {
 function forgottenKeys({ keyStore }: Settings): readonly string[] {
   if (keyStore.type !== 'memory') return []
   return [
-    'keyStore.type is memory: no token outlives this process, and what the database says of people and ' +
-      'clients is believed at each start, whoever wrote it. For development only.',
+    'keyStore.type is memory: no token outlives this process, and records of people and clients in the ' +
+      'database are trusted at each start, whoever wrote them. For development only.',
   ]
 }
 
-/** A database server is there for several nodes, which must be able to open each other's keys. */
+/** A database server is meant for several nodes, which must be able to open each other's keys. */
 function ownKeys({ database, keyStore, seal }: Settings): readonly string[] {
   if (isEmbedded(database.url)) return []
   return [
@@ -78,12 +78,12 @@ function unknownKeyTypes({ rotation, issuer }: Settings): readonly string[] {
     if (type === undefined || COMMON_KEY_TYPES.includes(type)) return []
     const names = rings.join(', ')
     if (rotation.rareKeys === 'apart') {
-      return `${names}: relying parties that take what these sign must be told ${issuer}/jwks/all as their jwks_uri.`
+      return `${names}: relying parties that verify tokens of these rings need ${issuer}/jwks/all as their jwks_uri.`
     }
     return (
-      `${names}: one key of a type it does not know (kty ${type}) makes many a relying ` +
-      'party refuse the whole JWKS, keys of other rings too. Try it with every relying party first, or ' +
-      'set rotation.rareKeys to apart.'
+      `${names}: many relying parties refuse a whole JWKS, keys of other rings included, because of one ` +
+      `key of an unknown type (kty ${type}). Try it with every relying party first, or set ` +
+      'rotation.rareKeys to apart.'
     )
   })
 }
@@ -97,17 +97,19 @@ function manyKeys(settings: Settings): readonly string[] {
   ]
 }
 
-/** Keyturn speaks plain HTTP, so there is a proxy wherever the issuer is https. */
+/** An https issuer needs a reverse proxy, because Keyturn speaks plain HTTP. */
 function unseenProxy({ issuer, http }: Settings): readonly string[] {
   if (!issuer.startsWith('https:') || http.trustedProxies > 0) return []
   return [
-    'The issuer is https, but http.trustedProxies is 0: everybody seems to come from the address ' +
-      'of the reverse proxy, and limits on failed sign-ins hit all of them together. Set it to ' +
-      'the number of reverse proxies in front.',
+    'The issuer is https, but http.trustedProxies is 0: every request seems to come from the address ' +
+      'of the reverse proxy, so limits on failed sign-ins apply to everybody together. Set ' +
+      'http.trustedProxies to the number of reverse proxies in front.',
   ]
 }
 
-/** The bound covers fresh copies; this is about those that caches may hand out beyond. */
+/**
+ * The bound of propagation covers fresh copies of the JWKS, not those that caches may serve stale.
+ */
 function staleCaches({ rotation }: Settings): readonly string[] {
   const { propagation, maxRingAge, jwksMaxAge, clockSkew } = rotation
   const { staleWhileRevalidate, staleIfError } = rotation
@@ -117,19 +119,19 @@ function staleCaches({ rotation }: Settings): readonly string[] {
   return [
     `Caches that cannot reach Keyturn may serve an old JWKS for ${formatDuration(longest)} more ` +
       '(staleWhileRevalidate, staleIfError), and a key may sign before they show it. Set ' +
-      `rotation.propagation to at least ${formatDuration(least)}, or those two to less.`,
+      `rotation.propagation to at least ${formatDuration(least)}, or reduce those two settings.`,
   ]
 }
 
-/** A request that one node takes in another answers; it is dated by the clock of the first (RFC 9126). */
+/** A node dates a pushed request by its clock, and another node may answer it (RFC 9126). */
 function narrowTolerance({ database, rotation, tokens }: Settings): readonly string[] {
   const { clockSkew } = rotation
   if (isEmbedded(database.url) || tokens.clockTolerance >= clockSkew) return []
   return [
-    `Nodes may differ by more (rotation.clockSkew ${formatDuration(clockSkew)}) than is borne of clients ` +
-      `(tokens.clockTolerance ${formatDuration(tokens.clockTolerance)}): a pushed authorization request that came to a ` +
-      'node whose clock is ahead is refused by others. Set rotation.clockSkew to less where all clocks are kept by NTP, ' +
-      'or tokens.clockTolerance to more.',
+    `Clocks of nodes may differ by more (rotation.clockSkew ${formatDuration(clockSkew)}) than the tolerance for ` +
+      `clients (tokens.clockTolerance ${formatDuration(tokens.clockTolerance)}), so other nodes may refuse a pushed ` +
+      'authorization request from a node whose clock is ahead. Reduce rotation.clockSkew if NTP keeps all clocks ' +
+      'right, or raise tokens.clockTolerance.',
   ]
 }
 
@@ -138,7 +140,7 @@ function otherPort({ issuer, http }: Settings): readonly string[] {
   if (protocol !== 'http:' || http.socketActivation || http.port === 0) return []
   if (Number(port || 80) === http.port) return []
   return [
-    `The issuer ${issuer} and http.port ${http.port} name different ports. Unless something maps ` +
+    `The issuer ${issuer} and http.port ${http.port} name different ports. Unless a proxy maps ` +
       'one to the other, nobody can sign in.',
   ]
 }
@@ -147,7 +149,7 @@ function noWitness(settings: Settings): readonly string[] {
   const place = witnessPlace(settings)
   if (place.type !== 'none' || settings.keyStore.type === 'memory') return []
   return [
-    `Nothing outside the database remembers what was revoked, because ${place.why}. A database that is ` +
-      'restored from a backup makes keys that were revoked since trusted again, and nobody can tell.',
+    `No witness outside the database remembers revocations, because ${place.why}. If the database is ` +
+      'restored from a backup, keys that were revoked since are trusted again, and no check notices it.',
   ]
 }

@@ -2,22 +2,23 @@ import { hash } from 'node:crypto'
 import { basename, dirname, extname, join, parse, resolve } from 'node:path'
 import type { Settings } from './schema.ts'
 
-/** Where the witness is that `rotation.witness` names. */
+/** Place of the witness that `rotation.witness` names. */
 export type WitnessPlace =
   | { readonly type: 'file'; readonly path: string }
   | { readonly type: 'redis' }
-  /** Why, in words that follow "because". */
+  /** Reason that completes the sentence "because ...". */
   | { readonly type: 'none'; readonly why: string }
 
 /**
- * The folder of a witness that nobody gave a place: apart from the database and the key-encryption key
- * beside it, so that a backup of these need not bring it along.
+ * Folder of a witness without a configured place: apart from the database and the key-encryption
+ * key beside it, so that a backup of these need not contain it.
  */
 const FOLDER = 'not-in-backups'
 
 /**
- * `auto` is a file where the key-encryption keys are in one, named after that file, because two
- * deployments may keep theirs in one folder; otherwise Redis where there is one; otherwise none.
+ * Finds the place of the witness. `auto` is a file if the key-encryption keys are in one, named
+ * after that file because two deployments may keep theirs in one folder; otherwise Redis if there
+ * is one; otherwise none.
  */
 export function witnessPlace({
   rotation,
@@ -36,16 +37,17 @@ export function witnessPlace({
   }
   if (redis.url !== null) return { type: 'redis' }
   return none(
-    'rotation.witness is auto, and there is neither a file of key-encryption keys to keep one beside ' +
+    'rotation.witness is auto, but there is neither a file of key-encryption keys to keep one beside ' +
       '(seal.file) nor Redis (redis.url)',
   )
 }
 
 /**
- * The witness of one issuer where several share a place: a file of its own beside the one that the
- * configuration names. Its name says which issuer it is of.
+ * The witness file of one issuer if several share a place: a file beside the configured one, named
+ * after the issuer.
  * @example
- * witnessFileOf('/data/kek-witness.json', 'https://id.example/a') // /data/kek-witness-id.example-a-3q2b9c.json
+ * witnessFileOf('/data/kek-witness.json', 'https://id.example/a')
+ * // /data/kek-witness-id.example-a-3q2b9c.json
  */
 export function witnessFileOf(path: string, issuer: string): string {
   const { dir, name, ext } = parse(path)

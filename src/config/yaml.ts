@@ -1,9 +1,12 @@
 import { LineCounter, type ParsedNode, parseDocument, type YAMLError } from 'yaml'
 
-/** YAML text to a value, with all problems at once and without a word of the text in them. */
+/**
+ * Reads YAML, with all problems at once. Problems quote nothing of the text, because it may hold
+ * secrets.
+ */
 
 export interface YamlText {
-  /** Undefined where there are problems. */
+  /** Undefined if there are problems. */
   readonly value: unknown
   readonly problems: readonly YamlProblem[]
   readonly contents: ParsedNode | null
@@ -12,7 +15,7 @@ export interface YamlText {
 }
 
 export interface YamlProblem {
-  /** Such as `line 3, column 7`. */
+  /** Line and column, such as `line 3, column 7`. */
   readonly place: string
   readonly detail: string
 }
@@ -29,7 +32,7 @@ export function readYaml(text: string): YamlText {
     contents: doc.contents,
     lineAt: (offset: number) => lineCounter.linePos(offset).line,
   }
-  // A warning is a tag or a directive that YAML leaves to the reader; nothing here reads them.
+  // A warning is a tag or a directive for the reader, but no code here reads them.
   const problems = [...doc.errors, ...doc.warnings].map((problem) => ({
     place: placeOf(problem.pos[0]),
     detail: withoutQuotes(problem),

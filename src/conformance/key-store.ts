@@ -2,17 +2,19 @@ import assert from 'node:assert/strict'
 import type { KeyStore, SerializedEvent, SerializedKey } from '../ring/key-store.ts'
 import { type TestRunner, testsWith } from './runner.ts'
 
-/** What a test of a store needs: a fresh one, opened twice as two nodes would. */
+/** An empty key store for one test, opened twice as two nodes would. */
 export interface KeyStoreUnderTest {
   readonly store: KeyStore
-  /** A second handle on the same records; the same object where the store has no outside. */
+  /** A second handle on the same records; the same object if only one process can use the store. */
   readonly other: KeyStore
-  /** That of another issuer in the same place; absent where the store itself knows of no issuers. */
+  /** The store of another issuer in the same place; absent if the store does not know issuers. */
   readonly elsewhere?: KeyStore
   readonly close: () => Promise<void>
 }
 
-/** A record with the values of a key of one generation; its seal is none, which no store looks at. */
+/**
+ * A record of a key with a given generation. Its data is not sealed, because no store looks at it.
+ */
 export function serializedKey(
   generation: number,
   more: Partial<SerializedKey> = {},
@@ -24,7 +26,7 @@ export function serializedKey(
     generation,
     algorithm: 'ES256',
     created: 1_700_000_000,
-    // Beyond 32 bits: instants must not end in 2038.
+    // Beyond 32 bits, because instants must not end in 2038.
     activatesAt: 5_000_000_000 + generation,
     retention: 1_209_600,
     isX509Certificate: false,
@@ -43,8 +45,8 @@ function byId(events: readonly SerializedEvent[]): readonly SerializedEvent[] {
 }
 
 /**
- * The contract of `KeyStore` as tests, for every implementation.
- * @param runner that of the tests it is called from
+ * Tests the contract of `KeyStore`, for every implementation.
+ * @param runner functions of the test runner
  * @param name of the implementation, for the report
  * @param open makes an empty store for each test
  * @example
@@ -74,7 +76,7 @@ export function testKeyStore(
       assert.deepEqual((await other.load()).keys, [key])
     })
 
-    test('keeps one key per place in a ring and hands it to whoever comes second', async ({
+    test('keeps one key per place in a ring and returns it to the second caller', async ({
       store,
       other,
     }) => {
@@ -86,7 +88,7 @@ export function testKeyStore(
       )
     })
 
-    test('gives everybody the same winner when many add the same generation at once', async ({
+    test('returns the same winner to all callers that add the same generation at once', async ({
       store,
       other,
     }) => {
@@ -107,13 +109,16 @@ export function testKeyStore(
       assert.equal((await store.load()).keys.length, 2)
     })
 
-    test('refuses a kid that it holds in another place', async ({ store }) => {
+    test('refuses a kid that is stored in another place', async ({ store }) => {
       await store.addKey(serializedKey(1, { id: 'same' }))
       await assert.rejects(store.addKey(serializedKey(2, { id: 'same' })), { code: 'kid_taken' })
       assert.equal((await store.load()).keys.length, 1)
     })
 
-    test('adds keys and events together, and twice as once', async ({ store, other }) => {
+    test('adds keys and events together, and the same batch once only', async ({
+      store,
+      other,
+    }) => {
       await store.addKey(serializedKey(1))
       const batch = {
         keys: [serializedKey(2), serializedKey(1, { id: 'b', ring: 'sig/RS256' })],
@@ -128,7 +133,10 @@ export function testKeyStore(
       assert.deepEqual(byId(events), batch.events)
     })
 
-    test('adds nothing of a batch of which one key has no room', async ({ store, other }) => {
+    test('adds nothing of a batch if the kid or place of one key is taken', async ({
+      store,
+      other,
+    }) => {
       const before = [await store.addKey(serializedKey(2)), await store.addKey(serializedKey(5))]
       const free = serializedKey(1)
       const events = [serializedEvent('a', 20)]
@@ -216,12 +224,12 @@ export function testKeyStore(
       )
     })
 
-    test('does not bring back a key by erasing it', async ({ store }) => {
+    test('does not restore a removed key by erasing it', async ({ store }) => {
       await store.eraseKey(serializedKey(1))
       assert.deepEqual((await store.load()).keys, [])
     })
 
-    test('removes a key, and one that is gone without complaint', async ({ store, other }) => {
+    test('removes a key, and ignores one that is removed already', async ({ store, other }) => {
       await store.addKey(serializedKey(1))
       await store.addKey(serializedKey(2))
       await other.removeKey('kid-1')
@@ -243,14 +251,14 @@ export function testKeyStore(
       ])
     })
 
-    test('puts back an event whose record somebody edited', async ({ store, other }) => {
+    test('restores an event whose record was edited', async ({ store, other }) => {
       const genuine = serializedEvent('a', 20)
       await store.addEvents([{ ...genuine, at: 30, data: 'edited' }])
       await other.addEvents([genuine])
       assert.deepEqual((await store.load()).events, [genuine])
     })
 
-    test('keeps the events of a key that is gone', async ({ store }) => {
+    test('keeps the events of a removed key', async ({ store }) => {
       await store.addKey(serializedKey(1))
       await store.addEvents([serializedEvent('a', 1)])
       await store.removeKey('kid-1')
@@ -270,7 +278,7 @@ export function testKeyStore(
       assert.deepEqual(ids.toSorted(), rest.toSorted())
     })
 
-    test('never shows an issuer what another one has, nor lets it change that', async ({
+    test('never shows an issuer the keys and events of another, nor lets it change them', async ({
       store,
       other,
       elsewhere,
@@ -301,7 +309,7 @@ export function testKeyStore(
       assert.deepEqual((await store.load()).keys, [{ ...secret, data: 'sealed again' }])
     })
 
-    test('takes a sealed key of any size a JWK can have', async ({ store }) => {
+    test('stores a sealed key of any size that a JWK can have', async ({ store }) => {
       const key = serializedKey(1, { data: 'x'.repeat(100_000) })
       await store.addKey(key)
       assert.deepEqual((await store.load()).keys, [key])

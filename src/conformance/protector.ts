@@ -4,10 +4,13 @@ import { createMemoryKeyStore } from '../ring/memory-key-store.ts'
 import { openSealer, type Protector } from '../ring/protector.ts'
 import { type TestRunner, testsWith } from './runner.ts'
 
-/** What a test of a protector needs: a fresh one, opened twice as two nodes would. */
+/** A protector for one test, opened twice as two nodes would. */
 export interface ProtectorUnderTest {
   readonly protector: Protector
-  /** A second handle on the same key-encryption keys; the same object where there is no outside. */
+  /**
+   * A second handle on the same key-encryption keys; the same object if only one process can use
+   * them.
+   */
   readonly other: Protector
   readonly close: () => Promise<void>
 }
@@ -15,9 +18,9 @@ export interface ProtectorUnderTest {
 const CLOCK = { now: () => 1_700_000_000 }
 
 /**
- * The contract of `Protector` as tests, for every implementation. One that makes its first
+ * Tests the contract of `Protector`, for every implementation. A protector that makes its first
  * key-encryption key (`create`) must have none at first; any other must have at least one.
- * @param runner that of the tests it is called from
+ * @param runner functions of the test runner
  * @param name of the implementation, for the report
  * @param open makes a protector for each test
  */
@@ -33,7 +36,7 @@ export function testProtector(
   }
 
   runner.describe(`the ${name} protector`, () => {
-    test('says that a key-encryption key is missing where it could make one', async ({
+    test('refuses to load without a key-encryption key if it can make one', async ({
       protector,
     }) => {
       if (protector.create) await assert.rejects(protector.load(), { code: 'kek_missing' })
@@ -56,13 +59,13 @@ export function testProtector(
       assert.deepEqual(await opened.other.load(), keks)
     })
 
-    test('makes no second key where there is one', async (opened) => {
+    test('makes no second key if there is one', async (opened) => {
       const keks = await made(opened)
       await opened.other.create?.()
       assert.deepEqual(await opened.protector.load(), keks)
     })
 
-    test('opens on one node what another has sealed', async ({ protector, other }) => {
+    test('opens a key on one node that another node has sealed', async ({ protector, other }) => {
       const store = createMemoryKeyStore()
       const sealer = await openSealer(protector, store, CLOCK)
       const { kid, jwk } = await generateKey('ES256')

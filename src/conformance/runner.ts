@@ -1,15 +1,12 @@
-/**
- * What a suite needs of a test runner. The functions of `node:test`, Vitest, Jest and Mocha fit as they
- * are.
- */
+/** Functions of a test runner. Those of `node:test`, Vitest, Jest and Mocha fit as they are. */
 export interface TestRunner {
-  /** Groups tests. The body registers them and is done when it returns. */
+  /** Groups tests. The body registers them before it returns. */
   describe(name: string, body: () => void): unknown
-  /** Registers a test, which fails where the body rejects. */
+  /** Registers a test, which fails if the body rejects. */
   it(name: string, body: () => Promise<void>): unknown
 }
 
-/** Makes tests that each get something opened for them alone, and closed afterwards. */
+/** Makes tests that each open a value of their own and close it afterwards. */
 export function testsWith<T extends { readonly close: () => Promise<void> }>(
   { it }: Pick<TestRunner, 'it'>,
   open: () => Promise<T>,

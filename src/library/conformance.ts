@@ -1,6 +1,6 @@
 /**
- * `keyturn/conformance`: the contracts of key stores and protectors as suites of tests. Who writes one of
- * his own calls its suite with the functions of his test runner.
+ * `keyturn/conformance`: the contracts of key stores and protectors as suites of tests. To check an
+ * implementation, call its suite with the functions of your test runner.
  *
  * @module keyturn/conformance
  */

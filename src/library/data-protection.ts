@@ -1,6 +1,7 @@
 /**
- * `keyturn/data-protection`: key rings of ASP.NET Core Data Protection, read, protected with and kept. It
- * opens stores by drivers only where a URL is given.
+ * `keyturn/data-protection`: reads and keeps key rings of ASP.NET Core Data Protection, and
+ * protects data with them. Database and Redis drivers are loaded only for a ring that is given by
+ * URL.
  *
  * @module keyturn/data-protection
  */

@@ -1,17 +1,17 @@
 import { hash } from 'node:crypto'
 import { jwksMaxAgeAt, type RingView } from '../ring/view.ts'
 
-/** A JWKS to answer a request with. */
+/** A JWKS as the answer to a request. */
 export interface JwksDocument {
   /** JSON, `application/jwk-set+json` (RFC 7517, section 8.5.2). */
   readonly body: string
   /** A strong validator (RFC 9110, section 8.8.3), in quotes. */
   readonly etag: string
-  /** Names in lower case, as `response.writeHead` of node:http takes them. */
+  /** Headers with names in lower case, as `response.writeHead` of node:http takes them. */
   readonly headers: Readonly<Record<string, string>>
 }
 
-/** Makes documents; one is made once per view, and only its age is worked out anew. */
+/** Makes documents. The body is made once per view, the age of caches at each request. */
 export function createJwksDocuments(jwksMaxAge: number) {
   let made: { readonly view: RingView; readonly body: string; readonly etag: string } | undefined
 

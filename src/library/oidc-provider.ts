@@ -1,6 +1,6 @@
 /**
- * `keyturn/oidc-provider`: an existing oidc-provider application gets signing keys that turn by themselves.
- * It needs oidc-provider besides what `keyturn/ring` needs.
+ * `keyturn/oidc-provider`: an existing oidc-provider application gets signing keys that turn by
+ * themselves. The module needs oidc-provider in addition to the packages of `keyturn/ring`.
  *
  * @module keyturn/oidc-provider
  */

@@ -35,56 +35,59 @@ import {
 /** Signing keys that turn by themselves, for an application that signs its own tokens. */
 export interface Ring {
   /**
-   * Signs a JWT (RFC 7519) with the active key. `iat` is set, and `exp` where the payload has none.
+   * Signs a JWT (RFC 7519) with the active key. Sets `iat`, and `exp` if the payload has none.
    * @param payload claims; instants are seconds since the epoch
-   * @throws RingStale where this process may not sign now, NoActiveKey, StoreUnavailable where the
-   *   token outlives `tokenLifetime` and that cannot be recorded
+   * @throws RingStale if this process may not sign now, NoActiveKey, StoreUnavailable if the token
+   * outlives `tokenLifetime` and its expiry cannot be recorded
    */
   sign(payload: Readonly<Record<string, unknown>>, options?: SignOptions): Promise<string>
-  /** What answers a request for the JWKS now. @throws RingStale where this process may not serve it */
+  /** The JWKS for a request at this moment. @throws RingStale if this process may not serve it */
   jwks(): JwksDocument
   /** Every key with its phase, in ring and generation order. */
   keys(): readonly KeyRow[]
-  /** What will happen to the rings until an instant, if nobody asks for anything. @param until seconds since the epoch */
+  /**
+   * Changes of the rings until an instant, if nobody gives an order. @param until seconds since the
+   * epoch
+   */
   plan(until: number): Forecast
   /**
-   * The next key signs as soon as every RP can know it.
+   * Lets the next key sign as soon as every RP can know it.
    * @throws NotFound, Refused, StoreUnavailable
    */
   rotate(order: Order & { readonly algorithm?: SignatureAlgorithm }): Promise<void>
   /**
-   * A pre-active key signs now. With `force` also one that RPs may not know yet: they refuse its tokens
-   * until they have fetched the JWKS again.
+   * Lets a pre-active key sign now. `force` allows a key that RPs may not know yet, although they
+   * refuse its tokens until they have fetched the JWKS again.
    * @throws NotFound, Refused, StoreUnavailable
    */
   promote(kid: string, order: Order & { readonly force?: boolean }): Promise<void>
   /**
-   * A key is never trusted again. A standby signs in its place at once.
+   * Ends the trust in a key for good. A standby signs in its place at once.
    * @throws NotFound, StoreUnavailable
    */
   revoke(kid: string, order: Order): Promise<void>
-  /** How the rings are, for a health check. */
+  /** Status of the rings, for a health check. */
   readonly status: RingStatus
-  /** Ends the loops; a turn that is under way is finished first. The store is the caller's to close. */
+  /** Ends the rotation once the turn under way is done. The caller closes the store. */
   close(): Promise<void>
 }
 
 export interface SignOptions {
-  /** Default: the first algorithm of the policy. */
+  /** Algorithm of the signature. Default: the first algorithm of the policy. */
   readonly algorithm?: SignatureAlgorithm | undefined
-  /** Seconds until `exp`, where the payload has none. Default: `tokenLifetime`. */
+  /** Seconds until `exp`, if the payload has none. Default: `tokenLifetime`. */
   readonly lifetime?: number | undefined
   /** `typ` of the header (RFC 7515, section 4.1.9). Default: JWT. */
   readonly type?: string | undefined
 }
 
-/** Who asks for a change and why; both are recorded for good. */
+/** Name and reason of the person who orders a change. Both are recorded for good. */
 export interface Order {
   readonly actor: string
   readonly reason: string
 }
 
-/** A key as people look at it. Instants are seconds since the epoch, null where nothing sets them. */
+/** A key for people. Instants are seconds since the epoch, null if nothing determines them. */
 export interface KeyRow {
   readonly ring: string
   readonly generation: number
@@ -98,27 +101,31 @@ export interface KeyRow {
 }
 
 export interface RingOptions {
-  /** Where keys are kept; processes that share a store share its keys. */
+  /** The store of the keys. Processes that share a store share its keys. */
   readonly store: KeyStore
-  /** Where the key-encryption keys are, under which keys are sealed in the store. */
+  /** The source of the key-encryption keys, under which keys are sealed in the store. */
   readonly protector: Protector
   readonly policy?: RingSettings | undefined
-  /** Private keys with which the application signed until now (RFC 7517), for rings that have none yet. */
+  /**
+   * Private keys with which the application has signed so far (RFC 7517), for rings without keys.
+   */
   readonly firstKeys?: { readonly keys: readonly JWK[] } | undefined
-  /** Default: the system's clock. */
+  /** Clock of this process. Default: the system's clock. */
   readonly clock?: Clock | undefined
-  /** A clock that all processes share, such as the database's. Default: each believes its own. */
+  /**
+   * A clock that all processes share, such as the database's. Default: each process trusts its own.
+   */
   readonly clockCheck?: ClockCheck | undefined
-  /** Default: nobody is told. */
+  /** Log of the rings. Default: none. */
   readonly log?: RingLog | undefined
-  /** Remembers outside the store what was revoked. Default: nobody does. */
+  /** Remembers revocations outside the store. Default: none. */
   readonly witness?: WitnessHook | undefined
 }
 
 /**
- * Opens the rings of a store, makes the first keys where there are none, and turns them until `close`.
+ * Opens the rings of a store, makes missing first keys, and turns the rings until `close`.
  * @throws PolicyUnsafe and TypeError for the policy; StoreUnavailable, StoreUnreadable, KekMissing,
- *   SealBroken for what is stored
+ * SealBroken for stored keys
  * @example
  * const ring = await openRing({
  *   store: createFileKeyStore('./keys'),
@@ -130,17 +137,17 @@ export async function openRing(options: RingOptions): Promise<Ring> {
   return (await openWatchedRing(options, () => {})).ring
 }
 
-/** A ring, and what a token server around it needs besides. */
+/** A ring with the parts that a token server around it needs. */
 export interface WatchedRing {
   readonly ring: Ring
-  /** Asked at each signature. */
+  /** Allows or refuses each signature. */
   readonly authorize: Authorize
   readonly policies: RotationPolicies
 }
 
 /**
- * The same for who has to follow each change of what is published or signs.
- * @param onView is called with the first view before this resolves, and with each later one
+ * Opens a ring for a caller that follows each change of the published keys and the signing key.
+ * @param onView called with the first view before the promise resolves, and with each later view
  */
 export async function openWatchedRing(
   options: RingOptions,
@@ -237,7 +244,8 @@ function createSign(settings: ResolvedRingSettings, { scheduler, view, clock }: 
     const input = [header, claims].map((part) => base64url.encode(JSON.stringify(part))).join('.')
     const { exp } = claims
     if (typeof exp !== 'number') throw new TypeError('exp is a number of seconds since the epoch')
-    // A token that outlives the publication of its key is recorded first, so that the key stays.
+    // The expiry of a token that outlives its key is recorded first, so that the key stays
+    // published.
     await scheduler.authorize(kid, exp)
     return `${input}.${base64url.encode(await signer.sign(new TextEncoder().encode(input)))}`
   }

@@ -3,33 +3,41 @@ import { SIGNATURE_ALGORITHMS, type SignatureAlgorithm } from '../ring/algorithm
 import { isRefreshOftenEnough, safePolicies } from '../ring/bounds.ts'
 import { type RingPolicy, type RotationPolicies, signatureRing } from '../ring/policy.ts'
 
-/** How the keys of an application turn. All durations are whole seconds. */
+/** Policy of an application's keys. All durations are whole seconds. */
 export interface RingSettings {
-  /** JWS algorithms, a ring of keys for each. The first one signs unless told otherwise. Default: RS256. */
+  /**
+   * JWS algorithms, each with a ring of keys. `sign` uses the first one by default. Default: RS256.
+   */
   readonly algorithms?: readonly SignatureAlgorithm[] | undefined
-  /** How long a key is meant to sign. Default: 90 days. */
+  /** Time for which a key is meant to sign. Default: 90 days. */
   readonly cryptoperiod?: number | undefined
-  /** How long a key is published before it signs. Default: 14 days. */
+  /** Time for which a key is published before it signs. Default: 14 days. */
   readonly propagation?: number | undefined
-  /** How long a retired key stays published. Default: the larger of 14 days and tokenLifetime + 1 day. */
+  /**
+   * Time for which a retired key stays published. Default: the larger of 14 days and tokenLifetime
+   * + 1 day.
+   */
   readonly retention?: number | undefined
-  /** How long a public half is kept after it left the JWKS. Default: 0. */
+  /** Time for which a public half is kept after it has left the JWKS. Default: 0. */
   readonly archive?: number | undefined
-  /** Keep a successor published from the moment its predecessor becomes active. Default: true. */
+  /**
+   * True to keep a successor published from the moment its predecessor becomes active. Default:
+   * true.
+   */
   readonly standby?: boolean | undefined
-  /** The longest lifetime of what `sign` signs. Default: 1 hour. */
+  /** The longest lifetime of tokens that `sign` signs. Default: 1 hour. */
   readonly tokenLifetime?: number | undefined
-  /** How long RPs and caches may keep the JWKS. Default: 15 minutes. */
+  /** Time for which RPs and caches may keep the JWKS. Default: 15 minutes. */
   readonly jwksMaxAge?: number | undefined
   /** Time between two loads of the key store. Default: 30. */
   readonly refreshInterval?: number | undefined
-  /** A process that could not load the key store for so long signs nothing. Default: 1 hour. */
+  /** Age of the loaded keys from which a process signs nothing. Default: 1 hour. */
   readonly maxRingAge?: number | undefined
   /** Largest difference between the clocks of processes. Default: 60. */
   readonly clockSkew?: number | undefined
 }
 
-/** The settings with every value, and the policies that follow from them. */
+/** Settings with their defaults, and the policies that follow from them. */
 export interface ResolvedRingSettings extends z.infer<typeof settings> {
   readonly retention: number
   readonly policies: RotationPolicies
@@ -54,17 +62,20 @@ const settings = z.strictObject({
 })
 
 /**
+ * Applies defaults and checks the settings.
  * @throws TypeError for a value that no setting can have
- * @throws PolicyUnsafe where the settings break a bound (`ring/bounds.ts`)
+ * @throws PolicyUnsafe if the settings break a bound (`ring/bounds.ts`)
  */
 export function resolveRingSettings(given: RingSettings): ResolvedRingSettings {
   const parsed = settings.safeParse(given)
   if (!parsed.success) {
-    throw new TypeError(`The policy of a ring is malformed:\n${z.prettifyError(parsed.error)}`)
+    throw new TypeError(`The policy is malformed:\n${z.prettifyError(parsed.error)}`)
   }
   const { data } = parsed
   if (!isRefreshOftenEnough(data.refreshInterval, data.maxRingAge)) {
-    throw new TypeError('refreshInterval must be at most half of maxRingAge: one may fail')
+    throw new TypeError(
+      'refreshInterval must be at most half of maxRingAge, because one refresh may fail',
+    )
   }
   const retention = data.retention ?? Math.max(14 * DAY, data.tokenLifetime + DAY)
   const { cryptoperiod, propagation, archive, standby, maxRingAge, clockSkew } = data
@@ -76,7 +87,7 @@ export function resolveRingSettings(given: RingSettings): ResolvedRingSettings {
   const policies = safePolicies(
     [...new Set(data.algorithms)].map((algorithm) => policyOf(algorithm, true)),
     () => ({ jwksMaxAge: data.jwksMaxAge, longest }),
-    // A ring that only the store knows is kept, and published if its keys sign tokens.
+    // A ring that only the store has is kept, and published if its keys sign tokens.
     (ring) => {
       const policy = policyOf(ring.slice(ring.indexOf('/') + 1), false)
       return { ...policy, ring, published: ring.startsWith('sig/') }

@@ -1,6 +1,6 @@
 /**
- * `keyturn/ring`: signing keys that turn by themselves, without a server. It needs jose, zod and Node's
- * own modules, and nothing else of what Keyturn depends on.
+ * `keyturn/ring`: signing keys that turn by themselves, without a server. The module loads jose,
+ * zod and modules of Node only.
  *
  * @module keyturn/ring
  */

@@ -7,17 +7,17 @@ import { openWatchedRing, type Ring, type RingOptions, type WatchedRing } from '
 
 /** An oidc-provider application whose signing keys turn by themselves. */
 export interface RotatingProvider {
-  /** The keys: to look at them, to sign with them, to rotate or revoke one. */
+  /** The keys, to inspect, to sign with, to rotate and to revoke. */
   readonly ring: Ring
   /**
-   * The instance in use, for interactions and lookups. It is another one after each change of the keys,
-   * so ask for it anew at each request.
+   * The instance in use, for interactions and lookups. Each change of the keys replaces the
+   * instance, so read this property anew at each request.
    */
   readonly provider: Provider
   /**
-   * A request listener for `node:http`, Express or Connect. Each request is answered by the instance
-   * that was in use as it came; the JWKS comes from bytes made once per change of the keys, with `ETag`
-   * and `Cache-Control`.
+   * A request listener for `node:http`, Express or Connect. Each request is answered by the
+   * instance in use at its arrival. The JWKS is made once per change of the keys, with `ETag` and
+   * `Cache-Control`.
    */
   callback(): (request: IncomingMessage, response: ServerResponse) => void
   /** Ends the rotation. Requests that have begun are finished by their instance. */
@@ -27,19 +27,19 @@ export interface RotatingProvider {
 export interface RotatingProviderOptions extends RingOptions {
   /** The issuer identifier, as for `new Provider(issuer, ...)`. */
   readonly issuer: string
-  /** As for `new Provider(..., configuration)`. The ring takes the place of `jwks`. */
+  /** The configuration, as for `new Provider(..., configuration)`. The ring replaces `jwks`. */
   readonly configuration?: Omit<Configuration, 'jwks'> | undefined
   /**
-   * Is called with each new instance before its first request: event listeners, koa middleware and
-   * `proxy` belong to an instance.
+   * Called with each new instance before its first request, because event listeners, koa middleware
+   * and `proxy` belong to an instance.
    */
   readonly onProvider?: ((provider: Provider) => void) | undefined
 }
 
 /**
- * Opens a ring and an oidc-provider application around it. oidc-provider reads its keys once, in its
- * constructor, so each change of the keys gets an instance of its own, which takes a few milliseconds.
- * @throws what `openRing` throws; what oidc-provider says of its configuration
+ * Opens a ring and an oidc-provider application around it. oidc-provider reads its keys only in its
+ * constructor, so each change of the keys makes a new instance, which takes a few milliseconds.
+ * @throws errors of `openRing`, and of oidc-provider for its configuration
  * @example
  * const rotating = await openRotatingProvider({
  *   issuer: 'https://id.example.com',

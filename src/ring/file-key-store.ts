@@ -9,10 +9,10 @@ import { createRecordFiles, toText } from './record-files.ts'
 import { parseSerializedKey } from './records.ts'
 
 /**
- * A KeyStore in a directory: one file per key, named by its place in the ring, and one per event.
- * A file is written whole or not at all: to a draft, to the disk, then linked to its name, which
- * fails where the name is taken. That makes the directory's names the unique index. It works on
- * any file system with hard links, shared ones included.
+ * A KeyStore in a directory: one file per key, named by its place in the ring, and one per event. A
+ * file is written whole or not at all: to a draft, to the disk, then linked to its name, which
+ * fails if the name is taken. So the names in the directory are the unique index. The store works
+ * on any file system with hard links, shared ones included.
  */
 export function createFileKeyStore(directory: string): KeyStore {
   const files = createRecordFiles(directory)

@@ -40,8 +40,8 @@ export interface Rings {
    */
   turn(loaded: LoadedRings, options: TurnOptions): Promise<Turn>
   /**
-   * Applies one action that an operator ordered. Erasing and deleting are left to `turn`, which asks
-   * whether they are allowed (`destruction.ts`).
+   * Applies one action that an operator ordered. Erasing and deleting are left to `turn`, which
+   * asks whether they are allowed (`destruction.ts`).
    * @throws StoreUnavailable
    */
   apply(

@@ -1,6 +1,9 @@
 import { childNode, isMap, type SettingNode } from './tree.ts'
 
-/** What may be shown of values: never a secret, and never what may be one under a misspelt name. */
+/**
+ * Masks values for people: a secret is never shown, nor a value that may be a secret under a
+ * misspelt name.
+ */
 
 export const MASK = '***'
 
@@ -19,7 +22,7 @@ export function masked(value: unknown, node: SettingNode | undefined): unknown {
   }
   if (holdsSecret(node)) return MASK
   if (typeof value !== 'string') return value
-  // Where a URL belongs, what is none may be the password alone.
+  // A text in the place of a URL may be the password alone.
   const isUrl = [node, ...(node.anyOf ?? [])].some(({ format }) => format === 'uri')
   if (isUrl && !/^sqlite:|:\/\//.test(value)) return MASK
   return value
@@ -28,24 +31,27 @@ export function masked(value: unknown, node: SettingNode | undefined): unknown {
     .replace(QUERY_TEXT, `$1${MASK}`)
 }
 
-/** Client metadata is open: what the schema does not name may be a secret all the same. */
+/**
+ * True for a name that may hold a secret, because client metadata may have names that the schema
+ * lacks.
+ */
 function isSecretMetadata({ properties }: SettingNode, name: string): boolean {
   const isNamed = properties !== undefined && Object.hasOwn(properties, name)
   return !isNamed && /secret|passw|private|(access|refresh)_token$/i.test(name)
 }
 
 /**
- * As in postgres://keyturn:PASSWORD@db.example/keyturn, up to the last @: a password with a character
- * that a URL does not take is one all the same.
+ * The password of a URL such as postgres://keyturn:PASSWORD@db.example/keyturn, up to the last @,
+ * because a password may contain characters that a URL does not allow.
  */
 const URL_PASSWORD = /(:\/\/[^/?#\s:@]*:).*@/s
 
-/** `?password=`, `?sslpassword=`, and what else holds such a word. */
+/** `?password=`, `?sslpassword=` and other parameters whose names contain such a word. */
 const QUERY_SECRET = /([?&][^=&#]*(?:pass|pwd|secret|token)[^=&#]*=)[^&#]*/gi
-/** A private key itself, or JSON that may hold one, in the place of a file. */
+/** A parameter whose value is a private key, or JSON that may contain one, instead of a file. */
 const QUERY_TEXT = /([?&][^=&#]*=)(?:-----BEGIN|%2D%2D|\{|%7B)[^&#]*/gi
 
-/** A scalar that stands where a section with secrets belongs may be one of them. */
+/** True if the node has secrets. A scalar in the place of such a section may be one of them. */
 function holdsSecret(node: SettingNode): boolean {
   const inner = [...Object.values(node.properties ?? {}), ...(node.anyOf ?? []), node.items]
   return node.writeOnly === true || inner.some((child) => child !== undefined && holdsSecret(child))

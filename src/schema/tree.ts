@@ -1,6 +1,6 @@
 import { distance } from 'fastest-levenshtein'
 
-/** A JSON Schema as a plain tree: which names a value may have, and which are secret. */
+/** A JSON Schema as a plain tree of the names that a value may have, and of secrets among them. */
 
 /** The part of a JSON Schema node (draft 2020-12) that settings are made of. */
 export interface SettingNode {
@@ -10,7 +10,7 @@ export interface SettingNode {
   readonly additionalProperties?: SettingNode | boolean
   readonly items?: SettingNode
   readonly anyOf?: readonly SettingNode[]
-  /** A secret. */
+  /** True for a secret. */
   readonly writeOnly?: boolean
   readonly [keyword: string]: unknown
 }
@@ -24,8 +24,8 @@ export interface Setting {
 }
 
 /**
- * Every setting and section below a node, sections before what they hold. Lists and open maps have
- * the entries that `value` has; rings are all there.
+ * Every setting and section below a node, sections before their content. Lists and open maps have
+ * the entries of `value`; maps of rings have all possible rings.
  */
 export function settingsBelow(
   node: SettingNode,
@@ -43,7 +43,7 @@ export function settingsBelow(
   })
 }
 
-/** What the schema says about a name in a map, or an index in a list. */
+/** The node of a name in a map, or of an index in a list. */
 export function childNode(node: SettingNode, name: string): SettingNode | undefined {
   const { properties, propertyNames, additionalProperties, items } = withoutNull(node)
   if (items) return items
@@ -62,15 +62,16 @@ export function isMap(value: unknown): value is Readonly<Record<string, unknown>
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** A name that is right but stands elsewhere is as unlike as this many wrong letters. */
-const MOVED = 2.5
+/** Cost of a right name at the wrong place, in wrong letters. */
+const MOVED_COST = 2.5
 
-/** The known path most like one that is not known: misspelt, or at the wrong place. */
+/** The known path that is most like an unknown one, which is misspelt or at the wrong place. */
 export function nearestPath(path: Path, known: readonly Path[]): Path {
   const unlikeness = (candidate: Path) =>
     Math.min(
       distance(path.join('.').toLowerCase(), candidate.join('.').toLowerCase()),
-      MOVED + distance((path.at(-1) ?? '').toLowerCase(), (candidate.at(-1) ?? '').toLowerCase()),
+      MOVED_COST +
+        distance((path.at(-1) ?? '').toLowerCase(), (candidate.at(-1) ?? '').toLowerCase()),
     )
   const names = known.filter((candidate) => !/^\d+$/.test(candidate.at(-1) ?? ''))
   return names.reduce((best, next) => (unlikeness(next) < unlikeness(best) ? next : best))
@@ -84,7 +85,7 @@ function namesIn(node: SettingNode, value: unknown): readonly string[] {
   return propertyNames && isMap(value) ? Object.keys(value) : []
 }
 
-/** A map that may also be null is a choice of two in JSON Schema. */
+/** The node without null, because JSON Schema has a nullable map as a choice of two nodes. */
 function withoutNull(node: SettingNode): SettingNode {
   return node.anyOf?.find((choice) => choice.type !== 'null') ?? node
 }

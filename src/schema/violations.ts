@@ -12,17 +12,17 @@ import {
   settingsBelow,
 } from './tree.ts'
 
-/** What is wrong with a value by its schema, in words of people who write the value. */
+/** Violations of a schema, in words for the people who write the value. */
 
 /**
- * One value against a schema of its own, such as the metadata of a client that a command was given.
- * @returns a violation for each problem; their paths begin at the value
+ * Checks one value, such as the metadata of a client, against a schema.
+ * @returns a violation for each problem; paths begin at the value
  */
 export function schemaViolations(schema: z.ZodType, value: unknown): readonly Violation[] {
   const result = schema.safeParse(value, { error: expectation })
-  if (result.success) return passedOver(value)
+  if (result.success) return ignoredNames(value)
   const tree = treeOf(schema)
-  return withPassedOver(
+  return withIgnoredNames(
     result.error.issues.flatMap((issue) => violationsOf(issue, value, tree)),
     value,
   )
@@ -38,23 +38,26 @@ function treeOf(schema: z.ZodType): SettingNode {
   return tree
 }
 
-/** zod leaves it out of maps whose names people choose, without a word. */
-const PASSED_OVER = '__proto__'
+/** A name that zod silently leaves out of maps whose names people choose. */
+const IGNORED_NAME = '__proto__'
 
-export function passedOver(value: unknown, path: Path = []): readonly Violation[] {
+export function ignoredNames(value: unknown, path: Path = []): readonly Violation[] {
   if (typeof value !== 'object' || value === null) return []
   return Object.keys(value).flatMap((name) => {
     const at = [...path, name]
-    if (name !== PASSED_OVER) return passedOver(childValue(value, name), at)
+    if (name !== IGNORED_NAME) return ignoredNames(childValue(value, name), at)
     const shown = at.join('.')
-    const message = 'nothing can have this name'
+    const message = 'this name is not allowed'
     return [{ path: shown, value: null, rule: 'format', message, fix: `remove ${shown}` }]
   })
 }
 
-export function withPassedOver(found: readonly Violation[], value: unknown): readonly Violation[] {
-  const told = new Set(found.map(({ path }) => path))
-  return [...found, ...passedOver(value).filter(({ path }) => !told.has(path))]
+export function withIgnoredNames(
+  found: readonly Violation[],
+  value: unknown,
+): readonly Violation[] {
+  const reported = new Set(found.map(({ path }) => path))
+  return [...found, ...ignoredNames(value).filter(({ path }) => !reported.has(path))]
 }
 
 type Issue = z.core.$ZodIssue
@@ -69,7 +72,7 @@ const TYPES: Readonly<Record<string, string>> = {
   record: 'a map',
 }
 
-/** Ends the sentence "it must be ...", for rules of the schema that do not say it themselves. */
+/** Completes the sentence "it must be ...", for rules of the schema without a text. */
 export function expectation(issue: z.core.$ZodRawIssue): string {
   switch (issue.code) {
     case 'invalid_type':
@@ -133,7 +136,7 @@ function fixOf(
   return instead === undefined ? `set ${name} to ${expected}` : `write ${instead} instead`
 }
 
-/** A name in a map whose names people choose. */
+/** Violation of a name in a map whose names people choose. */
 function misnamed(path: Path, issue: z.core.$ZodIssueInvalidKey): Violation {
   const expected = issue.issues[0]?.message ?? 'another'
   const message = `its name is ${visibly(path.at(-1) ?? '')}, but must be ${expected}`
@@ -141,10 +144,10 @@ function misnamed(path: Path, issue: z.core.$ZodIssueInvalidKey): Violation {
   return { path: path.join('.'), value: path.at(-1), rule: 'format', message, fix }
 }
 
-/** No value is shown: it may be a secret under a name that was misspelt. */
+/** Shows no value, because the value may be a secret under a misspelt name. */
 function unknownSetting(path: Path, value: unknown, tree: SettingNode): Violation {
   const known = settingsBelow(tree, value)
-    // What has a name only to be refused is no advice.
+    // A deprecated name exists only to be refused.
     .filter(({ node }) => node.deprecated !== true)
     .map((setting) => setting.path)
   const nearest = nearestPath(path, known).join('.')

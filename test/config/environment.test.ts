@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { loadConfig } from '../../src/config/load.ts'
 import { broken, load, temporaryFile, violationsOf } from './sources.ts'
 
-test('a variable is laid over the file', (t) => {
+test('a variable replaces the value of the file', (t) => {
   const config = load(t, 'http: { port: 1, host: "::" }', { KEYTURN_HTTP__PORT: '8080' })
   assert.equal(config.http.port, 8080)
   assert.equal(config.http.host, '::')
@@ -133,7 +133,7 @@ test('a value of the wrong kind is refused with the name of its variable', (t) =
   )
 })
 
-test('variables of others, and those Kubernetes makes for a Service, are none of its business', () => {
+test('variables of other programs, and those of Kubernetes for a Service, are ignored', () => {
   const config = loadConfig({
     env: {
       PATH: '/bin',

@@ -8,7 +8,7 @@ import { rotationPolicies } from '../../src/config/policies.ts'
 
 const example = (name: string) => fileURLToPath(new URL(`../../config/${name}`, import.meta.url))
 
-test('the demonstration turns keys in minutes, within all bounds, and says so', () => {
+test('the demonstration turns keys in minutes, within all bounds, and warns of it', () => {
   const config = oneIssuer(loadConfig({ file: example('demo.yaml'), env: {} }))
   const { policyFor } = rotationPolicies(config)
   assert.equal(policyFor('sig/RS256').cryptoperiod, 180)

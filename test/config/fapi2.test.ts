@@ -16,7 +16,7 @@ describe('profile: fapi2', () => {
     'rotation: { rings: { sig/PS256: {} } }',
   ]
   for (const settings of allowed) {
-    it(`may be with ${settings || 'the defaults'}`, (t) => {
+    it(`accepts ${settings || 'the defaults'}`, (t) => {
       assert.deepEqual(violationsOf(t, `profile: fapi2\n${settings}`), [])
     })
   }
@@ -64,7 +64,7 @@ describe('profile: fapi2', () => {
     ],
   ]
   for (const [settings, path, fix] of refused) {
-    it(`must not be with ${settings}`, (t) => {
+    it(`refuses ${settings}`, (t) => {
       const found = violationsOf(t, `profile: fapi2\n${settings}`)
       assert.deepEqual(
         found.map((violation) => [violation.path, violation.rule, violation.fix]),

@@ -15,7 +15,7 @@ issuers:
 `
 
 describe('a configuration with several issuers', () => {
-  test('gives each what holds for all and what is its own', (t) => {
+  test('gives each issuer the settings of all and its own', (t) => {
     const { issuers } = load(t, TWO)
     assert.deepEqual(
       issuers.map(({ issuer, pages, tokens, rotation }) => [
@@ -42,7 +42,7 @@ describe('a configuration with several issuers', () => {
     assert.deepEqual(Object.keys(one?.rotation.rings ?? {}), ['sig/ES256', 'cookie'])
   })
 
-  test('is shown with what each entry has of its own', (t) => {
+  test('is shown with the differences of each entry', (t) => {
     const shown = shownSettings(load(t, TWO))
     assert.equal('issuer' in shown, false)
     assert.deepEqual(shown.issuers, [
@@ -55,7 +55,7 @@ describe('a configuration with several issuers', () => {
     ])
   })
 
-  test('says which issuer a warning is about, unless it is about all', (t) => {
+  test('names the issuer of a warning, unless all issuers have it', (t) => {
     const { warnings } = load(
       t,
       TWO.replace('30d', '20d').replace('rotation: {', 'rotation: { jwksMaxAge: 30m,'),
@@ -93,12 +93,12 @@ describe('a configuration with several issuers is refused', () => {
     [
       'with a path that begins with another',
       'issuers: [{ issuer: https://a.example/t/u }, { issuer: https://a.example/t }]',
-      ...(['issuers.1.issuer', /beginning of the other/] as const),
+      ...(['issuers.1.issuer', /one path begins with the other/] as const),
     ],
     [
       'with a path beside the root of its host',
       'issuers: [{ issuer: https://a.example }, { issuer: https://a.example/t }]',
-      ...(['issuers.1.issuer', /beginning of the other/] as const),
+      ...(['issuers.1.issuer', /one path begins with the other/] as const),
     ],
     [
       'with a database of one issuer',
@@ -111,7 +111,7 @@ describe('a configuration with several issuers is refused', () => {
       ...(['issuers.0.rotation.witness', /belongs to the process/] as const),
     ],
     [
-      'with a setting that nobody knows',
+      'with an unknown setting',
       'issuers: [{ issuer: https://a.example, rotation: { cryptoperoid: 1d } }]',
       ...(['issuers.0.rotation.cryptoperoid', /no setting has this name/] as const),
     ],
@@ -130,14 +130,14 @@ describe('a configuration with several issuers is refused', () => {
     })
   }
 
-  test('once, at the top level, where all have it from there', (t) => {
+  test('once, at the top level, if all issuers inherit the setting', (t) => {
     const text = TWO.replace('tokens: { idToken: 30m }', 'tokens: { idToken: never }')
     const paths = violationsOf(t, text).map(({ path }) => path)
     assert.deepEqual(paths, ['tokens.idToken'])
   })
 })
 
-test('a server of two issuers is not one issuer, and the refusal lists them', (t) => {
+test('choosing none of two issuers is refused with a list of both', (t) => {
   const config = load(t, TWO)
   assert.equal(chooseIssuer(config, 'https://one.example').issuer, 'https://one.example')
   assert.throws(() => chooseIssuer(config), {
@@ -147,7 +147,7 @@ test('a server of two issuers is not one issuer, and the refusal lists them', (t
   assert.throws(() => chooseIssuer(config, 'https://three.example'), { code: 'issuer_not_found' })
 })
 
-test('the JSON Schema knows the settings of an entry, and none of the process', () => {
+test('the JSON Schema of an entry has its settings, and none of the process', () => {
   const { properties } = configJsonSchema() as { properties: Record<string, { items: Node }> }
   const entry = properties.issuers?.items
   assert.deepEqual(entry?.required, ['issuer'])

@@ -105,6 +105,10 @@ issuers: [{ issuer: https://a.example }, { issuer: https://b.example }]
 
   test('without a certificate are warned of', (t) => {
     const { warnings } = load(t, 'dataProtection: { rings: [{ name: shop, directory: /keys }] }')
-    assert.ok(warnings.some((warning) => /data-protection\/shop stand in clear/.test(warning)))
+    assert.ok(
+      warnings.some((warning) =>
+        /data-protection\/shop stores secrets of new keys unencrypted/.test(warning),
+      ),
+    )
   })
 })

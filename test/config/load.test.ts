@@ -14,19 +14,19 @@ test('without a file and variables, the defaults are in effect', () => {
   assert.deepEqual(config.origins, {})
 })
 
-test('a file is laid over the defaults, and durations become seconds', (t) => {
+test('a file replaces the defaults, and durations become seconds', (t) => {
   const config = load(t, 'tokens:\n  idToken: 30m\nclaims:\n  phone: [phone_number]\n')
   assert.equal(config.tokens.idToken, 1800)
   assert.equal(config.tokens.accessToken, 3600)
   assert.deepEqual(Object.keys(config.claims), ['profile', 'email', 'address', 'phone'])
 })
 
-test('a section with nothing in it says nothing, and neither does an empty file', (t) => {
+test('an empty section changes nothing, and neither does an empty file', (t) => {
   assert.equal(load(t, 'http:\n  # port: 1\n').http.port, 3000)
   assert.equal(load(t, '').http.port, 3000)
 })
 
-test('a setting with nothing after it is refused, not ignored', (t) => {
+test('a setting without a value is refused, not ignored', (t) => {
   assert.deepEqual(broken(violationsOf(t, 'http:\n  port:\n')), ['http.port: type'])
 })
 
@@ -38,7 +38,7 @@ test('KEYTURN_CONFIG names the file, unless the caller does', (t) => {
   assert.equal(loadConfig({ env: { KEYTURN_CONFIG: '' } }).http.port, 3000)
 })
 
-test('the rings of a file replace the default rings, in its order, but for the cookie ring', (t) => {
+test('the rings of a file replace the default rings, in order, except for the cookie ring', (t) => {
   const { rings } = load(t, 'rotation:\n  rings:\n    sig/PS256: {}\n    sig/RS256:\n').rotation
   assert.deepEqual(rings, {
     'sig/PS256': {},
@@ -48,7 +48,7 @@ test('the rings of a file replace the default rings, in its order, but for the c
   assert.deepEqual(Object.keys(rings), ['sig/PS256', 'sig/RS256', 'cookie'])
 })
 
-test('the result is frozen to its depths', (t) => {
+test('the configuration is deeply frozen', (t) => {
   const config = load(
     t,
     'clients: [{ client_id: a, client_secret: s, redirect_uris: [https://a.example/] }]',
@@ -78,7 +78,7 @@ test('a directory in the place of a file is a violation', () => {
   assert.throws(() => loadConfig({ file: '/', env: {} }), /cannot be read: EISDIR/)
 })
 
-test('malformed YAML is a violation with line and column, without what stands there', (t) => {
+test('malformed YAML is a violation with line and column, without the text', (t) => {
   const violations = violationsOf(t, 'http:\n  port: 1\n bad: "s3cret\n')
   assert.ok(violations.length > 0)
   assert.ok(violations.every((violation) => violation.rule === 'yaml'))
@@ -130,7 +130,7 @@ for (const [text, path, nearest] of UNKNOWN) {
   })
 }
 
-test('http.workers, which there was, is refused wherever it stands, with the way on', (t) => {
+test('the former setting http.workers is refused in every source, with its replacement', (t) => {
   for (const [text, env] of [
     ['http: { workers: 1 }', {}],
     ['http: { workers: auto }', {}],
@@ -171,7 +171,7 @@ log: { level: loud }`
   ])
 })
 
-test('a section that is no map is reported as such, whatever the environment adds to it', (t) => {
+test('a section that is not a map is reported as such, whatever the environment adds to it', (t) => {
   const env = { KEYTURN_HTTP__PORT: '1', KEYTURN_ROTATION__RINGS__SIG_ES512: '' }
   const text = 'http: 5\nrotation: { rings: [] }\nclients: 5\npassword: { argon2: [1] }'
   assert.deepEqual(broken(violationsOf(t, text, env)), [
@@ -182,7 +182,7 @@ test('a section that is no map is reported as such, whatever the environment add
   ])
 })
 
-test('a value that is wrong in itself does not break rules between settings as well', (t) => {
+test('a wrong value does not break rules between settings as well', (t) => {
   const text = 'tokens: { refreshToken: 30d, grant: 30 days }'
   assert.deepEqual(broken(violationsOf(t, text)), ['tokens.grant: format'])
 })
@@ -241,7 +241,7 @@ test('a database is a SQLite file or a server with a database', (t) => {
   }
 })
 
-test('no secret is in a message or a value, wherever it was written', (t) => {
+test('a violation shows no secret, wherever it was written', (t) => {
   const text = `
 seal: topsecret1
 database: { url: "postgres://keyturn:topsecret2@db/keyturn" }
@@ -263,7 +263,7 @@ resources: { client_secret: topsecret8 }
   assert.doesNotMatch(new ConfigInvalid(violations).message, /topsecret/)
 })
 
-test('a password in a URL that is none is not shown either', (t) => {
+test('a password in a malformed URL is not shown either', (t) => {
   const cases = [
     'database: { url: "postgres://k:s3cr#et@db/k" }',
     'database: { url: "postgres://k:s3/cr?et@p@db/k x" }',
@@ -279,7 +279,7 @@ test('a password in a URL that is none is not shown either', (t) => {
   }
 })
 
-test('the name of a config file that has a line break behind it is shown with it', () => {
+test('a line break after the name of a config file is visible in the message', () => {
   assert.throws(
     () => loadConfig({ env: { KEYTURN_CONFIG: './k.yaml\n' } }),
     /create ".\/k.yaml\\n"/,

@@ -27,7 +27,7 @@ const SVG = '\ufeff<?xml version="1.0"?>\n<!-- > -->\n<svg xmlns="http://www.w3.
 const PNG = Buffer.from('89504e470d0a1a0a0000000d49484452', 'hex')
 
 describe('the look of pages', () => {
-  it('takes a logo by what is in the file', async () => {
+  it('tells the type of a logo by its content', async () => {
     await using folder = await temporaryFolder()
     const files: readonly (readonly [string, string | Buffer, string])[] = [
       ['logo.svg', SVG, 'image/svg+xml'],
@@ -44,7 +44,7 @@ describe('the look of pages', () => {
     }
   })
 
-  it('says what is wrong with a logo', async () => {
+  it('refuses a logo with the reason', async () => {
     await using folder = await temporaryFolder()
     const logo = join(folder.path, 'logo.svg')
     const told = async () => {
@@ -62,7 +62,7 @@ describe('the look of pages', () => {
     assert.match(await told(), /at most 262144 bytes/)
   })
 
-  it('takes a colour in one spelling, and proposes it', async () => {
+  it('accepts a colour in one spelling, and proposes that spelling', async () => {
     assert.deepEqual(await check({ pages: { color: '#00875a' } }), [])
     for (const [color, instead] of [
       ['#00875A', '#00875a'],
@@ -78,7 +78,7 @@ describe('the look of pages', () => {
     }
   })
 
-  it('links to pages and addresses, and to nothing that runs', async () => {
+  it('accepts links to pages and addresses, and none that runs code', async () => {
     const links = { privacy: 'https://a.example/privacy', support: 'mailto:help@a.example' }
     assert.deepEqual(await check({ pages: { links } }), [])
     for (const support of ['javascript:alert(1)', 'data:text/html,x', 'help@a.example', 'https:']) {
@@ -87,7 +87,7 @@ describe('the look of pages', () => {
     }
   })
 
-  it('describes scopes that an API has, and no others', async () => {
+  it('accepts descriptions of scopes that an API has, and no others', async () => {
     const api = (scopeDescriptions: object) => ({
       resources: [{ identifier: 'https://api.example', scopes: ['read'], scopeDescriptions }],
     })
@@ -98,7 +98,7 @@ describe('the look of pages', () => {
   })
 })
 
-it('files of a deployment are served under the hash of their content, and an SVG can do nothing', async () => {
+it('files of a deployment are served under the hash of their content, and an SVG cannot run code', async () => {
   const logo = join(import.meta.dirname, '../support/logo.svg')
   await using keyturn = await startTestServer({
     path: '/op',

@@ -32,7 +32,7 @@ test('the default rings have the default policies', (t) => {
   ])
 })
 
-test('a ring has what it overrides, in the order of the configuration', (t) => {
+test('a ring has its overrides, in the order of the configuration', (t) => {
   const text = `
 rotation:
   standby: false
@@ -53,7 +53,7 @@ rotation:
   assert.equal(policyFor('cookie').standby, false)
 })
 
-test('a ring that only the store knows is kept and published, not turned', (t) => {
+test('a ring that only the store has is kept and published, not turned', (t) => {
   const { policyFor } = rotationPolicies(
     load(t, 'rotation: { rings: { sig/RS256: { standby: false } } }'),
   )
@@ -65,7 +65,7 @@ test('a ring that only the store knows is kept and published, not turned', (t) =
   assert.equal(policyFor('enc/RSA-OAEP').published, false)
 })
 
-test('automatic retention follows the longest token by a day, and the session for cookies', (t) => {
+test('automatic retention exceeds the longest token by a day, and for cookies the session', (t) => {
   const text = `
 tokens: { session: 30d }
 resources:

@@ -9,7 +9,7 @@ import { configJsonSchema, configText, shownSettings } from '../../src/config/sh
 import { isMap, settingsBelow } from '../../src/schema/tree.ts'
 import { load } from './sources.ts'
 
-test('the text of the defaults is what default.yaml says', () => {
+test('the text of the defaults equals default.yaml', () => {
   const shown = parse(configText(loadConfig({ env: {} })))
   // Where there is one issuer, its list is not shown; 60s and 1m are the same.
   assert.deepEqual(
@@ -18,7 +18,7 @@ test('the text of the defaults is what default.yaml says', () => {
   )
 })
 
-test('what is shown can be loaded again, to the same effect', (t) => {
+test('the shown settings can be loaded again, to the same effect', (t) => {
   const text =
     'rotation: { retention: 5401s, rings: { sig/RS256: } }\nclients: [{ client_id: a, token_endpoint_auth_method: none, redirect_uris: [https://a.example/] }]'
   const { warnings, origins: _, ...settings } = load(t, text)
@@ -26,7 +26,7 @@ test('what is shown can be loaded again, to the same effect', (t) => {
   assert.deepEqual(again, { ...settings, warnings })
 })
 
-test('a comment says where a value came from that is not the default', (t) => {
+test('a comment tells the source of a value that is not a default', (t) => {
   const text = configText(load(t, 'http:\n  port: 1\n', { KEYTURN_LOG__LEVEL: 'warn' }))
   assert.match(text, /port: 1 # .*keyturn\.yaml, line 2\n/)
   assert.match(text, /level: warn # KEYTURN_LOG__LEVEL\n/)
@@ -74,7 +74,7 @@ test('every setting has a description for editors', () => {
   )
 })
 
-test('the JSON Schema accepts default.yaml and files that leave things out', () => {
+test('the JSON Schema accepts default.yaml and files with fewer settings', () => {
   // Reading it back into a validator checks that it is a JSON Schema and means what it should.
   const schema = z.fromJSONSchema(configJsonSchema() as z.core.JSONSchema.JSONSchema)
   assert.ok(schema.safeParse(readDefaults()).success)

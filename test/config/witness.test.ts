@@ -8,7 +8,7 @@ const KEYS = `seal: { protector: environment, keys: ${'A'.repeat(43)} }`
 const REDIS = 'redis: { url: "redis://r" }'
 const file = (path: string) => ({ type: 'file', path: resolve(path) })
 
-test('a witness that nobody gave a place is in a folder of its own beside the key-encryption keys', (t) => {
+test('a witness without a configured place is in a folder of its own beside the key-encryption keys', (t) => {
   const place = (text: string) => witnessPlace(load(t, text))
   assert.deepEqual(place(''), file('data/not-in-backups/kek-witness.json'))
   // Two deployments may keep their key-encryption keys in one folder.
@@ -18,15 +18,15 @@ test('a witness that nobody gave a place is in a folder of its own beside the ke
   assert.deepEqual(both, file('/etc/keyturn/not-in-backups/kek-witness.json'))
 })
 
-test('without a file of key-encryption keys it is in Redis, and without Redis there is none', (t) => {
+test('without a file of key-encryption keys the witness is in Redis, and without Redis there is none', (t) => {
   assert.deepEqual(witnessPlace(load(t, `${KEYS}\n${REDIS}`)), { type: 'redis' })
   const alone = load(t, KEYS)
   assert.equal(witnessPlace(alone).type, 'none')
-  assert.match(alone.warnings.join(), /Nothing outside the database remembers what was revoked/)
+  assert.match(alone.warnings.join(), /No witness outside the database remembers revocations/)
   assert.deepEqual(load(t, `${KEYS}\n${REDIS}`).warnings, [])
 })
 
-test('a witness can be named: a file, redis or none, of which none is worth a warning', (t) => {
+test('a witness can be a file, redis or none, of which none gives a warning', (t) => {
   const named = (witness: string, more = '') =>
     load(t, `rotation: { witness: ${witness} }\n${more}`)
   assert.deepEqual(witnessPlace(named('./w.json')), file('w.json'))
@@ -36,13 +36,13 @@ test('a witness can be named: a file, redis or none, of which none is worth a wa
   assert.match(named('none').warnings.join(), /because rotation\.witness is none/)
 })
 
-test('keys that nobody keeps need no witness', (t) => {
+test('keys in memory need no witness', (t) => {
   const config = load(t, 'keyStore: { type: memory }')
   assert.equal(witnessPlace(config).type, 'none')
   assert.doesNotMatch(config.warnings.join(), /witness/)
 })
 
-test('a witness in Redis needs one, and a witness needs a name', (t) => {
+test('a witness in Redis without redis.url, or without a name, is refused', (t) => {
   const violations = (witness: string) =>
     broken(violationsOf(t, `rotation: { witness: ${witness} }`))
   assert.deepEqual(violations('redis'), ['rotation.witness: witness-redis'])

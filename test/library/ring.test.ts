@@ -40,7 +40,7 @@ async function setUp(options: Partial<RingOptions> = {}) {
 }
 
 describe('a ring as a library', () => {
-  it('signs what its JWKS verifies, dated and with an end', async () => {
+  it('signs tokens with iat and exp that its JWKS verifies', async () => {
     await using opened = await setUp()
     const { ring, clock, verify } = opened
     const token = await ring.sign({ sub: 'somebody', aud: 'api' }, { type: 'at+jwt' })
@@ -105,7 +105,7 @@ describe('a ring as a library', () => {
     assert.equal(active(), next)
   })
 
-  it('takes a revoked key out of the JWKS at once and signs with another', async () => {
+  it('removes a revoked key from the JWKS at once and signs with another', async () => {
     await using opened = await setUp()
     const { ring, verify, active } = opened
     const token = await ring.sign({})
@@ -140,7 +140,7 @@ describe('a ring as a library', () => {
     await again.verify(token)
   })
 
-  it('does not come to be under a policy that is unsafe or malformed', async () => {
+  it('refuses to open under a policy that is unsafe or malformed', async () => {
     const unsafe = setUp({ policy: { propagation: 60, retention: 60 } })
     await assert.rejects(unsafe, {
       code: 'policy_unsafe',

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { duration } from '../../values/duration-setting.ts'
 import { host, port, retired } from './setting-types.ts'
 
-/** Settings of what listens, and of requests that Keyturn makes itself. */
+/** Settings of listeners, and of requests that Keyturn makes itself. */
 
 const limits = z.strictObject({
   connections: z.int().min(10).max(1_000_000).describe('Connections to one process at once.'),
@@ -18,12 +18,16 @@ const limits = z.strictObject({
     .min(8_192)
     .max(1_048_576)
     .describe('Bytes of a request line and its header fields.'),
-  headerTime: duration({ max: 600 }).describe('Time to send them.'),
+  headerTime: duration({ max: 600 }).describe('Time to send the request line and header fields.'),
   requestTime: duration({ max: 3600 }).describe('Time to send a whole request.'),
   keepAlive: duration({ max: 3600 }).describe('How long an idle connection stays open.'),
   parameters: z.int().min(20).max(1000).describe('Parameters in a query or form.'),
   parameterLength: z.int().min(256).max(32_768).describe('Characters of one parameter.'),
-  jwtLength: z.int().min(1024).max(49_152).describe('Characters of one that holds a JWT.'),
+  jwtLength: z
+    .int()
+    .min(1024)
+    .max(49_152)
+    .describe('Characters of one parameter that holds a JWT.'),
 })
 
 export const http = z.strictObject({
@@ -32,7 +36,7 @@ export const http = z.strictObject({
   trustedProxies: z
     .int()
     .min(0)
-    .describe('Reverse proxies in front, whose X-Forwarded-For is believed.'),
+    .describe('Number of reverse proxies in front, whose X-Forwarded-For is trusted.'),
   shutdownDelay: duration({ min: 0, max: 600 }).describe(
     'Time between "not ready" and the end of listening at shutdown.',
   ),
@@ -44,16 +48,18 @@ export const http = z.strictObject({
     'a server is one process: start it several times with the socket of one systemd unit ' +
       '(http.socketActivation), or behind a load balancer',
   ),
-  limits: limits.describe('What clients may cost.'),
+  limits: limits.describe('Limits on the resources that clients use.'),
 })
 
 export const outgoing = z.strictObject({
   backchannelLogout: z
     .boolean()
-    .describe('Are clients told of a sign-out (Back-Channel Logout 1.0)?'),
+    .describe('Whether clients are notified of a sign-out (Back-Channel Logout 1.0).'),
   privateNetworks: z
     .boolean()
-    .describe('May requests to clients (jwks_uri, back-channel logout) go to private addresses?'),
+    .describe(
+      'Whether requests to clients (jwks_uri, back-channel logout) may go to private addresses.',
+    ),
 })
 
 export const management = z.strictObject({
@@ -61,7 +67,9 @@ export const management = z.strictObject({
   port: port().describe('Port of the management listener; 0 takes a free one.'),
   hosts: z
     .array(host())
-    .describe('Host names it may be asked by, besides IP addresses, localhost and its own host.'),
+    .describe(
+      'Host names of requests that are accepted, besides IP addresses, localhost and its own host.',
+    ),
   readiness: z
     .enum(['lenient', 'strict'])
     .describe('strict: not ready as soon as the database or Redis fails.'),

@@ -5,7 +5,7 @@ import { algorithm, text } from './setting-types.ts'
 
 /** Settings of the rings of signing keys and of how keys turn. */
 
-/** All names a ring can have in the configuration. */
+/** All possible names of rings in the configuration. */
 const RING_NAMES = [...algorithm.options.map(signatureRing), COOKIE_RING] as const
 
 export const ringOverrides = z.strictObject({
@@ -20,7 +20,7 @@ export const ringOverrides = z.strictObject({
     .describe('Makes and switches no key by itself; keys plan says what to do and when.'),
 })
 
-/** `sig/RS256:` with nothing after it is how people write a ring without overrides in YAML. */
+/** Overrides of a ring; null too, because in YAML a ring without overrides is `sig/RS256:`. */
 const ring = z.codec(ringOverrides.nullable(), z.custom<z.output<typeof ringOverrides>>(), {
   decode: (overrides) => overrides ?? {},
   encode: (overrides) => overrides,

@@ -5,9 +5,9 @@ import { SIGNATURE_ALGORITHMS } from '../../ring/algorithms.ts'
 import { nameProblem, textBy } from '../../values/text.ts'
 import { hostPortProblem, hostProblem } from '../../values/uri.ts'
 
-/** Kinds of values that settings of several sections have. */
+/** Types of values that several sections use. */
 
-/** All algorithms a signing ring can have. */
+/** All algorithms of signing rings. */
 export const algorithm = z.enum(
   Object.keys(SIGNATURE_ALGORITHMS) as (keyof typeof SIGNATURE_ALGORITHMS)[],
 )
@@ -35,11 +35,14 @@ export const retired = (why: string) =>
 /** Shown without its password (`secret.ts`). */
 const uri = { format: 'uri' } as const
 
-/** What a URL parser mends in silence is refused as well: blanks, and capitals in the scheme. */
+/**
+ * A server's URL. Blanks, and capitals in the scheme, are refused, although a URL parser mends them
+ * silently.
+ */
 const serverUrl = (problemOf: (url: string) => string | undefined) =>
   textBy((url) => {
     const scheme = url.slice(0, url.indexOf(':'))
-    // The path of a file may have blanks inside, a URL has none.
+    // A path of a file may contain blanks, a URL may not.
     const isMended =
       nameProblem(url) !== undefined ||
       scheme !== scheme.toLowerCase() ||

@@ -30,7 +30,9 @@ export const signIn = z.strictObject({
     .strictObject({
       perClientAndAddress: attempts().describe('Failures of one client from one address.'),
       perClientAndSite: attemptsOrAuto().describe('Failures of one client from one IPv6 /56.'),
-      perClientAndNetwork: attemptsOrAuto().describe('The same from one /24 or IPv6 /48.'),
+      perClientAndNetwork: attemptsOrAuto().describe(
+        'Failures of one client from one /24 or IPv6 /48.',
+      ),
       ...networkAttempts(),
       window: attemptWindow(),
     })

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { duration } from '../../values/duration-setting.ts'
 import { databaseUrl, hostPort, redisUrl, secret, text } from './setting-types.ts'
 
-/** Settings of where everything is kept. */
+/** Settings of stores and of their protection. */
 
 export const database = z.strictObject({
   url: databaseUrl.describe('sqlite:PATH, relative to the working directory, or a server.'),
@@ -10,14 +10,18 @@ export const database = z.strictObject({
   timeout: duration({ max: 60 }).describe('Longest wait for a database server to answer.'),
   consistency: z
     .enum(['cluster', 'node'])
-    .describe('In a Galera cluster: does a node wait for what others confirmed before it reads?'),
+    .describe(
+      'In a Galera cluster: whether a node waits for changes that others confirmed before it reads.',
+    ),
   durability: z
     .enum(['relaxed', 'full'])
-    .describe('Do sessions and tokens wait for the disk and a synchronous standby, as keys do?'),
+    .describe(
+      'Whether sessions and tokens wait for the disk and a synchronous standby, as keys do.',
+    ),
 })
 
 export const redis = z.strictObject({
-  url: redisUrl.nullable().describe('Keeps what expires; null leaves it in the database.'),
+  url: redisUrl.nullable().describe('Stores what expires; null leaves it in the database.'),
   cluster: z.array(hostPort).describe('Some nodes of a Redis Cluster, instead of the host of url.'),
   sentinels: z.array(hostPort).describe('Redis Sentinels, instead of the host of url.'),
   master: text().describe('Name of the master that the Sentinels watch.'),

@@ -7,7 +7,7 @@ import { algorithm, text } from './setting-types.ts'
 
 /** Settings of tokens and of the APIs that they are for. */
 
-/** Seconds that oidc-provider gives a pushed authorization request. */
+/** Lifetime in seconds of a pushed authorization request in oidc-provider. */
 const PUSHED_REQUEST = 60
 
 export const tokens = z.strictObject({
@@ -31,7 +31,7 @@ export const tokens = z.strictObject({
   ),
   signedAuthorizationResponses: z
     .boolean()
-    .describe('May clients get their codes in signed responses (JARM), which are good for 2m?'),
+    .describe('Whether clients may get codes in signed responses (JARM), which are valid for 2m.'),
   clockTolerance: duration({ min: 0, max: 300 }).describe(
     'How far the clock of a client that signs a JWT may be from true time.',
   ),
@@ -56,5 +56,5 @@ export const resource = z.strictObject({
     .enum(['at+jwt', 'JWT'])
     .default('at+jwt')
     .describe('typ of JWT access tokens: RFC 9068, or JWT for verifiers that know no other.'),
-  audience: text().optional().describe('Their aud, instead of the identifier.'),
+  audience: text().optional().describe('aud of the tokens; default: the identifier.'),
 })
