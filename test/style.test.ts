@@ -12,6 +12,7 @@ const ROOT = join(import.meta.dirname, '..')
 const ROOMS: readonly string[] = [
   'clients',
   'accounts',
+  'cli',
   ...['artifacts', 'connection', 'database', 'http', 'nodes', 'oidc', 'redis', 'relying-parties'],
   ...['seal', 'server', 'values', 'witness'],
   'ring',

@@ -3,7 +3,7 @@ import { type Claims, claimProblem, readClaim } from '../accounts/claims.ts'
 import { Refused } from '../errors.ts'
 import { textArgument } from './words.ts'
 
-/** Claims as options of commands. */
+/** Options of commands that set claims. */
 
 export interface ClaimOptions {
   readonly name?: string
@@ -14,25 +14,25 @@ export interface ClaimOptions {
 
 const EXAMPLES = `
 Claims are those of OpenID Connect Core 1.0, section 5.1, and others that the configuration names under the
-scope that gives them (claims). Values are text, or JSON where the claim is no text:
+scope that gives them (claims). A value is text, or JSON if the claim is not text:
   --claim birthdate=1815-12-10 --claim zoneinfo=Europe/London --claim phone_number=+442079460000
   --claim phone_number_verified=true --claim 'address={"locality":"London","country":"UK"}'
-What is not known is left out: a claim that says false says that it is known.`
+Leave out claims that are not known: a value of false tells clients that the answer is known to be no.`
 
 export function withClaims(command: Command): Command {
   return command
-    .option('--name <name>', 'as clients see it', claimArgument('name'))
+    .option('--name <name>', 'name of the person for clients', claimArgument('name'))
     .option(
       '--email <address>',
-      'as clients see it; not verified unless told',
+      'email address for clients; not verified without --email-verified',
       claimArgument('email'),
     )
-    .option('--email-verified', 'the address is known to be theirs')
-    .option('--claim <name=value>', 'another claim, any number of times', collectClaim)
+    .option('--email-verified', 'the address is known to belong to the person')
+    .option('--claim <name=value>', 'another claim; can be repeated', collectClaim)
     .addHelpText('after', EXAMPLES)
 }
 
-/** The claims that options name. @throws Refused where one is named twice */
+/** The claims that options set. @throws Refused if a claim is set twice */
 export function readClaims({ name, email, emailVerified, claim = [] }: ClaimOptions): Claims {
   const own = Object.entries({ name, email, email_verified: emailVerified })
   const named = [...own.filter(([, value]) => value !== undefined), ...claim]
@@ -55,7 +55,7 @@ function collectClaim(
     throw new InvalidArgumentError('It must be NAME=VALUE, such as nickname=ada.')
   }
   if (before.some(([known]) => known === name)) {
-    throw new InvalidArgumentError(`The claim ${name} is given twice.`)
+    throw new InvalidArgumentError(`The claim ${name} is set twice.`)
   }
   return [...before, [name, readClaim(name, value)]]
 }

@@ -5,14 +5,14 @@ import type { Session } from './session.ts'
 import { table } from './table.ts'
 import { fromNow, instant } from './words.ts'
 
-/** Accounts as operators see them. */
+/** Output of the commands about accounts. */
 
-/** What became of an account. */
+/** Answer of a command that changed an account. */
 export interface Answer {
   readonly words: string
   readonly account: Account
   readonly oneTimePassword?: string
-  /** What failed afterwards, to be told once the answer is printed. */
+  /** Failure after the change, to be thrown once the answer is printed. */
   readonly failure?: Error | undefined
 }
 
@@ -21,7 +21,7 @@ export async function listAccounts(session: Session, { json }: JsonOption): Prom
   if (json) return printJson(session, accounts.map(accountRow))
   if (accounts.length === 0) {
     return session.print(
-      'There is nobody yet. The first start of the server adds an administrator.',
+      'There are no accounts yet. The first start of the server adds an administrator.',
     )
   }
   const rows = accounts.map((account) => [
@@ -68,7 +68,7 @@ export function printAnswer(
   context.print(`${words} ${account.username}.`)
   if (oneTimePassword === undefined) return
   context.print(
-    `Password ${oneTimePassword}\nIt is shown this once and must be changed at the next sign-in.`,
+    `Password ${oneTimePassword}\nThe password is shown only this once and must be changed at the next sign-in.`,
   )
 }
 

@@ -25,18 +25,18 @@ import { plainJson } from './terminal.ts'
 import { textArgument } from './words.ts'
 
 const SIGN_OUT =
-  '\nSessions and refresh tokens end at once. Access tokens in JWT format are checked without asking\n' +
-  'Keyturn and stay valid until they expire (tokens.accessToken).'
+  '\nSessions and refresh tokens end at once. Access tokens in JWT format stay valid until they expire\n' +
+  '(tokens.accessToken), because APIs verify them without asking Keyturn.'
 
 const UNLOCK =
-  '\nIt ends what wrong passwords did to this account, from whatever address and at every node. An address or\n' +
-  'network from which very many wrong passwords came, for whatever accounts, has to wait until signIn.window is over.'
+  '\nThe command lifts all limits that wrong passwords put on this account, at every node. An address or network\n' +
+  'that sent too many wrong passwords for any accounts stays limited until signIn.window is over.'
 
 const IMPORT = `
   {"username":"ada","claims":{"name":"Ada","email":"ada@example.com","email_verified":true},
    "passwordHash":"$argon2id$v=19$m=19456,t=2,p=1$...","isAdministrator":false,"isDisabled":false}
-in one line; all but username can be left out. Who comes without a hash gets a password for the first sign-in. All lines
-are checked before anybody is added. The answer is a line for each, and the names that are taken.`
+in one line; only username is required. Without a hash the person gets a one-time password. All lines are checked
+before anybody is added. The command prints a line for each added account, and an error for each taken user name.`
 
 interface AddOptions extends ClaimOptions, JsonOption {
   readonly administrator?: true
@@ -46,7 +46,7 @@ interface SetOptions extends ClaimOptions, JsonOption {
   readonly remove?: readonly string[]
 }
 
-/** Does work for a command, with the stores open. */
+/** Runs the work of a command with the stores open. */
 type InSession = (work: (session: Session) => Promise<void>) => Promise<void>
 
 export function addAccounts(accounts: Command, program: Command, context: Context): void {
@@ -56,16 +56,16 @@ export function addAccounts(accounts: Command, program: Command, context: Contex
   addOrders(accounts, session)
 }
 
-/** Commands that change nothing. */
+/** Adds commands that change nothing. */
 function addLookUps(accounts: Command, session: InSession): void {
   accounts
     .command('list')
-    .description('everybody, in order of user name')
+    .description('list all accounts in the order of user names')
     .option(...JSON_OPTION)
     .action((options: JsonOption) => session((open) => listAccounts(open, options)))
   accounts
     .command('show')
-    .description('one person, with all that clients can be told')
+    .description('show one account with its claims')
     .argument('<username>')
     .option(...JSON_OPTION)
     .action((username: string, options: JsonOption) =>
@@ -75,13 +75,13 @@ function addLookUps(accounts: Command, session: InSession): void {
     )
 }
 
-/** Commands by which people come. */
+/** Adds commands that add accounts. */
 function addNewcomers(accounts: Command, session: InSession): void {
   withClaims(
     accounts
       .command('add')
-      .description('add a person with a password for the first sign-in, which is shown once')
-      .argument('<username>', 'case does not matter', textArgument(usernameProblem))
+      .description('add an account with a one-time password, which is shown only once')
+      .argument('<username>', 'user name; case does not matter', textArgument(usernameProblem))
       .option('--administrator', 'marks an administrator; nothing depends on it yet')
       .option(...JSON_OPTION),
   ).action((username: string, options: AddOptions) =>
@@ -96,15 +96,15 @@ function addNewcomers(accounts: Command, session: InSession): void {
   )
   accounts
     .command('import')
-    .description('add people from elsewhere: a JSON object in each line')
+    .description('import accounts from JSON Lines: one JSON object in each line')
     .argument('<file>', 'a file, or - for standard input')
     .addHelpText('after', IMPORT)
     .action((file: string) => session((open) => importFile(file, open)))
 }
 
-/** Commands that do something about one person. */
+/** Adds commands that change one account. */
 function addOrders(accounts: Command, session: InSession): void {
-  /** A command about one person. */
+  /** Adds a command that changes an existing account. */
   const about = <O extends JsonOption>(
     name: string,
     description: string,
@@ -113,7 +113,7 @@ function addOrders(accounts: Command, session: InSession): void {
     aboutName<O>(name, description, async (username, open, options) =>
       work(await findAccount(username, open.stores), open, options),
     )
-  /** The same where nobody is looked for before. */
+  /** Adds a command that looks the account up itself. */
   const aboutName = <O extends JsonOption>(
     name: string,
     description: string,
@@ -135,32 +135,32 @@ function addOrders(accounts: Command, session: InSession): void {
       )
 
   withClaims(
-    about('set', 'change what clients are told of a person', change).option(
+    about('set', 'change claims of an account', change).option(
       '--remove <claim>',
-      'this claim is not known any more; any number of times',
+      'remove this claim; can be repeated',
       (name: string, before: readonly string[] = []) => [...before, name],
     ),
   )
-  about('passwd', 'make a new password for one sign-in, and sign them out', renew)
-  about('disable', 'let a person sign in no more, and sign them out', disable).addHelpText(
-    'after',
-    SIGN_OUT,
-  )
-  about('enable', 'let a disabled person sign in again', async (account, open) => ({
+  about('passwd', 'make a new one-time password and end all sessions', renew)
+  about('disable', 'forbid sign-ins and end all sessions', disable).addHelpText('after', SIGN_OUT)
+  about('enable', 'allow sign-ins of a disabled account again', async (account, open) => ({
     words: 'Enabled',
     account: await enableAccount(account, surroundingsOf(open)),
   }))
   about(
     'unlock',
-    'let a person try at once who has to wait after wrong passwords; passwd does it too',
+    'lift the limits after too many wrong passwords; passwd does so too',
     async (account, open) => ({
       words: 'Unlocked',
       account: await unlockAccount(account, surroundingsOf(open)),
     }),
   ).addHelpText('after', UNLOCK)
-  aboutName('remove', 'forget a person and what they agreed to, and sign them out', remove)
+  aboutName('remove', 'remove an account with its consents and end all sessions', remove)
     .addHelpText('after', SIGN_OUT)
-    .addHelpText('after', 'A person of the same name who is added later is somebody else.')
+    .addHelpText(
+      'after',
+      'An account of the same name that is added later is another person (another sub).',
+    )
 }
 
 function surroundingsOf({ stores, config, now }: Session): Surroundings {
@@ -204,7 +204,7 @@ async function disable(account: Account, open: Session): Promise<Answer> {
 async function remove(username: string, open: Session): Promise<Answer | undefined> {
   const removed = await removeAccount(username, surroundingsOf(open))
   if ('account' in removed) return { words: 'Removed and signed out', account: removed.account }
-  open.warn(`Removed ${removed.forged}, which failed its check.`)
+  open.warn(`Removed ${removed.forged}, whose record failed its check.`)
   return undefined
 }
 

@@ -15,17 +15,17 @@ import type { SituationCode, Situations } from '../situations.ts'
 import { shellWord } from '../values/shell-word.ts'
 
 /**
- * What a person who uses commands can do about an error. Messages of the core say what is wrong and name no
- * command, because a console and an API show them as well; the commands are here.
+ * Advice for people who use commands. Messages of the core say what is wrong and name no command,
+ * because a console and an API show them too; the commands that help are listed here.
  */
 
-/** Gives undefined where the message says all there is to say. */
+/** Words for the details of a situation; undefined if the message is enough. */
 type Advice<C extends SituationCode> = (details: Situations[C]) => string | undefined
 
 const enough = () => undefined
 const listKeys = () => 'See: keyturn keys list'
 
-/** Every situation, so that none is forgotten. */
+/** Advice for every situation; the type makes sure that none is missing. */
 export const ADVICE: { readonly [C in SituationCode]: Advice<C> } = {
   ring_not_found: enough,
   key_not_named: listKeys,
@@ -36,20 +36,21 @@ export const ADVICE: { readonly [C in SituationCode]: Advice<C> } = {
   nothing_to_rotate: listKeys,
   jwks_full: enough,
   already_turns: ({ kid }) =>
-    `To take the price of an earlier one: keyturn keys promote ${shellWord(kid)} --force`,
+    `To switch earlier, at a price: keyturn keys promote ${shellWord(kid)} --force`,
   not_pre_active: listKeys,
-  key_too_new: ({ kid }) => `To take it: keyturn keys promote ${shellWord(kid)} --force`,
+  key_too_new: ({ kid }) => `To accept that: keyturn keys promote ${shellWord(kid)} --force`,
   signer_undecided: () =>
-    'To sign on with the imported key: --signer imported. To keep the present one: --signer present',
+    'To sign with the imported key: --signer imported. To keep signing with the present key: --signer present',
   ring_missing: ({ kids }) =>
     `To accept the loss: ${kids.map((kid) => `--leave ${shellWord(kid)}`).join(' ')}`,
   retention_short: enough,
   key_public_only: enough,
   key_unseen: () =>
-    'Publish it first: --as standby. Where relying parties know it from elsewhere: --signer imported',
+    'Publish it first: --as standby. If relying parties know it already: --signer imported',
   kid_not_single: enough,
   preview_only: enough,
-  export_unprotected: () => 'With: --key-ring DIR --application NAME, or in clear with: --clear',
+  export_unprotected: () =>
+    'To protect them: --key-ring DIR --application NAME. To write them in clear: --clear',
   file_taken: enough,
   ring_manual: () => 'To add a key: keyturn keys add FILE --as standby',
   source_unreadable: enough,
@@ -58,7 +59,7 @@ export const ADVICE: { readonly [C in SituationCode]: Advice<C> } = {
   no_key_lost: enough,
 
   issuer_not_named: ({ issuers }) =>
-    `Name one: keyturn --issuer ${shellWord(issuers[0] ?? '')} ...`,
+    `Name one of them: keyturn --issuer ${shellWord(issuers[0] ?? '')} ...`,
   issuer_not_found: () => 'See: keyturn issuers list',
   issuer_invalid: enough,
   issuer_taken: () => 'See: keyturn issuers list',
@@ -74,10 +75,10 @@ export const ADVICE: { readonly [C in SituationCode]: Advice<C> } = {
   client_unmet_profile: ({ id }) => `To change it: keyturn clients update ${shellWord(id)}`,
   client_without_ring: enough,
   client_without_secret: enough,
-  client_id_fixed: () => 'To add one: keyturn clients add',
+  client_id_fixed: () => 'To add it: keyturn clients add',
   client_id_needed: enough,
   client_secret_kept: ({ id }) =>
-    `For another one: keyturn clients secret ${shellWord(id)}. For none: keyturn clients update ${shellWord(id)} --public`,
+    `For a new secret: keyturn clients secret ${shellWord(id)}. For none: keyturn clients update ${shellWord(id)} --public`,
   client_secret_like_hash: enough,
   client_secrets_too_many: ({ id }) =>
     `To end them: keyturn clients secret ${shellWord(id)} --end-overlap, or with the same command: --overlap 0s`,
@@ -89,9 +90,9 @@ export const ADVICE: { readonly [C in SituationCode]: Advice<C> } = {
   account_invalid: enough,
   username_taken: enough,
   username_alike: enough,
-  import_invalid: () => '\nWhat a line may have: keyturn accounts import --help',
+  import_invalid: () => '\nThe format of lines: keyturn accounts import --help',
   import_names_taken: enough,
-  claims_unchanged: () => 'Name one, as in --email ADDRESS or --remove nickname.',
+  claims_unchanged: () => 'Name a claim, as in --email ADDRESS or --remove nickname.',
 
   simulation_nodes_too_few: enough,
   simulation_too_short: () => 'With: --days N',
@@ -99,7 +100,7 @@ export const ADVICE: { readonly [C in SituationCode]: Advice<C> } = {
   simulation_without_rings: enough,
   policy_unsafe: enough,
 
-  database_not_found: () => 'To make it without a server: keyturn db migrate',
+  database_not_found: () => 'To create it without a server: keyturn db migrate',
   database_not_empty: enough,
   database_url_invalid: enough,
   migrations_pending: () => 'Apply with: keyturn db migrate',
@@ -107,7 +108,7 @@ export const ADVICE: { readonly [C in SituationCode]: Advice<C> } = {
   backup_folder_taken: enough,
   backup_file_taken: enough,
   witness_not_found: () => 'See: keyturn keys events',
-  restore_needs_backup: () => 'To begin anew: keyturn restore accept --reason TEXT',
+  restore_needs_backup: () => 'To start anew without it: keyturn restore accept --reason TEXT',
 
   elements_given: enough,
   no_successor: enough,
@@ -121,17 +122,17 @@ export const ADVICE: { readonly [C in SituationCode]: Advice<C> } = {
   input_invalid: enough,
 }
 
-/** Other errors that a command can do something about, by their code. */
+/** Advice for errors that are not situations, by code. */
 const OTHER_ADVICE: Readonly<Record<string, () => string>> = {
   no_active_key: listKeys,
   system_secrets_missing: () => 'With: --secrets-file FILE',
   keystore_missing: () => 'With: --files DIR',
   realm_unknown: () => 'With: --realm NAME',
   unprotect_missing: () => 'With: --key-ring DIR --application NAME',
-  password_missing: () => 'With: --password-file FILE, where an empty file is the empty password',
+  password_missing: () => 'With: --password-file FILE; an empty file means the empty password',
   password_wrong: () =>
-    'Passwords are given with --password-file FILE, and of the key itself with --key-password-file FILE',
-  order_in_doubt: () => 'Whether it was recorded tells: keyturn keys events',
+    'The password of the file: --password-file FILE. The password of the key: --key-password-file FILE',
+  order_in_doubt: () => 'To see if it was recorded: keyturn keys events',
   store_incomplete: () => 'To give them up: keyturn restore accept --reason TEXT',
   store_outdated: () =>
     '\n  See what is missing:       keyturn restore check\n' +
@@ -139,11 +140,11 @@ const OTHER_ADVICE: Readonly<Record<string, () => string>> = {
     '  Accept the older store:    keyturn restore accept --reason TEXT',
 }
 
-/** @returns undefined where no command helps */
+/** Advice for an error; undefined if no command helps. */
 export function adviceFor(error: KeyturnError): string | undefined {
   if (error instanceof Refused || error instanceof NotFound) {
     const { code, details }: Refused | NotFound = error
-    const advise = ADVICE[code] as Advice<SituationCode> // the class ties code and details
+    const advise = ADVICE[code] as Advice<SituationCode> // the class relates code and details
     return advise(details)
   }
   if (error instanceof SealBroken) {
@@ -157,24 +158,24 @@ export function adviceFor(error: KeyturnError): string | undefined {
   }
   if (error instanceof ConfigInvalid) {
     const isFile = error.violations.some(({ rule }) => rule === 'config-file')
-    return isFile ? '\nAnother file is named by: keyturn --config FILE' : undefined
+    return isFile ? '\nTo use another file: keyturn --config FILE' : undefined
   }
   const advice = OTHER_ADVICE[error.code]?.()
-  // One that says what was done before it failed wraps why.
+  // Some errors say what was done before the failure and have the reason as their cause.
   return advice ?? (error.cause instanceof KeyturnError ? adviceFor(error.cause) : undefined)
 }
 
 function renaming(from: string, to: string): string {
-  return `To see what that means: keyturn issuers rename ${shellWord(from)} ${shellWord(to)}`
+  return `To see what a new URL changes: keyturn issuers rename ${shellWord(from)} ${shellWord(to)}`
 }
 
 function adviceForKek(error: KekMissing): string | undefined {
   const abandon = 'keyturn keys abandon --lost-kek'
-  if (error instanceof DeploymentSecretDisplaced) return `One is given up by: ${abandon}`
+  if (error instanceof DeploymentSecretDisplaced) return `To give one up: ${abandon}`
   return error.isNeeded ? `If it is lost for good: ${abandon}` : undefined
 }
 
-/** What is wrong, and the command that helps. */
+/** The message of an error with the advice for it. */
 export function withAdvice(error: KeyturnError): string {
   const advice = adviceFor(error)
   if (advice === undefined) return error.message

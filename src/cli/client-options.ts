@@ -6,7 +6,7 @@ import { Refused } from '../errors.ts'
 import { HIDDEN } from '../values/text.ts'
 import { type Context, readArgumentFile } from './context.ts'
 
-/** Metadata of a client (RFC 7591) from the options of a command, and from a file that it names. */
+/** Reads client metadata (RFC 7591) from the options of a command and from a file. */
 
 export type Metadata = Readonly<Record<string, unknown>>
 
@@ -26,19 +26,19 @@ export interface MetadataOptions {
 export function withMetadataOptions(command: Command): Command {
   return command
     .option('--name <text>', 'shown when people are asked for consent')
-    .option('--redirect-uri <uri...>', 'where people come back to after a sign-in')
-    .option('--post-logout-redirect-uri <uri...>', 'where they may come back to after a sign-out')
+    .option('--redirect-uri <uri...>', 'where people return after a sign-in')
+    .option('--post-logout-redirect-uri <uri...>', 'where people may return after a sign-out')
     .option('--grant-type <type...>', 'such as authorization_code refresh_token')
-    .option('--auth-method <method>', 'how it proves itself; client_secret_basic unless told')
-    .option('--public', 'an app that can keep no secret: in a browser or on a phone')
+    .option('--auth-method <method>', 'how the client authenticates; default client_secret_basic')
+    .option('--public', 'an app that cannot keep a secret: in a browser or on a phone')
     .option('--native', 'an app on a phone or desktop, whose redirect URIs may have other schemes')
-    .option('--scope <scopes>', 'all that it may ask for, such as "openid email"')
-    .option('--id-token-alg <alg>', 'signs its ID tokens; needs a ring; RS256 unless told')
+    .option('--scope <scopes>', 'scopes that the client may ask for, such as "openid email"')
+    .option('--id-token-alg <alg>', 'algorithm of its ID tokens, which needs a ring; default RS256')
     .option('--file <file>', 'read metadata (RFC 7591) from a JSON file, - for standard input')
     .addHelpText('after', ({ command: { parent } }) => propertiesHelp(parent ?? command))
 }
 
-/** What options say, over what a file says. @throws Refused where the file cannot be read */
+/** Metadata from a file and from options, which take precedence. @throws Refused for a bad file */
 export async function readMetadata(
   options: MetadataOptions,
   { stdin }: Pick<Context, 'stdin'>,
@@ -60,12 +60,12 @@ export async function readMetadata(
   }
 }
 
-/** Options that were not given say nothing. */
+/** The metadata without undefined values, from options that were not given. */
 export function given(metadata: Metadata): Metadata {
   return Object.fromEntries(Object.entries(metadata).filter(([, value]) => value !== undefined))
 }
 
-/** A secret from standard input, without the line break that ends it. */
+/** A secret from standard input, without the line break at its end. */
 export async function readSecretInput({ stdin }: Pick<Context, 'stdin'>): Promise<string> {
   return (await text(stdin)).replace(/\r?\n$/, '')
 }
@@ -77,50 +77,52 @@ async function readSource(file: string, stdin: Context['stdin']): Promise<string
 
 function parseMetadata(json: string, file: string): Metadata {
   const name = file === '-' ? 'Standard input' : `The file ${file}`
-  // What stands for bytes that were no text.
+  // The replacement character stands for bytes that are not UTF-8.
   if (json.includes('\ufffd')) {
-    throw invalid(`${name} is no UTF-8 text, as JSON is (RFC 8259, section 8.1).`)
+    throw invalid(`${name} is not UTF-8 text, but JSON must be (RFC 8259, section 8.1).`)
   }
   const value = parseJson(json, name)
   assertUnique(json, name)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw invalid(`${name} holds no JSON object with client metadata (RFC 7591).`)
+    throw invalid(`${name} is not a JSON object with client metadata (RFC 7591).`)
   }
   return value as Metadata // an object of JSON has names and values
 }
 
 function parseJson(json: string, name: string): unknown {
   try {
-    // RFC 8259, section 8.1: a byte order mark may be passed over.
+    // A byte order mark may be ignored (RFC 8259, section 8.1).
     return JSON.parse(json.replace(/^\ufeff/, ''))
   } catch (error) {
     throw invalid(`${name} is not JSON: ${reasonOf(error)}.`)
   }
 }
 
-/** A name that stands twice is a mistake, of which JSON.parse takes the last (RFC 8259, section 4). */
+/**
+ * Refuses repeated names, of which JSON.parse would silently take the last (RFC 8259, section 4).
+ */
 function assertUnique(json: string, name: string): void {
   const twice = readYaml(json).problems.find(({ detail }) => detail.includes('unique'))
-  if (twice) throw invalid(`${name} has one property twice (${twice.place}).`)
+  if (twice) throw invalid(`${name} has a property twice (${twice.place}).`)
 }
 
 function invalid(message: string): Refused {
   return new Refused('input_invalid', {}, message)
 }
 
-/** Without the text around it, which may be a secret. */
+/** The parser's message without quoted text, which may be a secret. */
 function reasonOf(error: unknown): string {
   const reason = error instanceof Error ? error.message.replace(/, (\.\.\.)?".*$/s, '') : `${error}`
   return reason.replace(new RegExp(HIDDEN, 'gu'), nameOf)
 }
 
-/** What nobody sees is told by its number. */
+/** The code point of an invisible character, such as U+200B. */
 function nameOf(character: string): string {
   const number = (character.codePointAt(0) ?? 0).toString(16).toUpperCase()
   return `U+${number.padStart(4, '0')}`
 }
 
-/** The properties that a file can give, in the manner of the options above them. */
+/** Help for the properties that a file can have, in the format of the options above it. */
 function propertiesHelp(command: Command): string {
   const help = command.createHelp()
   const described = describedProperties()

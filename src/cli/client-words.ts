@@ -14,7 +14,7 @@ import type { Session } from './session.ts'
 import { table } from './table.ts'
 import { fromNow } from './words.ts'
 
-/** How the commands about clients show them. */
+/** Output of the commands about clients. */
 
 type Client = Awaited<ReturnType<Session['stores']['clients']['list']>>[number]
 
@@ -51,24 +51,24 @@ export function printClient(stored: Client, session: Session, { json }: JsonOpti
   const by = client.source === 'config' ? 'the configuration' : 'an operator'
   session.print(`Defined by ${by}, changed ${client.updatedAt}.`)
   for (const { until } of client.previousSecrets) {
-    session.print(`A secret before its newest works until ${until}.`)
+    session.print(`A previous secret works until ${until}.`)
   }
   session.print(JSON.stringify(client.metadata, null, 2))
 }
 
-/** Shows a secret that was made, once. */
+/** Shows a generated secret, once. */
 export function printSecret(session: Session, secret: string | undefined): void {
-  if (secret !== undefined) session.print(`Secret ${secret}\nIt is shown this once.`)
+  if (secret !== undefined) session.print(`Secret ${secret}\nThe secret is shown only this once.`)
 }
 
-/** What became of the secret of a client that was changed, where something did. */
+/** News about the secret of a changed client; undefined if it stays. */
 export const SECRET_NEWS: Readonly<Record<UpdatedClient['secret'], string | undefined>> = {
   kept: undefined,
   none: undefined,
-  dropped: 'It has no secret any more.',
-  'new because needed': 'It proves itself with a secret now.',
+  dropped: 'The client no longer has a secret.',
+  'new because needed': 'The client now authenticates with a secret.',
   'new because hashed':
-    'It has another secret, which is the key of what it signs: of the one before only a hash is known.',
+    'The client has a new secret, because it now signs with the secret and only a hash of the previous one is stored.',
 }
 
 function clientRow({ id, metadata, source, updatedAt }: Client, now: number) {
@@ -81,12 +81,12 @@ function clientRow({ id, metadata, source, updatedAt }: Client, now: number) {
   }
 }
 
-/** When each of the secrets before the newest ends. */
+/** The ends of previous secrets. */
 export function ends(previous: readonly PreviousSecret[]) {
   return previous.map(({ until }) => ({ until: toRfc3339(until) }))
 }
 
-/** As people write it, and without its secrets. */
+/** Metadata as people write them, with the secret masked. */
 export function shownMetadata(metadata: Metadata): Metadata {
   const written = asWritten(withPrevious(metadata, []))
   return 'client_secret' in written ? { ...written, client_secret: SHOWN_SECRET } : written

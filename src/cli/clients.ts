@@ -38,14 +38,14 @@ export function addClients(clients: Command, program: Command, context: Context)
 
   clients
     .command('list')
-    .description('every client, in order of client_id')
+    .description('list all clients in the order of client_id')
     .option(...JSON_OPTION)
     .action((options: JsonOption) =>
       session(async (open) => printClients(await open.stores.clients.list(), open, options)),
     )
   clients
     .command('show')
-    .description('the metadata of one client; never its secret')
+    .description('show the metadata of one client, without its secret')
     .argument('<id>')
     .option(...JSON_OPTION)
     .action((id: string, options: JsonOption) =>
@@ -54,11 +54,9 @@ export function addClients(clients: Command, program: Command, context: Context)
       ),
     )
   withMetadataOptions(clients.command('add'))
-    .description(
-      'register a client; a secret that it needs and is not given is made and shown once',
-    )
-    .option('--id <client_id>', 'made if it is not given')
-    .option('--secret-stdin', 'read its secret from standard input')
+    .description('register a client; a secret is generated if needed, and shown only once')
+    .option('--id <client_id>', 'id of the client; generated if missing')
+    .option('--secret-stdin', 'read the secret from standard input')
     .option(...JSON_OPTION)
     .action(async (options: AddOptions, command: Command) => {
       if (options.secretStdin && options.file === '-') {
@@ -72,14 +70,14 @@ export function addClients(clients: Command, program: Command, context: Context)
       await session((open) => addOne(metadata, open, options))
     })
   withMetadataOptions(clients.command('update'))
-    .description('change properties of a client; it keeps its secret, and what it was given')
+    .description('change properties of a client; its secret, tokens and consents stay')
     .argument('<id>')
-    .option('--remove <property...>', 'properties that it is to have no more')
+    .option('--remove <property...>', 'properties to remove')
     .option(...JSON_OPTION)
     .action(async (id: string, options: UpdateOptions, command: Command) => {
       const { json, remove = [], ...said } = options
       if (remove.length === 0 && Object.keys(said).length === 0) {
-        return command.error('error: say what is to change, by options or a --file', {
+        return command.error('error: name at least one change, by options or a --file', {
           exitCode: 2,
         })
       }
@@ -88,15 +86,15 @@ export function addClients(clients: Command, program: Command, context: Context)
     })
   clients
     .command('secret')
-    .description('give a client another secret; the one before works too for a while')
+    .description('give a client a new secret; the present one still works for a while')
     .argument('<id>')
     .addOption(
-      new Option('--overlap <duration>', 'how long; 0s ends it now')
+      new Option('--overlap <duration>', 'how long the present secret still works; 0s ends it now')
         .argParser(overlapArgument)
         .default(DAY, '24h'),
     )
-    .option('--secret-stdin', 'read the new secret from standard input; else it is made')
-    .option('--end-overlap', 'make no new one, and end those before it now')
+    .option('--secret-stdin', 'read the new secret from standard input instead of generating one')
+    .option('--end-overlap', 'make no new secret, but end all previous ones now')
     .option(...JSON_OPTION)
     .action(async (id: string, options: SecretOptions) => {
       const secret = options.secretStdin && (await readSecretInput(context))
@@ -104,7 +102,7 @@ export function addClients(clients: Command, program: Command, context: Context)
     })
   clients
     .command('remove')
-    .description('forget a client; what it was given stops working (takes some seconds)')
+    .description('remove a client with its tokens and consents (takes some seconds)')
     .argument('<id>')
     .option(...JSON_OPTION)
     .action((id: string, options: JsonOption) => session((open) => removeOne(id, open, options)))
@@ -120,7 +118,7 @@ interface UpdateOptions extends MetadataOptions, JsonOption {
 }
 
 interface SecretOptions extends JsonOption {
-  /** Seconds. */
+  /** Seconds for which the present secret still works. */
   readonly overlap: number
   readonly secretStdin?: true
   readonly endOverlap?: true
@@ -128,7 +126,7 @@ interface SecretOptions extends JsonOption {
 
 const DAY = 86_400
 
-/** Longest that a secret which was replaced may work. */
+/** Longest time that a replaced secret may work. */
 const OVERLAP_MAX = 90 * DAY
 
 function overlapArgument(text: string): number {
@@ -167,8 +165,8 @@ async function updateOne(
     const shown = { ...shownMetadata(metadata), ...given({ client_secret: generatedSecret }) }
     return printJson(session, { changed, metadata: shown })
   }
-  const what = changed.length === 0 ? 'Nothing is to change' : `Changed ${changed.join(', ')}`
-  session.print(`${what} of client ${id}.`)
+  if (changed.length === 0) session.print(`Client ${id} stays unchanged.`)
+  else session.print(`Changed ${changed.join(', ')} of client ${id}.`)
   const news = SECRET_NEWS[secret]
   if (news !== undefined) session.print(news)
   printSecret(session, generatedSecret)
@@ -197,13 +195,13 @@ async function changeSecret(
     const made = given({ client_secret: generatedSecret })
     return printJson(session, { client_id: id, ...made, previousSecrets: ends(previous) })
   }
-  session.print(`Client ${id} has another secret.`)
+  session.print(`Client ${id} has a new secret.`)
   printSecret(session, generatedSecret)
   const last = previous.at(-1)
   session.print(
     last
-      ? `The one before works until ${instant(last.until, now)}.`
-      : 'The one before does not work any more.',
+      ? `The previous secret works until ${instant(last.until, now)}.`
+      : 'The previous secret no longer works.',
   )
 }
 
@@ -225,7 +223,8 @@ function clientWork({ stores, config, policies }: Session): ClientWork {
     configured: config.clients.map((client) => client.client_id),
     context: commandContext(config, policies),
     assertAcceptable: async (metadata) => {
-      // oidc-provider is slow to import, and half of these commands do without.
+      // oidc-provider is imported only here, because it is slow and half of these commands do not
+      // use it.
       const { createBuildClient } = await import('../oidc/acceptable-client.ts')
       const build = await createBuildClient(config, policies)
       await build(metadata)
@@ -233,7 +232,7 @@ function clientWork({ stores, config, policies }: Session): ClientWork {
   }
 }
 
-/** Programs get what is wrong with a client as data. */
+/** Prints the problems of a client as data for --json, and rethrows. */
 async function tellingProblems<T>(
   work: Promise<T>,
   session: Session,

@@ -12,12 +12,12 @@ import {
 export function addConfig(config: Command, program: Command, context: Context): void {
   config
     .command('check')
-    .description('every problem at once, each with the smallest change that mends it')
+    .description('check the configuration and list all problems, each with its smallest fix')
     .option(...JSON_OPTION)
     .action((options: JsonOption) => checkConfig(program, context, options))
   config
     .command('show')
-    .description('the settings in effect and where they come from; secrets are hidden')
+    .description('show the settings in effect and where they come from; secrets are hidden')
     .option(...JSON_OPTION)
     .action(async ({ json }: JsonOption) => {
       const loaded = await loadCommandConfig(program, context)
@@ -26,12 +26,12 @@ export function addConfig(config: Command, program: Command, context: Context): 
     })
   config
     .command('schema')
-    .description('a JSON Schema of configuration files, for editors')
+    .description('print a JSON Schema of configuration files, for editors')
     .option(...JSON_OPTION)
     .action(() => printJson(context, configJsonSchema()))
 }
 
-/** @throws ConfigInvalid, after it has answered in JSON where that was asked for */
+/** Checks the configuration. @throws ConfigInvalid, for --json after the answer is printed */
 async function checkConfig(
   program: Command,
   context: Context,

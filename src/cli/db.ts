@@ -16,7 +16,7 @@ import { counted } from './words.ts'
 
 export function addDb(db: Command, program: Command, context: Context): void {
   db.command('migrate')
-    .description('apply what is missing, or make the database; other commands apply it too')
+    .description('apply missing migrations, or create the database; other commands apply them too')
     .option(...JSON_OPTION)
     .action((options: JsonOption) =>
       withDatabase(
@@ -32,7 +32,7 @@ export function addDb(db: Command, program: Command, context: Context): void {
       ),
     )
   db.command('status')
-    .description('which migrations the database has; exit status 1 if some are missing')
+    .description('list migrations; exit status 1 if some are missing')
     .option(...JSON_OPTION)
     .action((options: JsonOption) =>
       withDatabase(program, context, async (database, { migrationStatus }) => {
@@ -51,15 +51,18 @@ export function addDb(db: Command, program: Command, context: Context): void {
       }),
     )
   db.command('copy')
-    .description('copy all that the database keeps into another, empty one; every node stopped')
-    .requiredOption('--to <url>', 'URL of the other database, or @FILE that holds it')
+    .description('copy the database into another, empty one, with every node stopped')
+    .requiredOption('--to <url>', 'URL of the other database, or @FILE with the URL')
     .option(...JSON_OPTION)
     .action((options: JsonOption & { to: string }) => copy(program, context, options))
 }
 
-const RUNNING = { what: 'copied', why: 'What they write meanwhile would be lost.' }
+const RUNNING = { what: 'copied', why: 'Rows that they write meanwhile would be lost.' }
 
-/** @param to a URL, or @FILE that holds one, so that no password stands on the command line */
+/**
+ * Copies the database.
+ * @param to URL, or @FILE with the URL, which keeps its password off the command line
+ */
 async function copy(
   program: Command,
   context: Context,
@@ -69,7 +72,7 @@ async function copy(
   const url = to.startsWith('@') ? (await readArgumentFile(to.slice(1))).trim() : to
   const problem = databaseUrlProblem(url)
   if (problem !== undefined) {
-    const message = `--to names no database of Keyturn: it must be ${problem}.`
+    const message = `--to is not the URL of a database for Keyturn. It must be ${problem}.`
     throw new Refused('database_url_invalid', { expected: problem }, message)
   }
   await withSession(
@@ -94,7 +97,7 @@ async function copy(
       context.print('Set database.url to the new database, and start the nodes.')
       if (config.keyStore.type !== 'database') {
         context.print(
-          `Keys are not in the database (keyStore.type ${config.keyStore.type}) and stay.`,
+          `Keys were not copied, because they are not in the database (keyStore.type ${config.keyStore.type}).`,
         )
       }
     } finally {
@@ -106,7 +109,7 @@ async function copy(
 type MigrateModule = typeof import('../database/migrate.ts')
 type Database = Parameters<MigrateModule['migrate']>[0]
 
-/** The database as it is; a session (`session.ts`) would migrate it first. */
+/** Opens the database without migrating it, as a session (`session.ts`) would. */
 async function withDatabase(
   program: Command,
   context: Context,

@@ -7,10 +7,10 @@ import type { NamedFile } from '../import/duende.ts'
 import { DATABASE_BYTES_MAX, INPUT_BYTES_MAX } from '../import/input.ts'
 import { isLoopback } from '../values/loopback.ts'
 
-/** What commands read of other systems: files, directories and addresses. Their content is for `import/`. */
+/** Reads files, directories and addresses of other systems; `import/` parses their content. */
 
-/** Seconds for an answer of another issuer. */
-const PATIENCE = 15
+/** Seconds after which a request to another issuer fails. */
+const FETCH_TIMEOUT = 15
 /** Bytes of a file with a password, or with several. */
 const SECRETS_BYTES_MAX = 64 * 1024
 
@@ -19,7 +19,7 @@ interface Bound {
   readonly max?: number
 }
 
-/** @throws Refused `source_unreadable` */
+/** Reads one file. @throws Refused `source_unreadable` */
 export async function sourceFile(
   path: string,
   { max = DATABASE_BYTES_MAX }: Bound = {},
@@ -34,7 +34,7 @@ export async function sourceFile(
 }
 
 /**
- * The files of a directory by name; what is no file is passed over.
+ * Reads the files of a directory in the order of names; everything else is passed over.
  * @param options.named which names are of interest; `options.most` how many files, at most
  * @throws Refused `source_unreadable`
  */
@@ -90,8 +90,9 @@ export async function isDirectory(path: string): Promise<boolean> {
 }
 
 /**
- * What is published at an address.
- * @throws Refused `source_unreadable` for one that is neither https nor on this machine, or that does not answer
+ * Fetches the content of an address.
+ * @throws Refused `source_unreadable` if the address is neither https nor on this machine, or does
+ * not answer
  */
 export async function sourceAt(address: string): Promise<NamedFile> {
   const url = URL.parse(address)
@@ -103,19 +104,21 @@ export async function sourceAt(address: string): Promise<NamedFile> {
     throw refuse('a JWKS is published, so its address has neither user name nor password.')
   }
   if (url.protocol !== 'https:' && !isLoopback(url.hostname)) {
-    throw refuse('keys come by https, because whoever changes them on their way signs tokens.')
+    throw refuse('keys need https, because whoever changes keys on the way can sign tokens.')
   }
   try {
     const answer = await fetch(url, {
       redirect: 'error',
-      signal: AbortSignal.timeout(PATIENCE * 1000),
+      signal: AbortSignal.timeout(FETCH_TIMEOUT * 1000),
     })
-    if (!answer.ok) throw refuse(`it answers ${answer.status}.`)
+    if (!answer.ok) throw refuse(`it answers with status ${answer.status}.`)
     const chunks: Uint8Array[] = []
     let size = 0
     for await (const chunk of answer.body ?? []) {
       size += chunk.length
-      if (size > INPUT_BYTES_MAX) throw refuse('it answers too much.')
+      if (size > INPUT_BYTES_MAX) {
+        throw refuse(`its answer has more than ${INPUT_BYTES_MAX} bytes.`)
+      }
       chunks.push(chunk)
     }
     return { name: shown, bytes: Buffer.concat(chunks) }
@@ -126,7 +129,7 @@ export async function sourceAt(address: string): Promise<NamedFile> {
   }
 }
 
-/** The text of a file that holds one secret; the newline at its end is none of it. @throws Refused */
+/** Reads a file with one secret, without the newline at its end. @throws Refused */
 export async function secretFile(path: string | undefined): Promise<string | undefined> {
   if (path === undefined) return undefined
   const bytes = await readBounded(path, SECRETS_BYTES_MAX).catch(unreadable(path))

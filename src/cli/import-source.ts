@@ -31,7 +31,7 @@ import {
 } from './import-files.ts'
 import type { System } from './import-systems.ts'
 
-/** Which reader of `import/` reads what an operator names, and with which of the options. */
+/** Chooses the reader of `import/` for a source that an operator names. */
 
 export interface SourceOptions {
   readonly passwordFile?: string
@@ -43,13 +43,15 @@ export interface SourceOptions {
   readonly keyRing?: string
   readonly application?: string
   readonly certificate?: string
-  /** Seconds, as are the next two. */
+  /** Seconds. */
   readonly propagation?: number
+  /** Seconds. */
   readonly rotation?: number
+  /** Seconds. */
   readonly retention?: number
 }
 
-/** @throws ImportRefused, Refused `source_unreadable` @param now seconds since the epoch */
+/** Reads the keys of another system. @throws ImportRefused, Refused `source_unreadable` */
 export async function readSource(
   system: System,
   source: string,
@@ -79,7 +81,7 @@ export async function readSource(
   }
 }
 
-/** Keys of any form, from a file, a directory or an address. */
+/** Reads keys in any format from a file, a directory or an address. */
 export async function readKeys(
   source: string,
   options: SourceOptions & { readonly now: number },
@@ -124,7 +126,7 @@ async function readRealm(
   return readKeycloak(bytes, { name, realm, files: keystores, now })
 }
 
-/** An export into a directory has one file for each realm. */
+/** Finds the file of a realm in a directory, which has one file for each exported realm. */
 async function realmIn(directory: string, realm: string | undefined) {
   const exports = await sourceNames(directory, (name) => name.endsWith('-realm.json'))
   const [only, ...others] = exports.filter(
@@ -132,7 +134,7 @@ async function realmIn(directory: string, realm: string | undefined) {
   )
   if (only !== undefined && others.length === 0) return sourceFile(join(directory, only))
   const names = exports.join(', ') || 'none'
-  throw refusal('realm_unknown', `Which realm of ${directory} is meant? Its exports: ${names}.`)
+  throw refusal('realm_unknown', `${directory} needs the name of a realm. Its exports: ${names}.`)
 }
 
 const KEYS = {
@@ -162,7 +164,7 @@ async function readDuende(
   }
 }
 
-/** Of the purpose that IdentityServer has for its keys. */
+/** Protector of ASP.NET Core Data Protection with IdentityServer's purpose for its keys. */
 interface Protection {
   readonly protect: Protect
   readonly unprotect: Unprotect
@@ -189,7 +191,7 @@ async function readDuendeStore(source: string, read: ReadDuendeOptions): Promise
   return readDuendeTable(file.bytes, { ...read, name: file.name })
 }
 
-/** Opens the key ring that IdentityServer protects its keys with; undefined where none is told. */
+/** Opens the key ring that protects IdentityServer's keys; undefined if none is named. */
 export async function openProtection(
   options: SourceOptions & { readonly now: number },
 ): Promise<Protection | undefined> {
@@ -245,7 +247,7 @@ async function readHydra(
   return { keys: single.keys, left: [...read.flatMap(({ left }) => left), ...single.left] }
 }
 
-/** A set does not name itself; in a directory its file does. */
+/** The name of a set, which only its file has. */
 function setOf(name: string): string {
   return name.replace(/\.json$/, '')
 }

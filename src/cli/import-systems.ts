@@ -1,4 +1,4 @@
-/** Systems whose keys `keys import` takes over. They stand apart from their readers, which are slow to import. */
+/** Systems of `keys import`, in a file apart from their readers, which are slow to import. */
 export const SYSTEMS = [
   'duende',
   'jwks',

@@ -14,12 +14,12 @@ import {
 import { table } from './table.ts'
 import { counted } from './words.ts'
 
-/** The issuers that the stores know, and a new URL for one of them. */
+/** Commands that list and rename issuers. */
 
 export function addIssuers(issuers: Command, program: Command, context: Context): void {
   issuers
     .command('list')
-    .description('every issuer of which anything is kept, or which is configured')
+    .description('list every issuer that is configured or has keys, accounts or clients')
     .option(...JSON_OPTION)
     .action((options: JsonOption) =>
       withAnyIssuer(program, context, (opened) => listIssuers(opened, options)),
@@ -27,11 +27,11 @@ export function addIssuers(issuers: Command, program: Command, context: Context)
   issuers
     .command('rename')
     .description(
-      'give an issuer another URL, with its keys, people and clients; every node stopped',
+      'give an issuer another URL, with its keys, people and clients, while every node is stopped',
     )
-    .argument('<old>', 'its URL so far')
-    .argument('<new>', 'its URL from now on')
-    .option('--apply', 'do it; without this the command tells what it would do')
+    .argument('<old>', 'present URL')
+    .argument('<new>', 'new URL')
+    .option('--apply', 'rename; without this the command shows what it would do')
     .option(...JSON_OPTION)
     .action((from: string, to: string, options: RenameOptions) =>
       withAnyIssuer(program, context, (opened) => rename({ from, to }, options, opened)),
@@ -49,7 +49,7 @@ interface Opened {
   readonly refreshInterval: number
 }
 
-/** The stores, whichever issuers they are of: the configuration may name another one. */
+/** Opens the stores, even if they belong to another issuer than the configuration names. */
 async function withAnyIssuer(
   program: Command,
   context: Context,
@@ -95,7 +95,7 @@ async function listIssuers(
 
 const RUNNING = {
   what: 'renamed',
-  why: 'They would go on to serve the issuer under its former name, with new keys.',
+  why: 'They would serve the issuer under its former URL, with new keys.',
 }
 
 async function rename(
@@ -105,7 +105,7 @@ async function rename(
 ): Promise<void> {
   const problem = issuerRule(isLoopback)(to)
   if (problem) {
-    const message = `${to} cannot be an issuer: it must be ${problem.expected}.`
+    const message = `${to} cannot be an issuer. An issuer must be ${problem.expected}.`
     throw new Refused('issuer_invalid', { issuer: to }, message)
   }
   const before = await stores.issuers.look(from, to)
@@ -128,17 +128,17 @@ async function rename(
     '',
     apply
       ? `Set issuer to ${to}, and start the nodes.`
-      : 'Nothing was done. To do it, stop every node and add --apply.',
+      : 'Nothing was done. To rename it, stop every node and add --apply.',
   ]
   context.print(lines.join('\n'))
 }
 
-/** What relying parties and people see of it. */
+/** Consequences for relying parties and people. */
 const CONSEQUENCES = [
-  'Relying parties know an issuer by its URL: each has to be configured with the new one, and refuses tokens',
-  'until then, because `iss` in tokens and answers is another one. Tokens of the former name verify nowhere that',
-  'expects the new one. Endpoints move with the URL; the keys in the JWKS stay the same.',
+  'Relying parties know an issuer by its URL. Configure each with the new URL; until then it refuses tokens,',
+  'because `iss` in tokens and answers differs. A relying party with the new URL refuses tokens with the former',
+  'one. Endpoints move with the URL; the keys in the JWKS stay the same.',
   'People keep their names, passwords and `sub`; clients keep their ids and secrets. Everybody signs in once more:',
   'sessions, refresh tokens, opaque access tokens and sign-ins under way end.',
-  'A witness on another machine begins anew, and says so at its first start.',
+  'A witness on another machine starts anew, with a warning at its first start.',
 ]

@@ -12,9 +12,9 @@ import {
 } from './kept-rings.ts'
 import type { Session } from './session.ts'
 
-/** What `keys show` and `keys plan` say of kept rings. */
+/** Output of `keys show` and `keys plan` for kept rings of ASP.NET Core. */
 
-/** Instants of each ring, unless told. */
+/** Most instants of each ring in a plan without options. */
 export const DEFAULT_STEPS = 3
 
 export function showKeptKey(
@@ -36,7 +36,7 @@ export function showKeptKey(
   })
 }
 
-/** The plans of kept rings, which a server looks at about once an hour. */
+/** The plans of kept rings, which a server carries out about once an hour. */
 export async function planOfKept(
   session: Session,
   ahead: { readonly until: number; readonly steps: number },
@@ -52,7 +52,7 @@ export async function planOfKept(
     forecast: rows.flatMap(({ isDue, row }) => (isDue ? [] : [row])),
     warnings: rings.flatMap((shown) => keptRingWarnings(shown, now)),
     texts: plans.map(({ shown: { ring }, changes }) => keptRingPlan(ring, changes, now)),
-    /** What can be shown is shown before. */
+    /** Throws the first failure to read a ring; called once all other rings are shown. */
     fail: () => {
       if (failures[0]) throw failures[0].error
     },

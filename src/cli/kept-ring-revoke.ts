@@ -12,7 +12,7 @@ import type { OrderOptions } from './order-options.ts'
 import type { Session } from './session.ts'
 import { instant } from './words.ts'
 
-/** `keys revoke` for a kept ring of ASP.NET Core: the price first, then the order, then what it has come to. */
+/** The command `keys revoke` for a kept ring: shows the price, revokes, then shows the result. */
 
 export async function revokeKept(
   { ring, settings, keys }: ShownKeptRing,
@@ -24,7 +24,7 @@ export async function revokeKept(
     'id' in target ? key.id === target.id : key.createdAt < target.createdBefore,
   )
   if (meant.every(({ phase }) => phase === 'revoked')) {
-    session.warn('No key is revoked that was not revoked before.')
+    session.warn('No key is newly revoked.')
   } else
     session.warn(
       priceText(
@@ -53,22 +53,25 @@ export async function revokeKept(
   session.print(`Known    to every process by ${instant(knownEverywhereAt, now)}`)
 }
 
-/** @param isActive is a key revoked that processes protect with? */
+/**
+ * The price of a revocation, in words.
+ * @param isActive true if processes protect with a revoked key
+ */
 function priceText(isActive: boolean, now: number): string {
   const until = instant(now + REFRESH, now)
   const goesOn = isActive
-    ? `goes on protecting with what is revoked, opens what it protected, its thief's too, and cannot open what ` +
-      'the successor protects'
-    : `goes on opening what the revoked key protected, its thief's too`
+    ? 'still protects with the revoked key, still opens payloads of the revoked key, also those of a thief, and ' +
+      'cannot open payloads of the successor'
+    : 'still opens payloads of the revoked key, also those of a thief'
   return (
-    'Processes of ASP.NET Core have the ring in memory and read it again after 19 to 24 hours. One that is not ' +
-    `restarted ${goesOn}: until ${until} at most. One that is restarted refuses all that the revoked key ` +
-    'protected, and opens what its successor protects. Until all are of one kind, people are signed out where a ' +
-    'request comes to the other.\n\n' +
-    'To end it sooner, once this command has answered:\n' +
-    '  1. Restart first what only opens payloads: APIs that check a cookie or a bearer token.\n' +
-    '  2. Right after, restart what protects: sign-in pages, applications with sessions; all within minutes.\n' +
-    '  3. Services in Node call reload() of their ring; no restart is needed.\n\n' +
-    'What the revoked key protected is lost: people sign in again.\n'
+    'Processes of ASP.NET Core cache the ring and read it again after 19 to 24 hours. A process that is not ' +
+    `restarted ${goesOn}, until ${until} at the latest. A restarted process refuses payloads of the ` +
+    'revoked key and opens those of its successor. Until all processes are restarted, people are signed out ' +
+    'when a request reaches a process of the other kind.\n\n' +
+    'To end this sooner, once this command has answered:\n' +
+    '  1. Restart first the processes that only open payloads: APIs that check a cookie or a bearer token.\n' +
+    '  2. Right after, restart the processes that protect: sign-in pages, applications with sessions; all within minutes.\n' +
+    '  3. In services in Node call reload() of their ring; they need no restart.\n\n' +
+    'Payloads of the revoked key are lost: people sign in again.\n'
   )
 }

@@ -9,9 +9,9 @@ import type { Session } from './session.ts'
 import { pairs } from './table.ts'
 import { fromNow, instant, instantOrNull, span } from './words.ts'
 
-/** Kept rings of ASP.NET Core among the rings of commands. */
+/** Kept rings of ASP.NET Core in the commands about keys. */
 
-/** Reads all of them, and tells what is wrong with any. */
+/** Reads all kept rings and warns about their problems. */
 export async function showKeptRings(session: Session): Promise<KeptRings> {
   const { rings } = session.config.dataProtection
   if (rings.length === 0) return { rings: [], failures: [] }
@@ -31,7 +31,7 @@ export async function showKeptRings(session: Session): Promise<KeptRings> {
   return found
 }
 
-/** Is it a kept ring that is named? */
+/** True for the name of a kept ring. */
 export function isKeptRing(ring: string): boolean {
   return ring.startsWith(KEPT_RINGS)
 }
@@ -43,17 +43,17 @@ export interface FoundKeptKey {
 }
 
 /**
- * The key of a kept ring that somebody named, by its id or as much of its beginning as no key shares.
- * @param kids of all other rings, which may begin alike
- * @returns undefined where no key of a kept ring is meant
- * @throws NotFound where several begin so
+ * Finds a key of a kept ring by its id or a unique beginning of it.
+ * @param kids of all other rings, which may have the same beginning
+ * @returns undefined if no key of a kept ring has that beginning
+ * @throws NotFound if several keys have that beginning
  */
 export async function findKeptKey(
   named: string,
   kids: readonly string[],
   session: Session,
 ): Promise<FoundKeptKey | undefined> {
-  // Ids are GUIDs; what cannot be the beginning of one needs no look at the rings.
+  // Ids are GUIDs, so the rings need not be read for other text.
   if (!/^[\da-f][\da-f-]*$/i.test(named) || kids.includes(named)) return undefined
   const { rings } = await showKeptRings(session)
   const all = rings.flatMap((shown) => shown.keys.map((key) => ({ shown, key })))
@@ -62,13 +62,13 @@ export async function findKeptKey(
     const id = findKid(named.toLowerCase(), [...kids, ...ids])
     return all.find(({ key }) => key.id === id)
   } catch (error) {
-    // Who looks for it among the other rings says that there is none.
+    // The caller searches the other rings and reports a missing key.
     if (error instanceof NotFound && error.code === 'key_not_found') return undefined
     throw error
   }
 }
 
-/** The fields of `keys list --json`; what these keys do not have is null. */
+/** The fields of `keys list --json`; those that keys of kept rings lack are null. */
 export function keptKeyRow({ ring }: Pick<ShownKeptRing, 'ring'>, key: KeptKeyState) {
   return {
     ring,
@@ -86,7 +86,7 @@ export function keptKeyRow({ ring }: Pick<ShownKeptRing, 'ring'>, key: KeptKeySt
   }
 }
 
-/** What comes next for a key, with the instant. */
+/** The next change of a key, with its instant. */
 export function keptNextWords({ phase, ...key }: KeptKeyState, now: number): string {
   switch (phase) {
     case 'pre-active':
@@ -94,9 +94,9 @@ export function keptNextWords({ phase, ...key }: KeptKeyState, now: number): str
     case 'active':
       return `protects until ${instant(key.retiresAt ?? key.expiresAt, now)}`
     case 'retired':
-      return `opens what it protected; ends ${instant(key.expiresAt, now)}`
+      return `only opens payloads; ends ${instant(key.expiresAt, now)}`
     case 'archived':
-      return 'opens what it protected'
+      return 'only opens payloads'
     case 'revoked':
       return 'opens nothing'
   }
@@ -116,7 +116,7 @@ export function keptKeyText(
     ['Active', instant(key.activatesAt, now)],
     ['Retires', key.retiresAt === null ? null : instant(key.retiresAt, now)],
     ['Expires', instant(key.expiresAt, now)],
-    ['Secret under', key.protectedBy ?? 'nothing: it stands in clear'],
+    ['Secret under', key.protectedBy ?? 'nothing: the secret is stored in clear'],
     ['Next', keptNextWords(key, now)],
   ])
 }
@@ -137,7 +137,7 @@ export function keptChangeRow(ring: string, { at, type, id, ...change }: KeptRin
 const VERBS: Readonly<Record<KeptRingChange['type'], string>> = {
   create: 'is made',
   activate: 'becomes the default key',
-  retire: 'is protected with no more',
+  retire: 'no longer protects',
 }
 
 /** The changes of one ring, by instant. */
@@ -168,13 +168,13 @@ function reasonOfChange({ type, at, activatesAt }: KeptRingChange): string {
         : 'the ring has no default key'
     }
     case 'activate':
-      return 'readers take it from 5 min before its activation date, as clocks may differ'
+      return 'processes use it from 5 min before its activation date, because clocks may differ'
     case 'retire':
-      return 'another takes over, or its end has come; it opens what it protected'
+      return 'a successor takes over, or its end has come; it still opens payloads'
   }
 }
 
-/** Why a ring is in danger, for `keys plan`. */
+/** Warnings of `keys plan` about a ring. */
 export function keptRingWarnings(
   { ring, forecast }: ShownKeptRing,
   now: number,
@@ -191,7 +191,9 @@ const BLOCKED = {
   revoked_in_the_future: 'a revocation of all keys is dated in the future',
 } as const
 
-/** The fields of `keys events --json`. ASP.NET Core has no field for who revoked: the reason names them. */
+/**
+ * The fields of `keys events --json`. Elements of ASP.NET Core name the actor only in the reason.
+ */
 export function keptEventRow({ ring, kid, createdBefore, at, reason }: KeptRevocation) {
   return {
     at: instantOrNull(at),
@@ -205,7 +207,7 @@ export function keptEventRow({ ring, kid, createdBefore, at, reason }: KeptRevoc
   }
 }
 
-/** The same for people. */
+/** A row of the table of `keys events`. */
 export function keptEventCells(
   { at, ring, kid, reason, createdBefore }: ReturnType<typeof keptEventRow>,
   now: number,
@@ -216,7 +218,7 @@ export function keptEventCells(
   return [when, ring, kid ?? '-', words, '-', reason]
 }
 
-/** The revocations that a key falls under. */
+/** The revocations that affect a key. */
 export function revocationsOf({ shown, key }: FoundKeptKey): readonly KeptRevocation[] {
   return shown.revocations.filter(
     ({ kid, createdBefore }) =>

@@ -21,15 +21,15 @@ import { type Session, withSession } from './session.ts'
 import { table } from './table.ts'
 import { countArgument, fromNow, textArgument } from './words.ts'
 
-/** What was ordered of keys: `keys events`, and the events of one key. */
+/** The command `keys events`. */
 
 export function addKeyEvents(keys: Command, program: Command, context: Context): void {
   keys
     .command('events')
-    .description('every promotion, revocation and extension, oldest first')
-    .argument('[kid]', `those of one key: ${KID_HELP}`, kidArgument)
-    .option('--ring <ring>', 'those of one ring', textArgument(nameProblem))
-    .option('--last <n>', 'the newest only', countArgument)
+    .description('list promotions, revocations and extensions, oldest first')
+    .argument('[kid]', `only events of one key: ${KID_HELP}`, kidArgument)
+    .option('--ring <ring>', 'only events of one ring', textArgument(nameProblem))
+    .option('--last <n>', 'only the newest events', countArgument)
     .option(...JSON_OPTION)
     .action((kid: string | undefined, options: EventOptions) =>
       withSession(program, context, (open) => listEvents(kid, open, options)),
@@ -53,7 +53,7 @@ async function listEvents(
   } else if (ring !== undefined) assertRing(ring, rings, session.policies)
   const { issuer } = session.config
   const { own, kept } = await eventsNamed(named, rings, session)
-  // At one instant the cause comes first: a revocation, then what it led to.
+  // A revocation comes before its effects at the same instant.
   const isCause = ({ type }: { readonly type: string }) => type.startsWith('revoke')
   const ordered = [
     ...own.map((event) => ({ at: event.at, row: { ...eventRow(event), issuer }, event })),
@@ -68,7 +68,7 @@ async function listEvents(
       ordered.map(({ row }) => row),
     )
   if (ordered.length === 0) {
-    const what = named === undefined && ring === undefined ? 'Nothing' : 'Nothing of that kind'
+    const what = named === undefined && ring === undefined ? 'No event' : 'No such event'
     return session.print(`${what} has been recorded yet.`)
   }
   const cells = ordered.map(({ event, row }) =>
@@ -77,7 +77,7 @@ async function listEvents(
   session.print(table(EVENT_COLUMNS, cells, session))
 }
 
-/** Those of one key, where one is named. */
+/** All events, or those of one key if a key is named. */
 async function eventsNamed(
   named: string | undefined,
   rings: ShownRings,
@@ -91,7 +91,7 @@ async function eventsNamed(
   return key ? { own: [], kept: revocationsOf(key) } : { own: eventsOf(named, rings), kept: [] }
 }
 
-/** Events outlive their keys, so a key whose record was deleted is found by its events. */
+/** The events of a key; a deleted key is found by its events, which outlive it. */
 function eventsOf(named: string, rings: ShownRings): readonly KeyEvent[] {
   const { keys, events } = rings
   const kid = findKid(named, kidsOf(rings))
@@ -125,7 +125,7 @@ const EVENT_COLUMNS = ['AT', 'RING', 'KID', 'EVENT', 'BY', 'REASON'] as const
 function eventCells(event: KeyEvent, now?: number): readonly string[] {
   const { at, ring, kid, actor, reason } = eventRow(event)
   const when = now === undefined ? at : `${at} (${fromNow(event.at, now)})`
-  // Giving up what is missing concerns all rings; the words name those that lost keys.
+  // An accept event concerns all rings; its words name the rings that lost keys.
   const where = event.type === 'accept' ? '-' : ring
   return [when, where, kid ?? '-', eventWords(event), actor, reason]
 }

@@ -14,7 +14,7 @@ import { ringWork, tellingFaults } from './rings.ts'
 import { type Session, withSession } from './session.ts'
 import { durationArgument, textArgument } from './words.ts'
 
-/** Keys for another system: the way back. */
+/** The command `keys export`, for going back to another system. */
 
 interface ExportOptions extends JsonOption {
   readonly to: string
@@ -33,16 +33,16 @@ export function addKeyExport(keys: Command, program: Command, context: Context):
     .command('export')
     .description('write the published keys, private halves included, for another system')
     .command('duende')
-    .description('as the file store of Duende IdentityServer, for the way back')
-    .requiredOption('--to <dir>', 'directory of the key files (KeyPath); made where it is missing')
-    .option('--ring <ring>', 'the keys of one ring', textArgument(nameProblem))
+    .description('write key files of Duende IdentityServer, for going back to it')
+    .requiredOption('--to <dir>', 'directory of the key files (KeyPath); created if missing')
+    .option('--ring <ring>', 'only keys of one ring', textArgument(nameProblem))
     .option('--key-ring <dir|url>', 'the Data Protection key ring that protects them')
     .option('--application <name>', 'the application name of Data Protection')
-    .option('--certificate <file>', 'opens the key ring; its password: --password-file')
+    .option('--certificate <file>', 'certificate of the key ring; its password: --password-file')
     .option('--password-file <file>', 'password of the certificate')
-    .option('--clear', 'without a key ring: private keys in clear, as with DataProtectKeys off')
-    .option('--rotation <duration>', 'RotationInterval there', durationArgument)
-    .option('--retention <duration>', 'RetentionDuration there', durationArgument)
+    .option('--clear', 'private keys in clear, without a key ring, as with DataProtectKeys off')
+    .option('--rotation <duration>', 'RotationInterval of IdentityServer', durationArgument)
+    .option('--retention <duration>', 'RetentionDuration of IdentityServer', durationArgument)
     .option(...JSON_OPTION)
     .action((options: ExportOptions) =>
       withSession(program, context, (session) => exportToDuende(options, session)),
@@ -55,7 +55,7 @@ async function exportToDuende(options: ExportOptions, session: Session): Promise
     throw new Refused(
       'export_unprotected',
       {},
-      'Private keys are not written in clear unasked: give the key ring that protects them.',
+      'Private keys would be written in clear, because no key ring is named to protect them.',
     )
   }
   const times = { ...DUENDE_DEFAULTS, ...given(options) }
@@ -89,7 +89,7 @@ async function exportToDuende(options: ExportOptions, session: Session): Promise
         const record = loaded.records.keys.find(({ id }) => id === kid)
         if (!life || !record) {
           const reason =
-            'Its private half is erased: publish its public half there by AddValidationKey.'
+            'Its private half is erased. Publish its public half in IdentityServer by AddValidationKey.'
           left.push({ name: kid, code: 'key_public_only', reason })
           continue
         }
@@ -107,7 +107,7 @@ async function exportToDuende(options: ExportOptions, session: Session): Promise
           throw new Refused(
             'file_taken',
             { path },
-            `${path} is there already. Nothing replaces it.`,
+            `The file ${path} exists already and is not replaced. Name another directory, or remove the file.`,
           )
         }
         written.push(path)

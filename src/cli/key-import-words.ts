@@ -8,9 +8,9 @@ import type { Context } from './context.ts'
 import { table } from './table.ts'
 import { counted, instant, instantOrNull, span } from './words.ts'
 
-/** An import in JSON and in words. */
+/** Output of imports in JSON and in words. */
 
-/** The shape of `keys import --json`, on which programs rely. */
+/** The stable shape of `keys import --json`. */
 export function importRow({ kid, thumbprint, ring, phase, publishedUntil, source }: AdoptedKey) {
   return { kid, thumbprint, ring, phase, publishedUntil: instantOrNull(publishedUntil), source }
 }
@@ -39,12 +39,12 @@ export function importText(
     return [ring, phase, kid, until, source]
   })
   const parts = [
-    applied ? 'Done.' : 'This is a preview, and nothing was written. With --apply it is done.',
+    applied ? 'Done.' : 'This is a preview; nothing was written. To write it, add --apply.',
     table(['RING', 'PHASE', 'KID', 'PUBLISHED UNTIL', 'SOURCE'], rows, terminal),
     left.map(({ name, code, reason }) => `Left     ${name} (${code}): ${reason}`).join('\n'),
     lost.length === 0
       ? ''
-      : `--apply stops at ${lost.join(', ')}, until each has a ring or is named with --leave.`,
+      : `--apply will refuse ${lost.join(', ')}. Give each a ring, or name it with --leave.`,
     (next ?? []).map((event) => nextText(event, now)).join('\n'),
     earlyText(after, policies, now),
     plannedText(after, policies, now),
@@ -60,35 +60,35 @@ function nextText({ ring, event, at, kid }: NextEvent, now: number): string {
   return `Then     ${instant(at, now)} ${ring}: ${what}`
 }
 
-/** Keys whose switch comes sooner than the policy of their ring would have it. */
+/** Warns about keys that will sign sooner than the policy of their ring demands. */
 function earlyText(after: RingFacts, policies: RotationPolicies, now: number): string {
   const early = allStates(after, policies, now).flatMap(({ phase, key, activatesAt }) => {
     const { propagation } = policies.policyFor(key.ring)
     const published = activatesAt - key.createdAt
     if (phase !== 'pre-active' || published >= propagation) return []
     return (
-      `Key ${key.kid} signs as the old system had planned, after ${span(published)} in the JWKS; keys that are ` +
-      `made here get ${span(propagation)} (rotation.propagation).`
+      `Key ${key.kid} will sign when the old system had planned, after ${span(published)} in the JWKS; keys of ` +
+      `Keyturn wait ${span(propagation)} (rotation.propagation).`
     )
   })
   return early.join('\n')
 }
 
-/** Keys that sign until the old system would have switched, which need not be as long as the policy says. */
+/** Notes keys that sign as long as the old system planned instead of the policy's cryptoperiod. */
 function plannedText(after: RingFacts, policies: RotationPolicies, now: number): string {
   const states = allStates(after, policies, now)
   const planned = states.flatMap(({ phase, key: { kid, ring, signsUntil } }) => {
     const next = states.some((other) => other.phase === 'pre-active' && other.key.ring === ring)
     if (phase !== 'active' || signsUntil === undefined || signsUntil <= now || next) return []
     return (
-      `Key ${kid} signs until ${toRfc3339(signsUntil)}, as the old system had planned; keys that are made here ` +
-      `sign for ${span(policies.policyFor(ring).cryptoperiod)} (rotation.cryptoperiod).`
+      `Key ${kid} signs until ${toRfc3339(signsUntil)}, as the old system had planned; keys of Keyturn sign for ` +
+      `${span(policies.policyFor(ring).cryptoperiod)} (rotation.cryptoperiod).`
     )
   })
   return planned.join('\n')
 }
 
-/** What relying parties will see, in one line. */
+/** The published keys after the import, in one line. */
 function seenText(after: RingFacts, policies: RotationPolicies, now: number): string {
   const states = allStates(after, policies, now).filter(
     (state) => isPublished(state) && policies.policyFor(state.key.ring).published,

@@ -21,7 +21,7 @@ import { ringWork, tellingFaults } from './rings.ts'
 import { type Session, withSession } from './session.ts'
 import { durationArgument, instantArgument, type NamedInstant, textArgument } from './words.ts'
 
-/** Keys that come from elsewhere: shown first, and written with --apply. */
+/** The commands `keys import` and `keys add`, which show a preview and write with --apply. */
 
 interface ImportOptions extends Omit<OrderOptions, 'reason'>, SourceOptions {
   readonly reason?: string
@@ -42,23 +42,26 @@ interface AddOptions extends ImportOptions {
 
 export function addKeyImports(keys: Command, program: Command, context: Context): void {
   withSourceOptions(keys.command('import'))
-    .description('take over the signing keys of another system; shows what would happen first')
+    .description('import the signing keys of another system; a preview without --apply')
     .addArgument(
       new Argument('<system>', 'the system that the keys come from').choices([...SYSTEMS]),
     )
     .argument('<source>', 'a file, a directory, or the URL of a database or a JWKS')
     .option('--key-ring <dir|url>', 'Duende: the Data Protection key ring')
     .option('--application <name>', 'Duende: the application name of Data Protection')
-    .option('--certificate <file>', 'Duende: opens the key ring; its password: --password-file')
+    .option(
+      '--certificate <file>',
+      'Duende: certificate of the key ring; its password: --password-file',
+    )
     .option('--propagation <duration>', 'Duende: PropagationTime', durationArgument)
     .option('--rotation <duration>', 'Duende: RotationInterval', durationArgument)
     .option('--retention <duration>', 'Duende: RetentionDuration', durationArgument)
     .option('--realm <name>', 'Keycloak: the realm')
-    .option('--files <dir>', 'Keycloak: the keystores that the realm names')
-    .option('--secrets-file <file>', 'Hydra: secrets.system, one a line, the newest first')
-    .option('--next <kid>', 'a key that is to sign next, where the source cannot tell', collected)
-    .option('--leave <kid>', 'accept that this key cannot come along', collected)
-    .option('--at <time>', 'preview of an instant, such as the planned cut-over', instantArgument)
+    .option('--files <dir>', 'Keycloak: directory of the keystores that the realm names')
+    .option('--secrets-file <file>', 'Hydra: secrets.system, one in each line, newest first')
+    .option('--next <kid>', 'a key that will sign next, if the source does not say so', collected)
+    .option('--leave <kid>', 'accept that this key cannot be imported', collected)
+    .option('--at <time>', 'preview for an instant, such as the planned cut-over', instantArgument)
     .action((system: System, source: string, options: ImportOptions) =>
       withCode(context, (quiet) => {
         const reason = options.reason ?? `moved in from ${system}`
@@ -71,16 +74,16 @@ export function addKeyImports(keys: Command, program: Command, context: Context)
       }),
     )
   withSourceOptions(keys.command('add'))
-    .description('add a key by hand: from JWK, PEM, PKCS#8, PKCS#12, or a JWKS by file or URL')
+    .description('add a key from a JWK, PEM, PKCS#8 or PKCS#12 file, or from a JWKS file or URL')
     .argument('<file>', 'a file, a directory, or the https URL of a JWKS')
     .addOption(
-      new Option('--as <role>', 'what it is to be')
+      new Option('--as <role>', 'role of the key')
         .choices(['active', 'standby', 'validation'])
         .makeOptionMandatory(),
     )
-    .option('--ring <ring>', 'such as sig/RS256', textArgument(nameProblem))
-    .option('--kid <kid>', 'the kid that relying parties know it by')
-    .option('--not-after <time>', 'for validation: when it leaves the JWKS', instantArgument)
+    .option('--ring <ring>', 'ring of the key, such as sig/RS256', textArgument(nameProblem))
+    .option('--kid <kid>', 'kid by which relying parties know the key')
+    .option('--not-after <time>', 'for validation: when the key leaves the JWKS', instantArgument)
     .action((file: string, options: AddOptions) =>
       withCode(context, (quiet) => {
         const reason = options.reason ?? `added as ${options.as}`
@@ -95,19 +98,28 @@ export function addKeyImports(keys: Command, program: Command, context: Context)
 
 function withSourceOptions(command: Command): Command {
   return command
-    .option('--apply', 'do what the preview shows')
+    .option('--apply', 'write what the preview shows')
     .option('--password-file <file>', 'password of the file')
-    .option('--key-password-file <file>', 'password of the key in it, where it is another')
-    .option('--alias <name>', 'the one entry of a keystore that is meant')
+    .option('--key-password-file <file>', 'password of the key in the file, if it differs')
+    .option('--alias <name>', 'name of one entry of a keystore')
     .addOption(
-      new Option('--signer <which>', 'which key signs on in a ring that signs already').choices([
+      new Option('--signer <which>', 'which key signs in a ring that has an active key').choices([
         'imported',
         'present',
       ]),
     )
-    .option('--token-lifetime <duration>', 'longest of the old system', durationArgument)
+    .option(
+      '--token-lifetime <duration>',
+      'longest token lifetime of the old system',
+      durationArgument,
+    )
     .option('--reason <text>', 'recorded with events', proseArgument)
-    .option('--actor <name>', 'who asks; recorded with events', proseArgument, systemUser())
+    .option(
+      '--actor <name>',
+      'who gives the order; recorded with events',
+      proseArgument,
+      systemUser(),
+    )
     .option(...JSON_OPTION)
 }
 
@@ -121,7 +133,7 @@ type TakeInOptions = Omit<AddOptions, 'as' | 'reason'> & {
   readonly showsSha256?: boolean
 }
 
-/** What a preview works with; undefined stores where there is no database yet. */
+/** Input of a preview; `session` is undefined if there is no database yet. */
 interface Scene {
   readonly policies: RotationPolicies
   readonly now: number
@@ -135,7 +147,11 @@ async function takeIn(
   context: Context,
 ): Promise<void> {
   if (options.apply && options.at) {
-    throw new Refused('preview_only', {}, 'A preview of another instant (--at) writes nothing.')
+    throw new Refused(
+      'preview_only',
+      {},
+      '--apply writes now, so it cannot be used with --at, which is for previews. Leave one out.',
+    )
   }
   await withScene(program, context, options, async ({ policies, now: today, session }) => {
     const now = options.at?.(today) ?? today
@@ -157,7 +173,7 @@ async function takeIn(
   })
 }
 
-/** @throws Refused `ring_missing` */
+/** Refuses an import that would lose keys. @throws Refused `ring_missing` */
 function assertNothingLost({ left, lost }: Adoption): void {
   if (lost.length === 0) return
   const reasons = left.flatMap(({ name, reason }) =>
@@ -166,7 +182,7 @@ function assertNothingLost({ left, lost }: Adoption): void {
   throw new Refused(
     'ring_missing',
     { kids: lost },
-    `Nothing was added, because keys of the old system have no ring here. ${reasons.join(' ')}`,
+    `Nothing was added, because the configuration has no ring for some keys. ${reasons.join(' ')}`,
   )
 }
 
@@ -188,9 +204,9 @@ function show(
 }
 
 /**
- * Opens the stores. Where there is no database, all is decided without one, and one is made only for what was
- * decided to be written.
- * @param work gives what is to be told of it
+ * Opens the stores. If there is no database, the import is first decided without one, and the
+ * database is created only to write an import that was not refused.
+ * @param work resolves to a function that prints the result
  */
 async function withScene(
   program: Command,
@@ -211,7 +227,7 @@ async function withScene(
   tell()
 }
 
-/** The key under the kid that relying parties know it by, which no file of PEM says. */
+/** The key under the kid of --kid, because PEM files have no kid. */
 function renamed(imported: Imported, kid: string | undefined): Imported {
   if (kid === undefined) return imported
   const [only, ...others] = imported.keys
@@ -219,7 +235,7 @@ function renamed(imported: Imported, kid: string | undefined): Imported {
     throw new Refused(
       'kid_not_single',
       { keys: imported.keys.length },
-      `There are ${imported.keys.length} keys, and --kid names one. Choose one with --alias, or a file with one.`,
+      `The source has ${imported.keys.length} keys, but --kid is for one key. Choose a key with --alias, or a file with one key.`,
     )
   }
   assertKid(kid)
@@ -227,8 +243,8 @@ function renamed(imported: Imported, kid: string | undefined): Imported {
 }
 
 /**
- * A refusal is one line that begins with its code, so that scripts may tell one from another. What should be known
- * besides is told where something was done.
+ * Prints a refusal as one line that begins with its code, so that scripts can distinguish refusals.
+ * Warnings are printed only if the command succeeds.
  */
 async function withCode(
   context: Context,

@@ -24,7 +24,9 @@ import { pricing, ringWork, tellingFaults } from './rings.ts'
 import { type Session, withSession } from './session.ts'
 import { instantArgument, type NamedInstant, textArgument } from './words.ts'
 
-/** What an operator may ask of the rings. Deciding is in `operate.ts`; here it is told and done. */
+/**
+ * The commands `keys rotate`, `promote` and `revoke`. `ring/orders.ts` decides; this file prints.
+ */
 
 export function addKeyOrders(keys: Command, program: Command, context: Context): void {
   const session = (work: (session: Session) => Promise<void>) => withSession(program, context, work)
@@ -33,25 +35,30 @@ export function addKeyOrders(keys: Command, program: Command, context: Context):
       .command(name)
       .description(description)
       .option('--reason <text>', 'recorded with the event', proseArgument, 'not given')
-      .option('--actor <name>', 'who asks; recorded with the event', proseArgument, systemUser())
+      .option(
+        '--actor <name>',
+        'who gives the order; recorded with the event',
+        proseArgument,
+        systemUser(),
+      )
       .option(...JSON_OPTION)
 
   addKeyAbandon(order, program, context)
-  order('rotate', 'let the standby sign as soon as every relying party can know it')
-    .argument('<ring>', 'such as sig/RS256', textArgument(nameProblem))
+  order('rotate', 'switch to the standby as soon as every relying party knows it')
+    .argument('<ring>', 'ring, such as sig/RS256', textArgument(nameProblem))
     .addHelpText(
       'after',
-      '\nA standby that has been published for less than rotation.propagation signs once it has. The answer\n' +
-        'says why, and what it costs to be faster: keys promote KID --force.',
+      '\nA standby that has been published for less than rotation.propagation signs when that time is over. The\n' +
+        'answer says why, and what an earlier switch costs: keys promote KID --force.',
     )
     .action((ring: string, options: OrderOptions) => session((open) => rotate(ring, options, open)))
-  order('promote', 'let a pre-active key sign now')
+  order('promote', 'switch to a pre-active key now')
     .argument('<kid>', KID_HELP, kidArgument)
-    .option('--force', 'even though relying parties may not know it; prints the price first')
+    .option('--force', 'although relying parties may not know the key; prints the price first')
     .action((kid: string, options: OrderOptions & { force?: true }) =>
       session((open) => promote(kid, options, open)),
     )
-  order('revoke', 'never trust a key again; a standby takes over at once')
+  order('revoke', 'revoke a key for ever; a standby takes over at once')
     .argument('[kid]', KID_HELP, kidArgument)
     .option(
       '--ring <ring>',
@@ -65,10 +72,10 @@ export function addKeyOrders(keys: Command, program: Command, context: Context):
     )
     .addHelpText(
       'after',
-      '\nIt asks no questions: an emergency is one command. Relying parties that fetch the JWKS only for a\n' +
-        'kid that they have never seen go on trusting the revoked key until a fresh key signs, one\n' +
-        'rotation.propagation later. The answer says from when the fresh key can sign sooner, which relying\n' +
-        'parties would refuse its tokens then and for how long, and with which command.',
+      '\nThe command asks no questions, because an emergency must be one command. Relying parties that fetch the\n' +
+        'JWKS only for an unknown kid trust the revoked key until a fresh key signs, one rotation.propagation\n' +
+        'later. The answer says which command lets the fresh key sign sooner, from when, which relying parties\n' +
+        'would refuse its tokens, and for how long.',
     )
     .action(async (kid: string | undefined, options: RevokeOptions, command: Command) => {
       const target = targetOf(kid, options)
@@ -110,7 +117,7 @@ async function rotate(
   if (early) session.print(`\n${whyNotSooner(early, session)}`)
 }
 
-/** What decides may refuse; then something is said before. */
+/** Takes a decision; calls `onRefusal` before a refusal is thrown. */
 function decide<T>(order: () => T, onRefusal: () => void): T {
   try {
     return order()
@@ -194,7 +201,7 @@ async function revoke(
   const decided = decideRevocation(asked, before, { policies, now, actor, reason })
   const { ring, revoked, successor } = decided
   const tail = acceptanceTail(ring, pricing(session), successor)
-  if (revoked.length === 0) session.warn('No key is revoked that was not revoked before.')
+  if (revoked.length === 0) session.warn('No key is newly revoked.')
   else session.warn(revocationText(decided, before, session))
 
   const facts = await carryOutRevocation(decided, before, work)

@@ -6,9 +6,9 @@ import { keyRow } from './key-words.ts'
 import type { Session } from './session.ts'
 import { instant, span } from './words.ts'
 
-/** What an order has come to: who signs, who is next and when, and what nodes know of it. */
+/** Results of orders: the active key, the next keys, and when nodes follow. */
 
-/** What an order has come to, in JSON. */
+/** The result of an order in JSON. */
 export function outcome(next: KeyState<RingKey> | undefined, states: readonly KeyState<RingKey>[]) {
   return {
     ring: next?.key.ring ?? null,
@@ -18,7 +18,7 @@ export function outcome(next: KeyState<RingKey> | undefined, states: readonly Ke
   }
 }
 
-/** Who signs, who is next, and when a running server knows. */
+/** The active key, the next keys, and when running nodes follow, in words. */
 export function situation(states: readonly KeyState<RingKey>[], session: Session): string {
   const { now } = session
   const name = ({ key }: KeyState) => `${key.kid} (generation ${key.generation})`
@@ -31,17 +31,17 @@ export function situation(states: readonly KeyState<RingKey>[], session: Session
   ].join('\n')
 }
 
-/** What was written has been announced by now, or not. */
+/** When running nodes follow, which Redis tells of the order at once. */
 function whenNodesFollow({ config, stores: { redis } }: Session): string {
   const latest = span(config.rotation.refreshInterval)
   if (!redis) return `Running nodes follow within ${latest}.`
   const { isReachable, detail } = redis.status
   return isReachable
-    ? `Running nodes follow at once; those that Redis does not reach, within ${latest}.`
+    ? `Running nodes follow at once, or within ${latest} if Redis does not reach them.`
     : `${detail}. Running nodes follow within ${latest}.`
 }
 
-/** Why a rotation is not at once, and how it could be. */
+/** Why a rotation waits, and how it could be sooner. */
 export function whyNotSooner(state: KeyState, session: Session): string {
   const { policies, now } = session
   const { key, activatesAt } = state
@@ -50,20 +50,20 @@ export function whyNotSooner(state: KeyState, session: Session): string {
   const sooner = soonerText(state, session)
   if (sooner === '') return ''
   return (
-    `Key ${key.kid} has been published since ${instant(key.createdAt, now)}. A key signs once that ` +
-    `is ${span(propagation)} (rotation.propagation), so that ${who} knows it by then: from ` +
+    `Key ${key.kid} has been published since ${instant(key.createdAt, now)}. It signs after ` +
+    `${span(propagation)} (rotation.propagation), when ${who} knows it: from ` +
     `${instant(activatesAt, now)}.\n\n${sooner}`
   )
 }
 
-/** What ends the trust of those that drop a key only when they meet another that is new to them. */
+/** Explains the fresh key after a revocation, which makes relying parties drop the revoked key. */
 export function freshText(fresh: KeyState, session: Session): string {
   const { key, activatesAt } = fresh
   const { published } = session.policies.policyFor(key.ring)
   const trust = published
-    ? 'Relying parties that fetch only for a kid that they have never seen go on trusting what is ' +
-      'revoked until they meet the fresh key'
-    : 'The fresh key is one that nobody had before. It is'
+    ? 'Relying parties that fetch the JWKS only for an unknown kid trust the revoked key until they meet ' +
+      'the fresh key'
+    : 'The fresh key, which nobody had before, is'
   return (
     `${trust} ${key.kid} (generation ${key.generation}), which signs from ` +
     `${instant(activatesAt, session.now)}. ${soonerText(fresh, session)}`

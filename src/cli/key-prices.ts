@@ -11,11 +11,14 @@ import type { Session } from './session.ts'
 import { table } from './table.ts'
 import { instant, span } from './words.ts'
 
-/** What an emergency costs at relying parties, told before it is done. */
+/** Prices of emergency orders at relying parties, shown before the order is carried out. */
 
 type NewKey = Pick<KeyFacts, 'ring' | 'createdAt'>
 
-/** @param name how the key is called at the beginning of a sentence */
+/**
+ * The price of a key that signs early, in words.
+ * @param name of the key at the beginning of a sentence
+ */
 export function earlyKeyText(name: string, key: NewKey, session: Session): string {
   const { policies, config, now } = session
   const policy = policies.policyFor(key.ring)
@@ -31,8 +34,8 @@ export function earlyKeyText(name: string, key: NewKey, session: Session): strin
   ])
   return (
     `${name} has been published for ${span(lead)}. Nodes and HTTP caches may hide it for ` +
-    `${span(timeToReach(config.rotation))}, and relying parties keep keys for some time. If it ` +
-    'signs now, these refuse its tokens, for as long as this at most:\n\n' +
+    `${span(timeToReach(config.rotation))}, and relying parties cache keys. If it signs now, these relying ` +
+    'parties refuse its tokens, for at most this long:\n\n' +
     `${table(['KEEPS KEYS', 'FAILS FOR', 'SUCH AS'], rows, session)}\n`
   )
 }
@@ -42,7 +45,7 @@ function failureText({ failsFor, from, endsBy }: PromotionPrice): string {
   return `${span(failsFor)}${from === 'first token' ? ' from its first token on' : ''}`
 }
 
-/** When a key that waits could sign before its time, and what that costs, for JSON. */
+/** When a waiting key could sign before its time, and at what price, in JSON. */
 export function soonerRow({ key, activatesAt }: KeyState, session: Session) {
   const switches = earlySwitchesOf(key, pricing(session))
   return {
@@ -57,7 +60,7 @@ export function soonerRow({ key, activatesAt }: KeyState, session: Session) {
   }
 }
 
-/** The same in words; empty for a key that has been published for long enough. */
+/** When a waiting key could sign before its time, in words; empty if its time has come. */
 export function soonerText({ key }: KeyState, session: Session): string {
   const { policies, now } = session
   const policy = policies.policyFor(key.ring)
@@ -85,8 +88,8 @@ export function soonerText({ key }: KeyState, session: Session): string {
   })
   const head = ['FROM', 'KINDS OF RELYING PARTIES THAT FAIL', 'FOR AT MOST', 'SUCH AS']
   return (
-    'It can sign sooner, at a price: relying parties that do not know it yet refuse its tokens, and ' +
-    `those with pinned keys until their operator acts.\n\n${table(head, rows, session)}\n\n` +
+    'It can sign sooner, at a price: relying parties that do not know it yet refuse its tokens, those ' +
+    `with pinned keys until their operator acts.\n\n${table(head, rows, session)}\n\n` +
     `  ${promoteCommand(key.kid)}\n`
   )
 }
@@ -95,7 +98,7 @@ function promoteCommand(kid: string): string {
   return `keyturn keys promote ${kid} --force`
 }
 
-/** Who takes over, at what price, and how long the revoked keys go on being trusted. */
+/** The successor of revoked keys, its price, and how long relying parties trust revoked keys. */
 export function revocationText(
   { ring, revoked, successor: { key: successor, isMadeNow } }: Revocation,
   before: RingFacts,
@@ -106,12 +109,14 @@ export function revocationText(
   const wasSigning = activeKey(ringStates(before, policy, now))?.key.kid
   const texts: string[] = []
   if (successor && successor.kid !== wasSigning) {
-    const name = isMadeNow ? 'A key that is made now' : `Key ${successor.kid}`
+    const name = isMadeNow ? 'A key made now' : `Key ${successor.kid}`
     texts.push(`${name} (generation ${successor.generation}) takes over.\n`)
     if (isUnseen(successor, session)) texts.push(earlyKeyText(name, successor, session))
   }
   if (!policy.published) {
-    texts.push(`Nodes may accept what was signed for up to ${span(policy.maxRingAge)}.\n`)
+    texts.push(
+      `Nodes may accept signatures of revoked keys for up to ${span(policy.maxRingAge)}.\n`,
+    )
     return texts.join('\n')
   }
   const rows = acceptanceTail(ring, pricing(session), { isMadeNow }).map((row) => [
@@ -122,8 +127,8 @@ export function revocationText(
   ])
   const who = revoked.length === 1 ? `Key ${revoked[0]} leaves` : `${revoked.length} keys leave`
   texts.push(
-    `${who} the JWKS. Relying parties may go on trusting what was signed, for as long as this at ` +
-      'most:\n',
+    `${who} the JWKS. Relying parties may trust ${revoked.length === 1 ? 'its' : 'their'} signatures for at ` +
+      'most this long:\n',
     `${table(['KEEPS KEYS', 'TRUSTS FOR', 'UNTIL', 'SUCH AS'], rows, session)}\n`,
   )
   return texts.join('\n')

@@ -10,9 +10,9 @@ import { shellWord } from '../values/shell-word.ts'
 import { givenWords } from '../witness/witness.ts'
 import { instant, instantOrNull, span } from './words.ts'
 
-/** Keys, events and changes in JSON and in words. */
+/** Output of keys, events and changes in JSON and in words. */
 
-/** The shape of `keys list --json`, on which programs rely. */
+/** The stable shape of `keys list --json`. */
 export function keyRow(state: KeyState<RingKey>) {
   const { key, phase, activatesAt, retiresAt, unpublishAt } = state
   return {
@@ -29,7 +29,7 @@ export function keyRow(state: KeyState<RingKey>) {
   }
 }
 
-/** What comes next for a key, with the instant: `signs from 2026-02-06T10:00:00Z (in 76 days)`. */
+/** The next change of a key, such as `signs from 2026-02-06T10:00:00Z (in 76 days)`. */
 export function nextWords(state: KeyState, policy: RingPolicy, now: number): string {
   const { phase, activatesAt, retiresAt, unpublishAt, deleteAt, revokedAt } = state
   const at = (verb: string, time: number | null) =>
@@ -38,7 +38,7 @@ export function nextWords(state: KeyState, policy: RingPolicy, now: number): str
     case 'pre-active':
       return activatesAt >= NEVER ? 'signs once it is promoted' : at('signs from', activatesAt)
     case 'active':
-      if (!policy.configured) return 'signs no more: its ring is not configured'
+      if (!policy.configured) return 'signs nothing, because its ring is not configured'
       return at('retires', retiresAt) || 'retires when it has a successor'
     case 'retired':
       return at(policy.published ? 'leaves the JWKS' : 'verifies until', unpublishAt)
@@ -60,13 +60,13 @@ const VERBS: Readonly<Record<ChangeType, string>> = {
   delete: 'is deleted',
 }
 
-/** @example changeWords(change, policy) // 'becomes active: as planned when it was made' */
+/** A change in words. @example changeWords(change, policy) // 'becomes active: as planned ...' */
 export function changeWords({ type, reason }: Change, { published }: RingPolicy): string {
   const isHidden = type === 'unpublish' && !published
-  return `${isHidden ? 'verifies no more' : VERBS[type]}: ${reason}`
+  return `${isHidden ? 'no longer verifies' : VERBS[type]}: ${reason}`
 }
 
-/** @example keyWords(change) // 'generation 2 (B5kV3ooH...)'; a key yet to be made has no kid */
+/** A key in words. @example keyWords(change) // 'generation 2 (B5kV3ooH...)' */
 export function keyWords({ generation, kid }: Pick<Change, 'generation' | 'kid'>): string {
   return `generation ${generation}${kid === null ? '' : ` (${kid.slice(0, 8)}...)`}`
 }
@@ -79,7 +79,7 @@ export function stepRow({ ring, step, kid, at, reason }: ManualStep) {
   return { ring, step, kid, at: toRfc3339(at), reason }
 }
 
-/** What to do about rings that are turned by hand, with the commands that do it. */
+/** Steps for rings that are rotated by hand, with their commands. */
 export function stepsText(steps: readonly ManualStep[], now: number): string {
   return steps.map((step) => `  ${step.ring}\n    ${stepWords(step, now)}`).join('\n')
 }
@@ -126,9 +126,9 @@ export function eventWords(event: KeyEvent): string {
     case 'revoke-before':
       return `all created before ${toRfc3339(event.createdBefore)} revoked`
     case 'extend':
-      return `kept for ${span(event.retention)} once retired`
+      return `kept for ${span(event.retention)} after it retires`
     case 'valid-until':
-      return `kept until what it signed has expired, ${toRfc3339(event.validUntil)}`
+      return `kept until its tokens have expired, ${toRfc3339(event.validUntil)}`
     case 'accept':
       return givenWords(event.missing)
   }

@@ -40,20 +40,20 @@ export function addKeys(keys: Command, program: Command, context: Context): void
 
   keys
     .command('list')
-    .description('every key, its phase and what comes next for it')
+    .description('list every key with its phase and next change')
     .option(...JSON_OPTION)
     .action((options: JsonOption) => session((open) => listKeys(open, options)))
   keys
     .command('show')
-    .description('everything about one key: its public half, its events and its future')
+    .description('show one key: its public half, its events and its future')
     .argument('<kid>', KID_HELP, kidArgument)
     .option(...JSON_OPTION)
     .action((kid: string, options: JsonOption) => session((open) => showKey(kid, open, options)))
   keys
     .command('plan')
-    .description('what will happen next to every ring, when and why; changes nothing')
+    .description('show what will happen next in every ring, when and why')
     .option('--until <duration>', 'how far to look ahead, such as 200d', durationArgument)
-    .option('--steps <n>', 'most instants of each ring; 3 without --until', countArgument)
+    .option('--steps <n>', 'most instants of each ring; default 3 without --until', countArgument)
     .option(...JSON_OPTION)
     .action((options: PlanOptions) => session((open) => showPlan(open, options)))
   addKeyOrders(keys, program, context)
@@ -143,7 +143,7 @@ async function showKey(named: string, session: Session, { json }: JsonOption): P
       [policy.published ? 'Leaves JWKS' : 'Verifies to', at(state.unpublishAt)],
       ['Revoked', at(state.revokedAt)],
       ['Deleted', at(state.deleteAt)],
-      ['Kept for', `${span(state.recordedRetention)} once retired`],
+      ['Kept for', `${span(state.recordedRetention)} after it retires`],
       ['Private half', half],
       ['Sealed under', key.protectedBy],
     ]),
@@ -196,23 +196,23 @@ async function showPlan(session: Session, options: PlanOptions): Promise<void> {
   for (const warning of [...warnings, ...kept.warnings]) session.warn(warning)
   if (cutAt !== null) {
     session.warn(
-      `The plan is shown until ${instant(cutAt, now)}: rings that turn so fast change too often for ` +
-        'more. Look less far ahead with --until or --steps.',
+      `The plan ends at ${instant(cutAt, now)}, because the rings change too often for a longer one. ` +
+        'Look less far ahead with --until or --steps.',
     )
   }
-  if (due.length === 0) session.print('Nothing has to be done now.\n')
+  if (due.length === 0) session.print('Nothing is due now.\n')
   else {
     const within = span(config.rotation.refreshInterval)
-    session.print(`Due now; a running server does it within ${within}:\n\n${inWords(due)}\n`)
+    session.print(`Due now; a running server acts within ${within}:\n\n${inWords(due)}\n`)
   }
   const future = inWords(changes) || '  nothing'
-  session.print(`What comes next, if nobody asks for anything:\n\n${future}`)
-  if (byHand.length > 0) session.print(`\nTo be done by hand:\n\n${stepsText(byHand, now)}`)
+  session.print(`What comes next, without further orders:\n\n${future}`)
+  if (byHand.length > 0) session.print(`\nTo do by hand:\n\n${stepsText(byHand, now)}`)
   for (const text of kept.texts) session.print(`\n${text}`)
   kept.fail()
 }
 
-/** The changes of one ring, by instant. */
+/** The changes of one ring in words, grouped by instant. */
 function ringPlan(
   ring: string,
   changes: readonly Change[],

@@ -1,11 +1,11 @@
 import { type Command, InvalidArgumentError, type Option } from 'commander'
 
-/** How people name a key: by its kid, or by the beginning of one, as `keys plan` shows it. */
+/** Arguments that name a key by its kid or the beginning of it, as `keys plan` shows it. */
 
-/** Shown with every argument that names a key. */
-export const KID_HELP = 'a kid, or as much of its beginning as no other key shares'
+/** Help for every argument that names a key. */
+export const KID_HELP = 'a kid, or a beginning of it that no other key has'
 
-/** For commander: a kid or its beginning; the dots behind a shortened one are cut. */
+/** Parses a kid or its beginning for commander; cuts the dots behind a shortened kid. */
 export function kidArgument(text: string): string {
   const kid = text.replace(/(\.{3}|…)$/, '')
   if (/^[^\p{Cc}]*[^\s\p{Cc}][^\p{Cc}]*$/u.test(kid)) return kid
@@ -13,9 +13,9 @@ export function kidArgument(text: string): string {
 }
 
 /**
- * One kid in 64 begins with a dash. Behind `--` it is not taken for an option, so that the one
- * command of an emergency takes any of them, whole or shortened. An option is told by its name, and
- * what follows an option that wants a value is that value.
+ * Moves kids that begin with a dash behind `--`, so that they are not taken for options. One kid in
+ * 64 begins with a dash, and the command of an emergency must take every kid, whole or shortened.
+ * Names of options, and values behind options that need one, are not moved.
  */
 export function withKidsLast(argv: readonly string[], program: Command): readonly string[] {
   if (argv.includes('--')) return argv
@@ -38,7 +38,7 @@ export function withKidsLast(argv: readonly string[], program: Command): readonl
   return kids.length === 0 ? argv : [...argv.filter((a, i) => !isDashedKid(a, i)), '--', ...kids]
 }
 
-/** A whole kid is 43 characters of base64url (RFC 7638 with SHA-256); a misspelt option is none. */
+/** True for a dashed kid, 43 characters of base64url (RFC 7638), or a beginning of one. */
 function looksLikeKid(argument: string): boolean {
   const kid = argument.replace(/(\.{3}|…)$/, '')
   if (/^-[\w-]{42}$/.test(kid)) return true

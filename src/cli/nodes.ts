@@ -11,13 +11,13 @@ import { fromNow, span } from './words.ts'
 export function addNodes(nodes: Command, program: Command, context: Context): void {
   nodes
     .command('list')
-    .description('every node that runs, or fell silent in the last day: version, ring, clock')
+    .description('list nodes that run, or fell silent in the last day: version, ring, clock')
     .addHelpText(
       'after',
-      '\nNodes with the same ring see the same keys in the same phases. A node is halted while it neither\n' +
-        'signs nor serves, and says why; it is silent once it has missed three refresh intervals:\n' +
-        'killed, or cut off from the database. One that serves another issuer than this configuration names\n' +
-        'has the wrong database, or this command has.',
+      '\nNodes with the same ring see the same keys in the same phases. A halted node neither signs nor\n' +
+        'serves, and says why. A silent node has missed three refresh intervals, because it was killed or\n' +
+        'cannot reach the database. If a node serves another issuer than this configuration names, the node\n' +
+        'or this command has the wrong database.',
     )
     .option(...JSON_OPTION)
     .action((options: JsonOption) =>

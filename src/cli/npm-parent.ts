@@ -1,11 +1,11 @@
-/** Seconds between two looks: nobody waits for a program to notice that its npm was killed. */
+/** Seconds between checks. A second is soon enough, because nobody waits for this exit. */
 const LOOK_EVERY = 1
 
 /**
- * Ends this process with the npm that started it. npm passes on SIGTERM and SIGINT (the scripts in
- * `package.json` begin with `exec`, so that no shell between keeps them), but it dies of SIGHUP and
- * SIGKILL alone and would leave this process behind, on its port, where nobody looks for it.
- * @param env `process.env`; without `npm_lifecycle_event`, as no npm started it, nothing is watched
+ * Ends this process when the npm that started it ends. npm passes on SIGTERM and SIGINT (scripts in
+ * `package.json` begin with `exec`, so that no shell swallows them), but not SIGHUP and SIGKILL:
+ * without this check the process would stay behind and occupy its port.
+ * @param env `process.env`; without `npm_lifecycle_event` no npm started the process
  */
 export function endWithNpm(env: Readonly<Record<string, string | undefined>>): void {
   if (env.npm_lifecycle_event === undefined) return

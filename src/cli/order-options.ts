@@ -4,14 +4,16 @@ import { proseProblem } from '../values/text.ts'
 import type { JsonOption } from './context.ts'
 import { textArgument } from './words.ts'
 
-/** Who gives an order and why, as options of commands. */
+/** Options of orders: who gives the order, and why. */
 
 export interface OrderOptions extends Order, JsonOption {}
 
-/** For commander: a reason or a name. Events are facts: what cannot be read in them cannot be mended. */
+/**
+ * Parses a reason or a name for commander, strictly, because an event cannot be corrected later.
+ */
 export const proseArgument = textArgument(proseProblem)
 
-/** Who is taken for the actor where nobody is named. A container may run under a number without a name. */
+/** The default actor. A container may run under a user id without a name. */
 export function systemUser(): string {
   try {
     return userInfo().username

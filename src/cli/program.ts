@@ -11,7 +11,7 @@ const DONE = 0
 const FAILED = 1
 const WRONG_USAGE = 2
 
-/** Adds the commands of a group to it. */
+/** Adds its commands to a group. */
 type AddCommands = (group: Command, program: Command, context: Context) => void
 
 interface Group {
@@ -19,45 +19,45 @@ interface Group {
   readonly load: () => Promise<AddCommands>
 }
 
-/** Groups of commands. Only the one that is named is loaded, because all of them take long to load. */
+/** Groups of commands. Only the named group is loaded, because loading all of them takes long. */
 const GROUPS = {
   keys: {
-    description: 'see the signing keys and turn them',
+    description: 'manage the signing keys',
     load: async () => (await import('./keys.ts')).addKeys,
   },
   config: {
-    description: 'check and see the configuration',
+    description: 'check and show the configuration',
     load: async () => (await import('./config.ts')).addConfig,
   },
   clients: {
-    description: 'the applications that people sign in to',
+    description: 'manage the applications that people sign in to',
     load: async () => (await import('./clients.ts')).addClients,
   },
   accounts: {
-    description: 'the people who sign in',
+    description: 'manage the people who sign in',
     load: async () => (await import('./accounts.ts')).addAccounts,
   },
   nodes: {
-    description: 'see the processes that serve',
+    description: 'see the running processes of the server',
     load: async () => (await import('./nodes.ts')).addNodes,
   },
   issuers: {
-    description: 'see what is kept of which issuer, or rename one',
+    description: 'list or rename issuers',
     load: async () => (await import('./issuers.ts')).addIssuers,
   },
   db: {
-    description: 'bring the database up to date, or copy it',
+    description: 'migrate, check or copy the database',
     load: async () => (await import('./db.ts')).addDb,
   },
   restore: {
-    description: 'go on after the database was restored from a backup',
+    description: 'recover after the database was restored from a backup',
     load: async () => (await import('./restore.ts')).addRestore,
   },
 } as const satisfies Readonly<Record<string, Group>>
 
 /**
  * Runs one command.
- * @param argv what stands behind the name of the program
+ * @param argv arguments behind the name of the program
  * @returns the exit status: 0 done, 1 refused or failed with the reason on standard error, 2 wrong
  *   usage
  */
@@ -71,7 +71,7 @@ export async function runCommand(argv: readonly string[], outside: Context): Pro
     .description('An OpenID Connect token server whose signing keys rotate themselves')
     .version(packageVersion(), '-V, --version')
     .option('-c, --config <file>', 'configuration laid over config/default.yaml')
-    .option('--issuer <url>', 'the issuer that is meant, where the configuration has several')
+    .option('--issuer <url>', 'the issuer, if the configuration has several')
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({
       writeOut: (text) => context.print(text.trimEnd()),

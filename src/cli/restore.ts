@@ -20,46 +20,53 @@ import { restoreWork } from './rings.ts'
 import { type Session, withSession } from './session.ts'
 import { counted } from './words.ts'
 
-/** What an operator does with a key store that is older than it was. */
+/** The commands `restore check`, `apply` and `accept`, for a key store that was set back. */
 
 interface RestoreOptions extends OrderOptions {
   readonly dryRun?: boolean
 }
 
-const DRY_RUN = ['--dry-run', 'say what would be done, and do nothing'] as const
+const DRY_RUN = ['--dry-run', 'show what would be done, and do nothing'] as const
 
 export function addRestore(restore: Command, program: Command, context: Context): void {
   restore.addHelpText(
     'after',
-    '\nWhat the key store lacks is told by the witness that this machine has (rotation.witness), and by keys and\n' +
-      'events that name others. Stop every node first, or let those that run put back what they know.',
+    '\nThe witness of this machine (rotation.witness), and keys and events that name others, show what the key\n' +
+      'store lacks. Stop every node first, or let running nodes put back what they know.',
   )
   const session = (work: (session: Session) => Promise<void>) => withSession(program, context, work)
 
   restore
     .command('check')
-    .description('what the key store lacks; exit status 1 if anything, or if nobody can tell')
+    .description(
+      'show what the key store lacks; exit status 1 if something, or if it cannot be told',
+    )
     .option(...JSON_OPTION)
     .action((options: JsonOption) => session((open) => check(open, options)))
   restore
     .command('apply')
-    .description('put back what the key store lacks: revoked keys are revoked again')
-    .option('--reason <text>', 'recorded with what is lost', proseArgument, 'not given')
-    .option('--actor <name>', 'who asks; recorded with what is lost', proseArgument, systemUser())
+    .description('put back what the key store lacks, so that revoked keys are revoked again')
+    .option('--reason <text>', 'recorded with the losses', proseArgument, 'not given')
+    .option(
+      '--actor <name>',
+      'who gives the order; recorded with the losses',
+      proseArgument,
+      systemUser(),
+    )
     .option(...DRY_RUN)
     .option(...JSON_OPTION)
     .action((options: RestoreOptions) => session((open) => apply(open, options)))
   restore
     .command('accept')
-    .description('go on with the older key store: keys that were revoked since are trusted again')
-    .requiredOption('--reason <text>', 'why; recorded', proseArgument)
-    .option('--actor <name>', 'who answers for it; recorded', proseArgument, systemUser())
+    .description('accept the older key store; keys that were revoked since are trusted again')
+    .requiredOption('--reason <text>', 'reason; recorded', proseArgument)
+    .option('--actor <name>', 'who is responsible; recorded', proseArgument, systemUser())
     .option(...DRY_RUN)
     .option(...JSON_OPTION)
     .action((options: RestoreOptions) => session((open) => accept(open, options)))
 }
 
-/** @throws NotFound where nobody can tell, WitnessOfAnother, WitnessUnreadable, and what opens keys */
+/** Finds what the key store lacks. @throws as `findLack` */
 function look(session: Session): Promise<Findings> {
   const place = witnessPlace(session.config)
   const where = session.stores.witness?.where ?? 'none'
@@ -82,7 +89,7 @@ async function check(session: Session, { json }: JsonOption): Promise<void> {
     }
     session.print(
       isWhole(found)
-        ? `The key store has all that is remembered by ${where}.`
+        ? `The key store has everything that the witness remembers: ${where}.`
         : missingText(found, session),
     )
   }
@@ -126,29 +133,32 @@ async function accept(
 }
 
 const DRY = 'Nothing was done (--dry-run). Without --dry-run the answer is:'
-const NEXT = 'The next start of a server goes on from here.'
-const GONE = 'Nobody has these any more. To go on without: keyturn restore accept --reason TEXT'
+const NEXT = 'Servers can start with this key store.'
+const GONE =
+  'Neither the key store nor the witness has these. To continue without them: keyturn restore accept --reason TEXT'
 
 interface TellOptions {
   readonly json: true | undefined
   readonly dryRun: boolean
-  /** What was done. */
+  /** Lines about what is done. */
   readonly lines: () => readonly string[]
 }
 
-/** What was, or would be, done. */
+/** Prints what was done, or would be done. */
 function tell(found: Findings, session: Session, { json, dryRun, lines }: TellOptions): void {
   if (json) {
     printJson(session, { done: !dryRun && !isWhole(found), ...row(found, session) })
   } else if (isWhole(found)) {
-    session.print('The key store has all that is remembered; there is nothing to do.')
+    session.print(
+      'The key store has everything that the witness remembers; there is nothing to do.',
+    )
   } else {
     session.print(missingText(found, session))
     session.print(['', ...(dryRun ? [DRY] : []), ...lines()].join('\n'))
   }
 }
 
-/** The events themselves are listed above it, in words. */
+/** A line with the number of events, which are listed in words above it. */
 function countedLine(what: string, events: number): readonly string[] {
   return events === 0 ? [] : [`${what.padEnd(8)} ${counted(events, 'event')}`]
 }
@@ -156,7 +166,7 @@ function countedLine(what: string, events: number): readonly string[] {
 function lostLines({ generations }: Lack): readonly string[] {
   return generations.map(
     ({ ring, seen }) =>
-      `Lost     ring ${ring} up to generation ${seen}; none of these is used again`,
+      `Lost     ring ${ring} up to generation ${seen}; these generations are not used again`,
   )
 }
 
@@ -171,8 +181,8 @@ function missingText(found: Findings, session: Session): string {
         `${eventWords(event)} (${event.actor}: ${event.reason})`,
     ),
     ...lackLines({ ...lack, events: [] }).map((line) => `  ${line}`),
-    ...gone.map((id) => `  ${id}, which others name`),
-    ...(kids.length > 0 ? ['It trusts without these:', ...kids.map((kid) => `  ${kid}`)] : []),
+    ...gone.map((id) => `  ${id}, which other records name`),
+    ...(kids.length > 0 ? ['Without these it trusts:', ...kids.map((kid) => `  ${kid}`)] : []),
   ].join('\n')
 }
 

@@ -12,7 +12,7 @@ import { withAdvice } from './advice.ts'
 import type { Context } from './context.ts'
 import type { Session } from './session.ts'
 
-/** What use cases of rings work with. */
+/** Parts of a session that orders of rings need. */
 export function ringWork({
   stores,
   policies,
@@ -22,12 +22,12 @@ export function ringWork({
   return { store: stores.keys, openSealer: stores.openSealer, policies, now, witness }
 }
 
-/** What prices of orders are worked out from. */
+/** Parts of a session from which prices of orders are computed. */
 export function pricing({ policies, config, now }: Session): Pricing {
   return { policies, caching: config.rotation, now }
 }
 
-/** Tells what is wrong with rings that were opened all the same. */
+/** Opens rings and warns about faults that do not prevent opening. */
 export async function tellingFaults(
   opening: Promise<LoadedRings>,
   { warn }: Pick<Context, 'warn'>,
@@ -47,15 +47,16 @@ function tellFaults(
   if (missing.length > 0) warn(withAdvice(new StoreIncomplete(missing)))
 }
 
-/** Rings for a listing, with what is wrong with them told. */
+/** Reads rings for a listing and warns about their faults. */
 export async function showRings(session: Session): Promise<ShownRings> {
   const { warn } = session
   const shown = await readRingsToShow(restoreWork(session))
   const { isUnchecked, lack, forged, missing } = shown
-  if (isUnchecked) warn('The keys cannot be opened. This is what their records say, unchecked:')
+  if (isUnchecked)
+    warn('The keys cannot be opened. This is the unchecked content of their records:')
   if (lack) {
     warn(
-      `The key store is older than the witness remembers, and no server starts on it: it lacks ${lackWords(lack)}. ` +
+      `The key store is older than the witness, so that no server starts with it: it lacks ${lackWords(lack)}. ` +
         'See: keyturn restore check',
     )
   }
@@ -63,7 +64,7 @@ export async function showRings(session: Session): Promise<ShownRings> {
   return shown
 }
 
-/** What use cases of a restored key store work with. */
+/** Parts of a session that orders about a restored key store need. */
 export function restoreWork(session: Session): RestoreWork {
   const { stores, config } = session
   return { ...ringWork(session), issuer: config.issuer, remembered: stores.witness }

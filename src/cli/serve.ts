@@ -11,7 +11,7 @@ export function addServe(program: Command, context: Context): void {
     .description('start the token server')
     .addHelpText(
       'after',
-      '\nSIGTERM and SIGINT stop it: open requests finish first. A second one is final.',
+      '\nSIGTERM and SIGINT stop the server after open requests have finished. A second signal stops it at once.',
     )
     .action(() => serve(program, context))
 }
@@ -71,7 +71,7 @@ function stopSignal({ clock }: Context): Promise<void> {
 }
 
 const LISTEN_FAILURES: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another program, perhaps another Keyturn, listens there already',
+  EADDRINUSE: 'another program, perhaps another Keyturn, already listens there',
   EACCES: 'ports below 1024 need a privilege that this process does not have',
   EADDRNOTAVAIL: 'this machine does not have that address',
   ENOTFOUND: 'that host name is not known',
@@ -80,9 +80,9 @@ const LISTEN_FAILURES: Readonly<Record<string, string>> = {
 /** System calls of listening on a host and a port. */
 const LISTEN_CALLS: readonly unknown[] = ['listen', 'getaddrinfo']
 
-/** Which of the two listeners cannot listen, and what to do. */
+/** The refusal for a listener that cannot listen; undefined for other errors. */
 function listenFailure(error: unknown, { http, management }: Config): Refused | undefined {
-  // Any error may be read for fields that it does not have.
+  // The cast is right, because a missing field reads as undefined.
   const { code = '', syscall, port, address, hostname } = error as ListenError
   const reason = LISTEN_FAILURES[code]
   if (reason === undefined || !LISTEN_CALLS.includes(syscall)) return undefined
@@ -99,14 +99,14 @@ function listenFailure(error: unknown, { http, management }: Config): Refused | 
   )
 }
 
-/** What `listen` and a look-up of its host throw. */
+/** Error of `listen` or of the look-up of its host. */
 interface ListenError extends NodeJS.ErrnoException {
   readonly port?: number
   readonly address?: string
   readonly hostname?: string
 }
 
-/** What a person who has just started Keyturn wants to know. */
+/** The text for a person who has just started Keyturn. */
 function banner(
   { issuers }: Config,
   { managementUrl, administrators }: Pick<KeyturnServer, 'managementUrl' | 'administrators'>,
@@ -129,7 +129,7 @@ function banner(
   for (const { issuer, account, oneTimePassword } of administrators) {
     lines.push(
       ...(hasSeveral ? [`  ${issuer}`] : []),
-      '  This is the first start. The administrator, whose password is shown this once and must be',
+      '  This is the first start. The password of the administrator is shown only this once and must be',
       '  changed at the first sign-in:',
       '',
       `  User name   ${account.username}`,

@@ -11,32 +11,32 @@ import type { WitnessWatch } from '../witness/witness-watch.ts'
 import { type Context, loadCommandConfig } from './context.ts'
 import { commandWitness } from './witness.ts'
 
-/** What a command works with while its stores are open. */
+/** Environment of a command while its stores are open. */
 export interface Session extends Context {
-  /** Of the issuer that the command is about. */
+  /** Settings of the issuer that the command is about. */
   readonly config: IssuerConfig
   /** The other issuers of the configuration. */
   readonly siblings: readonly string[]
   readonly policies: RotationPolicies
   readonly stores: IssuerStores
-  /** One instant for all that the command does, by the clock of the database. */
+  /** Present instant by the clock of the database, the same for all steps of the command. */
   readonly now: number
-  /** Holds what is loaded against the witness; undefined where the configuration names none. */
+  /** Compares loaded rings with the witness; undefined if the configuration names none. */
   readonly witness: WitnessWatch | undefined
 }
 
 export interface SessionOptions {
-  /** The command is about no single issuer, so that none has to be named. */
+  /** True if the command is about all issuers, so that none has to be named. */
   readonly isOfAll?: boolean
-  /** Makes the database where there is none, as a first start would. */
+  /** True to create a missing database, as a first start would. */
   readonly mayCreate?: boolean
 }
 
 /**
- * Opens what the configuration names, as a running server may have it open too, and closes it at
- * the end.
- * @throws ConfigInvalid, StoreUnavailable, NotFound where there is no database, Refused where an issuer has to
- *   be named, and what `work` throws
+ * Opens the configured stores for a command and closes them at the end. A running server may have
+ * them open too.
+ * @throws ConfigInvalid; StoreUnavailable; NotFound if there is no database; Refused if an issuer
+ * has to be named; errors of `work`
  */
 export async function withSession<T>(
   program: Command,
@@ -49,7 +49,7 @@ export async function withSession<T>(
     issuer?: string
   }>()
   const config = chooseIssuer(whole, issuer)
-  // The database is slow to import and half of all commands do without.
+  // The database is imported only here, because it is slow and half of all commands do not use it.
   const [{ openStores }, { assertDatabase }] = await Promise.all([
     import('../server/stores.ts'),
     import('../server/assert-database.ts'),
@@ -58,7 +58,7 @@ export async function withSession<T>(
   const opened = await openStores(whole, context.clock, tellForgeries(context))
   const stores = opened.of(config.issuer)
   try {
-    // A machine whose clock is wrong must not date what it records.
+    // A wrong clock of this machine must not date records.
     const { clockSkew } = config.rotation
     const databaseClock = createDatabaseClock({ ...context, store: stores.nodes, clockSkew })
     await databaseClock.compare()
@@ -78,7 +78,7 @@ export async function withSession<T>(
   }
 }
 
-/** Tells of each record once, and how to be rid of it. */
+/** Warns once about each forged record, with the command that removes it. */
 function tellForgeries({ warn }: Pick<Context, 'warn'>): OnForgery {
   const told = new Set<string>()
   return (kind, name = '') => {
@@ -86,10 +86,10 @@ function tellForgeries({ warn }: Pick<Context, 'warn'>): OnForgery {
     if (told.has(record)) return
     told.add(record)
     warn(
-      `The ${record} in the database fails its check and counts as absent: somebody else wrote or ` +
+      `The ${record} in the database fails its check and counts as absent, because somebody else wrote or ` +
         'changed it, or it was written under another secret of the deployment.' +
         (kind === 'client' || kind === 'account'
-          ? ` Restore its row from a backup, or be rid of it: keyturn ${kind}s remove ${shellWord(name)}`
+          ? ` Restore its row from a backup, or remove it: keyturn ${kind}s remove ${shellWord(name)}`
           : ''),
     )
   }

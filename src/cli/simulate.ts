@@ -35,26 +35,33 @@ const DAY = 86_400
 export function addSimulate(program: Command, context: Context): void {
   program
     .command('simulate')
-    .description('is the rotation policy safe for each kind of relying party, and by what margin?')
+    .description(
+      'show if the rotation policy is safe for each kind of relying party, and by what margin',
+    )
     .option(
       '--days <n>',
-      'days from a first start (default: what the rings need, mostly a year or more)',
+      'days from a first start (default: as long as the rings need, mostly a year or more)',
       countArgument,
     )
-    .option('--nodes <n>', 'nodes, with the worst clocks and faults allowed', countArgument, 50)
-    .option('--model <name...>', 'these models only', modelArgument)
+    .option(
+      '--nodes <n>',
+      'number of nodes, with the worst allowed clocks and faults',
+      countArgument,
+      50,
+    )
+    .option('--model <name...>', 'only these models', modelArgument)
     .option(
       '--propagation <duration>',
-      'instead of the configured one, safe or not',
+      'instead of the configured value, safe or not',
       durationArgument,
     )
     .option(
       '--retention <duration>',
-      'instead of the configured one, safe or not',
+      'instead of the configured value, safe or not',
       durationArgument,
     )
     .addOption(
-      new Option('--leeway <duration>', 'tokens are accepted for that much longer')
+      new Option('--leeway <duration>', 'relying parties accept tokens for this much longer')
         .argParser(durationArgument)
         .default(0, '0s'),
     )
@@ -66,30 +73,30 @@ export function addSimulate(program: Command, context: Context): void {
     .addOption(
       new Option(
         '--pause <duration>',
-        'longest time between two tokens at those that refresh behind their answers',
+        'longest time between two tokens at relying parties that refresh in the background',
       )
         .argParser(durationArgument)
         .default(1, '1s'),
     )
     .option(
       '--outage <duration>',
-      'what it costs besides if the JWKS cannot be had for so long',
+      'also show the cost of an outage of the JWKS of this length',
       durationArgument,
     )
-    .option('--stale-if-error', 'count what HTTP caches serve while no node can be reached')
-    .option('--no-ring-age-limit', 'as if nodes went on with keys older than maxRingAge')
+    .option('--stale-if-error', 'let HTTP caches serve stale answers while no node can be reached')
+    .option('--no-ring-age-limit', 'let nodes use keys older than maxRingAge')
     .option(...JSON_OPTION)
     .addHelpText(
       'after',
-      '\nIt reads the configuration and nothing else: no database, no server. MARGIN is how much ' +
-        'sooner keys could\nsign, or how much longer tokens could live, for the verdict to stand. ' +
-        'Rings that turn every few minutes are\nsimulated each by itself and for less than a year, ' +
-        'as nothing new happens to them after some switches.',
+      '\nThe command reads only the configuration, without database or server. MARGIN is how much ' +
+        'sooner keys could\nsign, or how much longer tokens could live, without a change of the verdict. ' +
+        'Rings that rotate every few\nminutes are simulated separately and for less than a year, ' +
+        'because nothing new happens after some switches.',
     )
     .action((options: Options) => runSimulation(program, context, options))
 }
 
-/** @throws Refused where a model that can be proved is unsafe */
+/** Simulates and prints. @throws Refused if the policy is unsafe for a model */
 async function runSimulation(program: Command, context: Context, options: Options): Promise<void> {
   const start = context.clock.now()
   const settings = withRotation(await loadIssuerConfig(program, context), options)
@@ -131,7 +138,7 @@ async function runSimulation(program: Command, context: Context, options: Option
   )
 }
 
-/** On a terminal one sees how far it is. */
+/** Simulates with progress on the terminal. */
 function watched(context: Context, options: SimulationOptions): Simulation {
   const onProgress: SimulationOptions['onProgress'] = ({ rings, model, share }) =>
     context.progress?.(`${Math.floor(100 * share)} % (${rings.join(', ')}: ${model})`)
@@ -205,7 +212,7 @@ function storyText(
   const first = events[0]?.at ?? start
   const rows = events.map(({ at, text }) => [`t+${duration(at - first)}`, text])
   return (
-    `Unsafe, as ${CAUSES[cause]} (${hit.length} of ${models.length} models). Shortest story, from ` +
+    `Unsafe, because ${CAUSES[cause]} (${hit.length} of ${models.length} models). Shortest story, from ` +
     `${instant(first, start)}, for ${model}:\n\n${table(['WHEN', 'WHAT HAPPENS'], rows, context)}`
   )
 }
@@ -223,17 +230,18 @@ function outageReport(
   const shortest = Math.min(...costs.map(({ waitsFor }) => waitsFor ?? Infinity))
   const impatient = costs.filter(({ waitsFor }) => waitsFor === shortest)
   return [
-    `While the JWKS cannot be had for ${duration(length)}, good tokens of known keys are refused:`,
+    `While the JWKS is unavailable for ${duration(length)}, valid tokens of known keys are refused:`,
     table(['MODEL', 'STANDS FOR', 'REFUSES', 'WAITS FOR A FETCH'], rows, context),
-    '"Up to" is one that was about to fetch. One that starts without a JWKS refuses everything.' +
+    '"Up to" is for a relying party that was about to fetch. A relying party that starts without a JWKS ' +
+      'refuses everything.' +
       (shortest === Infinity
         ? ''
-        : ` One that takes longer than they wait cannot be had: ${duration(shortest)} at ` +
+        : ` A JWKS that takes longer than they wait counts as unavailable: ${duration(shortest)} at ` +
           `${impatient.map(({ standsFor }) => standsFor).join(', ')}.`),
     length <= staleIfError
-      ? 'None of this happens behind an HTTP cache that serves what is stale while nothing answers: ' +
+      ? 'None of this happens behind an HTTP cache that serves stale answers while no node answers: ' +
         `rotation.staleIfError allows ${duration(staleIfError)}.`
-      : `An HTTP cache may serve what is stale for ${duration(staleIfError)} of it ` +
+      : `An HTTP cache may serve a stale JWKS for ${duration(staleIfError)} of the outage ` +
         '(rotation.staleIfError).',
   ].join('\n\n')
 }
@@ -247,9 +255,9 @@ function refusalText({ refusesFor, allFrom, endsByUnknownKid }: OutageCost): str
     .join('; ')
 }
 
-/** For commander: the names given so far, and one more. */
+/** Collects names of models for commander. */
 function modelArgument(name: string, before: readonly string[] = []): readonly string[] {
   if (RP_MODELS.some((model) => model.name === name)) return [...before, name]
   const names = RP_MODELS.map((model) => model.name).join(', ')
-  throw new InvalidArgumentError(`There is no such model. There are: ${names}.`)
+  throw new InvalidArgumentError(`There is no model ${name}. The models are: ${names}.`)
 }

@@ -2,13 +2,13 @@ import stringWidth from 'string-width'
 import type { Context } from './context.ts'
 import { plainCell } from './terminal.ts'
 
-/** Stands between columns. */
+/** Text between columns. */
 const GAP = '  '
 
 /**
- * Columns without lines between them: easy to read, and to cut with other programs. On a terminal that
- * is too narrow, columns of words go on in the next line below themselves. Takes time in proportion to
- * the rows, as a listing may have a hundred thousand.
+ * Formats a table without lines, which is easy to read and to cut with other programs. On a narrow
+ * terminal, cells of words are wrapped within their column. The time is proportional to the number
+ * of rows, because a listing may have a hundred thousand.
  */
 export function table(
   head: readonly string[],
@@ -32,11 +32,11 @@ export function table(
 
 interface Cell {
   readonly text: string
-  /** Characters of a terminal. */
+  /** Width on a terminal, in characters. */
   readonly width: number
 }
 
-/** The widest columns give way first, none below its longest word: ids stay whole. */
+/** Narrows the widest columns first, but none below its longest word, so that ids stay whole. */
 function narrowed(
   wanted: readonly number[],
   { columns, least }: { readonly columns: number; readonly least: (column: number) => number },
@@ -50,7 +50,7 @@ function narrowed(
     const width = widths[column] ?? 0
     widths[column] = Math.max(least(column), width - excess)
   }
-  // What does not fit all the same is left to the terminal, whose own breaks can be copied.
+  // A table that still does not fit is left to the terminal, because its own breaks are not copied.
   return total() > columns ? wanted : widths
 }
 
@@ -90,7 +90,7 @@ function measured(cell: string): Cell {
   return { text, width: stringWidth(text) }
 }
 
-/** Names and values, one pair to a line; what has no value is left out. */
+/** Formats names and values, one pair in each line, without pairs that have no value. */
 export function pairs(values: readonly (readonly [string, string | null | undefined])[]): string {
   const shown = values.filter(([, value]) => value !== null && value !== undefined)
   const width = Math.max(...shown.map(([name]) => name.length))

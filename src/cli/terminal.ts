@@ -1,17 +1,17 @@
-/** Characters that steer a terminal or turn its lines around; the C1 set is one byte in some of them. */
+/** Control characters (C0 and C1), and characters that reverse the direction of text. */
 const STEERING = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu
 
-/** What `table` writes bold begins and ends with one of these. */
+/** Escape sequences with which `table` begins and ends bold text. */
 const BOLD = ['\u001b[1m', '\u001b[22m']
 
-/** What people, clients and whoever writes the database call things, on one line. */
+/** Text from outside, such as a name, made safe for one line of a terminal. */
 export function plainCell(text: string): string {
   return text.replace(STEERING, '?')
 }
 
 /**
- * A text for a terminal. Names come from the database, and whoever writes it must not be able to hide or
- * change what an operator is told.
+ * Text made safe for a terminal. Names come from the database, and whoever writes to the database
+ * must not be able to hide or change output for operators.
  */
 export function plainText(text: string): string {
   return text.replace(STEERING, (found, at: number) => {
@@ -21,7 +21,7 @@ export function plainText(text: string): string {
   })
 }
 
-/** The same JSON, with such characters escaped: `JSON.stringify` escapes only some of them. */
+/** JSON made safe for a terminal, because `JSON.stringify` escapes only some control characters. */
 export function plainJson(json: string): string {
   const escaped = (found: string) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`
   return json.replace(STEERING, (found) => (found === '\n' ? found : escaped(found)))

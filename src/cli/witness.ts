@@ -11,10 +11,10 @@ interface Opened extends Pick<Context, 'clock' | 'warn'> {
 }
 
 /**
- * The witness as a command uses it: what the store lacks stops it as it stops a start, and what it
- * writes is remembered. Only a server begins a witness, because only a server is there when something
- * is revoked elsewhere.
- * @returns undefined where the configuration names none
+ * The witness for a command. A command fails if the store lacks something, as a start of the server
+ * does, and its changes are added to the witness. Only a server begins a witness, because only a
+ * running server hears of revocations elsewhere.
+ * @returns undefined if the configuration names no witness
  */
 export function commandWitness(opened: Opened): WitnessWatch | undefined {
   const { config, policies, stores, clock, warn } = opened

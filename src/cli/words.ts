@@ -4,7 +4,7 @@ import { durationProblem, parseDuration } from '../values/duration.ts'
 import { readRfc3339 } from '../values/rfc3339.ts'
 import type { TextRule } from '../values/text.ts'
 
-/** Instants and durations as people read and write them. */
+/** Formats and parses instants, durations and arguments for people. */
 
 const UNITS = [
   ['day', 86_400],
@@ -13,33 +13,33 @@ const UNITS = [
   ['second', 1],
 ] as const
 
-/** @example fromNow(now + 76 * 86400, now) // 'in 76 days' */
+/** An instant relative to now. @example fromNow(now + 76 * 86400, now) // 'in 76 days' */
 export function fromNow(at: number, now: number): string {
   const seconds = at - now
   if (seconds === 0) return 'now'
-  // "in 36 hours" says more than "in 2 days".
+  // Two of a unit are needed, because "in 36 hours" is more precise than "in 2 days".
   const [unit, size] = UNITS.find(([, size]) => Math.abs(seconds) >= 2 * size) ?? ['second', 1]
   return new Intl.RelativeTimeFormat('en').format(Math.round(seconds / size), unit)
 }
 
-/** @example instant(at, now) // '2026-02-06T10:00:00Z (in 76 days)' */
+/** An instant in full. @example instant(at, now) // '2026-02-06T10:00:00Z (in 76 days)' */
 export function instant(at: number, now: number): string {
   return `${toRfc3339(at)} (${fromNow(at, now)})`
 }
 
-/** For JSON: RFC 3339 text in UTC, or null. */
+/** An instant for JSON: RFC 3339 text in UTC, or null. */
 export function instantOrNull(at: number | null): string | null {
   return at === null ? null : toRfc3339(at)
 }
 
-/** @example counted(2, 'event') // '2 events' */
+/** A number with its noun. @example counted(2, 'event') // '2 events' */
 export function counted(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`
 }
 
 const SHORT = { day: 'd', hour: 'h', minute: 'min', second: 's' } as const
 
-/** The two largest units, rounded up. @example span(45_360) // '12 h 36 min' */
+/** A duration in its two largest units, rounded up. @example span(45_360) // '12 h 36 min' */
 export function span(seconds: number): string {
   const largest = UNITS.findIndex(([, size]) => seconds >= size)
   const [[unit, size], next] = [UNITS[largest] ?? UNITS[3], UNITS[largest + 1]]
@@ -50,17 +50,17 @@ export function span(seconds: number): string {
   return `${whole} ${SHORT[unit]} ${rest} ${SHORT[next[0]]}`
 }
 
-/** For commander: seconds from `90d`. */
+/** Parses a duration such as `90d` to seconds, for commander. */
 export function durationArgument(text: string): number {
   const expected = durationProblem(text, { min: 0 })
   if (expected !== undefined) throw new InvalidArgumentError(`It must be ${expected}.`)
   return parseDuration(text)
 }
 
-/** An instant that an operator named. @param now by the clock of the database, for one such as `12h` ago */
+/** An instant that an operator named. @param now by the clock of the database, for `12h` ago */
 export type NamedInstant = (now: number) => number
 
-/** For commander: an instant, or a duration before now. */
+/** Parses an instant, or a duration before now, for commander. */
 export function instantArgument(text: string): NamedInstant {
   if (text === 'now') return (now) => now
   if (durationProblem(text, { min: 0 }) === undefined) return (now) => now - parseDuration(text)
@@ -72,7 +72,7 @@ export function instantArgument(text: string): NamedInstant {
   )
 }
 
-/** For commander: text by the rule that a setting of its kind has. */
+/** Checks text by a rule, for commander. */
 export function textArgument(rule: TextRule) {
   return (text: string): string => {
     const problem = rule(text)
@@ -82,8 +82,10 @@ export function textArgument(rule: TextRule) {
   }
 }
 
-/** For commander: a whole number from 1. */
+/** Parses a whole number from 1 to 999999, for commander. */
 export function countArgument(text: string): number {
-  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('It must be a whole number.')
+  if (!/^[1-9]\d{0,5}$/.test(text)) {
+    throw new InvalidArgumentError('It must be a whole number from 1 to 999999.')
+  }
   return Number(text)
 }

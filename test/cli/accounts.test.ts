@@ -13,7 +13,7 @@ interface Shown {
 }
 
 describe('accounts', () => {
-  it('add and passwd show a password for one sign-in; list shows none', async () => {
+  it('add and passwd show a one-time password; list shows none', async () => {
     await using cli = await keyturnIn()
     const args = ['accounts', 'add', 'Ada', '--email', 'ada@example.com', '--administrator']
     const added = await cli.json<Shown>(args)
@@ -42,7 +42,7 @@ describe('accounts', () => {
     assert.match(unknown.err, /There is no account nobody/)
   })
 
-  it('disable signs a person out, enable lets them back, remove forgets them', async () => {
+  it('disable ends sessions, enable allows sign-ins again, remove deletes the account', async () => {
     await using cli = await keyturnIn()
     const { id } = await cli.json<Shown>(['accounts', 'add', 'ada'])
     await cli.withStores(async ({ artifacts }) => {
@@ -62,14 +62,14 @@ describe('accounts', () => {
     assert.deepEqual(await cli.json(['accounts', 'list']), [])
   })
 
-  it('remove and passwd lose nothing where Redis, which has the sessions, cannot be reached', async () => {
+  it('remove and passwd can be repeated if Redis, which has the sessions, cannot be reached', async () => {
     // Nobody listens on port 1.
     await using cli = await keyturnIn({ KEYTURN_REDIS__URL: 'redis://127.0.0.1:1' })
     await cli.json(['accounts', 'add', 'ada'])
     const removed = await cli.run(['accounts', 'remove', 'ada'])
     assert.equal(removed.status, 1)
     assert.match(removed.err, /some sessions and tokens of ada may still be valid/)
-    // The password is another one by then, so somebody must know it.
+    // The password has changed already, so the new password must be shown.
     const renewed = await cli.run(['accounts', 'passwd', 'ada'])
     assert.equal(renewed.status, 1)
     assert.match(renewed.out, /^Password (\w{5}-){3}\w{5}$/m)
@@ -77,7 +77,7 @@ describe('accounts', () => {
     assert.equal(row?.isDisabled, true)
   })
 
-  it('add and set take claims, show tells them, and nothing is claimed that is not known', async () => {
+  it('add and set take claims, show prints them, and unknown claims stay absent', async () => {
     await using cli = await keyturnIn()
     const shown = () => cli.json<Shown>(['accounts', 'show', 'ada'])
     const args = ['--name', 'Ada', '--email', 'ada@example.com', '--claim', 'birthdate=1815-12-10']
@@ -103,7 +103,7 @@ describe('accounts', () => {
     assert.doesNotMatch(text.out, /argon2|verified/)
   })
 
-  it('set refuses what is no claim or has another type, with all that is wrong, and changes nothing', async () => {
+  it('set refuses unknown claims and wrong types, lists all problems, and changes nothing', async () => {
     await using cli = await keyturnIn()
     await cli.json(['accounts', 'add', 'ada', '--email', 'ada@example.com'])
     const refused = async (...args: string[]) => {
@@ -126,7 +126,7 @@ describe('accounts', () => {
     assert.match(await refused('--claim', 'address=London'), /a JSON object/)
     assert.match(await refused('--claim', 'email_verified=yes'), /true or false/)
     assert.match(await refused('--claim', 'nickname'), /NAME=VALUE/)
-    assert.match(await refused('--claim', 'locale=en', '--claim', 'locale=fr'), /given twice/)
+    assert.match(await refused('--claim', 'locale=en', '--claim', 'locale=fr'), /set twice/)
     assert.match(await refused('--remove', 'nickname'), /Account ada has no claim nickname/)
     assert.match(await refused('--remove', 'email', '--email-verified'), /set email too/)
     assert.match(await refused(), /there is nothing to change/)
@@ -139,14 +139,14 @@ describe('accounts', () => {
     assert.match(advised.err, /E\.164/)
   })
 
-  it('have the claims that the configuration gives a scope', async () => {
+  it('can have the claims that the configuration lists under a scope', async () => {
     await using cli = await keyturnIn({ KEYTURN_CLAIMS__PROFILE: '[name, groups]' })
     const args = ['accounts', 'add', 'ada', '--claim', 'groups=["staff","admins"]']
     const { claims } = await cli.json<Shown>(args)
     assert.deepEqual(claims, { groups: ['staff', 'admins'] })
   })
 
-  it('unlock and passwd make another change of an account, by which servers know', async () => {
+  it('unlock and passwd change updatedAt, by which servers notice them', async () => {
     await using cli = await keyturnIn()
     await cli.json(['accounts', 'add', 'ada'])
     const changedAt = async () =>
@@ -163,7 +163,7 @@ describe('accounts', () => {
     assert.match(err, /There is no account nobody/)
   })
 
-  it('add names that may be, and that look like no other', async () => {
+  it('add refuses user names that are invalid or look like another one', async () => {
     await using cli = await keyturnIn()
     await cli.json(['accounts', 'add', 'josé'])
     await cli.json(['accounts', 'add', 'scope'])
@@ -181,7 +181,7 @@ describe('accounts', () => {
     assert.equal(shown.username, 'josé')
   })
 
-  it('import adds people with what was known of them, their passwords too', async () => {
+  it('import adds accounts with their claims and password hashes', async () => {
     await using cli = await keyturnIn()
     const passwords = createPasswords({ memoryKiB: 64, passes: 1, parallelism: 1 })
     const passwordHash = await passwords.hash('a password from elsewhere')
@@ -218,7 +218,7 @@ describe('accounts', () => {
     assert.match(again.out, /"zoe"/)
   })
 
-  it('import adds nobody where a line is wrong, and says which and why', async () => {
+  it('import adds nobody if a line is wrong, and names line and problem', async () => {
     await using cli = await keyturnIn()
     const lines = [
       '{"username":"good"}',

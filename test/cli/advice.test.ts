@@ -22,7 +22,7 @@ const files = (await Array.fromAsync(glob('**/*.ts', { cwd: SRC }))).map((name) 
 }))
 
 describe('advice', () => {
-  it('has every code that is thrown, and none that nothing throws', () => {
+  it('has an entry for every code that is thrown, and no other', () => {
     const thrown = files.flatMap(({ name, text }) => [
       ...[...text.matchAll(/new (?:Refused|NotFound)\(\s*'(\w+)'/g)].map(([, code]) => code),
       ...(name === 'errors.ts'
@@ -36,7 +36,7 @@ describe('advice', () => {
     [new NotFound('key_not_found', { named: 'k' }, ''), 'See: keyturn keys list'],
     [
       new Refused('already_turns', { ring: 'sig/RS256', kid: 'k', at: 1 }, ''),
-      'To take the price of an earlier one: keyturn keys promote k --force',
+      'To switch earlier, at a price: keyturn keys promote k --force',
     ],
     [
       new Refused('client_exists', { id: "o'hara app" }, ''),
@@ -50,11 +50,11 @@ describe('advice', () => {
       new KekMissing('it is missing', { isNeeded: true }),
       'If it is lost for good: keyturn keys abandon --lost-kek',
     ],
-    [new DeploymentSecretDisplaced(2, 1), 'One is given up by: keyturn keys abandon --lost-kek'],
+    [new DeploymentSecretDisplaced(2, 1), 'To give one up: keyturn keys abandon --lost-kek'],
     [new ConfigInvalid([]), undefined],
     [
       new ConfigInvalid([{ path: 'f', value: null, rule: 'config-file', message: '', fix: '' }]),
-      '\nAnother file is named by: keyturn --config FILE',
+      '\nTo use another file: keyturn --config FILE',
     ],
     [
       new KeyturnError(
@@ -70,7 +70,7 @@ describe('advice', () => {
     })
   }
 
-  it('stands behind what is wrong, a list of commands on lines of its own', () => {
+  it('follows the message, and a list of commands begins on a new line', () => {
     assert.equal(
       withAdvice(new NotFound('client_not_found', { id: 'a' }, 'There is no client a.')),
       'There is no client a. See: keyturn clients list',

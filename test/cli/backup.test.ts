@@ -171,7 +171,7 @@ describe('keyturn db copy', () => {
     for (const url of ['http://nowhere/k', 'postgres://host', 'keyturn.db']) {
       const answer = await cli.run(['db', 'copy', '--to', url])
       assert.equal(answer.status, 1, url)
-      assert.match(answer.err, /^--to names no database of Keyturn: it must be /)
+      assert.match(answer.err, /^--to is not the URL of a database for Keyturn\. It must be /)
     }
     const missing = await cli.run(['db', 'copy', '--to', `@${join(cli.path, 'nowhere')}`])
     assert.equal(missing.status, 1)

@@ -8,7 +8,7 @@ import { keyturnIn } from './keyturn.ts'
 const URI = ['--redirect-uri', 'https://shop.example/callback']
 
 describe('clients', () => {
-  it('add makes a secret that is shown once, list and show never tell it', async () => {
+  it('add generates a secret and shows it once; list and show never show it', async () => {
     await using cli = await keyturnIn()
     const added = await cli.json<{ client_secret: string }>(['clients', 'add', '--id', 'a', ...URI])
     assert.match(added.client_secret, /^[\w-]{43}$/)
@@ -63,7 +63,7 @@ describe('clients', () => {
     assert.equal(named?.metadata.client_name, 'From a file')
   })
 
-  it('add refuses what the server could not work with, before it is stored', async () => {
+  it('add refuses an invalid client before it is stored', async () => {
     await using cli = await keyturnIn()
     const refused: readonly [readonly string[], RegExp][] = [
       [
@@ -100,7 +100,7 @@ describe('clients', () => {
     assert.deepEqual(await cli.json(['clients', 'list']), [])
   })
 
-  it('a client of the configuration is changed there and nowhere else', async () => {
+  it('a client of the configuration cannot be changed or removed by commands', async () => {
     await using cli = await keyturnIn()
     const file = join(cli.path, 'keyturn.yaml')
     const client = { client_id: 'shop', client_secret: 's', redirect_uris: [URI[1]] }
@@ -117,12 +117,12 @@ describe('clients', () => {
   })
 })
 
-describe('what clients add lets a client have', () => {
+describe('APIs and lifetimes in clients add', () => {
   const withApi = (cli: { readonly path: string }) => join(cli.path, 'api.yaml')
   const api =
     'resources: [{ identifier: "https://a.example", scopes: [read], typ: JWT, audience: a }]'
 
-  it('are APIs and scopes of the configuration, within the lifetimes that keys and grants have', async () => {
+  it('must be in the configuration, and within the lifetimes of keys and grants', async () => {
     await using cli = await keyturnIn()
     await writeFile(withApi(cli), api)
     const add = (client: object) =>
@@ -171,7 +171,7 @@ describe('what clients add lets a client have', () => {
   })
 })
 
-describe('what clients add is given', () => {
+describe('metadata for clients add', () => {
   const problems = async (args: readonly string[], input = '') => {
     await using cli = await keyturnIn()
     const { status, out, err } = await cli.run(['clients', 'add', ...args, '--json'], input)
@@ -184,7 +184,7 @@ describe('what clients add is given', () => {
     return violations.map(({ path, rule, fix }) => `${path} ${rule}: ${fix}`)
   }
 
-  it('is held to the rules of clients in the configuration, all problems at once', async () => {
+  it('must meet the rules of configured clients, and all problems are reported at once', async () => {
     const found = await problems([
       ...['--id', 'shop ', '--name', 'Shop\u200b'],
       ...['--redirect-uri', 'https://Shop.example/cb', 'https://shop.example/cb\r'],
@@ -199,7 +199,7 @@ describe('what clients add is given', () => {
     ])
   })
 
-  it('is so in a file too, whose byte order mark is passed over', async () => {
+  it('must meet them in a file too, whose byte order mark is ignored', async () => {
     const file = {
       client_id: 'a',
       client_secret: 's3cr\u0000et',
@@ -214,7 +214,7 @@ describe('what clients add is given', () => {
     assert.doesNotMatch(found.join(), /s3cr/)
   })
 
-  it('is a JSON object in UTF-8, in which each name stands once, or the message says what else', async () => {
+  it('must be a JSON object in UTF-8 with each name once, or the message says what is wrong', async () => {
     await using cli = await keyturnIn()
     const object = '{"client_id":"a","client_secret":"s3cret"'
     const file = join(cli.path, 'utf16.json')
@@ -223,10 +223,10 @@ describe('what clients add is given', () => {
       [`${object},}`, /^Standard input is not JSON: Expected double-quoted property name/],
       [`${object} x`, /^Standard input is not JSON: /],
       ['\ufeff\ufeff{}', /^Standard input is not JSON: Unexpected token 'U\+FEFF'/],
-      ['[{"client_id":"a"}]', /holds no JSON object/],
+      ['[{"client_id":"a"}]', /is not a JSON object/],
       [
         `${object},"scope":"openid","client_id":"b"}`,
-        /has one property twice \(line 1, column \d+\)/,
+        /has a property twice \(line 1, column \d+\)/,
       ],
     ] as const) {
       const { status, err } = await cli.run(['clients', 'add', '--file', '-'], input)
@@ -235,10 +235,10 @@ describe('what clients add is given', () => {
       assert.doesNotMatch(err, /(?!\n)[\p{Cc}\p{DI}]|s3cr/u)
     }
     const utf16 = await cli.run(['clients', 'add', '--file', file])
-    assert.match(utf16.err, /utf16.json is no UTF-8 text/)
+    assert.match(utf16.err, /utf16.json is not UTF-8 text/)
   })
 
-  it('may live as long as keys are published after they signed, and refresh tokens as grants', async () => {
+  it('may have lifetimes up to the retention of keys and the lifetime of grants', async () => {
     const machine = ['--id', 'a', '--redirect-uri', 'https://a.example/', '--file', '-']
     const lifetimes = {
       grant_types: ['authorization_code', 'refresh_token'],

@@ -16,7 +16,7 @@ clients:
     redirect_uris: [https://shop.example/callback]
 `
 
-/** Safe, but for a warning: nobody finds a server on another port than its issuer's. */
+/** A safe configuration with a warning, because the port of the issuer is not that of the server. */
 const SAFE = `${BROKEN}http: { port: 8080 }\n`
   .replace('30m', '3d')
   .replace('1h', '1m')
@@ -48,7 +48,7 @@ describe('config', () => {
     assert.match(words.err, /fix: set rotation.propagation to at least 77m/)
   })
 
-  it('check of a safe file succeeds and says what is still worth knowing', async () => {
+  it('check of a safe file succeeds and prints its warnings', async () => {
     await using cli = await keyturnIn()
     const file = join(cli.path, 'safe.yaml')
     await writeFile(file, SAFE)
@@ -68,7 +68,7 @@ describe('config', () => {
     assert.match(words.out, /^The configuration is valid\.\n/)
   })
 
-  it('show hides secrets and says where values come from; schema is one', async () => {
+  it('show hides secrets and names the source of each value; schema prints a JSON Schema', async () => {
     await using cli = await keyturnIn()
     const file = join(cli.path, 'safe.yaml')
     await writeFile(file, SAFE)

@@ -27,7 +27,7 @@ describe('db', () => {
     assert.equal(again.out, 'The database is up to date.\n')
   })
 
-  it('a database that cannot be opened is an error with a hint', async () => {
+  it('status of a database that cannot be opened fails with its place and no stack', async () => {
     await using cli = await keyturnIn({ KEYTURN_DATABASE__URL: 'sqlite:/dev/null/keyturn.db' })
     const answer = await cli.run(['db', 'status'])
     assert.equal(answer.status, 1)
@@ -37,7 +37,7 @@ describe('db', () => {
 
   for (const { name, skip, create } of DATABASES) {
     if (name === 'SQLite') continue
-    it(`on ${name}: no command but migrate makes a database, and other tables are none`, {
+    it(`on ${name}: only migrate creates a database, and a database with other tables counts as missing`, {
       skip,
     }, async () => {
       await using database = await create()

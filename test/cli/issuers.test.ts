@@ -8,8 +8,8 @@ const SEVERAL = {
   KEYTURN_ISSUERS: JSON.stringify([{ issuer: ONE }, { issuer: TWO, admin: { username: 'chief' } }]),
 }
 
-describe('commands where the configuration has several issuers', () => {
-  it('ask which one is meant, and list them', async () => {
+describe('commands with several issuers in the configuration', () => {
+  it('are refused without --issuer, with a list of issuers', async () => {
     await using cli = await keyturnIn(SEVERAL)
     await cli.run(['db', 'migrate'])
     for (const command of [
@@ -28,7 +28,7 @@ describe('commands where the configuration has several issuers', () => {
     assert.match(unknown.err, /no issuer https:\/\/three.example/)
   })
 
-  it('work on the one that is named, and on no other', async () => {
+  it('change only the issuer that is named', async () => {
     await using cli = await keyturnIn(SEVERAL)
     await cli.run(['db', 'migrate'])
     const add = ['accounts', 'add', 'ada', '--json']
@@ -41,7 +41,7 @@ describe('commands where the configuration has several issuers', () => {
     assert.equal(plan.issuer, TWO)
   })
 
-  it('about the whole deployment ask for none', async () => {
+  it('about the whole deployment need no --issuer', async () => {
     await using cli = await keyturnIn(SEVERAL)
     assert.equal((await cli.run(['db', 'migrate'])).status, 0)
     assert.equal((await cli.run(['config', 'check'])).status, 0)

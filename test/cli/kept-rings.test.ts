@@ -10,7 +10,7 @@ import { keyturnIn, type Row } from './keyturn.ts'
 const DAY = 86_400_000
 const RING = 'data-protection/shop'
 
-/** The ring as a keeper has left it that began `days` ago and looked each day. */
+/** A ring of a keeper that began `days` ago and ran once a day. */
 async function keepFor(days: number, source: EmptyRing['source']): Promise<void> {
   let time = Date.now() - days * DAY
   const keeper = await keepKeyRing({ ...source, now: () => new Date(time) })
@@ -24,11 +24,11 @@ function commands(ring: Readonly<Record<string, unknown>>) {
   })
 }
 
-/** Rows of the kept ring. */
+/** The rows of the kept ring. */
 const kept = (rows: readonly Row[]) => rows.filter(({ ring }) => ring === RING)
 
 for (const { name, skip, create } of RING_PLACES) {
-  it(`keys of a ring in ${name} are listed, planned and revoked like others`, {
+  it(`keys of a ring in ${name} are listed, planned and revoked like signing keys`, {
     skip,
   }, async () => {
     await using ring = await create()
@@ -97,7 +97,7 @@ for (const { name, skip, create } of RING_PLACES) {
 }
 
 describe('a kept ring', () => {
-  it('is revoked as a whole by date, once however often it is asked for', async () => {
+  it('is revoked as a whole by date, only once if the command is repeated', async () => {
     await using ring = await emptyDirectory()
     await using keyturn = await commands(ring.source)
     await keepFor(80, ring.source)
@@ -112,7 +112,7 @@ describe('a kept ring', () => {
     assert.equal(first.revoked.length, 2)
     assert.deepEqual(first.successors.slice(0, 1), [first.active])
     const again = await keyturn.run([...args, '--json'])
-    assert.match(again.err, /No key is revoked that was not revoked before/)
+    assert.match(again.err, /No key is newly revoked/)
     assert.deepEqual((JSON.parse(again.out) as Outcome).revoked, [])
     const future = await keyturn.run([...args.slice(0, 5), '2099-01-01T00:00:00Z'])
     assert.equal(future.status, 1)
@@ -132,7 +132,7 @@ describe('a kept ring', () => {
     }
   })
 
-  it('that cannot be read hides no other ring, and the listing fails then', async () => {
+  it('that cannot be read hides no other ring, but the listing fails', async () => {
     await using ring = await emptyDirectory()
     await using keyturn = await commands(ring.source)
     await keyturn.makeRings(0)
@@ -149,7 +149,7 @@ describe('a kept ring', () => {
     assert.equal((await keyturn.run(['keys', 'revoke', row.kid])).status, 0)
   })
 
-  it('whose next key cannot be made is planned with why, and nothing of it is revoked', async () => {
+  it('whose next key cannot be made has the reason in its plan, and no key is revoked', async () => {
     await using ring = await emptyDirectory()
     await using keyturn = await commands(ring.source)
     await keepFor(80, ring.source)
@@ -167,7 +167,7 @@ describe('a kept ring', () => {
     assert.deepEqual(await readdir(directory), before)
   })
 
-  it('is shown to who has not its certificate, with a word about it', async () => {
+  it('without its certificate is shown with a warning', async () => {
     await using ring = await emptyDirectory()
     await using keyturn = await commands({
       ...ring.source,

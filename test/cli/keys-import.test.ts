@@ -44,7 +44,7 @@ function phases(rows: readonly { kid: string; phase: string }[]): readonly strin
 const inSqlite = (rows: readonly Row[]) => rows.filter(({ ring }) => ring === 'sig/ES256')
 
 describe('keys import', () => {
-  it('makes no file for a preview, and database and key-encryption key with --apply', async () => {
+  it('creates no file for a preview, and database and key-encryption key with --apply', async () => {
     await using cli = await keyturnIn({ KEYTURN_DATABASE__URL: 'sqlite:own/keyturn.db' })
     const source = await file(cli, 'jwks.json', [await jwk('one')])
     const before = await readdir(cli.path)
@@ -63,7 +63,7 @@ describe('keys import', () => {
     assert.ok(existsSync(join(cli.path, 'kek.jwks')))
   })
 
-  it('lets the old signer sign on, so that the first start makes no other, and doubles nothing', async () => {
+  it('makes the old signing key the active key, which the first start keeps, and adds nothing twice', async () => {
     await using cli = await keyturnIn()
     const kid = 'ключ of "the" old/system 鍵'
     const keys = [await jwk(kid), await jwk('waits'), publicOf(await jwk('gone'))]
@@ -86,7 +86,7 @@ describe('keys import', () => {
     assert.equal(publicJwk.kid, kid)
   })
 
-  it('says which keys have no ring, stops at them, and goes on once their loss is accepted', async () => {
+  it('names keys without a ring, refuses them, and continues once their loss is accepted', async () => {
     await using cli = await keyturnIn({ KEYTURN_DATABASE__URL: 'sqlite:own/keyturn.db' })
     const source = await file(cli, 'jwks.json', [await jwk('one'), await jwk('big', 'ES512')])
     const args = ['keys', 'import', 'jwks', source]
@@ -105,7 +105,7 @@ describe('keys import', () => {
     assert.deepEqual([phases(shown.keys), shown.left.length], [['one active'], 1])
   })
 
-  it('asks which key signs on in a ring that signs, and heeds either answer', async () => {
+  it('needs --signer in a ring with an active key, and obeys either value', async () => {
     for (const [signer, wanted] of [
       ['present', ['active', 'pre-active', 'retired']],
       ['imported', ['retired', 'retired', 'active']],
@@ -130,7 +130,7 @@ describe('keys import', () => {
     }
   })
 
-  it('refuses a kid that is another key here, and adds none of its neighbours', async () => {
+  it('refuses a kid that belongs to another key, and adds no other key of the source', async () => {
     await using cli = await keyturnIn()
     const first = await file(cli, 'a.json', [await jwk('one')])
     await cli.json(['keys', 'import', 'jwks', first, '--apply'])
@@ -149,7 +149,7 @@ describe('keys import', () => {
     assert.equal((await cli.json(['keys', 'list'])).length, 1)
   })
 
-  it('says beforehand that more than ten keys would be published', async () => {
+  it('refuses to publish more than ten keys, already in the preview', async () => {
     await using cli = await keyturnIn()
     const keys = await Promise.all(Array.from({ length: 11 }, (_, i) => jwk(`key-${i}`)))
     const source = await file(cli, 'jwks.json', keys)
@@ -158,7 +158,7 @@ describe('keys import', () => {
     assert.match(refused.err, /^jwks_full: .* 11 would be published.*\n$/)
   })
 
-  it('refuses where tokens of the old system would outlive their key', async () => {
+  it('refuses if tokens of the old system would outlive their key', async () => {
     await using cli = await keyturnIn()
     const source = await file(cli, 'jwks.json', [await jwk('one')])
     const args = ['keys', 'import', 'jwks', source, '--token-lifetime']
@@ -181,7 +181,7 @@ describe('keys import', () => {
 })
 
 describe('keys add', () => {
-  it('publishes a JWKS of another issuer for validation, until an end that is told', async () => {
+  it('publishes a JWKS of another issuer for validation, until --not-after', async () => {
     await using cli = await keyturnIn()
     const keys = [publicOf(await jwk('far')), publicOf(await jwk('away', 'RS256'))]
     const server = createServer((_, response) => response.end(JSON.stringify({ keys })))
@@ -208,7 +208,7 @@ describe('keys add', () => {
     assert.equal(first?.generation, 2, 'a key of this issuer signs at the first start')
   })
 
-  it('takes one key under the kid that relying parties know, and refuses to sign with a stranger', async () => {
+  it('adds one key under the kid of --kid, and refuses to sign with a key that relying parties do not know', async () => {
     await using cli = await keyturnIn()
     const [one, two] = [await jwk('x'), await jwk('y')]
     const [a, b] = [await file(cli, 'a.json', [one]), await file(cli, 'b.json', [two])]
@@ -227,7 +227,7 @@ describe('keys add', () => {
 })
 
 describe('keys export duende', () => {
-  it('writes what the reader of IdentityServer reads, never over a file, and in clear only when told', async () => {
+  it('writes files that the reader of IdentityServer reads, replaces none, and needs --clear without a key ring', async () => {
     await using cli = await keyturnIn()
     const keys = [await jwk('one', 'RS256'), await jwk('two', 'ES256'), publicOf(await jwk('half'))]
     await cli.json(['keys', 'import', 'jwks', await file(cli, 'jwks.json', keys), '--apply'])
@@ -245,7 +245,7 @@ describe('keys export duende', () => {
       ['half'],
     )
     const again = await cli.run([...args, '--clear'])
-    assert.match(again.err, /is there already/)
+    assert.match(again.err, /exists already and is not replaced/)
     const back = await cli.json<Shown>(['keys', 'import', 'duende', to])
     assert.deepEqual(phases(back.keys).toSorted(), ['one active', 'two active'])
   })

@@ -25,7 +25,7 @@ interface Step {
 const KEYS = join(VECTORS, 'duende/manual/keys')
 const secondsOf = (text: string) => Date.parse(text) / 1000
 
-/** Runs commands at instants that are told, over one folder. */
+/** Runs commands at given instants in one folder. */
 async function atTimes() {
   const cli = await keyturnIn()
   const config = join(cli.path, 'keyturn.yaml')
@@ -73,7 +73,7 @@ const { entries } = vectorJson<{ entries: { name: string; phases?: Phase[] }[] }
 )
 const phases = entries.find(({ name }) => name === 'manual')?.phases ?? []
 
-/** The four phases of one ring that is turned by hand, as IdentityServer went through them. */
+/** The four phases of a ring that is rotated by hand, as recorded from IdentityServer. */
 const TURNS = [
   { series: 'pfx', ring: 'sig/RS256', old: 'old.pfx', fresh: 'new.pfx', half: 'new.crt' },
   {
@@ -87,7 +87,7 @@ const TURNS = [
 /** After 3 hours of the 14 days for which a key is published before it signs. */
 const HOURS_LATER = 3 * 3600
 
-describe('a ring that is turned by hand', { skip: withoutVectors }, () => {
+describe('a ring that is rotated by hand', { skip: withoutVectors }, () => {
   for (const turn of TURNS) {
     const { series, ring } = turn
     const [alone, announced, switched, gone] = phases.filter(({ phase }) =>
@@ -176,7 +176,7 @@ describe('a ring that is turned by hand', { skip: withoutVectors }, () => {
     })
   }
 
-  it('has no successor made for it by keys rotate', async () => {
+  it('gets no successor by keys rotate', async () => {
     await using cli = await atTimes()
     const now = '2026-06-01T09:00:00Z'
     const key = join(KEYS, 'old-ec.pem')

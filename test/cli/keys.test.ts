@@ -11,7 +11,7 @@ interface Sooner {
 }
 
 describe('keys list, show, plan and events', () => {
-  it('before the first start there are no keys, and the plan says what it will make', async () => {
+  it('list no keys before the first start, and plan the keys that it will make', async () => {
     await using cli = await keyturnIn()
     assert.deepEqual(await cli.json(['keys', 'list']), [])
     const planned = await cli.json<{ due: { change: string }[] }>(['keys', 'plan'])
@@ -19,7 +19,7 @@ describe('keys list, show, plan and events', () => {
     assert.deepEqual(await cli.json(['keys', 'list']), [], 'a plan changes nothing')
   })
 
-  it('show the rings in words and in the JSON that programs rely on', async () => {
+  it('show the rings in words and in stable JSON', async () => {
     await using cli = await keyturnIn()
     await cli.makeRings(20 * DAY)
     const rows = await cli.json(['keys', 'list'])
@@ -57,8 +57,8 @@ describe('keys list, show, plan and events', () => {
       ]),
     ])
     assert.match(list.out, new RegExp(`1 +active +${active.kid} +retires .* \\(in \\d\\d days\\)`))
-    assert.equal(events.out, 'Nothing has been recorded yet.\n')
-    assert.match(plan.out, /^Nothing has to be done now/)
+    assert.equal(events.out, 'No event has been recorded yet.\n')
+    assert.match(plan.out, /^Nothing is due now/)
     assert.match(plan.out, /generation 2 \(.{8}\.\.\.\) becomes active: as planned/)
     assert.doesNotMatch(plan.out, /leaves the JWKS:/, 'that is beyond 75 days')
     assert.deepEqual(Object.keys(shown.publicJwk).sort(), ['alg', 'e', 'kid', 'kty', 'n', 'use'])
@@ -66,7 +66,7 @@ describe('keys list, show, plan and events', () => {
     assert.deepEqual(future, ['retire', 'erase', 'unpublish', 'delete'])
   })
 
-  it('a key that does not exist, or does not open, is an error that says what to do', async () => {
+  it('fail for a key that does not exist or does not open, with advice', async () => {
     await using cli = await keyturnIn()
     await cli.makeRings(DAY)
     const unknown = await cli.run(['keys', 'show', '-'.padEnd(43, 'x')])
@@ -83,10 +83,10 @@ describe('keys list, show, plan and events', () => {
 })
 
 describe('the beginning of a kid', () => {
-  /** As much of a kid as no other key shares, and what all share: nothing. */
+  /** The shortest beginning of a kid that no other key has. */
   const beginning = (kid: string) => kid.slice(0, 8)
 
-  it('shows everything about its key, as the whole kid does', async () => {
+  it('shows the same as the whole kid', async () => {
     await using cli = await keyturnIn()
     await cli.makeRings(15 * DAY)
     await cli.json(['keys', 'rotate', 'sig/ES256'])
@@ -109,7 +109,7 @@ describe('the beginning of a kid', () => {
     assert.equal(shown.events.length, 1)
   })
 
-  it('names the key to promote, to revoke and to see events of, in full in every answer', async () => {
+  it('works for promote, revoke and events, whose answers have the whole kid', async () => {
     await using cli = await keyturnIn()
     await cli.makeRings(DAY)
     const rows = await cli.json(['keys', 'list'])
@@ -132,7 +132,7 @@ describe('the beginning of a kid', () => {
     assert.match(unknown.err, /There is no ring sig\/ES255/)
   })
 
-  it('that several keys share is refused with all of them, and so is none', async () => {
+  it('is refused if several keys have it, with their kids, or if no key has it', async () => {
     await using cli = await keyturnIn()
     await cli.makeRings(DAY)
     const kids = [`-A-${'b'.repeat(40)}`, `-A-${'c'.repeat(40)}`]
@@ -164,7 +164,7 @@ describe('the beginning of a kid', () => {
 })
 
 describe('keys rotate, promote and revoke', () => {
-  it('rotate lets a standby that RPs know sign at once and makes a fresh one', async () => {
+  it('rotate lets a standby that RPs know sign at once and makes a new standby', async () => {
     await using cli = await keyturnIn()
     await cli.makeRings(15 * DAY)
     const before = await cli.json(['keys', 'list'])
@@ -188,7 +188,7 @@ describe('keys rotate, promote and revoke', () => {
     assert.match(again.err, /There is no ring sig\/NONE. Configured rings: sig\/RS256/)
   })
 
-  it('rotate waits until RPs are sure to know the standby, and is refused the second time', async () => {
+  it('rotate waits until all RPs know the standby, and is refused the second time', async () => {
     await using cli = await keyturnIn()
     await cli.makeRings(DAY)
     const first = await cli.run(['keys', 'rotate', 'sig/ES256'])
@@ -198,7 +198,7 @@ describe('keys rotate, promote and revoke', () => {
     assert.match(second.err, /already turns at .* keyturn keys promote .* --force/)
   })
 
-  it('an unsafe promotion is refused with its price, and done with --force', async () => {
+  it('promote refuses an early switch with its price, and carries it out with --force', async () => {
     await using cli = await keyturnIn()
     await cli.makeRings(60)
     const kid = kidOf(await cli.json(['keys', 'list']), 2)
@@ -206,7 +206,7 @@ describe('keys rotate, promote and revoke', () => {
     assert.equal(refused.status, 1)
     assert.equal(refused.out, '')
     assert.match(refused.err, /SUCH AS\n.*no cache +1 h 1\d min/s)
-    assert.match(refused.err, /take the price .* To take it: keyturn keys promote \S+ --force/)
+    assert.match(refused.err, /take the price .* To accept that: keyturn keys promote \S+ --force/)
     assert.deepEqual(phasesOf(await cli.json(['keys', 'list'])), ['1 active', '2 pre-active'])
 
     const forced = await cli.run(['keys', 'promote', kid, '--force', '--json'])
@@ -225,7 +225,7 @@ describe('keys rotate, promote and revoke', () => {
     assert.deepEqual([again.status, late.status], [1, 1])
   })
 
-  it('revoke puts the standby in the place of the active key and plans a fresh one', async () => {
+  it('revoke replaces the active key by the standby and plans a fresh key', async () => {
     await using cli = await keyturnIn()
     await cli.makeRings(20 * DAY)
     const before = await cli.json(['keys', 'list'])
@@ -246,10 +246,10 @@ describe('keys rotate, promote and revoke', () => {
     const wait = Date.parse(String(fresh?.activatesAt)) - Date.parse(String(fresh?.createdAt))
     assert.equal(wait / 1000, 14 * DAY)
     assert.equal(again.status, 0)
-    assert.match(again.err, /No key is revoked that was not revoked before/)
+    assert.match(again.err, /No key is newly revoked/)
   })
 
-  it('revoke says when the fresh key can sign sooner, with which command, and what that costs', async () => {
+  it('revoke names when the fresh key can sign sooner, the command for it, and its price', async () => {
     await using cli = await keyturnIn()
     await cli.makeRings(20 * DAY)
     const [first, other] = [
@@ -260,7 +260,7 @@ describe('keys rotate, promote and revoke', () => {
     const rows = await cli.json(['keys', 'list'])
     const fresh = kidOf(rows, 3)
     const command = `keys promote ${fresh} --force`
-    assert.match(told.out, new RegExp(`trusting.*fresh key ${fresh} .*in 14 days`))
+    assert.match(told.out, new RegExp(`trust the revoked key.*fresh key ${fresh} .*in 14 days`))
     assert.match(told.out, /\(now\) +50 of 53 +1 d 2 h .*DiscoveryCache/)
     assert.match(told.out, /\(in 25 hours\) +none that fetches by itself/)
     assert.ok(told.out.includes(`keyturn ${command}\n`), told.out)
@@ -282,7 +282,7 @@ describe('keys rotate, promote and revoke', () => {
     ])
   })
 
-  it('rotate says why it is not at once, and what it costs to be faster', async () => {
+  it('rotate explains why it waits, and the price of an earlier switch', async () => {
     await using cli = await keyturnIn()
     await cli.makeRings(60)
     const standby = kidOf(await cli.json(['keys', 'list']), 2)
@@ -291,7 +291,7 @@ describe('keys rotate, promote and revoke', () => {
     assert.deepEqual([first.status, second.status], [0, 1])
     for (const text of [first.out, second.err]) {
       assert.match(text, new RegExp(`Key ${standby} has been published since .*ago`))
-      assert.match(text, /once that is 14 d \(rotation.propagation\)/)
+      assert.match(text, /after 14 d \(rotation.propagation\)/)
       assert.match(text, /\(now\) +50 of 53 /)
       assert.ok(text.includes(`keyturn keys promote ${standby} --force\n`))
     }
@@ -302,7 +302,7 @@ describe('keys rotate, promote and revoke', () => {
     assert.equal(sooner.switches.length, 3)
   })
 
-  it('rotate says nothing of prices where every relying party knows the key', async () => {
+  it('rotate shows no price if every relying party knows the key', async () => {
     await using cli = await keyturnIn()
     await cli.makeRings(15 * DAY)
     const { out } = await cli.run(['keys', 'rotate', 'sig/ES256'])
@@ -310,7 +310,7 @@ describe('keys rotate, promote and revoke', () => {
     assert.equal((await cli.json<{ sooner: null }>(['keys', 'rotate', 'sig/RS256'])).sooner, null)
   })
 
-  it('revoke by date takes every older key of one ring and nothing else', async () => {
+  it('revoke by date revokes every older key of one ring and no other', async () => {
     await using cli = await keyturnIn()
     await cli.makeRings(20 * DAY)
     const args = ['keys', 'revoke', '--ring', 'sig/ES256', '--created-before']
@@ -330,13 +330,13 @@ describe('keys rotate, promote and revoke', () => {
     assert.match(future.err, /is in the future/)
   })
 
-  it('revoke of all keys of a ring says that trust ends with the key that signs at once', async () => {
+  it('revoke of all keys of a ring ends trust with the key that signs at once', async () => {
     await using cli = await keyturnIn()
     await cli.makeRings(20 * DAY)
     const told = await cli.run(['keys', 'revoke', '--ring', 'sig/ES256', '--created-before', 'now'])
-    assert.match(told.err, /A key that is made now \(generation 3\) takes over/)
+    assert.match(told.err, /A key made now \(generation 3\) takes over/)
     assert.match(told.err, /^for ever, but fetches for an unknown kid +1 h 18 min /m)
-    assert.doesNotMatch(told.out, /go on trusting|sooner/)
+    assert.doesNotMatch(told.out, /trust the revoked key|sooner/)
     const cookies = ['keys', 'revoke', '--ring', 'cookie', '--created-before', 'now']
     assert.doesNotMatch((await cli.run(cookies)).out, /nobody had before/)
     const rs = ['keys', 'revoke', '--ring', 'sig/RS256', '--created-before', 'now']
@@ -347,7 +347,7 @@ describe('keys rotate, promote and revoke', () => {
     { generation: 1, phases: ['1 revoked', '2 active', '3 pre-active'] },
     { generation: 2, phases: ['1 active', '2 revoked', '3 pre-active'] },
   ]) {
-    it(`revoke is the way out when key ${generation} of a ring does not open`, async () => {
+    it(`revoke gives up key ${generation} of a ring if it does not open`, async () => {
       await using cli = await keyturnIn()
       await cli.makeRings(DAY)
       const kid = kidOf(await cli.json(['keys', 'list']), generation)
@@ -365,7 +365,7 @@ describe('keys rotate, promote and revoke', () => {
     })
   }
 
-  it('without the key-encryption key keys are listed unchecked, and no event can be recorded', async () => {
+  it('without the key-encryption key, list shows keys unchecked and revoke is refused', async () => {
     await using cli = await keyturnIn()
     await cli.makeRings(DAY)
     const kid = kidOf(await cli.json(['keys', 'list']), 1)
@@ -379,7 +379,7 @@ describe('keys rotate, promote and revoke', () => {
     assert.match(answer.err, /lost.jwks is missing.*keyturn keys abandon --lost-kek/)
     const listed = await other.run(['keys', 'list', '--json'])
     assert.equal(listed.status, 1)
-    assert.match(listed.err, /what their records say, unchecked/)
+    assert.match(listed.err, /the unchecked content of their records/)
     assert.deepEqual(phasesOf(JSON.parse(listed.out)), ['1 active', '2 pre-active'])
   })
 })

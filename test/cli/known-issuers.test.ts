@@ -4,7 +4,7 @@ import { keyturnIn, type Row } from './keyturn.ts'
 
 const [FORMER, NEXT] = ['http://localhost:3000', 'http://localhost:3000/next']
 
-/** The command line on what another one keeps, with another issuer in its configuration. */
+/** Commands on stores whose issuer is not the configured issuer. */
 function renamedIn({ config }: Awaited<ReturnType<typeof keyturnIn>>) {
   return keyturnIn({
     KEYTURN_ISSUER: NEXT,
@@ -14,7 +14,7 @@ function renamedIn({ config }: Awaited<ReturnType<typeof keyturnIn>>) {
 }
 
 describe('keyturn issuers', () => {
-  it('lists what is kept of whom, and who is configured', async () => {
+  it('list shows keys, people and clients of each issuer, and which is configured', async () => {
     await using cli = await keyturnIn()
     const none = { keys: 0, accounts: 0, clients: 0 }
     assert.deepEqual(await cli.json(['issuers', 'list']), [
@@ -33,7 +33,7 @@ describe('keyturn issuers', () => {
     assert.match((await renamed.run(['issuers', 'list'])).out, /localhost:3000 +no +\d+ +1 +0\n/)
   })
 
-  it('rename says first what it means, and does it with --apply', async () => {
+  it('rename explains the consequences, and renames with --apply', async () => {
     await using cli = await keyturnIn()
     await cli.makeRings(0)
     await cli.json(['accounts', 'add', 'ada'])
@@ -64,7 +64,7 @@ describe('keyturn issuers', () => {
     assert.ok(former.err.includes(`issuers rename ${NEXT} ${FORMER}`), former.err)
   })
 
-  it('rename refuses a name that no issuer can have, and one of which nothing is kept', async () => {
+  it('rename refuses an invalid issuer and an unknown one', async () => {
     await using cli = await keyturnIn()
     await cli.makeRings(0)
     for (const [from, to, why] of [

@@ -11,14 +11,14 @@ interface Row extends Omit<NodeReport, 'seenAt' | 'startedAt'> {
 }
 
 describe('keyturn nodes list', () => {
-  it('says that there are none', async () => {
+  it('says that no node runs', async () => {
     await using cli = await keyturnIn()
     const { out } = await cli.run(['nodes', 'list'])
     assert.match(out, /No node runs/)
     assert.deepEqual(await cli.json(['nodes', 'list']), [])
   })
 
-  it('shows a server while it runs, with its ring, and not after it stopped', async () => {
+  it('shows a running server with its ring, and no longer after it stopped', async () => {
     await using keyturn = await startTestServer({ settings: { management: { port: 0 } } })
     await using cli = await keyturnIn({
       KEYTURN_DATABASE__URL: keyturn.config.database.url,
@@ -42,7 +42,7 @@ describe('keyturn nodes list', () => {
     assert.deepEqual(await list(), [])
   })
 
-  it('tells apart what is silent, has stopped, lacks a key or serves another issuer', async () => {
+  it('distinguishes nodes that are silent, halted, lack a key or serve another issuer', async () => {
     await using cli = await keyturnIn()
     await cli.makeRings(7200)
     const kids = (await cli.json(['keys', 'list'])).map((row) => row.kid)

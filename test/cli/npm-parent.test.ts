@@ -9,7 +9,7 @@ import { temporaryFolder } from '../../lab/temporary.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 
-/** A program as people start it: npm, perhaps a shell, and a server below. */
+/** A server that npm started, perhaps with a shell in between. */
 async function startedBy(command: string, args: readonly string[], address: RegExp) {
   const folder = await temporaryFolder()
   const inherited = Object.entries(process.env).filter(([name]) => !/^(KEYTURN|npm)_/.test(name))
@@ -44,7 +44,7 @@ async function startedBy(command: string, args: readonly string[], address: RegE
       () => false,
     )
   return {
-    /** Only npm gets the signal, as from a supervisor that knows its pid alone. */
+    /** Sends a signal to npm alone, as a supervisor does that knows only npm's pid. */
     kill: async (signal: NodeJS.Signals) => {
       child.kill(signal)
       await ended
@@ -84,7 +84,7 @@ describe('a server that npm started', () => {
     ['npm run demo', 'SIGTERM', DEMO],
   ] as const
   for (const [line, signal, address] of cases) {
-    it(`has stopped when npm ends at ${signal}: ${line}`, async () => {
+    it(`has stopped when npm has ended after ${signal}: ${line}`, async () => {
       const [command = '', ...args] = line.split(' ')
       await using program = await startedBy(command, args, address)
       assert.ok(await program.answers())
@@ -100,7 +100,7 @@ describe('a server that npm started', () => {
     ['npx node src/cli.ts serve', 'SIGTERM'],
   ] as const
   for (const [line, signal] of lost) {
-    it(`stops soon after npm was lost at ${signal}: ${line}`, async () => {
+    it(`stops soon after npm died of ${signal}: ${line}`, async () => {
       const [command = '', ...args] = line.split(' ')
       await using program = await startedBy(command, args, HEALTH)
       assert.ok(await program.answers())
@@ -111,7 +111,7 @@ describe('a server that npm started', () => {
 })
 
 describe('package.json', () => {
-  it('lets no shell stand between npm and a program that runs for long', () => {
+  it('has no shell between npm and a long-running program', () => {
     const { scripts }: { scripts: Record<string, string> } = JSON.parse(
       readFileSync(join(ROOT, 'package.json'), 'utf8'),
     )

@@ -7,7 +7,7 @@ import { describe, it } from 'node:test'
 import { keyturnIn } from './keyturn.ts'
 
 describe('serve', () => {
-  it('says which listener finds its port taken', async () => {
+  it('names the listener whose port is taken', async () => {
     const taken = createServer().listen(0, '127.0.0.1')
     await once(taken, 'listening')
     // A server that listens on TCP has an AddressInfo.
@@ -28,7 +28,7 @@ describe('serve', () => {
     assert.doesNotMatch(http.err, /\.ts:\d/)
   })
 
-  it('starts, lets the command line turn its rings, and stops at a signal', async () => {
+  it('starts, follows orders of the command line, and stops at a signal', async () => {
     await using cli = await keyturnIn({ KEYTURN_HTTP__PORT: '0', KEYTURN_MANAGEMENT__PORT: '0' })
     const server = spawn(process.execPath, cli.command(['serve']), cli.spawnOptions)
     const exit = once(server, 'exit')
@@ -46,7 +46,7 @@ describe('serve', () => {
     assert.deepEqual(await exit, [0, null])
   })
 
-  it('that is to take a passed socket and is passed none says so', async () => {
+  it('fails if it should take a passed socket and none is passed', async () => {
     await using cli = await keyturnIn({
       KEYTURN_HTTP__SOCKET_ACTIVATION: 'true',
       KEYTURN_MANAGEMENT__PORT: '0',

@@ -2,15 +2,15 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { type Answer, DAY, keyturnIn } from './keyturn.ts'
 
-/** What commands answer without --json. */
+/** Answers of commands to people, without --json. */
 
-/** Without what differs from run to run, column widths included. */
+/** Lines of an answer with placeholders for everything that differs from run to run. */
 function stable({ out, err }: Pick<Answer, 'out' | 'err'>): readonly string[] {
   return (
     `${out}${err}`
       .trimEnd()
       .split('\n')
-      // A command that finds no witness says so; witnesses have tests of their own.
+      // The note of a missing witness is tested in restore.test.ts.
       .filter((line) => !line.startsWith('Note: this node has no witness'))
       .map((line) =>
         line
@@ -30,23 +30,23 @@ const REMAINING =
   'No enabled account is an administrator. Add one: keyturn accounts add NAME --administrator'
 
 describe('accounts', () => {
-  it('are told in tables and sentences, from nobody to somebody removed', async () => {
+  it('are shown in tables and sentences, from an empty store to a removed account', async () => {
     await using cli = await keyturnIn()
     const run = async (...args: string[]) => stable(await cli.run(['accounts', ...args]))
     assert.deepEqual(await run('list'), [
-      'There is nobody yet. The first start of the server adds an administrator.',
+      'There are no accounts yet. The first start of the server adds an administrator.',
     ])
     const name = ['--name', 'Ada Lovelace']
     assert.deepEqual(await run('add', 'Ada', '--email', 'ada@example.com', ...name), [
       'Added ada.',
       'Password PASSWORD',
-      'It is shown this once and must be changed at the next sign-in.',
+      'The password is shown only this once and must be changed at the next sign-in.',
       REMAINING,
     ])
     assert.deepEqual(await run('add', 'root', '--administrator'), [
       'Added root.',
       'Password PASSWORD',
-      'It is shown this once and must be changed at the next sign-in.',
+      'The password is shown only this once and must be changed at the next sign-in.',
     ])
     assert.deepEqual(await run('disable', 'ada'), ['Disabled and signed out ada.'])
     assert.deepEqual(await run('list'), [
@@ -73,7 +73,7 @@ describe('accounts', () => {
     assert.deepEqual(await run('passwd', 'ada'), [
       'New password for ada.',
       'Password PASSWORD',
-      'It is shown this once and must be changed at the next sign-in.',
+      'The password is shown only this once and must be changed at the next sign-in.',
     ])
     assert.deepEqual(await run('unlock', 'ada'), ['Unlocked ada.'])
     assert.deepEqual(await run('remove', 'ada'), ['Removed and signed out ada.'])
@@ -81,19 +81,19 @@ describe('accounts', () => {
       'There is no account ada. See: keyturn accounts list',
     ])
     assert.deepEqual(await run('set', 'root'), [
-      'No claim is given, so there is nothing to change. Name one, as in --email ADDRESS or --remove nickname.',
+      'No claim is given, so there is nothing to change. Name a claim, as in --email ADDRESS or --remove nickname.',
     ])
     assert.deepEqual(await run('remove', 'root'), ['Removed and signed out root.', REMAINING])
   })
 })
 
-/** Claims stand in the order of their store. */
+/** Compares lines by their order in `shown`, because stores return claims in any order. */
 function order(shown: readonly string[]) {
   return (a: string, b: string) => shown.indexOf(a) - shown.indexOf(b)
 }
 
 describe('clients', () => {
-  it('are told in tables and sentences, from none to one removed', async () => {
+  it('are shown in tables and sentences, from an empty store to a removed client', async () => {
     await using cli = await keyturnIn()
     const run = async (...args: string[]) => stable(await cli.run(['clients', ...args]))
     assert.deepEqual(await run('list'), ['There are no clients. See: keyturn clients add'])
@@ -101,7 +101,7 @@ describe('clients', () => {
     assert.deepEqual(await run('add', '--id', 'app', '--name', 'The App', ...uri), [
       'Added client app.',
       'Secret KID',
-      'It is shown this once.',
+      'The secret is shown only this once.',
     ])
     assert.deepEqual(await run('add', '--id', 'spa', '--public', ...uri), ['Added client spa.'])
     assert.deepEqual(await run('list'), [
@@ -113,18 +113,18 @@ describe('clients', () => {
       'Changed client_name of client app.',
     ])
     assert.deepEqual(await run('update', 'app', '--name', 'Another'), [
-      'Nothing is to change of client app.',
+      'Client app stays unchanged.',
     ])
     assert.deepEqual(await run('secret', 'app'), [
-      'Client app has another secret.',
+      'Client app has a new secret.',
       'Secret KID',
-      'It is shown this once.',
-      'The one before works until INSTANT (WHEN).',
+      'The secret is shown only this once.',
+      'The previous secret works until INSTANT (WHEN).',
     ])
     const shown = await run('show', 'app')
     assert.deepEqual(shown.slice(0, 3), [
       'Defined by an operator, changed INSTANT.',
-      'A secret before its newest works until INSTANT.',
+      'A previous secret works until INSTANT.',
       '{',
     ])
     assert.ok(shown.some((line) => line.includes('"client_secret": "***"')))
@@ -132,14 +132,14 @@ describe('clients', () => {
       'Only the newest secret of client app works now.',
     ])
     assert.deepEqual(await run('secret', 'app', '--overlap', '0s'), [
-      'Client app has another secret.',
+      'Client app has a new secret.',
       'Secret KID',
-      'It is shown this once.',
-      'The one before does not work any more.',
+      'The secret is shown only this once.',
+      'The previous secret no longer works.',
     ])
     assert.deepEqual(await run('update', 'app', '--public'), [
       'Changed token_endpoint_auth_method of client app.',
-      'It has no secret any more.',
+      'The client no longer has a secret.',
     ])
     assert.deepEqual(await run('secret', 'app'), [
       'Client app has no secret, because its token_endpoint_auth_method is none.',
@@ -158,7 +158,7 @@ describe('clients', () => {
 })
 
 describe('keys', () => {
-  it('are told in tables and sentences: what there is, what comes, what was done', async () => {
+  it('are shown in tables and sentences by list, events, plan and rotate', async () => {
     await using cli = await keyturnIn()
     const run = async (...args: string[]) => stable(await cli.run(['keys', ...args]))
     assert.deepEqual(await run('list'), [
@@ -172,10 +172,10 @@ describe('keys', () => {
         `${ring}  2  pre-active  KID  signs from INSTANT (WHEN)`,
       ]),
     ])
-    assert.deepEqual(await run('events'), ['Nothing has been recorded yet.'])
+    assert.deepEqual(await run('events'), ['No event has been recorded yet.'])
     const plan = await run('plan', '--steps', '1')
-    assert.equal(plan[0], 'Nothing has to be done now.')
-    assert.equal(plan[2], 'What comes next, if nobody asks for anything:')
+    assert.equal(plan[0], 'Nothing is due now.')
+    assert.equal(plan[2], 'What comes next, without further orders:')
     assert.ok(plan.includes('  INSTANT (WHEN)'))
 
     assert.deepEqual(await run('rotate', 'sig/ES256', '--actor', 'ada', '--reason', 'a drill'), [
@@ -189,15 +189,15 @@ describe('keys', () => {
     ])
     const sooner = await run('rotate', 'sig/ES256')
     assert.equal(sooner[1], 'Next  KID (generation 3) from INSTANT (WHEN)')
-    assert.match(sooner[4] ?? '', /^Key KID has been published since INSTANT .* A key signs once/)
+    assert.match(sooner[4] ?? '', /^Key KID has been published since INSTANT .* It signs after/)
     const again = await run('rotate', 'sig/ES256')
     assert.match(
       again[0] ?? '',
-      /^Key KID has been published since INSTANT \(WHEN\)\. A key signs once/,
+      /^Key KID has been published since INSTANT \(WHEN\)\. It signs after/,
     )
     assert.match(
       again.at(-1) ?? '',
-      /^Ring sig\/ES256 already turns at INSTANT, .* KID\. To take the price of an earlier one: keyturn keys promote '?KID'? --force$/,
+      /^Ring sig\/ES256 already turns at INSTANT, .* KID\. To switch earlier, at a price: keyturn keys promote '?KID'? --force$/,
     )
     assert.deepEqual(await run('rotate', 'sig/none'), [
       'There is no ring sig/none. Configured rings: sig/RS256, sig/ES256, cookie.',
@@ -207,7 +207,7 @@ describe('keys', () => {
     ])
   })
 
-  it('that are revoked are told with their price first, then what was done', async () => {
+  it('are revoked with the price first, then the result', async () => {
     await using cli = await keyturnIn()
     await cli.makeRings(20 * DAY)
     const [, , first] = await cli.json(['keys', 'list'])
@@ -219,7 +219,7 @@ describe('keys', () => {
     assert.equal(price[0], 'Key KID (generation 2) takes over.')
     assert.ok(
       price.includes(
-        'Key KID leaves the JWKS. Relying parties may go on trusting what was signed, for as long as this at most:',
+        'Key KID leaves the JWKS. Relying parties may trust its signatures for at most this long:',
       ),
       price.join('\n'),
     )
@@ -232,10 +232,10 @@ describe('keys', () => {
     ])
     assert.match(
       done[5] ?? '',
-      /^Relying parties that fetch only for a kid that they have never seen go on trusting what is revoked until they meet the fresh key KID \(generation 3\), which signs from INSTANT \(WHEN\)\./,
+      /^Relying parties that fetch the JWKS only for an unknown kid trust the revoked key until they meet the fresh key KID \(generation 3\), which signs from INSTANT \(WHEN\)\./,
     )
     assert.ok(done.includes('FROM  KINDS OF RELYING PARTIES THAT FAIL  FOR AT MOST  SUCH AS'))
     const twice = await cli.run(['keys', 'revoke', `${first?.kid}`])
-    assert.match(twice.err, /^No key is revoked that was not revoked before\.$/m)
+    assert.match(twice.err, /^No key is newly revoked\.$/m)
   })
 })

@@ -20,7 +20,7 @@ describe('simulate', () => {
     assert.match(out, /^stale-if-error \(1 d\) is not counted/m)
   })
 
-  it('counts stale-if-error where it is asked to', async () => {
+  it('counts stale-if-error with --stale-if-error', async () => {
     await using cli = await keyturnIn()
     const args = ['simulate', '--model', 'none', '--json']
     const [without, counted] = await Promise.all([
@@ -32,7 +32,7 @@ describe('simulate', () => {
     assert.equal((most ?? 0) - (least ?? 0), 86_400 - 60)
   })
 
-  it('says what an outage of the JWKS costs, and who waits for it how long', async () => {
+  it('shows the cost of an outage of the JWKS, and how long relying parties wait', async () => {
     await using cli = await keyturnIn()
     const { status, out } = await cli.run([
       'simulate',
@@ -43,10 +43,13 @@ describe('simulate', () => {
       '7m',
     ])
     assert.equal(status, 0)
-    assert.match(out, /cannot be had for 7 min, good tokens of known keys are refused/)
+    assert.match(out, /is unavailable for 7 min, valid tokens of known keys are refused/)
     assert.match(out, /^ttl5m-kid0 +Spring Security +for up to 7 min; all from 5 min on +500 ms$/m)
     assert.match(out, /^forever-kid0 +go-oidc v3, .* +none +-$/m)
-    assert.match(out, /takes longer than they wait cannot be had: 500 ms at Spring Security\./)
+    assert.match(
+      out,
+      /takes longer than they wait counts as unavailable: 500 ms at Spring Security\./,
+    )
     assert.match(out, /rotation.staleIfError allows 1 d/)
     const args = ['simulate', '--model', 'ttl-1m', '--outage', '2d']
     const { outage } = await cli.json<{ outage: { length: number; costs: object[] } }>(args)
@@ -60,7 +63,7 @@ describe('simulate', () => {
     assert.match((await cli.run(args.slice(0, -1).concat('7'))).err, /duration/)
   })
 
-  it('lets those that refresh behind their answers pause as long as they are said to', async () => {
+  it('uses --pause for relying parties that refresh in the background', async () => {
     await using cli = await keyturnIn()
     const args = ['simulate', '--model', 'lazy-12h36m', '--json']
     const [busy, idle] = await Promise.all([
@@ -72,7 +75,7 @@ describe('simulate', () => {
     assert.equal(idle.models[0]?.condition, busy.models[0]?.condition)
   })
 
-  it('tells the story of values that the configuration would refuse, with status 1', async () => {
+  it('explains why values that the configuration would refuse are unsafe, with status 1', async () => {
     await using cli = await keyturnIn()
     const args = ['simulate', '--model', 'none', 'ttl-2h', '--propagation', '77m']
     const { status, out, err } = await cli.run([...args, '--retention', '1h'])
@@ -84,7 +87,7 @@ describe('simulate', () => {
     assert.match(out, /^t\+.* the RP \(none\) refuses the token: unknown kid/m)
   })
 
-  it('shows what the limit on the age of rings is for', async () => {
+  it('finds the policy unsafe without the limit on the age of rings', async () => {
     await using cli = await keyturnIn()
     const { status, out } = await cli.run(['simulate', '--no-ring-age-limit', '--json'])
     assert.equal(status, 1)
@@ -96,7 +99,7 @@ describe('simulate', () => {
     )
   })
 
-  it('comes to an end with cryptoperiods of minutes, beside one of months', async () => {
+  it('ends with cryptoperiods of minutes beside one of months', async () => {
     const env = {
       KEYTURN_ROTATION: JSON.stringify({
         ...{
@@ -126,7 +129,7 @@ describe('simulate', () => {
     assert.match(year.err, /keys switch 516,984 times in 365 d.*leave the time out/)
   })
 
-  it('shows on a terminal how far it is, and leaves nothing of it behind', async () => {
+  it('shows progress on a terminal and clears it at the end', async () => {
     await using cli = await keyturnIn()
     const shown: string[] = []
     const context = {
@@ -142,7 +145,7 @@ describe('simulate', () => {
     )
   })
 
-  it('is refused where no key takes over in so few days', async () => {
+  it('is refused if no key takes over within --days', async () => {
     await using cli = await keyturnIn()
     const { status, err } = await cli.run(['simulate', '--days', '2'])
     assert.equal(status, 1)

@@ -5,7 +5,7 @@ import { table } from '../../src/cli/table.ts'
 const PLAIN = { colors: false }
 
 describe('a table', () => {
-  it('has columns as wide as what they show, and nothing behind the last', () => {
+  it('has columns as wide as their cells, without blanks at the end', () => {
     const rows = [
       ['shop', 'Shop', 1],
       ['a-longer-id', '株式会社', 23],
@@ -19,12 +19,12 @@ describe('a table', () => {
     ])
   })
 
-  it('shows its head in bold where colours are allowed, also without rows', () => {
+  it('has a bold head if colours are allowed, also without rows', () => {
     assert.equal(table(['A', 'B'], [], { colors: true }), '\x1b[1mA  B\x1b[22m')
     assert.equal(table(['A', 'B'], [], PLAIN), 'A  B')
   })
 
-  it('lets no cell steer the terminal, break a line or turn it around', () => {
+  it('replaces characters in cells that control the terminal, break lines or reverse text', () => {
     const text = table(['A'], [['a\x1b[2J'], ['b\nc'], ['d\u202ee'], ['f\x9bg']], PLAIN)
     assert.equal(text, 'A\na?[2J\nb?c\nd?e\nf?g')
   })
@@ -34,7 +34,7 @@ describe('a table', () => {
     ['5 min', '1 h', 'Envoy'],
   ]
 
-  it('on a terminal that is too narrow goes on below itself where it has words', () => {
+  it('wraps cells of words on a narrow terminal', () => {
     const text = table(['KEEPS KEYS', 'FOR', 'SUCH AS'], PRICES, { ...PLAIN, columns: 48 })
     assert.deepEqual(text.split('\n'), [
       'KEEPS KEYS             FOR       SUCH AS',
@@ -52,7 +52,7 @@ describe('a table', () => {
     ])
   })
 
-  it('leaves ids whole, and everything to the terminal where nothing helps', () => {
+  it('keeps ids whole, and is not wrapped if it still would not fit', () => {
     const rows = [['a-kid-of-many-characters', 'signs from 2027']]
     const fits = table(['KID', 'NEXT'], rows, { ...PLAIN, columns: 36 })
     assert.deepEqual(fits.split('\n').slice(1), [
@@ -63,7 +63,7 @@ describe('a table', () => {
     assert.equal(table(['KID', 'NEXT'], rows, { ...PLAIN, columns: 20 }), wide)
   })
 
-  it('of a hundred thousand rows takes no longer than its rows', { timeout: 60_000 }, () => {
+  it('of a hundred thousand rows is formatted within a minute', { timeout: 60_000 }, () => {
     const rows = Array.from({ length: 100_000 }, (_, i) => [`client-${i}`, 'Name', 'confidential'])
     assert.equal(table(['CLIENT', 'NAME', 'KIND'], rows, PLAIN).split('\n').length, 100_001)
   })

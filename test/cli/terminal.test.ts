@@ -6,7 +6,7 @@ import { serializedKey as anyKey } from '../../src/conformance/key-store.ts'
 import { shellWord } from '../../src/values/shell-word.ts'
 import { DAY, keyturnIn } from './keyturn.ts'
 
-/** Clears the screen, sets the title of the window, hides, turns around. */
+/** Texts that clear the screen, set the title of the window, hide text or reverse it. */
 const NASTY = [
   '\u001b[2J',
   '\u001b]0;pwned\u0007',
@@ -17,14 +17,14 @@ const NASTY = [
   '\u007f',
 ]
 
-describe('what an operator is shown', () => {
+describe('output for operators', () => {
   for (const id of [
     `x${NASTY.join('')}`,
     'x; touch pwned #',
     '$(touch pwned)',
     "x'`touch pwned`",
   ]) {
-    it(`does nothing else, whatever is written as a kid: ${JSON.stringify(id)}`, async () => {
+    it(`has no control characters for the kid ${JSON.stringify(id)}`, async () => {
       await using cli = await keyturnIn()
       await cli.makeRings(DAY)
       await cli.withStores(({ keys }) => keys.addKey(anyKey(99, { id, ring: 'sig/ES256' })))
@@ -46,20 +46,20 @@ describe('what an operator is shown', () => {
     })
   }
 
-  it('keeps its lines, and what is bold', () => {
+  it('keeps line breaks and bold text', () => {
     const own = '\u001b[1mRING\tGEN\u001b[22m\nsig/ES256 josé 日本 👩‍👩‍👧'
     assert.equal(plainText(own), own)
     for (const text of NASTY) assert.match(plainText(text), /^\?/)
   })
 
-  it('is the same in JSON', () => {
+  it('has the same values in JSON, with control characters escaped', () => {
     const value = { name: NASTY.join(' '), other: 'josé\n' }
     const json = plainJson(JSON.stringify(value, null, 2))
     assert.deepEqual(JSON.parse(json), value)
     for (const text of NASTY) assert.ok(!json.includes(text))
   })
 
-  it('quotes what a shell would take apart, and nothing else', () => {
+  it('quotes only words that a shell would split or change', () => {
     for (const plain of ['ada', 'a.b@c-d_e', 'https://app.example/'])
       assert.equal(shellWord(plain), plain)
     for (const odd of ['', '-x', 'a b', 'a;b', "a'b", 'a$b', 'a\nb', 'ä', '~', '#a', 'a*', '!a']) {

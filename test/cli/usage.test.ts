@@ -30,7 +30,7 @@ describe('wrong usage', () => {
     ['two things from standard input', ['clients', 'add', '--secret-stdin', '--file', '-']],
   ]
 
-  it('ends with status 2, says so on standard error and answers nothing', async () => {
+  it('ends with status 2, an error on standard error and no answer', async () => {
     await using cli = await keyturnIn()
     const answers = await Promise.all(wrong.map(([, args]) => cli.run(args)))
     for (const [index, { status, out, err }] of answers.entries()) {
@@ -43,7 +43,7 @@ describe('wrong usage', () => {
     }
   })
 
-  it('and everything else are told apart by the exit status of the process', async () => {
+  it('has another exit status of the process than success and failure', async () => {
     await using cli = await keyturnIn()
     const [done, failed, wrong] = await Promise.all([
       cli.spawned(['keys', 'list', '--json']),
@@ -57,7 +57,7 @@ describe('wrong usage', () => {
     assert.match(wrong.err, /unknown command 'turn'/)
   })
 
-  it('is not to ask for help', async () => {
+  it('does not include --help', async () => {
     await using cli = await keyturnIn()
     const [all, one] = await Promise.all([cli.run(['--help']), cli.run(['help', 'keys'])])
     assert.equal(all.status, 0)

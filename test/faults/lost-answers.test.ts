@@ -52,7 +52,7 @@ describe('PostgreSQL whose synchronous standby is gone', () => {
     assert.match(err, /It may have been done, or be done once the server is back/)
     assert.match(
       err,
-      /To give the order twice does no harm\. Whether it was recorded tells: keyturn keys events/,
+      /To give the order twice does no harm\. To see if it was recorded: keyturn keys events/,
     )
     assert.doesNotMatch(err, /Cannot|fail/)
     // It takes effect as soon as nobody has to be waited for.

@@ -223,7 +223,7 @@ describe('clients secret', () => {
     assert.deepEqual(await both(), [200, 200])
     assert.equal(await askBasic('rolling', `${fresh}x`), 401)
     const shown = await cli.run(['clients', 'show', 'rolling'])
-    assert.match(shown.out, /A secret before its newest works until /)
+    assert.match(shown.out, /A previous secret works until /)
     assert.doesNotMatch(shown.out, new RegExp(`hash|${SECRET}|${fresh}`))
 
     await using other = await restarted()
