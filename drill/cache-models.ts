@@ -1,26 +1,23 @@
 import { createPublicKey, type JsonWebKey, type KeyObject, verify } from 'node:crypto'
 import { decodeProtectedHeader, type JWK } from 'jose'
+import type { RpModel } from '../src/relying-parties/model.ts'
 import { directiveOf } from './jwks-source.ts'
 
 /**
- * How relying parties without a JavaScript library cache the JWKS, as models with the parameters
- * that their sources have. Instants and durations are milliseconds.
+ * Relying parties without a JavaScript library, against a real server: they keep the JWKS as the
+ * table of models says (`src/relying-parties/models.ts`), with shorter times.
  */
-export interface CacheModel {
-  /** Lifetime of a set: milliseconds, the answer's max-age, or without end. */
-  readonly lifetime: number | 'max-age' | 'for ever'
-  /**
-   * Behaviour at the end of the lifetime: the request waits, a timer refreshes, or the next request
-   * starts a refresh.
-   */
-  readonly refresh: 'blocking' | 'timer' | 'behind'
-  /** Behaviour for an unknown kid: fail, fetch and wait, or fail and fetch behind. */
-  readonly unknownKid: 'fail' | 'fetch' | 'fetch behind'
-  /** Time from one attempt to fetch for an unknown kid to the next. */
-  readonly coolDown: number
-  /** Each key expires by itself, over a set that does not. */
-  readonly perKid?: { readonly lifetime: number; readonly most: number }
+
+/** Times in milliseconds, in place of those of the table. */
+export interface ShortTimes {
+  /** Lifetime of a set, or of a key by itself; absent if the table says `max-age` or no end. */
+  readonly lifetime?: number
+  /** Time from one attempt to fetch for an unknown kid to the next; 0 if absent. */
+  readonly coolDown?: number
 }
+
+/** Keys that a cache of single keys has at most, as jwks-rsa-java's by default. */
+const MOST_KEYS = 5
 
 export interface Verifier {
   /** @throws with the reason if the token is refused */
@@ -30,7 +27,16 @@ export interface Verifier {
 
 type Jwks = ReadonlyMap<string, JWK>
 
-export function createModel(jwksUri: string, model: CacheModel): Verifier {
+export function createModel(
+  jwksUri: string,
+  model: RpModel,
+  { lifetime = Infinity, coolDown = 0 }: ShortTimes,
+): Verifier {
+  const isByMaxAge = typeof model.lifetime === 'object'
+  const isPerKid = model.keeps === 'keys of a set'
+  /** True if a fetch for an unknown kid helps its next token only. */
+  const isLate = model.unknownKid === 'fetch behind' || model.unknownKid === 'wait for poll'
+  const setLifetime = isPerKid ? Infinity : lifetime
   let set: Jwks | undefined
   let expiresAt = 0
   let attemptedAt = -Infinity
@@ -43,9 +49,7 @@ export function createModel(jwksUri: string, model: CacheModel): Verifier {
     fetching = fetchJwks(jwksUri)
       .then(({ keys, maxAge }) => {
         set = keys
-        const { lifetime } = model
-        const kept = lifetime === 'max-age' ? maxAge : lifetime === 'for ever' ? Infinity : lifetime
-        expiresAt = Date.now() + kept
+        expiresAt = Date.now() + (isByMaxAge ? maxAge : setLifetime)
         return keys
       })
       .finally(() => {
@@ -54,15 +58,12 @@ export function createModel(jwksUri: string, model: CacheModel): Verifier {
     return fetching
   }
   const refreshBehind = () => void refresh().catch(() => {})
-  const timer =
-    model.refresh === 'timer' && typeof model.lifetime === 'number'
-      ? setInterval(refreshBehind, model.lifetime)
-      : undefined
+  const timer = model.refresh === 'by timer' ? setInterval(refreshBehind, lifetime) : undefined
 
   const current = async (): Promise<Jwks> => {
     if (!set) return refresh()
-    if (model.refresh === 'timer' || Date.now() < expiresAt) return set
-    if (model.refresh === 'blocking') return refresh()
+    if (model.refresh === 'by timer' || Date.now() < expiresAt) return set
+    if (model.refresh === 'before') return refresh()
     refreshBehind()
     return set
   }
@@ -70,31 +71,28 @@ export function createModel(jwksUri: string, model: CacheModel): Verifier {
     const known = (await current()).get(kid)
     if (known) return known
     // Waits for a fetch under way, even if another token began it.
-    const mayFetch = fetching !== undefined || Date.now() - attemptedAt >= model.coolDown
+    const mayFetch = fetching !== undefined || Date.now() - attemptedAt >= coolDown
     if (model.unknownKid === 'fetch' && mayFetch) {
       const fetched = (await refresh()).get(kid)
       if (fetched) return fetched
     }
-    if (model.unknownKid === 'fetch behind' && mayFetch) refreshBehind()
+    if (isLate && mayFetch) refreshBehind()
     throw new Error('no key of this kid in the JWKS')
   }
-  const findPerKid = async (
-    kid: string,
-    { lifetime, most }: { lifetime: number; most: number },
-  ) => {
+  const findPerKid = async (kid: string): Promise<JWK> => {
     const kept = perKid.get(kid)
     if (kept && Date.now() < kept.expiresAt) return kept.jwk
     const jwk = await find(kid)
     perKid.delete(kid)
     perKid.set(kid, { jwk, expiresAt: Date.now() + lifetime })
     const [oldest] = perKid.keys()
-    if (perKid.size > most && oldest !== undefined) perKid.delete(oldest)
+    if (perKid.size > MOST_KEYS && oldest !== undefined) perKid.delete(oldest)
     return jwk
   }
   return {
     verify: async (token) => {
       const { kid = '', alg = '' } = decodeProtectedHeader(token)
-      const jwk = await (model.perKid ? findPerKid(kid, model.perKid) : find(kid))
+      const jwk = await (isPerKid ? findPerKid(kid) : find(kid))
       verifySignature(token, alg, jwk)
     },
     close: () => clearInterval(timer),

@@ -6,7 +6,8 @@ import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, importSPKI, jwtVe
 import jwksRsa from 'jwks-rsa'
 import * as client from 'openid-client'
 import { ExtractJwt, Strategy } from 'passport-jwt'
-import { createModel, type Verifier } from './cache-models.ts'
+import { RP_MODELS } from '../src/relying-parties/models.ts'
+import { createModel, type ShortTimes, type Verifier } from './cache-models.ts'
 import type { JwksSource } from './jwks-source.ts'
 import { RP_LAG } from './settings.ts'
 
@@ -82,67 +83,49 @@ export function createRelyingParties(source: JwksSource, issuer: string): readon
   ]
 }
 
-interface ModelOptions {
+interface ModelOptions extends ShortTimes {
   readonly through?: 'origin' | 'cache'
   readonly isCovered?: boolean
 }
 
+/** Relying parties of the table of models, with times that fit the drill's policy. */
 function modelled(source: JwksSource): readonly RelyingParty[] {
-  const model = (
+  const like = (
+    modelName: string,
     name: string,
-    about: string,
-    parameters: Parameters<typeof createModel>[1],
-    { through = 'origin', isCovered = true }: ModelOptions = {},
-  ): RelyingParty => ({
-    ...createModel(source.url(name, through), parameters),
-    ...{ name, about, isCovered, algorithms: ALL, tokens: 'all' },
-  })
-  const never = { unknownKid: 'fail', coolDown: 0 } as const
+    behaviour: string,
+    { through = 'origin', isCovered = true, ...times }: ModelOptions = {},
+  ): RelyingParty => {
+    const model = RP_MODELS.find((each) => each.name === modelName)
+    if (!model) throw new TypeError(`there is no model ${modelName}`)
+    return {
+      ...createModel(source.url(name, through), model, times),
+      ...{ name, about: `${behaviour}; ${model.standsFor}`, isCovered },
+      ...{ algorithms: ALL, tokens: 'all' },
+    }
+  }
   return [
-    model('no cache', 'fetches for each token', {
-      ...never,
-      lifetime: 0,
-      refresh: 'blocking',
+    like('none', 'no cache', 'fetches for each token', { lifetime: 0 }),
+    like('ttl-10m', 'fixed TTL', '2 s', { lifetime: LAG }),
+    like('ttl-20m-timer', 'timer', 'every 2 s', { lifetime: LAG }),
+    like('maxage', 'max-age', 'as the headers say'),
+    like('maxage', 'max-age behind a cache', 'by a shared HTTP cache, Age ignored', {
+      through: 'cache',
     }),
-    model('fixed TTL', '2 s; Envoy, Apigee', { ...never, lifetime: LAG, refresh: 'blocking' }),
-    model('timer', 'every 2 s; Istio, Envoy asynchronous', {
-      ...never,
-      lifetime: LAG,
-      refresh: 'timer',
+    like('ttl1h-kid5m', 'TTL and kid', '20 s, unknown kid after 2 s', {
+      ...{ lifetime: 10 * LAG, coolDown: LAG },
     }),
-    model('max-age', 'as the headers say; go-jwt-middleware', {
-      ...never,
-      lifetime: 'max-age',
-      refresh: 'blocking',
+    like('ttl5m-kid0', 'TTL and kid at once', '20 s, unknown kid at once', {
+      lifetime: 10 * LAG,
     }),
-    model(
-      'max-age behind a cache',
-      'the same, by a shared HTTP cache, Age ignored',
-      { ...never, lifetime: 'max-age', refresh: 'blocking' },
-      { through: 'cache' },
-    ),
-    model('TTL and kid', '20 s, unknown kid after 2 s; keyfunc', {
-      ...{ lifetime: 10 * LAG, refresh: 'blocking', unknownKid: 'fetch', coolDown: LAG },
+    like('forever-kid0', 'until unknown kid', 'for ever, unknown kid at once'),
+    like('perkid-over-forever', 'per kid', 'each 40 s, over a set for ever', {
+      lifetime: 20 * LAG,
     }),
-    model('TTL and kid at once', '20 s, unknown kid at once; PyJWT, Spring', {
-      ...{ lifetime: 10 * LAG, refresh: 'blocking', unknownKid: 'fetch', coolDown: 0 },
+    like('lazy-16m', 'lazy', '1 s, then behind the next request', { lifetime: LAG / 2 }),
+    like('flag-poll-60s', 'flag and poll', 'never in time for a new kid', {
+      ...{ coolDown: LAG, isCovered: false },
     }),
-    model('until unknown kid', 'for ever; go-oidc, authlib', {
-      ...{ lifetime: 'for ever', refresh: 'blocking', unknownKid: 'fetch', coolDown: 0 },
-    }),
-    model('per kid', 'each 40 s, over a set for ever; jwks-rsa-java', {
-      ...{ lifetime: 'for ever', refresh: 'blocking', unknownKid: 'fetch', coolDown: 0 },
-      perKid: { lifetime: 20 * LAG, most: 5 },
-    }),
-    model('lazy', '1 s, then behind the next request; .NET', {
-      ...{ lifetime: LAG / 2, refresh: 'behind', unknownKid: 'fetch behind', coolDown: 0 },
-    }),
-    model(
-      'flag and poll',
-      'never in time for a new kid; joken_jwks',
-      { lifetime: 'for ever', refresh: 'behind', unknownKid: 'fetch behind', coolDown: LAG },
-      { isCovered: false },
-    ),
   ]
 }
 
