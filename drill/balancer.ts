@@ -1,17 +1,10 @@
 import { once } from 'node:events'
-import {
-  Agent,
-  createServer,
-  type IncomingMessage,
-  type ServerResponse,
-  request as send,
-} from 'node:http'
-import { setTimeout as delay } from 'node:timers/promises'
+import { createServer, type IncomingMessage, type ServerResponse, request as send } from 'node:http'
 import type { LostRequest } from './journal.ts'
+import { createUpstreams, type ReadyNode, type Upstream } from './upstreams.ts'
 
 /**
- * A round-robin proxy over the ready nodes, like a usual load balancer: it polls each node's
- * readiness, and sends a request to another node only if it never reached the first one, or if it
+ * A round-robin proxy over the ready nodes (`upstreams.ts`), like a usual load balancer: it sends a request to another node only if it never reached the first one, or if it
  * is a GET without an answer or with a 503.
  */
 export interface Balancer extends AsyncDisposable {
@@ -26,27 +19,13 @@ export interface Balancer extends AsyncDisposable {
   readonly retried: () => number
 }
 
-export interface Upstream {
-  readonly name: string
-  readonly port: number
-  readonly managementPort: number
-}
-
 /** Request header: the node that must not answer, unless it is the only one. */
 export const AVOID_HEADER = 'x-drill-avoid'
 /** Response header: the node that answered. */
 export const NODE_HEADER = 'x-drill-node'
 
-/** Milliseconds between two polls. */
-const HEALTH_INTERVAL = 200
-const HEALTH_TIMEOUT = 1000
+/** Milliseconds. */
 const ANSWER_TIMEOUT = 15_000
-
-interface Node extends Upstream {
-  readonly agent: Agent
-  isReady: boolean
-  served: number
-}
 
 /** An upstream failed before it gave a byte of an answer. */
 class UpstreamFailure extends Error {
@@ -67,10 +46,8 @@ export interface BalancerOptions {
 }
 
 export async function startBalancer(options: BalancerOptions): Promise<Balancer> {
-  const nodes = new Map<string, Node>()
+  const upstreams = createUpstreams()
   const served = new Map<string, number>()
-  const stopping = new AbortController()
-  let turn = 0
   let retried = 0
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -81,7 +58,7 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
     let why = 'no node is ready'
     let last: string | undefined
     for (;;) {
-      const node = choose(tried, typeof avoid === 'string' ? avoid : undefined)
+      const node = upstreams.choose(tried, typeof avoid === 'string' ? avoid : undefined)
       if (!node) break
       if (tried.size > 0) retried += 1
       tried.add(node.name)
@@ -108,29 +85,6 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
     }
   }
 
-  function choose(tried: ReadonlySet<string>, avoid: string | undefined): Node | undefined {
-    const ready = [...nodes.values()].filter((node) => node.isReady && !tried.has(node.name))
-    const others = ready.filter((node) => node.name !== avoid)
-    const from = others.length > 0 ? others : ready
-    turn += 1
-    return from[turn % from.length]
-  }
-
-  async function watch(node: Node): Promise<void> {
-    while (!stopping.signal.aborted && nodes.get(node.name) === node) {
-      const url = `http://127.0.0.1:${node.managementPort}/health/ready`
-      const signal = AbortSignal.timeout(HEALTH_TIMEOUT)
-      node.isReady = await fetch(url, { signal }).then(
-        async (answer) => {
-          await answer.body?.cancel()
-          return answer.ok
-        },
-        () => false,
-      )
-      await delay(HEALTH_INTERVAL, undefined, { signal: stopping.signal }).catch(() => {})
-    }
-  }
-
   // Only clients close idle connections, because a balancer that closed one would sometimes do so
   // at the moment a request is sent on it, and a POST is not sent again.
   const server = createServer(
@@ -143,20 +97,11 @@ export async function startBalancer(options: BalancerOptions): Promise<Balancer>
     url: `http://localhost:${options.port}`,
     served,
     retried: () => retried,
-    add: (upstream) => {
-      const agent = new Agent({ keepAlive: true, maxSockets: 64 })
-      const node = { ...upstream, agent, isReady: false, served: 0 }
-      nodes.set(node.name, node)
-      void watch(node)
-    },
-    remove: (name) => {
-      nodes.get(name)?.agent.destroy()
-      nodes.delete(name)
-    },
-    isReady: (name) => nodes.get(name)?.isReady ?? false,
+    add: upstreams.add,
+    remove: upstreams.remove,
+    isReady: upstreams.isReady,
     [Symbol.asyncDispose]: async () => {
-      stopping.abort()
-      for (const { agent } of nodes.values()) agent.destroy()
+      upstreams.close()
       server.close()
       server.closeAllConnections()
       await once(server, 'close')
@@ -169,7 +114,7 @@ const FAILED_REDIRECT = /[?&]error=(server_error|temporarily_unavailable)\b/
 
 /** @returns how the answer that was passed on failed; undefined if it did not */
 async function forward(
-  node: Node,
+  node: ReadyNode,
   request: IncomingMessage,
   { body, response }: { body: Buffer; response: ServerResponse },
 ): Promise<string | undefined> {
@@ -190,7 +135,7 @@ async function forward(
     upstream.on('timeout', () => upstream.destroy(new Error('no answer in time')))
     upstream.on('error', (error: NodeJS.ErrnoException) => {
       const neverReached = error.code === 'ECONNREFUSED'
-      if (neverReached || error.code === 'ECONNRESET') node.isReady = false
+      if (neverReached || error.code === 'ECONNRESET') node.noteFailure()
       reject(new UpstreamFailure(error.message, neverReached || isIdempotent))
     })
     upstream.end(body)

@@ -141,3 +141,10 @@ export function createJournal({ onViolation, isOver }: JournalOptions): Journal 
 export function count<K>(counts: Map<K, number>, key: K, by = 1): void {
   counts.set(key, (counts.get(key) ?? 0) + by)
 }
+
+/** An error with its cause, in words. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const cause = error.cause === undefined ? '' : ` (${JSON.stringify(error.cause)})`
+  return `${error.message}${cause}`
+}

@@ -90,18 +90,14 @@ export async function createNode(options: NodeOptions): Promise<Node> {
       }
       await delay(POLL)
     }
-    while (isUp && !options.halt.aborted && Date.now() < deadline && (await lacksRedis())) {
+    while (
+      isUp &&
+      !options.halt.aborted &&
+      Date.now() < deadline &&
+      (await lacksRedis(managementPort))
+    ) {
       await delay(POLL)
     }
-  }
-  /** True if the node is ready but has not found Redis again yet. */
-  const lacksRedis = async () => {
-    const answer = await fetch(`http://127.0.0.1:${managementPort}/health/ready`).catch(() => null)
-    // The documented answer of the management listener.
-    const body = (await answer?.json()) as
-      | { checks?: { redis?: { degraded?: boolean } } }
-      | undefined
-    return body?.checks?.redis?.degraded === true
   }
   const leave = async (signal: NodeJS.Signals) => {
     isUp = false
@@ -125,19 +121,13 @@ export async function createNode(options: NodeOptions): Promise<Node> {
       if (options.halt.aborted) return
       life += 1
       name = `node ${place}.${life}`
-      const output = openSync(log, 'a')
-      child = spawn(process.execPath, [...preloads(options.sabotage), CLI, 'serve'], {
-        stdio: ['ignore', output, output, 'ipc'],
-        env: {
-          ...ownEnvironment(options.sabotage),
-          KEYTURN_CONFIG: config,
-          KEYTURN_HTTP__PORT: String(port),
-          KEYTURN_MANAGEMENT__PORT: String(managementPort),
-          ...(database && { KEYTURN_DATABASE__URL: options.database?.url(database.port) }),
-          ...(redis && { KEYTURN_REDIS__URL: options.redis?.url(redis.port) }),
-        },
+      child = serve(log, options.sabotage, {
+        KEYTURN_CONFIG: config,
+        KEYTURN_HTTP__PORT: String(port),
+        KEYTURN_MANAGEMENT__PORT: String(managementPort),
+        ...(database && { KEYTURN_DATABASE__URL: options.database?.url(database.port) }),
+        ...(redis && { KEYTURN_REDIS__URL: options.redis?.url(redis.port) }),
       })
-      closeSync(output)
       child.on('message', ({ stall }: NodeMessage) => journal.stalled(stall))
       exited = once(child, 'exit')
       isUp = true
@@ -163,6 +153,30 @@ export async function createNode(options: NodeOptions): Promise<Node> {
   }
 }
 
+/** Starts the process of a node, whose output is added to a file. */
+function serve(
+  log: string,
+  sabotage: Sabotage | undefined,
+  environment: NodeJS.ProcessEnv,
+): ChildProcess {
+  const output = openSync(log, 'a')
+  const preloads = ['--import', SKEWED_CLOCK, ...sabotagePreload(sabotage)]
+  const child = spawn(process.execPath, [...preloads, CLI, 'serve'], {
+    stdio: ['ignore', output, output, 'ipc'],
+    env: { ...ownEnvironment(sabotage), ...environment },
+  })
+  closeSync(output)
+  return child
+}
+
+/** True if the node is ready but has not found Redis again yet. */
+async function lacksRedis(managementPort: number): Promise<boolean> {
+  const answer = await fetch(`http://127.0.0.1:${managementPort}/health/ready`).catch(() => null)
+  // The documented answer of the management listener.
+  const body = (await answer?.json()) as { checks?: { redis?: { degraded?: boolean } } } | undefined
+  return body?.checks?.redis?.degraded === true
+}
+
 /** Runs a command of the CLI as an operator does. @returns its output */
 export async function runCommand(
   args: readonly string[],
@@ -172,7 +186,7 @@ export async function runCommand(
     readonly sabotage: Sabotage | undefined
   },
 ): Promise<{ status: number | null; output: string; errors: string; answeredAt: number }> {
-  const preload = options.sabotage ? ['--import', SABOTAGE] : []
+  const preload = sabotagePreload(options.sabotage)
   const child = spawn(process.execPath, [...preload, CLI, ...args, '--config', options.config], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...ownEnvironment(options.sabotage), ...options.environment },
@@ -194,8 +208,8 @@ export async function runCommand(
   return { status: child.exitCode, output, errors, answeredAt }
 }
 
-function preloads(sabotage: Sabotage | undefined): readonly string[] {
-  return ['--import', SKEWED_CLOCK, ...(sabotage ? ['--import', SABOTAGE] : [])]
+function sabotagePreload(sabotage: Sabotage | undefined): readonly string[] {
+  return sabotage ? ['--import', SABOTAGE] : []
 }
 
 /**
