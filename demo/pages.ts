@@ -6,8 +6,8 @@ import type { Context, Middleware } from 'koa'
 import mount from 'koa-mount'
 import serve from 'koa-static'
 import { staticFiles as keyturnFiles } from '../src/http/static-files.ts'
-import type { Session } from './relying-party.ts'
 import type { RingPicture } from './ring-picture.ts'
+import type { Session } from './sessions.ts'
 import type { CollectedToken, Run, Verifier } from './verifier.ts'
 import { inWords, timeOfDay } from './words.ts'
 
@@ -80,6 +80,14 @@ export function createPages() {
       render(ctx, '/problem', { message, isLive: false })
     },
   }
+}
+
+export type Pages = ReturnType<typeof createPages>
+
+/** Leads from a form to the first page. */
+export function goHome(ctx: Context): void {
+  ctx.status = 303
+  ctx.redirect('/')
 }
 
 /** Allows only the demo's own styles and htmx; forms may lead to Keyturn, for signing out. */
