@@ -18,30 +18,7 @@ const GRANT = 'urn:ietf:params:oauth:grant-type'
 
 /** Every endpoint, as its clients use it. */
 export function soundRequests(m: Material): readonly FuzzRequest[] {
-  const authorization = {
-    client_id: 'web',
-    response_type: 'code',
-    scope: 'openid profile email',
-    redirect_uri: REDIRECT_URI,
-    state: PLANTED,
-    nonce: PLANTED,
-    code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',
-    code_challenge_method: 'S256',
-    login_hint: 'ada',
-    max_age: '60',
-    acr_values: 'a b',
-    claims: '{"userinfo":{"email":{"essential":true}},"id_token":{"name":null}}',
-    resource: 'https://api.example',
-    ui_locales: 'en',
-    prompt: 'login',
-    response_mode: 'query',
-    display: 'page',
-    id_token_hint: m.idToken,
-  }
-  const get = (target: string, query: Record<string, string> = {}, headers = {}): FuzzRequest =>
-    request('GET', target, { query, headers })
-  const post = (target: string, form: Record<string, string>, headers = {}): FuzzRequest =>
-    request('POST', target, { form, headers })
+  const authorization = authorizationOf(m)
   const basic = { Authorization: BASIC, DPoP: dpop() }
   const person = { Cookie: m.cookies, Accept: 'text/html' }
   const begun = { Cookie: m.interaction.cookies, Accept: 'text/html' }
@@ -108,6 +85,38 @@ export function soundRequests(m: Material): readonly FuzzRequest[] {
     ),
     post(m.interaction.path, { repeated: PERSON.password, action: 'allow' }, begun),
   ]
+}
+
+function get(target: string, query: Record<string, string> = {}, headers = {}): FuzzRequest {
+  return request('GET', target, { query, headers })
+}
+
+function post(target: string, form: Record<string, string>, headers = {}): FuzzRequest {
+  return request('POST', target, { form, headers })
+}
+
+/** An authorization request with every parameter. */
+function authorizationOf({ idToken }: Material) {
+  return {
+    client_id: 'web',
+    response_type: 'code',
+    scope: 'openid profile email',
+    redirect_uri: REDIRECT_URI,
+    state: PLANTED,
+    nonce: PLANTED,
+    code_challenge: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM',
+    code_challenge_method: 'S256',
+    login_hint: 'ada',
+    max_age: '60',
+    acr_values: 'a b',
+    claims: '{"userinfo":{"email":{"essential":true}},"id_token":{"name":null}}',
+    resource: 'https://api.example',
+    ui_locales: 'en',
+    prompt: 'login',
+    response_mode: 'query',
+    display: 'page',
+    id_token_hint: idToken,
+  }
 }
 
 function request(

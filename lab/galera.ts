@@ -92,9 +92,16 @@ interface Place {
   readonly identity: Identity | undefined
 }
 
-async function createNode({ place, port, group, ist, sst, address, base, identity }: Place) {
+/** Folders of a node. */
+function homeOf({ base, place }: Place): { readonly home: string; readonly data: string } {
   const home = join(base, `node${place}`)
-  const data = join(home, 'data')
+  return { home, data: join(home, 'data') }
+}
+
+/** Makes the node's folders and an empty database. */
+async function install(place: Place): Promise<void> {
+  const { base, identity } = place
+  const { home, data } = homeOf(place)
   await mkdir(home)
   if (identity) await run('chown', ['-R', `${identity.uid}:${identity.gid}`, base])
   await run(
@@ -105,22 +112,49 @@ async function createNode({ place, port, group, ist, sst, address, base, identit
     ],
     { ...identity, cwd: home },
   )
+}
+
+function serverArguments(place: Place): readonly string[] {
+  const { port, group, ist, sst } = place
+  const { home, data } = homeOf(place)
+  return [
+    ...['--no-defaults', `--datadir=${data}`, `--port=${port}`, '--bind-address=127.0.0.1'],
+    ...[`--socket=${home}/mariadb.sock`, `--pid-file=${home}/pid`, '--max-connections=300'],
+    ...['--binlog-format=ROW', '--default-storage-engine=InnoDB'],
+    // Only a crash of the machine would lose data, not one of the process.
+    ...['--innodb-autoinc-lock-mode=2', '--innodb-flush-log-at-trx-commit=2'],
+    ...['--innodb-buffer-pool-size=32M', '--performance-schema=OFF', '--skip-name-resolve'],
+    ...['--wsrep-on=ON', `--wsrep-provider=${PROVIDER}`, '--wsrep-cluster-name=keyturn'],
+    ...[`--wsrep-node-name=node${place.place}`, '--wsrep-node-address=127.0.0.1'],
+    '--wsrep-sst-method=rsync',
+    `--wsrep-sst-receive-address=127.0.0.1:${sst}`,
+    `--wsrep-provider-options=gmcast.listen_addr=tcp://127.0.0.1:${group};` +
+      `ist.recv_addr=127.0.0.1:${ist};gcache.size=16M;pc.recovery=true`,
+  ]
+}
+
+async function queryAt(port: number, sql: string): Promise<RowDataPacket[]> {
+  const connection = await createConnection({
+    ...{ host: '127.0.0.1', port, user: 'root', connectTimeout: 3000 },
+  })
+  try {
+    const [rows] = await connection.query<RowDataPacket[]>(sql)
+    return rows
+  } finally {
+    connection.destroy()
+  }
+}
+
+async function createNode(place: Place) {
+  const { port, address, identity } = place
+  await install(place)
+  const { home } = homeOf(place)
   const log = join(home, 'log')
   let child: ChildProcess | undefined
   let exited: Promise<unknown> = Promise.resolve()
   let wasInCluster = false
 
-  const query = async (sql: string): Promise<RowDataPacket[]> => {
-    const connection = await createConnection({
-      ...{ host: '127.0.0.1', port, user: 'root', connectTimeout: 3000 },
-    })
-    try {
-      const [rows] = await connection.query<RowDataPacket[]>(sql)
-      return rows
-    } finally {
-      connection.destroy()
-    }
-  }
+  const query = (sql: string) => queryAt(port, sql)
   const isServing = async () => {
     const rows = await query(
       `SHOW STATUS WHERE (Variable_name = 'wsrep_cluster_status' AND Value = 'Primary')
@@ -129,25 +163,9 @@ async function createNode({ place, port, group, ist, sst, address, base, identit
     return rows.length === 2
   }
   const launch = async (more: readonly string[]) => {
-    child = spawn(
-      findProgram('mariadbd') ?? 'mariadbd',
-      [
-        ...['--no-defaults', `--datadir=${data}`, `--port=${port}`, '--bind-address=127.0.0.1'],
-        ...[`--socket=${home}/mariadb.sock`, `--pid-file=${home}/pid`, '--max-connections=300'],
-        ...['--binlog-format=ROW', '--default-storage-engine=InnoDB'],
-        // Only a crash of the machine would lose data, not one of the process.
-        ...['--innodb-autoinc-lock-mode=2', '--innodb-flush-log-at-trx-commit=2'],
-        ...['--innodb-buffer-pool-size=32M', '--performance-schema=OFF', '--skip-name-resolve'],
-        ...['--wsrep-on=ON', `--wsrep-provider=${PROVIDER}`, '--wsrep-cluster-name=keyturn'],
-        ...[`--wsrep-node-name=node${place}`, '--wsrep-node-address=127.0.0.1'],
-        '--wsrep-sst-method=rsync',
-        `--wsrep-sst-receive-address=127.0.0.1:${sst}`,
-        `--wsrep-provider-options=gmcast.listen_addr=tcp://127.0.0.1:${group};` +
-          `ist.recv_addr=127.0.0.1:${ist};gcache.size=16M;pc.recovery=true`,
-        ...more,
-      ],
-      { ...identity, cwd: home, stdio: ['ignore', 'pipe', 'pipe'] },
-    )
+    child = spawn(findProgram('mariadbd') ?? 'mariadbd', [...serverArguments(place), ...more], {
+      ...{ ...identity, cwd: home, stdio: ['ignore', 'pipe', 'pipe'] },
+    })
     for (const stream of [child.stdout, child.stderr]) {
       stream?.on('data', (text) => void appendFile(log, text).catch(() => {}))
     }
@@ -157,14 +175,14 @@ async function createNode({ place, port, group, ist, sst, address, base, identit
     const deadline = Date.now() + START_LIMIT
     while (!(await isServing())) {
       const isOver = child?.exitCode !== null || Date.now() > deadline
-      if (isOver) throw new Error(`Galera node ${place} does not start; its log is ${log}`)
+      if (isOver) throw new Error(`Galera node ${place.place} does not start; its log is ${log}`)
       await delay(POLL)
     }
   }
   const killNow = () => child?.kill('SIGKILL')
   process.on('exit', killNow)
   return {
-    place,
+    place: place.place,
     port,
     url: (through = port) => `mysql://root@127.0.0.1:${through}/keyturn`,
     query,
@@ -180,7 +198,7 @@ async function createNode({ place, port, group, ist, sst, address, base, identit
     },
     /** The first node makes the cluster, the others take its data. */
     bootstrapOrJoin: async () => {
-      const isFirst = place === 1 && !wasInCluster
+      const isFirst = place.place === 1 && !wasInCluster
       wasInCluster = true
       await launch([`--wsrep-cluster-address=gcomm://${isFirst ? '' : address}`])
       await untilServing()

@@ -1,9 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { appendFile, chmod, mkdir, readFile, rm } from 'node:fs/promises'
+import { appendFile, chmod, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import pg from 'pg'
+import { createMember, type Member, untilTrue } from './postgres-member.ts'
 import { findProgram, identityOf, run } from './programs.ts'
 import { freePort } from './server.ts'
 import { startTcpSwitch } from './tcp-switch.ts'
@@ -33,9 +31,6 @@ function reasonToSkip(): string | false {
 }
 
 const STANDBY = 'standby'
-/** Milliseconds that a start or a promotion may take. */
-const START_LIMIT = 60_000
-const POLL = 20
 
 export async function startPostgresPair(): Promise<PostgresPair> {
   const folder = await temporaryFolder()
@@ -45,59 +40,8 @@ export async function startPostgresPair(): Promise<PostgresPair> {
   await mkdir(home)
   if (identity) await run('chown', [`${identity.uid}:${identity.gid}`, home])
   const as = { ...identity, cwd: home }
-  const members = [
-    createMember(home, await freePort()),
-    createMember(home, await freePort()),
-  ] as const
+  const members = [createMember(as, await freePort()), createMember(as, await freePort())] as const
   let [primary, standby]: readonly [Member, Member] = members
-
-  function createMember(base: string, port: number) {
-    const data = join(base, `data-${port}`)
-    let child: ChildProcess | undefined
-    let exited: Promise<unknown> = Promise.resolve()
-    const query = async <Row extends pg.QueryResultRow>(sql: string): Promise<Row[]> => {
-      const client = new pg.Client({ host: '127.0.0.1', port, user: 'postgres' })
-      client.on('error', () => {})
-      await client.connect()
-      try {
-        return (await client.query<Row>(sql)).rows
-      } finally {
-        await client.end().catch(() => {})
-      }
-    }
-    const log = join(base, `log-${port}`)
-    return {
-      port,
-      data,
-      query,
-      start: async () => {
-        child = spawn(
-          findProgram('postgres') ?? 'postgres',
-          [
-            ...['-D', data, '-p', String(port), '-k', base, '-c', 'listen_addresses=127.0.0.1'],
-            // Without fsync only a crash of the machine would lose data, not one of the server.
-            ...['-c', 'fsync=off', '-c', 'max_connections=200', '-c', 'hot_standby=on'],
-            ...['-c', 'shared_buffers=32MB', '-c', 'wal_keep_size=64MB'],
-          ],
-          { ...as, stdio: ['ignore', 'pipe', 'pipe'] },
-        )
-        child.stderr?.on('data', (text) => void appendFile(log, text).catch(() => {}))
-        exited = once(child, 'exit')
-        const ended = exited.then(async () => {
-          throw new Error(`PostgreSQL ended: ${(await readFile(log, 'utf8')).slice(-1500)}`)
-        })
-        ended.catch(() => {})
-        await Promise.race([
-          untilTrue('PostgreSQL answers', () => query('SELECT 1').then(Boolean)),
-          ended,
-        ])
-      },
-      kill: async () => {
-        child?.kill('SIGKILL')
-        await exited
-      },
-    }
-  }
 
   async function rebuild(): Promise<void> {
     await standby.kill()
@@ -162,21 +106,5 @@ export async function startPostgresPair(): Promise<PostgresPair> {
   } catch (error) {
     await pair[Symbol.asyncDispose]()
     throw error
-  }
-}
-
-type Member = {
-  readonly port: number
-  readonly data: string
-  query<Row extends pg.QueryResultRow>(sql: string): Promise<Row[]>
-  start(): Promise<void>
-  kill(): Promise<void>
-}
-
-async function untilTrue(what: string, ask: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + START_LIMIT
-  while (!(await ask().catch(() => false))) {
-    if (Date.now() > deadline) throw new Error(`waited in vain: ${what}`)
-    await delay(POLL)
   }
 }
