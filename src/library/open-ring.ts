@@ -24,7 +24,6 @@ import { createScheduler, type Scheduler } from '../ring/scheduler.ts'
 import type { RingStatus } from '../ring/status.ts'
 import { type RingView, signerOf } from '../ring/view.ts'
 import type { WitnessHook } from '../ring/witness-hook.ts'
-import { takeFirstKeys } from './first-keys.ts'
 import { createJwksDocuments, type JwksDocument } from './jwks-document.ts'
 import {
   type ResolvedRingSettings,
@@ -160,9 +159,11 @@ export async function openWatchedRing(
   const rings = createRings({ store, sealer })
   const databaseClock = options.clockCheck ?? ownClockOnly(clock)
   if (options.firstKeys) {
+    // Its readers of keys load more packages than a ring needs.
+    const { takeFirstKeys } = await import('./first-keys.ts')
     const { algorithms } = settings
     const now = databaseClock.now()
-    await takeFirstKeys(options.firstKeys, { store, sealer, algorithms, policies, now, clockSkew })
+    await takeFirstKeys(options.firstKeys, { store, sealer, algorithms, policies, now })
   }
   const scheduler = createScheduler({
     ...{ rings, policies, clock, databaseClock, log, witness },
