@@ -8,6 +8,7 @@ import type { Audience } from './audience.ts'
 import { devicePages } from './device-pages.ts'
 import { createErrorId, logProviderError } from './error-log.ts'
 import { isGone } from './gone.ts'
+import { RETRY_AFTER } from './retry-after.ts'
 import { signOutPages } from './sign-out-pages.ts'
 import type { Pages, Views } from './views.ts'
 
@@ -61,9 +62,6 @@ const BY_STATUS: Readonly<Record<number, Words>> = {
   413: { title: 'That is too much', message: 'The form was larger than any that we hand out.' },
   415: { title: 'This is not a form', message: 'Only ordinary forms are accepted here.' },
 }
-
-/** Seconds for `Retry-After` while this node or a store is unavailable. */
-export const RETRY_AFTER = '5'
 
 /** Error codes for programs, by status; other statuses get a general code. */
 const CODES: Readonly<Record<number, string>> = { 503: 'temporarily_unavailable' }

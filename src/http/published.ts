@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import fresh from 'fresh'
 import type { JWK } from 'jose'
 import type { Clock } from '../clock.ts'
 import { issuerPath } from '../oidc/origin.ts'
 import { COMMON_KEY_TYPES } from '../ring/algorithms.ts'
 import { jwksMaxAgeAt } from '../ring/view.ts'
-import { RETRY_AFTER } from './pages.ts'
+import { answerDocument, type PreparedDocument } from './answer-document.ts'
 
 /**
  * The JWKS, the JWKS with all keys (`/jwks/all`) and the discovery documents, from bytes that are
@@ -39,11 +38,8 @@ export interface PublishedOptions {
   readonly mayServe: () => boolean
 }
 
-interface Document {
+interface Document extends Omit<PreparedDocument, 'headers'> {
   readonly body: Buffer
-  readonly etag: string
-  readonly type: string
-  readonly length: string
   /** Header fields, with alternating names and values. */
   readonly unchanging: readonly string[]
   readonly cacheControl: () => string
@@ -86,13 +82,17 @@ export function createPublishedDocuments(options: PublishedOptions): PublishedDo
       const { url = '' } = request
       const found = documents.get(url) ?? documents.get(canonicalPath(url))
       if (!found) return false
-      respond(found, request, response, options.mayServe())
+      answerDocument(options.mayServe() ? prepared(found) : undefined, request, response)
       return true
     },
     get jwksBytes() {
       return jwksBytes
     },
   }
+}
+
+function prepared({ body, etag, bodyHeaders, unchanging, cacheControl }: Document) {
+  return { body, etag, bodyHeaders, headers: ['cache-control', cacheControl(), ...unchanging] }
 }
 
 function isCommon({ kty }: JWK): boolean {
@@ -113,61 +113,6 @@ function document(content: object, type: string, cacheControl: () => string): Do
     ...['access-control-allow-origin', '*'],
     ...['x-content-type-options', 'nosniff'],
   ]
-  return { body, etag, type, length: String(body.length), unchanging, cacheControl }
-}
-
-function respond(
-  { body, etag, type, length, unchanging, cacheControl }: Document,
-  request: IncomingMessage,
-  response: ServerResponse,
-  mayServe: boolean,
-): void {
-  if (request.method === 'OPTIONS') {
-    allow(request, response)
-    return
-  }
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
-    response.writeHead(405, { allow: METHODS, ...ANY_ORIGIN }).end()
-    return
-  }
-  if (!mayServe) {
-    const headers = { 'retry-after': RETRY_AFTER, 'cache-control': 'no-store', ...ANY_ORIGIN }
-    response.writeHead(503, headers).end()
-    return
-  }
-  // Names and values alternate, because Node writes a list faster than an object.
-  const headers = ['cache-control', cacheControl(), ...unchanging]
-  const { 'if-none-match': known } = request.headers
-  // `no-cache` in a request concerns caches on the way; the origin may still answer "not modified".
-  if (known !== undefined && fresh({ 'if-none-match': known }, { etag })) {
-    response.writeHead(304, headers).end()
-    return
-  }
-  headers.push('content-type', type, 'content-length', length)
-  response.writeHead(200, headers)
-  response.end(request.method === 'HEAD' ? undefined : body)
-}
-
-/** Lets scripts of every site read the documents. */
-const ANY_ORIGIN = { 'access-control-allow-origin': '*' }
-const METHODS = 'GET, HEAD, OPTIONS'
-/** Seconds for which a browser caches a preflight's answer. */
-const PREFLIGHT_MAX_AGE = '3600'
-
-/** Answers OPTIONS with the methods, and allows a browser's preflight (Fetch, section 3.2). */
-function allow({ headers }: IncomingMessage, response: ServerResponse): void {
-  const asked = headers['access-control-request-headers']
-  response
-    .writeHead(204, {
-      allow: METHODS,
-      ...ANY_ORIGIN,
-      ...(headers['access-control-request-method'] === undefined
-        ? {}
-        : {
-            'access-control-allow-methods': 'GET, HEAD',
-            'access-control-max-age': PREFLIGHT_MAX_AGE,
-            ...(asked === undefined ? {} : { 'access-control-allow-headers': asked }),
-          }),
-    })
-    .end()
+  const bodyHeaders = ['content-type', type, 'content-length', String(body.length)]
+  return { body, etag, bodyHeaders, unchanging, cacheControl }
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Audience } from './audience.ts'
-import { RETRY_AFTER } from './pages.ts'
+import { RETRY_AFTER } from './retry-after.ts'
 import type { Views } from './views.ts'
 
 /** Answers a request that is refused before koa. */

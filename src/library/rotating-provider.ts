@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Configuration, Provider } from 'oidc-provider'
 import { RingStale } from '../errors.ts'
+import { answerDocument, type PreparedDocument } from '../http/answer-document.ts'
 import { signingKeys } from '../oidc/signing-keys.ts'
 import type { RingView } from '../ring/view.ts'
 import { openWatchedRing, type Ring, type RingOptions, type WatchedRing } from './open-ring.ts'
@@ -73,7 +74,7 @@ export async function openRotatingProvider(
       return inUse().provider
     },
     callback: () => (request, response) => {
-      if (pathOf(request) === jwksPath) answerJwks(ring, request, response)
+      if (pathOf(request) === jwksPath) answerDocument(preparedJwks(ring), request, response)
       else inUse().handle(request, response)
     },
     close: ring.close,
@@ -102,19 +103,19 @@ function pathOf({ url = '' }: IncomingMessage): string {
   return query === -1 ? url : url.slice(0, query)
 }
 
-function answerJwks(ring: Ring, request: IncomingMessage, response: ServerResponse): void {
-  if (request.method !== 'GET' && request.method !== 'HEAD') {
-    response.writeHead(405, { allow: 'GET, HEAD' }).end()
-    return
-  }
+/** Undefined while an old JWKS may lack a key that other processes sign with. */
+function preparedJwks(ring: Ring): PreparedDocument | undefined {
   try {
     const { body, etag, headers } = ring.jwks()
-    const isKnown = request.headers['if-none-match'] === etag
-    response.writeHead(isKnown ? 304 : 200, headers)
-    response.end(isKnown || request.method === 'HEAD' ? undefined : body)
+    const { 'content-type': type = '', ...others } = headers
+    return {
+      body,
+      etag,
+      headers: Object.entries(others).flat(),
+      bodyHeaders: ['content-type', type],
+    }
   } catch (error) {
-    if (!(error instanceof RingStale)) throw error
-    // An old JWKS may lack a key that other processes sign with.
-    response.writeHead(503, { 'retry-after': '5', 'cache-control': 'no-store' }).end()
+    if (error instanceof RingStale) return undefined
+    throw error
   }
 }

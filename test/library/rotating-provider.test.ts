@@ -97,6 +97,26 @@ describe('an oidc-provider application with a ring', () => {
     assert.equal(again.status, 304)
   })
 
+  it('answers requests for the JWKS as a server of Keyturn does', async () => {
+    const full = await fetch(`${url}/jwks?x=1`)
+    const length = (await full.arrayBuffer()).byteLength
+    assert.ok(length > 0)
+    const head = await fetch(`${url}/jwks`, { method: 'HEAD' })
+    assert.equal(head.headers.get('etag'), full.headers.get('etag'))
+    assert.equal(await head.text(), '')
+    const weak = { 'if-none-match': `"x", W/${full.headers.get('etag')}` }
+    assert.equal((await fetch(`${url}/jwks`, { headers: weak })).status, 304)
+    const refused = await fetch(`${url}/jwks`, { method: 'POST', body: 'x' })
+    assert.equal(refused.status, 405)
+    assert.equal(refused.headers.get('allow'), 'GET, HEAD, OPTIONS')
+    const preflight = await fetch(`${url}/jwks`, {
+      method: 'OPTIONS',
+      headers: { 'access-control-request-method': 'GET', origin: 'https://other.example' },
+    })
+    assert.equal(preflight.status, 204)
+    assert.equal(preflight.headers.get('access-control-allow-origin'), '*')
+  })
+
   it('signs with the next key after a promotion, and old tokens verify', async () => {
     const before = await getToken()
     const standby = rotating.ring.keys().find(({ phase }) => phase === 'pre-active')
