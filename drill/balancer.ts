@@ -4,8 +4,9 @@ import type { LostRequest } from './journal.ts'
 import { createUpstreams, type ReadyNode, type Upstream } from './upstreams.ts'
 
 /**
- * A round-robin proxy over the ready nodes (`upstreams.ts`), like a usual load balancer: it sends a request to another node only if it never reached the first one, or if it
- * is a GET without an answer or with a 503.
+ * A round-robin proxy over the ready nodes (`upstreams.ts`), like a usual load balancer: it sends a
+ * request to another node only if it never reached the first one, or if it is a GET without an
+ * answer or with a 503.
  */
 export interface Balancer extends AsyncDisposable {
   readonly url: string

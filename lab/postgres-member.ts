@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { findProgram, type Identity } from './programs.ts'
 
-/** One server of a pair. */
+/** Server of a pair. */
 export interface Member {
   readonly port: number
   readonly data: string

@@ -48,16 +48,11 @@ export function createRun(link: Link, outage: OutageWatch, timeout: number): Run
     }
     const fail = () => {
       settle()
-      const mayBeDone = sent.isUnanswered || sent.wasLost
-      reject(
-        mayBeDone && !isRead
-          ? new StoreUnavailable(
-              `It is not known whether this was done: ${what}. No answer came: ${outage.detail}`,
-              lastError,
-              { mayBeDone },
-            )
-          : new StoreUnavailable(`Cannot ${what}: ${outage.detail}`, lastError),
-      )
+      const mayBeDone = !isRead && (sent.isUnanswered || sent.wasLost)
+      const words = mayBeDone
+        ? `It is not known whether this was done: ${what}. No answer came`
+        : `Cannot ${what}`
+      reject(new StoreUnavailable(`${words}: ${outage.detail}`, lastError, { mayBeDone }))
     }
     const succeed = (result: T) => {
       settle()
