@@ -19,7 +19,18 @@ const files = (await Array.fromAsync(glob('**/*.ts', { cwd: SRC }))).map((name) 
 })
 
 const PURE = [
-  ...['key', 'key-store', 'policy', 'lifecycle', 'action', 'plan', 'orders', 'forecast', 'lost'],
+  ...[
+    'key',
+    'key-store',
+    'policy',
+    'lifecycle',
+    'action',
+    'plan',
+    'orders',
+    'known',
+    'forecast',
+    'lost',
+  ],
   ...['destruction', 'revocation', 'bounds', 'manual'],
 ].map((n) => `ring/${n}.ts`)
 

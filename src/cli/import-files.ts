@@ -15,7 +15,7 @@ const FETCH_TIMEOUT = 15
 const SECRETS_BYTES_MAX = 64 * 1024
 
 interface Bound {
-  /** More bytes than a reader takes are not read; it gets one more than that, and says what to do. */
+  /** Bytes that a reader takes; it gets one byte more of a larger file, and says what to do. */
   readonly max?: number
 }
 

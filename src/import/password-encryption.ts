@@ -77,7 +77,7 @@ export function createPasswordWork(): PasswordWork {
 export function decryptByPassword(
   algorithm: Der | undefined,
   encrypted: Uint8Array,
-  { password, work }: { readonly password: string | undefined; readonly work: PasswordWork },
+  { password, work }: { readonly password?: string | undefined; readonly work: PasswordWork },
 ): Buffer {
   const [kind, parameters] = children(algorithm)
   const oid = objectId(kind)

@@ -192,10 +192,7 @@ function readSafes(safes: Buffer, passwords: Opening): Keystore {
     else if (oid === ENCRYPTED_DATA) {
       const [, content] = children(inner(wrapped))
       const [, algorithm, encrypted] = children(content)
-      const clear = decryptByPassword(algorithm, octets(encrypted), {
-        password: passwords.password,
-        work: passwords.work,
-      })
+      const clear = decryptByPassword(algorithm, octets(encrypted), passwords)
       readBags(
         decrypted(() => readDer(clear)),
         passwords,
@@ -261,10 +258,8 @@ function readShrouded(
   let refused: ImportRefused | undefined
   for (const candidate of tries) {
     try {
-      const clear = decryptByPassword(algorithm, octets(encrypted), {
-        password: candidate,
-        work,
-      })
+      const secret = { password: candidate, work }
+      const clear = decryptByPassword(algorithm, octets(encrypted), secret)
       const form = decrypted(() => readDer(clear))
       if (!isSequence(form) || !isSequence(children(form)[1])) throw passwordWrong()
       found.keys.push({ ...named, ...privateMembers(clear) })

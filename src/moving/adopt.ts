@@ -5,12 +5,14 @@ import { publishedCertificates } from '../import/certificates.ts'
 import type { Imported, ImportedKey } from '../import/imported-key.ts'
 import type { ImportCode } from '../import/refusal.ts'
 import { type KeyEvent, keyEvent, type RingName } from '../ring/key.ts'
+import { assertKnown } from '../ring/known.ts'
 import { activeKey, isRevocationOf, type RingFacts, ringStates } from '../ring/lifecycle.ts'
-import { assertKnown, findState, orderPromotion } from '../ring/orders.ts'
+import { findState, orderPromotion } from '../ring/orders.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
 import type { SealedFacts } from '../ring/ring-key.ts'
 import { assertRoom, assertTokensOutlived } from './adopt-bounds.ts'
 import { type Halves, lifeIn, publishedSince } from './adopt-life.ts'
+import { type Present, presenceOf } from './adopt-presence.ts'
 import { ringLines, ringOf } from './adopt-ring.ts'
 import { type GivenRole, rolesOf } from './adopt-role.ts'
 
@@ -41,14 +43,6 @@ export interface AdoptOptions {
   readonly showsSha256?: boolean | undefined
   /** When a key for validation leaves the JWKS. */
   readonly notAfter?: number | undefined
-}
-
-/** What the rings hold, and of which keys that is known. */
-export interface Present extends RingFacts {
-  /** RFC 7638 thumbprints by kid. */
-  readonly thumbprints: ReadonlyMap<string, string>
-  /** What the JWKS shows of certificates, by kid. */
-  readonly certificates?: ReadonlyMap<string, ReturnType<typeof publishedCertificates>>
 }
 
 /** Why a key that was read stays where it is. */
@@ -203,33 +197,6 @@ function withoutRing({ algorithm }: ImportedKey, { ring }: AdoptOptions): string
     `No ring of the configuration signs with ${algorithm}. Relying parties could not verify what it signed. ` +
     `Add beside the rings that are there: ${ringLines(algorithm)}`
   )
-}
-
-/**
- * Is it there already? `half`: to verify, while its private half comes now. Another key of that kid is never
- * replaced: relying parties could not tell the two apart.
- * @throws Refused
- */
-function presenceOf(
-  key: ImportedKey,
-  ring: RingName,
-  present: Present,
-  { as }: AdoptOptions,
-): 'none' | 'half' | 'whole' {
-  const { kid, thumbprint } = key
-  const same = present.keys.find((each) => each.kid === kid)
-  if (!same) return 'none'
-  const isSame = present.thumbprints.get(kid) === thumbprint
-  const isHalf = same.verifiesOnly === true && key.private && as !== 'validation'
-  if (!isSame || (isHalf && same.ring !== ring)) {
-    throw new Refused(
-      'kid_taken',
-      { kid },
-      `A key ${kid} is in ring ${same.ring} already, and it is ${isSame ? 'published with that algorithm' : 'another one'}. ` +
-        'Relying parties could not tell the two apart. Nothing was added.',
-    )
-  }
-  return isHalf ? 'half' : 'whole'
 }
 
 interface IntoRing {

@@ -8,7 +8,8 @@ import type { RingWork } from '../ring/operate.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
 import { certificatesOf } from '../ring/ring-key.ts'
 import { createRings } from '../ring/rings.ts'
-import type { Adoption, Present } from './adopt.ts'
+import type { Adoption } from './adopt.ts'
+import type { Present } from './adopt-presence.ts'
 
 /** What an operator does with keys of another system, once `adopt.ts` has decided what becomes of them. */
 

@@ -46,8 +46,9 @@ export interface StoredRings {
 /** Keys and events that a store takes all of, or none. */
 export interface RecordsTogether extends StoredRings {
   /**
-   * Records whose place one of `keys` takes, under the same id and elsewhere in its ring: a key that
-   * was here to verify gets its private half. Each goes in the same step, if it is still as given.
+   * Records whose place one of `keys` takes, under the same id and elsewhere in its ring: a key
+   * that only verified gets its private half. Each is removed in the same step, if it is still as
+   * given.
    */
   readonly replaced?: readonly SerializedKey[]
 }

@@ -1,8 +1,8 @@
 import { toRfc3339 } from '../clock.ts'
 import { NotFound, Refused } from '../errors.ts'
-import { passedDuration } from '../values/duration-text.ts'
 import type { CreateAction, EventAction } from './action.ts'
 import { type KeyEvent, type KeyFacts, type KeyPlace, keyEvent, type RingName } from './key.ts'
+import { assertKnown } from './known.ts'
 import {
   activeKey,
   allStates,
@@ -102,33 +102,6 @@ export function orderPromotion(
   const { propagation } = policies.policyFor(ring)
   if (!force) assertKnown({ kid: whole, since, propagation, now })
   return promotion(state, now, { now, ...order })
-}
-
-/**
- * A key signs once relying parties know it.
- * @param key.since when it was first published
- * @throws Refused `key_too_new`
- */
-export function assertKnown({
-  kid,
-  since,
-  propagation,
-  now,
-}: {
-  readonly kid: string
-  readonly since: number
-  readonly propagation: number
-  readonly now: number
-}): void {
-  const safeAt = since + propagation
-  if (now >= safeAt) return
-  throw new Refused(
-    'key_too_new',
-    { kid, knownAt: safeAt },
-    `Key ${kid} has been published for ${passedDuration(now - since)} of the ` +
-      `${passedDuration(propagation)} that relying parties need: they are sure to know it from ` +
-      `${toRfc3339(safeAt)}. Wait, or take the price of an earlier switch.`,
-  )
 }
 
 /**

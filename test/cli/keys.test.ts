@@ -264,7 +264,10 @@ describe('keys rotate, promote and revoke', () => {
     assert.match(told.out, /\(now\) +50 of 53 +1 d 2 h .*DiscoveryCache/)
     assert.match(told.out, /\(in 25 hours\) +none that fetches by itself/)
     assert.ok(told.out.includes(`keyturn ${command}\n`), told.out)
-    assert.match((await cli.run(['keys', 'revoke', '--help'])).out, /lets the fresh key sign sooner/)
+    assert.match(
+      (await cli.run(['keys', 'revoke', '--help'])).out,
+      /lets the fresh key sign sooner/,
+    )
 
     const { sooner } = await cli.json<{ sooner: Sooner }>(['keys', 'revoke', other])
     assert.equal(sooner.kid, kidOf(await cli.json(['keys', 'list']), 3, 'sig/RS256'))

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { describe, it } from 'node:test'
 import { plainJson, plainText } from '../../src/cli/terminal.ts'
-import { serializedKey as anyKey } from '../../src/conformance/key-store.ts'
+import { serializedKey as anyKey } from '../../src/conformance/records.ts'
 import { shellWord } from '../../src/values/shell-word.ts'
 import { DAY, keyturnIn } from './keyturn.ts'
 

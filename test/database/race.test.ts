@@ -12,7 +12,7 @@ const GENERATIONS = repeats(200, 1000)
 const AT_ONCE = 20
 
 const SOURCE = new URL('../../src/database/', import.meta.url).href
-const FAKE = new URL('../../src/conformance/key-store.ts', import.meta.url).href
+const FAKE = new URL('../../src/conformance/records.ts', import.meta.url).href
 
 /** Adds a key of its own to every generation; writes the kid that each generation got. */
 const CHILD = `

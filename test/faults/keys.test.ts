@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { serializedKey } from '../../src/conformance/key-store.ts'
+import { serializedKey } from '../../src/conformance/records.ts'
 import { createMemoryKeyStore } from '../../src/ring/memory-key-store.ts'
 import { turnStoredRings } from '../../src/ring/operate.ts'
 import { plan } from '../../src/ring/plan.ts'

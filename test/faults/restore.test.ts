@@ -300,7 +300,10 @@ describe('a start after a restore', () => {
   it('without a witness says at each start that nobody can tell', async () => {
     await using own = await deployment({ rotation: { witness: 'none' } })
     await own.start()
-    assert.match(await linesOfStart(own.config), /No witness outside the database remembers revocations/)
+    assert.match(
+      await linesOfStart(own.config),
+      /No witness outside the database remembers revocations/,
+    )
     const checked = await own.run('restore', 'check')
     assert.equal(checked.status, 1)
     assert.match(checked.err, /^There is no witness, because rotation\.witness is none/)

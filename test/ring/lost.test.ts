@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { serializedKey } from '../../src/conformance/key-store.ts'
+import { serializedKey } from '../../src/conformance/records.ts'
 import type { KeyEvent } from '../../src/ring/key.ts'
 import type { SerializedEvent } from '../../src/ring/key-store.ts'
 import { ringStates } from '../../src/ring/lifecycle.ts'

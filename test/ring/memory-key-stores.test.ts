@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { serializedKey } from '../../src/conformance/key-store.ts'
+import { serializedKey } from '../../src/conformance/records.ts'
 import { createMemoryKeyStores } from '../../src/ring/memory-key-stores.ts'
 
 describe('key stores in memory', () => {

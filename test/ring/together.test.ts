@@ -3,7 +3,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { temporaryFolder } from '../../lab/temporary.ts'
-import { serializedKey } from '../../src/conformance/key-store.ts'
+import { serializedKey } from '../../src/conformance/records.ts'
 import { createFileKeyStore } from '../../src/ring/file-key-store.ts'
 
 const event = { id: 'promote/x', ring: 'sig/ES256', type: 'promote', at: 10, data: 'x' }

@@ -1,6 +1,6 @@
 import { createSecretKey, randomBytes } from 'node:crypto'
 import { systemClock } from '../../src/clock.ts'
-import { serializedKey } from '../../src/conformance/key-store.ts'
+import { serializedKey } from '../../src/conformance/records.ts'
 import { deploymentOf } from '../../src/ring/deployment.ts'
 import { type EventWithoutId, keyEvent } from '../../src/ring/key.ts'
 import type { KeyStore, SerializedEvent } from '../../src/ring/key-store.ts'

@@ -1,0 +1,43 @@
+import { Refused } from '../errors.ts'
+import type { publishedCertificates } from '../import/certificates.ts'
+import type { ImportedKey } from '../import/imported-key.ts'
+import type { RingName } from '../ring/key.ts'
+import type { RingFacts } from '../ring/lifecycle.ts'
+import type { GivenRole } from './adopt-role.ts'
+
+/** Which of the keys of another system are here already. Pure. */
+
+/** What the rings hold, and of which keys that is known. */
+export interface Present extends RingFacts {
+  /** RFC 7638 thumbprints by kid. */
+  readonly thumbprints: ReadonlyMap<string, string>
+  /** What the JWKS shows of certificates, by kid. */
+  readonly certificates?: ReadonlyMap<string, ReturnType<typeof publishedCertificates>>
+}
+
+/**
+ * Is it there already? `half`: to verify, while its private half comes now. Another key of that kid is never
+ * replaced: relying parties could not tell the two apart.
+ * @throws Refused
+ */
+export function presenceOf(
+  key: ImportedKey,
+  ring: RingName,
+  present: Present,
+  { as }: { readonly as?: GivenRole | undefined },
+): 'none' | 'half' | 'whole' {
+  const { kid, thumbprint } = key
+  const same = present.keys.find((each) => each.kid === kid)
+  if (!same) return 'none'
+  const isSame = present.thumbprints.get(kid) === thumbprint
+  const isHalf = same.verifiesOnly === true && key.private && as !== 'validation'
+  if (!isSame || (isHalf && same.ring !== ring)) {
+    throw new Refused(
+      'kid_taken',
+      { kid },
+      `A key ${kid} is in ring ${same.ring} already, and it is ${isSame ? 'published with that algorithm' : 'another one'}. ` +
+        'Relying parties could not tell the two apart. Nothing was added.',
+    )
+  }
+  return isHalf ? 'half' : 'whole'
+}
