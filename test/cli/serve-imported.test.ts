@@ -116,7 +116,8 @@ async function serving({ system, source, options = [] }: Move) {
   }
   await writeFile(config, stringify(settings))
   const command = async <T>(args: readonly string[]): Promise<T> => {
-    const { status, out, err } = await cli.run(['--config', config, ...args, '--json'])
+    // A process of its own, because the path of the database is relative to its folder.
+    const { status, out, err } = await cli.spawned(['--config', config, ...args, '--json'])
     assert.equal(status, 0, err)
     return JSON.parse(out)
   }
