@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { ClockWrong } from '../errors.ts'
 
 /**
  * A second clock that all nodes share, such as the database's (`nodes/database-clock.ts`): a key
@@ -18,6 +19,11 @@ export interface ClockCheck {
    * Seconds since the epoch by the shared clock, or by this node's clock if there is no shared one.
    */
   now(): number
+}
+
+/** @throws ClockWrong if this node's clock is further off than allowed */
+export function requireRight(check: Pick<ClockCheck, 'isRight' | 'offset'>): void {
+  if (!check.isRight()) throw new ClockWrong(check.offset() ?? 0)
 }
 
 /** A check for a process without a second clock, whose own clock counts as right. */

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { ClockCheck } from './clock-check.ts'
+import { type ClockCheck, requireRight } from './clock-check.ts'
 import type { LoadedRings } from './loaded-rings.ts'
 import type { RotationPolicies } from './policy.ts'
 import type { RingLog } from './ring-log.ts'
@@ -11,7 +11,11 @@ import { type RingView, ringView } from './view.ts'
  * hand, each change that is due by the clock, even if the store is slow or does not answer.
  */
 export interface Publisher {
-  /** Holds facts as the keys at hand and publishes their present view, one call after another. */
+  /**
+   * Holds facts as the keys at hand and publishes their present view, one call after another.
+   * @throws ClockWrong, because the view of a wrong clock would still be served once the clock is
+   *   right again
+   */
   show(facts: LoadedRings): Promise<RingView>
   /** Publishes each change at the instant that was planned, until `signal` is aborted. */
   keepTime(signal: AbortSignal): Promise<void>
@@ -23,7 +27,7 @@ export interface PublisherOptions {
   readonly rings: Rings
   readonly policies: RotationPolicies
   readonly clock: Clock
-  readonly databaseClock: Pick<ClockCheck, 'isRight'>
+  readonly databaseClock: Pick<ClockCheck, 'isRight' | 'offset'>
   /** Longest time, in seconds, between two looks at the clock, which may be set meanwhile. */
   readonly refreshInterval: number
   /** Called with every view that differs from the one before. */
@@ -42,6 +46,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
   function show(facts: LoadedRings): Promise<RingView> {
     rings.hold(facts)
     const publish = async () => {
+      requireRight(databaseClock)
       const next = ringView(facts, policies, clock.now())
       if (next.hash !== view?.hash) {
         await options.onView(next)

@@ -52,7 +52,11 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
   const publisher = createPublisher(options)
   const turns = createTurns({ ...options, publisher })
   const trouble = createTrouble(options)
-  const status = createStatus({ ...options, publisher, turns, trouble })
+  const mayLook = atMostEvery(LOOK_PAUSE, clock)
+  const onOutdated = () => {
+    if (mayLook()) sleeping.abort()
+  }
+  const status = createStatus({ ...options, publisher, turns, trouble, onOutdated })
   const stopping = new AbortController()
   let sleeping = new AbortController()
   let loops: Promise<unknown> | undefined
@@ -84,7 +88,6 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
     return Math.max(0, Math.min(interval, dueIn))
   }
 
-  const mayLook = atMostEvery(LOOK_PAUSE, clock)
   return {
     runOnce: turns.run,
     runAgain,
@@ -92,13 +95,7 @@ export function createScheduler(options: SchedulerOptions): Scheduler {
       if (publisher.view?.byKid.has(kid)) return
       if (mayLook()) await turns.run().catch(() => {})
     },
-    authorize: createAuthorize({
-      ...options,
-      status,
-      onOutdated: () => {
-        if (mayLook()) sleeping.abort()
-      },
-    }),
+    authorize: createAuthorize({ ...options, status, onOutdated }),
     start: () => {
       loops ??= Promise.all([turnUntilStopped(), publisher.keepTime(stopping.signal)])
     },

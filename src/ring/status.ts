@@ -42,6 +42,8 @@ export interface StatusSources {
   readonly publisher: { readonly view: RingView | undefined }
   readonly turns: { readonly loadedAt: Moment; readonly warnings: readonly string[] }
   readonly trouble: { readonly failure: Error | undefined; readonly failures: number }
+  /** Called if the ring should be turned soon, because its view is out of date. */
+  readonly onOutdated: () => void
 }
 
 /** The status of a node, read anew from its sources at each access. */
@@ -56,6 +58,8 @@ export function createStatus(sources: StatusSources): RingStatus {
     const age = Math.max(ringAge(), clock.now() - turns.loadedAt.wall)
     if (!publisher.view) return 'The key ring was never loaded.'
     if (age <= maxRingAge) return undefined
+    // The machine slept or its clock was set: nobody has tried to load the ring since.
+    if (trouble.failures === 0) sources.onOutdated()
     return `The key ring was loaded ${Math.round(age)} s ago, longer than maxRingAge.`
   }
 

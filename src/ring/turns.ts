@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
-import { ClockWrong, StoreIncomplete } from '../errors.ts'
+import { StoreIncomplete } from '../errors.ts'
 import type { Action } from './action.ts'
-import type { ClockCheck } from './clock-check.ts'
+import { type ClockCheck, requireRight } from './clock-check.ts'
 import { watchClock } from './clock-jumps.ts'
 import { isSealFailure, type LoadedRings } from './loaded-rings.ts'
 import { together } from './lost.ts'
@@ -56,11 +56,12 @@ export function createTurns(options: TurnsOptions): Turns {
   let running: Promise<RingView> | undefined
 
   async function turn(): Promise<RingView> {
+    await databaseClock.compare()
+    requireRight(databaseClock)
+    // Read after the comparison, because a clock that was wrong before it would give a wrong plan.
     const { now, isClockSettled } = clockJumps.begin()
     // Read before the load, because the age of a ring counts from the request to the store.
     const startedAt = { elapsed: clock.elapsed(), wall: now }
-    await databaseClock.compare()
-    if (!databaseClock.isRight()) throw new ClockWrong(databaseClock.offset() ?? 0)
     const loaded = await load(now)
     let doneAt: Moment | undefined
     const onDone = (action: Action, isOurs: boolean) => {

@@ -301,6 +301,62 @@ describe('the scheduler of a node among others', () => {
     assert.equal(scheduler.authorize(kid, undefined), undefined)
   })
 
+  it('plans by the right time, even if the clock was wrong when its turn began', async () => {
+    const clock = createFakeClock()
+    let ahead = 0
+    const time = async () => {
+      // Somebody sets the clock right while the database is asked.
+      clock.jump(-ahead)
+      return clock.exact()
+    }
+    const { scheduler, store } = setUp(createMemoryKeyStore(), clock, 30, time)
+    await scheduler.runOnce()
+    const before = await store.load()
+    ahead = 100 * DAY
+    clock.jump(ahead)
+    await scheduler.runOnce()
+    assert.deepEqual(await store.load(), before)
+  })
+
+  it('publishes nothing by a clock that was set during its turn', async () => {
+    const clock = createFakeClock()
+    let ahead = 0
+    const { store, state } = flaky()
+    const load = async () => {
+      if (ahead > 0) clock.jump(ahead)
+      return store.load()
+    }
+    const time = async () => clock.exact()
+    const { scheduler, views } = setUp({ ...store, load }, clock, 30, time)
+    await scheduler.runOnce()
+    ahead = 200 * DAY
+    await assert.rejects(scheduler.runOnce(), { code: 'clock_wrong' })
+    clock.jump(-ahead)
+    assert.equal(scheduler.status.obstacle(), undefined)
+    assert.equal(views.length, 1)
+    assert.deepEqual(
+      scheduler.status.view?.states.map(({ phase }) => phase),
+      ['active', 'pre-active'],
+    )
+    assert.ok(state.loads > 1)
+  })
+
+  it('loads its ring at the first request after the machine slept', async () => {
+    const { store, state } = flaky()
+    const { scheduler, clock } = setUp(store, undefined, 1800)
+    await scheduler.runOnce()
+    scheduler.start()
+    await clock.pass(1)
+    const before = state.loads
+    clock.jump(2 * 3600)
+    await clock.settle()
+    assert.equal(state.loads, before, 'a sleep has ended early')
+    assert.match(scheduler.status.obstacle() ?? '', /longer than maxRingAge/)
+    await clock.settle()
+    assert.equal(scheduler.status.obstacle(), undefined)
+    await scheduler.stop()
+  })
+
   it('records the expiry of a token that outlives its key, before it is signed, and once', async () => {
     const { scheduler, store, active, clock } = setUp()
     await scheduler.runOnce()
