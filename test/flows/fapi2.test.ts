@@ -293,7 +293,7 @@ describe('a client whose profile is fapi2', () => {
     ] as const) {
       const { redeem } = await signInTo(await relyingParty({ id }))
       mock.timers.setTime(Date.now() + 62_000)
-      await keyturn.server.issuers[0].scheduler.runOnce()
+      await keyturn.server.issuers[0].scheduler.runAgain()
       if (isGood) assert.ok((await redeem()).access_token)
       else await assert.rejects(redeem(), { error: 'invalid_grant' })
     }

@@ -253,7 +253,7 @@ describe('a server of several issuers', () => {
     const [first, second] = server.server.issuers
     assert.ok(second)
     const turn = () =>
-      Promise.all(server.server.issuers.map(({ scheduler }) => scheduler.runOnce()))
+      Promise.all(server.server.issuers.map(({ scheduler }) => scheduler.runAgain()))
     const pass = async (seconds: number) => {
       mock.timers.setTime(Date.now() + seconds * 1000)
       await turn()

@@ -104,7 +104,7 @@ describe('signing out', () => {
     const { scheduler } = keyturn.server.issuers[0]
     for (let month = 0; month < 12; month++) {
       mock.timers.tick(30 * DAY * 1000)
-      await scheduler.runOnce()
+      await scheduler.runAgain()
     }
     const jwks = await (await fetch(`${keyturn.issuer}/jwks`)).text()
     assert.ok(!jwks.includes(kidOf(hint)), 'the key is still published')
@@ -128,7 +128,7 @@ describe('signing out', () => {
     await operate(keyturn.config, (facts, policies, now) =>
       orderRevocation(facts, policies, { ...order, now }),
     )
-    await keyturn.server.issuers[0].scheduler.runOnce()
+    await keyturn.server.issuers[0].scheduler.runAgain()
     const { page } = await agent.open(logoutUrl.href, keyturn.issuer)
     assert.equal(page?.status, 400)
   })

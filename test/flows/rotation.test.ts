@@ -44,7 +44,7 @@ const now = () => Math.floor(Date.now() / 1000)
 /** Time passes, and the server turns its ring as it would. */
 async function passTo(keyturn: TestServer, at: number): Promise<void> {
   if (at > now()) mock.timers.setTime(at * 1000)
-  await keyturn.server.issuers[0].scheduler.runOnce()
+  await keyturn.server.issuers[0].scheduler.runAgain()
 }
 
 function createLoad(keyturn: TestServer) {

@@ -104,7 +104,7 @@ async function collect(rp: client.Configuration): Promise<Signed> {
 /** Time passes, and the server turns its ring as it would. */
 async function passTo(at: number): Promise<void> {
   mock.timers.setTime(at * 1000)
-  await keyturn.server.issuers[0].scheduler.runOnce()
+  await keyturn.server.issuers[0].scheduler.runAgain()
 }
 
 describe('what is signed besides tokens', () => {
