@@ -79,6 +79,7 @@ async function verifyOnce(rp: RelyingParty, issued: IssuedToken): Promise<void> 
   tally.refused += 1
   const { kid, kind, iat, exp } = issued
   const couldFetch = !source.hasFailed(rp.name)
+  const jwksAge = source.age(rp.name)
   tell({
     refused: {
       rp: rp.name,
@@ -89,6 +90,7 @@ async function verifyOnce(rp: RelyingParty, issued: IssuedToken): Promise<void> 
       exp,
       why,
       couldFetch,
+      jwksAge,
       from,
       to,
     },

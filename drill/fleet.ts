@@ -54,6 +54,8 @@ export interface Refusal {
   readonly why: string
   /** True if the relying party's last fetch of the JWKS succeeded. */
   readonly couldFetch: boolean
+  /** Milliseconds since the relying party got the JWKS. */
+  readonly jwksAge: number
   /** Milliseconds since the epoch. */
   readonly from: number
   readonly to: number

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { FETCH } from './settings.ts'
 
 /**
  * Serves the JWKS to the relying parties of the drill, each at its own URL, so that the drill knows
@@ -10,8 +11,13 @@ import type { AddressInfo } from 'node:net'
 export interface JwksSource extends AsyncDisposable {
   /** URL of the JWKS for a relying party, directly or through the shared cache. */
   url(name: string, through?: 'origin' | 'cache'): string
-  /** True if the relying party's last fetch failed. */
+  /**
+   * True if the relying party's last fetch failed, or if its fetch under way has taken longer than
+   * the bounds allow.
+   */
   hasFailed(name: string): boolean
+  /** Milliseconds since the relying party got the JWKS, or since the start if it never did. */
+  age(name: string): number
   /** Number of fetches so far. */
   fetches(name: string): number
 }
@@ -30,6 +36,9 @@ const TIMEOUT = 5000
 /** @param jwksUri of the origin */
 export async function startJwksSource(jwksUri: string): Promise<JwksSource> {
   const failed = new Map<string, boolean>()
+  /** Instants in milliseconds by the monotonic clock. */
+  const fetchedAt = new Map<string, number>()
+  const waitingSince = new Map<string, number>()
   const fetches = new Map<string, number>()
   const origin: Fetch = async (headers) => {
     const answer = await fetch(jwksUri, { headers, signal: AbortSignal.timeout(TIMEOUT) })
@@ -41,9 +50,11 @@ export async function startJwksSource(jwksUri: string): Promise<JwksSource> {
     const [, through = '', encoded = ''] = (request.url ?? '').split('/')
     const name = decodeURIComponent(encoded)
     fetches.set(name, (fetches.get(name) ?? 0) + 1)
+    if (!waitingSince.has(name)) waitingSince.set(name, performance.now())
     try {
       const answer = await sources[through === 'cache' ? 'cache' : 'origin']({})
       failed.set(name, answer.status !== 200)
+      if (answer.status === 200) fetchedAt.set(name, performance.now())
       const kept = ['content-type', 'cache-control', 'etag', 'age']
       const headers = Object.fromEntries(
         kept.flatMap((header) => {
@@ -55,6 +66,8 @@ export async function startJwksSource(jwksUri: string): Promise<JwksSource> {
     } catch (error) {
       failed.set(name, true)
       response.writeHead(504).end(String(error))
+    } finally {
+      waitingSince.delete(name)
     }
   }).listen(0, 'localhost')
   await once(server, 'listening')
@@ -63,7 +76,10 @@ export async function startJwksSource(jwksUri: string): Promise<JwksSource> {
   return {
     url: (name, through = 'origin') =>
       `http://localhost:${port}/${through}/${encodeURIComponent(name)}/jwks`,
-    hasFailed: (name) => failed.get(name) ?? false,
+    hasFailed: (name) =>
+      (failed.get(name) ?? false) ||
+      performance.now() - (waitingSince.get(name) ?? Infinity) > FETCH * 1000,
+    age: (name) => performance.now() - (fetchedAt.get(name) ?? 0),
     fetches: (name) => fetches.get(name) ?? 0,
     [Symbol.asyncDispose]: async () => {
       server.close()

@@ -17,7 +17,7 @@ const CLOCK_SKEW = 1
 const JWKS_MAX_AGE = 1
 const STALE_IF_ERROR = 1
 /** F: how long an RP may take to fetch the JWKS. */
-const FETCH = 1
+export const FETCH = 1
 /** X: how long an RP may take to find a new key in the JWKS; every RP here is scaled to it. */
 export const RP_LAG = 2
 /** T: the longest lifetime of a token. RPs grant no leeway. */

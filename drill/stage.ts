@@ -154,7 +154,7 @@ function noteRefusal(
   journal: Journal,
   refusals: Map<string, RefusalCount>,
 ): void {
-  const { rp, isCovered, why, couldFetch, kid, kind, exp, from, to } = refusal
+  const { rp, isCovered, why, couldFetch, jwksAge, kid, kind, exp, from, to } = refusal
   // An RP whose fetch has failed does not try again before its cool-down is over.
   const since = couldFetch ? from : from - RP_LAG * 1000
   const found = journal.excuseFor({ from: since, to }, undefined)
@@ -170,7 +170,8 @@ function noteRefusal(
   const left = (exp - to / 1000).toFixed(1)
   journal.violation(
     'refused token',
-    `${rp} refused a valid ${kind} of ${kid}, ${left} s before its end: ${why}`,
+    `${rp} refused a valid ${kind} of ${kid}, ${left} s before its end: ${why} ` +
+      `(it got the JWKS ${(jwksAge / 1000).toFixed(1)} s before)`,
   )
 }
 
