@@ -16,6 +16,7 @@ import { UserNames0004 } from './migrations/0004-user-names.ts'
 import { UserNameKeys0005 } from './migrations/0005-user-name-keys.ts'
 import { Issuers0006 } from './migrations/0006-issuers.ts'
 import { Kids0007 } from './migrations/0007-kids.ts'
+import { ArtifactRows0008 } from './migrations/0008-artifact-rows.ts'
 import { schemasFor } from './tables.ts'
 
 export const migrations = [
@@ -26,6 +27,7 @@ export const migrations = [
   UserNameKeys0005,
   Issuers0006,
   Kids0007,
+  ArtifactRows0008,
 ]
 
 /** The table in which TypeORM notes which migrations were applied. */
@@ -37,10 +39,6 @@ export const MIGRATIONS_TABLE = 'migration'
  *
  * If a server becomes unavailable, calls are rejected meanwhile, and new connections are made when
  * they are needed.
- *
- * CockroachDB is used through TypeORM's driver for it, which repeats transactions on request of the
- * server. The SQL avoids what its documentation lists as missing, but was run on PostgreSQL only
- * (`test/database/cockroachdb.test.ts`).
  * @param settings url: `sqlite:PATH`, relative to the working directory, or a server's
  * @throws StoreUnavailable
  */
@@ -75,11 +73,10 @@ async function driverOptions(settings: ServerSettings): Promise<Partial<DataSour
       const createPool = (options: object) => createMysqlPool({ ...mysql, options })
       return { type, driver: { createPool }, extra: mysql.options }
     }
-    default: {
+    case 'postgres': {
       const { PostgresPool, postgresOptions } = await import('./postgres-pool.ts')
-      const { waitForDisk } = await import('./postgres-session.ts')
-      // CockroachDB always waits for its disks and lacks this setting.
-      const session = type === 'postgres' ? `SELECT ${waitForDisk('session')}` : ''
+      const { waitForDisk } = await import('./wait-for-disk.ts')
+      const session = `SELECT ${waitForDisk('session')}`
       const extra = postgresOptions({ ...share, session })
       return { type, driver: { Pool: PostgresPool }, extra, poolErrorHandler: () => {} }
     }

@@ -1,5 +1,6 @@
 import type Sqlite from 'better-sqlite3-napi'
 import { BUSY_PAUSE, BUSY_RETRIES, isBusy, storeUnavailable } from './failures.ts'
+import type { Reader } from './shared-reads.ts'
 
 export interface Writer {
   /** Does `work`, which must be synchronous, and resolves with its result once it is committed. */
@@ -13,7 +14,7 @@ export interface Writer {
  * because a transaction costs more than the insert of a token. The commit ends within the turn, so
  * the connection of `database.ts` never waits for it.
  */
-export function createWriter(database: Sqlite.Database): Writer {
+export function createWriter(database: Sqlite.Database, reader: Pick<Reader, 'end'>): Writer {
   interface Job {
     readonly work: () => void
     readonly settle: (failure: unknown) => void
@@ -30,6 +31,7 @@ export function createWriter(database: Sqlite.Database): Writer {
     waiting = []
     let failure: unknown
     try {
+      reader.end()
       commit.immediate(jobs)
     } catch (error) {
       if (isBusy(error) && retries > 0) {

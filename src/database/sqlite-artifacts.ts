@@ -20,6 +20,7 @@ import { sqlitePath } from './database.ts'
 import { BUSY_TIMEOUT, storeUnavailable } from './failures.ts'
 import { FORGET_BATCH, forgetInBatches } from './forget.ts'
 import { createWriter, type Writer } from './shared-commits.ts'
+import { createReader, type Reader } from './shared-reads.ts'
 import type { ClientRow } from './tables.ts'
 
 /**
@@ -35,13 +36,15 @@ export function openSqliteArtifacts(
 ): ArtifactPlace {
   const database = open(url, durability === 'full' ? 'FULL' : 'NORMAL')
   const statements = prepare(database)
-  const writer = createWriter(database)
+  const reader = createReader(database)
+  const writer = createWriter(database, reader)
 
   return {
-    of: (authentic) => artifactsOf(authentic, { statements, writer, clock }),
+    of: (authentic) => artifactsOf(authentic, { statements, reader, writer, clock }),
     sweep: (limit) => writer.write(() => statements.sweep.run(clock.now() - GRACE, limit).changes),
     close: async () => {
       writer.flush()
+      reader.end()
       database.close()
     },
   }
@@ -49,7 +52,7 @@ export function openSqliteArtifacts(
 
 function artifactsOf(authentic: Authentic, opened: Opened): ArtifactStore {
   const { statements, writer, clock } = opened
-  const clients = cachedClients(statements, authentic, clock)
+  const clients = cachedClients(opened, authentic)
   return {
     adapter: (model) =>
       model === 'Client'
@@ -162,6 +165,7 @@ function prepare(database: Sqlite.Database) {
 
 interface Opened {
   readonly statements: Statements
+  readonly reader: Reader
   readonly writer: Writer
   readonly clock: Pick<Clock, 'now' | 'elapsed'>
 }
@@ -169,7 +173,7 @@ interface Opened {
 /** The records of one model. */
 function storedArtifacts(
   model: string,
-  { statements, writer: { write }, clock }: Opened,
+  { statements, reader: { read }, writer: { write }, clock }: Opened,
 ): StoredArtifacts {
   const revokeWithGrant = (grantId: string) => {
     statements.destroy.run(GRANT, grantId)
@@ -197,11 +201,11 @@ function storedArtifacts(
     saveOnce: async (record, now) =>
       (await write(() => statements.insertOnce.run(record, now))).changes === 1,
     find: (id) => {
-      const found = statements.find.get(model, id)
+      const found = read(() => statements.find.get(model, id))
       return found && { model, id, ...found }
     },
-    findByUid: (hash) => bestMatch(statements.findByUid.all(model, hash)),
-    findByUserCode: (hash) => bestMatch(statements.findByUserCode.all(model, hash)),
+    findByUid: (hash) => bestMatch(read(() => statements.findByUid.all(model, hash))),
+    findByUserCode: (hash) => bestMatch(read(() => statements.findByUserCode.all(model, hash))),
     consume: (id, noteUndo) => consume(id, noteUndo, () => {}),
     consumeOrRevoke: (id, noteUndo) => consume(id, noteUndo, revokeWithGrant),
     destroy: (id) => write(() => statements.destroy.run(model, id)),
@@ -214,9 +218,8 @@ const CLIENT_CHECK = 0.02
 
 /** Clients in memory while nothing in the database changes. */
 function cachedClients(
-  { client, version }: Statements,
+  { statements: { client, version }, reader, clock }: Opened,
   authentic: Authentic,
-  clock: Pick<Clock, 'elapsed' | 'now'>,
 ) {
   const known = new Map<string, AdapterPayload>()
   let knownVersion: number | undefined
@@ -232,6 +235,8 @@ function cachedClients(
     }
     const found = known.get(id)
     if (found) return withoutEnded(found, clock.now())
+    // Another connection writes clients, perhaps in this turn.
+    reader.end()
     const metadata = clients.toPayload(client.get(authentic.issuer, id))
     if (!metadata) return undefined
     known.set(id, metadata)

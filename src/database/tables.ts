@@ -16,10 +16,7 @@ import { isText, textCollation, textType } from './migrations/portable.ts'
  * `schemasFor` has the differences between engines.
  */
 
-/**
- * Converts 64-bit columns, including every integer of CockroachDB, which some drivers return as
- * text.
- */
+/** Converts 64-bit columns, which some drivers return as text. */
 const integer: ValueTransformer = { to: (value: number) => value, from: Number }
 
 const json: ValueTransformer = {
@@ -178,7 +175,6 @@ const artifactSchema = new EntitySchema<ArtifactRecord>({
     expiresAt: { name: 'expires_at', type: 'bigint', nullable: true, transformer: integer },
   },
   // Partial indices, because each index entry costs a write and only few records need these.
-  withoutRowid: true,
   indices: [
     { name: 'artifact_grant', columns: ['grantId'], where: 'grant_id IS NOT NULL' },
     { name: 'artifact_uid', columns: ['uid'], where: 'uid IS NOT NULL' },

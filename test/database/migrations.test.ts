@@ -8,6 +8,7 @@ import { migrations, openDatabase } from '../../src/database/database.ts'
 import { migrate, migrationStatus } from '../../src/database/migrate.ts'
 import { Issuers0006 } from '../../src/database/migrations/0006-issuers.ts'
 import { Kids0007 } from '../../src/database/migrations/0007-kids.ts'
+import { ArtifactRows0008 } from '../../src/database/migrations/0008-artifact-rows.ts'
 import { createSqlAccounts } from '../../src/database/sql-accounts.ts'
 import { createSqlKeyStore } from '../../src/database/sql-key-store.ts'
 import { testAuthentic } from '../support/authentic.ts'
@@ -177,8 +178,9 @@ describe('every migration after the first', () => {
     const dataSource = await openAsBefore(empty, migrations.slice(0, 1))
     await migrate(dataSource)
     // The first that divides the tables among issuers is from before any release, and no neighbour of it runs.
-    // SQLite heeds no lengths of text, so there the other does nothing.
-    const others: readonly unknown[] = [Issuers0006, Kids0007]
+    // SQLite heeds no lengths of text, so there the second does nothing. The third leaves the columns as
+    // they are.
+    const others: readonly unknown[] = [Issuers0006, Kids0007, ArtifactRows0008]
     for (const Migration of migrations.slice(1).filter((each) => !others.includes(each))) {
       const runner = dataSource.createQueryRunner()
       const asked: string[] = []
@@ -196,6 +198,44 @@ describe('every migration after the first', () => {
         )
       }
       await runner.release()
+    }
+    await dataSource.destroy()
+  })
+})
+
+describe('the migration to artifacts with rowids', () => {
+  it('keeps every row, and its indices are used', async () => {
+    await using empty = await (DATABASES[0] as TestedDatabase).create()
+    const before = migrations.slice(0, migrations.indexOf(ArtifactRows0008))
+    const older = await openAsBefore(empty, before)
+    await migrate(older)
+    const rows = Array.from({ length: 50 }, (_, i) => ({
+      ...{ model: 'Session', id: `id-${(i * 7) % 50}`, payload: 'x'.repeat(i * 100) },
+      ...{ grant_id: i % 2 ? `grant-${i}` : null, uid: i % 3 ? `uid-${i}` : null },
+      ...{ user_code: null, account_id: 'ada', client_id: null, consumed_at: i % 5 ? null : i },
+      expires_at: 1000 + i,
+    }))
+    for (const row of rows) {
+      const names = Object.keys(row)
+      const values = Object.values(row)
+      const places = names.map(() => '?')
+      await older.query(`INSERT INTO artifact (${names}) VALUES (${places})`, values)
+    }
+    await older.destroy()
+
+    const dataSource = await openDatabase(settingsOf(empty))
+    await migrate(dataSource)
+    const kept = await dataSource.query('SELECT * FROM artifact ORDER BY expires_at')
+    assert.deepEqual(kept, rows)
+    const [{ sql }] = await dataSource.query(
+      "SELECT sql FROM sqlite_master WHERE name = 'artifact'",
+    )
+    assert.doesNotMatch(sql, /without rowid/i)
+    for (const condition of ["model = 'a' AND id = 'b'", "grant_id = 'a'", "uid = 'a'"]) {
+      const [{ detail }] = await dataSource.query(
+        `EXPLAIN QUERY PLAN SELECT payload FROM artifact WHERE ${condition}`,
+      )
+      assert.match(detail, /USING INDEX/, condition)
     }
     await dataSource.destroy()
   })
