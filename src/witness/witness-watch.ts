@@ -120,17 +120,18 @@ export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
     load,
     note,
     get status() {
-      const amiss = [
-        ...(known.failure === undefined ? [] : [known.failure]),
-        ...(missing === undefined ? [] : [`the key store lacks ${missing}`]),
-      ]
       const began = wasMissing ? ' (begun at this start: what was before it cannot tell)' : ''
-      return {
-        isDegraded: amiss.length > 0,
-        detail: [`${where}${began}`, ...amiss].join('; '),
-      }
+      return statusOf(`${where}${began}`, [
+        known.failure,
+        missing && `the key store lacks ${missing}`,
+      ])
     },
   }
+}
+
+function statusOf(place: string, problems: readonly (string | undefined)[]): WitnessStatus {
+  const known = problems.filter((problem) => problem !== undefined)
+  return { isDegraded: known.length > 0, detail: [place, ...known].join('; ') }
 }
 
 /** Adds events again that the store of a running node has lost. */
