@@ -172,7 +172,7 @@ interface Protection {
 }
 
 async function readDuendeStore(source: string, read: ReadDuendeOptions): Promise<Imported> {
-  if (/^(postgres(ql)?|cockroachdb|mysql|mariadb):/.test(source)) {
+  if (/^(postgres(ql)?|mysql|mariadb):/.test(source)) {
     const [{ readForeignTable }, { shownUrl }] = await Promise.all([
       import('../database/foreign-table.ts'),
       import('../connection/database-url.ts'),

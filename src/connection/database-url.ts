@@ -20,19 +20,18 @@ export interface ServerSettings {
   readonly durability?: 'full' | 'relaxed' | undefined
 }
 
-export type Engine = 'better-sqlite3' | 'postgres' | 'cockroachdb' | 'mysql'
+export type Engine = 'better-sqlite3' | 'postgres' | 'mysql'
 
 const ENGINES: Readonly<Record<string, Engine>> = {
   'sqlite:': 'better-sqlite3',
   'postgres:': 'postgres',
   'postgresql:': 'postgres',
-  'cockroachdb:': 'cockroachdb',
   'mysql:': 'mysql',
   'mariadb:': 'mysql',
 }
 
 const FORM =
-  'sqlite:PATH, or postgres://, mysql://, mariadb:// or cockroachdb:// with ' +
+  'sqlite:PATH, or postgres://, mysql:// or mariadb:// with ' +
   'USER:PASSWORD@HOST:PORT/DATABASE (in a user or password write # as %23, / as %2F, @ as %40)'
 
 const ANY = /^.*$/s
@@ -54,7 +53,7 @@ const INSTEAD = {
 const SEVERAL = 'put a proxy before several servers and name that'
 
 const POSTGRES: UrlDialect = {
-  schemes: ['postgres:', 'postgresql:', 'cockroachdb:'],
+  schemes: ['postgres:', 'postgresql:'],
   form: FORM,
   hasDatabase: true,
   parameters: {
@@ -109,6 +108,7 @@ export function engineOf(url: string): Engine {
 
 /** The problem of a URL, in words that follow "it must be"; undefined if there is none. */
 export function databaseUrlProblem(url: string): string | undefined {
+  if (/^cockroach(db)?:/.test(url)) return `${FORM}; CockroachDB is not supported (docs/engines.md)`
   if (url.startsWith('sqlite:')) return sqliteProblem(url.slice('sqlite:'.length))
   const answer = parseConnectionUrl(url, dialectOf(url))
   return 'problem' in answer ? answer.problem : undefined

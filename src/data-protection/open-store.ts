@@ -85,13 +85,6 @@ async function dataSourceOptions(url: string): Promise<DataSourceOptions> {
       const { default: driver } = await import('better-sqlite3-napi')
       return { type, driver, database: url.slice('sqlite:'.length), fileMustExist: true }
     }
-    case 'cockroachdb':
-      return {
-        type,
-        url: url.replace(/^cockroachdb:/, 'postgres:'),
-        timeTravelQueries: false,
-        extra: CONNECTING,
-      }
     case 'postgres':
       return { type, url, extra: CONNECTING }
     case 'mysql':

@@ -108,12 +108,6 @@ function dialectOf(type: string): Dialect {
   switch (type) {
     case 'postgres':
       return { quote: quoted, parameter: (number) => `$${number}`, add: underTableLock }
-    case 'cockroachdb': {
-      // Its transactions are serializable: the later of two that read and wrote the same fails.
-      const add = (runner: RingQueryRunner, { insertIfSame }: Addition) =>
-        transaction(runner, insertIfSame)
-      return { quote: quoted, parameter: (number) => `$${number}`, add }
-    }
     case 'better-sqlite3':
       return { quote: quoted, parameter: () => '?', add: inOneStatement }
     case 'mysql':
@@ -126,7 +120,7 @@ function dialectOf(type: string): Dialect {
     throw new Refused(
       'ring_read_only',
       { type },
-      `A key ring in ${type} is read and not added to. Rings are kept in PostgreSQL, CockroachDB, MariaDB, MySQL, ` +
+      `A key ring in ${type} is read and not added to. Rings are kept in PostgreSQL, MariaDB, MySQL, ` +
         'SQLite, Redis and directories.',
     )
   }

@@ -13,7 +13,7 @@ export interface ForeignTable {
 
 /**
  * The rows of a table.
- * @param url of PostgreSQL, CockroachDB, MySQL or MariaDB
+ * @param url of PostgreSQL, MySQL or MariaDB
  * @returns values by column
  * @throws StoreUnavailable
  */
@@ -65,10 +65,6 @@ function optionsOf(url: string): DataSourceOptions {
       return { type: 'mysql', url: url.replace(/^mariadb:/, 'mysql:'), timezone: 'Z' }
     default:
       // One connection, so that what is set for the session holds for the query.
-      return {
-        type: 'postgres',
-        url: url.replace(/^cockroachdb:/, 'postgres:'),
-        extra: { max: 1 },
-      }
+      return { type: 'postgres', url, extra: { max: 1 } }
   }
 }

@@ -17,8 +17,7 @@ const POSTGRES_LOCK = 0x6b657974
  * Brings the schema up to date. Any number of processes may do so at once, each migration is
  * applied once, and the next process can continue after one that was killed:
  *
- * - SQLite: all in one transaction; CockroachDB: each migration is one. One process wins, the
- *   others try again and find it done.
+ * - SQLite: all in one transaction. One process wins, the others try again and find it done.
  * - PostgreSQL: all in one transaction, which holds a lock; the others wait for it.
  * - MariaDB, MySQL: they commit each statement that changes the schema at once, so migrations are
  *   made of steps that can be done again, under a lock that ends with its connection. In a cluster
@@ -50,10 +49,8 @@ async function migrateOnce(dataSource: DataSource): Promise<readonly string[]> {
         return await migratePostgres(runner)
       case 'mysql':
         return await migrateMysql(runner)
-      case 'better-sqlite3':
-        return await applyPending(runner, 'all')
       default:
-        return await applyPending(runner, 'each')
+        return await applyPending(runner, 'all')
     }
   } finally {
     await runner.release()

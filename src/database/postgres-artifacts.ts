@@ -1,5 +1,5 @@
 import { GRANT } from '../artifacts/artifact-record.ts'
-import { engineOf, type ServerSettings } from '../connection/database-url.ts'
+import type { ServerSettings } from '../connection/database-url.ts'
 import {
   type ArtifactKey,
   type ArtifactTable,
@@ -8,8 +8,8 @@ import {
 } from './artifact-table.ts'
 import { FORGET_BATCH } from './forget.ts'
 import { PostgresPool, postgresOptions } from './postgres-pool.ts'
-import { waitForDisk } from './postgres-session.ts'
 import type { ClientRow } from './tables.ts'
+import { waitForDisk } from './wait-for-disk.ts'
 
 /** Most records of a statement, because each request waits for the whole statement. */
 const BATCH = 200
@@ -87,19 +87,12 @@ const SQL = {
     (SELECT model, id FROM artifact WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)`,
 } as const
 
-/**
- * The table `artifact` in PostgreSQL, and in CockroachDB, which lacks these settings and plans by
- * itself.
- */
+/** The table `artifact` in PostgreSQL. */
 export function openPostgresArtifacts(settings: ServerSettings): ArtifactTable {
-  const isPostgres = engineOf(settings.url) === 'postgres'
   const session = `${COMMITS[settings.durability ?? 'relaxed']}; ${SESSION}`
-  const pool = new PostgresPool(postgresOptions({ ...settings, ...(isPostgres && { session }) }))
-  // CockroachDB always waits for its disks and lacks this setting.
-  const textOf = (name: keyof typeof SQL) =>
-    isPostgres ? SQL[name] : SQL[name].replace(` AND ${DURABLY}`, '')
+  const pool = new PostgresPool(postgresOptions({ ...settings, session }))
   const run = <Row extends object = never>(name: keyof typeof SQL, values: unknown[]) =>
-    pool.query<Row>({ name, text: textOf(name), values })
+    pool.query<Row>({ name, text: SQL[name], values })
 
   return {
     batch: (waiting) => Math.min(waiting, BATCH),

@@ -5,8 +5,8 @@ import { checkSerializedKey } from '../ring/records.ts'
 import { addTogether } from './add-together.ts'
 import { attemptIdempotent, attemptRead } from './failures.ts'
 import { insertNew } from './insert-new.ts'
-import { waitForDisk } from './postgres-session.ts'
 import { keyEventSchema, keySchema, withoutIssuer } from './tables.ts'
+import { waitForDisk } from './wait-for-disk.ts'
 
 /**
  * A KeyStore of one issuer in the tables `ring_key` and `key_event`. All operations are idempotent,

@@ -10,7 +10,6 @@ import { type NodeRow, nodeSchema } from './tables.ts'
 /** SQL for the clock of a server, in seconds with fraction. SQLite uses this machine's clock. */
 const TIME: Readonly<Record<string, string>> = {
   postgres: 'SELECT extract(epoch FROM clock_timestamp())::float8 AS now',
-  cockroachdb: 'SELECT extract(epoch FROM clock_timestamp())::float8 AS now',
   mysql: 'SELECT UNIX_TIMESTAMP(SYSDATE(6)) AS now',
 }
 

@@ -226,7 +226,7 @@ test('a database is a SQLite file or a server with a database', (t) => {
     ['postgresql://db/k', true],
     ['mysql://db/k', true],
     ['mariadb://db/k', true],
-    ['cockroachdb://db/k', true],
+    ['cockroachdb://db/k', false],
     ['sqlite:', false],
     ['postgres://db', false],
     ['postgres:///k', false],

@@ -33,7 +33,6 @@ const ASKED: readonly (readonly [url: string, tls: TlsRequest | undefined])[] = 
     `${PG}?sslmode=verify-full&ssl_min_protocol_version=TLSv1.3`,
     { level: 'verify-full', minVersion: 'TLSv1.3' },
   ],
-  ['cockroachdb://root@db.example/keyturn?sslmode=verify-full', { level: 'verify-full' }],
   // The clients of MySQL and MariaDB
   [`${MY}?ssl-mode=REQUIRED`, { level: 'require' }],
   [`${MY}?ssl-mode=DISABLED`, { level: 'disable' }],

@@ -154,7 +154,7 @@ describe('a server that cannot be used', () => {
     })
   }
 
-  for (const scheme of ['postgres', 'postgresql', 'cockroachdb', 'mysql', 'mariadb']) {
+  for (const scheme of ['postgres', 'postgresql', 'mysql', 'mariadb']) {
     it(`${scheme}: where nothing listens is an error that says so`, async () => {
       const port = await freePort()
       await fails(

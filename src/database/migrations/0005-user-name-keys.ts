@@ -3,8 +3,9 @@ import { fillNameKeys } from '../account-names.ts'
 import { addIndex } from './portable.ts'
 
 /**
- * Accounts are found by their name as it is compared, and no two new names look alike. Apart from
- * the columns, as CockroachDB lets nobody use those that the same transaction made.
+ * Accounts are found by their name as it is compared, and no two new names look alike. The columns
+ * come from the migration before, because some engines let nobody use a column in the transaction
+ * that made it.
  */
 export class UserNameKeys0005 implements MigrationInterface {
   readonly name = 'UserNameKeys1700000000005'

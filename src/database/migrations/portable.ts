@@ -2,7 +2,7 @@ import { type QueryRunner, Table, type TableColumnOptions, type TableIndexOption
 
 /**
  * Tables that are the same in every engine, for migrations. Text compares byte for byte: 'a', 'A'
- * and 'a ' are three ids. SQLite and CockroachDB do so by themselves.
+ * and 'a ' are three ids. SQLite does so by itself.
  */
 
 export interface PortableTable {
