@@ -17,10 +17,8 @@ interface BackupOptions extends JsonOption {
   readonly kek: boolean
 }
 
-export function addBackup(program: Command, context: Context): void {
-  program
-    .command('backup')
-    .description('write what belongs into a backup to a new folder; servers may run meanwhile')
+export function fillBackup(command: Command, program: Command, context: Context): void {
+  command
     .argument('<folder>', 'new or empty')
     .option('--no-kek', 'without the key-encryption keys, which then are backed up elsewhere')
     .option(...JSON_OPTION)

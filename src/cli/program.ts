@@ -1,26 +1,30 @@
 import { Command, CommanderError } from 'commander'
 import { packageVersion } from '../package-files.ts'
-import { addBackup } from './backup.ts'
 import { type Context, reasonOf } from './context.ts'
 import { withKidsLast } from './kid-argument.ts'
-import { addServe } from './serve.ts'
-import { addSimulate } from './simulate.ts'
 import { plainText } from './terminal.ts'
 
 const DONE = 0
 const FAILED = 1
 const WRONG_USAGE = 2
 
-/** Adds its commands to a group. */
-type AddCommands = (group: Command, program: Command, context: Context) => void
+/** Adds options, or the commands of a group, to a command. */
+type Fill = (command: Command, program: Command, context: Context) => void
 
-interface Group {
+interface LazyCommand {
   readonly description: string
-  readonly load: () => Promise<AddCommands>
+  readonly load: () => Promise<Fill>
 }
 
-/** Groups of commands. Only the named group is loaded, because loading all of them takes long. */
-const GROUPS = {
+/**
+ * Commands and groups of commands, in the order of the help. Only the named one is loaded, because
+ * loading all of them takes long, and a server would keep all of them in memory.
+ */
+const COMMANDS: Readonly<Record<string, LazyCommand>> = {
+  serve: {
+    description: 'start the token server',
+    load: async () => (await import('./serve.ts')).fillServe,
+  },
   keys: {
     description: 'manage the signing keys',
     load: async () => (await import('./keys.ts')).addKeys,
@@ -28,6 +32,11 @@ const GROUPS = {
   config: {
     description: 'check and show the configuration',
     load: async () => (await import('./config.ts')).addConfig,
+  },
+  simulate: {
+    description:
+      'show if the rotation policy is safe for each kind of relying party, and by what margin',
+    load: async () => (await import('./simulate.ts')).fillSimulate,
   },
   clients: {
     description: 'manage the applications that people sign in to',
@@ -49,11 +58,15 @@ const GROUPS = {
     description: 'migrate, check or copy the database',
     load: async () => (await import('./db.ts')).addDb,
   },
+  backup: {
+    description: 'write what belongs into a backup to a new folder; servers may run meanwhile',
+    load: async () => (await import('./backup.ts')).fillBackup,
+  },
   restore: {
     description: 'recover after the database was restored from a backup',
     load: async () => (await import('./restore.ts')).addRestore,
   },
-} as const satisfies Readonly<Record<string, Group>>
+}
 
 /**
  * Runs one command.
@@ -78,22 +91,10 @@ export async function runCommand(argv: readonly string[], outside: Context): Pro
       writeErr: (text) => context.warn(text.trimEnd()),
     })
     .exitOverride()
-  addServe(program, context)
-  const addGroup = async (name: keyof typeof GROUPS) => {
-    const { description, load } = GROUPS[name]
-    const group = program.command(name).description(description)
-    if (argv.includes(name)) (await load())(group, program, context)
+  for (const [name, { description, load }] of Object.entries(COMMANDS)) {
+    const command = program.command(name).description(description)
+    if (argv.includes(name)) (await load())(command, program, context)
   }
-  await addGroup('keys')
-  await addGroup('config')
-  addSimulate(program, context)
-  await addGroup('clients')
-  await addGroup('accounts')
-  await addGroup('nodes')
-  await addGroup('issuers')
-  await addGroup('db')
-  addBackup(program, context)
-  await addGroup('restore')
   try {
     await program.parseAsync(withKidsLast(argv, program), { from: 'user' })
     return DONE

@@ -5,10 +5,8 @@ import { Refused } from '../errors.ts'
 import type { KeyturnServer } from '../server/server.ts'
 import { type Context, loadCommandConfig } from './context.ts'
 
-export function addServe(program: Command, context: Context): void {
-  program
-    .command('serve')
-    .description('start the token server')
+export function fillServe(serving: Command, program: Command, context: Context): void {
+  serving
     .addHelpText(
       'after',
       '\nSIGTERM and SIGINT stop the server after open requests have finished. A second signal stops it at once.',

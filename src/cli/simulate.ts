@@ -32,12 +32,8 @@ interface Options extends JsonOption {
 
 const DAY = 86_400
 
-export function addSimulate(program: Command, context: Context): void {
-  program
-    .command('simulate')
-    .description(
-      'show if the rotation policy is safe for each kind of relying party, and by what margin',
-    )
+export function fillSimulate(simulating: Command, program: Command, context: Context): void {
+  simulating
     .option(
       '--days <n>',
       'days from a first start (default: as long as the rings need, mostly a year or more)',

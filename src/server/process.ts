@@ -10,7 +10,7 @@ import { isEmbedded } from '../connection/database-url.ts'
 import { createInFlight, type InFlight } from '../http/in-flight.ts'
 import { createDatabaseClock, type DatabaseClock } from '../nodes/database-clock.ts'
 import { packageVersion } from '../package-files.ts'
-import { openKeptRings } from './kept-rings.ts'
+import type { KeptRings, KeptRingsOptions } from './kept-rings.ts'
 import { createMetrics, type ProcessMetrics } from './metrics.ts'
 import { type Checks, clockCheck, databaseCheck, redisCheck } from './readiness.ts'
 import { openStores, type Stores } from './stores.ts'
@@ -89,8 +89,8 @@ export async function openProcess(
       onFailure: (error) => log.error({ err: error }, 'expired records could not be deleted'),
     })
     opened.defer(sweeper.stop)
-    const keptRings = await openKeptRings(config, { clock, databaseClock, log, metrics })
-    opened.defer(keptRings.stop)
+    const keptRings = await openConfiguredRings(config, { clock, databaseClock, log, metrics })
+    opened.defer(async () => keptRings?.stop())
     return {
       config,
       log,
@@ -103,10 +103,10 @@ export async function openProcess(
       passwords: createPasswords(config.password.argon2),
       hasSeveral,
       isShared: !isEmbedded(config.database.url) || config.http.socketActivation,
-      checks: { ...processChecks(config, stores, databaseClock), ...keptRings.checks },
+      checks: { ...processChecks(config, stores, databaseClock), ...keptRings?.checks },
       start: () => {
         sweeper.start()
-        keptRings.start()
+        keptRings?.start()
       },
       close: () => opened.disposeAsync(),
     }
@@ -114,6 +114,16 @@ export async function openProcess(
     await opened.disposeAsync()
     throw error
   }
+}
+
+/** Loads what rings of ASP.NET Core need only if there are any, because it is kept in memory. */
+async function openConfiguredRings(
+  config: Config,
+  options: KeptRingsOptions,
+): Promise<KeptRings | undefined> {
+  if (config.dataProtection.rings.length === 0) return undefined
+  const { openKeptRings } = await import('./kept-rings.ts')
+  return openKeptRings(config, options)
 }
 
 /** Logs advice about the database and Redis now, and their failures later. */
