@@ -36,7 +36,7 @@ async function publishOnKoa(bench: Bench, path: string): Promise<void> {
   await koa.call('publish', { path, type, text: answer.body.toString() })
 }
 
-function fetches(path: string): Prepare {
+export function fetches(path: string): Prepare {
   const bytes = Buffer.from(requestBytes('GET', path))
   return async (connection) => async () => {
     const { status } = await connection.send(bytes)
