@@ -39,7 +39,7 @@ export interface PublishedOptions {
 }
 
 interface Document extends Omit<PreparedDocument, 'headers'> {
-  readonly body: Buffer
+  readonly body: string
   /** Header fields, with alternating names and values. */
   readonly unchanging: readonly string[]
   readonly cacheControl: () => string
@@ -62,7 +62,7 @@ export function createPublishedDocuments(options: PublishedOptions): PublishedDo
           () => `public, max-age=${maxAge()}, ${stale}`,
         )
       const all = made(jwks.keys)
-      jwksBytes = all.body.length
+      jwksBytes = Buffer.byteLength(all.body)
       documents.set(`${path}/jwks/all`, all)
       const isApart = options.rareKeys === 'apart'
       documents.set(`${path}/jwks`, isApart ? made(jwks.keys.filter(isCommon)) : all)
@@ -106,13 +106,13 @@ function canonicalPath(url: string): string {
 }
 
 function document(content: object, type: string, cacheControl: () => string): Document {
-  const body = Buffer.from(JSON.stringify(content))
+  const body = JSON.stringify(content)
   const etag = `"${createHash('sha256').update(body).digest('base64url')}"`
   const unchanging = [
     ...['etag', etag],
     ...['access-control-allow-origin', '*'],
     ...['x-content-type-options', 'nosniff'],
   ]
-  const bodyHeaders = ['content-type', type, 'content-length', String(body.length)]
+  const bodyHeaders = ['content-type', type, 'content-length', String(Buffer.byteLength(body))]
   return { body, etag, bodyHeaders, unchanging, cacheControl }
 }
