@@ -19,9 +19,9 @@ const POLL = 5
 const SETTLE = { full: 10_000, quick: 4000 }
 
 /**
- * The real server, `node src/cli.ts serve`, is measured from the start of its process to the first
- * opaque token by client credentials: in an empty folder, and again in the same folder from SIGTERM
- * of the first process on. Then its resident memory is read after some idle time.
+ * The compiled server is measured from the start of its process to the first opaque token by client
+ * credentials: in an empty folder, and again in the same folder from SIGTERM of the first process
+ * on. Then its resident memory is read after some idle time.
  */
 export const starts: Measure = async (bench) => {
   bench.say('cold start and restart ...')
@@ -32,6 +32,7 @@ export const starts: Measure = async (bench) => {
   for (let repeat = 0; repeat < REPEATS[mode]; repeat += 1) {
     const ports = { http: await freePort(), management: await freePort() }
     const config = writeConfig(bench.folder(), { ports })
+    compiledCli()
     const startedAt = performance.now()
     await using first = serve(config)
     await firstToken(ports.http)
@@ -83,13 +84,23 @@ interface Serving extends AsyncDisposable {
   stop(): Promise<void>
 }
 
+const ROOT = join(import.meta.dirname, '..')
+
+let isBuilt = false
+
+/** The program as it is installed. @returns its path */
+function compiledCli(): string {
+  if (!isBuilt) execFileSync('npm', ['run', '--silent', 'build'], { cwd: ROOT })
+  isBuilt = true
+  return join(ROOT, 'dist', 'cli.js')
+}
+
 /**
- * The real server, `node src/cli.ts serve`.
+ * Starts the compiled server.
  * @param socket descriptor of a socket that is passed to it
  */
 export function serve(config: string, { socket }: { readonly socket?: number } = {}): Serving {
-  const cli = join(import.meta.dirname, '..', 'src', 'cli.ts')
-  const command = [process.execPath, cli, '--config', config, 'serve'] as const
+  const command = [process.execPath, compiledCli(), '--config', config, 'serve'] as const
   const [program, ...args] = socket === undefined ? command : receiving(command)
   const passed = socket === undefined ? [] : [socket]
   const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'ignore', ...passed] })
