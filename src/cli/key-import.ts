@@ -60,7 +60,6 @@ export function addKeyImports(keys: Command, program: Command, context: Context)
     .option('--files <dir>', 'Keycloak: directory of the keystores that the realm names')
     .option('--secrets-file <file>', 'Hydra: secrets.system, one in each line, newest first')
     .option('--next <kid>', 'a key that will sign next, if the source does not say so', collected)
-    .option('--leave <kid>', 'accept that this key cannot be imported', collected)
     .option('--at <time>', 'preview for an instant, such as the planned cut-over', instantArgument)
     .action((system: System, source: string, options: ImportOptions) =>
       withCode(context, (quiet) => {
@@ -113,6 +112,7 @@ function withSourceOptions(command: Command): Command {
       'longest token lifetime of the old system',
       durationArgument,
     )
+    .option('--leave <kid>', 'accept the loss of this key', collected)
     .option('--reason <text>', 'recorded with events', proseArgument)
     .option(
       '--actor <name>',
