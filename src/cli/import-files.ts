@@ -27,7 +27,7 @@ export async function sourceFile(
   const name = basename(path)
   if (existsSync(`${path}-wal`) && (await stat(path).catch(unreadable(path))).size <= max) {
     const { wholeSqlite } = await import('../database/foreign-table.ts')
-    return { name, bytes: wholeSqlite(path) }
+    return { name, bytes: wholeSqlite(path, max) ?? new Uint8Array(max + 1) }
   }
   const bytes = await readBounded(path, max).catch(unreadable(path))
   return { name, bytes: bytes ?? new Uint8Array(max + 1) }

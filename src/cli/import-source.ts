@@ -1,5 +1,8 @@
 import { join } from 'node:path'
+import { PayloadRefused } from '../data-protection/errors.ts'
+import type { KeyRing } from '../data-protection/key-ring.ts'
 import { openKeyRing } from '../data-protection/open-key-ring.ts'
+import { mayHideKey } from '../data-protection/problem.ts'
 import { ImportRefused } from '../errors.ts'
 import { readDex } from '../import/dex.ts'
 import {
@@ -21,6 +24,7 @@ import { readKeyFile } from '../import/key-file.ts'
 import { readKeycloak } from '../import/keycloak.ts'
 import { readOidcProvider } from '../import/oidc-provider.ts'
 import { orRefusal, refusal } from '../import/refusal.ts'
+import { ROWS_MAX } from '../import/row.ts'
 import {
   isDirectory,
   secretFile,
@@ -144,6 +148,8 @@ const KEYS = {
     'Data',
   ],
   instants: ['Created'],
+  // One more tells that there are too many.
+  most: ROWS_MAX + 1,
 }
 
 async function readDuende(
@@ -217,9 +223,24 @@ export async function openProtection(
   const protector = ring.createProtector('DataProtectionKeyProtector')
   return {
     protect: (bytes) => protector.protect(bytes),
-    unprotect: (payload) => protector.unprotect(payload),
+    unprotect: (payload) => {
+      try {
+        return protector.unprotect(payload)
+      } catch (error) {
+        throw withHidden(error, ring)
+      }
+    },
     close: () => ring.close(),
   }
+}
+
+/** A key that is not in the ring may be in what cannot be read of it. */
+function withHidden(error: unknown, ring: KeyRing): unknown {
+  if (!(error instanceof PayloadRefused) || error.code !== 'payload_key_unknown') return error
+  const hidden = ring.problems.find(mayHideKey)
+  if (!hidden) return error
+  const words = `${error.message} It may be in ${hidden.source}: ${hidden.message}`
+  return new PayloadRefused('payload_key_unknown', words)
 }
 
 async function readHydra(

@@ -9,6 +9,8 @@ export interface ForeignTable {
   readonly columns: readonly string[]
   /** Columns of instants, which are read as text: drivers would round them to milliseconds. */
   readonly instants: readonly string[]
+  /** Most rows that are read. */
+  readonly most: number
 }
 
 /**
@@ -19,7 +21,7 @@ export interface ForeignTable {
  */
 export async function readForeignTable(
   url: string,
-  { name, columns, instants }: ForeignTable,
+  { name, columns, instants, most }: ForeignTable,
 ): Promise<readonly Readonly<Record<string, unknown>>[]> {
   const isMysql = engineOf(url) === 'mysql'
   const quote = (word: string) => (isMysql ? `\`${word}\`` : `"${word}"`)
@@ -32,7 +34,7 @@ export async function readForeignTable(
   try {
     await dataSource.initialize()
     if (!isMysql) await dataSource.query("SET TIME ZONE 'UTC'")
-    return await dataSource.query(`SELECT ${selected.join(', ')} FROM ${quote(name)}`)
+    return await dataSource.query(`SELECT ${selected.join(', ')} FROM ${quote(name)} LIMIT ${most}`)
   } catch (error) {
     const { message } = error as Error
     throw new StoreUnavailable(`Table ${name} of ${shownUrl(url)} cannot be read: ${message}`)
@@ -43,13 +45,17 @@ export async function readForeignTable(
 
 /**
  * A SQLite database as one file would have it, with what its log holds besides.
+ * @returns undefined where it has more bytes than `max`
  * @throws StoreUnavailable
  */
-export function wholeSqlite(path: string): Uint8Array {
+export function wholeSqlite(path: string, max: number): Uint8Array | undefined {
   try {
     const database = new Sqlite(path, { readonly: true, fileMustExist: true })
     try {
-      return database.serialize()
+      const [pages, size] = ['page_count', 'page_size'].map((name) =>
+        Number(database.pragma(name, { simple: true })),
+      )
+      return (pages ?? 0) * (size ?? 0) > max ? undefined : database.serialize()
     } finally {
       database.close()
     }

@@ -15,6 +15,9 @@ export interface FoundCertificate {
   readonly localKeyId?: string
 }
 
+/** Certificates of a chain; nobody has half as many, and each is a signature to verify. */
+export const CHAIN_MAX = 10
+
 /** @throws ImportRefused `certificate_malformed` */
 export function parseCertificate(der: Uint8Array): X509Certificate {
   try {
@@ -72,7 +75,10 @@ export async function chainOf(
     if (!leaf || certificate.validFromDate > leaf.validFromDate) leaf = certificate
   }
   const chain: X509Certificate[] = []
-  for (let next = leaf; next; next = issuerOf(next, certificates, chain)) chain.push(next)
+  for (let next = leaf; next; next = issuerOf(next, certificates, chain)) {
+    chain.push(next)
+    if (chain.length === CHAIN_MAX) break
+  }
   return chain
 }
 

@@ -1,6 +1,7 @@
+import type { X509Certificate } from 'node:crypto'
 import { z } from 'zod'
 import { buildKey, type FoundKey } from './build-key.ts'
-import { attachedChain, parseCertificate } from './certificates.ts'
+import { attachedChain, CHAIN_MAX, parseCertificate } from './certificates.ts'
 import type { ImportedKey } from './imported-key.ts'
 import { refusal } from './refusal.ts'
 
@@ -10,8 +11,9 @@ const JWK = z.looseObject({
   kid: z.string().optional(),
   alg: z.string().optional(),
   use: z.string().optional(),
-  key_ops: z.array(z.string()).optional(),
-  x5c: z.array(z.string()).max(20).optional(),
+  // What is in them is looked at later: a list of all that is wrong could take more memory than they do.
+  key_ops: z.array(z.unknown()).optional(),
+  x5c: z.array(z.unknown()).optional(),
 })
 
 /** What somebody knows of a JWK who found it in a wider export. */
@@ -40,8 +42,21 @@ export async function readJwk(value: unknown, context: JwkContext): Promise<Impo
     ...context,
   })
   if (!x5c) return key
-  const certificates = x5c.map((text) => parseCertificate(Buffer.from(text, 'base64')))
+  const certificates = x5cOf(x5c)
   return { ...key, certificates: await attachedChain(key, certificates) }
+}
+
+function x5cOf(x5c: readonly unknown[]): readonly X509Certificate[] {
+  if (x5c.length > CHAIN_MAX) {
+    throw refusal(
+      'certificate_malformed',
+      `Its chain (x5c) has more than ${CHAIN_MAX} certificates.`,
+    )
+  }
+  return x5c.map((text) => {
+    if (typeof text === 'string') return parseCertificate(Buffer.from(text, 'base64'))
+    throw refusal('certificate_malformed', 'Its chain (x5c) has something that is no text.')
+  })
 }
 
 /** The kid for a list of what was left out, or the place in the set. */
@@ -50,7 +65,7 @@ export function jwkName(value: unknown, index: number): string {
   return typeof kid === 'string' && kid !== '' ? kid.slice(0, 255) : `keys[${index}]`
 }
 
-function useOf(use: string | undefined, operations: readonly string[] | undefined): 'sig' | 'enc' {
+function useOf(use: string | undefined, operations: readonly unknown[] | undefined): 'sig' | 'enc' {
   if (use === 'enc') return 'enc'
   if (use !== undefined && use !== 'sig') {
     throw refusal(
@@ -58,6 +73,7 @@ function useOf(use: string | undefined, operations: readonly string[] | undefine
       'Its use is neither sig nor enc, and rings of Keyturn sign.',
     )
   }
-  const encrypts = operations?.length && !operations.some((name) => /^(sign|verify)$/.test(name))
+  const encrypts =
+    operations?.length && !operations.some((name) => name === 'sign' || name === 'verify')
   return use === undefined && encrypts ? 'enc' : 'sig'
 }

@@ -26,7 +26,7 @@ const Key = z.looseObject({
   use: z.string().optional(),
 })
 const AdminKeys = z.looseObject({
-  active: z.record(z.string(), z.string()),
+  active: z.record(z.string(), z.unknown()),
   keys: z.array(z.unknown()),
 })
 
@@ -42,7 +42,7 @@ export async function readAdminKeys(value: AdminKeys, name: string): Promise<Imp
     throw refusal('input_too_large', `${name} has more than ${KEYS_MAX} keys.`)
   const keys: ImportedKey[] = []
   const left: LeftOut[] = []
-  const active = new Set(Object.values(value.active))
+  const active = new Set<unknown>(Object.values(value.active))
   for (const [at, entry] of value.keys.entries()) {
     const kid = (entry as { kid?: unknown } | null)?.kid
     const label = typeof kid === 'string' ? kid.slice(0, 255) : `keys[${at}]`
@@ -56,7 +56,7 @@ export async function readAdminKeys(value: AdminKeys, name: string): Promise<Imp
 
 async function adminKey(
   entry: unknown,
-  active: ReadonlySet<string>,
+  active: ReadonlySet<unknown>,
   source: string,
 ): Promise<ImportedKey> {
   const parsed = Key.safeParse(entry)

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { allOf } from './all-of.ts'
 import { refusal } from './refusal.ts'
 
 /** Key providers of a realm, wherever they stand in what Keycloak gives. */
@@ -23,7 +24,8 @@ const Component = z.looseObject({
   name: z.string().optional(),
   providerId: z.string(),
   providerType: z.string().optional(),
-  config: z.record(z.string(), z.array(z.string().nullable())).optional(),
+  // Of each setting the first value counts; what is no text is none.
+  config: z.record(z.string(), z.unknown()).optional(),
 })
 const Realm = z.looseObject({
   realm: z.string(),
@@ -47,24 +49,24 @@ export function componentsOf(
   { name, realm }: { readonly name: string; readonly realm?: string | undefined },
 ): readonly KeyProvider[] {
   const list = Array.isArray(value) ? value : [value]
-  const rows = z.array(ConfigRow).safeParse(list)
-  if (rows.success) return bounded(ofRows(rows.data), name)
-  const realms = z.array(Realm).safeParse(list)
-  if (realms.success) {
-    const components = chosenRealm(realms.data, realm, name).components?.[KEY_PROVIDER] ?? []
+  const rows = allOf(ConfigRow, list)
+  if (rows) return bounded(ofRows(rows), name)
+  const realms = allOf(Realm, list)
+  if (realms) {
+    const components = chosenRealm(realms, realm, name).components?.[KEY_PROVIDER] ?? []
     return bounded(
       components.map((one, at) => provider(one, at, name)),
       name,
     )
   }
-  const components = z.array(Component).safeParse(list)
-  if (!components.success) {
+  const components = allOf(Component, list)
+  if (!components) {
     throw refusal(
       'input_malformed',
       `${name} is neither an export of a realm nor a list of its components.`,
     )
   }
-  const keys = components.data.filter(({ providerType }) => providerType === KEY_PROVIDER)
+  const keys = components.filter(({ providerType }) => providerType === KEY_PROVIDER)
   return bounded(
     keys.map((one, at) => provider(one, at, name)),
     name,
@@ -88,7 +90,10 @@ function provider(value: unknown, at: number, name: string): KeyProvider {
   if (!parsed.success)
     throw refusal('input_malformed', `${name} has a key provider that cannot be read.`)
   const { id = '', name: own, providerId, config = {} } = parsed.data
-  const single = Object.entries(config).flatMap(([key, [first]]) => (first ? [[key, first]] : []))
+  const single = Object.entries(config).flatMap(([key, values]) => {
+    const first: unknown = Array.isArray(values) ? values[0] : undefined
+    return typeof first === 'string' && first !== '' ? [[key, first]] : []
+  })
   return withDefaults(id, own ?? `provider ${at + 1}`, providerId, Object.fromEntries(single))
 }
 

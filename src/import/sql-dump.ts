@@ -4,11 +4,20 @@ import { ROWS_MAX, type Row, type Table } from './row.ts'
 /** Rows in a dump: INSERT of SQLite, MySQL and `pg_dump --inserts`, COPY of `pg_dump`. No SQL is executed. */
 
 const NAME = String.raw`(?:["\x60[]?[\w$]{1,128}["\x60\]]?\.)?["\x60[]?([\w$]{1,128})["\x60\]]?`
-const INSERT = new RegExp(
-  String.raw`\bINSERT INTO ${NAME}\s*(?:\(([^)]{1,2000})\)\s*)?VALUES\s*`,
-  'gi',
+/** Columns have no bracket in them, so that a search ends at the next one. */
+const COLUMNS = String.raw`\(([^()]{1,2000})\)`
+/**
+ * Statements that give rows, and what may hold text that looks like one: people's names are in a dump, too. In turn:
+ * COPY, INSERT, a string, a comment to the end of its line, a quoted name, a comment, a string between dollars.
+ */
+const TOKEN = new RegExp(
+  [
+    String.raw`^COPY ${NAME}\s*${COLUMNS}\s*FROM stdin;\r?\n`,
+    String.raw`\bINSERT INTO ${NAME}\s*(?:${COLUMNS}\s*)?VALUES\s*`,
+    String.raw`'|--[^\n]*|"[^"\n]{0,128}"|\x60[^\x60\n]{0,128}\x60|/\*|\$(?:[a-z_]\w{0,62})?\$`,
+  ].join('|'),
+  'gim',
 )
-const COPY = new RegExp(String.raw`^COPY ${NAME}\s*\(([^)]{1,2000})\)\s*FROM stdin;\r?\n`, 'gim')
 /** Cells of a row; no table of keys has a hundred columns. */
 const CELLS_MAX = 100
 const NUMBER = /-?\d+(?:\.\d+)?/y
@@ -30,26 +39,23 @@ const ESCAPES: Readonly<Record<string, string>> = {
  */
 export function sqlRows(text: string, table: Table, source: string): readonly Row[] {
   const rows: Row[] = []
-  const backslashes = /^-- (MySQL|MariaDB) dump|^\/\*![0-9M]/m.test(text)
-  for (const match of text.matchAll(COPY)) {
-    if (!isTable(match[1], table)) continue
-    const start = match.index + match[0].length
-    const end = text.indexOf('\n\\.', start - 1)
-    if (end === -1) throw truncated(source)
-    const names = columnsOf(match[2], table)
-    for (let at = start; at < end && rows.length <= ROWS_MAX; ) {
-      const next = text.indexOf('\n', at)
-      const cells = text.slice(at, next).replace(/\r$/, '').split('\t', CELLS_MAX)
-      rows.push(named(names, cells.map(copyCell)))
-      at = next + 1
+  const backslashes = isOfMysql(text)
+  const cursor: Cursor = { text, source, backslashes, dollars: !backslashes, at: 0 }
+  for (let token = nextToken(cursor); token; token = nextToken(cursor)) {
+    if (rows.length > ROWS_MAX) break
+    const [mark, copied, copyColumns, inserted, insertColumns] = token
+    if (copied !== undefined) {
+      const end = text.indexOf('\n\\.', cursor.at - 1)
+      if (end === -1) throw truncated(source)
+      if (isTable(copied, table)) rows.push(...copyRows(cursor, end, columnsOf(copyColumns, table)))
+      cursor.at = end + 1
+    } else if (inserted === undefined) {
+      skip(cursor, mark, token.index)
+    } else if (isTable(inserted, table)) {
+      const names = columnsOf(insertColumns, table)
+      do rows.push(named(names, tuple(cursor)))
+      while (takes(cursor, ',') && rows.length <= ROWS_MAX)
     }
-  }
-  for (const match of text.matchAll(INSERT)) {
-    if (!isTable(match[1], table)) continue
-    const names = columnsOf(match[2], table)
-    const cursor = { text, at: match.index + match[0].length, source, backslashes }
-    do rows.push(named(names, tuple(cursor)))
-    while (takes(cursor, ',') && rows.length <= ROWS_MAX)
   }
   if (rows.length === 0)
     throw refusal('input_malformed', `${source} has no rows of a table ${table.name}.`)
@@ -61,7 +67,53 @@ interface Cursor {
   readonly source: string
   /** MySQL escapes in every string; the standard, in none. */
   readonly backslashes: boolean
+  /** Are there strings between dollars? Not in MySQL, nor behind a dollar without a second one. */
+  dollars: boolean
   at: number
+}
+
+/** Told by what stands before all rows, which are not to be believed. */
+function isOfMysql(text: string): boolean {
+  const start = text.search(/^[ \t]*(?:INSERT INTO|COPY)\s/im)
+  return /^-- (MySQL|MariaDB) dump|^\/\*![0-9M]/m.test(text.slice(0, start === -1 ? 0 : start))
+}
+
+function nextToken(cursor: Cursor): RegExpExecArray | null {
+  TOKEN.lastIndex = cursor.at
+  const found = TOKEN.exec(cursor.text)
+  cursor.at = TOKEN.lastIndex
+  return found
+}
+
+/** Goes to the end of what holds no statement. */
+function skip(cursor: Cursor, mark: string, from: number): void {
+  if (mark === "'") {
+    const before = cursor.text.slice(Math.max(0, from - 2), from)
+    literal(cursor, cursor.backslashes || /(?:^|[^\w$])E$/i.test(before))
+  } else if (mark === '/*') {
+    const end = cursor.text.indexOf('*/', cursor.at)
+    if (end === -1) throw truncated(cursor.source)
+    cursor.at = end + 2
+  } else if (mark.startsWith('$') && cursor.dollars) {
+    const end = cursor.text.indexOf(mark, cursor.at)
+    if (end === -1) cursor.dollars = false
+    else cursor.at = end + mark.length
+  }
+}
+
+function copyRows(
+  { text, at: start }: Cursor,
+  end: number,
+  names: readonly string[],
+): readonly Row[] {
+  const rows: Row[] = []
+  for (let at = start; at < end && rows.length <= ROWS_MAX; ) {
+    const next = text.indexOf('\n', at)
+    const cells = text.slice(at, next).replace(/\r$/, '').split('\t', CELLS_MAX)
+    rows.push(named(names, cells.map(copyCell)))
+    at = next + 1
+  }
+  return rows
 }
 
 function tuple(cursor: Cursor): unknown[] {

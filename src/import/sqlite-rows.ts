@@ -24,7 +24,7 @@ export function sqliteRows(bytes: Uint8Array, table: Table, source: string): rea
     if (!hasTable(database, table.name)) {
       throw refusal(
         'input_malformed',
-        `${source} has no table ${table.name}. If its program runs, copy the file with: sqlite3 FILE '.backup COPY'`,
+        `${source} has no table ${table.name} of its own. If its program runs, copy the file with: sqlite3 FILE '.backup COPY'`,
       )
     }
     const columns = table.columns.map((column) => `"${column}"`).join(', ')
@@ -35,18 +35,24 @@ export function sqliteRows(bytes: Uint8Array, table: Table, source: string): rea
   })
 }
 
+/** A stored one: what a view, a virtual table or a generated column gives is worked out, by whatever the file says. */
 function hasTable(database: Database.Database, name: string): boolean {
-  const type = database.prepare('SELECT type FROM sqlite_master WHERE name = ? COLLATE NOCASE')
-  return type.pluck().get(name) === 'table'
+  const stored = database.prepare(
+    "SELECT 1 FROM sqlite_master WHERE name = ? COLLATE NOCASE AND type = 'table' AND rootpage > 0",
+  )
+  const generated = database.prepare('SELECT 1 FROM pragma_table_xinfo(?) WHERE hidden > 1')
+  return stored.get(name) !== undefined && generated.get(name) === undefined
 }
 
 function opened<T>(bytes: Uint8Array, source: string, read: (database: Database.Database) => T): T {
-  const copy = Buffer.from(bytes)
-  // A file in WAL mode opens from memory only as one without a log.
-  if (copy.length > VERSIONS_AT + 1) copy.fill(1, VERSIONS_AT, VERSIONS_AT + 2)
+  // Not copied, because it may be large and SQLite makes a copy itself.
+  const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  const versions = Buffer.from(file.subarray(VERSIONS_AT, VERSIONS_AT + 2))
   let database: Database.Database | undefined
   try {
-    database = new Database(copy, { readonly: true })
+    // A file in WAL mode opens from memory only as one without a log.
+    file.fill(1, VERSIONS_AT, VERSIONS_AT + versions.length)
+    database = new Database(file, { readonly: true })
     // What a hostile schema calls may have no side effects.
     database.pragma('trusted_schema = OFF')
     return read(database)
@@ -54,6 +60,7 @@ function opened<T>(bytes: Uint8Array, source: string, read: (database: Database.
     if (!(error instanceof Database.SqliteError)) throw error
     throw refusal('input_malformed', `${source} is a damaged SQLite file, or lacks a column.`)
   } finally {
+    file.set(versions, Math.min(VERSIONS_AT, file.length))
     database?.close()
   }
 }

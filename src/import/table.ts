@@ -43,8 +43,16 @@ function rowsOf(bytes: Uint8Array, table: Table, source: string): readonly Row[]
   const text = decodeText(bytes, source)
   if (text.trim() === '') throw refusal('input_empty', `${source} is empty.`)
   if (/^\s*[[{]/.test(text)) return jsonRows(parseJson(text, source), source)
-  if (/^[ \t]*(?:INSERT INTO|COPY)\s/im.test(text)) return sqlRows(text, table, source)
+  if (!hasHeader(text, table) && /^[ \t]*(?:INSERT INTO|COPY)\s/im.test(text))
+    return sqlRows(text, table, source)
   return csvRows(text, table, source)
+}
+
+/** Cells may have any text, statements too. */
+function hasHeader(text: string, { columns }: Table): boolean {
+  const [line = ''] = text.split('\n', 1)
+  const names = line.split(/[,\t]/).map((name) => name.trim().replace(/^"|"$/g, ''))
+  return columns.every((column) => names.includes(column))
 }
 
 function jsonRows(value: unknown, source: string): readonly Row[] {

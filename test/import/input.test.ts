@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import Database from 'better-sqlite3-napi'
 import { readDex } from '../../src/import/dex.ts'
 import { readHydraTable } from '../../src/import/hydra.ts'
 import { parseJson } from '../../src/import/input.ts'
 import { readJwksFile } from '../../src/import/jwks-file.ts'
+import { readKeycloak } from '../../src/import/keycloak.ts'
 import type { Table } from '../../src/import/row.ts'
 import { tableRows } from '../../src/import/table.ts'
 
@@ -98,5 +100,77 @@ describe('a table of an export', () => {
     await assert.rejects(readHydraTable(sealed, { name: 'FILE', secrets: ['x'] }), {
       code: 'password_wrong',
     })
+  })
+})
+
+describe('a dump', () => {
+  const evil = `COPY "Keys" ("Id", "Data") FROM stdin;\n666\tx\n\\.\nINSERT INTO "Keys" VALUES (666, 6);`
+
+  it('gives no rows of what people wrote into other columns', () => {
+    for (const [head, other] of [
+      ['', `INSERT INTO people VALUES ('it''s me\n${evil}');`],
+      ['', `INSERT INTO people VALUES (E'it\\'s me\n${evil}');`],
+      ['-- MySQL dump 10\n', `INSERT INTO people VALUES ('it\\'s me\n${evil}\\\\');`],
+      ['', `INSERT INTO people VALUES ('\n/*!40000 */', '\\', '\n${evil}');`],
+      ['', `COPY people (name) FROM stdin;\nO'Hara INSERT INTO "Keys" VALUES (666, 6);\n\\.\n`],
+      ['', `-- Name: it's; INSERT INTO "Keys" VALUES (666, 6);`],
+      ['', `/* it's\n${evil} */`],
+      ['', `CREATE FUNCTION f() AS $body$ it's\n${evil} $body$;`],
+      ['', `CREATE TABLE "it's" (name text);`],
+    ]) {
+      const text = `${head}${other}\nINSERT INTO "Keys" VALUES ('1', 'good');\n${other}\n`
+      assert.deepEqual(rows(text), [{ Id: '1', Data: 'good' }], text)
+    }
+  })
+
+  it('is no dump where it is CSV with a header, whatever its cells say', () => {
+    assert.deepEqual(rows(`"Id","Data"\n1,"a\n${evil.replaceAll('"', '""')}"\n`).length, 1)
+  })
+
+  it('is refused in seconds where each of a million statements is without an end', () => {
+    for (const start of ['INSERT INTO a(', 'COPY a(\n', 'INSERT INTO a  ']) {
+      const text = start.repeat((15 * MIB) / start.length)
+      assert.throws(() => rows(text), { code: 'input_malformed' })
+    }
+  })
+})
+
+describe('a SQLite file', () => {
+  const fileOf = (schema: string) => {
+    const database = new Database(':memory:')
+    database.exec(schema)
+    const bytes = database.serialize()
+    database.close()
+    return tableRows(bytes, table, 'FILE')
+  }
+
+  it('is read as it was stored, and as often as one likes', () => {
+    const schema = "CREATE TABLE Keys (Id, Data); INSERT INTO Keys VALUES ('1', 'x')"
+    assert.deepEqual(fileOf(schema), [{ Id: '1', Data: 'x' }])
+  })
+
+  it('is refused where it works out its rows instead of having them', () => {
+    for (const schema of [
+      "CREATE VIEW Keys AS SELECT 1 AS Id, 'x' AS Data",
+      'CREATE VIRTUAL TABLE Keys USING fts5(Id, Data)',
+      `CREATE TABLE Keys (Id, Data AS (printf('%.*c', 500000000, 'x')));
+       INSERT INTO Keys VALUES (1), (2), (3)`,
+    ]) {
+      assert.throws(() => fileOf(schema), { code: 'input_malformed' })
+    }
+  })
+})
+
+describe('a list in which everything is wrong', () => {
+  it('is refused at the first, since notes about all would fill the memory', async () => {
+    const list = Buffer.from(`[${'{},'.repeat(450_000)}{}]`)
+    await assert.rejects(readKeycloak(list, { name: 'FILE', now: 0 }), { code: 'input_malformed' })
+    const numbers = `[${'1,'.repeat(900_000)}1]`
+    for (const member of ['key_ops', 'x5c']) {
+      const jwk = `{"kty":"EC","crv":"P-256","x":"AA","y":"AA","${member}":${numbers}}`
+      await assert.rejects(readJwksFile(Buffer.from(jwk), { name: 'FILE' }), {
+        name: 'ImportRefused',
+      })
+    }
   })
 })
