@@ -123,10 +123,10 @@ function assertFits(jwk: JWK, algorithm: string): void {
 /** @throws ImportRefused `kid_malformed`: relying parties compare kids byte by byte, and logs show them */
 export function assertKid(kid: string): void {
   const length = [...kid].length
-  if (length === 0 || length > KID_MAX || !kid.isWellFormed() || /\p{Cc}/u.test(kid)) {
+  if (kid.trim() === '' || length > KID_MAX || !kid.isWellFormed() || /\p{Cc}/u.test(kid)) {
     throw refusal(
       'kid_malformed',
-      `Its kid is refused: a kid has 1 to ${KID_MAX} characters and none that control a terminal. Relying ` +
+      `Its kid is refused: a kid has 1 to ${KID_MAX} characters, not only blanks and none that control a terminal. Relying ` +
         'parties know the key by it, so it is not changed.',
     )
   }

@@ -1,5 +1,6 @@
 import { createECDH, createPrivateKey, createPublicKey } from 'node:crypto'
 import type { JWK } from 'jose'
+import { isEd25519Point } from './ed25519-point.ts'
 import { refusal } from './refusal.ts'
 import { memberBytes, padded } from './unsigned.ts'
 
@@ -61,7 +62,14 @@ export function okpKey(members: Readonly<Record<string, unknown>>): JWK {
   if (crv !== 'Ed25519') throw curveUnsupported(crv)
   const x = members.x === undefined ? undefined : exact(memberBytes(members.x, 'x'), 'x')
   if (members.d === undefined) {
-    return { kty: 'OKP', crv, x: x ?? refuseMember('x', 'it is missing') }
+    if (x === undefined) return refuseMember('x', 'it is missing')
+    if (!isEd25519Point(Buffer.from(x, 'base64url'))) {
+      throw refusal(
+        'key_malformed',
+        'Its point x is not on the curve Ed25519, or is one under which anybody could sign: the key is damaged.',
+      )
+    }
+    return { kty: 'OKP', crv, x }
   }
   const d = memberBytes(members.d, 'd')
   const written = exact(d, 'd')

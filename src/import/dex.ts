@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ImportRefused } from '../errors.ts'
+import { NEVER } from '../ring/key.ts'
 import { readRfc3339 } from '../values/rfc3339.ts'
 import {
   assertSomething,
@@ -71,9 +72,9 @@ function json(cell: unknown, source: string): unknown {
   return parseJson(cellText(cell) ?? '', source)
 }
 
-/** Rounded up, so that no key leaves earlier than at Dex. */
+/** Rounded up, so that no key leaves earlier than at Dex; the year 9999 is for ever. */
 function endOf(text: string): number | undefined {
   const read = readRfc3339(text)
   if (!('at' in read)) return undefined
-  return /\.\d*[1-9]/.test(text) ? read.at + 1 : read.at
+  return Math.min(NEVER, /\.\d*[1-9]/.test(text) ? read.at + 1 : read.at)
 }

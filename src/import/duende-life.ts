@@ -41,6 +41,12 @@ export type Life = Required<
   Pick<ImportedKey, 'createdAt' | 'activatesAt' | 'retiresAt' | 'expiresAt' | 'phaseHint'>
 >
 
+/**
+ * A clock may be ahead. A key that is dated further in the future lives as if it had been made then, else a wrong date would
+ * let it sign for years, and no record can have an instant after the year 9999.
+ */
+const AHEAD: Ticks = TICKS_PER_DAY
+
 /** 1970, in ticks. */
 const EPOCH: Ticks = 719_162n * TICKS_PER_DAY
 
@@ -58,10 +64,14 @@ export function livesOf(
   const rotation = BigInt(options.rotation) * TICKS_PER_SECOND
   const retention = BigInt(options.retention) * TICKS_PER_SECOND
   const lives = new Map<string, Life>()
-  for (const group of Map.groupBy(keys, ({ algorithm }) => algorithm).values()) {
-    const signers = group
-      .filter((key) => maySign(key, options))
-      .sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1))
+  const inOrder = keys.toSorted((a, b) => Number(a.createdAt - b.createdAt))
+  const aged = inOrder.map((key) => ({
+    ...key,
+    createdAt: min(key.createdAt, at + AHEAD),
+    storedAt: min(key.storedAt, at + AHEAD),
+  }))
+  for (const group of Map.groupBy(aged, ({ algorithm }) => algorithm).values()) {
+    const signers = group.filter((key) => maySign(key, options))
     const active = signers.find(({ createdAt }) => at <= createdAt + rotation)
     for (const key of group) {
       const before = signers[signers.indexOf(key) - 1]
@@ -131,6 +141,10 @@ function maySign({ algorithm, isX509 }: Aged, { algorithms }: DuendeOptions): bo
 
 function secondsUp(ticks: Ticks): number {
   return Number((ticks - EPOCH + TICKS_PER_SECOND - 1n) / TICKS_PER_SECOND)
+}
+
+function min(one: Ticks, other: Ticks): Ticks {
+  return one < other ? one : other
 }
 
 function max(one: Ticks, other: Ticks): Ticks {

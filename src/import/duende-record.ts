@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { ImportRefused, KeyturnError } from '../errors.ts'
 import { readXsdDate, type Ticks } from '../values/ticks.ts'
 import { decodeText, parseJson } from './input.ts'
+import { createPasswordWork, createSourceWork, type PasswordWork } from './password-encryption.ts'
 import { type KeystoreKey, readPkcs12 } from './pkcs12.ts'
 import { refusal } from './refusal.ts'
 import type { Row } from './row.ts'
@@ -42,15 +43,16 @@ const Flag = z
   .union([z.boolean(), z.number(), z.enum(['0', '1', 't', 'f', 'true', 'false', 'True', 'False'])])
   .transform((value) => ['1', 't', 'true', 'True', true, 1].includes(value as never))
 const Text = z.string().max(200_000)
+const Instant = z.string().max(100)
 const Record = z.looseObject({
   Id: Text,
-  Created: Text,
+  Created: Instant,
   Algorithm: Text,
   IsX509Certificate: Flag,
   DataProtected: Flag,
   Data: Text,
 })
-const Inner = z.looseObject({ Id: Text, Algorithm: Text, Created: Text })
+const Inner = z.looseObject({ Id: Text, Algorithm: Text, Created: Instant })
 const Bytes = z.string().max(8192)
 const Rsa = z.looseObject({
   Parameters: z.looseObject({ Modulus: Bytes, Exponent: Bytes, D: Bytes }),
@@ -105,12 +107,15 @@ export function recordOfEntity(text: string, source: string): DuendeRecord {
 
 /**
  * Opens a record.
- * @param unprotect undefined: no key ring is given
+ * @param options.unprotect undefined: no key ring is given; `work` may be done for all records together
  * @throws ImportRefused
  */
 export async function openRecord(
   record: DuendeRecord,
-  unprotect: Unprotect | undefined,
+  {
+    unprotect,
+    work = createSourceWork(),
+  }: { readonly unprotect?: Unprotect | undefined; readonly work?: PasswordWork } = {},
 ): Promise<DuendeKey> {
   const { source } = record
   const text = record.isProtected ? await unprotected(record, unprotect) : record.data
@@ -129,7 +134,9 @@ export async function openRecord(
     storedAt: record.storedAt,
     source,
   }
-  if (record.isX509) return { ...key, ...wrapped(parsed(X509, value, source).CertificateRawData) }
+  if (record.isX509) {
+    return { ...key, ...wrapped(parsed(X509, value, source).CertificateRawData, work) }
+  }
   if (record.algorithm.startsWith('E')) {
     const { D, Q } = parsed(Ec, value, source)
     const crv = CURVES[inner.Algorithm]
@@ -189,9 +196,12 @@ function detail(error: unknown): string {
 }
 
 /** Wrapped keys are in PKCS#12 without any password. */
-function wrapped(base64: string): Pick<DuendeKey, 'members' | 'pkcs12' | 'certificates'> {
+function wrapped(
+  base64: string,
+  work: PasswordWork,
+): Pick<DuendeKey, 'members' | 'pkcs12' | 'certificates'> {
   const pkcs12 = Buffer.from(base64, 'base64')
-  const { keys, certificates } = readPkcs12(pkcs12, {})
+  const { keys, certificates } = readPkcs12(pkcs12, { work: createPasswordWork(work) })
   const [key, ...others] = keys
   if (!key || others.length > 0) {
     throw refusal('key_malformed', 'The PKCS#12 of a wrapped key must hold exactly one key.')

@@ -27,6 +27,7 @@ import {
   INPUT_BYTES_MAX,
   KEY_FILE_BYTES_MAX,
 } from './input.ts'
+import { createSourceWork } from './password-encryption.ts'
 import { orRefusal, refusal } from './refusal.ts'
 import type { Row, Table } from './row.ts'
 import { isSqlite, sqliteHas } from './sqlite-rows.ts'
@@ -137,11 +138,12 @@ async function readRecords(
   { now, unprotect, ...given }: ReadDuendeOptions,
 ): Promise<Imported> {
   const options = { ...DUENDE_DEFAULTS, ...given }
+  const work = createSourceWork()
   const left: LeftOut[] = []
   const opened: { key: ImportedKey; record: DuendeKey }[] = []
   for (const { source, read } of sources) {
     const result = await orRefusal(async () => {
-      const record = await openRecord(read(), unprotect)
+      const record = await openRecord(read(), { unprotect, work })
       return { record, key: await keyOf(record, hasLeft(record, options, now)) }
     })
     if (result instanceof ImportRefused) left.push(leftOut(source, result))

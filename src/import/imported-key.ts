@@ -62,7 +62,19 @@ export interface Imported {
 
 /** For the list of what was left out. */
 export function leftOut(name: string, refused: ImportRefused): LeftOut {
-  return { name, code: codeOf(refused), reason: refused.message }
+  return { name: shortName(name), code: codeOf(refused), reason: refused.message }
+}
+
+/** The place of an entry that its source names, for {@link ImportedKey.source}. */
+export function entryOf(source: string, name: string): string {
+  return `${source}#${shortName(name)}`
+}
+
+/** Characters of a name that is shown; a kid has 255. */
+const NAME_MAX = 600
+
+function shortName(name: string): string {
+  return name.slice(0, NAME_MAX).toWellFormed()
 }
 
 /**

@@ -1,5 +1,11 @@
-import { compactDecrypt, errors, type FlattenedJWE, flattenedDecrypt } from 'jose'
-import { passwordWrong } from './password-encryption.ts'
+import {
+  compactDecrypt,
+  decodeProtectedHeader,
+  errors,
+  type FlattenedJWE,
+  flattenedDecrypt,
+} from 'jose'
+import { type PasswordWork, passwordWrong } from './password-encryption.ts'
 import { passwordMissing } from './pkcs12.ts'
 import { refusal } from './refusal.ts'
 
@@ -26,13 +32,14 @@ export function isJwe(value: unknown): value is FlattenedJWE {
 /**
  * Decrypts either form.
  * @returns JSON
- * @throws ImportRefused `password_missing`, `password_wrong`, `encryption_unsupported`
+ * @throws ImportRefused `password_missing`, `password_wrong`, `encryption_unsupported`, `input_too_large`
  */
 export async function decryptJwe(
   jwe: string | FlattenedJWE,
-  password: string | undefined,
+  { password, work }: { readonly password?: string | undefined; readonly work: PasswordWork },
 ): Promise<Uint8Array> {
   if (password === undefined) throw passwordMissing()
+  work.spend(roundsOf(jwe))
   const secret = new TextEncoder().encode(password)
   try {
     const { plaintext } =
@@ -49,5 +56,15 @@ export async function decryptJwe(
       )
     }
     throw refusal('input_malformed', 'The encrypted JWK cannot be read: it is damaged.')
+  }
+}
+
+/** As many as are done at most, where the protected header does not tell them. */
+function roundsOf(jwe: string | FlattenedJWE): number {
+  try {
+    const { p2c } = decodeProtectedHeader(typeof jwe === 'string' ? jwe.trim() : jwe)
+    return typeof p2c === 'number' && p2c > 0 && p2c < ROUNDS_MAX ? p2c : ROUNDS_MAX
+  } catch {
+    return ROUNDS_MAX
   }
 }

@@ -2,6 +2,7 @@ import { ImportRefused } from '../errors.ts'
 import type { NamedFile } from './duende.ts'
 import { assertSomething, type Imported, leftOut, withoutTwins } from './imported-key.ts'
 import { type KeyFileOptions, readKeyFile } from './key-file.ts'
+import { createPasswordWork, createSourceWork } from './password-encryption.ts'
 import { orRefusal, refusal } from './refusal.ts'
 
 const FILES_MAX = 1000
@@ -19,8 +20,10 @@ export async function readKeyDirectory(
     throw refusal('input_too_large', `There are more than ${FILES_MAX} files.`)
   const read = []
   const refused = []
+  const sourceWork = createSourceWork()
   for (const { name, bytes } of files) {
-    const imported = await orRefusal(() => readKeyFile(bytes, { ...options, name }))
+    const work = createPasswordWork(sourceWork)
+    const imported = await orRefusal(() => readKeyFile(bytes, { ...options, name, work }))
     if (imported instanceof ImportRefused) refused.push(leftOut(name, imported))
     else read.push(imported)
   }

@@ -73,7 +73,7 @@ async function readAny(bytes: Buffer, options: Reading): Promise<Imported> {
   const text = decodeText(bytes, options.name)
   if (text.trim() === '') throw refusal('input_empty', `${options.name} is empty.`)
   if (looksLikePem(text)) return readParts(pemBlocks(text, options.name), options)
-  if (looksLikeJwe(text)) return readJson(await decryptJwe(text, options.password), options)
+  if (looksLikeJwe(text)) return readJson(await decryptJwe(text, options), options)
   if (/^(ssh-(rsa|ed25519|dss)|ecdsa-sha2-)/.test(text)) {
     throw refusal('format_unsupported', `${options.name}: ${REFUSED_LABELS['SSH2 PUBLIC KEY']}`)
   }
@@ -84,11 +84,11 @@ async function readAny(bytes: Buffer, options: Reading): Promise<Imported> {
   )
 }
 
-async function readJson(json: string | Uint8Array, options: KeyFileOptions): Promise<Imported> {
+async function readJson(json: string | Uint8Array, options: Reading): Promise<Imported> {
   const text = typeof json === 'string' ? json : decodeText(json, options.name)
   const value = parseJson(text, options.name)
   if (!isJwe(value)) return readJwks(value, { source: options.name })
-  const clear = await decryptJwe(value, options.password)
+  const clear = await decryptJwe(value, options)
   return readJwks(parseJson(decodeText(clear, options.name), options.name), {
     source: options.name,
   })

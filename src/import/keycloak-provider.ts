@@ -2,10 +2,11 @@ import { createPublicKey, hash, type JsonWebKey } from 'node:crypto'
 import { assertKid, buildKey, publicHalf } from './build-key.ts'
 import { attachedChain, parseCertificate } from './certificates.ts'
 import type { NamedFile } from './duende.ts'
-import type { ImportedKey } from './imported-key.ts'
+import { entryOf, type ImportedKey } from './imported-key.ts'
 import { type DerKey, privateMembers } from './key-der.ts'
 import { readKeyFile } from './key-file.ts'
 import type { KeyProvider } from './keycloak-components.ts'
+import { createPasswordWork, type PasswordWork } from './password-encryption.ts'
 import { looksLikePem, pemBlocks } from './pem.ts'
 import { refusal } from './refusal.ts'
 
@@ -26,14 +27,21 @@ const PRIVATE: Readonly<Record<string, string>> = {
 }
 
 interface ProviderOptions {
+  /** What may be done for the passwords of all keystores. */
+  readonly work: PasswordWork
   readonly name: string
   readonly files?: readonly NamedFile[]
   readonly now: number
 }
 
+/** Undefined for a kind that is not read. */
+function secretMember(kind: string): string | undefined {
+  return Object.hasOwn(PRIVATE, kind) ? PRIVATE[kind] : undefined
+}
+
 /** Has the export the secret of this provider, and not a mask? */
 export function hasSecrets({ kind, config }: KeyProvider): boolean {
-  const secret = config[PRIVATE[kind] ?? '']
+  const secret = config[secretMember(kind) ?? '']
   return secret !== undefined && !MASK.test(secret)
 }
 
@@ -46,7 +54,7 @@ export async function keyOfProvider(
   options: ProviderOptions,
 ): Promise<ImportedKey> {
   const { kind, config } = provider
-  const member = PRIVATE[kind]
+  const member = secretMember(kind)
   if (/^(hmac|aes)-generated$/.test(kind)) {
     throw refusal(
       'key_symmetric',
@@ -62,7 +70,7 @@ export async function keyOfProvider(
   if (!hasSecrets(provider)) {
     throw refusal('secrets_missing', `${provider.name} has no private half in ${options.name}.`)
   }
-  const source = `${options.name}#${provider.name}`
+  const source = entryOf(options.name, provider.name)
   const use = /enc|ecdh/.test(kind) || config.keyUse === 'ENC' ? 'enc' : 'sig'
   const algorithm = algorithmOf(provider, use)
   if (kind === 'java-keystore')
@@ -98,6 +106,7 @@ async function keyOfKeystore(
   {
     files = [],
     now,
+    work,
     ...found
   }: ProviderOptions & { use: 'sig' | 'enc'; algorithm: string | undefined; source: string },
 ): Promise<ImportedKey> {
@@ -118,6 +127,7 @@ async function keyOfKeystore(
     keyPassword: config.keyPassword,
     alias: config.keyAlias,
     now,
+    work: createPasswordWork(work),
   })
   const key = keys.find((one) => one.private)
   if (!key)

@@ -12,6 +12,7 @@ import { assertSize, decodeText, INPUT_BYTES_MAX, parseJson } from './input.ts'
 import { isAdminKeys, readAdminKeys } from './keycloak-admin-keys.ts'
 import { componentsOf, type KeyProvider } from './keycloak-components.ts'
 import { hasSecrets, keyOfProvider } from './keycloak-provider.ts'
+import { createSourceWork } from './password-encryption.ts'
 import { orRefusal, refusal } from './refusal.ts'
 import { tableRows } from './table.ts'
 
@@ -60,9 +61,10 @@ async function readProviders(
     )
   }
   const left: LeftOut[] = []
+  const work = createSourceWork()
   const keys: { key: ImportedKey; provider: KeyProvider }[] = []
   for (const provider of [...providers].sort(byPriority)) {
-    const key = await orRefusal(() => keyOfProvider(provider, options))
+    const key = await orRefusal(() => keyOfProvider(provider, { ...options, work }))
     if (key instanceof ImportRefused) left.push(leftOut(provider.name, key))
     else keys.push({ key, provider })
   }

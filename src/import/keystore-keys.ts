@@ -12,6 +12,7 @@ import {
   type ThumbprintOf,
 } from './certificates.ts'
 import {
+  entryOf,
   type Imported,
   type ImportedKey,
   type LeftOut,
@@ -75,7 +76,7 @@ async function keyWithChain(
     members,
     ...(algorithm !== undefined && { algorithm }),
     ...(alias !== undefined && { alias }),
-    source: alias === undefined ? source : `${source}#${alias}`,
+    source: alias === undefined ? source : entryOf(source, alias),
   })
   if (own) return { ...key, certificates: await attachedChain(key, certificatesOf(own)) }
   for (const { certificate, localKeyId: named } of store.certificates) {
@@ -139,11 +140,14 @@ function unused(
   const used = keys.flatMap(({ certificates }) => certificates)
   return all
     .filter(({ certificate }) => !used.some((der) => certificate.raw.equals(der)))
-    .map(({ alias }) => ({
-      name: alias ?? 'certificate',
-      code: 'certificate_unused',
-      reason: 'The certificate is that of no key in the file, and of none of their issuers.',
-    }))
+    .map(({ alias }) => leftOut(alias ?? 'certificate', certificateUnused()))
+}
+
+function certificateUnused() {
+  return refusal(
+    'certificate_unused',
+    'The certificate is that of no key in the file, and of none of their issuers.',
+  )
 }
 
 function assertAlias(store: Keystore, { alias, source }: KeystoreContext): void {

@@ -14,6 +14,8 @@ const PKCS12_ROUNDS_MAX = 600_000
 const SCRYPT_BYTES_MAX = 128 * 1024 * 1024
 /** Rounds for all parts of a file together: a file may have hundreds, each with a password to work on. */
 const ROUNDS_IN_ALL = 12_000_000
+/** The same for all files of a source: a thousand stores as IdentityServer makes them need a third of it. */
+const ROUNDS_OF_SOURCE = 300_000_000
 /** A key and an initialization vector by PKCS#12 take as long as so many rounds of PBKDF2. */
 const PKCS12_ROUND = 9
 
@@ -59,12 +61,30 @@ export interface PasswordWork {
   spend(rounds: number): void
 }
 
-export function createPasswordWork(): PasswordWork {
+/** For one file. @param source what may be done for all files of its source, where there are others */
+export function createPasswordWork(source?: PasswordWork): PasswordWork {
   let left = ROUNDS_IN_ALL
   return {
     spend: (rounds) => {
       left -= rounds
       if (left < 0) throw tooMuchWork()
+      source?.spend(rounds)
+    },
+  }
+}
+
+/** For all files or records of a source, to be shared by the work of each. */
+export function createSourceWork(): PasswordWork {
+  let left = ROUNDS_OF_SOURCE
+  return {
+    spend: (rounds) => {
+      left -= rounds
+      if (left >= 0) return
+      throw refusal(
+        'input_too_large',
+        'The passwords of this source are to be worked on for minutes, and not all of it was read. Import it in ' +
+          'parts, or encrypt it anew with fewer rounds.',
+      )
     },
   }
 }

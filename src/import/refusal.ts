@@ -45,9 +45,17 @@ export type ImportCode =
   | 'unprotect_missing'
   | 'unprotect_failed'
 
-/** A refusal to throw. @param message what is wrong, where, and what to do; never anything of a secret */
+/** Characters of a message, which may quote names from the source. */
+const MESSAGE_MAX = 4000
+
+/**
+ * A refusal to throw.
+ * @param message what is wrong, where, and what to do; never anything of a secret. Names in it are quoted as
+ *   they come: control characters in them are replaced.
+ */
 export function refusal(code: ImportCode, message: string): ImportRefused {
-  return new ImportRefused(code, message)
+  const short = message.length > MESSAGE_MAX ? `${message.slice(0, MESSAGE_MAX)}…` : message
+  return new ImportRefused(code, short.toWellFormed().replace(/(?!\n)\p{Cc}/gu, '?'))
 }
 
 /** The code of a refusal, which {@link refusal} alone makes. */

@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, sign, verify } from 'node:crypto'
 import type { JWK } from 'jose'
 import { refusal } from './refusal.ts'
-import { recoverPrimes } from './rsa-primes.ts'
+import { bitsOf, PRIME_SLACK, recoverPrimes } from './rsa-primes.ts'
 import { fromBigint, memberBytes, toBigint } from './unsigned.ts'
 
 /** RSA keys: held against the policy, and each number of the private half against the others. */
@@ -14,6 +14,8 @@ const BITS_MAX = 8192
 const EXPONENT_MIN = 65_537n
 /** Go and Windows keep it in 31 bits. */
 const EXPONENT_MAX = 2n ** 31n - 1n
+/** NIST SP 800-89, section 5.3.3: a modulus has no factor below. */
+const FACTOR_MIN = 752n
 
 type Numbers = Record<'n' | 'e' | 'd' | 'p' | 'q' | 'dp' | 'dq' | 'qi', bigint>
 
@@ -31,7 +33,10 @@ export function rsaKey(
   const n = number(members, 'n')
   const e = number(members, 'e')
   assertPolicy(n, e)
-  if (members.d === undefined) return written({ n, e })
+  if (members.d === undefined) {
+    assertNoSmallFactor(n)
+    return written({ n, e })
+  }
   const d = number(members, 'd')
   const [p, q] = primes(members, { n, e, d })
   const derived = {
@@ -59,7 +64,7 @@ export function multiPrime() {
 }
 
 function assertPolicy(n: bigint, e: bigint): void {
-  const bits = n.toString(2).length
+  const bits = bitsOf(n)
   if (n % 2n === 0n) throw refusal('key_malformed', 'Its modulus n is even, so it is damaged.')
   if (bits < BITS_MIN) {
     throw refusal('key_weak', `It is RSA of ${bits} bits, and the policy asks for ${BITS_MIN}.`)
@@ -100,7 +105,31 @@ function primes(
     )
   }
   if ((e * d) % (p - 1n) !== 1n || (e * d) % (q - 1n) !== 1n) throw broken('d')
+  assertHardToFactor(n, p, q)
   return [p, q]
+}
+
+/** All that can be told of a public half: damage shows by small factors, nine times in ten. */
+function assertNoSmallFactor(n: bigint): void {
+  for (let factor = 3n; factor < FACTOR_MIN; factor += 2n) {
+    if (n % factor !== 0n) continue
+    throw refusal(
+      'key_weak',
+      `Its modulus n can be divided by ${factor}: it is damaged, or anybody can work out its private half.`,
+    )
+  }
+}
+
+/** FIPS 186-5, appendix A.1.3: a short prime is found by searching, and neighbours by Fermat's method. */
+function assertHardToFactor(n: bigint, p: bigint, q: bigint): void {
+  const least = (bitsOf(n) >> 1) - PRIME_SLACK
+  const [small, large] = p < q ? [p, q] : [q, p]
+  if (bitsOf(small) >= least && bitsOf(large - small) >= least) return
+  throw refusal(
+    'key_weak',
+    'Its primes are of very different size, or lie close together, so that anybody can work out its private half ' +
+      'from the public one. Have its relying parties forget it.',
+  )
 }
 
 /** What the arithmetic does not tell: whether p and q are prime. A signature of damaged ones does not verify. */

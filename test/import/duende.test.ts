@@ -92,6 +92,13 @@ describe('the file store of IdentityServer', { skip: withoutVectors }, () => {
     })
   }
 
+  it('is refused, and not read for minutes, where an instant is far too long', async () => {
+    const record = { Id: 'a', Algorithm: 'ES256', IsX509Certificate: false, DataProtected: false }
+    const text = JSON.stringify({ ...record, Created: 'T'.repeat(200_000), Data: '{}' })
+    const file = { name: 'is-signing-key-a.json', bytes: Buffer.from(text) }
+    await assert.rejects(readDuendeFiles([file], { now: 0 }), { code: 'input_malformed' })
+  })
+
   it('is refused as a whole where it is Data-Protected and no ring is given', async () => {
     const entry = lives.find(({ name }) => name === 'three-keys') as DuendeVector
     await assert.rejects(readDuendeFiles(filesOf(entry), { now: seconds(entry.now) }), {
@@ -120,7 +127,7 @@ describe('a file that goes back to IdentityServer', { skip: withoutVectors }, ()
   for (const entry of lives.filter(({ ring }) => ring === undefined)) {
     it(`is the same as that of ${entry.name}, byte for byte`, async () => {
       for (const { name, bytes } of filesOf(entry)) {
-        const { source, members, ...key } = await openRecord(recordOfFile(bytes, name), undefined)
+        const { source, members, ...key } = await openRecord(recordOfFile(bytes, name))
         assert.equal(source, name)
         const jwk = Object.fromEntries(
           Object.entries(members).map(([member, value]) => [
@@ -141,7 +148,7 @@ describe('a file that goes back to IdentityServer', { skip: withoutVectors }, ()
     const entry = lives.find(({ name }) => name === 'first-key') as DuendeVector
     const [file] = filesOf(entry)
     assert.ok(file)
-    const record = await openRecord(recordOfFile(file.bytes, file.name), undefined)
+    const record = await openRecord(recordOfFile(file.bytes, file.name))
     const { keys } = await readDuendeFiles([file], await optionsOf(entry))
     const directory = join(VECTORS, 'duende', 'announced', 'ring')
     const now = () => new Date('2026-03-06T00:00:00Z')
@@ -151,9 +158,9 @@ describe('a file that goes back to IdentityServer', { skip: withoutVectors }, ()
     assert.ok(jwk)
     const written = await writeDuendeFile({ ...record, jwk }, (bytes) => protector.protect(bytes))
     assert.match(written.bytes.toString(), /"Data":"CfDJ8/)
-    const again = await openRecord(recordOfFile(written.bytes, written.name), (payload) =>
-      protector.unprotect(payload),
-    )
+    const again = await openRecord(recordOfFile(written.bytes, written.name), {
+      unprotect: (payload) => protector.unprotect(payload),
+    })
     assert.equal(again.createdAt, ticksOf(entry.keys[0]?.created ?? ''))
     assert.equal(again.kid, entry.keys[0]?.kid)
   })

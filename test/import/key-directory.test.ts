@@ -65,6 +65,27 @@ function span(text: string): number {
   return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 }
 
+describe('a key of IdentityServer from the far future', () => {
+  it('lives as if it had been made a day ahead, so that no wrong date lets it sign for years', () => {
+    const now = Date.parse('2026-06-01T00:00:00Z') / 1000
+    const key = (kid: string, date: string) => ({
+      ...{ kid, algorithm: 'ES256', isX509: false },
+      ...{ createdAt: ticksOf(date), storedAt: ticksOf(date) },
+    })
+    const [day, rotation, retention] = [86_400, 90 * 86_400, 14 * 86_400]
+    const lives = livesOf(
+      [key('last', '9999-12-31T23:59:59.9999999Z'), key('far', '9998-01-01T00:00:00Z')],
+      { propagation: retention, rotation, retention },
+      now,
+    )
+    const [far, last] = [lives.get('far'), lives.get('last')]
+    assert.deepEqual([far?.phaseHint, last?.phaseHint], ['active', 'next'])
+    assert.equal(far?.retiresAt, now + day + rotation + 1)
+    assert.equal(last?.activatesAt, now + day + rotation + 1)
+    for (const life of [far, last]) assert.equal(life?.expiresAt, now + day + rotation + retention)
+  })
+})
+
 describe('the life of keys in IdentityServer', { skip: withoutVectors }, () => {
   const timelines = withoutVectors ? [] : vectorJson<Timeline[]>('duende', 'timelines.json')
   for (const { name, askedEverySeconds, options, events } of timelines) {
@@ -81,7 +102,7 @@ describe('the life of keys in IdentityServer', { skip: withoutVectors }, () => {
           rotation: span(options.RotationInterval),
           retention: span(options.RetentionDuration),
         },
-        NOW,
+        Math.max(...stored.map(({ at }) => Date.parse(at) / 1000)),
       )
       const switches = events.filter(({ event }) => event === 'signs')
       assert.ok(switches.length > 2)
