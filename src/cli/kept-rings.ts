@@ -7,6 +7,7 @@ import { findKid } from '../ring/orders.ts'
 import { reasonOf } from './context.ts'
 import type { Session } from './session.ts'
 import { pairs } from './table.ts'
+import { plainCell } from './terminal.ts'
 import { fromNow, instant, instantOrNull, span } from './words.ts'
 
 /** Kept rings of ASP.NET Core in the commands about keys. */
@@ -25,7 +26,8 @@ export async function showKeptRings(session: Session): Promise<KeptRings> {
     const told = problems.filter(
       ({ code }) => !certificateFailure || code !== 'certificate_missing',
     )
-    for (const { source, message } of told) session.warn(`${ring}, ${source}: ${message}`)
+    for (const { source, message } of told)
+      session.warn(plainCell(`${ring}, ${source}: ${message}`))
   }
   for (const { ring, error } of found.failures) session.warn(`${ring}: ${reasonOf(error, session)}`)
   return found
@@ -54,7 +56,7 @@ export async function findKeptKey(
   session: Session,
 ): Promise<FoundKeptKey | undefined> {
   // Ids are GUIDs, so the rings need not be read for other text.
-  if (!/^[\da-f][\da-f-]*$/i.test(named) || kids.includes(named)) return undefined
+  if (!/^[\da-f][\da-f-]*(\.{3}|…)?$/i.test(named) || kids.includes(named)) return undefined
   const { rings } = await showKeptRings(session)
   const all = rings.flatMap((shown) => shown.keys.map((key) => ({ shown, key })))
   const ids = all.map(({ key }) => key.id)

@@ -1,8 +1,10 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readBounded } from '../bounded-file.ts'
 import { ImportRefused } from '../errors.ts'
-import { looksLikeDer } from '../import/der.ts'
+import { children, looksLikeDer, octets, readDer } from '../import/der.ts'
 import { KEY_FILE_BYTES_MAX } from '../import/input.ts'
+import { createPasswordWork, decryptByPassword } from '../import/password-encryption.ts'
+import { pemBlocks } from '../import/pem.ts'
 import { readPkcs12 } from '../import/pkcs12.ts'
 import type { Certificate } from './encrypted-xml.ts'
 import { CertificateUnusable } from './errors.ts'
@@ -61,13 +63,16 @@ function toPrivateKey(members: Record<string, unknown>): KeyObject {
   }
 }
 
-function readPem(bytes: Buffer, { file, password }: Named): Certificate {
-  const passphrase = password === undefined ? {} : { passphrase: password }
+function readPem(bytes: Buffer, named: Named): Certificate {
+  const { file } = named
   try {
     const certificate = new X509Certificate(bytes)
-    const privateKey = createPrivateKey({ key: bytes, ...passphrase })
+    const privateKey = privateKeyOf(bytes, named)
     if (certificate.checkPrivateKey(privateKey)) return { certificate: certificate.raw, privateKey }
-  } catch {
+  } catch (error) {
+    if (error instanceof ImportRefused && error.code === 'input_too_large') {
+      throw unusable(file, error.message)
+    }
     throw unusable(
       file,
       'the password is wrong, or it is no PKCS#12 or PEM file with a certificate and its private key',
@@ -76,6 +81,23 @@ function readPem(bytes: Buffer, { file, password }: Named): Certificate {
   throw unusable(file, 'its private key is that of another certificate')
 }
 
+/** OpenSSL would do as many rounds for a password as the file says, for hours if need be. */
+function privateKeyOf(bytes: Buffer, { file, password }: Named): KeyObject {
+  const [first] = pemBlocks(bytes.toString('utf8'), file).filter(({ label }) =>
+    label.endsWith('PRIVATE KEY'),
+  )
+  if (first?.label !== 'ENCRYPTED PRIVATE KEY') {
+    const passphrase = password === undefined ? {} : { passphrase: password }
+    return createPrivateKey({ key: bytes, ...passphrase })
+  }
+  const [algorithm, encrypted] = children(readDer(first.der))
+  const secret = { password: password ?? '', work: createPasswordWork() }
+  const clear = decryptByPassword(algorithm, octets(encrypted), secret)
+  return createPrivateKey({ key: clear, format: 'der', type: 'pkcs8' })
+}
+
 function unusable(file: string, why: string): CertificateUnusable {
-  return new CertificateUnusable(`The certificate ${file} cannot be used: ${why}.`)
+  return new CertificateUnusable(
+    `The certificate ${file} cannot be used: ${why.replace(/\.$/, '')}.`,
+  )
 }

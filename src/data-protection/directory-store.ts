@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto'
-import { readdir, readFile, rm, stat } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
+import { open, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { readBounded } from '../bounded-file.ts'
 import { createFile } from '../whole-file.ts'
 import { KeyRingUnreadable } from './errors.ts'
+import { mayRevoke } from './ring-element.ts'
 import type { NewElement, RingStore, StoredElement, StoredRing } from './ring-store.ts'
 import { XML_LENGTH_MAX } from './xml.ts'
 
@@ -17,15 +20,20 @@ const DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
 const CLAIM = '.claim'
 /** UTF-8 takes up to three bytes for a character of JavaScript. */
 const BYTES_MAX = 3 * XML_LENGTH_MAX
+/** Of a whole ring; a thousand keys under certificates have a fifth of it. */
+const RING_BYTES_MAX = 32 * 1024 * 1024
 
 export function openDirectoryStore(directory: string): RingStore {
   return {
     where: directory,
     read: async () => {
       const names = await listNames(directory)
+      const files: Found[] = []
+      for (const name of names) files.push({ name, status: await statusOf(join(directory, name)) })
+      const kept = smallest(files)
       const elements: StoredElement[] = []
-      for (const name of names) {
-        const element = await readElement(directory, name)
+      for (const file of files) {
+        const element = await readElement(directory, file, kept)
         if (element) elements.push(element)
       }
       return { elements, version: versionOf(names) } satisfies StoredRing
@@ -68,15 +76,32 @@ async function completeClaim(
   directory: string,
   { claim, version }: { readonly claim: string; readonly version: string },
 ): Promise<void> {
-  const text = await readFile(claim, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
+  const bytes = await readBounded(claim, BYTES_MAX).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null
     throw error
   })
-  if (text === undefined) return
-  const element = JSON.parse(text) as Claim
-  if (versionOf(await listNames(directory)) !== version) return
-  await giveName(directory, element)
+  if (bytes === null) return
+  const element = bytes && readClaim(bytes)
+  if (element) {
+    if (versionOf(await listNames(directory)) !== version) return
+    await giveName(directory, element)
+  }
   await rm(claim, { force: true })
+}
+
+/**
+ * Undefined for what no node has written, as claims are written whole: it is removed. Whoever may write to the
+ * directory must not have a file of another one written.
+ */
+function readClaim(bytes: Uint8Array): Claim | undefined {
+  try {
+    // The type is checked below.
+    const { name, indented } = JSON.parse(Buffer.from(bytes).toString('utf8')) as Partial<Claim>
+    const isName = typeof name === 'string' && /^(key|revocation)-[\w-]{1,100}$/.test(name)
+    return isName && typeof indented === 'string' ? { name, indented } : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /** Readers see the whole file or none. Whoever gives the same element its name second changes nothing. */
@@ -97,32 +122,75 @@ function versionOf(names: readonly string[]): string {
   return createHash('sha256').update(names.toSorted().join('\n')).digest('hex').slice(0, 32)
 }
 
-/** Undefined where the file is gone meanwhile. */
-async function readElement(directory: string, name: string): Promise<StoredElement | undefined> {
+interface Found {
+  readonly name: string
+  readonly status: Stats | NodeJS.ErrnoException
+}
+
+async function statusOf(path: string): Promise<Found['status']> {
+  return stat(path).catch((error: NodeJS.ErrnoException) => error)
+}
+
+/** The smallest files, up to what a ring may have together: keys are small, and what pushes them out is not. */
+function smallest(files: readonly Found[]): ReadonlySet<string> {
+  const kept = new Set<string>()
+  let size = 0
+  const sizeOf = ({ status }: Found) => (status instanceof Error ? 0 : status.size)
+  for (const file of files.toSorted((a, b) => sizeOf(a) - sizeOf(b))) {
+    size += sizeOf(file)
+    if (size > RING_BYTES_MAX) break
+    kept.add(file.name)
+  }
+  return kept
+}
+
+/** Undefined where the file is gone meanwhile. @param kept names of files that are read */
+async function readElement(
+  directory: string,
+  { name, status }: Found,
+  kept: ReadonlySet<string>,
+): Promise<StoredElement | undefined> {
   const path = join(directory, name)
   try {
-    const status = await stat(path)
+    if (status instanceof Error) throw status
     if (!status.isFile()) return unreadable(name, 'it is no file')
-    if (status.size > BYTES_MAX) {
-      const message = `It has ${status.size} bytes, and no element of a ring is so large. Remove it.`
-      return { source: name, content: { problem: { code: 'xml_too_large', message } } }
-    }
-    return { source: name, content: decode(await readFile(path)) }
+    const bytes = kept.has(name) ? await readBounded(path, BYTES_MAX) : undefined
+    if (bytes) return { source: name, content: decode(bytes) }
+    const message =
+      `It has ${status.size} bytes. No element of a ring has more than ${BYTES_MAX}, and all together are read up to ` +
+      `${RING_BYTES_MAX}, the smallest first. Remove what is no element.`
+    const isRevoking = mayRevoke(await beginningOf(path))
+    const problem = { code: 'xml_too_large', message } as const
+    return { source: name, content: { problem, mayRevoke: isRevoking } }
   } catch (error) {
     const { code = 'an unknown error' } = error as NodeJS.ErrnoException
     return code === 'ENOENT' ? undefined : unreadable(name, code)
   }
 }
 
-/** As .NET reads files: UTF-8, or UTF-16 where a byte-order mark says so. */
+async function beginningOf(path: string): Promise<string> {
+  const file = await open(path)
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(BYTES_MAX))
+    return buffer.toString('latin1', 0, bytesRead)
+  } finally {
+    await file.close()
+  }
+}
+
+/** UTF-16 as .NET knows it: by a byte-order mark, or by the beginning of a declaration. */
+const UTF_16 = /^(?<little>fffe|3c003f00)|^(?:feff|003c003f)/
+
+/** As .NET reads files: UTF-8, or UTF-16. In what is neither, a revocation may be that .NET reads all the same. */
 function decode(bytes: Uint8Array): NonNullable<StoredElement['content']> {
-  const mark = Buffer.from(bytes.subarray(0, 2)).toString('hex')
-  const encoding = mark === 'fffe' ? 'utf-16le' : mark === 'feff' ? 'utf-16be' : 'utf-8'
+  const mark = UTF_16.exec(Buffer.from(bytes.subarray(0, 4)).toString('hex'))
+  const encoding = mark ? (mark.groups?.little ? 'utf-16le' : 'utf-16be') : 'utf-8'
   try {
     return { text: new TextDecoder(encoding, { fatal: true }).decode(bytes) }
   } catch {
     const message = 'It is no text in UTF-8: it is damaged. Restore it from a backup.'
-    return { problem: { code: 'text_malformed', message } }
+    const isRevoking = mayRevoke(Buffer.from(bytes).toString('latin1'))
+    return { problem: { code: 'text_malformed', message }, mayRevoke: isRevoking }
   }
 }
 

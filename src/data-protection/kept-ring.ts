@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readBounded } from '../bounded-file.ts'
 import type { Certificate } from './encrypted-xml.ts'
 import { CertificateUnusable } from './errors.ts'
 import type { RingSource } from './open-store.ts'
@@ -57,12 +57,18 @@ export async function loadCertificates({
   )
 }
 
+/** Bytes of a file with a password. */
+const PASSWORD_BYTES_MAX = 64 * 1024
+
 /** The line break at the end belongs to the file, not to the password. */
 async function readPassword(file: string): Promise<string> {
-  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new CertificateUnusable(
-      `The password file ${file} cannot be read (${error.code ?? error.message}).`,
-    )
+  const unreadable = (why: string) =>
+    new CertificateUnusable(`The password file ${file} cannot be read (${why}).`)
+  const read = await readBounded(file, PASSWORD_BYTES_MAX).catch((error: NodeJS.ErrnoException) => {
+    throw unreadable(error.code ?? error.message)
   })
-  return text.replace(/\r?\n$/, '')
+  if (!read) throw unreadable(`it has more than ${PASSWORD_BYTES_MAX} bytes`)
+  return Buffer.from(read)
+    .toString('utf8')
+    .replace(/\r?\n$/, '')
 }

@@ -50,8 +50,10 @@ export function readRingElement(text: string): RingElement {
  * over, so where one may stand, the ring is not used.
  */
 export function mayRevoke(text: string): boolean {
-  if (/<([\w.-]+:)?revocation[\s/>]/.test(text)) return true
-  const lastTag = text.slice(text.lastIndexOf('<')).trimEnd()
+  // UTF-16 and UTF-32 that were taken for something else have NULs between their letters.
+  const bare = text.replaceAll('\0', '')
+  if (/<([\w.-]+:)?revocation[\s/>]/.test(bare)) return true
+  const lastTag = bare.slice(bare.lastIndexOf('<')).trimEnd()
   return lastTag.length > 1 && '<revocation'.startsWith(lastTag)
 }
 

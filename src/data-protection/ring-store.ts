@@ -9,7 +9,8 @@ export interface StoredElement {
   readonly content:
     | undefined
     | { readonly text: string; readonly hasStrayMark?: boolean }
-    | { readonly problem: Omit<RingProblem, 'source'> }
+    /** `mayRevoke`: in what is there, something may be a revocation. */
+    | { readonly problem: Omit<RingProblem, 'source'>; readonly mayRevoke?: boolean }
 }
 
 export interface StoredRing {

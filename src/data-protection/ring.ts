@@ -87,7 +87,8 @@ export function assembleRing(
   for (const { source, content } of stored) {
     if (content === undefined) continue
     if ('problem' in content) {
-      if (/^revocation/i.test(source)) throw unreadable(source, 'the file cannot be read')
+      if (/^revocation/i.test(source) || content.mayRevoke)
+        throw unreadable(source, 'the file cannot be read')
       problems.push({ ...content.problem, source })
       continue
     }

@@ -71,6 +71,8 @@ export function parseXml(text: string): XmlElement {
   })
   parser.on('text', addText)
   parser.on('cdata', addText)
+  // As they come, because the list of a whole tag may be long.
+  parser.on('attribute', count)
   parser.on('opentag', ({ local, uri, attributes }) => {
     count()
     if (open.length === DEPTH_MAX) {

@@ -101,7 +101,8 @@ function readOffset(zone: string | undefined): number | 'local' | undefined {
 
 function readFraction(digits: string): bigint {
   const kept = BigInt(digits.slice(0, DIGITS).padEnd(DIGITS, '0'))
-  const rest = digits.slice(DIGITS).replace(/0+$/, '')
-  if (rest === '' || rest < '5') return kept
-  return rest === '5' ? kept + (kept & 1n) : kept + 1n
+  const rest = digits.slice(DIGITS)
+  if (rest < '5') return kept
+  // Zeros are not cut off at the end, which would take hours where there are a million.
+  return /^50*$/.test(rest) ? kept + (kept & 1n) : kept + 1n
 }

@@ -200,6 +200,64 @@ describe('an element of a ring', () => {
     })
   }
 
+  const byDate =
+    '<?xml version="1.0" encoding="ENCODING"?>\n<revocation version="1">' +
+    '<revocationDate>2026-11-03T00:00:00Z</revocationDate><key id="*"/><reason>gr\u00fcn</reason></revocation>'
+  const padded = `<!--${' '.repeat(3 * 2 ** 20)}-->`
+  const foreign: readonly (readonly [string, Buffer])[] = [
+    ['in Latin-1', Buffer.from(byDate.replace('ENCODING', 'iso-8859-1'), 'latin1')],
+    ['in UTF-32', Buffer.from([...byDate].flatMap((one) => [one.charCodeAt(0), 0, 0, 0]))],
+    ['far too large', Buffer.from(byDate.replace('</rev', `${padded}</rev`))],
+    ['larger than a whole ring', Buffer.from(byDate.replace('</rev', `${padded.repeat(11)}</rev`))],
+  ]
+  for (const [what, bytes] of foreign) {
+    it(`that may be a revocation ${what} stops the whole ring, whatever its name`, async () => {
+      await using folder = await temporaryFolder()
+      await writeFile(join(folder.path, 'a.xml'), good)
+      await writeFile(join(folder.path, 'b.xml'), bytes)
+      await assert.rejects(openKeyRing({ directory: folder.path, now }), {
+        code: 'revocation_unreadable',
+        message: /^b\.xml /,
+      })
+    })
+  }
+
+  it('that is a revocation in UTF-16 without a mark revokes, as .NET knows it by its declaration', async () => {
+    await using folder = await temporaryFolder()
+    const little = Buffer.from(byDate.replace('ENCODING', 'utf-16'), 'utf16le')
+    for (const bytes of [little, Buffer.from(little).swap16()]) {
+      await writeFile(join(folder.path, 'a.xml'), good)
+      await writeFile(join(folder.path, 'b.xml'), bytes)
+      const ring = await openKeyRing({ directory: folder.path, now })
+      assert.deepEqual(ring.problems, [])
+      assert.deepEqual(
+        ring.keys.map(({ revoked }) => revoked),
+        [true],
+      )
+    }
+  })
+
+  it('is read where larger files would fill the memory', async () => {
+    await using folder = await temporaryFolder()
+    const comment = Buffer.from(`<!--${' '.repeat(2 ** 21)}-->`)
+    for (let at = 0; at < 20; at++) await writeFile(join(folder.path, `a${at}.xml`), comment)
+    await writeFile(join(folder.path, 'key-good.xml'), good)
+    const { keys, problems } = await openKeyRing({ directory: folder.path, now })
+    assert.equal(keys.length, 1)
+    assert.deepEqual([...new Set(problems.map(({ code }) => code))], ['xml_too_large'])
+    assert.equal(problems.length, 20)
+  })
+
+  it('that has ten thousand attributes is refused', async () => {
+    const attributes = Array.from({ length: 10_001 }, (_, at) => ` a${at}=""`).join('')
+    const ring = await ringOf(good, other.replace('<key ', `<key${attributes} `))
+    assert.deepEqual(
+      ring.problems.map(({ code }) => code),
+      ['xml_too_large'],
+    )
+    assert.equal(ring.keys.length, 1)
+  })
+
   it('that is a directory stops nothing, and a link into nowhere is passed over', async () => {
     await using folder = await temporaryFolder()
     await writeFile(join(folder.path, 'key-good.xml'), good)

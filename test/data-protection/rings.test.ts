@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
-import { cp, readdir } from 'node:fs/promises'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { cp, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { temporaryFolder } from '../../lab/temporary.ts'
+import { vector } from '../../lab/vectors.ts'
 import { loadCertificate } from '../../src/data-protection/certificate-file.ts'
 import { openDirectoryStore } from '../../src/data-protection/directory-store.ts'
 import { openElementStore } from '../../src/data-protection/element-store.ts'
@@ -145,5 +147,30 @@ describe('opening a key ring', () => {
     await copy(first ?? '')
     await ring.reload()
     assert.equal(protector.unprotect(payload).toString(), 'new')
+  })
+})
+
+describe('a certificate of a key ring', () => {
+  it('in PEM is opened with its password, and refused where that takes more rounds than anybody needs', async () => {
+    await using folder = await temporaryFolder()
+    const file = join(folder.path, 'certificate.pem')
+    const pem = vector('pem', 'key-then-chain.pem').toString()
+    const certificate = new X509Certificate(pem).toString()
+    const encryption = { cipher: 'aes-256-cbc', passphrase: 'secret' }
+    const key = createPrivateKey(pem).export({ type: 'pkcs8', format: 'pem', ...encryption })
+    await writeFile(file, `${certificate}\n${key}`)
+    const loaded = await loadCertificate({ file, password: 'secret' })
+    assert.ok(loaded.privateKey.equals(createPrivateKey(pem)))
+    for (const password of [undefined, 'wrong']) {
+      const named = { file, ...(password !== undefined && { password }) }
+      await assert.rejects(loadCertificate(named), { message: /the password is wrong/ })
+    }
+    const slow = vector('pem', 'rsa-pbes2-aes256-sha256.pem').toString()
+    const der = Buffer.from(slow.replace(/-----.*|\s/g, ''), 'base64')
+    der.writeUIntBE(0x7fffff, der.indexOf(Buffer.from('02030927c0', 'hex')) + 2, 3)
+    const label = 'ENCRYPTED PRIVATE KEY-----'
+    const text = `-----BEGIN ${label}\n${der.toString('base64')}\n-----END ${label}\n`
+    await writeFile(file, `${certificate}\n${text}`)
+    await assert.rejects(loadCertificate({ file, password: 'x' }), { message: /fewer rounds/ })
   })
 })

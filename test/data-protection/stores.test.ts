@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
 import { keyElement, revocationElement } from '../../src/data-protection/key-element.ts'
 import { openKeyRing } from '../../src/data-protection/open-key-ring.ts'
@@ -128,6 +129,27 @@ describe('a directory of a key ring', () => {
     const after = await store.read()
     assert.equal(await store.append(newKey(), after.version), true)
     assert.equal((await store.read()).elements.length, 2)
+  })
+
+  it('has nothing written elsewhere by a claim that no node made, and goes on', async () => {
+    for (const claimed of [
+      JSON.stringify({ name: '../elsewhere', indented: '<key/>' }),
+      JSON.stringify({ name: 'key-\0', indented: '<key/>' }),
+      JSON.stringify({ name: 'key-1', indented: 5 }),
+      'null',
+      '{"name"',
+      '',
+    ]) {
+      await using ring = await emptyDirectory()
+      const directory = ring.source.directory ?? ''
+      const store = await openRingStore(ring.source)
+      const { version } = await store.read()
+      await writeFile(join(directory, `keyturn-${version}.claim`), claimed)
+      assert.equal(await store.append(newKey(), version), false)
+      assert.deepEqual(await readdir(directory), [], claimed)
+      assert.ok(!existsSync(join(dirname(directory), 'elsewhere.xml')))
+      assert.equal(await store.append(newKey(), version), true)
+    }
   })
 
   it('that goes away is told with what to do', async () => {

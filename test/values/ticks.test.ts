@@ -32,6 +32,12 @@ describe('a date of a ring', () => {
     assert.equal(read('2026-11-28T14:00:00.99999995Z'), '2026-11-28T14:00:01.0000000Z')
   })
 
+  it('takes no longer where its fraction has a million digits', () => {
+    const zeros = '0'.repeat(1_000_000)
+    assert.equal(read(`2026-11-28T14:00:00.12345665${zeros}Z`), '2026-11-28T14:00:00.1234566Z')
+    assert.equal(read(`2026-11-28T14:00:00.12345665${zeros}1Z`), '2026-11-28T14:00:00.1234567Z')
+  })
+
   it('is refused where the calendar or the clock has none', () => {
     for (const text of [
       ...[
