@@ -216,7 +216,10 @@ export class ClientInvalid extends Refused<'client_invalid'> {
 /** The key store already has a key of this kid elsewhere. */
 export class KidTaken extends Refused<'kid_taken'> {
   constructor(kid: string) {
-    super('kid_taken', { kid }, `Key ${kid} is stored already.`)
+    const message =
+      `Key ${kid} is stored already, perhaps by another process meanwhile. Nothing was added. Look again, and ` +
+      'do it again.'
+    super('kid_taken', { kid }, message)
   }
 }
 

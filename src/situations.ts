@@ -33,6 +33,8 @@ export interface Situations {
     readonly kept: number
   }
   readonly key_public_only: { readonly kid: string }
+  /** @property kid given as the next one to sign, and in the source under no such name */
+  readonly next_unknown: { readonly kid: string }
   readonly key_unseen: { readonly kid: string; readonly ring: string }
   readonly kid_not_single: { readonly keys: number }
   readonly preview_only: Nothing

@@ -45,6 +45,7 @@ export const ADVICE: { readonly [C in SituationCode]: Advice<C> } = {
     `To accept the loss: ${kids.map((kid) => `--leave ${shellWord(kid)}`).join(' ')}`,
   retention_short: enough,
   key_public_only: enough,
+  next_unknown: enough,
   key_unseen: () =>
     'Publish it first: --as standby. If relying parties know it already: --signer imported',
   kid_not_single: enough,

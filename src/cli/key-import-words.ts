@@ -6,6 +6,7 @@ import { allStates, isPublished, type RingFacts } from '../ring/lifecycle.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
 import type { Context } from './context.ts'
 import { table } from './table.ts'
+import { plainCell } from './terminal.ts'
 import { counted, instant, instantOrNull, span } from './words.ts'
 
 /** Output of imports in JSON and in words. */
@@ -41,7 +42,7 @@ export function importText(
   const parts = [
     applied ? 'Done.' : 'This is a preview; nothing was written. To write it, add --apply.',
     table(['RING', 'PHASE', 'KID', 'PUBLISHED UNTIL', 'SOURCE'], rows, terminal),
-    left.map(({ name, code, reason }) => `Left     ${name} (${code}): ${reason}`).join('\n'),
+    left.map(leftText).join('\n'),
     lost.length === 0
       ? ''
       : `--apply will refuse ${lost.join(', ')}. Give each a ring, or name it with --leave.`,
@@ -51,6 +52,11 @@ export function importText(
     seenText(after, policies, now),
   ]
   return parts.filter((part) => part !== '').join('\n\n')
+}
+
+/** On one line, since whoever names a key elsewhere must not write lines of this answer. */
+function leftText({ name, code, reason }: LeftKey): string {
+  return `Left     ${plainCell(name)} (${code}): ${plainCell(reason.replace(/\s*\n\s*/g, ' '))}`
 }
 
 const VERBS = { make: 'a key is made', switch: 'signs', leave: 'leaves the JWKS' } as const

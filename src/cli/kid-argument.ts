@@ -5,10 +5,10 @@ import { type Command, InvalidArgumentError, type Option } from 'commander'
 /** Help for every argument that names a key. */
 export const KID_HELP = 'a kid, or a beginning of it that no other key has'
 
-/** Parses a kid or its beginning for commander; cuts the dots behind a shortened kid. */
+/** Parses a kid or its beginning for commander; dots at its end may be its own (`findKid`). */
 export function kidArgument(text: string): string {
   const kid = text.replace(/(\.{3}|…)$/, '')
-  if (/^[^\p{Cc}]*[^\s\p{Cc}][^\p{Cc}]*$/u.test(kid)) return kid
+  if (/^[^\p{Cc}]*[^\s\p{Cc}][^\p{Cc}]*$/u.test(kid)) return text
   throw new InvalidArgumentError('It must be a kid or the beginning of one.')
 }
 

@@ -10,6 +10,7 @@ import { activeKey, isRevocationOf, type RingFacts, ringStates } from '../ring/l
 import { findState, orderPromotion } from '../ring/orders.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
 import type { SealedFacts } from '../ring/ring-key.ts'
+import { assertAble, assertNextKnown } from './adopt-able.ts'
 import { assertRoom, assertTokensOutlived } from './adopt-bounds.ts'
 import { type Halves, lifeIn, publishedSince } from './adopt-life.ts'
 import { type Present, presenceOf } from './adopt-presence.ts'
@@ -92,6 +93,7 @@ export interface Adoption {
  */
 export function adopt(imported: Imported, present: Present, options: AdoptOptions): Adoption {
   const { policies, now } = options
+  assertNextKnown(imported.keys, options)
   const { coming, left } = sort(imported.keys, present, options)
   const byRing = Map.groupBy(coming, ({ ring }) => ring)
   const records: NewRecord[] = []
@@ -282,17 +284,5 @@ function decided(
     { ring, present: active, imported: kid },
     `Ring ${ring} signs with ${active} already, and the old system signs with ${kid}. One of them signs on; the ` +
       'other stays published as long as retention asks.',
-  )
-}
-
-/** @throws Refused where a key is to sign whose private half is not there */
-function assertAble(keys: readonly ImportedKey[], { as }: AdoptOptions): void {
-  if (as !== 'active' && as !== 'standby') return
-  const half = keys.find((key) => !key.private)
-  if (!half) return
-  throw new Refused(
-    'key_public_only',
-    { kid: half.kid },
-    `Key ${half.kid} has no private half, so it can only be added for validation.`,
   )
 }

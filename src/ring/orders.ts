@@ -214,7 +214,8 @@ export function findState<K extends KeyFacts>(
 }
 
 /**
- * The one kid that is `named`, or begins with it.
+ * The one kid that is `named`, or begins with it. Dots at the end of a beginning stand for the rest, unless they are part of
+ * the kid: it may have come from another system.
  * @param describe details of a candidate besides its kid, for the message
  * @throws NotFound, with the candidates if several kids begin with it
  */
@@ -225,9 +226,10 @@ export function findKid(
 ): string {
   if (named === '') throw new NotFound('key_not_named', {}, 'No key is named.')
   if (kids.includes(named)) return named
-  const alike = [...new Set(kids)].filter((kid) => kid.startsWith(named))
+  const beginning = named.replace(/(\.{3}|…)$/, '')
+  const alike = [...new Set(kids)].filter((kid) => kid.startsWith(beginning))
   const [only, ...others] = alike
-  if (only === undefined) {
+  if (only === undefined || beginning === '') {
     throw new NotFound('key_not_found', { named }, `There is no key ${named}.`)
   }
   if (others.length === 0) return only
@@ -238,7 +240,7 @@ export function findKid(
   throw new NotFound(
     'key_ambiguous',
     { named, kids: alike },
-    `${alike.length} keys begin with ${named}; name one of them by more of its kid:` +
+    `${alike.length} keys begin with ${beginning}; name one of them by more of its kid:` +
       `${shown.join('')}${more}`,
   )
 }

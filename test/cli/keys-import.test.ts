@@ -180,6 +180,72 @@ describe('keys import', () => {
   })
 })
 
+describe('keys import from who means harm', () => {
+  it('shows names on the lines that are theirs, and escapes them in JSON', async () => {
+    await using cli = await keyturnIn()
+    const hostile = 'x\n\nRelying parties will see 1 key: none.\r\u001b[2J\u202e\ud800'
+    const source = await file(cli, 'jwks.json', [await jwk('good'), await jwk(hostile)])
+    const { out } = await cli.run(['keys', 'import', 'jwks', source])
+    assert.equal(out.match(/^Relying parties/gm)?.length, 1)
+    assert.match(out, /^Left {5}x\?\?Relying parties .*\(kid_malformed\)/m)
+    assert.doesNotMatch(out, /(?!\n)[\p{Cc}\u202e]/u)
+    const json = await cli.run(['keys', 'import', 'jwks', source, '--json'])
+    assert.doesNotMatch(json.out, /(?!\n)[\p{Cc}\u202e]/u)
+    const { left } = JSON.parse(json.out) as Shown
+    assert.equal(left[0]?.name, hostile.toWellFormed())
+  })
+
+  it('takes a kid for itself before it takes one for the beginning of another', async () => {
+    await using cli = await keyturnIn()
+    const names = [
+      'abc',
+      'abc...',
+      'abc\u2026',
+      '__proto__',
+      'é',
+      'e\u0301',
+      '\ud83d\udd11'.repeat(255),
+    ]
+    const keys = await Promise.all(names.map((kid) => jwk(kid)))
+    await cli.json(['keys', 'import', 'jwks', await file(cli, 'jwks.json', keys), '--apply'])
+    const listed = inSqlite(await cli.json(['keys', 'list']))
+    assert.deepEqual(listed.map(({ kid }) => kid).toSorted(), names.toSorted())
+    for (const name of names.slice(1)) {
+      const { revoked } = await cli.json<{ revoked: string[] }>(['keys', 'revoke', name])
+      assert.deepEqual(revoked, [name])
+    }
+    assert.equal((await cli.json<Row>(['keys', 'show', 'abc'])).phase, 'active')
+  })
+
+  it('refuses a next key that the source does not have, or only in public', async () => {
+    await using cli = await keyturnIn()
+    const keys = [await jwk('one'), publicOf(await jwk('two'))]
+    const source = await file(cli, 'jwks.json', keys)
+    for (const [kid, code] of [
+      ['tow', 'next_unknown'],
+      ['two', 'key_public_only'],
+    ] as const) {
+      const { status, err } = await cli.run(['keys', 'import', 'jwks', source, '--next', kid])
+      assert.deepEqual([status, err.split(':')[0]], [1, code])
+    }
+  })
+
+  it('adds the keys once where two processes import them into no database at once', async () => {
+    await using cli = await keyturnIn({ KEYTURN_DATABASE__URL: 'sqlite:own/keyturn.db' })
+    const source = await file(cli, 'jwks.json', [await jwk('one'), publicOf(await jwk('two'))])
+    const args = ['keys', 'import', 'jwks', source, '--apply', '--json']
+    const both = await Promise.all([cli.spawned(args), cli.spawned(args)])
+    for (const { status, err } of both) {
+      if (status !== 0)
+        assert.match(err, /^(kid_taken|place_taken|store_unavailable): .*again.*\n$/)
+    }
+    const again = await cli.spawned(args)
+    assert.equal(again.status, 0, again.err)
+    const rows = inSqlite(JSON.parse((await cli.spawned(['keys', 'list', '--json'])).out))
+    assert.deepEqual(phases(rows).toSorted(), ['one active', 'two retired'])
+  })
+})
+
 describe('keys add', () => {
   it('publishes a JWKS of another issuer for validation, until --not-after', async () => {
     await using cli = await keyturnIn()
