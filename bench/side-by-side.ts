@@ -64,7 +64,7 @@ export interface Measured {
 
 export interface Beside {
   readonly rate: number
-  /** This checkout's rate divided by the other's, and the same by processor time per operation. */
+  /** Ratio of this checkout's rate to the other's; the next one is of processor time. */
   readonly byRate: number
   readonly byProcessor: number
 }
@@ -76,7 +76,7 @@ interface Round {
 }
 
 /**
- * One run over some operations.
+ * Measures some operations once.
  * @param others folders of other checkouts, with their packages installed
  */
 export async function measureBeside(

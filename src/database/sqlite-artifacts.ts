@@ -225,7 +225,6 @@ function cachedClients(
   let knownVersion: number | undefined
   let checkedAt = -Infinity
   const adapter = clientAdapter(async (id) => {
-    const { clients } = await authentic.open()
     const now = clock.elapsed()
     if (now - checkedAt >= CLIENT_CHECK) {
       checkedAt = now
@@ -235,6 +234,7 @@ function cachedClients(
     }
     const found = known.get(id)
     if (found) return withoutEnded(found, clock.now())
+    const { clients } = await authentic.open()
     // Another connection writes clients, perhaps in this turn.
     reader.end()
     const metadata = clients.toPayload(client.get(authentic.issuer, id))

@@ -2,9 +2,10 @@ import type { MigrationInterface, QueryRunner } from 'typeorm'
 import { column, createTables, nullable, type PortableTable, primary, varchar } from './portable.ts'
 
 /**
- * Artifacts of SQLite have rowids. Without them a row lies in the index of ids, where what is longer
- * than a quarter of a page overflows into pages that are read from the file each time, and ids are
- * hashes, so each new row changes another page. With them rows are written one behind another.
+ * Artifacts of SQLite have rowids. Without them a row lies in the index of ids, where whatever is
+ * longer than a quarter of a page overflows into pages that are read from the file each time, and
+ * ids are hashes, so each new row changes another page. With them rows are written one behind
+ * another.
  *
  * Earlier versions work with the table. The other engines have never been different.
  */
