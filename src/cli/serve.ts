@@ -39,8 +39,8 @@ async function serve(program: Command, context: Context): Promise<void> {
 }
 
 /**
- * Gives back memory that only the start needed, because V8 collects the whole heap only as it grows,
- * which that of an idle server does not.
+ * Gives back memory that only the start needed, because V8 collects the whole heap only as it
+ * grows, and the heap of an idle server does not grow.
  */
 async function collectGarbage(): Promise<void> {
   const session = new Session()
