@@ -214,8 +214,8 @@ export function findState<K extends KeyFacts>(
 }
 
 /**
- * The one kid that is `named`, or begins with it. Dots at the end of a beginning stand for the rest,
- * unless they are part of the kid, which may have come from another system.
+ * The one kid that is `named`, or begins with it. Dots at the end of a beginning stand for the
+ * rest, unless they are part of the kid, which may have come from another system.
  * @param describe details of a candidate besides its kid, for the message
  * @throws NotFound, with the candidates if several kids begin with it
  */
