@@ -27,10 +27,10 @@ async function serve(program: Command, context: Context): Promise<void> {
   const { socketActivation } = config.http
   const socket = socketActivation ? passedSocket(context.env, process.pid) : undefined
   const stopped = stopSignal(context)
-  const server = await startServer(config, { log, socket }).catch((error: unknown) => {
+  const options = { log, socket, beforeListening: collectGarbage }
+  const server = await startServer(config, options).catch((error: unknown) => {
     throw listenFailure(error, config) ?? error
   })
-  await collectGarbage()
   context.print(banner(config, server))
   await stopped
   log.info('stopping: open requests finish first')

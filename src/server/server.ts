@@ -41,6 +41,8 @@ export interface ServerOptions {
   readonly clock?: Clock
   /** Descriptor of the listening socket that was passed to this process (`passed-socket.ts`). */
   readonly socket?: number | undefined
+  /** Called when everything is open and nobody is answered yet. */
+  readonly beforeListening?: () => Promise<void>
 }
 
 /**
@@ -58,6 +60,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     const issuers = await openIssuers(process, opened)
     process.start()
     const health = createHealth(process.checks, issuers)
+    await options.beforeListening?.()
     const management = await listenToOperators(process, health)
     opened.defer(async () => management.close(1))
     const listener = await listenToAll(process, issuers, socket)
