@@ -1,8 +1,9 @@
 import type { z } from 'zod'
 
 /**
- * A list of which each fits a schema; undefined at the first that does not. A schema of the whole list would note
- * everything that is wrong with half a million of them, which takes far more memory than they do.
+ * Returns a list if each item fits a schema; undefined at the first that does not. A schema of the
+ * whole list would note every fault of half a million items, which takes far more memory than the
+ * items.
  */
 export function allOf<T>(schema: z.ZodType<T>, list: readonly unknown[]): readonly T[] | undefined {
   const found: T[] = []

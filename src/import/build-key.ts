@@ -5,10 +5,10 @@ import type { ImportedKey } from './imported-key.ts'
 import { refusal } from './refusal.ts'
 import { rsaKey } from './rsa.ts'
 
-/** Characters of a kid: what the columns of the key stores take. */
+/** Most characters of a kid: the columns of the key stores take no more. */
 const KID_MAX = 255
 
-/** What stands for a key whose source names no algorithm. */
+/** Algorithms of keys whose source names none, by type or curve. */
 const USUAL: Readonly<Record<string, string>> = {
   RSA: 'RS256',
   'P-256': 'ES256',
@@ -22,18 +22,19 @@ const CURVE_OF: Readonly<Record<string, string>> = {
   ES512: 'P-521',
 }
 
-/** What a reader knows of a key before its numbers were looked at. */
+/** A key as a reader finds it, before its numbers are checked. */
 export interface FoundKey extends Partial<Omit<ImportedKey, 'jwk' | 'thumbprint' | 'private'>> {
-  /** Members as in a JWK; those that are no part of the material are not looked at. */
+  /** Members as in a JWK. Members that are not part of the material are ignored. */
   readonly members: Readonly<Record<string, unknown>>
   readonly source: string
-  /** The key is left behind, so that nobody ever signs with it: its numbers need not be tried. */
+  /** True if nobody will ever sign with the key, so that no signature needs to be tried. */
   readonly isSpent?: boolean
 }
 
 /**
- * Checks the material of a key, and writes it as Keyturn keeps it.
- * @throws ImportRefused by the policy, where its halves differ, where algorithm or kid are of no use
+ * Checks the material of a key and writes it as Keyturn keeps it.
+ * @throws ImportRefused if the policy forbids the key, its halves differ, or its algorithm or kid
+ * is unusable
  */
 export async function buildKey({
   members,
@@ -44,7 +45,7 @@ export async function buildKey({
 }: FoundKey): Promise<ImportedKey> {
   const use = found.use ?? 'sig'
   const whole = material(members, { isSpent })
-  // No ring decrypts, so the private half of an encryption key stays where it is.
+  // No ring decrypts, so the private half of an encryption key is not taken.
   const jwk = use === 'enc' ? publicHalf(whole) : whole
   const thumbprint = await calculateJwkThumbprint(jwk, 'sha256')
   const usual = usualAlgorithm(jwk, use)
@@ -63,7 +64,7 @@ export async function buildKey({
   }
 }
 
-/** The members of a key that everybody may know. */
+/** Members of the public half of a key. */
 export function publicHalf(jwk: JWK): JWK {
   const { d, p, q, dp, dq, qi, ...rest } = jwk
   return rest
@@ -120,7 +121,10 @@ function assertFits(jwk: JWK, algorithm: string): void {
   }
 }
 
-/** @throws ImportRefused `kid_malformed`: relying parties compare kids byte by byte, and logs show them */
+/**
+ * Checks a kid strictly, because relying parties compare kids byte by byte and logs show them.
+ * @throws ImportRefused `kid_malformed`
+ */
 export function assertKid(kid: string): void {
   const length = [...kid].length
   if (kid.trim() === '' || length > KID_MAX || !kid.isWellFormed() || /\p{Cc}/u.test(kid)) {

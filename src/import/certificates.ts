@@ -6,19 +6,21 @@ import type { ImportedKey } from './imported-key.ts'
 import { publicMembers } from './key-der.ts'
 import { orRefusal, refusal } from './refusal.ts'
 
-/** Certificates beside a key: which one is that of the key, and who issued it. */
+/** Certificates beside a key: finds the key's certificate and the chain of its issuers. */
 
 export interface FoundCertificate {
   readonly certificate: X509Certificate
   readonly alias?: string
-  /** The localKeyId of PKCS#12, in hexadecimal: the key for which the file says that it is. */
+  /**
+   * The localKeyId of PKCS#12 in hexadecimal, by which the file names the key of the certificate.
+   */
   readonly localKeyId?: string
 }
 
-/** Certificates of a chain; nobody has half as many, and each is a signature to verify. */
+/** Most certificates of a chain. Nobody has half as many, and each is a signature to verify. */
 export const CHAIN_MAX = 10
 
-/** @throws ImportRefused `certificate_malformed` */
+/** Parses a certificate in DER. @throws ImportRefused `certificate_malformed` */
 export function parseCertificate(der: Uint8Array): X509Certificate {
   try {
     return new X509Certificate(der)
@@ -27,7 +29,7 @@ export function parseCertificate(der: Uint8Array): X509Certificate {
   }
 }
 
-/** RFC 7638 thumbprint of the public half in it; undefined for a kind of key that no ring can have. */
+/** RFC 7638 thumbprint of the public half; undefined for a kind of key that no ring can have. */
 async function thumbprintOf(certificate: X509Certificate): Promise<string | undefined> {
   const key = await orRefusal(() =>
     buildKey({ members: certificateMembers(certificate), source: '' }),
@@ -35,10 +37,13 @@ async function thumbprintOf(certificate: X509Certificate): Promise<string | unde
   return key instanceof ImportRefused ? undefined : key.thumbprint
 }
 
-/** Tells the thumbprint of the public half in a certificate. */
+/** Function that computes the thumbprint of the public half in a certificate. */
 export type ThumbprintOf = typeof thumbprintOf
 
-/** The same, that looks at each certificate once: a file may have hundreds of keys and of certificates. */
+/**
+ * Makes a {@link ThumbprintOf} that reads each certificate once, because a file may have hundreds
+ * of keys and certificates.
+ */
 export function rememberingThumbprints(): ThumbprintOf {
   const known = new Map<X509Certificate, Promise<string | undefined>>()
   return (certificate) => {
@@ -48,7 +53,7 @@ export function rememberingThumbprints(): ThumbprintOf {
   }
 }
 
-/** The public half in a certificate, as members of a JWK. @throws ImportRefused */
+/** Members of a JWK with the public half in a certificate. @throws ImportRefused */
 export function certificateMembers(certificate: X509Certificate): Record<string, unknown> {
   let spki: Buffer
   try {
@@ -60,8 +65,8 @@ export function certificateMembers(certificate: X509Certificate): Record<string,
 }
 
 /**
- * Puts a chain in order, whatever its order in the file: the certificate of the key, then the issuer of
- * each (RFC 7517, section 4.7). Certificates of others are left out.
+ * Puts a chain in order, whatever its order in the file: the key's certificate, then the issuer of
+ * each (RFC 7517, section 4.7). Other certificates are left out.
  */
 export async function chainOf(
   thumbprint: string,
@@ -71,7 +76,7 @@ export async function chainOf(
   let leaf: X509Certificate | undefined
   for (const certificate of certificates) {
     if ((await of(certificate)) !== thumbprint) continue
-    // Of several for one key, the newest is the one in use.
+    // If a key has several certificates, the newest is in use.
     if (!leaf || certificate.validFromDate > leaf.validFromDate) leaf = certificate
   }
   const chain: X509Certificate[] = []
@@ -83,9 +88,9 @@ export async function chainOf(
 }
 
 /**
- * The chain of a key that brought its certificates along.
+ * Chain of a key whose source has certificates for it.
  * @returns DER
- * @throws ImportRefused `certificate_mismatch` where none is that of the key
+ * @throws ImportRefused `certificate_mismatch` if none is the key's certificate
  */
 export async function attachedChain(
   key: ImportedKey,
@@ -98,9 +103,9 @@ export async function attachedChain(
 }
 
 /**
- * What a JWKS shows of the certificates of a key, as IdentityServer and Keycloak show it (RFC 7517, sections
- * 4.7 and 4.8).
- * @param chain DER; the first is that of the key
+ * Members of a JWK for the key's certificates, as IdentityServer and Keycloak publish them (RFC
+ * 7517, sections 4.7 and 4.8).
+ * @param chain DER; the first is the key's certificate
  */
 export function publishedCertificates(
   chain: readonly Uint8Array[],
@@ -122,7 +127,7 @@ export function certificateMismatch() {
   )
 }
 
-/** Those that issued none of the others: the ends of chains. */
+/** Certificates that issued none of the others: the ends of chains. */
 export function leaves(certificates: readonly X509Certificate[]): readonly X509Certificate[] {
   const isIssuer = (one: X509Certificate) =>
     certificates.some((other) => other !== one && !other.raw.equals(one.raw) && issued(one, other))
@@ -144,7 +149,7 @@ function issued(issuer: X509Certificate, certificate: X509Certificate): boolean 
   try {
     return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)
   } catch {
-    // A key of a kind that OpenSSL does not verify with issues nothing that anybody could check.
+    // If OpenSSL cannot verify with the issuer's kind of key, nobody could check the signature.
     return false
   }
 }

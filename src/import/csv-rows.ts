@@ -30,7 +30,7 @@ export function csvRows(text: string, { columns }: Table, source: string): reado
   )
 }
 
-/** An upper bound, for the memory that they would take. */
+/** Upper bound of the number of cells, which bounds the memory for them. */
 function cellsOf(text: string, delimiter: string): number {
   let cells = 0
   for (const mark of [delimiter, '\n']) {
@@ -49,16 +49,16 @@ function records(text: string, tabs: boolean, source: string): string[][] {
     return parse(text, {
       bom: true,
       delimiter: tabs ? '\t' : ',',
-      // Those programs quote nothing, and JSON is full of quotes.
+      // `bcp` and `mysql` quote nothing, and JSON is full of quotes.
       quote: tabs ? null : '"',
-      // Found out by the parser, they would cost a second for each megabyte of a first line.
+      // Detection by the parser would cost a second for each megabyte of a first line.
       record_delimiter: ['\r\n', '\n'],
       relax_column_count: true,
       skip_empty_lines: true,
     })
   } catch (error) {
     if (!(error instanceof CsvError)) throw error
-    // The parser's own words quote what it read.
+    // The parser's message is not repeated, because it quotes the input.
     if (error.code === 'CSV_QUOTE_NOT_CLOSED') {
       throw refusal(
         'input_truncated',

@@ -4,9 +4,12 @@ import { isEd25519Point } from './ed25519-point.ts'
 import { refusal } from './refusal.ts'
 import { memberBytes, padded } from './unsigned.ts'
 
-/** EC and OKP keys: only curves that a ring can have, and the public half is that of the private one. */
+/**
+ * EC and OKP keys: only curves that a ring can have, and only a public half that fits the private
+ * one.
+ */
 
-/** Bytes of a coordinate, and the name in OpenSSL. */
+/** Bytes of a coordinate, and the name of the curve in OpenSSL. */
 const EC_CURVES: Readonly<Record<string, readonly [number, string]>> = {
   'P-256': [32, 'prime256v1'],
   'P-384': [48, 'secp384r1'],
@@ -18,8 +21,8 @@ const ED25519_BYTES = 32
 const ED25519_PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex')
 
 /**
- * Reads a key of a NIST curve from the members of a JWK. Without x and y they are worked out of d, as
- * PKCS#8 and SEC1 may lack them.
+ * Reads a key of a NIST curve from the members of a JWK. If x and y are missing, as PKCS#8 and SEC
+ * 1 allow, they are computed from d.
  * @throws ImportRefused `key_type_unsupported`, `key_malformed`, `key_halves_differ`
  */
 export function ecKey(members: Readonly<Record<string, unknown>>): JWK {
@@ -48,7 +51,7 @@ export function ecKey(members: Readonly<Record<string, unknown>>): JWK {
 }
 
 /**
- * Reads an Ed25519 key from the members of a JWK; without x it is worked out.
+ * Reads an Ed25519 key from the members of a JWK. If x is missing, it is computed from d.
  * @throws ImportRefused `key_type_unsupported`, `key_malformed`, `key_halves_differ`
  */
 export function okpKey(members: Readonly<Record<string, unknown>>): JWK {
@@ -78,7 +81,7 @@ export function okpKey(members: Readonly<Record<string, unknown>>): JWK {
   return { kty: 'OKP', crv, x: ours, d: written }
 }
 
-/** Names a curve that no ring can have. */
+/** Makes the refusal of a curve that no ring can have. */
 export function curveUnsupported(name: string) {
   return refusal(
     'key_type_unsupported',

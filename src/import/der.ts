@@ -10,17 +10,18 @@ const BIT_STRING = 3
 const OCTET_STRING = 4
 const OID = 6
 const BMP_STRING = 30
-/** Bits that tell the class of a tag. */
+/** Class bits of a context-specific tag. */
 const CONTEXT = 0x80
 
 export type Der = forge.asn1.Asn1
 
 /**
- * Reads one value and all in it. Its depth is bounded by the library (256).
- * @throws ImportRefused `input_malformed` where there is no such value, `input_truncated` where it ends too early
+ * Reads one value with all that it contains. The library bounds its depth (256).
+ * @throws ImportRefused `input_malformed` if there is no such value, `input_truncated` if it ends
+ * too early
  */
 export function readDer(bytes: Uint8Array): Der {
-  // The types know of no options; the library takes them, and would else guess at bit strings.
+  // The types lack the options of the library, which would otherwise guess at bit strings.
   const options = {
     strict: true,
     parseAllBytes: true,
@@ -36,7 +37,7 @@ export function readDer(bytes: Uint8Array): Der {
   }
 }
 
-/** The same, or undefined for what is no ASN.1. */
+/** Reads a value like {@link readDer}; undefined if the bytes are no ASN.1. */
 export function tryDer(bytes: Uint8Array): Der | undefined {
   try {
     return readDer(bytes)
@@ -46,27 +47,27 @@ export function tryDer(bytes: Uint8Array): Der | undefined {
   }
 }
 
-/** Does a file begin like a sequence? Text never does. */
+/** True if the bytes begin like a sequence, as text never does. */
 export function looksLikeDer(bytes: Uint8Array): boolean {
   return bytes[0] === 0x30
 }
 
-/** The values in a sequence, a set or an explicit tag. */
+/** Values in a sequence, a set or an explicit tag. */
 export function children(der: Der | undefined): readonly Der[] {
   return Array.isArray(der?.value) ? der.value : malformed('a sequence')
 }
 
-/** The only value in an explicit tag. */
+/** First value in an explicit tag, which has only one. */
 export function inner(der: Der | undefined): Der {
   return children(der)[0] ?? malformed('a value')
 }
 
-/** Is it the context-specific tag of this number? */
+/** True if the value has the context-specific tag of this number. */
 function isTagged(der: Der | undefined, number: number): boolean {
   return der?.tagClass === CONTEXT && der.type === number
 }
 
-/** The one with a context-specific tag, where it is there. */
+/** The value with a context-specific tag; undefined if there is none. */
 export function tagged(values: readonly Der[], number: number): Der | undefined {
   return values.find((value) => isTagged(value, number))
 }
@@ -75,7 +76,7 @@ export function isSequence(der: Der | undefined): boolean {
   return der?.tagClass === 0 && der.type === 16
 }
 
-/** A non-negative integer without leading zeros. */
+/** Reads a non-negative integer, without its leading zeros. */
 export function integer(der: Der | undefined): Buffer {
   const bytes = primitive(der, INTEGER, 'an integer')
   if (bytes.length === 0 || (bytes[0] ?? 0) > 127) return malformed('a positive integer')
@@ -83,7 +84,7 @@ export function integer(der: Der | undefined): Buffer {
   return bytes.subarray(start === -1 ? bytes.length : start)
 }
 
-/** A small integer such as a version or a number of rounds. */
+/** Reads a small integer such as a version or a number of rounds. */
 export function smallInteger(der: Der | undefined): number {
   const bytes = integer(der)
   if (bytes.length > 4) return malformed('a small integer')
@@ -100,7 +101,7 @@ export function objectId(der: Der | undefined): string {
   try {
     return forge.asn1.derToOid(binary(bytes))
   } catch {
-    // One of its numbers is larger than the library counts.
+    // The library cannot count to one of the identifier's numbers.
     return malformed('an object identifier that is known')
   }
 }
@@ -109,7 +110,9 @@ export function isObjectId(der: Der | undefined): boolean {
   return der?.tagClass === 0 && der.type === OID
 }
 
-/** Octets, joined where BER has them in parts; of an implicit tag, too. */
+/**
+ * Reads an octet string, also under an implicit tag; BER may have it in parts, which are joined.
+ */
 export function octets(der: Der | undefined): Buffer {
   if (!der || !(isTagged(der, der.type) || der.type === OCTET_STRING)) {
     return malformed('an octet string')
@@ -121,7 +124,7 @@ export function isOctets(der: Der | undefined): boolean {
   return der?.tagClass === 0 && der.type === OCTET_STRING
 }
 
-/** The bytes of a bit string of whole bytes; of an implicit tag, too. */
+/** Reads a bit string of whole bytes, also under an implicit tag. */
 export function bits(der: Der | undefined): Buffer {
   if (!der || Array.isArray(der.value) || !(isTagged(der, der.type) || der.type === BIT_STRING)) {
     return malformed('a bit string')
@@ -130,13 +133,13 @@ export function bits(der: Der | undefined): Buffer {
   return bytes[0] === 0 ? bytes.subarray(1) : malformed('a bit string of whole bytes')
 }
 
-/** A name in UTF-16, such as the friendlyName of PKCS#12. */
+/** Reads a name in UTF-16, such as the friendlyName of PKCS#12. */
 export function bmpText(der: Der | undefined): string {
   if (der?.type !== BMP_STRING || typeof der.value !== 'string') return malformed('a name')
   return der.value
 }
 
-/** The value as bytes again. */
+/** Writes a value as bytes again. */
 export function toDer(der: Der): Buffer {
   return Buffer.from(forge.asn1.toDer(der).getBytes(), 'latin1')
 }
@@ -153,7 +156,7 @@ function primitive(der: Der | undefined, type: number, what: string): Buffer {
   return Buffer.from(der.value, 'latin1')
 }
 
-/** The library takes bytes as text with a character for each. */
+/** Bytes as the library takes them: text with one character for each byte. */
 function binary(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
 }

@@ -23,9 +23,10 @@ const TABLE: Table = {
 const Retired = z.looseObject({ publicKey: z.unknown(), expiry: z.string() })
 
 /**
- * Reads the one row that Dex keeps its keys in: a SQLite file, a dump, CSV or JSON. Only the key that signs has a
- * private half; the others come in for validation, until the end that Dex gave them.
- * @throws ImportRefused where no key can be taken in
+ * Reads the row in which Dex keeps its keys, from a SQLite file, a dump, CSV or JSON. Only the
+ * signing key has a private half; the others come in for validation, until the end that Dex gave
+ * them.
+ * @throws ImportRefused if no key can be taken in
  */
 export async function readDex(
   bytes: Uint8Array,
@@ -72,7 +73,10 @@ function json(cell: unknown, source: string): unknown {
   return parseJson(cellText(cell) ?? '', source)
 }
 
-/** Rounded up, so that no key leaves earlier than at Dex; the year 9999 is for ever. */
+/**
+ * Reads the end of a key, rounded up so that no key leaves earlier than with Dex. The year 9999
+ * stands for no end.
+ */
 function endOf(text: string): number | undefined {
   const read = readRfc3339(text)
   if (!('at' in read)) return undefined

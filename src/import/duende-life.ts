@@ -2,27 +2,29 @@ import { TICKS_PER_DAY, TICKS_PER_SECOND, type Ticks } from '../values/ticks.ts'
 import type { ImportedKey, PhaseHint } from './imported-key.ts'
 
 /**
- * The life of keys in Duende IdentityServer, which follows from one stored instant and its options. It was
- * measured, not read from its documentation: the signer is the oldest key that has not reached the rotation
- * interval; the propagation time says only when a successor is made.
+ * The life of keys in Duende IdentityServer, which follows from one stored instant and the options.
+ * The rules were measured, not read from the documentation: the signer is the oldest key that has
+ * not reached the rotation interval; the propagation time only determines when a successor is made.
  */
 
-/** Seconds, by their names in `KeyManagementOptions`. */
+/** Options of IdentityServer in seconds, by their names in `KeyManagementOptions`. */
 export interface DuendeOptions {
   readonly propagation: number
   readonly rotation: number
   readonly retention: number
-  /** Those that are configured; others it does not publish. Undefined: all that are found. */
+  /**
+   * Configured algorithms; keys of others are not published. Undefined: all algorithms of the keys.
+   */
   readonly algorithms?: readonly DuendeAlgorithm[] | undefined
 }
 
 export interface DuendeAlgorithm {
   readonly name: string
-  /** Only wrapped keys may sign. */
+  /** True if only keys with an X.509 certificate may sign. */
   readonly useX509Certificate?: boolean
 }
 
-/** What IdentityServer does where nothing is configured. */
+/** Defaults of IdentityServer. */
 export const DUENDE_DEFAULTS = {
   propagation: 14 * 86_400,
   rotation: 90 * 86_400,
@@ -42,17 +44,18 @@ export type Life = Required<
 >
 
 /**
- * A clock may be ahead. A key that is dated further in the future lives as if it had been made then, else a wrong date would
- * let it sign for years, and no record can have an instant after the year 9999.
+ * Largest difference by which a clock may be ahead. A key that is dated later lives as if it had
+ * been made then, because a wrong date would otherwise let it sign for years, and no record can
+ * have an instant after the year 9999.
  */
 const AHEAD: Ticks = TICKS_PER_DAY
 
-/** 1970, in ticks. */
+/** The instant 1970-01-01T00:00:00Z in ticks. */
 const EPOCH: Ticks = 719_162n * TICKS_PER_DAY
 
 /**
- * What each key does at an instant, and when that changes. Seconds are rounded so that no key signs
- * earlier or leaves earlier than at IdentityServer.
+ * Dates and phase of each key at an instant. Seconds are rounded so that no key signs or leaves
+ * earlier than with IdentityServer.
  * @param now seconds since the epoch
  */
 export function livesOf(
@@ -75,7 +78,8 @@ export function livesOf(
     const active = signers.find(({ createdAt }) => at <= createdAt + rotation)
     for (const key of group) {
       const before = signers[signers.indexOf(key) - 1]
-      // One tick after the key before has reached its rotation interval, or at once after a quiet time.
+      // A key signs one tick after the key before it has reached its rotation interval, or at once
+      // if it was made later than that.
       const turn = before ? max(before.createdAt + rotation + 1n, key.createdAt) : key.createdAt
       const leaves = key.storedAt + rotation + retention
       lives.set(key.kid, {
@@ -97,7 +101,7 @@ export function livesOf(
   return lives
 }
 
-/** Has a key left the JWKS, so that it is of no use any more? */
+/** True if a key has left the JWKS, so that it is of no use any more. */
 export function hasLeft(
   { storedAt }: Pick<Aged, 'storedAt'>,
   { rotation, retention }: Pick<DuendeOptions, 'rotation' | 'retention'>,

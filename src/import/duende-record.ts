@@ -9,12 +9,12 @@ import type { Row } from './row.ts'
 
 /** Records of Duende IdentityServer's key store, in the file of one key or the row of a table. */
 
-/** What opens a Data-Protected text: a protector for the purpose `DataProtectionKeyProtector`. */
+/** Opens a Data-Protected text: a protector for the purpose `DataProtectionKeyProtector`. */
 export type Unprotect = (payload: Uint8Array) => Uint8Array | Promise<Uint8Array>
 
 /** A record as the store has it. */
 export interface DuendeRecord {
-  /** When it was protected: a key leaves the JWKS by it. */
+  /** Instant at which the record was protected; it determines when the key leaves the JWKS. */
   readonly storedAt: Ticks
   readonly algorithm: string
   readonly isX509: boolean
@@ -23,22 +23,22 @@ export interface DuendeRecord {
   readonly source: string
 }
 
-/** A record that was opened. Its own names and dates count, not those of the record around it. */
+/** A record that was opened. Its inner name and dates count, not those of the record around it. */
 export interface DuendeKey {
   readonly kid: string
   readonly algorithm: string
-  /** A key signs by it. */
+  /** Instant at which the key was made; it determines when the key signs. */
   readonly createdAt: Ticks
   readonly storedAt: Ticks
-  /** As in a JWK, not yet checked. */
+  /** Members as in a JWK, not yet checked. */
   readonly members: Readonly<Record<string, unknown>>
-  /** The store that a wrapped key is in, and its certificates. */
+  /** PKCS#12 store of a key with an X.509 certificate. */
   readonly pkcs12?: Uint8Array
   readonly certificates: KeystoreKey['certificates']
   readonly source: string
 }
 
-/** .NET writes booleans as JSON, SQLite as 0 and 1, PostgreSQL as t and f. */
+/** Boolean: .NET writes booleans as JSON, SQLite as 0 and 1, PostgreSQL as t and f. */
 const Flag = z
   .union([z.boolean(), z.number(), z.enum(['0', '1', 't', 'f', 'true', 'false', 'True', 'False'])])
   .transform((value) => ['1', 't', 'true', 'True', true, 1].includes(value as never))
@@ -59,7 +59,7 @@ const Rsa = z.looseObject({
 })
 const Ec = z.looseObject({ D: Bytes, Q: z.looseObject({ X: Bytes, Y: Bytes }) })
 const X509 = z.looseObject({ CertificateRawData: Text })
-/** Not stored, but told by the algorithm. */
+/** Curves by algorithm, because the record does not name the curve. */
 const CURVES: Readonly<Partial<{ [algorithm: string]: string }>> = {
   ES256: 'P-256',
   ES384: 'P-384',
@@ -89,8 +89,8 @@ export function recordOfRow(row: Row, source: string): DuendeRecord {
 }
 
 /**
- * Reads a row of the table `entities` of version 8, whose column `value` is the record with its instant as a
- * number of ticks that JSON would round.
+ * Reads a row of the table `entities` of version 8. Its column `value` is the record, with its
+ * instant as a number of ticks that JSON would round.
  * @throws ImportRefused
  */
 export function recordOfEntity(text: string, source: string): DuendeRecord {
@@ -107,7 +107,7 @@ export function recordOfEntity(text: string, source: string): DuendeRecord {
 
 /**
  * Opens a record.
- * @param options.unprotect undefined: no key ring is given; `work` may be done for all records together
+ * @param options.unprotect undefined if no key ring is given; `work` may be shared by all records
  * @throws ImportRefused
  */
 export async function openRecord(
@@ -190,12 +190,12 @@ async function unprotected(
   }
 }
 
-/** Messages of the key ring hold no secret; others are not repeated. */
+/** Message of an error of the key ring, which holds no secret; other messages are not repeated. */
 function detail(error: unknown): string {
   return error instanceof KeyturnError ? error.message : 'it was protected by another one.'
 }
 
-/** Wrapped keys are in PKCS#12 without any password. */
+/** Reads a key with an X.509 certificate: PKCS#12 without any password. */
 function wrapped(
   base64: string,
   work: PasswordWork,
@@ -209,7 +209,7 @@ function wrapped(
   return { members: key.members, pkcs12, certificates }
 }
 
-/** The time zone may be missing, as SQL Server and SQLite keep none: it is UTC. */
+/** Reads an instant. SQL Server and SQLite keep no time zone, so a missing one is UTC. */
 function instant(text: string, source: string): Ticks {
   const whole = text
     .trim()

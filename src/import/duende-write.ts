@@ -7,17 +7,20 @@ import { refusal } from './refusal.ts'
 
 /** A key on its way back to IdentityServer. */
 export interface DuendeExport {
-  /** With its private half. */
+  /** JWK with the private half. */
   readonly jwk: JWK
-  /** Becomes part of the name of the file. */
+  /** Kid, which becomes part of the file's name. */
   readonly kid: string
-  /** RS, PS or ES with 256, 384 or 512. */
+  /** Algorithm: RS, PS or ES with 256, 384 or 512. */
   readonly algorithm: string
-  /** IdentityServer signs by it. */
+  /** Instant from which IdentityServer computes when the key signs. */
   readonly createdAt: Ticks
-  /** It unpublishes by it. */
+  /** Instant from which IdentityServer computes when the key leaves the JWKS. */
   readonly storedAt: Ticks
-  /** The store without password of a wrapped key; without it the key is written plain. */
+  /**
+   * PKCS#12 store without password, for a key with an X.509 certificate; undefined to write the
+   * bare key.
+   */
   readonly pkcs12?: Uint8Array | undefined
 }
 
@@ -26,9 +29,9 @@ export type Protect = (bytes: Uint8Array) => Uint8Array | Promise<Uint8Array>
 
 /**
  * Writes the file of one key.
- * @param protect without it the file is clear, as with `DataProtectKeys` off
- * @throws ImportRefused `algorithm_unsupported` for what IdentityServer does not sign with, `kid_malformed` for a
- * kid that no file can be named by
+ * @param protect undefined for a file in clear, as with `DataProtectKeys` off
+ * @throws ImportRefused `algorithm_unsupported` if IdentityServer does not sign with the algorithm,
+ * `kid_malformed` if no file can have the kid in its name
  */
 export async function writeDuendeFile(key: DuendeExport, protect?: Protect): Promise<NamedFile> {
   if (!/^(?:RS|PS|ES)(?:256|384|512)$/.test(key.algorithm)) {
@@ -84,7 +87,7 @@ function material({ jwk, pkcs12 }: DuendeExport): Record<string, unknown> {
   }
 }
 
-/** Bytes are written as base64 without escapes, while text has them for + too. */
+/** Writes a value as JSON. Bytes are base64 without escapes, while text has them for + too. */
 function serialize(value: unknown): string {
   if (Buffer.isBuffer(value)) return `"${value.toString('base64')}"`
   if (typeof value === 'string') return quoted(value)
@@ -93,7 +96,10 @@ function serialize(value: unknown): string {
   return `{${members.join(',')}}`
 }
 
-/** As JavaScriptEncoder.Default escapes: all but printable ASCII, and what HTML gives a meaning. */
+/**
+ * Quotes text as JavaScriptEncoder.Default does: it escapes all but printable ASCII, and the
+ * characters that have a meaning in HTML.
+ */
 function quoted(text: string): string {
   const escaped = text.replace(/[^ -~]|["'+&<>`\\]/g, (char) =>
     char === '\\' ? '\\\\' : `\\u${char.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`,

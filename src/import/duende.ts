@@ -34,7 +34,7 @@ import { isSqlite, sqliteHas } from './sqlite-rows.ts'
 import { cellText, tableRows } from './table.ts'
 
 export interface ReadDuendeOptions extends Partial<DuendeOptions> {
-  /** Seconds since the epoch; phases are those of this instant. */
+  /** Seconds since the epoch: the instant for which phases are determined. */
   readonly now: number
   readonly unprotect?: Unprotect | undefined
 }
@@ -46,7 +46,7 @@ export interface NamedFile {
 }
 
 const FILE = /^is-signing-key-.*\.json$/i
-/** Files of keys in a directory. */
+/** Most files of keys in a directory. */
 export const DUENDE_FILES_MAX = 10_000
 const KEYS: Table = {
   name: 'Keys',
@@ -61,19 +61,19 @@ const KEYS: Table = {
     'Data',
   ],
 }
-/** Of the storage layer of version 8. */
+/** Table of the storage layer of version 8. */
 const ENTITIES: Table = { name: 'entities', columns: ['entity_type_id', 'value'] }
-/** The kind of row that is a key, in the storage layer of version 8. */
+/** Type of the rows with keys, in the storage layer of version 8. */
 const KEY_ENTITY = '2108'
 
-/** Is it named as IdentityServer names the file of a key? */
+/** True if the file is named like the file of a key of IdentityServer. */
 export function isDuendeFile(name: string): boolean {
   return FILE.test(name)
 }
 
 /**
- * Reads the file store, `is-signing-key-*.json`; other files of the directory are passed over.
- * @throws ImportRefused where no key can be taken in
+ * Reads the file store, `is-signing-key-*.json`. Other files of the directory are ignored.
+ * @throws ImportRefused if no key can be taken in
  */
 export async function readDuendeFiles(
   files: readonly NamedFile[],
@@ -96,8 +96,9 @@ export async function readDuendeFiles(
 }
 
 /**
- * Reads the table `Keys` of the operational store, or `entities` of version 8: a SQLite file, a dump, CSV, or JSON.
- * @throws ImportRefused where no key can be taken in
+ * Reads the table `Keys` of the operational store, or `entities` of version 8, from a SQLite file,
+ * a dump, CSV or JSON.
+ * @throws ImportRefused if no key can be taken in
  */
 export async function readDuendeTable(
   bytes: Uint8Array,
@@ -127,7 +128,7 @@ function keyRows(bytes: Uint8Array, name: string): readonly Row[] {
   return rows.filter((row) => cellText(row.entity_type_id) === KEY_ENTITY)
 }
 
-/** Which of the two tables is there? */
+/** True if the table is that of the storage layer of version 8. */
 function isStorage8(bytes: Uint8Array, name: string): boolean {
   if (isSqlite(bytes)) return sqliteHas(bytes, ENTITIES.name, name)
   return /entity_type_id/.test(decodeText(bytes, name).slice(0, 100_000))

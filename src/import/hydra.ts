@@ -16,19 +16,20 @@ import { orRefusal, refusal } from './refusal.ts'
 import type { Row, Table } from './row.ts'
 import { cellText, tableRows } from './table.ts'
 
-/** Keys of Ory Hydra: what its admin API answers, and rows of its table, which are sealed. */
+/** Keys of Ory Hydra: answers of its admin API, and sealed rows of its table. */
 
 /** Sets whose keys are in the JWKS of the issuer. */
 const PUBLISHED = ['hydra.openid.id-token', 'hydra.jwt.access-token']
 const TABLE: Table = { name: 'hydra_jwk', columns: ['sid', 'kid', 'created_at', 'keydata'] }
-/** A nonce and a tag of AES-GCM around the text. */
+/** Bytes of AES-GCM around the sealed text: nonce before, tag behind. */
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
 
 /**
- * Reads what `GET /admin/keys/SET` or `hydra get jwks SET` answers: the newest key first, and that one signs.
- * @param set where the file does not name it; keys of a set that is not published are `disabled`
- * @throws ImportRefused where no key can be taken in
+ * Reads the answer of `GET /admin/keys/SET` or `hydra get jwks SET`. The newest key comes first and
+ * signs.
+ * @param set needed if the file does not name the set; keys of an unpublished set are `disabled`
+ * @throws ImportRefused if no key can be taken in
  */
 export async function readHydraSet(
   bytes: Uint8Array,
@@ -44,15 +45,17 @@ export async function readHydraSet(
 
 export interface HydraTableOptions {
   readonly name: string
-  /** `secrets.system`, newest first: a row stays under the secret that it was written with. */
+  /**
+   * `secrets.system`, newest first. A row stays sealed under the secret that it was written with.
+   */
   readonly secrets: readonly string[]
-  /** The tenant (`nid`), where the table has several. */
+  /** The tenant (`nid`), needed if the table has several. */
   readonly network?: string | undefined
 }
 
 /**
- * Reads rows of the table `hydra_jwk`: CSV, a dump, JSON or a SQLite file.
- * @throws ImportRefused where no key can be taken in; `password_wrong` where no row opens
+ * Reads rows of the table `hydra_jwk` from CSV, a dump, JSON or a SQLite file.
+ * @throws ImportRefused if no key can be taken in; `password_wrong` if no row opens
  */
 export async function readHydraTable(
   bytes: Uint8Array,
@@ -149,7 +152,7 @@ function text(cell: unknown): string {
   return cellText(cell) ?? ''
 }
 
-/** In UTC, without a zone. */
+/** Reads an instant in UTC, which is written without a zone. */
 function instant(value: string): number | undefined {
   const read = readRfc3339(value.replace(' ', 'T').replace(/(?:Z|[+-]00(?::?00)?)?$/, 'Z'))
   return 'at' in read ? read.at : undefined

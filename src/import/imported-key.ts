@@ -2,54 +2,59 @@ import type { JWK } from 'jose'
 import type { ImportRefused } from '../errors.ts'
 import { codeOf, type ImportCode, refusal } from './refusal.ts'
 
-/** What the old system does with a key, as far as its export tells. */
+/** Phase of a key in the old system, as far as its export says. */
 export type PhaseHint =
   /** Signs. */
   | 'active'
   /** Published, and will sign after the active one. */
   | 'next'
-  /** Published, and signs no more. */
+  /** Published, and no longer signs. */
   | 'old'
   /** Not published; its tokens are refused. */
   | 'disabled'
 
-/** A key as every reader gives it, whatever system it comes from. */
+/** A key in the form that every reader returns, whatever system it comes from. */
 export interface ImportedKey {
   /**
-   * The material alone, in the one spelling that RFC 7518 allows: no kid, alg, use or foreign members.
-   * With the private half where the source has it.
+   * The material alone, in the one spelling that RFC 7518 allows, without kid, alg, use or foreign
+   * members. It includes the private half if the source has it.
    */
   readonly jwk: JWK
-  /** As the old system names it; where it has no name for it, the thumbprint. */
+  /** Kid in the old system; the thumbprint if the old system has none. */
   readonly kid: string
-  /** RFC 7638, SHA-256, base64url. */
+  /** Thumbprint (RFC 7638) with SHA-256, in base64url. */
   readonly thumbprint: string
   /** JWS `alg`, or JWE `alg` for a key of use `enc`. */
   readonly algorithm: string
-  /** False where the source names no algorithm, and `algorithm` is the most common one of its kind. */
+  /**
+   * False if the source names no algorithm, so that `algorithm` is the most common one of its kind.
+   */
   readonly algorithmGiven: boolean
   readonly use: 'sig' | 'enc'
-  /** Does `jwk` have its private half? One of use `enc` never has. Without it a key can verify and nothing else. */
+  /**
+   * True if `jwk` has its private half, as a key of use `enc` never has. Without it, a key can only
+   * verify.
+   */
   readonly private: boolean
-  /** DER; the first is that of the key, each is issued by the one behind it. */
+  /** Certificates in DER: first the key's own, each issued by the next. */
   readonly certificates: readonly Uint8Array[]
-  /** Instants, in seconds; absent where the source does not tell. */
+  /** Instants are seconds since the epoch, absent if the source does not name them. */
   readonly createdAt?: number
   readonly activatesAt?: number
-  /** The old system signs with another key from then on. */
+  /** Instant from which the old system signs with another key. */
   readonly retiresAt?: number
-  /** Leaves the JWKS. */
+  /** Instant at which the key leaves the JWKS. */
   readonly expiresAt?: number
   readonly phaseHint?: PhaseHint
   /** Name of the key in a keystore. */
   readonly alias?: string
-  /** Where it was found: a file, and the entry in it. */
+  /** Place where the key was found: a file, and the entry in it. */
   readonly source: string
 }
 
-/** Something that cannot come along, and why. */
+/** An entry that cannot be taken in, and the reason. */
 export interface LeftOut {
-  /** A kid or alias where there is one, else the place in the source. */
+  /** Kid or alias if there is one, otherwise the place in the source. */
   readonly name: string
   readonly code: ImportCode
   readonly reason: string
@@ -60,17 +65,17 @@ export interface Imported {
   readonly left: readonly LeftOut[]
 }
 
-/** For the list of what was left out. */
+/** Makes the entry for a refused key in the list of keys left out. */
 export function leftOut(name: string, refused: ImportRefused): LeftOut {
   return { name: shortName(name), code: codeOf(refused), reason: refused.message }
 }
 
-/** The place of an entry that its source names, for {@link ImportedKey.source}. */
+/** Place of an entry that its source names, for {@link ImportedKey.source}. */
 export function entryOf(source: string, name: string): string {
   return `${source}#${shortName(name)}`
 }
 
-/** Characters of a name that is shown; a kid has 255. */
+/** Most characters of a name that is shown; a kid has 255. */
 const NAME_MAX = 600
 
 function shortName(name: string): string {
@@ -78,8 +83,9 @@ function shortName(name: string): string {
 }
 
 /**
- * Makes one of keys that are the same, and leaves out all that have one kid and are different: nobody can
- * tell which of them signed. A key that is there with and without its private half is kept with it.
+ * Merges entries with the same key, and leaves out different keys with the same kid, because nobody
+ * can tell which of them signed. Of entries with and without the private half, the one with it is
+ * kept.
  */
 export function withoutTwins(keys: readonly ImportedKey[]): Imported {
   const byKid = Map.groupBy(keys, ({ kid }) => kid)
@@ -88,7 +94,7 @@ export function withoutTwins(keys: readonly ImportedKey[]): Imported {
     const best = same.find((key) => key.private) ?? same[0]
     if (!best) return []
     if (same.every(({ thumbprint }) => thumbprint === best.thumbprint)) {
-      // A certificate may lie in a file of its own.
+      // The certificate may be in a file of its own.
       const chain = [best, ...same].find(({ certificates }) => certificates.length > 0)
       return { ...best, certificates: chain?.certificates ?? [] }
     }
@@ -105,9 +111,10 @@ export function withoutTwins(keys: readonly ImportedKey[]): Imported {
 }
 
 /**
- * Refuses an import of which nothing is left, so that nobody takes it for done.
+ * Refuses an import from which no key is left, so that nobody takes it for complete.
  * @param source for the message
- * @throws ImportRefused with the code of all that was left out, or `no_keys`
+ * @throws ImportRefused with the code of all entries left out if it is the same, otherwise
+ * `no_keys`
  */
 export function assertSomething({ keys, left }: Imported, source: string): void {
   if (keys.length > 0) return

@@ -1,18 +1,20 @@
 import { refusal } from './refusal.ts'
 
-/** Bytes that any reader takes at once; a realm export without people is far smaller. */
+/** Most bytes that a reader takes at once; a realm export without people is far smaller. */
 export const INPUT_BYTES_MAX = 16 * 1024 * 1024
-/** A database file may hold much beside its keys, and only they become objects. */
+/** Most bytes of a database file, which may have much beside its keys; only they become objects. */
 export const DATABASE_BYTES_MAX = 64 * 1024 * 1024
-/** Values in a text: each costs some 50 bytes of memory, however short it is. */
+/** Most values in a text: each costs some 50 bytes of memory, however short it is. */
 export const VALUES_MAX = 1_000_000
-/** Objects in objects; exports have ten. */
+/** Most levels of nested objects; exports have ten. */
 const DEPTH_MAX = 100
-/** Bytes of a key file: a chain of certificates of the largest keys is a few dozen kilobytes. */
+/**
+ * Most bytes of a key file: a chain of certificates of the largest keys is a few dozen kilobytes.
+ */
 export const KEY_FILE_BYTES_MAX = 1024 * 1024
 
 /**
- * Refuses what is empty, and what would take too much memory.
+ * Refuses empty input, and input that would take too much memory.
  * @throws ImportRefused `input_empty`, `input_too_large`
  */
 export function assertSize(bytes: Uint8Array, max: number, source: string): void {
@@ -26,8 +28,8 @@ export function assertSize(bytes: Uint8Array, max: number, source: string): void
 }
 
 /**
- * Reads text of the encodings that exports come in: UTF-8 with or without a byte-order mark, and UTF-16
- * with one, as PowerShell writes it.
+ * Reads text in the encodings of exports: UTF-8 with or without a byte-order mark, and UTF-16 with
+ * one, as PowerShell writes it.
  * @throws ImportRefused `input_malformed` for other bytes
  */
 export function decodeText(bytes: Uint8Array, source: string): string {
@@ -40,8 +42,9 @@ export function decodeText(bytes: Uint8Array, source: string): string {
 }
 
 /**
- * Reads JSON. The parser's own words are not repeated, because they quote what it read.
- * @throws ImportRefused `input_truncated` where the text ends too early, `input_malformed`, `input_too_large`
+ * Reads JSON. The parser's message is not repeated, because it quotes the input.
+ * @throws ImportRefused `input_truncated` if the text ends too early, `input_malformed`,
+ * `input_too_large`
  */
 export function parseJson(text: string, source: string): unknown {
   const { values, depth, isOpen } = shapeOf(text)
@@ -64,7 +67,10 @@ export function parseJson(text: string, source: string): unknown {
   }
 }
 
-/** What JSON would cost, before it is parsed, and whether brackets or a string are open at its end. */
+/**
+ * Number and depth of values in JSON, before it is parsed, and whether brackets or a string are
+ * open at its end.
+ */
 function shapeOf(text: string): { values: number; depth: number; isOpen: boolean } {
   const pattern = /["[\]{},]/g
   let [values, depth, deepest, isOpen] = [1, 0, 0, false]
@@ -86,7 +92,7 @@ function shapeOf(text: string): { values: number; depth: number; isOpen: boolean
   return { values, depth: deepest, isOpen: isOpen || depth > 0 }
 }
 
-/** Where the next quote without a backslash before it is, or -1. */
+/** Position of the next quote without a backslash before it, or -1. */
 function endOfString(text: string, from: number): number {
   for (let at = text.indexOf('"', from); at !== -1; at = text.indexOf('"', at + 1)) {
     let backslashes = 0

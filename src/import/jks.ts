@@ -6,26 +6,26 @@ import { privateMembers } from './key-der.ts'
 import { type Keystore, type KeystorePasswords, passwordMissing } from './pkcs12.ts'
 import { refusal } from './refusal.ts'
 
-/** Java's keystore of before PKCS#12, as the JDK reads it (sun.security.provider.JavaKeyStore). */
+/** Keystore of Java before PKCS#12, as the JDK reads it (sun.security.provider.JavaKeyStore). */
 
 const MAGIC = 0xfeedfeed
 const JCEKS_MAGIC = 0xcececece
-/** Stands behind the password in the digest that guards the whole file. */
+/** Text after the password in the digest that guards the whole file. */
 const WHITENER = 'Mighty Aphrodite'
-/** Of the encryption of each key, in its AlgorithmIdentifier. */
+/** Identifier of the encryption of each key, in its AlgorithmIdentifier. */
 const KEY_PROTECTOR = '1.3.6.1.4.1.42.2.17.1.1'
 const SHA1_BYTES = 20
 const ENTRIES_MAX = 2000
 const CHAIN_MAX = 20
 const TAG = { key: 1, certificate: 2 } as const
 
-/** Does a file begin like one? */
+/** True if a file begins like a JKS or JCEKS keystore. */
 export function looksLikeJks(bytes: Buffer): boolean {
   return bytes.length >= 4 && [MAGIC, JCEKS_MAGIC].includes(bytes.readUInt32BE(0))
 }
 
 /**
- * Opens a store.
+ * Opens a keystore.
  * @throws ImportRefused `password_missing`, `password_wrong`, `input_malformed`, `input_truncated`,
  * `format_unsupported` for JCEKS
  */
@@ -63,7 +63,7 @@ function readEntries(cursor: Cursor, passwords: KeystorePasswords): Keystore {
   for (let entry = 0; entry < entries; entry++) {
     const tag = cursor.number()
     const alias = cursor.text()
-    // When the entry was made; the JDK does not tell what it means.
+    // The date of the entry is skipped, because the JDK does not say what it means.
     cursor.take(8)
     if (tag === TAG.certificate) {
       store.certificates.push({ alias, ...readCertificate(cursor, version) })
@@ -106,7 +106,10 @@ function openKey(encrypted: Buffer, { password, keyPassword }: KeystorePasswords
   )
 }
 
-/** Salt, the key under a chain of digests, and a digest of the key (JDK, KeyProtector). */
+/**
+ * Decrypts a key: salt, the key under a chain of digests, and a digest of the key (JDK,
+ * KeyProtector).
+ */
 function unmasked(bytes: Buffer, password: Buffer): Buffer | undefined {
   let mask = bytes.subarray(0, SHA1_BYTES)
   const clear = Buffer.from(bytes.subarray(SHA1_BYTES, -SHA1_BYTES))
@@ -119,9 +122,11 @@ function unmasked(bytes: Buffer, password: Buffer): Buffer | undefined {
 
 interface Cursor {
   take(length: number): Buffer
-  /** Four bytes. */
+  /** Reads a number of four bytes. */
   number(): number
-  /** Java's modified UTF-8; aliases outside it are shown as they come. */
+  /**
+   * Reads text in Java's modified UTF-8. Aliases that are not plain UTF-8 are shown as they come.
+   */
   text(): string
 }
 

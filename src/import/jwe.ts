@@ -11,7 +11,7 @@ import { refusal } from './refusal.ts'
 
 /** A JWK or JWK Set encrypted under a password (RFC 7517, section 7), as step keeps its keys. */
 
-/** Rounds of PBKDF2; step has 600,000. */
+/** Most rounds of PBKDF2; step has 600,000. */
 const ROUNDS_MAX = 2_000_000
 const ALGORITHMS = {
   keyManagementAlgorithms: ['PBES2-HS256+A128KW', 'PBES2-HS384+A192KW', 'PBES2-HS512+A256KW'],
@@ -19,20 +19,21 @@ const ALGORITHMS = {
 }
 const COMPACT = /^[\w-]+\.[\w-]*\.[\w-]*\.[\w-]+\.[\w-]+$/
 
-/** Is it JWE in compact form? */
+/** True if the text is JWE in compact form. */
 export function looksLikeJwe(text: string): boolean {
   return COMPACT.test(text.trim())
 }
 
-/** Is a JSON value JWE? */
+/** True if a JSON value is JWE. */
 export function isJwe(value: unknown): value is FlattenedJWE {
   return typeof value === 'object' && value !== null && 'ciphertext' in value
 }
 
 /**
- * Decrypts either form.
+ * Decrypts JWE in either form.
  * @returns JSON
- * @throws ImportRefused `password_missing`, `password_wrong`, `encryption_unsupported`, `input_too_large`
+ * @throws ImportRefused `password_missing`, `password_wrong`, `encryption_unsupported`,
+ * `input_malformed`, `input_too_large`
  */
 export async function decryptJwe(
   jwe: string | FlattenedJWE,
@@ -59,7 +60,10 @@ export async function decryptJwe(
   }
 }
 
-/** As many as are done at most, where the protected header does not tell them. */
+/**
+ * Number of rounds in the protected header; the largest allowed one if the header has no valid
+ * number.
+ */
 function roundsOf(jwe: string | FlattenedJWE): number {
   try {
     const { p2c } = decodeProtectedHeader(typeof jwe === 'string' ? jwe.trim() : jwe)

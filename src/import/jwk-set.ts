@@ -10,13 +10,14 @@ import {
 import { type JwkContext, jwkName, readJwk } from './jwk.ts'
 import { orRefusal, refusal } from './refusal.ts'
 
-/** Keys of one set; no issuer publishes a hundred. */
+/** Most keys of one set; no issuer publishes a hundred. */
 const KEYS_MAX = 1000
 
 /**
- * Reads a JWK, a JWK Set, or an array of JWK. Keys of a set that cannot come in are named, and harm no other.
- * @param context what is known of all keys; `source` names the file
- * @throws ImportRefused where no key can be taken in
+ * Reads a JWK, a JWK Set, or an array of JWKs. Unusable keys of a set are named and do not affect
+ * the others.
+ * @param context facts about all keys; `source` names the file
+ * @throws ImportRefused if no key can be taken in
  */
 export async function readJwks(value: unknown, context: JwkContext): Promise<Imported> {
   const values = keysOf(value, context.source)
@@ -40,7 +41,7 @@ export async function readJwks(value: unknown, context: JwkContext): Promise<Imp
   return imported
 }
 
-/** The keys of a set, or undefined for a single one. */
+/** Keys of a set; undefined for a single JWK. */
 function keysOf(value: unknown, source: string): readonly unknown[] | undefined {
   if (Array.isArray(value)) return value
   if (typeof value !== 'object' || value === null) {

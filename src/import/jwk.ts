@@ -5,23 +5,27 @@ import { attachedChain, CHAIN_MAX, parseCertificate } from './certificates.ts'
 import type { ImportedKey } from './imported-key.ts'
 import { refusal } from './refusal.ts'
 
-/** What is read of a JWK (RFC 7517, section 4) beside its material; unknown members are passed over. */
+/**
+ * Members of a JWK (RFC 7517, section 4) that are read beside its material. Unknown members are
+ * ignored.
+ */
 const JWK = z.looseObject({
   kty: z.string(),
   kid: z.string().optional(),
   alg: z.string().optional(),
   use: z.string().optional(),
-  // What is in them is looked at later: a list of all that is wrong could take more memory than they do.
+  // The items are checked later, because a list of all their faults could take more memory than
+  // they do.
   key_ops: z.array(z.unknown()).optional(),
   x5c: z.array(z.unknown()).optional(),
 })
 
-/** What somebody knows of a JWK who found it in a wider export. */
+/** Facts about a JWK from the export in which it was found. */
 export type JwkContext = Omit<Partial<FoundKey>, 'members'> & { readonly source: string }
 
 /**
  * Reads one JWK, public or private.
- * @param context wins over what the JWK says
+ * @param context takes precedence over the members of the JWK
  * @throws ImportRefused
  */
 export async function readJwk(value: unknown, context: JwkContext): Promise<ImportedKey> {
@@ -59,7 +63,7 @@ function x5cOf(x5c: readonly unknown[]): readonly X509Certificate[] {
   })
 }
 
-/** The kid for a list of what was left out, or the place in the set. */
+/** Name of a JWK in the list of keys left out: the kid, or the place in the set. */
 export function jwkName(value: unknown, index: number): string {
   const kid = (value as { kid?: unknown } | null)?.kid
   return typeof kid === 'string' && kid !== '' ? kid.slice(0, 255) : `keys[${index}]`

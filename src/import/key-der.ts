@@ -22,9 +22,9 @@ import { multiPrime } from './rsa.ts'
 /** Keys in DER: PKCS#8 (RFC 5958), PKCS#1 (RFC 8017), SEC 1 (RFC 5915), SPKI (RFC 5280). */
 
 export interface DerKey {
-  /** As in a JWK, not yet checked. */
+  /** Members as in a JWK, not yet checked. */
   readonly members: Record<string, unknown>
-  /** Where the kind of the key says with which algorithm alone it may sign. */
+  /** Algorithm, if the kind of the key allows only one. */
   readonly algorithm?: string
 }
 
@@ -37,7 +37,7 @@ const CURVES: Readonly<Record<string, readonly [string, string]>> = {
   '1.3.132.0.34': ['P-384', 'secp384r1'],
   '1.3.132.0.35': ['P-521', 'secp521r1'],
 }
-/** Curves that are met in the wild, for messages. */
+/** Names of other curves in use, for messages. */
 const OTHER_CURVES: Readonly<Record<string, string>> = {
   '1.3.132.0.10': 'secp256k1',
   '1.3.132.0.33': 'P-224',
@@ -54,14 +54,16 @@ const OTHER_KINDS: Readonly<Record<string, string>> = {
   '2.16.840.1.101.3.4.3.19': 'ML-DSA, which is made anew and not brought along',
   '1.2.840.10040.4.1': 'DSA, which JOSE does not have',
 }
-/** Hash of an RSASSA-PSS key that restricts itself, with its JWS name and its length. */
+/** JWS algorithm and salt length for the hash to which an RSASSA-PSS key restricts itself. */
 const PSS: Readonly<Record<string, readonly [string, number]>> = {
   '2.16.840.1.101.3.4.2.1': ['PS256', 32],
   '2.16.840.1.101.3.4.2.2': ['PS384', 48],
   '2.16.840.1.101.3.4.2.3': ['PS512', 64],
 }
 
-/** What a sequence in DER is, by its form alone; labels and file names are not asked. */
+/**
+ * Content of a sequence in DER, told by its structure alone; labels and file names do not matter.
+ */
 export type DerForm =
   | 'pkcs12'
   | 'pkcs8'
@@ -73,7 +75,7 @@ export type DerForm =
   | 'certificate'
   | 'certificate-request'
 
-/** @returns undefined for what is none of them */
+/** Tells the form of a value; undefined if it has none of the forms. */
 export function formOf(der: Der): DerForm | undefined {
   if (!isSequence(der)) return undefined
   const [first, second, third] = children(der)
@@ -85,7 +87,7 @@ export function formOf(der: Der): DerForm | undefined {
   }
   if (!isSequence(first)) return undefined
   if (isObjectId(children(first)[0])) return isOctets(second) ? 'encrypted-pkcs8' : 'spki'
-  // A request has version, name, key and attributes; a certificate two members more at least.
+  // A request has version, name, key and attributes; a certificate has at least two members more.
   return children(first).length < 6 ? 'certificate-request' : 'certificate'
 }
 
@@ -156,7 +158,7 @@ function rsaMembers(names: readonly string[], numbers: readonly Der[]): Record<s
   }
 }
 
-/** @param outer parameters of PKCS#8, where the inner ones may be missing */
+/** Reads SEC 1. @param outer parameters of PKCS#8, because the inner ones may be missing */
 function sec1(der: Der, outer?: Der): Record<string, unknown> {
   const [, key, ...rest] = children(der)
   const own = tagged(rest, 0)
@@ -173,11 +175,11 @@ function sec1(der: Der, outer?: Der): Record<string, unknown> {
 
 function pointMembers(parameters: Der | undefined, point: Buffer): Record<string, unknown> {
   const [crv, name] = curve(parameters)
-  // Node gives a text for no bytes at all.
+  // Node returns text if the point has no bytes.
   if (point.length === 0) throw refusal('key_malformed', 'Its point is empty: the key is damaged.')
   let whole: Buffer
   try {
-    // Points may be compressed (SEC 1, section 2.3.3).
+    // The point may be compressed (SEC 1, section 2.3.3).
     whole = ECDH.convertKey(point, name, undefined, undefined, 'uncompressed') as Buffer
   } catch {
     throw refusal('key_malformed', `Its point is not on the curve ${crv}: the key is damaged.`)
@@ -202,7 +204,10 @@ function unsupportedCurve(oid: string): never {
   throw curveUnsupported(OTHER_CURVES[oid] ?? oid)
 }
 
-/** Without parameters any hash will do, and SHA-256 is what JWS libraries sign with (RFC 4055, section 1.2). */
+/**
+ * Algorithm that the parameters of an RSASSA-PSS key allow. Without parameters any hash is allowed;
+ * JWS libraries then sign with SHA-256 (RFC 4055, section 1.2).
+ */
 function pssAlgorithm(parameters: Der | undefined): string {
   if (!isSequence(parameters)) return 'PS256'
   const values = children(parameters)

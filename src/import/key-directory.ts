@@ -8,9 +8,9 @@ import { orRefusal, refusal } from './refusal.ts'
 const FILES_MAX = 1000
 
 /**
- * Reads a directory of key files of any form. A certificate in a file of its own joins its key; a file that is
- * no key is named and harms no other.
- * @throws ImportRefused where no key can be taken in
+ * Reads a directory of key files of any form. A certificate in its own file is joined with its key.
+ * A file without a key is named and does not affect the others.
+ * @throws ImportRefused if no key can be taken in
  */
 export async function readKeyDirectory(
   files: readonly NamedFile[],

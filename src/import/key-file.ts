@@ -28,16 +28,16 @@ import { refusal } from './refusal.ts'
 export interface KeyFileOptions extends KeystorePasswords {
   /** Name of the file, for messages. */
   readonly name: string
-  /** The only entry of a keystore that is wanted. */
+  /** Alias of the only entry to read from a keystore. */
   readonly alias?: string | undefined
-  /** Seconds since the epoch: certificates that ended before are left behind. */
+  /** Seconds since the epoch; expired certificates are left out. */
   readonly now: number
 }
 
 const CONVERT_OPENSSH =
   'It is in the format of OpenSSH. Make a copy of the file and convert that: ssh-keygen -p -m PKCS8 -f COPY'
 
-/** Labels of PEM whose content is no key, with what to do. */
+/** Labels of PEM blocks without a usable key, with what to do. */
 const REFUSED_LABELS: Readonly<Record<string, string>> = {
   'OPENSSH PRIVATE KEY': CONVERT_OPENSSH,
   'SSH2 PUBLIC KEY':
@@ -51,9 +51,10 @@ const REFUSED_LABELS: Readonly<Record<string, string>> = {
 }
 
 /**
- * Reads a file with keys as people have them: JWK and JWK Set (also encrypted under a password), PEM and DER
- * (PKCS#8, PKCS#1, SEC 1, SPKI, X.509, each encrypted or not), PKCS#12 and JKS. The content tells the format,
- * not the name. A key without a private half, and a certificate alone, are keys for validation.
+ * Reads a file with keys: JWK and JWK Set (also encrypted under a password), PEM and DER (PKCS#8,
+ * PKCS#1, SEC 1, SPKI, X.509, each encrypted or not), PKCS#12 and JKS. The format is told by the
+ * content, not by the file's name. Keys without a private half, and certificates without a key, are
+ * keys for validation.
  * @throws ImportRefused with a code of `refusal.ts`
  */
 export async function readKeyFile(bytes: Uint8Array, options: KeyFileOptions): Promise<Imported> {
@@ -64,7 +65,7 @@ export async function readKeyFile(bytes: Uint8Array, options: KeyFileOptions): P
   return imported
 }
 
-/** The options, and what may be done for passwords in all of the file. */
+/** Options with the limit of work on passwords for the whole file. */
 type Reading = KeyFileOptions & { readonly work: PasswordWork }
 
 async function readAny(bytes: Buffer, options: Reading): Promise<Imported> {
@@ -94,7 +95,7 @@ async function readJson(json: string | Uint8Array, options: Reading): Promise<Im
   })
 }
 
-/** What the parts of a file hold, brought together. */
+/** Reads the parts of a file and brings keys and certificates together. */
 async function readParts(parts: readonly PemBlock[], options: Reading): Promise<Imported> {
   const keys: KeystoreKey[] = []
   const certificates: FoundCertificate[] = []
@@ -138,7 +139,7 @@ async function readParts(parts: readonly PemBlock[], options: Reading): Promise<
   return { keys: single.keys, left: [...imported.left, ...single.left] }
 }
 
-/** Decrypts a part where that is needed. */
+/** Decrypts a part if it is encrypted. */
 function opened(
   part: PemBlock,
   { password, work }: Reading,
@@ -155,7 +156,10 @@ function opened(
   return decryptedKey(decryptByPassword(algorithm, octets(encrypted), { password, work }))
 }
 
-/** With a wrong password the padding is good by chance once in 256 times; then no key comes out. */
+/**
+ * Checks that a decrypted part is a key, because with a wrong password the padding is right by
+ * chance once in 256 times.
+ */
 function decryptedKey(der: Buffer): { form: DerForm; der: Buffer } {
   const value = tryDer(der)
   const form = value && formOf(value)

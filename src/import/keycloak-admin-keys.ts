@@ -13,7 +13,10 @@ import {
 import { publicMembers } from './key-der.ts'
 import { orRefusal, refusal } from './refusal.ts'
 
-/** What `GET /admin/realms/REALM/keys` answers: public halves and the state of each key, for validation. */
+/**
+ * Answers of `GET /admin/realms/REALM/keys`: public halves and the status of each key, for
+ * validation.
+ */
 
 const KEYS_MAX = 1000
 const Key = z.looseObject({
@@ -36,7 +39,7 @@ export function isAdminKeys(value: unknown): value is AdminKeys {
   return AdminKeys.safeParse(value).success
 }
 
-/** Reads the answer; keys that cannot come in are named. */
+/** Reads the answer. Keys that cannot be taken in are named. */
 export async function readAdminKeys(value: AdminKeys, name: string): Promise<Imported> {
   if (value.keys.length > KEYS_MAX)
     throw refusal('input_too_large', `${name} has more than ${KEYS_MAX} keys.`)

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { allOf } from './all-of.ts'
 import { refusal } from './refusal.ts'
 
-/** Key providers of a realm, wherever they stand in what Keycloak gives. */
+/** Key providers of a realm, from any export of Keycloak. */
 
 export interface KeyProvider {
   readonly id: string
@@ -11,9 +11,9 @@ export interface KeyProvider {
   readonly kind: string
   readonly config: Readonly<Record<string, string>>
   readonly priority: number
-  /** May it sign? Otherwise it is published only. */
+  /** True if the key may sign; otherwise it is only published. */
   readonly active: boolean
-  /** Otherwise it is not even published. */
+  /** True if the key is published at all. */
   readonly enabled: boolean
 }
 
@@ -24,14 +24,14 @@ const Component = z.looseObject({
   name: z.string().optional(),
   providerId: z.string(),
   providerType: z.string().optional(),
-  // Of each setting the first value counts; what is no text is none.
+  // The first value of each setting counts, if it is text.
   config: z.record(z.string(), z.unknown()).optional(),
 })
 const Realm = z.looseObject({
   realm: z.string(),
   components: z.record(z.string(), z.array(z.unknown())).optional(),
 })
-/** A row of component and component_config. */
+/** Row of the tables component and component_config, joined. */
 const ConfigRow = z.looseObject({
   id: z.string(),
   name: z.string(),
@@ -41,8 +41,8 @@ const ConfigRow = z.looseObject({
 })
 
 /**
- * Finds the providers in a realm export, in a list of realms or of components, or in rows.
- * @throws ImportRefused `input_malformed`, `realm_unknown` where the realm is not there or must be named
+ * Finds the providers in a realm export, in a list of realms or components, or in rows.
+ * @throws ImportRefused `input_malformed`, `realm_unknown` if the realm is missing or must be named
  */
 export function componentsOf(
   value: unknown,
@@ -106,7 +106,7 @@ function ofRows(rows: readonly z.infer<typeof ConfigRow>[]): readonly KeyProvide
   })
 }
 
-/** What is absent has Keycloak's default. */
+/** Completes a provider with Keycloak's defaults. */
 function withDefaults(
   id: string,
   name: string,

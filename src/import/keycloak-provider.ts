@@ -10,11 +10,11 @@ import { createPasswordWork, type PasswordWork } from './password-encryption.ts'
 import { looksLikePem, pemBlocks } from './pem.ts'
 import { refusal } from './refusal.ts'
 
-/** The key of one provider of a realm. */
+/** Reads the key of one provider of a realm. */
 
-/** What Keycloak shows in the place of a secret. */
+/** Text that Keycloak shows instead of a secret. */
 const MASK = /^\*+$/
-/** Members of the configuration that a kind of provider has its private half in. */
+/** Member of the configuration with the private half, by kind of provider. */
 const PRIVATE: Readonly<Record<string, string>> = {
   'rsa-generated': 'privateKey',
   rsa: 'privateKey',
@@ -27,19 +27,19 @@ const PRIVATE: Readonly<Record<string, string>> = {
 }
 
 interface ProviderOptions {
-  /** What may be done for the passwords of all keystores. */
+  /** Limit of the work on passwords for all keystores. */
   readonly work: PasswordWork
   readonly name: string
   readonly files?: readonly NamedFile[]
   readonly now: number
 }
 
-/** Undefined for a kind that is not read. */
+/** Member of the configuration with the secret; undefined for a kind that is not read. */
 function secretMember(kind: string): string | undefined {
   return Object.hasOwn(PRIVATE, kind) ? PRIVATE[kind] : undefined
 }
 
-/** Has the export the secret of this provider, and not a mask? */
+/** True if the export has the secret of the provider, not a mask. */
 export function hasSecrets({ kind, config }: KeyProvider): boolean {
   const secret = config[secretMember(kind) ?? '']
   return secret !== undefined && !MASK.test(secret)
@@ -84,13 +84,18 @@ export async function keyOfProvider(
   return { ...key, certificates: await chain(key, config.certificate, source) }
 }
 
-/** EC and EdDSA providers have a curve instead, from which the algorithm follows. */
+/**
+ * Algorithm of a provider's key. EC and EdDSA providers have a curve instead, which determines it.
+ */
 function algorithmOf({ kind, config }: KeyProvider, use: 'sig' | 'enc'): string | undefined {
   if (/^e[cd]d/.test(kind)) return config.ecdhAlgorithm
   return config.algorithm ?? (use === 'enc' ? 'RSA-OAEP' : 'RS256')
 }
 
-/** Without a kid of its own it is base64url of SHA-256 over the public half as SPKI, which is stored nowhere. */
+/**
+ * Names a key. A provider without a kid has base64url of SHA-256 over the public half as SPKI,
+ * which is not stored.
+ */
 function named(key: ImportedKey, kid: string | undefined): ImportedKey {
   if (kid !== undefined) {
     assertKid(kid)
@@ -138,7 +143,7 @@ async function keyOfKeystore(
   return named(built, config.kid)
 }
 
-/** Keycloak's own are base64 alone; what an operator pasted may be PEM. */
+/** Reads a private half. Keycloak writes bare base64, but an operator may have pasted PEM. */
 function privateHalf(text: string, source: string): DerKey {
   return privateMembers(derOf(text, source))
 }

@@ -18,7 +18,7 @@ import { tableRows } from './table.ts'
 
 export interface KeycloakOptions {
   readonly name: string
-  /** The realm, where the file has several. */
+  /** Realm to read, needed if the file has several. */
   readonly realm?: string | undefined
   /** Keystores that providers of the kind java-keystore name. */
   readonly files?: readonly NamedFile[]
@@ -30,9 +30,9 @@ export interface KeycloakOptions {
 const TABLE = { name: 'component_config', columns: ['id', 'name', 'provider_id', 'key', 'value'] }
 
 /**
- * Reads the keys of a realm: an export, the answer of the admin API's `keys`, which has public halves only, or the
- * rows of its components as CSV. Of the keys that a realm publishes below the one that signs, Keycloak does not know
- * whether they are next or old, so these have no phase.
+ * Reads the keys of a realm from an export, from the answer of the admin API's `keys`, which has
+ * public halves only, or from the rows of its components as CSV. Below the signing key, published
+ * keys have no phase, because Keycloak does not know whether they are next or old.
  * @throws ImportRefused `secrets_missing` for exports in which the private halves are masked
  */
 export async function readKeycloak(bytes: Uint8Array, options: KeycloakOptions): Promise<Imported> {
@@ -80,7 +80,7 @@ async function readProviders(
   return { keys: single.keys, left: [...left, ...single.left] }
 }
 
-/** As Keycloak sorts them: the highest priority first, then by id. */
+/** Orders providers as Keycloak does: by priority, highest first, then by id. */
 function byPriority(one: KeyProvider, other: KeyProvider): number {
   return other.priority - one.priority || (one.id < other.id ? -1 : 1)
 }

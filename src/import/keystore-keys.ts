@@ -25,18 +25,18 @@ import { orRefusal, refusal } from './refusal.ts'
 export interface KeystoreContext {
   /** Name of the file, for messages. */
   readonly source: string
-  /** The only entry that is wanted; Java compares without case. */
+  /** Alias of the only entry to read. Java ignores case in aliases. */
   readonly alias?: string | undefined
-  /** Seconds since the epoch, to know which certificates have ended. */
+  /** Seconds since the epoch, to tell which certificates have expired. */
   readonly now: number
 }
 
-/** Certificates of a file, each of which may have issued any other. */
+/** Most certificates of a file, each of which may have issued any other. */
 const CERTIFICATES_MAX = 200
 
 /**
- * Keys and certificates of a file, brought together: each key with its chain. In a file without private
- * keys, the certificates are keys for validation.
+ * Reads a keystore: each key with its chain of certificates. In a store without private keys, the
+ * certificates are keys for validation.
  * @throws ImportRefused `certificate_mismatch`, `alias_unknown`
  */
 export async function keystoreKeys(store: Keystore, context: KeystoreContext): Promise<Imported> {
@@ -107,7 +107,7 @@ async function certificateKeys(
   return keys
 }
 
-/** Certificates whose end has come are left behind: relying parties may check `x5c`. */
+/** Leaves out expired certificates, because relying parties may check `x5c`. */
 function endings(found: readonly ImportedKey[], left: readonly LeftOut[], now: number): Imported {
   const ended: LeftOut[] = []
   const single = withoutTwins(found)

@@ -2,9 +2,10 @@ import type { Imported, ImportedKey } from './imported-key.ts'
 import { readJwksFile } from './jwks-file.ts'
 
 /**
- * Reads the `jwks` of a configuration of node-oidc-provider, as JSON. The first key that fits an algorithm
- * signs; what the others are to be, next or old, the order does not tell, so they have no phase.
- * @throws ImportRefused where no key can be taken in
+ * Reads the `jwks` of a configuration of node-oidc-provider, as JSON. The first key that fits an
+ * algorithm signs. The other keys have no phase, because their order does not tell whether they are
+ * next or old.
+ * @throws ImportRefused if no key can be taken in
  */
 export async function readOidcProvider(
   bytes: Uint8Array,

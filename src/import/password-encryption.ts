@@ -4,26 +4,36 @@ import { children, type Der, isInteger, objectId, octets, smallInteger } from '.
 import { bmpPassword, PURPOSE, pkcs12Derive } from './pkcs12-kdf.ts'
 import { refusal } from './refusal.ts'
 
-/** What is encrypted under a password: PKCS#5 (RFC 8018), PKCS#12 (RFC 7292), and OpenSSL's PEM. */
+/** Encryption under a password: PKCS#5 (RFC 8018), PKCS#12 (RFC 7292), and OpenSSL's PEM. */
 
-/** Rounds that are done for a password; what is made today has up to a million. */
+/** Most rounds for a password; today's files have up to a million. */
 const ROUNDS_MAX = 5_000_000
-/** A round of PKCS#12 is one call from here, not one inside OpenSSL. */
+/**
+ * Most rounds of PKCS#12, fewer because each round is one call from here, not one inside OpenSSL.
+ */
 const PKCS12_ROUNDS_MAX = 600_000
-/** What scrypt may take. */
+/** Most bytes of memory for scrypt. */
 const SCRYPT_BYTES_MAX = 128 * 1024 * 1024
-/** Rounds for all parts of a file together: a file may have hundreds, each with a password to work on. */
+/**
+ * Most rounds for all parts of a file together, because a file may have hundreds with a password.
+ */
 const ROUNDS_IN_ALL = 12_000_000
-/** The same for all files of a source: a thousand stores as IdentityServer makes them need a third of it. */
+/**
+ * Most rounds for all files of a source; a thousand stores as IdentityServer makes them need a
+ * third of them.
+ */
 const ROUNDS_OF_SOURCE = 300_000_000
-/** A key and an initialization vector by PKCS#12 take as long as so many rounds of PBKDF2. */
+/**
+ * Rounds of PBKDF2 that take as long as one round of PKCS#12 for a key and an initialization
+ * vector.
+ */
 const PKCS12_ROUND = 9
 
 const PBES2 = '1.2.840.113549.1.5.13'
 const PBKDF2 = '1.2.840.113549.1.5.12'
 const SCRYPT = '1.3.6.1.4.1.11591.4.11'
 
-/** HMACs of PBKDF2, as node:crypto names their hashes. */
+/** Hashes of the HMACs of PBKDF2, as node:crypto names them. */
 const HMACS: Readonly<Record<string, string>> = {
   '1.2.840.113549.2.7': 'sha1',
   '1.2.840.113549.2.8': 'sha224',
@@ -37,7 +47,7 @@ const CIPHERS: Readonly<Record<string, readonly [string, number]>> = {
   '2.16.840.1.101.3.4.1.22': ['aes-192-cbc', 24],
   '2.16.840.1.101.3.4.1.42': ['aes-256-cbc', 32],
 }
-/** The encryptions of PKCS#12 (RFC 7292, appendix C), with the bytes of their key. */
+/** Encryptions of PKCS#12 (RFC 7292, appendix C), with the bytes of their keys. */
 const PKCS12_CIPHERS: Readonly<Record<string, readonly ['3des' | 'rc2', number]>> = {
   '1.2.840.113549.1.12.1.3': ['3des', 24],
   '1.2.840.113549.1.12.1.4': ['3des', 16],
@@ -55,13 +65,16 @@ const REFUSED: Readonly<Record<string, string>> = {
   '1.2.840.113549.1.12.1.2': 'RC4',
 }
 
-/** Counts what is done for passwords, for all parts of a file together. */
+/** Counts the work on passwords for all parts of a file together. */
 export interface PasswordWork {
-  /** @throws ImportRefused `input_too_large` where it becomes more than a file may ask for */
+  /** Adds rounds of work. @throws ImportRefused `input_too_large` if a file asks for too much */
   spend(rounds: number): void
 }
 
-/** For one file. @param source what may be done for all files of its source, where there are others */
+/**
+ * Makes the limit of work for one file.
+ * @param source limit for all files of the source, if it has others
+ */
 export function createPasswordWork(source?: PasswordWork): PasswordWork {
   let left = ROUNDS_IN_ALL
   return {
@@ -73,7 +86,7 @@ export function createPasswordWork(source?: PasswordWork): PasswordWork {
   }
 }
 
-/** For all files or records of a source, to be shared by the work of each. */
+/** Makes the limit of work for all files or records of a source, which they share. */
 export function createSourceWork(): PasswordWork {
   let left = ROUNDS_OF_SOURCE
   return {
@@ -90,8 +103,9 @@ export function createSourceWork(): PasswordWork {
 }
 
 /**
- * Decrypts what an AlgorithmIdentifier says.
- * @param password undefined for none; only PKCS#12's own derivation knows that
+ * Decrypts by the method of an AlgorithmIdentifier.
+ * @param password undefined for none, which only PKCS#12's own derivation distinguishes from an
+ * empty one
  * @throws ImportRefused `password_wrong`, `encryption_unsupported`, `input_too_large`
  */
 export function decryptByPassword(
@@ -114,14 +128,14 @@ export function decryptByPassword(
   const key = pkcs12Derive({ ...derivation, purpose: PURPOSE.key, length })
   const iv = pkcs12Derive({ ...derivation, purpose: PURPOSE.iv, length: 8 })
   if (name === 'rc2') return rc2(key, iv, encrypted)
-  // 3DES with two keys takes the first one again.
+  // 3DES with two keys uses the first one again as the third.
   const whole = length === 16 ? Buffer.concat([key, key.subarray(0, 8)]) : key
   return decipher('des-ede3-cbc', whole, iv, encrypted)
 }
 
 /**
- * Derives by PBKDF2 as its parameters say.
- * @param length where the parameters do not have it
+ * Derives a key by PBKDF2 with its parameters.
+ * @param length used if the parameters have none
  */
 export function pbkdf2(
   parameters: Der | undefined,
@@ -139,18 +153,18 @@ export function pbkdf2(
   return pbkdf2Sync(password, octets(salt), count, own, digest)
 }
 
-/** The hash of an HMAC, as node:crypto names it. */
+/** Hash of an HMAC, as node:crypto names it. */
 export function hmacDigest(oid: string): string {
   return HMACS[oid] ?? refuseEncryption(oid)
 }
 
-/** A number of rounds that can be done. @throws ImportRefused `input_too_large` */
+/** Number of rounds of a MAC, 1 if it is absent. @throws ImportRefused `input_too_large` */
 export function macRounds(der: Der | undefined, work: PasswordWork): number {
   return der === undefined ? 1 : pkcs12Rounds(der, work)
 }
 
 /**
- * Decrypts a PEM block with `DEK-Info`, of which the key derives by one round of MD5 (OpenSSL's
+ * Decrypts a PEM block with `DEK-Info`, whose key is derived by one round of MD5 (OpenSSL's
  * EVP_BytesToKey).
  * @param dekInfo such as `AES-128-CBC,9F...`
  */
@@ -173,7 +187,7 @@ export function decryptLegacyPem(dekInfo: string, encrypted: Uint8Array, passwor
   return decipher(cipher, Buffer.concat(parts).subarray(0, length), iv, encrypted)
 }
 
-/** Where only the padding, or what comes out, tells that it was the wrong password. */
+/** Makes the refusal of a wrong password, which only the padding or the decrypted bytes reveal. */
 export function passwordWrong() {
   return refusal(
     'password_wrong',
@@ -207,7 +221,7 @@ function scrypt(parameters: Der | undefined, { password, work }: Secret, length:
   const r = smallInteger(blockSize)
   const p = smallInteger(parallelization)
   if (N * r * 128 > SCRYPT_BYTES_MAX || N * r * p > 2 ** 22) throw tooMuchWork()
-  // A block takes as long as a round of PBKDF2.
+  // A block of scrypt takes as long as a round of PBKDF2.
   work.spend(N * r * p)
   try {
     return scryptSync(password, octets(salt), length, { N, r, p, maxmem: 2 * SCRYPT_BYTES_MAX })
@@ -239,7 +253,7 @@ function decipher(name: string, key: Buffer, iv: Buffer, encrypted: Uint8Array):
   }
 }
 
-/** RC2 in CBC; OpenSSL has it in its legacy provider alone, which Node does not load. */
+/** Decrypts RC2 in CBC. OpenSSL has RC2 only in its legacy provider, which Node does not load. */
 function rc2(key: Buffer, iv: Buffer, encrypted: Uint8Array): Buffer {
   const cipher = forge.rc2.createDecryptionCipher(key.toString('latin1'), key.length * 8)
   cipher.start(iv.toString('latin1'))

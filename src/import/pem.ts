@@ -1,6 +1,6 @@
 import { refusal } from './refusal.ts'
 
-/** Blocks of PEM (RFC 7468), as people keep them: with text around, other line ends, or on one line. */
+/** Blocks of PEM (RFC 7468), also with text around them, other line ends, or on one line. */
 
 export interface PemBlock {
   readonly label: string
@@ -9,7 +9,7 @@ export interface PemBlock {
   readonly dekInfo?: string
 }
 
-/** Blocks of one file. */
+/** Most blocks of one file. */
 const BLOCKS_MAX = 1000
 const BEGIN = '-----BEGIN '
 const LABEL = /^([A-Z0-9 #]{1,60})-----/
@@ -20,7 +20,8 @@ export function looksLikePem(text: string): boolean {
 
 /**
  * Finds all blocks of a text.
- * @throws ImportRefused `input_truncated` where the last has no end, `input_malformed`
+ * @throws ImportRefused `input_truncated` if the last block has no end, `input_malformed`,
+ * `input_too_large`
  */
 export function pemBlocks(text: string, source: string): readonly PemBlock[] {
   const blocks: PemBlock[] = []
@@ -46,7 +47,7 @@ export function pemBlocks(text: string, source: string): readonly PemBlock[] {
 }
 
 function content(body: string, label: string, source: string): { der: Buffer; dekInfo?: string } {
-  // Environment variables often have backslash and n in the place of line ends.
+  // Environment variables often have backslash and n instead of line ends.
   const lines = body.replace(/\\r\\n|\\[nr]/g, '\n')
   const [, dekInfo] = /^DEK-Info:(.*)$/im.exec(lines) ?? []
   const base64 = lines.replace(/^[A-Za-z0-9-]+:.*$/gm, '').replace(/\s+/g, '')

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 
-/** What the derived bytes are for (RFC 7292, appendix B.3). */
+/** Purposes of derived bytes (RFC 7292, appendix B.3). */
 export const PURPOSE = { key: 1, iv: 2, mac: 3 } as const
 
 /** Bytes of a block of each hash function. */
@@ -17,22 +17,22 @@ interface Derivation {
   readonly password: Uint8Array
   readonly salt: Uint8Array
   readonly iterations: number
-  /** As node:crypto names it. */
+  /** Hash function, as node:crypto names it. */
   readonly digest: string
   readonly purpose: 1 | 2 | 3
   readonly length: number
 }
 
 /**
- * A password as this derivation wants it: UTF-16, big-endian, ended by two zero bytes. None at all is
- * no bytes, which differs from the empty one.
+ * Encodes a password for this derivation: UTF-16, big-endian, with two zero bytes at the end. An
+ * absent password has no bytes, unlike an empty one.
  */
 export function bmpPassword(password: string | undefined): Buffer {
   if (password === undefined) return Buffer.alloc(0)
   return Buffer.from(`${password}\0`, 'utf16le').swap16()
 }
 
-/** The key derivation of PKCS#12 (RFC 7292, appendix B.2); node:crypto does not have it. */
+/** Derives a key as PKCS#12 does (RFC 7292, appendix B.2), which node:crypto lacks. */
 export function pkcs12Derive(options: Derivation): Buffer {
   const { digest, length, iterations } = options
   const block = BLOCKS[digest] ?? 64
@@ -50,7 +50,7 @@ export function pkcs12Derive(options: Derivation): Buffer {
   return Buffer.concat(parts).subarray(0, length)
 }
 
-/** Repeated up to a whole number of blocks. */
+/** Repeats bytes up to a whole number of blocks. */
 function filled(bytes: Uint8Array, block: number): Buffer {
   const length = Math.ceil(bytes.length / block) * block
   const target = Buffer.alloc(length)
@@ -58,7 +58,7 @@ function filled(bytes: Uint8Array, block: number): Buffer {
   return target
 }
 
-/** Adds to each block the given one, and 1, modulo its size. */
+/** Adds another block and 1 to each block, modulo its size. */
 function advanced(input: Buffer, addend: Buffer, block: number): Buffer {
   const next = Buffer.from(input)
   for (let start = 0; start < next.length; start += block) {

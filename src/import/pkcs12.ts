@@ -31,14 +31,14 @@ import { codeOf, refusal } from './refusal.ts'
 export interface KeystoreKey extends DerKey {
   readonly alias?: string
   readonly localKeyId?: string
-  /** Of stores that name the chain of each key. */
+  /** Certificates, if the store names the chain of each key. */
   readonly certificates?: readonly FoundCertificate[]
 }
 
-/** What a keystore holds. */
+/** Contents of a keystore: keys with their certificates. */
 export interface Keystore {
   readonly keys: readonly KeystoreKey[]
-  /** Entries of private keys that do not open. */
+  /** Entries of private keys that cannot be opened. */
   readonly sealed: readonly {
     readonly alias: string | undefined
     readonly refused: ImportRefused
@@ -47,11 +47,11 @@ export interface Keystore {
 }
 
 export interface KeystorePasswords {
-  /** Undefined: none is given, which is not the empty one. */
+  /** Password of the store; undefined for none, unlike an empty one. */
   readonly password?: string | undefined
-  /** Of the keys, where it is another than that of the store. */
+  /** Password of the keys, if it differs from that of the store. */
   readonly keyPassword?: string | undefined
-  /** What may still be done for passwords; by default as much as one file may ask for. */
+  /** Limit of the work on passwords. Default: the limit for one file. */
   readonly work?: PasswordWork | undefined
 }
 
@@ -74,13 +74,14 @@ const HASHES: Readonly<Record<string, string>> = {
   '2.16.840.1.101.3.4.2.2': 'sha384',
   '2.16.840.1.101.3.4.2.3': 'sha512',
 }
-/** Bags in bags, and bags in all. */
+/** Most levels of nested bags, and most bags in all. */
 const DEPTH_MAX = 4
 const BAGS_MAX = 2000
 
 /**
- * Opens a store.
- * @throws ImportRefused `password_missing`, `password_wrong`, `encryption_unsupported`, `input_malformed`
+ * Opens a keystore.
+ * @throws ImportRefused `password_missing`, `password_wrong`, `encryption_unsupported`,
+ * `input_malformed`
  */
 export function readPkcs12(bytes: Uint8Array, passwords: KeystorePasswords): Keystore {
   const [, content, mac] = children(readDer(bytes))
@@ -109,7 +110,7 @@ export function readPkcs12(bytes: Uint8Array, passwords: KeystorePasswords): Key
   throw passwords.password === undefined ? passwordMissing() : (refused ?? passwordWrong())
 }
 
-/** Says how to give a password that somebody did not give. */
+/** Makes the refusal of an encrypted input for which no password was given. */
 export function passwordMissing() {
   return refusal(
     'password_missing',
@@ -117,10 +118,7 @@ export function passwordMissing() {
   )
 }
 
-/**
- * The empty password is two zero bytes to the derivation, and none at all no bytes; programs take the
- * one for the other, so both are tried.
- */
+/** Passwords to try. Programs confuse an empty password (two zero bytes) with none (no bytes). */
 function candidatesFor(password: string | undefined): readonly (string | undefined)[] {
   if (password === undefined) return [undefined, '']
   return password === '' ? ['', undefined] : [password]
@@ -180,7 +178,7 @@ function macFits(
   return ours.length === given.length && timingSafeEqual(ours, given)
 }
 
-/** The passwords, and what may still be done for them. */
+/** Passwords, with the limit of the work on them. */
 type Opening = KeystorePasswords & { readonly work: PasswordWork }
 
 function readSafes(safes: Buffer, passwords: Opening): Keystore {
@@ -246,7 +244,7 @@ function readBags(bags: Der, passwords: Opening, found: Found, depth: number): v
   }
 }
 
-/** A key may have a password of its own: one that does not open is named, and harms no other. */
+/** Reads an encrypted key. A key with an unknown password is named and does not affect others. */
 function readShrouded(
   value: Der,
   named: { readonly alias?: string; readonly localKeyId?: string },
@@ -272,7 +270,7 @@ function readShrouded(
   if (refused) found.sealed.push({ alias: named.alias, refused })
 }
 
-/** What does not decrypt may still have good padding by chance; then no ASN.1 comes out. */
+/** Reads decrypted bytes, which under a wrong password are no ASN.1, even if the padding fits. */
 function decrypted<T>(read: () => T): T {
   try {
     return read()

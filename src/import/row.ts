@@ -1,12 +1,12 @@
-/** A row as its format gives it: text, numbers, bytes, null. */
+/** A row in the values of its format: text, numbers, bytes, null. */
 export type Row = Readonly<Record<string, unknown>>
 
-/** Which table of a dump is read. */
+/** A table to read from a dump. */
 export interface Table {
   readonly name: string
-  /** Those that must be there; all of a table without header, in its order. */
+  /** Columns that must be present; for a table without header, all of its columns in order. */
   readonly columns: readonly string[]
 }
 
-/** Rows of one table; a thousand keys are far more than any issuer has. */
+/** Most rows of one table; no issuer has more than a thousand keys. */
 export const ROWS_MAX = 20_000

@@ -1,19 +1,18 @@
 import { refusal } from './refusal.ts'
 
 /**
- * Bits by which a prime may be shorter than half of the modulus. FIPS 186-5, appendix A.1.3, allows none; some old
- * programs took no care of it.
+ * Most bits by which a prime may be shorter than half of the modulus. FIPS 186-5, appendix A.1.3,
+ * allows none, but some old programs did not ensure that.
  */
 export const PRIME_SLACK = 100
 
 /**
- * Works out p and q of an RSA key that has n, e and d alone, as RFC 7518, section 6.3.2, allows.
- *
- * e d - 1 is a multiple of lcm(p - 1, q - 1), so (e d - 1) / (n + 1 - p - q) is a fraction k / g of small numbers.
- * Beside n the sum of p and q is so small that k / g is a convergent of (e d - 1) / n, too (as in M. J. Wiener's attack on
- * short exponents, 1990). Nothing is tried at random, so that a set of a thousand keys takes no longer where they are
- * damaged.
- * @throws ImportRefused `key_halves_differ` where d is not that of n and e
+ * Computes p and q of an RSA key that has only n, e and d, as RFC 7518, section 6.3.2, allows. e d
+ * - 1 is a multiple of lcm(p - 1, q - 1), so (e d - 1) / (n + 1 - p - q) is a fraction k / g of
+ * small numbers. The sum of p and q is so small beside n that k / g is also a convergent of (e d -
+ * 1) / n (as in M. J. Wiener's attack on short exponents, 1990). Nothing is tried at random, so a
+ * set of a thousand damaged keys takes no longer.
+ * @throws ImportRefused `key_halves_differ` if d does not fit n and e
  */
 export function recoverPrimes(n: bigint, e: bigint, d: bigint): readonly [bigint, bigint] {
   const multiple = e * d - 1n
@@ -40,7 +39,7 @@ export function bitsOf(number: bigint): number {
   return number.toString(2).length
 }
 
-/** @param totient (p - 1) (q - 1), if it is that */
+/** Solves for the primes. @param totient (p - 1) (q - 1), if the guess is right */
 function primesOf(n: bigint, totient: bigint): readonly [bigint, bigint] | undefined {
   const sum = n + 1n - totient
   if (sum <= 0n || bitsOf(sum) > (bitsOf(n) >> 1) + PRIME_SLACK) return undefined
@@ -50,7 +49,7 @@ function primesOf(n: bigint, totient: bigint): readonly [bigint, bigint] | undef
   return p * (sum - p) === n ? [p, sum - p] : undefined
 }
 
-/** Rounded down, by Newton's method from above. */
+/** Computes a square root, rounded down, by Newton's method from above. */
 function squareRoot(square: bigint): bigint {
   if (square < 2n) return square
   let root = 1n << BigInt((bitsOf(square) + 1) >> 1)

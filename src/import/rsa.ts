@@ -4,26 +4,29 @@ import { refusal } from './refusal.ts'
 import { bitsOf, PRIME_SLACK, recoverPrimes } from './rsa-primes.ts'
 import { fromBigint, memberBytes, toBigint } from './unsigned.ts'
 
-/** RSA keys: held against the policy, and each number of the private half against the others. */
+/** RSA keys: checked against the policy, and each number of the private half against the others. */
 
-/** NIST SP 800-131A revision 2, section 3: fewer bits are not allowed for signatures. */
+/** Fewest bits that are allowed for signatures (NIST SP 800-131A revision 2, section 3). */
 const BITS_MIN = 2048
-/** Larger ones take relying parties too long; several libraries refuse them. */
+/**
+ * Most bits, because larger keys are slow for relying parties and several libraries refuse them.
+ */
 const BITS_MAX = 8192
-/** FIPS 186-5, appendix A.1.1: an odd number above 2^16. */
+/** Smallest public exponent, an odd number above 2^16 (FIPS 186-5, appendix A.1.1). */
 const EXPONENT_MIN = 65_537n
-/** Go and Windows keep it in 31 bits. */
+/** Largest public exponent, because Go and Windows keep it in 31 bits. */
 const EXPONENT_MAX = 2n ** 31n - 1n
-/** NIST SP 800-89, section 5.3.3: a modulus has no factor below. */
+/** Bound below which a modulus has no factor (NIST SP 800-89, section 5.3.3). */
 const FACTOR_MIN = 752n
 
 type Numbers = Record<'n' | 'e' | 'd' | 'p' | 'q' | 'dp' | 'dq' | 'qi', bigint>
 
 /**
  * Reads an RSA key from the members of a JWK.
- * @param options.isSpent nobody signs with it any more, so no signature is tried, which takes most of the time
- * @returns the key with all that follows from its numbers, in minimal spelling
- * @throws ImportRefused by the policy, and where the numbers do not belong together
+ * @param options.isSpent true if nobody will sign with the key, so that the trial signature, which
+ * takes most of the time, is left out
+ * @returns the key with all numbers that follow from the given ones, in minimal spelling
+ * @throws ImportRefused if the policy forbids the key or its numbers do not fit together
  */
 export function rsaKey(
   members: Readonly<Record<string, unknown>>,
@@ -54,7 +57,7 @@ export function rsaKey(
   return jwk
 }
 
-/** For keys whose modulus has more than two primes, which no JWK library signs with. */
+/** Makes the refusal of a key with more than two primes, with which no JWK library signs. */
 export function multiPrime() {
   return refusal(
     'key_multi_prime',
@@ -109,7 +112,7 @@ function primes(
   return [p, q]
 }
 
-/** All that can be told of a public half: damage shows by small factors, nine times in ten. */
+/** Checks a public half as far as possible: nine times in ten, damage shows by small factors. */
 function assertNoSmallFactor(n: bigint): void {
   for (let factor = 3n; factor < FACTOR_MIN; factor += 2n) {
     if (n % factor !== 0n) continue
@@ -120,7 +123,10 @@ function assertNoSmallFactor(n: bigint): void {
   }
 }
 
-/** FIPS 186-5, appendix A.1.3: a short prime is found by searching, and neighbours by Fermat's method. */
+/**
+ * Checks the primes (FIPS 186-5, appendix A.1.3): a short one is found by searching, and close ones
+ * by Fermat's method.
+ */
 function assertHardToFactor(n: bigint, p: bigint, q: bigint): void {
   const least = (bitsOf(n) >> 1) - PRIME_SLACK
   const [small, large] = p < q ? [p, q] : [q, p]
@@ -132,7 +138,10 @@ function assertHardToFactor(n: bigint, p: bigint, q: bigint): void {
   )
 }
 
-/** What the arithmetic does not tell: whether p and q are prime. A signature of damaged ones does not verify. */
+/**
+ * Checks by a trial signature that p and q are prime, which arithmetic does not show. A signature
+ * with damaged primes does not verify.
+ */
 function assertSigns(jwk: JWK): void {
   const { kty, n, e } = jwk
   const message = Buffer.from('keyturn')
@@ -141,7 +150,7 @@ function assertSigns(jwk: JWK): void {
     const publicKey = createPublicKey({ key: { kty, n, e } as JWK, format: 'jwk' })
     if (verify('sha256', message, publicKey, sign('sha256', message, key))) return
   } catch {
-    // OpenSSL refuses it, which comes to the same.
+    // A refusal of OpenSSL means the same.
   }
   throw broken('p or q')
 }
@@ -159,7 +168,7 @@ function written(numbers: Partial<Numbers>): JWK {
   return { kty: 'RSA', ...Object.fromEntries(members) }
 }
 
-/** The inverse of a modulo a prime, by Euclid's algorithm; 0 where there is none. */
+/** Inverse of a modulo a prime, by Euclid's algorithm; 0 if there is none. */
 function inverse(a: bigint, modulus: bigint): bigint {
   let [r, s] = [modulus, a % modulus]
   let [x, y] = [0n, 1n]

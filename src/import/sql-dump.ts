@@ -1,14 +1,18 @@
 import { refusal } from './refusal.ts'
 import { ROWS_MAX, type Row, type Table } from './row.ts'
 
-/** Rows in a dump: INSERT of SQLite, MySQL and `pg_dump --inserts`, COPY of `pg_dump`. No SQL is executed. */
+/**
+ * Rows in a dump: INSERT of SQLite, MySQL and `pg_dump --inserts`, and COPY of `pg_dump`. No SQL is
+ * executed.
+ */
 
 const NAME = String.raw`(?:["\x60[]?[\w$]{1,128}["\x60\]]?\.)?["\x60[]?([\w$]{1,128})["\x60\]]?`
-/** Columns have no bracket in them, so that a search ends at the next one. */
+/** Columns in brackets. They contain no bracket, so that a search ends at the next one. */
 const COLUMNS = String.raw`\(([^()]{1,2000})\)`
 /**
- * Statements that give rows, and what may hold text that looks like one: people's names are in a dump, too. In turn:
- * COPY, INSERT, a string, a comment to the end of its line, a quoted name, a comment, a string between dollars.
+ * Statements with rows, and places that may hold text that looks like one, because a dump also has
+ * names of people. In turn: COPY, INSERT, a string, a comment to the end of its line, a quoted
+ * name, a comment, a string between dollars.
  */
 const TOKEN = new RegExp(
   [
@@ -18,11 +22,11 @@ const TOKEN = new RegExp(
   ].join('|'),
   'gim',
 )
-/** Cells of a row; no table of keys has a hundred columns. */
+/** Most cells of a row; no table of keys has a hundred columns. */
 const CELLS_MAX = 100
 const NUMBER = /-?\d+(?:\.\d+)?/y
 const KEYWORD = /(NULL|TRUE|FALSE)\b/iy
-/** What one character behind a backslash is, in COPY and in strings of MySQL. */
+/** Meaning of a character after a backslash, in COPY and in strings of MySQL. */
 const ESCAPES: Readonly<Record<string, string>> = {
   n: '\n',
   t: '\t',
@@ -65,14 +69,20 @@ export function sqlRows(text: string, table: Table, source: string): readonly Ro
 interface Cursor {
   readonly text: string
   readonly source: string
-  /** MySQL escapes in every string; the standard, in none. */
+  /** True for MySQL, where a backslash escapes in every string; in standard SQL it never does. */
   readonly backslashes: boolean
-  /** Are there strings between dollars? Not in MySQL, nor behind a dollar without a second one. */
+  /**
+   * True if the dump may have strings between dollars: not in MySQL, nor after a dollar without a
+   * second one.
+   */
   dollars: boolean
   at: number
 }
 
-/** Told by what stands before all rows, which are not to be believed. */
+/**
+ * True for a dump of MySQL or MariaDB. Only the text before all rows counts, because rows are not
+ * to be trusted.
+ */
 function isOfMysql(text: string): boolean {
   const start = text.search(/^[ \t]*(?:INSERT INTO|COPY)\s/im)
   return /^-- (MySQL|MariaDB) dump|^\/\*![0-9M]/m.test(text.slice(0, start === -1 ? 0 : start))
@@ -85,7 +95,7 @@ function nextToken(cursor: Cursor): RegExpExecArray | null {
   return found
 }
 
-/** Goes to the end of what holds no statement. */
+/** Moves to the end of a token without a statement. */
 function skip(cursor: Cursor, mark: string, from: number): void {
   if (mark === "'") {
     const before = cursor.text.slice(Math.max(0, from - 2), from)
@@ -152,7 +162,10 @@ function cell(cursor: Cursor): unknown {
       )
 }
 
-/** To the quote that is not doubled, and in MySQL and after E has no backslash before it. */
+/**
+ * Reads a string up to its closing quote: one that is not doubled and, in MySQL and after E, has no
+ * backslash before it.
+ */
 function literal(cursor: Cursor, escapes: boolean): string {
   const special = escapes ? /['\\]/g : /'/g
   const start = cursor.at

@@ -6,8 +6,8 @@ import { sqlRows } from './sql-dump.ts'
 import { isSqlite, sqliteRows } from './sqlite-rows.ts'
 
 /**
- * Reads a table from what databases give: a SQLite file, a dump of `pg_dump`, `mysqldump` or `sqlite3 .dump`,
- * CSV with or without header, text with tabs, or JSON. The content tells which.
+ * Reads a table from a SQLite file, a dump of `pg_dump`, `mysqldump` or `sqlite3 .dump`, CSV with
+ * or without header, text with tabs, or JSON. The format is told by the content.
  * @throws ImportRefused
  */
 export function tableRows(bytes: Uint8Array, table: Table, source: string): readonly Row[] {
@@ -18,12 +18,12 @@ export function tableRows(bytes: Uint8Array, table: Table, source: string): read
   return rows
 }
 
-/** Bytes or text of a cell as text; PostgreSQL and `hex()` write bytes in hexadecimal. */
+/** Text of a cell. PostgreSQL and `hex()` write bytes in hexadecimal. */
 export function cellText(value: unknown): string | undefined {
   if (Buffer.isBuffer(value)) return decodeUtf8(value)
   if (typeof value === 'number' || typeof value === 'bigint') return String(value)
   if (typeof value !== 'string') return undefined
-  // JSON in hexadecimal begins so: a bracket, and a bracket or a quote.
+  // JSON begins with a bracket or brace, then a brace or quote, here in hexadecimal.
   const hex = value.startsWith('\\x')
     ? value.slice(2)
     : /^(?:5B7B|7B22|7B7D)/i.test(value)
@@ -48,7 +48,10 @@ function rowsOf(bytes: Uint8Array, table: Table, source: string): readonly Row[]
   return csvRows(text, table, source)
 }
 
-/** Cells may have any text, statements too. */
+/**
+ * True if the text is CSV with a header. The header is tried first, because cells may contain any
+ * text, also statements.
+ */
 function hasHeader(text: string, { columns }: Table): boolean {
   const [line = ''] = text.split('\n', 1)
   const names = line.split(/[,\t]/).map((name) => name.trim().replace(/^"|"$/g, ''))
