@@ -2,9 +2,9 @@ import { Refused } from '../errors.ts'
 import type { ImportedKey } from '../import/imported-key.ts'
 import type { GivenRole } from './adopt-role.ts'
 
-/** Which keys an operator may let sign here. Pure. */
+/** Checks which keys an operator may let sign. Pure. */
 
-/** @throws Refused where a key is to sign whose private half is not there */
+/** Checks that keys which are to sign have their private half. @throws Refused */
 export function assertAble(
   keys: readonly ImportedKey[],
   { as }: { readonly as?: GivenRole | undefined },
@@ -15,7 +15,7 @@ export function assertAble(
 }
 
 /**
- * A misspelt kid must not let a key that is to sign leave instead.
+ * Checks kids, because a misspelt one must not let a key leave that is to sign.
  * @param next kids that an operator names as next
  * @throws Refused
  */

@@ -5,10 +5,13 @@ import { allStates, type KeyState, publishedCount, type RingFacts } from '../rin
 import { PUBLISHED_KEYS_MAX, type RingPolicy, type RotationPolicies } from '../ring/policy.ts'
 import { formatDuration } from '../values/duration-text.ts'
 
-/** What an import must not break: tokens that are on their way, and the size of the JWKS. Pure. */
+/**
+ * Bounds of an import: tokens of the old system must stay valid, and the JWKS must not grow too
+ * large. Pure.
+ */
 
 /**
- * A key stays until what it signed at the old system has expired.
+ * Checks that each key stays until the tokens that it signed in the old system have expired.
  * @throws Refused `retention_short`
  */
 export function assertTokensOutlived(
@@ -54,7 +57,10 @@ export function assertTokensOutlived(
   )
 }
 
-/** @throws Refused `jwks_full` where more keys would be published than RPs and load balancers accept */
+/**
+ * Checks the size of the JWKS.
+ * @throws Refused `jwks_full` if more keys would be published than RPs and load balancers accept
+ */
 export function assertRoom(
   after: RingFacts,
   added: readonly { readonly facts: { readonly ring: RingName } }[],

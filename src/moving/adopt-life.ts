@@ -6,19 +6,22 @@ import type { RingPolicy } from '../ring/policy.ts'
 import type { SealedFacts } from '../ring/ring-key.ts'
 import type { Roles } from './adopt-role.ts'
 
-/** When each key of one ring signs and leaves, as facts that say what the old system did. Pure. */
+/**
+ * Dates at which each key of one ring signs and leaves, as facts that record what the old system
+ * did. Pure.
+ */
 
 export interface LifeOptions {
   readonly policy: RingPolicy
-  /** Of the keys that are there. */
+  /** States of the keys that the ring already has. */
   readonly states: readonly KeyState[]
-  /** The highest generation that was ever seen. */
+  /** Highest generation that was ever seen. */
   readonly seen: number | undefined
   readonly now: number
   readonly tokenLifetime?: number | undefined
   readonly notAfter?: number | undefined
   readonly as?: string | undefined
-  /** Keys that were here to verify and whose private half comes now. */
+  /** Keys that the ring had only to verify, whose private half is now added. */
   readonly halves?: Halves
 }
 
@@ -29,12 +32,15 @@ export type AdoptedLife = Omit<SealedFacts, 'kid' | 'ring' | 'algorithm'> & {
   readonly key: ImportedKey
 }
 
-/** Since when relying parties have found a key in the JWKS that was here to verify, if they still do. */
+/**
+ * Instant since which relying parties have found the key in the JWKS, if it was added only to
+ * verify and they still do.
+ */
 export function publishedSince(state: KeyState | undefined): number | undefined {
   return state && isPublished(state) ? state.activatesAt : undefined
 }
 
-/** In order of generation. */
+/** Decides the dates of all keys, in order of generation. */
 export function lifeIn(roles: Roles, options: LifeOptions): readonly AdoptedLife[] {
   const first = nextGeneration(options.states, options.seen ?? 0)
   const signer = roles.signer && signerLife(roles.signer, options)
@@ -48,11 +54,14 @@ export function lifeIn(roles: Roles, options: LifeOptions): readonly AdoptedLife
 
 type Life = Omit<AdoptedLife, 'generation'>
 
-/** It leaves when it would have at the old system; without an end, as late as any token can ask. */
+/**
+ * Decides the dates of a key that only verifies. It leaves when it would have left in the old
+ * system, or, if that is unknown, once no token can need it.
+ */
 function oldLife(key: ImportedKey, options: LifeOptions): Life {
   const { now, policy, tokenLifetime = 0, notAfter } = options
   const keep = Math.max(policy.retention, tokenLifetime + 2 * policy.clockSkew)
-  // What signed until a moment ago has an end that was meant for a longer life.
+  // A key that signed until now has an end that was meant for a longer life.
   const given = key.phaseHint === 'old' || !key.private ? key.expiresAt : undefined
   const end = notAfter ?? given ?? now + keep
   const activatesAt = Math.min(now, key.retiresAt ?? now, end)
@@ -68,14 +77,14 @@ function signerLife(key: ImportedKey, options: LifeOptions): Life {
   const life = {
     key,
     retention: retentionOf(key, policy),
-    // The successor that is made here takes over when the old system would have switched.
+    // The new successor takes over when the old system would have switched.
     ...(retiresAt !== undefined && retiresAt > now && { signsUntil: retiresAt }),
   }
   if (states.some(({ phase }) => phase === 'active')) {
-    // Promoted at once, by an event: that is when nodes hear of it.
+    // The key is promoted at once, but by an event, from which nodes hear of it.
     return { ...life, createdAt: bornAt(key, since), activatesAt: now + propagation }
   }
-  // Backdated, so that a node whose clock is behind agrees that it may sign.
+  // The activation is backdated, so that a node whose clock is behind agrees that the key may sign.
   const latest = now - 2 * clockSkew
   if (as) return { ...life, createdAt: since, activatesAt: latest }
   const activatesAt = Math.min(key.activatesAt ?? key.createdAt ?? latest, latest)
@@ -96,11 +105,13 @@ function nextLives(
   const own = signer && (signer.signsUntil ?? signer.activatesAt + cryptoperiod)
   let end = Math.max(own ?? -Infinity, ...ends)
   return next.map((key) => {
-    // What somebody adds by hand was never published before, unless it was here to verify.
+    // A key that somebody adds by hand was never published before, unless the ring had it to
+    // verify.
     const since = publishedSince(halves?.get(key.kid)) ?? now
     const createdAt = as ? since : bornAt(key, since)
     const planned = as ? undefined : key.activatesAt
-    // A switch that the old system had planned comes when it would have. Otherwise late is safe, early is not.
+    // A switch that the old system had planned comes at its planned instant. Otherwise late is safe
+    // and early is not.
     const activatesAt = planned ?? Math.max(end, createdAt + propagation)
     end = activatesAt + cryptoperiod
     const retention = retentionOf(key, policy)
@@ -108,12 +119,12 @@ function nextLives(
   })
 }
 
-/** A clock that was ahead may have dated it. */
+/** Creation of a key, not after now, because a clock that was ahead may have dated it. */
 function bornAt(key: ImportedKey, now: number): number {
   return Math.min(key.createdAt ?? now, now)
 }
 
-/** As long as the old system would keep it, where that is longer than the policy says. */
+/** Retention of a key: that of the old system if it is longer than the policy's. */
 function retentionOf({ retiresAt, expiresAt }: ImportedKey, { retention }: RingPolicy): number {
   if (retiresAt === undefined || expiresAt === undefined) return retention
   return Math.max(retention, expiresAt - retiresAt)

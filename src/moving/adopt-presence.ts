@@ -5,19 +5,20 @@ import type { RingName } from '../ring/key.ts'
 import type { RingFacts } from '../ring/lifecycle.ts'
 import type { GivenRole } from './adopt-role.ts'
 
-/** Which of the keys of another system are here already. Pure. */
+/** Tells which keys of another system are already in the rings. Pure. */
 
-/** What the rings hold, and of which keys that is known. */
+/** Keys of the rings, with what is known of them. */
 export interface Present extends RingFacts {
-  /** RFC 7638 thumbprints by kid. */
+  /** Thumbprints (RFC 7638) by kid. */
   readonly thumbprints: ReadonlyMap<string, string>
-  /** What the JWKS shows of certificates, by kid. */
+  /** Published certificates by kid. */
   readonly certificates?: ReadonlyMap<string, ReturnType<typeof publishedCertificates>>
 }
 
 /**
- * Is it there already? `half`: to verify, while its private half comes now. Another key of that kid is never
- * replaced: relying parties could not tell the two apart.
+ * Tells whether the ring already has the key. `half`: it has the key only to verify, and the
+ * private half is now added. Another key of the same kid is never replaced, because relying parties
+ * could not tell the two apart.
  * @throws Refused
  */
 export function presenceOf(

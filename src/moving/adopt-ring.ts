@@ -3,12 +3,12 @@ import { isSignatureAlgorithm, SIGNATURE_ALGORITHMS } from '../ring/algorithms.t
 import type { RingName } from '../ring/key.ts'
 import { type RotationPolicies, signatureRing } from '../ring/policy.ts'
 
-/** Which ring a key of another system belongs to. Pure. */
+/** Finds the ring for a key of another system. Pure. */
 
 /**
- * The configured ring of a key; undefined where there is none. A key that may sign with several algorithms,
- * because its source names none, takes the first ring that it fits.
- * @param named by an operator
+ * Configured ring of a key; undefined if there is none. A key whose source names no algorithm may
+ * sign with several, so it takes the first ring that it fits.
+ * @param named ring that an operator names
  */
 export function ringOf(
   key: ImportedKey,
@@ -22,7 +22,7 @@ export function ringOf(
   return key.algorithmGiven ? undefined : rings.find((ring) => fits(key, ring))
 }
 
-/** The lines of a configuration that give a ring to the algorithm, beside the rings that are there. */
+/** Configuration that gives the algorithm a ring, in addition to the existing rings. */
 export function ringLines(algorithm: string): string {
   return `rotation: { rings: { ${signatureRing(algorithm)}: {} } }`
 }

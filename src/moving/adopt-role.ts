@@ -1,29 +1,30 @@
 import type { ImportedKey } from '../import/imported-key.ts'
 
-/** What each of the keys of one ring is to be here. Pure. */
+/** Roles of the keys of one ring. Pure. */
 
 export type Role =
-  /** Signs on. */
+  /** Goes on signing. */
   | 'signer'
-  /** Signs after it. */
+  /** Signs after the signer. */
   | 'next'
-  /** Verifies what it signed elsewhere. */
+  /** Verifies tokens that it signed elsewhere. */
   | 'old'
 
-/** The part that `keys add --as` gives to all keys of a file. */
+/** Role that `keys add --as` gives to all keys of a file. */
 export type GivenRole = 'active' | 'standby' | 'validation'
 
 export interface Roles {
   readonly signer: ImportedKey | undefined
-  /** In order of activation. */
+  /** Keys to sign next, in order of activation. */
   readonly next: readonly ImportedKey[]
   readonly old: readonly ImportedKey[]
 }
 
 /**
- * One key signs: the one that the source says, else the first whose private half is there, or of keys that
- * are all said to be old the newest, so that a ring never loses its signer by moving. Where the source cannot
- * tell a key that is next from an old one, it is old unless it is named.
+ * Assigns the roles. One key signs: the one that the source names, otherwise the first that has a
+ * private half; if the source calls all keys old, the newest of them, so that a ring never loses
+ * its signer by moving. If the source does not distinguish next keys from old ones, a key is old
+ * unless it is named.
  * @param next kids that an operator names as next
  */
 export function rolesOf(
@@ -50,7 +51,7 @@ function signerAmong(able: readonly ImportedKey[]): ImportedKey | undefined {
   return active ?? able.find(({ phaseHint }) => phaseHint === undefined) ?? newest(able)
 }
 
-/** The last made; of those whose making nobody knows, the first. */
+/** Newest key; of keys without a known date, the first. */
 function newest(keys: readonly ImportedKey[]): ImportedKey | undefined {
   return keys.toSorted((a, b) => bornAt(b) - bornAt(a))[0]
 }

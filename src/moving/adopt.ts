@@ -18,9 +18,9 @@ import { ringLines, ringOf } from './adopt-ring.ts'
 import { type GivenRole, rolesOf } from './adopt-role.ts'
 
 /**
- * Keys of another system become facts of rings, so that each goes on as it was: the one that signed signs on, the
- * one that is to be next follows when it would have, and the others verify until they would have left. Pure: what
- * is decided here is written by `operate.ts`.
+ * Adoption: keys of another system become facts of rings, so that each goes on as before. The
+ * signer goes on signing, the next key follows at its planned instant, and the others verify until
+ * they would have left. Pure: the decisions are written by `operate.ts`.
  */
 
 export interface AdoptOptions {
@@ -29,67 +29,69 @@ export interface AdoptOptions {
   readonly policies: RotationPolicies
   readonly actor: string
   readonly reason: string
-  /** kids of keys that are to sign next, where the source cannot tell. */
+  /** kids of keys to sign next, for sources that do not name them. */
   readonly next?: readonly string[] | undefined
   /** kids whose loss is accepted. */
   readonly leave?: readonly string[] | undefined
-  /** Which one signs on in a ring that signs already. */
+  /** Key that goes on signing in a ring that has a signer already. */
   readonly signer?: 'imported' | 'present' | undefined
-  /** Seconds for which tokens of the old system are valid at most. */
+  /** Longest lifetime of tokens of the old system, in seconds. */
   readonly tokenLifetime?: number | undefined
-  /** For all keys of a file that somebody adds by hand. */
+  /** Role of all keys of a file that somebody adds by hand. */
   readonly as?: GivenRole | undefined
   readonly ring?: RingName | undefined
-  /** Does the old system publish `x5t#S256` beside `x5t`? */
+  /** True if the old system publishes `x5t#S256` beside `x5t`. */
   readonly showsSha256?: boolean | undefined
-  /** When a key for validation leaves the JWKS. */
+  /** Instant at which a key for validation leaves the JWKS. */
   readonly notAfter?: number | undefined
 }
 
-/** Why a key that was read stays where it is. */
+/** Reasons for which a key that was read is left out. */
 export type LeftCode =
-  /** The old system does not publish it. */
+  /** The old system does not publish the key. */
   | 'key_disabled'
-  /** It decrypts, and rings sign. */
+  /** The key is for encryption, and rings only sign. */
   | 'key_encrypts'
-  /** No ring of the configuration has its algorithm. */
+  /** No ring of the configuration has the key's algorithm. */
   | 'ring_missing'
-  /** It was revoked here. */
+  /** The key was revoked in the ring. */
   | 'key_revoked'
 
-/** A key that does not come along, and why. */
+/** A key that is left out, and the reason. */
 export interface LeftKey {
-  /** A kid or alias where there is one, else the place in the source. */
+  /** Kid or alias if there is one, otherwise the place in the source. */
   readonly name: string
   readonly code: ImportCode | LeftCode
   readonly reason: string
 }
 
-/** A key that is to be sealed and stored. */
+/** A key to seal and store. */
 export interface NewRecord {
   readonly facts: SealedFacts
   readonly jwk: JWK
 }
 
 export interface Adoption {
-  /** Keys that are, or will be, in a ring; those that were there before included. */
+  /** Keys that are in a ring after the adoption, including those that were there before. */
   readonly keys: readonly { readonly key: ImportedKey; readonly ring: RingName }[]
   readonly left: readonly LeftKey[]
-  /** kids of `left` that the old system publishes and nobody has given up: nothing is written until somebody has. */
+  /**
+   * kids of `left` that the old system publishes. Nothing is written until their loss is accepted.
+   */
   readonly lost: readonly string[]
   readonly records: {
     readonly keys: readonly NewRecord[]
     readonly events: readonly KeyEvent[]
-    /** kids of `keys` that were here to verify, and whose private half comes now. */
+    /** kids of `keys` that the ring had only to verify, and whose private half is now added. */
     readonly completed: readonly string[]
   }
-  /** The facts as they are once all is written. */
+  /** Facts as they are once everything is written. */
   readonly after: RingFacts
 }
 
 /**
- * Decides what becomes of keys of another system.
- * @throws Refused with the way out: signer_undecided, retention_short, jwks_full, kid_taken, and others
+ * Decides the place of each key of another system.
+ * @throws Refused with the way out: signer_undecided, retention_short, jwks_full, kid_taken, others
  */
 export function adopt(imported: Imported, present: Present, options: AdoptOptions): Adoption {
   const { policies, now } = options
@@ -143,7 +145,7 @@ export function adopt(imported: Imported, present: Present, options: AdoptOption
   }
 }
 
-/** A key that is there and is to sign does so, once relying parties know it; undefined where it signs already. */
+/** Lets a key of the ring sign, once relying parties know it; undefined if it signs already. */
 function promotion(
   kid: string,
   facts: RingFacts,
@@ -153,7 +155,7 @@ function promotion(
   return orderPromotion(facts, policies, { kid, force: false, now, actor, reason }).event
 }
 
-/** Which keys come into which ring, and which stay where they are. */
+/** Separates the keys with a ring from those that are left out. */
 function sort(keys: readonly ImportedKey[], present: Present, options: AdoptOptions) {
   const left: LeftKey[] = []
   const coming: { key: ImportedKey; ring: RingName }[] = []
@@ -207,7 +209,7 @@ interface IntoRing {
   readonly completed: readonly string[]
 }
 
-/** The facts of keys that come into one ring. */
+/** Makes the facts of the keys that come into one ring. */
 function intoRing(
   fresh: readonly { readonly key: ImportedKey; readonly isHalf: boolean }[],
   ring: RingName,
@@ -226,7 +228,7 @@ function intoRing(
     }),
   )
   const all = decided(rolesOf(keys, options), { active: active?.key.kid, ring, halves }, options)
-  // A key that goes on verifying stays as it is.
+  // A key that only verifies, as before, keeps its facts.
   const roles = { ...all, old: all.old.filter(({ kid }) => !halves.has(kid)) }
   assertAble(keys, options)
   const seen = present.seenGenerations?.[ring]
@@ -242,20 +244,23 @@ function intoRing(
   const order = { ring, at: now, actor, reason }
   const completed = lives.map(({ key: { kid } }) => kid).filter((kid) => halves.has(kid))
   for (const kid of completed) {
-    // Tokens that it signed elsewhere need it until then, however soon it retires here.
+    // Tokens that the key signed elsewhere need it until then, however soon it retires here.
     const until = (halves.get(kid)?.unpublishAt ?? now) - policy.clockSkew
     if (until > now)
       events.push(keyEvent({ type: 'valid-until', kid, validUntil: until, ...order }))
   }
   const { signer } = roles
   if (active && signer) {
-    // Recorded, so that the key that is overtaken stays for those nodes that do not know of it yet.
+    // The promotion is recorded: nodes that do not know of it still need the key that it replaces.
     events.push(keyEvent({ type: 'promote', kid: signer.kid, activatesAt: now, ...order }))
   }
   return { records, events, completed }
 }
 
-/** Two keys cannot sign in one ring: which of them does is an operator's to say. @throws Refused */
+/**
+ * Decides the signer: of two keys, an operator has to choose the one that signs.
+ * @throws Refused
+ */
 function decided(
   roles: ReturnType<typeof rolesOf>,
   { active, ring, halves }: { active: string | undefined; ring: RingName; halves: Halves },

@@ -5,9 +5,9 @@ import type { RingPolicy } from '../ring/policy.ts'
 import { TICKS_PER_DAY, TICKS_PER_SECOND, type Ticks } from '../values/ticks.ts'
 
 /**
- * The way back to Duende IdentityServer, which derives all that a key does from the instant of its creation: the
- * oldest key that has not reached the rotation interval signs. So each key gets the instant from which its phase
- * follows again, and not the one at which it was made. Pure.
+ * Export to Duende IdentityServer, which derives everything from a key's creation: the oldest key
+ * that has not reached the rotation interval signs. So each key gets the creation date from which
+ * its phase follows, not the true one. Pure.
  */
 
 /** Options of IdentityServer, in seconds. */
@@ -16,11 +16,11 @@ export interface DuendeTimes {
   readonly retention: number
 }
 
-/** The year 1970, in ticks. */
+/** The instant 1970-01-01T00:00:00Z in ticks. */
 const EPOCH: Ticks = 719_162n * TICKS_PER_DAY
 
 /**
- * When IdentityServer is to believe that each key of one ring was made.
+ * Creation dates that IdentityServer is to see for the keys of one ring.
  * @param states in order of generation, of keys that are published
  */
 export function duendeLives(
@@ -35,7 +35,8 @@ export function duendeLives(
     const next = states.slice(at + 1).find(({ phase: of }) => of === 'pre-active')
     const planned = next && next.activatesAt < NEVER ? next.activatesAt : meantUntil(state, policy)
     const ends = phase === 'active' ? planned : (retiresAt ?? Infinity)
-    // One second after its end, so that it does not sign in the very second of the switch.
+    // The interval ends one second before the switch, so that the key does not sign in the very
+    // second of the switch.
     const created =
       phase === 'pre-active' ? Math.max(key.createdAt, before + 1) : ends - rotation - 1
     before = created

@@ -11,9 +11,9 @@ import { createRings } from '../ring/rings.ts'
 import type { Adoption } from './adopt.ts'
 import type { Present } from './adopt-presence.ts'
 
-/** What an operator does with keys of another system, once `adopt.ts` has decided what becomes of them. */
+/** Operations with keys of another system, after `adopt.ts` has decided about them. */
 
-/** The rings as `adopt` needs them. */
+/** Prepares loaded rings for `adopt`. */
 export async function presentOf(rings: LoadedRings): Promise<Present> {
   const thumbprints = await Promise.all(
     rings.keys.map(async ({ kid, publicJwk }) =>
@@ -30,18 +30,18 @@ export async function presentOf(rings: LoadedRings): Promise<Present> {
   }
 }
 
-/** A key of an import, as it is once the import is done. */
+/** A key of an import, as it is after the import. */
 export interface AdoptedKey {
   readonly kid: string
   readonly thumbprint: string
   readonly ring: RingName
   readonly phase: Phase
-  /** Leaves the JWKS; null where nothing sets that yet. */
+  /** Instant at which the key leaves the JWKS; null if nothing determines it yet. */
   readonly publishedUntil: number | null
   readonly source: string
 }
 
-/** The keys of an import in the order of their source. */
+/** Lists the keys of an import in the order of their source. */
 export function adoptedKeys(
   { keys, after }: Adoption,
   policies: RotationPolicies,
@@ -56,13 +56,13 @@ export function adoptedKeys(
   })
 }
 
-/** What happens next in rings that keys move into. */
+/** A coming event of a ring with imported keys. */
 export interface NextEvent {
   readonly ring: RingName
-  /** A key is made, another one signs, one leaves the JWKS. */
+  /** Kind of event: a key is made, another key starts to sign, a key leaves the JWKS. */
   readonly event: 'make' | 'switch' | 'leave'
   readonly at: number
-  /** Null for a key that is not made yet. */
+  /** Kid of the key; null if it is not made yet. */
   readonly kid: string | null
 }
 
@@ -72,10 +72,13 @@ const EVENTS: Readonly<Partial<Record<Change['type'], NextEvent['event']>>> = {
   unpublish: 'leave',
 }
 
-/** Changes of a ring beyond these concern keys that nobody knows yet. */
+/** Most changes of a ring to look at. Later ones concern keys that nobody knows yet. */
 const STEPS = 24
 
-/** For each ring that keys move into: the next key that is made, the next switch, and when each key leaves. */
+/**
+ * Lists, for each ring with imported keys, the next key to be made, the next switch, and when each
+ * key leaves.
+ */
 export function nextEvents(
   { keys, after }: Adoption,
   policies: RotationPolicies,
@@ -93,9 +96,9 @@ export function nextEvents(
 }
 
 /**
- * Writes what was decided, all of it or nothing. Done twice it is done once.
- * @param before the rings that it was decided from
- * @throws PlaceTaken where another process has made a key meanwhile, OrderInDoubt, StoreUnavailable
+ * Writes the adoption, either all of it or nothing. A repetition changes nothing.
+ * @param before rings on which the adoption was decided
+ * @throws PlaceTaken if another process made a key meanwhile; OrderInDoubt, StoreUnavailable
  */
 export async function carryIn(
   { records }: Adoption,
