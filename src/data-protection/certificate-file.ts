@@ -9,14 +9,16 @@ import { readPkcs12 } from '../import/pkcs12.ts'
 import type { Certificate } from './encrypted-xml.ts'
 import { CertificateUnusable } from './errors.ts'
 
-/** A certificate with its private key, for which secrets of a ring are encrypted: PKCS#12 or PEM. */
+/**
+ * A certificate with its private key, for which secrets of a ring are encrypted: PKCS#12 or PEM.
+ */
 export interface CertificateFile {
   readonly file: string
-  /** Of the file; PEM that is not encrypted needs none. */
+  /** Password of the file. Unencrypted PEM needs none. */
   readonly password?: string
 }
 
-/** @throws CertificateUnusable */
+/** Loads a certificate with its private key. @throws CertificateUnusable */
 export async function loadCertificate({ file, password }: CertificateFile): Promise<Certificate> {
   const read = await readBounded(file, KEY_FILE_BYTES_MAX).catch((error: NodeJS.ErrnoException) => {
     throw unusable(file, `it cannot be read (${error.code ?? error.message})`)
@@ -39,7 +41,7 @@ interface Named {
   readonly password: string | undefined
 }
 
-/** An expired certificate is as good as another, as in ASP.NET Core. */
+/** Reads PKCS#12. Expired certificates are accepted, as in ASP.NET Core. */
 function readKeystore(bytes: Buffer, { file, password }: Named): Certificate {
   try {
     const { keys, certificates } = readPkcs12(bytes, { password: password ?? '' })
@@ -81,7 +83,10 @@ function readPem(bytes: Buffer, named: Named): Certificate {
   throw unusable(file, 'its private key is that of another certificate')
 }
 
-/** OpenSSL would do as many rounds for a password as the file says, for hours if need be. */
+/**
+ * Reads the private key. An encrypted one is opened here with a limit of work, because OpenSSL
+ * would do as many rounds as the file says, for hours if need be.
+ */
 function privateKeyOf(bytes: Buffer, { file, password }: Named): KeyObject {
   const [first] = pemBlocks(bytes.toString('utf8'), file).filter(({ label }) =>
     label.endsWith('PRIVATE KEY'),

@@ -1,7 +1,8 @@
 import { TICKS_PER_HOUR, TICKS_PER_SECOND, type Ticks } from '../values/ticks.ts'
 
 /**
- * Which key ASP.NET Core 10 protects with (`DefaultKeyResolver`). All instants are compared to the tick.
+ * The key with which ASP.NET Core 10 protects (`DefaultKeyResolver`). All instants are compared to
+ * the tick.
  */
 
 export interface KeyFacts {
@@ -10,25 +11,31 @@ export interface KeyFacts {
   readonly activatesAt: Ticks
   readonly expiresAt: Ticks
   readonly revoked: boolean
-  /** Whether its secret and algorithms can be used; asked only where it matters. */
+  /** True if the key's secret and algorithms can be used. Called only where the answer matters. */
   readonly isUsable: () => boolean
 }
 
-/** The words of ASP.NET Core: ids, or null. */
+/**
+ * Decision about the default key, with the names of ASP.NET Core. Keys are named by id, null for
+ * none.
+ */
 export interface DefaultKey {
   readonly key: string | null
-  /** Used by a process that makes no keys, where there is no default key. */
+  /** Key for a process that makes no keys, if there is no default key. */
   readonly fallback: string | null
-  /** A process that makes keys makes one now. */
+  /** True if a process that makes keys makes one now. */
   readonly shouldGenerate: boolean
 }
 
-/** Clocks of two servers may differ so much. */
+/** Largest difference between the clocks of two servers. */
 const SERVER_SKEW: Ticks = 300n * TICKS_PER_SECOND
-/** After so long each process has read a new key. */
+/** Time after which each process has read a new key. */
 export const PROPAGATION: Ticks = 48n * TICKS_PER_HOUR
 
-/** @param keys in the order of the store, which decides between fallbacks of the same age */
+/**
+ * Decides which key protects.
+ * @param keys in the order of the store, which decides between fallbacks of the same age
+ */
 export function resolveDefaultKey(keys: readonly KeyFacts[], now: Ticks): DefaultKey {
   const candidate = candidateKey(keys, now)
   if (candidate && !candidate.revoked && candidate.expiresAt > now && candidate.isUsable()) {
@@ -38,7 +45,10 @@ export function resolveDefaultKey(keys: readonly KeyFacts[], now: Ticks): Defaul
   return { key: null, fallback: fallback?.id ?? null, shouldGenerate: true }
 }
 
-/** The next instant at which {@link resolveDefaultKey} may answer otherwise; undefined where none is ahead. */
+/**
+ * Next instant at which {@link resolveDefaultKey} may answer differently; undefined if there is
+ * none.
+ */
 export function nextChangeAt(keys: readonly KeyFacts[], now: Ticks): Ticks | undefined {
   return keys
     .flatMap((key) => [key.activatesAt - SERVER_SKEW, key.expiresAt, key.createdAt + PROPAGATION])
@@ -48,7 +58,7 @@ export function nextChangeAt(keys: readonly KeyFacts[], now: Ticks): Ticks | und
     )
 }
 
-/** The one key that is asked: if it will not do, no other takes its place. */
+/** Only candidate for the default key: if it is unusable, no other key replaces it. */
 export function candidateKey(keys: readonly KeyFacts[], now: Ticks): KeyFacts | undefined {
   return keys
     .filter((key) => key.activatesAt <= now + SERVER_SKEW)
@@ -58,7 +68,7 @@ export function candidateKey(keys: readonly KeyFacts[], now: Ticks): KeyFacts | 
     )
 }
 
-/** The later activation wins, then the lower id. */
+/** True if the first key has precedence: the later activation wins, then the lower id. */
 function isBefore(one: KeyFacts, other: KeyFacts): boolean {
   if (one.activatesAt !== other.activatesAt) return one.activatesAt > other.activatesAt
   return one.id <= other.id

@@ -3,7 +3,7 @@ import type { Algorithms, HashName, KeyBytes } from './encryptor.ts'
 import { KeyProblem } from './problem.ts'
 import { attributeOf, childOf, elementsOf, type XmlElement } from './xml.ts'
 
-/** Which algorithms a key is for, as its descriptor says. */
+/** Algorithms of a key, as its descriptor names them. */
 
 const DIGESTS: Readonly<Record<string, HashName>> = {
   SHA1: 'sha1',
@@ -12,7 +12,7 @@ const DIGESTS: Readonly<Record<string, HashName>> = {
   SHA512: 'sha512',
 }
 
-/** The descriptor proper inside the outer one. @throws KeyProblem `descriptor_invalid` */
+/** Finds the inner descriptor in the outer one. @throws KeyProblem `descriptor_invalid` */
 export function innerDescriptor(key: XmlElement): { type: string; element: XmlElement } {
   const outer = childOf(key, 'descriptor')
   if (!outer)
@@ -29,7 +29,8 @@ export function innerDescriptor(key: XmlElement): { type: string; element: XmlEl
 }
 
 /**
- * @param type assembly-qualified, of which the class counts
+ * Reads the algorithms of a descriptor.
+ * @param type assembly-qualified name of a type, of which the class counts
  * @throws KeyProblem `descriptor_invalid`, `algorithm_unknown`
  */
 export function readAlgorithms(type: string, descriptor: XmlElement): Algorithms {
@@ -62,7 +63,9 @@ function readDefault(descriptor: XmlElement): Algorithms {
   return { mode: 'cbc', keyBytes, hash: hashOf(validation.slice(4), validation) }
 }
 
-/** Named by a short name, or by an assembly-qualified one where .NET has none. */
+/**
+ * Reads algorithms named by a short name, or by an assembly-qualified one if .NET has no short one.
+ */
 function readManaged(descriptor: XmlElement): Algorithms {
   const encryption = nameIn(descriptor, 'encryption')
   const validation = nameIn(descriptor, 'validation')

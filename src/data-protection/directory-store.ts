@@ -10,17 +10,17 @@ import type { NewElement, RingStore, StoredElement, StoredRing } from './ring-st
 import { XML_LENGTH_MAX } from './xml.ts'
 
 /**
- * A ring in a directory, as `PersistKeysToFileSystem` keeps it: one file for each element, read whatever its
- * name if it ends in `.xml`.
+ * A ring in a directory, as `PersistKeysToFileSystem` keeps it: one file per element. Every file
+ * that ends in `.xml` is read, whatever its name.
  */
 
 const BYTE_ORDER_MARK = '\ufeff'
 const DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
-/** Ends the name of an element that is about to be added; ASP.NET Core does not read it. */
+/** Ending of a file with an element that is about to be added. ASP.NET Core does not read it. */
 const CLAIM = '.claim'
-/** UTF-8 takes up to three bytes for a character of JavaScript. */
+/** Most bytes of a file, because UTF-8 takes up to three bytes for a character of JavaScript. */
 const BYTES_MAX = 3 * XML_LENGTH_MAX
-/** Of a whole ring; a thousand keys under certificates have a fifth of it. */
+/** Most bytes of a whole ring; a thousand keys under certificates have a fifth of them. */
 const RING_BYTES_MAX = 32 * 1024 * 1024
 
 export function openDirectoryStore(directory: string): RingStore {
@@ -44,10 +44,11 @@ export function openDirectoryStore(directory: string): RingStore {
 }
 
 /**
- * Adds a file without a lock. A node first claims the version of the ring that it read: it creates, by a link
- * that fails where the name is taken, a file named after that version, with the element in it. If the ring still has that
- * version, it gives the element its name. Whoever finds the claim of a node that died in between
- * completes it. A version that was left by all does not come back, as names are random.
+ * Adds a file without a lock. A node first claims the version of the ring that it read: it creates
+ * a file that is named after the version and contains the element, by a link that fails if the name
+ * is taken. If the ring still has that version, the node gives the element its name. If the node
+ * dies in between, the next node that finds the claim completes it. A version that the ring has
+ * left does not come back, because names are random.
  */
 async function append(directory: string, element: NewElement, version: string): Promise<boolean> {
   const claim = join(directory, `keyturn-${version}${CLAIM}`)
@@ -71,7 +72,10 @@ async function append(directory: string, element: NewElement, version: string): 
 
 type Claim = Pick<NewElement, 'name' | 'indented'>
 
-/** The claim is read before the ring is listed: if the ring moved on in between, it was completed or given up. */
+/**
+ * Completes the claim of another node. The claim is read before the ring is listed: if the ring has
+ * changed in between, the claim was completed or given up.
+ */
 async function completeClaim(
   directory: string,
   { claim, version }: { readonly claim: string; readonly version: string },
@@ -90,8 +94,9 @@ async function completeClaim(
 }
 
 /**
- * Undefined for what no node has written, as claims are written whole: it is removed. Whoever may write to the
- * directory must not have a file of another one written.
+ * Reads a claim; undefined for a file that no node wrote, because nodes write claims whole. Such a
+ * file is removed. The name is checked, because somebody who may write to the directory must not
+ * have another file written.
  */
 function readClaim(bytes: Uint8Array): Claim | undefined {
   try {
@@ -104,12 +109,19 @@ function readClaim(bytes: Uint8Array): Claim | undefined {
   }
 }
 
-/** Readers see the whole file or none. Whoever gives the same element its name second changes nothing. */
+/**
+ * Writes an element under its name, so that readers see the whole file or none. A second node that
+ * writes the same element changes nothing.
+ */
 async function giveName(directory: string, { name, indented }: Claim): Promise<void> {
   await createFile(join(directory, `${name}.xml`), BYTE_ORDER_MARK + DECLARATION + indented)
 }
 
-/** @throws KeyRingUnreadable also where the directory is missing: it may be a volume that is not mounted */
+/**
+ * Lists the names of elements.
+ * @throws KeyRingUnreadable even if the directory is missing, because it may be a volume that is
+ * not mounted
+ */
 async function listNames(directory: string): Promise<string[]> {
   try {
     return (await readdir(directory)).filter((name) => name.endsWith('.xml'))
@@ -131,7 +143,10 @@ async function statusOf(path: string): Promise<Found['status']> {
   return stat(path).catch((error: NodeJS.ErrnoException) => error)
 }
 
-/** The smallest files, up to what a ring may have together: keys are small, and what pushes them out is not. */
+/**
+ * Names of the smallest files that fit into a ring together. Keys are small, and files that push
+ * them out are not.
+ */
 function smallest(files: readonly Found[]): ReadonlySet<string> {
   const kept = new Set<string>()
   let size = 0
@@ -144,7 +159,10 @@ function smallest(files: readonly Found[]): ReadonlySet<string> {
   return kept
 }
 
-/** Undefined where the file is gone meanwhile. @param kept names of files that are read */
+/**
+ * Reads an element; undefined if the file has been removed meanwhile.
+ * @param kept names of files that are read
+ */
 async function readElement(
   directory: string,
   { name, status }: Found,
@@ -178,10 +196,13 @@ async function beginningOf(path: string): Promise<string> {
   }
 }
 
-/** UTF-16 as .NET knows it: by a byte-order mark, or by the beginning of a declaration. */
+/** Beginning of UTF-16 for .NET: a byte-order mark, or the beginning of a declaration. */
 const UTF_16 = /^(?<little>fffe|3c003f00)|^(?:feff|003c003f)/
 
-/** As .NET reads files: UTF-8, or UTF-16. In what is neither, a revocation may be that .NET reads all the same. */
+/**
+ * Decodes a file as .NET does: UTF-8, or UTF-16. A file in neither may contain a revocation that
+ * .NET reads nevertheless.
+ */
 function decode(bytes: Uint8Array): NonNullable<StoredElement['content']> {
   const mark = UTF_16.exec(Buffer.from(bytes.subarray(0, 4)).toString('hex'))
   const encoding = mark ? (mark.groups?.little ? 'utf-16le' : 'utf-16be') : 'utf-8'

@@ -1,34 +1,37 @@
-/** Names of .NET's types, as key elements give them. */
+/** Names of .NET types in elements of a ring. */
 
 const ASSEMBLIES = ['Microsoft.AspNetCore.DataProtection', 'Microsoft.AspNet.DataProtection']
-/** Where the types of a ring live, below the name of the assembly. */
+/** Namespaces of a ring's types, below the name of the assembly. */
 const DESCRIPTORS = 'AuthenticatedEncryption.ConfigurationModel'
 const ENCRYPTORS = 'XmlEncryption'
 
 const DOTNET_10 =
   'Microsoft.AspNetCore.DataProtection, Version=10.0.0.0, Culture=neutral, PublicKeyToken=adb9793829ddae60'
 
-/** The class of a deserializer that .NET has in box; undefined for a foreign one. Versions do not matter. */
+/**
+ * Class of a deserializer that is part of .NET; undefined for a foreign one. Versions do not
+ * matter.
+ */
 export function deserializerClass(type: string): string | undefined {
   return classOf(type, DESCRIPTORS)
 }
 
-/** The class of a decryptor that .NET has in box. */
+/** Class of a decryptor that is part of .NET; undefined for a foreign one. */
 export function decryptorClass(type: string): string | undefined {
   return classOf(type, ENCRYPTORS)
 }
 
-/** As .NET 10 writes it. */
+/** Full name of a deserializer's type, as .NET 10 writes it. */
 export function deserializerType(className: string): string {
   return `Microsoft.AspNetCore.DataProtection.${DESCRIPTORS}.${className}, ${DOTNET_10}`
 }
 
-/** As .NET 10 writes it. */
+/** Full name of a decryptor's type, as .NET 10 writes it. */
 export function decryptorType(className: string): string {
   return `Microsoft.AspNetCore.DataProtection.${ENCRYPTORS}.${className}, ${DOTNET_10}`
 }
 
-/** For messages: the class alone, in printable characters. */
+/** Name of a type for messages: the class alone, in printable characters. */
 export function shownType(type: string): string {
   const name = type.split(',')[0]?.trim() ?? ''
   return name.replace(/[^\w.+`]/g, '?').slice(0, 120) || 'a type without name'

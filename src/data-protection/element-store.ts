@@ -1,7 +1,10 @@
 import { Refused } from '../errors.ts'
 import type { RingStore, StoredElement } from './ring-store.ts'
 
-/** Elements that somebody else read: the XML of each, or null for an empty row. They are read only. */
+/**
+ * An element that the caller has read: its XML, or null for an empty row. Given elements are only
+ * read.
+ */
 export type GivenElement = string | null | { readonly source: string; readonly text: string | null }
 
 const BYTE_ORDER_MARK = '\ufeff'
@@ -26,7 +29,10 @@ export function openElementStore(elements: readonly GivenElement[]): RingStore {
   }
 }
 
-/** An element of a store of texts, in which a byte-order mark must not be, and what is empty is passed over. */
+/**
+ * Makes an element from a store of texts. Such a text must have no byte-order mark, and an empty
+ * text is ignored.
+ */
 export function storedText(source: string, text: string | null | undefined): StoredElement {
   if (!text) return { source, content: undefined }
   const hasStrayMark = text.startsWith(BYTE_ORDER_MARK)

@@ -12,8 +12,8 @@ import { KeyProblem } from './problem.ts'
 import { attributeOf, childOf, parseXml, textOf, type XmlElement, XmlRefused } from './xml.ts'
 
 /**
- * XML Encryption as .NET's `EncryptedXml` does it for a ring: the secret is encrypted by AES-CBC under a key
- * of its own, and that by RSA under a certificate, which stands whole beside it.
+ * XML Encryption as .NET's `EncryptedXml` does it for a ring: the secret is encrypted by AES-CBC
+ * under its own key, and that key by RSA for a certificate, which is included whole.
  */
 
 export const XMLENC = 'http://www.w3.org/2001/04/xmlenc#'
@@ -21,7 +21,7 @@ export const XMLDSIG = 'http://www.w3.org/2000/09/xmldsig#'
 
 /** A certificate with its private key. */
 export interface Certificate {
-  /** DER. */
+  /** Certificate in DER. */
   readonly certificate: Uint8Array
   readonly privateKey: KeyObject
 }
@@ -36,7 +36,7 @@ const RSA_OAEP = `${XMLENC}rsa-oaep-mgf1p`
 const BLOCK = 16
 
 /**
- * Gives the element that `EncryptedData` hides.
+ * Decrypts the element in `EncryptedData`.
  * @throws KeyProblem `certificate_missing`, `algorithm_unknown`, `secret_undecryptable`
  */
 export function decryptXml(data: XmlElement, certificates: readonly Certificate[]): XmlElement {
@@ -49,7 +49,7 @@ export function decryptXml(data: XmlElement, certificates: readonly Certificate[
 
   const { privateKey } = findCertificate(encryptedKey, certificates)
   const key = unwrap(cipherValue(encryptedKey), privateKey, transport)
-  // With RSA PKCS#1 v1.5, a wrong key gives random bytes of a random length and no error.
+  // With RSA PKCS#1 v1.5, a wrong key gives no error but random bytes of a random length.
   if (key?.length !== content.keyBytes) throw damaged('the certificate does not open its key')
   const plain = decryptContent(cipherValue(data), { ...content, key })
   if (!plain) throw damaged('its padding is wrong')
@@ -62,7 +62,7 @@ export function decryptXml(data: XmlElement, certificates: readonly Certificate[
   }
 }
 
-/** What stands in `CipherValue` of the content and of its key, as the stock writer of .NET makes them. */
+/** Values of `CipherValue` for the content and for its key, as .NET itself writes them. */
 export interface Encrypted {
   readonly content: Buffer
   readonly wrappedKey: Buffer
@@ -82,7 +82,10 @@ export function encryptXml(text: string, certificate: Uint8Array): Encrypted {
   return { content, wrappedKey }
 }
 
-/** By the whole certificate, as .NET does: a renewed one with the same key is another one. */
+/**
+ * Finds a certificate by all of its bytes, as .NET does. A renewed certificate with the same key
+ * does not match.
+ */
 function findCertificate(
   encryptedKey: XmlElement,
   certificates: readonly Certificate[],
@@ -124,7 +127,10 @@ function unwrap(wrapped: Buffer, key: KeyObject, transport: string): Buffer | un
   }
 }
 
-/** The last byte tells how many bytes of padding there are, whatever stands in them (ISO 10126, PKCS#7). */
+/**
+ * Decrypts the content. The last byte is the number of bytes of padding, whatever they contain (ISO
+ * 10126, PKCS#7).
+ */
 function decryptContent(
   data: Buffer,
   { cipher, key }: { readonly cipher: string; readonly key: Buffer },
@@ -155,7 +161,7 @@ function cipherValue(element: XmlElement): Buffer {
   return bytes
 }
 
-/** Base64 with white space in it; undefined where it is none. */
+/** Decodes base64 with white space in it; undefined if the text is no base64. */
 export function decodeBase64(text: string): Buffer | undefined {
   const bare = text.replace(/[\t\n\r ]/g, '')
   if (bare.length % 4 !== 0 || !/^[A-Za-z\d+/]*={0,2}$/.test(bare)) return undefined

@@ -8,8 +8,9 @@ import {
 } from 'node:crypto'
 
 /**
- * Authenticated encryption of ASP.NET Core Data Protection: each payload has keys of its own, derived from
- * the secret by NIST SP 800-108 in counter mode with HMAC-SHA-512 from a random modifier that it carries.
+ * Authenticated encryption of ASP.NET Core Data Protection. Each payload has its own keys, derived
+ * from the secret and from a random modifier in the payload, by NIST SP 800-108 in counter mode
+ * with HMAC-SHA-512.
  */
 
 export type HashName = 'sha1' | 'sha256' | 'sha384' | 'sha512'
@@ -21,18 +22,23 @@ export type Algorithms =
 
 /** Seals and opens for one key and one chain of purposes. */
 export interface Sealer {
-  /** Random bytes of a payload: the key modifier, then the IV or nonce. */
+  /** Number of random bytes of a payload: the key modifier, then the IV or nonce. */
   readonly randomBytes: number
-  /** @param random {@link randomBytes} of them, never the same twice */
+  /** Seals a payload. @param random {@link randomBytes} of random bytes, never the same twice */
   seal(plain: Uint8Array, random: Uint8Array): Buffer
-  /** Undefined where the payload was changed, or sealed for other purposes or by another key. */
+  /**
+   * Opens a payload; undefined if it was changed, or sealed for other purposes or by another key.
+   */
   open(sealed: Uint8Array): Buffer | undefined
 }
 
 export interface Encryptor {
-  /** Tells the algorithms apart (in the derivation), as ASP.NET Core computes it. */
+  /** Bytes that identify the algorithms in the derivation, as ASP.NET Core computes them. */
   readonly contextHeader: Buffer
-  /** @param aad header and purposes, see `payload.ts` */
+  /**
+   * Makes the sealer for a header and purposes.
+   * @param aad header and purposes, see `payload.ts`
+   */
   sealerFor(aad: Uint8Array): Sealer
 }
 
@@ -121,7 +127,7 @@ function gcm(derive: Derive, { keyBytes }: Algorithms): Sealer {
   }
 }
 
-/** Undefined where OpenSSL refuses: a wrong tag, or a padding that no honest writer made. */
+/** Calls a function; undefined if OpenSSL refuses, because a tag or a padding is wrong. */
 function attempt(open: () => Buffer): Buffer | undefined {
   try {
     return open()
@@ -130,17 +136,20 @@ function attempt(open: () => Buffer): Buffer | undefined {
   }
 }
 
-/** Keys of one payload by its modifier. */
+/** Derives the keys of one payload from its modifier. */
 type Derive = (modifier: Uint8Array) => Buffer
 
 interface Derivation {
   readonly label: Uint8Array
   readonly context: Uint8Array
-  /** How many are needed. */
+  /** Number of bytes to derive. */
   readonly bytes: number
 }
 
-/** SP 800-108, section 4.1: the input is laid out once, and each payload writes its modifier into it. */
+/**
+ * Prepares the derivation (SP 800-108, section 4.1): the input is laid out once, and each payload
+ * writes its modifier into it.
+ */
 function createDerivation(key: KeyObject, { label, context, bytes }: Derivation): Derive {
   const length = Buffer.alloc(4)
   length.writeUInt32BE(bytes * 8)
@@ -169,7 +178,10 @@ function macBytes(algorithms: Algorithms): number {
   return algorithms.mode === 'gcm' ? 0 : DIGEST_BYTES[algorithms.hash]
 }
 
-/** Sizes, and what the algorithms make of nothing under keys derived from nothing. */
+/**
+ * Computes the context header: sizes, and the output of the algorithms for empty input under keys
+ * derived from empty input.
+ */
 function contextHeaderOf(algorithms: Algorithms): Buffer {
   const { keyBytes } = algorithms
   const keys = deriveFromNothing(keyBytes + macBytes(algorithms))

@@ -4,7 +4,9 @@ import { randomInt, randomUUID } from 'node:crypto'
 
 export const GUID_BYTES = 16
 
-/** Bytes of a GUID in .NET, as an index into the order of its text: the first three groups are little-endian. */
+/**
+ * Positions in the text of the bytes of a GUID in .NET, whose first three groups are little-endian.
+ */
 const ORDER = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15]
 
 const FORMS = [
@@ -12,7 +14,10 @@ const FORMS = [
   /^([\da-f]{8})([\da-f]{4})([\da-f]{4})([\da-f]{4})([\da-f]{12})$/,
 ]
 
-/** Reads what .NET takes for a GUID: with dashes or without, in braces or brackets. Undefined for other text. */
+/**
+ * Reads a GUID in the forms of .NET: with dashes or without, in braces or parentheses. Undefined
+ * for other text.
+ */
 export function readGuid(text: string): string | undefined {
   const plain = text.trim().toLowerCase()
   const inner = /^\{(.*)\}$|^\((.*)\)$/s.exec(plain)
@@ -24,7 +29,10 @@ export function readGuid(text: string): string | undefined {
   return undefined
 }
 
-/** A random id (RFC 9562, version 4). @param below its text is less than this one, if told */
+/**
+ * Makes a random id (RFC 9562, version 4).
+ * @param below id that must be greater than the new one, if given
+ */
 export function newGuid(below?: string): string {
   const id: string = randomUUID()
   if (below === undefined || id < below) return id
@@ -33,13 +41,13 @@ export function newGuid(below?: string): string {
   return below.slice(0, at) + digit.toString(16) + id.slice(at + 1)
 }
 
-/** In the order of .NET's `Guid.ToByteArray`. */
+/** Bytes of a GUID, in the order of .NET's `Guid.ToByteArray`. */
 export function guidBytes(id: string): Buffer {
   const bytes = Buffer.from(id.replaceAll('-', ''), 'hex')
   return Buffer.from(ORDER.map((from) => bytes[from] ?? 0))
 }
 
-/** @param bytes 16 of them, in the order of .NET */
+/** Reads a GUID from its bytes. @param bytes 16 bytes, in the order of .NET */
 export function guidOfBytes(bytes: Uint8Array): string {
   const hex = Buffer.from(ORDER.map((from) => bytes[from] ?? 0)).toString('hex')
   return [

@@ -18,22 +18,27 @@ import { createAssembler, factsOf, isWhole, type Ring } from './ring.ts'
 import type { NewElement, RingStore } from './ring-store.ts'
 import { SECRET_BYTES } from './secret.ts'
 
-/** Keeps a ring in keys, beside other keepers of the same ring. When to look is left to the caller. */
+/**
+ * Keeper of a ring: makes its keys, together with other keepers of the same ring. The caller
+ * decides when to look.
+ */
 export interface RingKeeper {
   /**
-   * Looks once, and makes the key that is due. Once an hour is often enough: a key is due a week before
-   * the keeper is late.
-   * @throws KeyRingUnreadable; what was to be made is then made by the next look
+   * Looks once and makes the key that is due. Once an hour is enough, because a key is due a week
+   * before the keeper is late.
+   * @throws KeyRingUnreadable; the next look then makes the key that is due
    */
   look(): Promise<RingReport>
   /**
-   * Revokes a key, after a successor is in the store. Done twice, it is done once.
-   * @throws NotFound; Refused; KeyRingUnreadable, and then it may be done in part: repeat it
+   * Revokes a key, after a successor is in the store. A repetition changes nothing.
+   * @throws NotFound; Refused; KeyRingUnreadable, after which the revocation may be done in part:
+   * repeat it
    */
   revoke(id: string, reason?: string): Promise<Revoked>
   /**
-   * Revokes all keys that were created before an instant, which is now unless told and not after it.
-   * @throws as {@link revoke}
+   * Revokes all keys that were created before an instant. Default: now. No later instant is
+   * allowed.
+   * @throws the errors of {@link revoke}, and TypeError for a later instant
    */
   revokeAll(reason?: string, createdBefore?: Date): Promise<Revoked>
   close(): Promise<void>
@@ -45,33 +50,42 @@ export interface RingReport {
   readonly problems: readonly RingProblem[]
   /** Id of the key that this keeper made. */
   readonly made: string | undefined
-  /** A key is due and is not made, and why. */
+  /** Reason why a key that is due is not made. */
   readonly blocked: RingPlan['blocked']
-  /** Less than the policy's `notice` is left: applications are about to stand still. */
+  /** True if less than the policy's `notice` is left until the applications cannot go on. */
   readonly late: boolean
-  /** When a key is made, when the keeper is late without one, and when the applications stand still. */
+  /** Instant at which a key is due. */
   readonly dueAt: number
+  /** Instant from which the keeper is late, unless a key is made before. */
   readonly lateAt: number
+  /** Instant at which the applications cannot go on, because the ring lacks a default key. */
   readonly endsAt: number
 }
 
+/** Result of a revocation. */
 export interface Revoked {
-  /** Ids of the keys that are revoked by it. */
+  /** Ids of the keys that the revocation revokes. */
   readonly revoked: readonly string[]
-  /** False where all of them were revoked before. */
+  /** False if all of them were revoked before. */
   readonly isNew: boolean
   /**
-   * The keys that were made to take their places, the first of them protects now; none where others stand
-   * there already.
+   * Ids of the keys that were made as replacements, first the one that protects now; empty if other
+   * keys replace the revoked ones.
    */
   readonly successors: readonly string[]
-  /** Seconds since the epoch. Until then, processes that were not restarted may go on with what is revoked. */
+  /**
+   * Instant, in seconds since the epoch, until which processes that were not restarted may still
+   * use the revoked keys.
+   */
   readonly knownEverywhereAt: number
 }
 
 export interface KeeperOptions {
   readonly store: RingStore
-  /** New secrets are encrypted for the first of them; without any, they stand in clear. */
+  /**
+   * Certificates. New secrets are encrypted for the first one; without any, they are stored in
+   * clear.
+   */
   readonly certificates?: readonly Certificate[]
   readonly algorithms?: NewKeyAlgorithms
   readonly policy?: RingPolicy
@@ -80,10 +94,10 @@ export interface KeeperOptions {
 
 /** Seconds after which each process of ASP.NET Core has read the ring again (reference, 2.4). */
 export const REFRESH = 86_400
-/** Looks in a row at a ring that others change meanwhile. */
+/** Most looks in a row at a ring that others change meanwhile. */
 const ATTEMPTS = 8
 
-/** @throws TypeError for a policy that cannot work */
+/** Makes a keeper. @throws TypeError for a policy that cannot work */
 export function createKeeper(options: KeeperOptions): RingKeeper {
   const { store, certificates = [], policy = DEFAULT_POLICY, now } = options
   checkPolicy(policy)
@@ -115,7 +129,10 @@ export function createKeeper(options: KeeperOptions): RingKeeper {
     throw restless(store.where)
   }
 
-  /** @param target what is revoked, and by which element */
+  /**
+   * Adds successors and then the revocation.
+   * @param target ids to revoke, and the element that revokes them
+   */
   const revoke = async (
     target: (ring: Ring) => { ids: readonly string[]; element: NewElement },
   ): Promise<Revoked> => {
@@ -153,7 +170,7 @@ export function createKeeper(options: KeeperOptions): RingKeeper {
       }),
     revokeAll: async (reason = '', createdBefore = now()) => {
       const before = ticksOf(createdBefore)
-      // A key that is made until then would be revoked from the beginning.
+      // A key that is made before that instant would be revoked from the beginning.
       if (before > ticksOf(now())) throw new TypeError('createdBefore is in the future')
       return revoke((ring) => ({
         ids: ring.keys.filter(({ createdAt }) => createdAt < before).map(({ id }) => id),
@@ -164,7 +181,7 @@ export function createKeeper(options: KeeperOptions): RingKeeper {
   }
 }
 
-/** The key that is due by a plan; undefined where none is. */
+/** Makes the key that is due by a plan; undefined if none is due. */
 function newKey(
   { make }: RingPlan,
   { certificates = [], algorithms }: Pick<KeeperOptions, 'certificates' | 'algorithms'>,

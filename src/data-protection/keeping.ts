@@ -5,36 +5,39 @@ import type { RingLog } from '../ring/ring-log.ts'
 import type { RingKeeper, RingReport } from './keeper.ts'
 
 /**
- * A process that keeps a ring in keys for years: it looks about once an hour and at the instant at which a key
- * is due, and tells how the ring is. All processes of a deployment may keep the same ring.
+ * Keeping of a ring for years: the process looks about once an hour and whenever a key is due, and
+ * reports the state of the ring. All processes of a deployment may keep the same ring.
  */
 export interface RingKeeping {
-  /** Looks until stopped; a failure is logged and tried again. */
+  /** Looks until stopped. A failure is logged and the look is tried again. */
   start(): void
-  /** Looks once, or waits for the look that is under way. Never rejects: `status` tells what became of it. */
+  /**
+   * Looks once, or waits for the look that is under way. Never rejects, because `status` has the
+   * result.
+   */
   look(): Promise<void>
   stop(): Promise<void>
   readonly status: KeepingStatus
 }
 
-/** How a kept ring is, as far as this process knows. */
+/** State of a kept ring, as far as this process knows. */
 export interface KeepingStatus {
-  /** What the last look that worked has found. */
+  /** Report of the last look that succeeded. */
   readonly report: RingReport | undefined
-  /** Why the last look failed, if it did. */
+  /** Error of the last look, if it failed. */
   readonly failure: Error | undefined
-  /** Looks that failed since the start of the process. */
+  /** Number of looks that failed since the start of the process. */
   readonly failedLooks: number
-  /** Is less left than the policy's `notice`? By the time of now, however long ago the last look was. */
+  /** True if less is left now than the policy's `notice`, however long ago the last look was. */
   isLate(): boolean
-  /** By the clock that the ring is kept by, in seconds since the epoch. */
+  /** Seconds since the epoch, by the clock that is used for the ring. */
   now(): number
 }
 
 export interface KeepingOptions {
-  /** With `data-protection/`. */
+  /** Name of the ring, with `data-protection/`. */
   readonly ring: string
-  /** Opens the ring's store, which may be away when the process starts. */
+  /** Opens the ring's store, which may be unavailable when the process starts. */
   readonly open: () => Promise<RingKeeper>
   readonly clock: Pick<Clock, 'sleep'>
   /** Seconds since the epoch, by the clock that all nodes share. */
@@ -42,9 +45,12 @@ export interface KeepingOptions {
   readonly log: RingLog
 }
 
-/** Seconds between looks while nothing is due; shortened at random by up to 20 %, so that nodes do not meet. */
+/**
+ * Seconds between looks while nothing is due. Each pause is shortened at random by up to 20 %, so
+ * that nodes do not look at the same time.
+ */
 const INTERVAL = 3600
-/** First wait after a failure, in seconds; doubles up to the interval. */
+/** First pause after a failure, in seconds. Pauses double up to the interval. */
 const FIRST_RETRY = 5
 
 export function createKeeping(options: KeepingOptions): RingKeeping {
@@ -125,8 +131,8 @@ export function createKeeping(options: KeepingOptions): RingKeeping {
 
 /**
  * Seconds until the next look.
- * @param dueIn seconds until a key is due; an instant in whole seconds may lie a moment before
- * @param failures looks that failed since the last that worked
+ * @param dueIn seconds until a key is due; the instant in whole seconds may be a moment too early
+ * @param failures number of looks that failed since the last success
  */
 function pauseBefore(dueIn: number, failures: number): number {
   const interval = INTERVAL * (1 - Math.random() * 0.2)
@@ -134,7 +140,7 @@ function pauseBefore(dueIn: number, failures: number): number {
   return dueIn + 1 > 0 ? Math.min(interval, dueIn + 1) : interval
 }
 
-/** Writes to the log what is new in a report, so that a ring that stays as it is fills no log. */
+/** Logs the news in each report, so that an unchanged ring does not fill the log. */
 function createTeller(ring: string, log: RingLog) {
   let told = new Set<string>()
   let wasBlocked: RingReport['blocked']

@@ -4,11 +4,11 @@ import { CertificateUnusable } from './errors.ts'
 import type { RingSource } from './open-store.ts'
 import type { KeepPolicy } from './plan.ts'
 
-/** A ring that the configuration names: where it is, and by which policy it is kept in keys. */
+/** A ring of the configuration, with its place and the policy by which it is kept. */
 export interface KeptRing extends KeepPolicy {
-  /** Without `data-protection/`. */
+  /** Name of the ring, without `data-protection/`. */
   readonly name: string
-  /** Exactly one of `directory`, `redis` and `database` is told. */
+  /** Place of the ring: exactly one of `directory`, `redis` and `database` is given. */
   readonly directory?: string | undefined
   readonly redis?: string | undefined
   readonly list?: string | undefined
@@ -21,14 +21,17 @@ export interface KeptRing extends KeepPolicy {
 export interface KeptRingCertificate {
   readonly file: string
   readonly password?: string | undefined
-  /** File with the password, where it is not told itself. */
+  /** File with the password, if the password itself is not given. */
   readonly passwordFile?: string | undefined
 }
 
-/** What begins the names of all these rings, so that none is taken for a ring that signs. */
+/** Prefix of the names of all kept rings, so that none is mistaken for a ring that signs. */
 export const KEPT_RINGS = 'data-protection/'
 
-/** How commands, readiness, logs and metrics call a ring. @example ringNameOf(ring) // data-protection/shop */
+/**
+ * Name of a ring in commands, readiness, logs and metrics.
+ * @example ringNameOf(ring) // data-protection/shop
+ */
 export function ringNameOf({ name }: Pick<KeptRing, 'name'>): string {
   return `${KEPT_RINGS}${name}`
 }
@@ -47,7 +50,7 @@ export async function loadCertificates({
   certificates,
 }: KeptRing): Promise<readonly Certificate[]> {
   if (certificates.length === 0) return []
-  // Most rings have no certificate, and what reads PKCS#12 is slow to import.
+  // Most rings have no certificate, and the code that reads PKCS#12 is slow to import.
   const { loadCertificate } = await import('./certificate-file.ts')
   return Promise.all(
     certificates.map(async ({ file, password, passwordFile }) => {
@@ -57,10 +60,10 @@ export async function loadCertificates({
   )
 }
 
-/** Bytes of a file with a password. */
+/** Most bytes of a file with a password. */
 const PASSWORD_BYTES_MAX = 64 * 1024
 
-/** The line break at the end belongs to the file, not to the password. */
+/** Reads a password. The line break at the end belongs to the file, not to the password. */
 async function readPassword(file: string): Promise<string> {
   const unreadable = (why: string) =>
     new CertificateUnusable(`The password file ${file} cannot be read (${why}).`)

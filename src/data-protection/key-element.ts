@@ -4,16 +4,19 @@ import { encryptXml, XMLDSIG, XMLENC } from './encrypted-xml.ts'
 import type { NewElement } from './ring-store.ts'
 import { DATA_PROTECTION } from './secret.ts'
 
-/** Elements of a ring as ASP.NET Core 10 writes them, to the byte. */
+/** Elements of a ring, byte for byte as ASP.NET Core 10 writes them. */
 
-/** Those that ASP.NET Core has a short name for (`EncryptionAlgorithm`, `ValidationAlgorithm`). */
+/**
+ * Algorithms for which ASP.NET Core has a short name (`EncryptionAlgorithm`,
+ * `ValidationAlgorithm`).
+ */
 export interface NewKeyAlgorithms {
   readonly encryption: `AES_${128 | 192 | 256}_${'CBC' | 'GCM'}`
-  /** Of CBC only: GCM has its own. */
+  /** Algorithm for CBC only, because GCM validates by itself. */
   readonly validation?: 'HMACSHA256' | 'HMACSHA512'
 }
 
-/** What ASP.NET Core uses unless told otherwise. */
+/** Default of ASP.NET Core. */
 const DEFAULT_ALGORITHMS: NewKeyAlgorithms = {
   encryption: 'AES_256_CBC',
   validation: 'HMACSHA256',
@@ -24,17 +27,23 @@ export interface NewKey {
   readonly createdAt: Ticks
   readonly activatesAt: Ticks
   readonly expiresAt: Ticks
-  /** 64 random bytes. */
+  /** Secret of 64 random bytes. */
   readonly secret: Uint8Array
   readonly algorithms?: NewKeyAlgorithms
-  /** DER of the certificate for which the secret is encrypted; without it, it stands in clear. */
+  /**
+   * DER of the certificate for which the secret is encrypted; without it, the secret is stored in
+   * clear.
+   */
   readonly certificate?: Uint8Array | undefined
 }
 
-/** A line and how deep it stands. */
+/** A line and its depth. */
 type Line = readonly [depth: number, text: string]
 
-/** ASP.NET Core makes up the prefix from the place: in the tree of an element, and in a secret cut out of it. */
+/**
+ * Name of the secret's element. ASP.NET Core derives the prefix from the place: in the tree of an
+ * element, or in a secret cut out of it.
+ */
 const masterKey = (prefix: 'p4' | 'd1p1') =>
   `masterKey ${prefix}:requiresEncryption="true" xmlns:${prefix}="${DATA_PROTECTION}"`
 const IN_CLEAR = '<!-- Warning: the key below is in an unencrypted form. -->'
@@ -65,7 +74,11 @@ export function keyElement(key: NewKey): NewElement {
   ])
 }
 
-/** @param reason for people; nobody reads it @throws TypeError for control characters in it */
+/**
+ * Makes the element that revokes a key.
+ * @param reason only for people
+ * @throws TypeError for control characters in the reason
+ */
 export function revocationElement(id: string, at: Ticks, reason: string): NewElement {
   return element(`revocation-${id}`, [
     [0, '<revocation version="1">'],
@@ -76,7 +89,10 @@ export function revocationElement(id: string, at: Ticks, reason: string): NewEle
   ])
 }
 
-/** Revokes all keys that were created before an instant. @throws TypeError as {@link revocationElement} */
+/**
+ * Makes the element that revokes all keys created before an instant.
+ * @throws TypeError as {@link revocationElement}
+ */
 export function revocationOfAllElement(before: Ticks, reason: string): NewElement {
   const date = formatXsdDate(before)
   return element(`revocation-${date.replace(/[-:.]/g, '')}`, [

@@ -6,7 +6,7 @@ import { checkPurposes, createProtector, type LiveRing, type Protector } from '.
 import { createAssembler, type Ring, type RingKey } from './ring.ts'
 import type { RingStore } from './ring-store.ts'
 
-/** A key of a ring, as people see it. Dates are in UTC with seven digits of a second. */
+/** A key of a ring, for people. Dates are in UTC with seven digits of a second. */
 export interface KeyInfo {
   readonly id: string
   readonly creationDate: string
@@ -15,37 +15,40 @@ export interface KeyInfo {
   readonly revoked: boolean
 }
 
-/** A ring as it was read last; {@link KeyRing.reload} reads it again. */
+/** A ring as it was last read; {@link KeyRing.reload} reads it again. */
 export interface KeyRing {
-  /** In the order of the store. */
+  /** Keys in the order of the store. */
   readonly keys: readonly KeyInfo[]
-  /** What is wrong with single elements. Asking for them opens every secret once. */
+  /** Problems with single elements. The first access opens every secret. */
   readonly problems: readonly RingProblem[]
   /**
-   * Which key an ASP.NET Core process protects with.
-   * @param now by default the clock of the ring; text may have seven digits of a second
+   * Tells which key an ASP.NET Core process protects with.
+   * @param now default: the clock of the ring; text may have seven digits of a second
    */
   defaultKey(now?: Date | string): DefaultKey
-  /** Protects for these purposes, below the application name. @throws TypeError without any */
+  /**
+   * Makes a protector for these purposes, below the application name.
+   * @throws TypeError if there is no purpose
+   */
   createProtector(...purposes: string[]): Protector
   /**
-   * Reads the store again. Protectors that were made before use what is found.
-   * @throws KeyRingUnreadable, and then the ring stays as it was
+   * Reads the store again. Existing protectors use the new state.
+   * @throws KeyRingUnreadable, after which the ring stays as it was
    */
   reload(): Promise<void>
-  /** Ends connections that were opened for the ring. */
+  /** Closes the connections that were opened for the ring. */
   close(): Promise<void>
   readonly [Symbol.asyncDispose]: () => Promise<void>
 }
 
 export interface KeyRingOptions {
   readonly certificates: readonly Certificate[]
-  /** As in `SetApplicationName`; without it, the path of the content root. */
+  /** Name as in `SetApplicationName`; without it, the path of the content root. */
   readonly applicationName: string | undefined
   readonly now: () => Date
 }
 
-/** @throws KeyRingUnreadable */
+/** Loads a ring from its store. @throws KeyRingUnreadable */
 export async function loadKeyRing(store: RingStore, options: KeyRingOptions): Promise<KeyRing> {
   const { certificates, applicationName, now } = options
   const assemble = createAssembler(certificates)
@@ -74,7 +77,7 @@ export async function loadKeyRing(store: RingStore, options: KeyRingOptions): Pr
     },
     now,
   }
-  // An empty name is none; a blank is a name (reference, 2.8).
+  // An empty name counts as none, but a blank counts as a name (reference, 2.8).
   const application = applicationName ? [applicationName] : []
   const close = () => store.close()
   return {
@@ -93,7 +96,9 @@ export async function loadKeyRing(store: RingStore, options: KeyRingOptions): Pr
   }
 }
 
-/** The key that protects, and from when until when (in milliseconds, as `Date` counts) it is known to. */
+/**
+ * The key that protects, and the period in milliseconds, as `Date` counts, in which that is known.
+ */
 interface Protecting {
   readonly key: RingKey | undefined
   readonly from: number

@@ -3,31 +3,34 @@ import { nextChangeAt, resolveDefaultKey } from './default-key.ts'
 import { planKeyRing, type RingFacts, type RingPolicy } from './plan.ts'
 import type { RingKey } from './ring.ts'
 
-/** Keys of a kept ring in the words of other rings, and what comes next for them. Pure. */
+/** Keys of a kept ring with the phases of other rings, and their coming changes. Pure. */
 
 export type KeptKeyPhase =
   | 'pre-active'
-  /** ASP.NET Core protects with it. */
+  /** ASP.NET Core protects with the key. */
   | 'active'
-  /** Its time as default key is over or was never; its end has not come. */
+  /** The key is no longer the default key, or never was, but has not expired. */
   | 'retired'
   | 'revoked'
-  /** Past its end. It opens what it protected. */
+  /** The key has expired, but still opens the payloads that it protected. */
   | 'archived'
 
-/** Instants are seconds since the epoch. */
+/** State of a key. Instants are seconds since the epoch. */
 export interface KeptKeyState {
   readonly id: string
   readonly phase: KeptKeyPhase
   readonly createdAt: number
   readonly activatesAt: number
   readonly expiresAt: number
-  /** When it is not protected with any more: another is, or its end has come. Null where it is revoked. */
+  /**
+   * Instant at which ASP.NET Core stops protecting with the key, because another key follows or the
+   * key expires; null for a revoked key.
+   */
   readonly retiresAt: number | null
   readonly protectedBy: string | null
 }
 
-/** In the order in which they activate. */
+/** Lists the states of keys in the order in which they activate. */
 export function keptKeyStates(keys: readonly RingKey[], now: Date): readonly KeptKeyState[] {
   const at = ticksOf(now)
   const { key: active } = resolveDefaultKey(keys, at)
@@ -55,30 +58,30 @@ export function keptKeyStates(keys: readonly RingKey[], now: Date): readonly Kep
   })
 }
 
-/** Something that will happen to a ring; a key that is not made yet has no id. */
+/** A coming change of a ring. A key that is not made yet has no id. */
 export interface KeptRingChange {
   readonly at: number
   readonly type: 'create' | 'activate' | 'retire'
   readonly id: string | null
-  /** Of a key that is made: when it activates. */
+  /** Activation of a key that is made. */
   readonly activatesAt?: number
 }
 
 export interface KeptRingForecast {
   readonly changes: readonly KeptRingChange[]
-  /** Why a key that is due now is not made. */
+  /** Reason why a key that is due now is not made. */
   readonly blocked: ReturnType<typeof planKeyRing>['blocked']
   readonly late: boolean
   readonly endsAt: number
 }
 
-/** Ids of keys to come, lower than all others, as a key in another's place must be. */
+/** Prefix of the ids of future keys, lower than all other ids, as a replacement's id must be. */
 const TO_COME = '!'
-/** No ring has so many changes within what anybody looks ahead. */
+/** Most rounds; no ring has so many changes within any forecast. */
 const MOST = 2000
 
 /**
- * What a keeper and its readers will do.
+ * Forecasts the actions of a keeper and of the ring's readers.
  * @param options until: seconds since the epoch; steps: most instants at which something happens
  */
 export function forecastKeptRing(

@@ -6,17 +6,25 @@ import { openRingStore, type RingSource } from './open-store.ts'
 import { type KeepPolicy, wholePolicy } from './plan.ts'
 import type { RingStore } from './ring-store.ts'
 
+/** Place of a key ring, and how to read it. */
 export interface OpenKeyRingOptions extends RingSource {
-  /** Those that the ring's secrets were encrypted for; old ones too, as long as their keys are needed. */
+  /**
+   * Certificates for which the ring's secrets were encrypted, including old ones while their keys
+   * are needed.
+   */
   readonly certificates?: readonly CertificateFile[]
-  /** As in `SetApplicationName`; without it, the path of the content root, with a slash at its end. */
+  /**
+   * Name as in `SetApplicationName`; without it, the path of the content root, with a slash at its
+   * end.
+   */
   readonly applicationName?: string
   readonly now: () => Date
 }
 
 /**
  * Opens a key ring of ASP.NET Core Data Protection.
- * @throws KeyRingUnreadable `ring_unavailable`, `revocation_unreadable`; CertificateUnusable; TypeError
+ * @throws KeyRingUnreadable `ring_unavailable`, `revocation_unreadable`; CertificateUnusable;
+ * TypeError
  * @example
  * const ring = await openKeyRing({ directory: '/keys', applicationName: 'shop', now })
  * const basket = ring.createProtector('Shop.Basket').unprotect(Buffer.from(cookie, 'base64url'))
@@ -29,18 +37,22 @@ export async function openKeyRing(options: OpenKeyRingOptions): Promise<KeyRing>
   )
 }
 
+/** Place of a key ring, and how to keep it. */
 export interface KeepKeyRingOptions extends RingSource {
-  /** New secrets are encrypted for the first of them; without any, they stand in clear. */
+  /**
+   * Certificates. New secrets are encrypted for the first one; without any, they are stored in
+   * clear.
+   */
   readonly certificates?: readonly CertificateFile[]
-  /** AES-256-CBC with HMAC-SHA-256 unless told. */
+  /** Algorithms of new keys. Default: AES-256-CBC with HMAC-SHA-256. */
   readonly algorithms?: NewKeyAlgorithms
   readonly policy?: KeepPolicy
   readonly now: () => Date
 }
 
 /**
- * Keeps a ring in keys: each `look` makes the key that is due. How often to look is left to the caller;
- * once an hour is enough.
+ * Opens a keeper of a ring, each `look` of which makes the key that is due. The caller decides how
+ * often to look; once an hour is enough.
  * @throws KeyRingUnreadable `ring_unavailable`; CertificateUnusable; TypeError
  */
 export async function keepKeyRing(options: KeepKeyRingOptions): Promise<RingKeeper> {

@@ -7,27 +7,31 @@ import { openRedisStore, type RedisLists } from './redis-store.ts'
 import type { RingStore } from './ring-store.ts'
 import { openSqlStore, type RingDatabase } from './sql-store.ts'
 
-/** Where a ring is: exactly one of these. */
+/** Place of a ring: exactly one of these members. */
 export interface RingSource {
   /** Path of the directory of `PersistKeysToFileSystem`. */
   readonly directory?: string
-  /** A URL such as `redis://host:6379`, a client of ioredis, or one with the key of the list. */
+  /** A URL such as `redis://host:6379`, an ioredis client, or either with the key of the list. */
   readonly redis?:
     | string
     | RedisLists
     | { readonly client: string | RedisLists; readonly list?: string }
-  /** A URL such as `postgres://user@host/app`, a `DataSource` of TypeORM, or one with the name of the table. */
+  /**
+   * A URL such as `postgres://user@host/app`, a TypeORM `DataSource`, or either with the name of
+   * the table.
+   */
   readonly database?:
     | string
     | RingDatabase
     | { readonly dataSource: string | RingDatabase; readonly table?: string }
-  /** XML of each element, in the order of their store; they are only read. */
+  /** XML of each element, in the order of the store. Given elements are only read. */
   readonly elements?: readonly GivenElement[]
 }
 
 /**
- * Opens the store of a ring. Connections that are opened for it end with it; those that are given stay.
- * @throws TypeError unless exactly one source is told; KeyRingUnreadable `ring_unavailable`
+ * Opens the store of a ring. Closing it ends the connections that were opened for it, but not given
+ * ones.
+ * @throws TypeError unless exactly one source is given; KeyRingUnreadable `ring_unavailable`
  */
 export async function openRingStore(source: RingSource): Promise<RingStore> {
   const { directory, redis, database, elements } = source
@@ -48,7 +52,7 @@ async function openRedis(redis: NonNullable<RingSource['redis']>): Promise<RingS
     typeof redis === 'object' && 'client' in redis ? redis : { client: redis }
   if (typeof client !== 'string') return openRedisStore({ client, ...options })
   const { Redis } = await import('ioredis')
-  // A ring that cannot be read is told at once; who reads it again later connects again.
+  // An unreadable ring is reported at once; a later read connects again.
   const own = new Redis(client, { lazyConnect: true, maxRetriesPerRequest: 1 })
   own.on('error', () => {})
   return openRedisStore({ client: own, ...options, close: async () => own.disconnect() })
@@ -74,14 +78,14 @@ async function openSql(database: NonNullable<RingSource['database']>): Promise<R
   return openSqlStore({ database: own, where, ...options, close: () => own.destroy() })
 }
 
-/** For pg, which waits for ever unless told; mysql2 waits as long by itself. */
+/** Option of pg, which otherwise waits for ever; mysql2 waits 10 seconds by default. */
 const CONNECTING = { connectionTimeoutMillis: 10_000 }
 
 async function dataSourceOptions(url: string): Promise<DataSourceOptions> {
   const type = engineOf(url)
   switch (type) {
     case 'better-sqlite3': {
-      // By its alias in package.json, under which TypeORM does not find it.
+      // The driver has an alias in package.json, under which TypeORM does not find it.
       const { default: driver } = await import('better-sqlite3-napi')
       return { type, driver, database: url.slice('sqlite:'.length), fileMustExist: true }
     }

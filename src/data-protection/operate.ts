@@ -16,33 +16,36 @@ import { wholePolicy } from './plan.ts'
 import type { RingProblem } from './problem.ts'
 import { assembleRing, factsOf, isWhole } from './ring.ts'
 
-/** What operators do with kept rings: look at them, ask what comes next, revoke. */
+/** Operations on kept rings: show them, forecast their changes, revoke keys. */
 
-/** A kept ring as it is at one instant. */
+/** A kept ring at one instant. */
 export interface ShownKeptRing {
-  /** With `data-protection/`. */
+  /** Name of the ring, with `data-protection/`. */
   readonly ring: string
   readonly settings: KeptRing
-  /** In the order in which they activate. */
+  /** Keys in the order in which they activate. */
   readonly keys: readonly KeptKeyState[]
   readonly revocations: readonly KeptRevocation[]
   readonly problems: readonly RingProblem[]
-  /** Why its certificates could not be read; what needs no secret is shown all the same. */
+  /**
+   * Error of the ring's certificates, if they could not be read. Everything that needs no secret is
+   * shown nevertheless.
+   */
   readonly certificateFailure: CertificateUnusable | undefined
   forecast(options: { readonly until: number; readonly steps: number }): KeptRingForecast
 }
 
-/** Of one key, or of all that were created before an instant. */
+/** Revocation of one key, or of all keys that were created before an instant. */
 export interface KeptRevocation {
   readonly ring: string
   readonly kid: string | null
   readonly createdBefore: number | null
-  /** Null where the element does not say, as nobody needs to know. */
+  /** Date of the revocation; null if the element has none, because nothing depends on it. */
   readonly at: number | null
   readonly reason: string
 }
 
-/** @param now seconds since the epoch @throws KeyRingUnreadable */
+/** Reads a kept ring. @param now seconds since the epoch @throws KeyRingUnreadable */
 export async function readKeptRing(settings: KeptRing, now: number): Promise<ShownKeptRing> {
   const { certificates, certificateFailure } = await certificatesIfUsable(settings)
   const store = await openRingStore(sourceOf(settings))
@@ -80,11 +83,14 @@ export async function readKeptRing(settings: KeptRing, now: number): Promise<Sho
 
 export interface KeptRings {
   readonly rings: readonly ShownKeptRing[]
-  /** Of those that cannot be read. */
+  /** Errors of the rings that cannot be read. */
   readonly failures: readonly { readonly ring: string; readonly error: unknown }[]
 }
 
-/** All rings that can be read, in the order of the configuration; one that cannot hides no other. */
+/**
+ * Reads all rings, in the order of the configuration. A ring that cannot be read does not hide the
+ * others.
+ */
 export async function readKeptRings(all: readonly KeptRing[], now: number): Promise<KeptRings> {
   const results = await Promise.all(
     all.map((settings) =>
@@ -100,13 +106,13 @@ export async function readKeptRings(all: readonly KeptRing[], now: number): Prom
   }
 }
 
-/** What is to be revoked: one key by its whole id, or all that were created before an instant. */
+/** Keys to revoke: one by its whole id, or all that were created before an instant. */
 export type KeptRevocationTarget = { readonly id: string } | { readonly createdBefore: number }
 
 /**
- * Puts a successor into the store where one is needed, and then the revocation.
- * @throws NotFound, Refused `no_successor` and `revocation_in_future`, CertificateUnusable, KeyRingUnreadable: then it
- *   may be done in part, and is done once if it is repeated
+ * Adds a successor if one is needed, and then the revocation.
+ * @throws NotFound; Refused `no_successor` and `revocation_in_future`; CertificateUnusable;
+ * KeyRingUnreadable, after which the revocation may be done in part: repeat it
  */
 export async function revokeInKeptRing(
   settings: KeptRing,
@@ -134,7 +140,11 @@ export async function revokeInKeptRing(
   }
 }
 
-/** @param ring with `data-protection/` @throws NotFound */
+/**
+ * Finds a kept ring in the configuration.
+ * @param ring name with `data-protection/`
+ * @throws NotFound
+ */
 export function findKeptRing(ring: string, all: readonly KeptRing[]): KeptRing {
   const found = all.find((settings) => ringNameOf(settings) === ring)
   if (found) return found
@@ -144,7 +154,10 @@ export function findKeptRing(ring: string, all: readonly KeptRing[]): KeptRing {
   throw new NotFound('ring_not_found', { ring, configured }, message)
 }
 
-/** Whoever merely looks may be without the certificates of the servers. */
+/**
+ * Loads the certificates if possible, because somebody who only looks may lack the servers'
+ * certificates.
+ */
 async function certificatesIfUsable(settings: KeptRing): Promise<{
   readonly certificates: readonly Certificate[]
   readonly certificateFailure: CertificateUnusable | undefined

@@ -1,19 +1,24 @@
 import { PayloadRefused } from './errors.ts'
 import { GUID_BYTES, guidBytes, guidOfBytes } from './guid.ts'
 
-/** What stands before the encrypted part of a payload, and what it is bound to. */
+/**
+ * Header of a payload, before its encrypted part, and the purposes to which the payload is bound.
+ */
 
-/** The last four bits are the version of the format: 0. */
+/** Magic header. Its last four bits are the version of the format: 0. */
 const MAGIC = Buffer.from('09f0c9f0', 'hex')
 
 export const HEADER_BYTES = MAGIC.length + GUID_BYTES
 
-/** Header of payloads under a key. */
+/** Makes the header of payloads under a key. */
 export function payloadHeader(keyId: string): Buffer {
   return Buffer.concat([MAGIC, guidBytes(keyId)])
 }
 
-/** @throws PayloadRefused `payload_foreign`, `payload_version` @returns the id of the key */
+/**
+ * Reads the id of the key in a header.
+ * @throws PayloadRefused `payload_foreign`, `payload_version`
+ */
 export function readPayloadHeader(payload: Uint8Array): string {
   const isLongEnough = payload.length >= HEADER_BYTES
   const isOurs = MAGIC.every((byte, i) => ((payload[i] ?? 0) & (i === 3 ? 0xf0 : 0xff)) === byte)
@@ -34,7 +39,7 @@ export function readPayloadHeader(payload: Uint8Array): string {
   return guidOfBytes(payload.subarray(MAGIC.length, HEADER_BYTES))
 }
 
-/** Number of purposes, then each as UTF-8 behind its length in groups of seven bits. */
+/** Encodes purposes: their number, then each in UTF-8 after its length in groups of seven bits. */
 export function encodePurposes(purposes: readonly string[]): Buffer {
   const count = Buffer.alloc(4)
   count.writeUInt32BE(purposes.length)

@@ -2,37 +2,46 @@ import { TICKS_PER_DAY, TICKS_PER_SECOND, type Ticks } from '../values/ticks.ts'
 import { candidateKey, type KeyFacts, nextChangeAt, resolveDefaultKey } from './default-key.ts'
 
 /**
- * When a ring needs a key. ASP.NET Core processes read a ring once a day, and without a default key they
- * protect nothing and open nothing, so a successor must stand there long before it is needed.
+ * Plan of a ring's keys. ASP.NET Core processes read a ring once a day. Without a default key they
+ * protect and open nothing, so a successor must be in the ring long before it is needed.
  */
 
 export interface RingPolicy {
-  /** From the creation of a key to its end, as ASP.NET Core counts it. */
+  /** Time from the creation of a key to its expiry, as ASP.NET Core counts it. */
   readonly lifetime: Ticks
-  /** A successor is made so long before the ring would be without a default key. */
+  /**
+   * Time between the making of a successor and the instant at which the ring would lack a default
+   * key.
+   */
   readonly lead: Ticks
-  /** With less than this left, the keeper is late. */
+  /** Time left from which the keeper is late. */
   readonly notice: Ticks
 }
 
-/** As ASP.NET Core's keys live; the week of `notice` leaves a week to make a successor in. */
+/**
+ * Default policy, with the lifetime of ASP.NET Core. The `notice` leaves a week to make a
+ * successor.
+ */
 export const DEFAULT_POLICY: RingPolicy = {
   lifetime: 90n * TICKS_PER_DAY,
   lead: 14n * TICKS_PER_DAY,
   notice: 7n * TICKS_PER_DAY,
 }
 
-/** Durations in seconds. */
+/** Policy with durations in seconds. */
 export interface KeepPolicy {
-  /** From the creation of a key to its end: 90 days. */
+  /** Time from the creation of a key to its expiry. Default: 90 days. */
   readonly lifetime?: number | undefined
-  /** A key is made so long before the ring would be without a default key: 14 days. */
+  /**
+   * Time between the making of a successor and the instant at which the ring would lack a default
+   * key. Default: 14 days.
+   */
   readonly lead?: number | undefined
-  /** With less than this left, the keeper is late: 7 days. */
+  /** Time left from which the keeper is late. Default: 7 days. */
   readonly notice?: number | undefined
 }
 
-/** The same in ticks, with what is usual for what is not told. */
+/** Converts a policy to ticks and applies the defaults. */
 export function wholePolicy({ lifetime, lead, notice }: KeepPolicy): RingPolicy {
   const ticks = (seconds: number | undefined, standard: Ticks) =>
     seconds === undefined ? standard : BigInt(seconds) * TICKS_PER_SECOND
@@ -44,11 +53,11 @@ export function wholePolicy({ lifetime, lead, notice }: KeepPolicy): RingPolicy 
 }
 
 export interface RingFacts {
-  /** In the order of the store. A key that only this process cannot open counts as usable. */
+  /** Keys in the order of the store. A key that only this process cannot open counts as usable. */
   readonly keys: readonly KeyFacts[]
-  /** Keys created before are revoked. */
+  /** Instant; keys created before it are revoked. */
   readonly revokedBefore: Ticks | undefined
-  /** False where an element cannot be read: it may be the very key that seems to be missing. */
+  /** False if an element cannot be read, because that may be the key that seems to be missing. */
   readonly isWhole: boolean
 }
 
@@ -56,25 +65,29 @@ export interface PlannedKey {
   readonly createdAt: Ticks
   readonly activatesAt: Ticks
   readonly expiresAt: Ticks
-  /** Its id must be lower than this one. */
+  /** Upper bound of the key's id. */
   readonly idBelow: string | undefined
 }
 
 export interface RingPlan {
-  /** The key to make now. */
+  /** Key to make now. */
   readonly make: PlannedKey | undefined
-  /** Why none is made although one is due. */
+  /** Reason why a key that is due is not made. */
   readonly blocked: 'elements_unreadable' | 'revoked_in_the_future' | undefined
-  /** The ring as it is has no default key from this instant; not after `now` where it has none. */
+  /**
+   * Instant from which the present ring has no default key; not after `now` if it has none already.
+   */
   readonly endsAt: Ticks
-  /** A key is due from this instant. */
+  /** Instant from which a key is due. */
   readonly dueAt: Ticks
-  /** The keeper is late from this instant, unless a key is made before. */
+  /** Instant from which the keeper is late, unless a key is made before. */
   readonly lateAt: Ticks
   readonly late: boolean
 }
 
-/** Decides; it does nothing. Once the key is there, the same question is answered with none. */
+/**
+ * Decides which key to make, without making it. Once the key is in the ring, the plan makes none.
+ */
 export function planKeyRing(facts: RingFacts, policy: RingPolicy, now: Ticks): RingPlan {
   const endsAt = findEnd(facts.keys, now)
   const dueAt = endsAt - policy.lead
@@ -92,7 +105,10 @@ export function planKeyRing(facts: RingFacts, policy: RingPolicy, now: Ticks): R
   return { ...common, blocked, make }
 }
 
-/** @throws TypeError for a policy by which keys would be made without end, or too late */
+/**
+ * Checks a policy.
+ * @throws TypeError for a policy by which keys would be made without end, or too late
+ */
 export function checkPolicy(policy: RingPolicy): void {
   const [broken] = brokenPolicy(policy)
   if (broken) throw new TypeError(`${broken.setting} is ${broken.expected}: ${broken.message}`)
@@ -101,12 +117,12 @@ export function checkPolicy(policy: RingPolicy): void {
 /** A duration of a policy by which keys would be made without end, or too late. */
 export interface BrokenPolicy {
   readonly setting: keyof RingPolicy
-  /** Ends the sentence "it must be ...". */
+  /** End of the sentence "it must be ...". */
   readonly expected: string
   readonly message: string
 }
 
-/** Everything that is wrong with a policy. */
+/** Lists everything that is wrong with a policy. */
 export function brokenPolicy({ lifetime, lead, notice }: RingPolicy): readonly BrokenPolicy[] {
   const broken: BrokenPolicy[] = []
   if (lifetime < 7n * TICKS_PER_DAY) {
@@ -128,12 +144,12 @@ export function brokenPolicy({ lifetime, lead, notice }: RingPolicy): readonly B
   return broken
 }
 
-/** The first instant, from now on, at which there is no default key. */
+/** First instant, from now on, at which there is no default key. */
 function findEnd(keys: readonly KeyFacts[], now: Ticks): Ticks {
   let at = now
   while (resolveDefaultKey(keys, at).key !== null) {
     const next = nextChangeAt(keys, at)
-    // A default key ends, and its end is a change.
+    // A default key expires, and its expiry is a change.
     if (next === undefined) return at
     at = next
   }
@@ -141,8 +157,9 @@ function findEnd(keys: readonly KeyFacts[], now: Ticks): Ticks {
 }
 
 /**
- * A key begins at the end of the one before. Where a revoked or damaged key is in the way, which no earlier
- * one can replace, it begins at the same instant as that and has a lower id, by which ASP.NET Core prefers it.
+ * Decides when a new key activates: at the end of the key before it. If a revoked or damaged key is
+ * in the way, which no key with an earlier activation can replace, the new key activates at the
+ * same instant and has a lower id, so that ASP.NET Core prefers it.
  */
 function findPlace(
   keys: readonly KeyFacts[],
@@ -157,7 +174,7 @@ function findPlace(
 
 function findObstacle({ isWhole, revokedBefore }: RingFacts, now: Ticks): RingPlan['blocked'] {
   if (!isWhole) return 'elements_unreadable'
-  // A key that is made now would be revoked from the beginning, and still be protected with.
+  // A key that is made now would be revoked from the beginning, but would still be used to protect.
   if (revokedBefore !== undefined && revokedBefore > now) return 'revoked_in_the_future'
   return undefined
 }

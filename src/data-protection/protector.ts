@@ -5,40 +5,43 @@ import { encodePurposes, HEADER_BYTES, payloadHeader, readPayloadHeader } from '
 import type { Ring, RingKey } from './ring.ts'
 import { createTimeLimited, type TimeLimitedProtector } from './time-limited.ts'
 
-/** What {@link Protector.dangerousUnprotect} tells. */
+/** Result of {@link Protector.dangerousUnprotect}. */
 export interface Unprotected {
   readonly data: Buffer
-  /** It was not protected by the key in use now: protect it again. */
+  /**
+   * True if the payload should be protected again, because its key is revoked or no longer in use.
+   */
   readonly requiresMigration: boolean
   readonly wasRevoked: boolean
 }
 
 /** Protects bytes for one chain of purposes, as `IDataProtector` does. */
 export interface Protector {
-  /** A protector for one or more purposes below these. */
+  /** Makes a protector for one or more purposes below these. */
   createProtector(...purposes: string[]): Protector
-  /** @throws NoDefaultKey */
+  /** Protects bytes. @throws NoDefaultKey */
   protect(data: Uint8Array): Buffer
-  /** @throws PayloadRefused */
+  /** Opens a payload. @throws PayloadRefused */
   unprotect(payload: Uint8Array): Buffer
   /**
-   * Opens also what a revoked key protected, which its thief may have made: the caller decides whether to
-   * believe it. With `ignoreRevocationErrors: false` it refuses that.
+   * Opens a payload even if its key is revoked. A thief of that key may have made the payload, so
+   * the caller decides whether to trust it. With `ignoreRevocationErrors: false` such payloads are
+   * refused.
    * @throws PayloadRefused
    */
   dangerousUnprotect(
     payload: Uint8Array,
     options?: { readonly ignoreRevocationErrors?: boolean },
   ): Unprotected
-  /** A protector whose payloads end, as `ToTimeLimitedDataProtector` makes it. */
+  /** Makes a protector whose payloads expire, as `ToTimeLimitedDataProtector` does. */
   toTimeLimited(): TimeLimitedProtector
 }
 
-/** What a protector needs of a ring that is read again meanwhile. */
+/** View of a ring for a protector. The ring may be read again meanwhile. */
 export interface LiveRing {
-  /** The ring as it was read last. */
+  /** The ring as it was last read. */
   current(): Ring
-  /** By id. */
+  /** Finds a key by its id. */
   key(id: string): RingKey | undefined
   /** The key that protects now: the default key, or the fallback. */
   protecting(): RingKey | undefined
@@ -47,7 +50,7 @@ export interface LiveRing {
 
 export function createProtector(ring: LiveRing, purposes: readonly string[]): Protector {
   const encoded = encodePurposes(purposes)
-  // A key that came anew with its ring is another object, and the old one is collected.
+  // A reload makes new key objects, and the old ones are collected.
   const sealers = new WeakMap<RingKey, { readonly header: Buffer; readonly sealer: Sealer }>()
 
   const sealerFor = (key: RingKey) => {
@@ -89,7 +92,7 @@ export function createProtector(ring: LiveRing, purposes: readonly string[]): Pr
   return protector
 }
 
-/** @throws TypeError */
+/** Checks purposes. @throws TypeError if there is none, or one is no string */
 export function checkPurposes(purposes: readonly string[]): readonly string[] {
   if (purposes.length === 0) throw new TypeError('A protector needs at least one purpose')
   if (!purposes.every((purpose) => typeof purpose === 'string')) {

@@ -4,16 +4,16 @@ import type { RingStore } from './ring-store.ts'
 
 /** A ring in a list of Redis, as `PersistKeysToStackExchangeRedis` keeps it. */
 
-/** What is needed of a client; one of ioredis is one. */
+/** Methods of a Redis client that the store needs, as ioredis has them. */
 export interface RedisLists {
   lrange(key: string, start: number, stop: number): Promise<string[]>
   eval(script: string, keys: number, ...args: string[]): Promise<unknown>
 }
 
-/** The key of the list where ASP.NET Core is told no other. */
+/** Key of the list by default in ASP.NET Core. */
 const DEFAULT_LIST = 'DataProtection-Keys'
 
-/** Adds to the list if it is as it was read: as long, and with the same last element. */
+/** Script that adds to the list if it is as it was read: same length and same last element. */
 const APPEND = `
 if redis.call('LLEN', KEYS[1]) ~= tonumber(ARGV[1]) then return 0 end
 if (redis.call('LINDEX', KEYS[1], -1) or '') ~= ARGV[2] then return 0 end

@@ -7,7 +7,7 @@ import { KeyProblem } from './problem.ts'
 import { decryptDescriptor, protectionOf, readMasterKey } from './secret.ts'
 import { attributeOf, childOf, parseXml, textOf, type XmlElement } from './xml.ts'
 
-/** One element of a ring: a key, or the revocation of one or of all of before. */
+/** An element of a ring: a key, or the revocation of one key or of all keys before an instant. */
 
 export interface KeyElement {
   readonly kind: 'key'
@@ -15,29 +15,35 @@ export interface KeyElement {
   readonly createdAt: Ticks
   readonly activatesAt: Ticks
   readonly expiresAt: Ticks
-  /** Dates without a time zone, which were taken for those of this machine. */
+  /** Names of dates without a time zone, which were read in that of this machine. */
   readonly unzoned: readonly string[]
-  /** The certificate's SHA-1 thumbprint or the foreign decryptor's name; undefined where its secret is in clear. */
+  /**
+   * SHA-1 thumbprint of the certificate, or name of the foreign decryptor; undefined if the secret
+   * is in clear.
+   */
   readonly protectedBy: string | undefined
-  /** Decrypts and understands the key, once: the same certificates are given each time. @throws KeyProblem */
+  /** Opens the key, once: the same certificates are given each time. @throws KeyProblem */
   readonly open: (certificates: readonly Certificate[]) => Encryptor
 }
 
 export type RingElement =
   | KeyElement
   | ({ readonly kind: 'revocation'; readonly id: string } & RevocationNotes)
-  /** Keys created before are revoked. */
+  /** Revocation of all keys created before an instant. */
   | ({ readonly kind: 'revocation-of-all'; readonly before: Ticks } & RevocationNotes)
   | { readonly kind: 'unknown'; readonly name: string }
   | { readonly kind: 'unreadable-revocation'; readonly why: string }
 
-/** What people wrote beside a revocation; nothing depends on it. */
+/** Notes of people in a revocation. Nothing depends on them. */
 export interface RevocationNotes {
   readonly at: Ticks | undefined
   readonly reason: string
 }
 
-/** @throws XmlRefused, or KeyProblem where the element is a key that cannot stand in the ring */
+/**
+ * Reads an element.
+ * @throws XmlRefused, or KeyProblem if the element is a key that cannot be in the ring
+ */
 export function readRingElement(text: string): RingElement {
   const root = parseXml(text)
   if (root.namespace === '' && root.name === 'key') return readKey(root)
@@ -46,11 +52,11 @@ export function readRingElement(text: string): RingElement {
 }
 
 /**
- * Whether text that cannot be read may be a revocation. Its keys would come back to life if it were passed
- * over, so where one may stand, the ring is not used.
+ * True if a text that cannot be read may be a revocation. If it were ignored, the revoked keys
+ * would be trusted again, so a ring with such a text is not used.
  */
 export function mayRevoke(text: string): boolean {
-  // UTF-16 and UTF-32 that were taken for something else have NULs between their letters.
+  // Text in UTF-16 or UTF-32 that was decoded as another encoding has NULs between its letters.
   const bare = text.replaceAll('\0', '')
   if (/<([\w.-]+:)?revocation[\s/>]/.test(bare)) return true
   const lastTag = bare.slice(bare.lastIndexOf('<')).trimEnd()
@@ -91,7 +97,7 @@ function readKey(element: XmlElement): KeyElement {
   return { kind: 'key', id, createdAt, activatesAt, expiresAt, unzoned, protectedBy, open }
 }
 
-/** Of one key the date does not matter, so it is not read (as in .NET). */
+/** Reads a revocation. The date does not matter for one key, so it is not checked (as in .NET). */
 function readRevocation(element: XmlElement): RingElement {
   const key = childOf(element, 'key')
   const target = key && attributeOf(key, 'id')

@@ -14,38 +14,41 @@ import {
 import type { StoredElement } from './ring-store.ts'
 import { XmlRefused } from './xml.ts'
 
-/** What a ring is at the moment, put together from the elements of its store. */
+/** Present state of a ring, assembled from the elements of its store. */
 
 export interface RingKey extends KeyFacts {
   readonly protectedBy: string | undefined
-  /** Gives the encryptor, or what stands in the way. */
+  /** Returns the encryptor, or the problem that prevents it. */
   readonly encryptor: () => Encryptor | RingProblem
 }
 
-/** A revocation, as people read it. */
+/** A revocation, for people. */
 export interface RingRevocation extends RevocationNotes {
-  /** One of the two is told. */
+  /** Id of a revoked key. Exactly one of `id` and `before` is present. */
   readonly id?: string
   readonly before?: Ticks
 }
 
 export interface Ring {
-  /** In the order of the store. */
+  /** Keys in the order of the store. */
   readonly keys: readonly RingKey[]
   readonly revocations: readonly RingRevocation[]
-  /** Keys created before are revoked, whatever they are. */
+  /** Instant; keys created before it are revoked. */
   readonly revokedBefore: Ticks | undefined
-  /** Opens each secret once, so that those that do not open are among them. */
+  /**
+   * Lists the problems. Opens each secret once, so that the list includes secrets that cannot be
+   * opened.
+   */
   readonly problems: () => readonly RingProblem[]
 }
 
-/** What was read of a text before: a ring is read again and again, and its elements never change. */
+/** Elements by their text. A ring is read again and again, but its elements never change. */
 type ReadElements = Map<string, RingElement | KeyProblem | XmlRefused>
 
 /**
- * Puts the same ring together again and again, and opens a secret once: a thousand under a certificate
- * take seconds.
- * @returns a function that throws as {@link assembleRing}
+ * Makes a function that assembles the same ring again and again but opens each secret once, because
+ * opening a thousand secrets with a certificate takes seconds.
+ * @returns a function that throws like {@link assembleRing}
  */
 export function createAssembler(
   certificates: readonly Certificate[],
@@ -65,8 +68,8 @@ export function createAssembler(
 }
 
 /**
- * Puts a ring together. A bad element is a problem of its own and harms no other key; only a revocation
- * that cannot be read stops everything, since it may be of any key.
+ * Assembles a ring. A bad element is a problem that affects no other key. Only an unreadable
+ * revocation stops everything, because it may concern any key.
  * @throws KeyRingUnreadable `revocation_unreadable`
  */
 export function assembleRing(
@@ -146,7 +149,7 @@ export function assembleRing(
   }
 }
 
-/** The keys as the applications see them, as far as this process can tell. */
+/** Facts about the keys from the view of the applications, as far as this process knows. */
 export function factsOf({ keys }: Ring): KeyFacts[] {
   return keys.map(({ encryptor, protectedBy: _, ...key }) => {
     const opened = encryptor()
@@ -155,7 +158,7 @@ export function factsOf({ keys }: Ring): KeyFacts[] {
   })
 }
 
-/** False where an element cannot be read: it may be the very key that seems to be missing. */
+/** False if an element cannot be read, because that may be the key that seems to be missing. */
 export function isWhole(ring: Ring): boolean {
   return !ring.problems().some(mayHideKey)
 }

@@ -4,19 +4,20 @@ import { type Certificate, decodeBase64, decryptXml, XMLENC } from './encrypted-
 import { KeyProblem } from './problem.ts'
 import { attributeOf, childOf, elementsOf, textOf, type XmlElement } from './xml.ts'
 
-/** The secret of a key, as it stands in its descriptor: in clear, wrapped, or under a certificate. */
+/** Secret of a key in its descriptor: in clear, wrapped, or encrypted for a certificate. */
 
 export const DATA_PROTECTION = 'http://schemas.asp.net/2015/03/dataProtection'
 
-/** Bytes of every secret that ASP.NET Core makes. */
+/** Number of bytes of every secret that ASP.NET Core makes. */
 export const SECRET_BYTES = 64
 
-/** Encryptors may be nested; nobody nests them deeper. */
+/** Most levels of nested encryptors; nobody nests them deeper. */
 const NESTING_MAX = 8
 
 /**
- * Replaces each encrypted part of a descriptor by what it hides.
- * @throws KeyProblem `encryptor_foreign`, `certificate_missing`, `algorithm_unknown`, `secret_undecryptable`
+ * Decrypts each encrypted part of a descriptor.
+ * @throws KeyProblem `encryptor_foreign`, `certificate_missing`, `algorithm_unknown`,
+ * `secret_undecryptable`
  */
 export function decryptDescriptor(
   element: XmlElement,
@@ -35,20 +36,22 @@ export function decryptDescriptor(
   }
 }
 
-/** @param descriptor decrypted @throws KeyProblem `secret_invalid` */
+/** Reads the secret. @param descriptor decrypted descriptor @throws KeyProblem `secret_invalid` */
 export function readMasterKey(descriptor: XmlElement): Buffer {
   const masterKey = childOf(descriptor, 'masterKey')
   const value = masterKey && childOf(masterKey, 'value')
   if (!value) throw invalid('it is missing')
   const secret = decodeBase64(textOf(value))
   if (!secret) throw invalid('it is no base64')
-  // ASP.NET Core takes any length, even none, and then protects under a key that everybody knows.
+  // ASP.NET Core accepts any length, even 0, and would then protect under a key that everybody
+  // knows.
   if (secret.length !== SECRET_BYTES) throw invalid(`it has ${secret.length} bytes`)
   return secret
 }
 
 /**
- * What protects the secret of a key, as people name it; undefined where it stands in clear. Nothing is opened.
+ * Name of the protection of a key's secret, for people; undefined if the secret is in clear.
+ * Nothing is opened.
  */
 export function protectionOf(element: XmlElement): string | undefined {
   for (const child of elementsOf(element)) {
@@ -65,7 +68,7 @@ export function protectionOf(element: XmlElement): string | undefined {
   return undefined
 }
 
-/** As Windows and .NET show the certificate: SHA-1, in capitals. */
+/** Thumbprint of the certificate as Windows and .NET show it: SHA-1, in capitals. */
 function thumbprintIn(element: XmlElement): string | undefined {
   for (const child of elementsOf(element)) {
     if (child.name === 'X509Certificate') {

@@ -5,7 +5,7 @@ import type { NewElement, RingStore } from './ring-store.ts'
 
 /** A ring in a table, as `PersistKeysToDbContext` of Entity Framework Core keeps it. */
 
-/** What is needed of a database; a `DataSource` of TypeORM is one. */
+/** Members of a database that the store needs, as a TypeORM `DataSource` has them. */
 export interface RingDatabase {
   readonly options: { readonly type: string }
   createQueryRunner(): RingQueryRunner
@@ -19,14 +19,14 @@ export interface RingQueryRunner {
   release(): Promise<void>
 }
 
-/** The table of Entity Framework Core where the context names no other. */
+/** Table of Entity Framework Core if the context names no other. */
 const DEFAULT_TABLE = 'DataProtectionKeys'
 
 interface SqlStoreOptions {
   readonly database: RingDatabase
-  /** With its schema before a dot, where it needs one. */
+  /** Name of the table, with a schema before a dot if it needs one. */
   readonly table?: string
-  /** For messages. */
+  /** Name of the store for messages. */
   readonly where?: string
   readonly close?: () => Promise<void>
 }
@@ -37,7 +37,10 @@ interface Row {
   readonly Xml: string | null
 }
 
-/** How one engine writes names and parameters, and holds other writers off for the length of a transaction. */
+/**
+ * Differences of one engine: names, parameters, and how to hold off other writers during a
+ * transaction.
+ */
 interface Dialect {
   readonly quote: (name: string) => string
   readonly parameter: (number: number) => string
@@ -45,15 +48,15 @@ interface Dialect {
 }
 
 interface Addition {
-  /** Quoted. */
+  /** Quoted name of the table. */
   readonly table: string
   readonly element: NewElement
   readonly version: string
-  /** Compares the version and inserts; other writers must be held off. */
+  /** Compares the version and inserts. The caller must hold off other writers. */
   readonly insertIfSame: () => Promise<boolean>
 }
 
-/** Seconds that a writer waits for another one. */
+/** Seconds for which a writer waits for another one. */
 const PATIENCE = 10
 
 export function openSqlStore(options: SqlStoreOptions): RingStore {
@@ -143,7 +146,7 @@ async function transaction<T>(runner: RingQueryRunner, act: () => Promise<T>): P
   }
 }
 
-/** Holds off other writers, ASP.NET Core's too, and lets readers through. */
+/** Holds off other writers, including ASP.NET Core, but not readers. */
 function underTableLock(runner: RingQueryRunner, { table, insertIfSame }: Addition) {
   return transaction(runner, async () => {
     await runner.query(`SET LOCAL lock_timeout = '${PATIENCE}s'`)
@@ -152,7 +155,7 @@ function underTableLock(runner: RingQueryRunner, { table, insertIfSame }: Additi
   })
 }
 
-/** SQLite has one writer at a time, and a statement is a transaction. */
+/** Adds in one statement. SQLite has one writer at a time, and a statement is a transaction. */
 async function inOneStatement(
   runner: RingQueryRunner,
   { table, element, version }: Addition,
@@ -165,7 +168,10 @@ async function inOneStatement(
   return Array.isArray(added) && added.length === 1
 }
 
-/** A lock of the session, as one on a table would commit. Nodes of a Galera cluster have one each. */
+/**
+ * Holds off other keepers by a lock of the session, because a lock on the table would commit the
+ * transaction. Each node of a Galera cluster has its own such lock.
+ */
 async function underNamedLock(
   runner: RingQueryRunner,
   { table, insertIfSame }: Addition,

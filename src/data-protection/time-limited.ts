@@ -1,26 +1,36 @@
 import { formatTicks, LAST_TICK, ticksOf } from '../values/ticks.ts'
 import { PayloadRefused } from './errors.ts'
 
-/** Payloads that end: the instant stands in 100 ns before what they hold, under one more purpose. */
+/**
+ * Payloads that expire: the instant in units of 100 ns precedes the data, under one more purpose.
+ */
 
 export interface TimeLimitedProtector {
   createProtector(...purposes: string[]): TimeLimitedProtector
   /**
-   * @param expiration the last instant at which it opens: a `Date`, or text with up to seven digits of a
-   *   second; never, if not told
+   * Protects bytes until an instant.
+   * @param expiration last instant at which the payload opens, as a `Date` or as text with up to
+   * seven digits of a second. Default: never expires.
    * @throws NoDefaultKey
    */
   protect(data: Uint8Array, expiration?: Date | string): Buffer
-  /** @throws PayloadRefused `payload_expired` and those of an endless one */
+  /**
+   * Opens a payload.
+   * @throws PayloadRefused `payload_expired`, and for the reasons of a payload without expiry
+   */
   unprotect(payload: Uint8Array): Buffer
-  /** The same with its end, such as `2126-01-02T03:04:05.0000007Z`; null where it has none. */
+  /**
+   * Opens a payload and tells its expiry, such as `2126-01-02T03:04:05.0000007Z`; null if it has
+   * none.
+   * @throws PayloadRefused as `unprotect`
+   */
   unprotectWithExpiration(payload: Uint8Array): {
     readonly data: Buffer
     readonly expiration: string | null
   }
 }
 
-/** What is needed of a protector of payloads without end. */
+/** Methods that are needed of a protector whose payloads do not expire. */
 interface Endless {
   createProtector(...purposes: string[]): Endless
   protect(data: Uint8Array): Buffer

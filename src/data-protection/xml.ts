@@ -1,8 +1,8 @@
 import { SaxesParser } from 'saxes'
 
 /**
- * Small XML documents as a tree. A document type is refused before anything of it is read, so that no entity
- * is ever expanded or fetched; comments and processing instructions are left out.
+ * Small XML documents as a tree. A document type is refused before any of it is read, so that no
+ * entity is ever expanded or fetched. Comments and processing instructions are left out.
  */
 
 export interface XmlAttribute {
@@ -12,11 +12,11 @@ export interface XmlAttribute {
 }
 
 export interface XmlElement {
-  /** Without prefix. */
+  /** Name without prefix. */
   readonly name: string
   readonly namespace: string
   readonly attributes: readonly XmlAttribute[]
-  /** Elements and text, in their order. */
+  /** Elements and text, in order. */
   readonly children: readonly (XmlElement | string)[]
 }
 
@@ -25,14 +25,17 @@ export type XmlFault = 'xml_malformed' | 'xml_doctype' | 'xml_too_large'
 export class XmlRefused extends Error {
   readonly fault: XmlFault
 
-  /** @param message without anything of the document, which may be a secret */
+  /**
+   * Makes a refusal.
+   * @param message text without any part of the document, which may be a secret
+   */
   constructor(fault: XmlFault, message: string) {
     super(message)
     this.fault = fault
   }
 }
 
-/** Characters of a document: a key under a certificate of the largest size has a tenth of it. */
+/** Most characters of a document; a key under the largest certificate has a tenth of them. */
 export const XML_LENGTH_MAX = 1024 * 1024
 const DEPTH_MAX = 64
 const NODES_MAX = 10_000
@@ -44,7 +47,7 @@ interface Open {
   readonly children: (XmlElement | string)[]
 }
 
-/** @throws XmlRefused */
+/** Parses a document. @throws XmlRefused */
 export function parseXml(text: string): XmlElement {
   if (text.length > XML_LENGTH_MAX) {
     throw new XmlRefused('xml_too_large', `it has more than ${XML_LENGTH_MAX} characters`)
@@ -71,7 +74,7 @@ export function parseXml(text: string): XmlElement {
   })
   parser.on('text', addText)
   parser.on('cdata', addText)
-  // As they come, because the list of a whole tag may be long.
+  // Attributes are counted one by one, because a whole tag may have a long list of them.
   parser.on('attribute', count)
   parser.on('opentag', ({ local, uri, attributes }) => {
     count()
@@ -99,22 +102,22 @@ export function parseXml(text: string): XmlElement {
   return root
 }
 
-/** The elements among the children. */
+/** Lists the elements among the children. */
 export function elementsOf(element: XmlElement): XmlElement[] {
   return element.children.filter((child) => typeof child !== 'string')
 }
 
-/** The first child of that name. @param namespace none unless told */
+/** Finds the first child of that name. @param namespace default: none */
 export function childOf(element: XmlElement, name: string, namespace = ''): XmlElement | undefined {
   return elementsOf(element).find((child) => child.name === name && child.namespace === namespace)
 }
 
-/** The value of an attribute without namespace. */
+/** Finds the value of an attribute without namespace. */
 export function attributeOf(element: XmlElement, name: string): string | undefined {
   return element.attributes.find((a) => a.name === name && a.namespace === '')?.value
 }
 
-/** All text inside, as .NET's `XElement.Value` gives it. */
+/** Joins all text of an element, as .NET's `XElement.Value` does. */
 export function textOf(element: XmlElement): string {
   return element.children
     .map((child) => (typeof child === 'string' ? child : textOf(child)))
