@@ -21,12 +21,12 @@ export interface FirstKeysOptions {
 }
 
 /**
- * Takes the private keys of a JWK Set over as the first keys of the rings that have none yet, as any import does
- * (`moving/adopt.ts`): the first key of an algorithm signs on, those behind it are published until what they signed
- * has expired, as oidc-provider would have it. Their `kid` stays what it is. A ring that has keys is left alone, so
- * that every start may call this.
- * @throws TypeError for a key that is not private or that no ring of the policy takes; ImportRefused where no key of
- *   the set is of use; StoreUnavailable, StoreUnreadable
+ * Makes the private keys of a JWK Set the first keys of the rings that have none yet, like any
+ * import (`moving/adopt.ts`). The first key of an algorithm goes on signing. Those behind it are
+ * published until the tokens that they signed have expired, as in oidc-provider. Each keeps its
+ * `kid`. A ring with keys is left alone, so that every start may call this.
+ * @throws TypeError for a key that is not private or that no ring of the policy takes;
+ * ImportRefused if no key of the set is usable; StoreUnavailable, StoreUnreadable
  */
 export async function takeFirstKeys(
   { keys }: { readonly keys: readonly JWK[] },
@@ -43,12 +43,12 @@ export async function takeFirstKeys(
   const adoption = adopt({ keys: fresh, left: [] }, await presentOf(before), order)
   const work = { store, openSealer: async () => sealer, witness: undefined }
   await carryIn(adoption, before, work).catch((error: unknown) => {
-    // Of processes that start at once, one adds the keys.
+    // If several processes start at once, one of them adds the keys.
     if (!(error instanceof KidTaken || error instanceof PlaceTaken)) throw error
   })
 }
 
-/** @throws TypeError */
+/** Checks that a key can be the first of a ring. @throws TypeError */
 function assertOfUse(
   key: ImportedKey,
   policies: RotationPolicies,

@@ -11,11 +11,14 @@ export interface JwksDocument {
   readonly headers: Readonly<Record<string, string>>
 }
 
-/** Makes documents. The body is made once per view, the age of caches at each request. */
+/**
+ * Makes a function that makes documents. The body is made once per view, the age of caches at each
+ * request.
+ */
 export function createJwksDocuments(jwksMaxAge: number) {
   let made: { readonly view: RingView; readonly body: string; readonly etag: string } | undefined
 
-  /** @param now seconds since the epoch */
+  /** Makes the document for one request. @param now seconds since the epoch */
   return (view: RingView, now: number): JwksDocument => {
     if (made?.view.hash !== view.hash) {
       const body = JSON.stringify(view.jwks)

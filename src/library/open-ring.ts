@@ -159,7 +159,7 @@ export async function openWatchedRing(
   const rings = createRings({ store, sealer })
   const databaseClock = options.clockCheck ?? ownClockOnly(clock)
   if (options.firstKeys) {
-    // Its readers of keys load more packages than a ring needs.
+    // The readers of keys load more packages than a ring needs.
     const { takeFirstKeys } = await import('./first-keys.ts')
     const { algorithms } = settings
     const now = databaseClock.now()

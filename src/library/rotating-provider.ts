@@ -89,7 +89,7 @@ function withKeys(
 ): Configuration {
   return {
     ...configuration,
-    // The types know JWKs, not yet the keys of the experimental feature below.
+    // The types allow JWKs, but not yet the keys of the experimental feature below.
     jwks: { keys } as unknown as NonNullable<Configuration['jwks']>,
     features: {
       ...configuration.features,
@@ -103,7 +103,7 @@ function pathOf({ url = '' }: IncomingMessage): string {
   return query === -1 ? url : url.slice(0, query)
 }
 
-/** Undefined while an old JWKS may lack a key that other processes sign with. */
+/** Prepares the JWKS; undefined while it may lack a key that other processes sign with. */
 function preparedJwks(ring: Ring): PreparedDocument | undefined {
   try {
     const { body, etag, headers } = ring.jwks()
