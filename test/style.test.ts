@@ -8,19 +8,8 @@ import { describe, it } from 'node:test'
 
 const ROOT = join(import.meta.dirname, '..')
 
-/** Rooms of src/ whose doc comments name their subject, and rooms beside it. */
-const ROOMS: readonly string[] = [
-  'clients',
-  'accounts',
-  'cli',
-  ...['artifacts', 'connection', 'database', 'http', 'nodes', 'oidc', 'redis', 'relying-parties'],
-  ...['seal', 'server', 'values', 'witness'],
-  'ring',
-  'schema',
-  'config',
-  'conformance',
-].map((room) => `src/${room}`)
-const BESIDE: readonly string[] = ['lab', 'drill', 'bench', 'fuzz', 'demo']
+/** Folders with sources. */
+const FOLDERS: readonly string[] = ['src', 'lab', 'drill', 'bench', 'fuzz', 'demo']
 
 /** Words that leave the reader to guess what a doc comment is about. */
 const PRONOUN =
@@ -29,7 +18,10 @@ const PRONOUN =
 const WIDTH = 100
 
 const files = await Array.fromAsync(
-  glob(['src/*.ts', ...[...ROOMS, ...BESIDE].map((room) => `${room}/**/*.ts`)], { cwd: ROOT }),
+  glob(
+    FOLDERS.map((folder) => `${folder}/**/*.ts`),
+    { cwd: ROOT },
+  ),
 )
 
 /** Doc comments of a text, each with its line and without stars. */
