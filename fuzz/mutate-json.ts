@@ -78,7 +78,7 @@ const NAMES = [
 /**
  * @param text JSON
  * @param inner mutates what stands in a text: JSON, base64, PEM
- * @returns undefined for what is no JSON
+ * @returns undefined for text that is no JSON, or that is nested too deeply to be written again
  */
 export function mutateJson(
   text: string,
@@ -99,7 +99,12 @@ export function mutateJson(
     const place = random.pick(places)
     changeAt(place, random.pick(places), { inner, random, raws })
   }
-  let written = JSON.stringify(root[0]) ?? 'null'
+  let written: string
+  try {
+    written = JSON.stringify(root[0]) ?? 'null'
+  } catch {
+    return undefined
+  }
   for (const raw of raws) written = written.replace(JSON.stringify(RAW), () => raw)
   return written
 }
