@@ -19,7 +19,7 @@ import { orRefusal, refusal } from './refusal.ts'
  */
 
 const KEYS_MAX = 1000
-const Key = z.looseObject({
+const Key = z.object({
   kid: z.string().optional(),
   status: z.string().optional(),
   type: z.string().optional(),
@@ -28,15 +28,15 @@ const Key = z.looseObject({
   certificate: z.string().optional(),
   use: z.string().optional(),
 })
-const AdminKeys = z.looseObject({
-  active: z.record(z.string(), z.unknown()),
-  keys: z.array(z.unknown()),
-})
-
-export type AdminKeys = z.infer<typeof AdminKeys>
+export interface AdminKeys {
+  /** kids by algorithm. */
+  readonly active: object
+  readonly keys: readonly unknown[]
+}
 
 export function isAdminKeys(value: unknown): value is AdminKeys {
-  return AdminKeys.safeParse(value).success
+  const { active, keys } = (value ?? {}) as { active?: unknown; keys?: unknown }
+  return typeof active === 'object' && active !== null && Array.isArray(keys)
 }
 
 /** Reads the answer. Keys that cannot be taken in are named. */

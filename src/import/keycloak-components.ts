@@ -19,20 +19,22 @@ export interface KeyProvider {
 
 const KEY_PROVIDER = 'org.keycloak.keys.KeyProvider'
 const PROVIDERS_MAX = 1000
-const Component = z.looseObject({
+const SETTINGS_MAX = 1000
+/** Keeps only what is read, and does not look through objects that may have very many members. */
+const Component = z.object({
   id: z.string().optional(),
   name: z.string().optional(),
   providerId: z.string(),
   providerType: z.string().optional(),
   // The first value of each setting counts, if it is text.
-  config: z.record(z.string(), z.unknown()).optional(),
+  config: z.unknown(),
 })
-const Realm = z.looseObject({
+const Realm = z.object({
   realm: z.string(),
-  components: z.record(z.string(), z.array(z.unknown())).optional(),
+  components: z.unknown(),
 })
 /** Row of the tables component and component_config, joined. */
-const ConfigRow = z.looseObject({
+const ConfigRow = z.object({
   id: z.string(),
   name: z.string(),
   provider_id: z.string(),
@@ -53,7 +55,8 @@ export function componentsOf(
   if (rows) return bounded(ofRows(rows), name)
   const realms = allOf(Realm, list)
   if (realms) {
-    const components = chosenRealm(realms, realm, name).components?.[KEY_PROVIDER] ?? []
+    const { [KEY_PROVIDER]: found } = membersOf(chosenRealm(realms, realm, name).components)
+    const components: readonly unknown[] = Array.isArray(found) ? found : []
     return bounded(
       components.map((one, at) => provider(one, at, name)),
       name,
@@ -89,12 +92,20 @@ function provider(value: unknown, at: number, name: string): KeyProvider {
   const parsed = Component.safeParse(value)
   if (!parsed.success)
     throw refusal('input_malformed', `${name} has a key provider that cannot be read.`)
-  const { id = '', name: own, providerId, config = {} } = parsed.data
+  const { id = '', name: own, providerId } = parsed.data
+  const config = membersOf(parsed.data.config)
+  if (Object.keys(config).length > SETTINGS_MAX)
+    throw refusal('input_too_large', `${name} has a key provider of too many settings.`)
   const single = Object.entries(config).flatMap(([key, values]) => {
     const first: unknown = Array.isArray(values) ? values[0] : undefined
     return typeof first === 'string' && first !== '' ? [[key, first]] : []
   })
   return withDefaults(id, own ?? `provider ${at + 1}`, providerId, Object.fromEntries(single))
+}
+
+function membersOf(value: unknown): Readonly<Record<string, unknown>> {
+  // Members of an array have numbers for names, which no setting has.
+  return typeof value === 'object' && value !== null ? { ...value } : {}
 }
 
 function ofRows(rows: readonly z.infer<typeof ConfigRow>[]): readonly KeyProvider[] {

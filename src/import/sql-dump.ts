@@ -18,13 +18,15 @@ const TOKEN = new RegExp(
   [
     String.raw`^COPY ${NAME}\s*${COLUMNS}\s*FROM stdin;\r?\n`,
     String.raw`\bINSERT INTO ${NAME}\s*(?:${COLUMNS}\s*)?VALUES\s*`,
-    String.raw`'|--[^\n]*|"[^"\n]{0,128}"|\x60[^\x60\n]{0,128}\x60|/\*|\$(?:[a-z_]\w{0,62})?\$`,
+    String.raw`'|--|"[^"\n]{0,128}"|\x60[^\x60\n]{0,128}\x60|/\*|\$(?:[a-z_]\w{0,62})?\$`,
   ].join('|'),
   'gim',
 )
 /** Most cells of a row; no table of keys has a hundred columns. */
 const CELLS_MAX = 100
 const NUMBER = /-?\d+(?:\.\d+)?/y
+const QUOTE = /'/g
+const QUOTE_OR_BACKSLASH = /['\\]/g
 const KEYWORD = /(NULL|TRUE|FALSE)\b/iy
 /** Meaning of a character after a backslash, in COPY and in strings of MySQL. */
 const ESCAPES: Readonly<Record<string, string>> = {
@@ -54,7 +56,7 @@ export function sqlRows(text: string, table: Table, source: string): readonly Ro
       if (isTable(copied, table)) rows.push(...copyRows(cursor, end, columnsOf(copyColumns, table)))
       cursor.at = end + 1
     } else if (inserted === undefined) {
-      skip(cursor, mark, token.index)
+      skip(cursor, mark)
     } else if (isTable(inserted, table)) {
       const names = columnsOf(insertColumns, table)
       do rows.push(named(names, tuple(cursor)))
@@ -88,18 +90,30 @@ function isOfMysql(text: string): boolean {
   return /^-- (MySQL|MariaDB) dump|^\/\*![0-9M]/m.test(text.slice(0, start === -1 ? 0 : start))
 }
 
+/** Finds the next token that is no string, and makes no object for each of millions of strings. */
 function nextToken(cursor: Cursor): RegExpExecArray | null {
+  const { text } = cursor
+  for (;;) {
+    TOKEN.lastIndex = cursor.at
+    if (!TOKEN.test(text)) return null
+    const end = TOKEN.lastIndex
+    // No other token ends with a quote.
+    if (text[end - 1] !== "'") break
+    cursor.at = end
+    const isE = text[end - 2]?.toUpperCase() === 'E' && !/[\w$]/.test(text[end - 3] ?? '')
+    cursor.at = endOfLiteral(cursor, cursor.backslashes || isE) + 1
+  }
   TOKEN.lastIndex = cursor.at
-  const found = TOKEN.exec(cursor.text)
+  const found = TOKEN.exec(text)
   cursor.at = TOKEN.lastIndex
   return found
 }
 
 /** Moves to the end of a token without a statement. */
-function skip(cursor: Cursor, mark: string, from: number): void {
-  if (mark === "'") {
-    const before = cursor.text.slice(Math.max(0, from - 2), from)
-    literal(cursor, cursor.backslashes || /(?:^|[^\w$])E$/i.test(before))
+function skip(cursor: Cursor, mark: string): void {
+  if (mark === '--') {
+    const end = cursor.text.indexOf('\n', cursor.at)
+    cursor.at = end === -1 ? cursor.text.length : end
   } else if (mark === '/*') {
     const end = cursor.text.indexOf('*/', cursor.at)
     if (end === -1) throw truncated(cursor.source)
@@ -162,25 +176,26 @@ function cell(cursor: Cursor): unknown {
       )
 }
 
-/**
- * Reads a string up to its closing quote: one that is not doubled and, in MySQL and after E, has no
- * backslash before it.
- */
 function literal(cursor: Cursor, escapes: boolean): string {
-  const special = escapes ? /['\\]/g : /'/g
-  const start = cursor.at
-  special.lastIndex = start
-  for (let found = special.exec(cursor.text); found; found = special.exec(cursor.text)) {
-    const next = cursor.text[special.lastIndex]
-    if (found[0] === '\\' || next === "'") {
-      special.lastIndex++
-      continue
-    }
-    cursor.at = special.lastIndex
-    const body = cursor.text.slice(start, found.index).replaceAll("''", "'")
-    return escapes ? unescaped(body) : body
+  const end = endOfLiteral(cursor, escapes)
+  const body = cursor.text.slice(cursor.at, end).replaceAll("''", "'")
+  cursor.at = end + 1
+  return escapes ? unescaped(body) : body
+}
+
+/**
+ * Index of the closing quote: one that is not doubled and, in MySQL and after E, has no backslash
+ * before it.
+ */
+function endOfLiteral({ text, at, source }: Cursor, escapes: boolean): number {
+  const special = escapes ? QUOTE_OR_BACKSLASH : QUOTE
+  special.lastIndex = at
+  while (special.test(text)) {
+    const next = special.lastIndex
+    if (text[next - 1] === "'" && text[next] !== "'") return next - 1
+    special.lastIndex = next + 1
   }
-  throw truncated(cursor.source)
+  throw truncated(source)
 }
 
 function copyCell(cell: string): string | null {

@@ -48,12 +48,15 @@ function rowsOf(bytes: Uint8Array, table: Table, source: string): readonly Row[]
   return csvRows(text, table, source)
 }
 
+/** Most characters of a header; millions of cells may follow on its line. */
+const HEADER_MAX = 10_000
+
 /**
  * True if the text is CSV with a header. The header is tried first, because cells may contain any
  * text, also statements.
  */
 function hasHeader(text: string, { columns }: Table): boolean {
-  const [line = ''] = text.split('\n', 1)
+  const [line = ''] = text.slice(0, HEADER_MAX).split('\n', 1)
   const names = line.split(/[,\t]/).map((name) => name.trim().replace(/^"|"$/g, ''))
   return columns.every((column) => names.includes(column))
 }

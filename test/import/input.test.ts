@@ -165,6 +165,19 @@ describe('a list in which everything is wrong', () => {
   it('is refused at the first, since notes about all would fill the memory', async () => {
     const list = Buffer.from(`[${'{},'.repeat(450_000)}{}]`)
     await assert.rejects(readKeycloak(list, { name: 'FILE', now: 0 }), { code: 'input_malformed' })
+    const members = JSON.stringify(
+      Object.fromEntries(Array.from({ length: 300_000 }, (_, i) => [i, 1])),
+    )
+    for (const [text, code] of [
+      [`{"realm":"x","components":${members}}`, 'no_keys'],
+      [`{"active":${members},"keys":[]}`, 'no_keys'],
+      [
+        `[{"providerId":"rsa","providerType":"org.keycloak.keys.KeyProvider","config":${members}}]`,
+        'input_too_large',
+      ],
+    ] as const) {
+      await assert.rejects(readKeycloak(Buffer.from(text), { name: 'FILE', now: 0 }), { code })
+    }
     const numbers = `[${'1,'.repeat(900_000)}1]`
     for (const member of ['key_ops', 'x5c']) {
       const jwk = `{"kty":"EC","crv":"P-256","x":"AA","y":"AA","${member}":${numbers}}`
