@@ -28,7 +28,7 @@ describe('PostgreSQL whose synchronous standby is gone', () => {
     await using postgres = await startService('postgres')
     await using cli = await keyturnIn({
       KEYTURN_DATABASE__URL: postgres.url(),
-      KEYTURN_DATABASE__TIMEOUT: '1s',
+      KEYTURN_DATABASE__TIMEOUT: '4s',
     })
     await cli.withStores(async () => {})
     await cli.makeRings(0)
