@@ -45,10 +45,14 @@ export function createKvKeyStore(kv: KeyValueStore, name = 'keyturn'): KeyStore 
       })
       return holder
     },
-    addTogether: ({ keys, events }) =>
-      change((rings) =>
-        withEvents({ ...rings, keys: [...rings.keys, ...missingKeys(keys, rings.keys)] }, events),
-      ),
+    addTogether: ({ keys, events, replaced = [] }) =>
+      change((rings) => {
+        const missing = missingKeys(keys, rings.keys, replaced)
+        const staying = rings.keys.filter(
+          ({ id, data }) => !replaced.some((gone) => gone.id === id && gone.data === data),
+        )
+        return withEvents({ ...rings, keys: [...staying, ...missing] }, events)
+      }),
     eraseKey: (key) =>
       change(({ keys, events }) => ({
         keys: keys.map((each) => (each.id === key.id ? key : each)),
