@@ -21,8 +21,8 @@ const SETTLE = { full: 10_000, quick: 4000 }
 /**
  * The compiled server is measured from the start of its process to the first opaque token by client
  * credentials: in an empty folder, and again in the same folder from SIGTERM of the first process
- * on. Another start answers nothing but that it is ready, and its resident memory is read after some
- * idle time.
+ * on. Another start answers nothing but that it is ready, and its resident memory is read after
+ * some idle time.
  */
 export const starts: Measure = async (bench) => {
   bench.say('cold start and restart ...')
