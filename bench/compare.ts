@@ -21,7 +21,7 @@ export interface Comparison {
   readonly by?: 'rate' | 'main-thread'
 }
 
-interface Round extends LoadResult {
+export interface Round extends LoadResult {
   /** Milliseconds of processor time per operation. */
   readonly cost: Usage
 }
@@ -30,7 +30,7 @@ interface Round extends LoadResult {
  * Milliseconds of load before anything is counted, in both modes: until then most of the time goes
  * into compiling, which says how much code there is, not how fast it is.
  */
-const WARM_UP = 4000
+export const WARM_UP = 4000
 /** Milliseconds of load. */
 const ROUND = { full: 2000, quick: 600 }
 const ROUNDS = { full: 5, quick: 3 }
@@ -80,7 +80,8 @@ export async function compare(bench: Bench, comparison: Comparison): Promise<Fig
   return { ...figure, profiles }
 }
 
-async function runRound(child: Child, prepare: Prepare, duration: number): Promise<Round> {
+/** Puts a server under load once. */
+export async function runRound(child: Child, prepare: Prepare, duration: number): Promise<Round> {
   let before: Usage = { process: 0, main: 0 }
   let after = before
   const around = {

@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Child, startChild } from './child.ts'
+import { type Round, runRound, WARM_UP } from './compare.ts'
 import { fetches } from './documents.ts'
 import type { Stores } from './figure.ts'
-import { type Prepare, runLoad } from './load.ts'
+import type { Prepare } from './load.ts'
 import type { writeConfig } from './setting.ts'
 import { median } from './statistics.ts'
 import type { createStores } from './stores.ts'
@@ -18,7 +19,6 @@ import {
   signInComplete,
   signInWithSession,
 } from './tokens.ts'
-import type { Usage } from './usage.ts'
 
 /**
  * Servers of several checkouts, running at the same time and put under load in turns. The same
@@ -47,8 +47,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   'sign-in': { prepare: signInComplete.prepare, stores: ['SQLite', 'Redis'] },
 }
 
-/** Milliseconds of load before anything is counted, and of each round. */
-const WARM_UP = 4000
+/** Milliseconds of load. */
 const ROUND = 600
 /** Rounds of each server in a run. */
 const ROUNDS = 5
@@ -67,12 +66,6 @@ export interface Beside {
   /** Ratio of this checkout's rate to the other's; the next one is of processor time. */
   readonly byRate: number
   readonly byProcessor: number
-}
-
-interface Round {
-  readonly rate: number
-  /** Milliseconds of processor time per operation. */
-  readonly cost: number
 }
 
 /**
@@ -116,24 +109,9 @@ async function inTurns(servers: readonly Child[], prepare: Prepare) {
     others: theirs.map((other) => ({
       rate: median(other.map(({ rate }) => rate)),
       byRate: median(other.map(({ rate }, i) => (ours[i]?.rate ?? 0) / rate)),
-      byProcessor: median(other.map(({ cost }, i) => cost / (ours[i]?.cost ?? 0))),
+      byProcessor: median(other.map(({ cost }, i) => cost.process / (ours[i]?.cost.process ?? 0))),
     })),
   }
-}
-
-async function runRound(server: Child, prepare: Prepare, duration: number): Promise<Round> {
-  const spent = async () => (await server.call<Usage>('usage')).process
-  let [before, after] = [0, 0]
-  const around = {
-    begin: async () => {
-      before = await spent()
-    },
-    end: async () => {
-      after = await spent()
-    },
-  }
-  const { rate, operations } = await runLoad({ port: server.port, prepare, duration, around })
-  return { rate, cost: (after - before) / operations }
 }
 
 /** Starts the server of a checkout with that checkout's own code. */
