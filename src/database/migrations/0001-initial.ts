@@ -14,6 +14,34 @@ export class Initial0001 implements MigrationInterface {
   }
 }
 
+/** Everything that expires. */
+export const ARTIFACTS = {
+  name: 'artifact',
+  columns: [
+    varchar('model', 40, primary),
+    varchar('id', 64, primary),
+    column('payload', 'text'),
+    varchar('grant_id', 64, nullable),
+    varchar('uid', 64, nullable),
+    varchar('user_code', 64, nullable),
+    varchar('account_id', 64, nullable),
+    varchar('client_id', 255, nullable),
+    column('consumed_at', 'bigint', nullable),
+    column('expires_at', 'bigint', nullable),
+  ],
+  withoutRowid: true,
+  indices: [
+    { name: 'artifact_grant', columnNames: ['grant_id'], where: 'grant_id IS NOT NULL' },
+    { name: 'artifact_uid', columnNames: ['uid'], where: 'uid IS NOT NULL' },
+    {
+      name: 'artifact_user_code',
+      columnNames: ['user_code'],
+      where: 'user_code IS NOT NULL',
+    },
+    { name: 'artifact_expiry', columnNames: ['expires_at'] },
+  ],
+} satisfies PortableTable
+
 const TABLES: readonly PortableTable[] = [
   {
     name: 'ring_key',
@@ -84,30 +112,5 @@ const TABLES: readonly PortableTable[] = [
       varchar('mac', 43),
     ],
   },
-  {
-    name: 'artifact',
-    columns: [
-      varchar('model', 40, primary),
-      varchar('id', 64, primary),
-      column('payload', 'text'),
-      varchar('grant_id', 64, nullable),
-      varchar('uid', 64, nullable),
-      varchar('user_code', 64, nullable),
-      varchar('account_id', 64, nullable),
-      varchar('client_id', 255, nullable),
-      column('consumed_at', 'bigint', nullable),
-      column('expires_at', 'bigint', nullable),
-    ],
-    withoutRowid: true,
-    indices: [
-      { name: 'artifact_grant', columnNames: ['grant_id'], where: 'grant_id IS NOT NULL' },
-      { name: 'artifact_uid', columnNames: ['uid'], where: 'uid IS NOT NULL' },
-      {
-        name: 'artifact_user_code',
-        columnNames: ['user_code'],
-        where: 'user_code IS NOT NULL',
-      },
-      { name: 'artifact_expiry', columnNames: ['expires_at'] },
-    ],
-  },
+  ARTIFACTS,
 ]

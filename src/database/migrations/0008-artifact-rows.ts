@@ -1,5 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm'
-import { column, createTables, nullable, type PortableTable, primary, varchar } from './portable.ts'
+import { ARTIFACTS } from './0001-initial.ts'
+import { createTables } from './portable.ts'
 
 /**
  * Artifacts of SQLite have rowids. Without them a row lies in the index of ids, where whatever is
@@ -27,24 +28,4 @@ export class ArtifactRows0008 implements MigrationInterface {
   }
 }
 
-const TABLE = {
-  name: 'artifact',
-  columns: [
-    varchar('model', 40, primary),
-    varchar('id', 64, primary),
-    column('payload', 'text'),
-    varchar('grant_id', 64, nullable),
-    varchar('uid', 64, nullable),
-    varchar('user_code', 64, nullable),
-    varchar('account_id', 64, nullable),
-    varchar('client_id', 255, nullable),
-    column('consumed_at', 'bigint', nullable),
-    column('expires_at', 'bigint', nullable),
-  ],
-  indices: [
-    { name: 'artifact_grant', columnNames: ['grant_id'], where: 'grant_id IS NOT NULL' },
-    { name: 'artifact_uid', columnNames: ['uid'], where: 'uid IS NOT NULL' },
-    { name: 'artifact_user_code', columnNames: ['user_code'], where: 'user_code IS NOT NULL' },
-    { name: 'artifact_expiry', columnNames: ['expires_at'] },
-  ],
-} as const satisfies PortableTable
+const { withoutRowid: _, ...TABLE } = ARTIFACTS
