@@ -30,9 +30,9 @@ async function main(argv: readonly string[]): Promise<void> {
   const say = (text: string) => process.stderr.write(`${text}\n`)
 
   const measured: Measured[] = []
-  for (let run = 1; run <= Number(runs); run += 1) {
-    say(`run ${run} of ${runs}`)
-    measured.push(...(await measureBeside(program.args, only, say)))
+  for (let run = 0; run < Number(runs); run += 1) {
+    say(`run ${run + 1} of ${runs}`)
+    measured.push(...(await measureBeside(run, program.args, only, say)))
   }
   for (const [index, checkout] of program.args.entries()) {
     process.stdout.write(`${checkout}\n${render(measured, index)}\n`)

@@ -70,9 +70,11 @@ export interface Beside {
 
 /**
  * Measures some operations once.
+ * @param run which run this is, from 0: in each another checkout comes first
  * @param others folders of other checkouts, with their packages installed
  */
 export async function measureBeside(
+  run: number,
   others: readonly string[],
   operations: readonly string[],
   say: (text: string) => void,
@@ -82,24 +84,33 @@ export async function measureBeside(
     const names = operations.filter((name) => OPERATIONS[name]?.stores.includes(stores))
     if (names.length === 0) continue
     await using stack = new AsyncDisposableStack()
-    const servers: Child[] = []
-    for (const checkout of ['.', ...others]) servers.push(await startOf(checkout, stores, stack))
-    for (const operation of names) {
+    const checkouts = ['.', ...others]
+    const started = new Map<string, Child>()
+    for (const checkout of rotate(checkouts, run)) {
+      started.set(checkout, await startOf(checkout, stores, stack))
+    }
+    // This checkout is first.
+    const servers = checkouts.flatMap((checkout) => started.get(checkout) ?? [])
+    for (const [index, operation] of names.entries()) {
       say(`${operation}, ${stores} ...`)
       // The names are those of OPERATIONS.
       const { prepare } = OPERATIONS[operation] as Operation
-      measured.push({ operation, stores, ...(await inTurns(servers, prepare)) })
+      measured.push({ operation, stores, ...(await inTurns(servers, prepare, run + index)) })
     }
   }
   return measured
 }
 
-async function inTurns(servers: readonly Child[], prepare: Prepare) {
-  for (const server of servers) await runRound(server, prepare, WARM_UP)
+/** @param shift which server comes first; the one that is warmed up first gets less of it. */
+async function inTurns(servers: readonly Child[], prepare: Prepare, shift: number) {
+  const order = rotate(servers, shift)
+  for (const there of [order, order.toReversed()]) {
+    for (const server of there) await runRound(server, prepare, WARM_UP / 2)
+  }
   const rounds = new Map<Child, Round[]>(servers.map((server) => [server, []]))
   for (let i = 0; i < ROUNDS; i += 1) {
     // There and back, so that no server always follows the same one.
-    for (const server of i % 2 === 0 ? servers : servers.toReversed()) {
+    for (const server of i % 2 === 0 ? order : order.toReversed()) {
       rounds.get(server)?.push(await runRound(server, prepare, ROUND))
     }
   }
@@ -112,6 +123,11 @@ async function inTurns(servers: readonly Child[], prepare: Prepare) {
       byProcessor: median(other.map(({ cost }, i) => cost.process / (ours[i]?.cost.process ?? 0))),
     })),
   }
+}
+
+function rotate<T>(values: readonly T[], by: number): readonly T[] {
+  const start = by % values.length
+  return [...values.slice(start), ...values.slice(0, start)]
 }
 
 /** Starts the server of a checkout with that checkout's own code. */
