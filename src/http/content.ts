@@ -7,19 +7,32 @@ export type Content = { readonly text: string } | 'too-large' | 'broken'
  * Waits for the content of a request, and puts it back so that later parsers find it unchanged.
  * Until a slow client has sent everything, its request costs only memory, which is bounded.
  * @param most bytes
+ * @param then called with the content, never within this call; a callback, because the promises of
+ * `async` functions cost each form as much as reading it
  */
-export async function awaitContent(request: IncomingMessage, most: number): Promise<Content> {
+export function awaitContent(
+  request: IncomingMessage,
+  most: number,
+  then: (content: Content) => void,
+): void {
   const length = Number(request.headers['content-length'] ?? 0)
-  if (length > most) return 'too-large'
   // Content in the same packet as the header is readable one microtask later, without a listener.
-  await undefined
-  if (length > 0 && request.readableLength === length && !request.destroyed) {
-    // The stream has no encoding, so these are bytes.
-    const content: Buffer = request.read()
-    request.unshift(content)
-    iterateAtOnce(request)
-    return { text: content.toString('latin1') }
-  }
+  void NOW.then(() => {
+    if (length > most) return then('too-large')
+    if (length > 0 && request.readableLength === length && !request.destroyed) {
+      // The stream has no encoding, so these are bytes.
+      const content: Buffer = request.read()
+      return then(putBack(request, content))
+    }
+    void gather(request, most).then(then)
+  })
+}
+
+/** Runs callbacks one microtask later, at less cost than `queueMicrotask` of Node. */
+const NOW = Promise.resolve()
+
+/** Gathers content that arrives in several packets. */
+async function gather(request: IncomingMessage, most: number): Promise<Content> {
   const chunks: Buffer[] = []
   let size = 0
   const { promise, resolve } = Promise.withResolvers<Content>()
@@ -35,10 +48,7 @@ export async function awaitContent(request: IncomingMessage, most: number): Prom
     }
     if (!request.complete) return
     // Put back before the stream emits `end`, which happens one tick later.
-    const content = size === 0 ? EMPTY : Buffer.concat(chunks, size)
-    request.unshift(content)
-    iterateAtOnce(request)
-    resolve({ text: content.toString('latin1') })
+    resolve(putBack(request, size === 0 ? EMPTY : Buffer.concat(chunks, size)))
   }
   const broken = () => resolve('broken')
   request.on('readable', take).on('error', broken).on('close', broken)
@@ -49,18 +59,39 @@ export async function awaitContent(request: IncomingMessage, most: number): Prom
 }
 
 /**
- * Replaces the stream's iterator, by which oidc-provider reads content
+ * Puts content back, and replaces the stream's iterator, by which oidc-provider reads content
  * (lib/shared/selective_body.js). Node's iterator is made for data that is still arriving, and
  * costs more than the rest of reading a form.
  */
-function iterateAtOnce(request: IncomingMessage): void {
-  const iterate = function* (): Generator<Buffer> {
-    const content: Buffer | null = request.read()
-    if (content !== null) yield content
-  }
-  // `for await` accepts a synchronous iterator too, which the type lacks.
-  request.iterator = iterate as unknown as IncomingMessage['iterator']
+function putBack(request: IncomingMessage, content: Buffer): Content {
+  request.unshift(content)
+  // The type has more methods, which `for await` does not need.
+  request.iterator = () => new Whole(request) as unknown as ReturnType<typeof request.iterator>
+  return { text: content.toString('latin1') }
 }
+
+/** Iterator of a stream that has all of its content. */
+class Whole {
+  readonly #request: IncomingMessage
+
+  constructor(request: IncomingMessage) {
+    this.#request = request
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  next(): Promise<IteratorResult<Buffer>> {
+    const value: Buffer | null = this.#request.read()
+    return value === null ? END : Promise.resolve({ value })
+  }
+}
+
+const END: Promise<IteratorReturnResult<undefined>> = Promise.resolve({
+  value: undefined,
+  done: true,
+})
 
 /** A form without fields, because an empty buffer cannot be put back. */
 const EMPTY = Buffer.from('&')

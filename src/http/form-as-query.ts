@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { issuerPath } from '../oidc/origin.ts'
-import { awaitContent, hasContent } from './content.ts'
+import { awaitContent, type Content, hasContent } from './content.ts'
 import type { Refuse } from './refusals.ts'
 
 type Handle = (request: IncomingMessage, response: ServerResponse) => void
@@ -38,30 +38,30 @@ export function redirectForms(handle: Handle, options: FormAsQueryOptions): Hand
   const hints = new Map(Object.entries(ENDPOINTS).map(([end, hint]) => [`${path}${end}`, hint]))
   const most = Math.max(headerSize - OTHER_FIELDS, headerSize / 2)
 
-  async function redirect(
+  function redirect(
     request: IncomingMessage,
     response: ServerResponse,
-    hint: string,
-  ): Promise<void> {
-    const turnBack = (status: 400 | 413, description: string) => {
-      onRefused('invalid_request')
-      refuse(request, response, { status, description })
+    { hint, content = { text: '' } }: { readonly hint: string; readonly content?: Content },
+  ): void {
+    // The gate before this has waited for the whole content and refused what is larger than any
+    // form.
+    if (typeof content === 'string') return
+    const location = withForm(request.url ?? '', content.text)
+    if (location.length <= most) {
+      response.writeHead(303, { location, 'cache-control': 'no-store', 'content-length': 0 }).end()
+      return
     }
-    const { headers, url = '' } = request
-    let location = url
-    if (hasContent(request)) {
-      if (!isPlainForm(headers)) return turnBack(400, OTHER_CONTENT)
-      // The gate before this has waited for the whole content and refused what is larger than any
-      // form.
-      const content = await awaitContent(request, Infinity)
-      if (typeof content === 'string') return
-      location = withForm(url, content.text)
-    }
-    if (location.length > most) {
-      const limit = `longer than ${most} bytes as an address (http.limits.headerSize)`
-      return turnBack(413, `the form is ${limit}${hint}`)
-    }
-    response.writeHead(303, { location, 'cache-control': 'no-store', 'content-length': 0 }).end()
+    const limit = `longer than ${most} bytes as an address (http.limits.headerSize)`
+    turnBack(request, response, { status: 413, description: `the form is ${limit}${hint}` })
+  }
+
+  function turnBack(
+    request: IncomingMessage,
+    response: ServerResponse,
+    refusal: { readonly status: 400 | 413; readonly description: string },
+  ): void {
+    onRefused('invalid_request')
+    refuse(request, response, refusal)
   }
 
   return (request, response) => {
@@ -71,8 +71,12 @@ export function redirectForms(handle: Handle, options: FormAsQueryOptions): Hand
     // oidc-provider's router accepts upper case and a slash at the end.
     const asked = (query === -1 ? url : url.slice(0, query)).toLowerCase().replace(/\/$/, '')
     const hint = hints.get(asked)
-    if (hint === undefined) handle(request, response)
-    else void redirect(request, response, hint)
+    if (hint === undefined) return handle(request, response)
+    if (!hasContent(request)) return redirect(request, response, { hint })
+    if (!isPlainForm(request.headers)) {
+      return turnBack(request, response, { status: 400, description: OTHER_CONTENT })
+    }
+    awaitContent(request, Infinity, (content) => redirect(request, response, { hint, content }))
   }
 }
 

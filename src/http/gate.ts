@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { awaitContent, hasContent } from './content.ts'
+import { awaitContent, type Content, hasContent } from './content.ts'
 import { findParameterProblem, isTooDeep, type ParameterLimits } from './parameters.ts'
 import type { Refuse } from './refusals.ts'
 
@@ -38,8 +38,7 @@ export function createGate(handle: Handle, options: GateOptions): Handle {
     refuse(request, response, { status, description })
   }
 
-  async function waitForContent(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const content = await awaitContent(request, CONTENT)
+  const takeContent = (request: IncomingMessage, response: ServerResponse, content: Content) => {
     if (content === 'broken') return onCutShort()
     if (content === 'too-large') {
       return turnBack(request, response, 413, `the content is larger than ${CONTENT} bytes`)
@@ -65,8 +64,8 @@ export function createGate(handle: Handle, options: GateOptions): Handle {
     if (typeof proof === 'string' && (proof.length > limits.jwtLength || isTooDeep(proof))) {
       return turnBack(request, response, 400, 'the DPoP proof is too long or nested too deeply')
     }
-    if (hasContent(request)) void waitForContent(request, response)
-    else handle(request, response)
+    if (!hasContent(request)) return handle(request, response)
+    awaitContent(request, CONTENT, (content) => takeContent(request, response, content))
   }
 }
 

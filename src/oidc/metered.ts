@@ -5,7 +5,7 @@ import {
   type Provider as ProviderInstance,
 } from 'oidc-provider'
 import type { ArtifactAdapter } from '../artifacts/artifact-store.ts'
-import type { Guesses } from './guesses.ts'
+import type { Guess, Guesses } from './guesses.ts'
 
 /** Limits guesses of client secrets and user codes. */
 
@@ -43,6 +43,24 @@ const ROUTES: readonly string[] = [
 ]
 
 /**
+ * A guess by a request. A class with a getter, because the address is needed only after a wrong
+ * guess and costs time to work out, and a getter of an object literal is itself slow to make.
+ */
+class RequestGuess implements Guess {
+  readonly #ctx: KoaContextWithOIDC
+  readonly subject: string
+
+  constructor(ctx: KoaContextWithOIDC, subject: string) {
+    this.#ctx = ctx
+    this.subject = subject
+  }
+
+  get address(): string {
+    return this.#ctx.ip
+  }
+}
+
+/**
  * Limits failed authentications of clients, by any method and at all endpoints. Only the classes of
  * this provider instance are changed. A correct authentication is never counted.
  */
@@ -50,14 +68,6 @@ export function meterClients(provider: ProviderInstance, options: MeteredOptions
   const { guesses, onWrong, onLimited } = options
   const { Client } = provider
   const counted = new WeakSet<object>()
-  // A getter, because the address is needed only after a wrong guess and costs time to work out.
-  const guessOf = (ctx: KoaContextWithOIDC, subject: string) => ({
-    get address() {
-      return ctx.ip
-    },
-    subject,
-  })
-
   function refuse(ctx: KoaContextWithOIDC, retryAfter: number | undefined): void {
     if (retryAfter === undefined) return
     onLimited(ctx)
@@ -74,7 +84,7 @@ export function meterClients(provider: ProviderInstance, options: MeteredOptions
     if (!ctx?.oidc || !ROUTES.includes(ctx.oidc.route) || ctx.oidc.client) return client
     // An unknown client and a public client have no secret to guess.
     if (!client || client.clientAuthMethod === 'none') return client
-    refuse(ctx, await guesses.wait(guessOf(ctx, id)))
+    refuse(ctx, await guesses.wait(new RequestGuess(ctx, id)))
     return client
   }
 
@@ -83,7 +93,7 @@ export function meterClients(provider: ProviderInstance, options: MeteredOptions
     const isRight = await compare.call(this, secret)
     const { ctx } = Provider
     if (!ctx) return isRight
-    const guess = guessOf(ctx, this.clientId)
+    const guess = new RequestGuess(ctx, this.clientId)
     // Guesses beyond the limit are refused even if right, so that parallel guesses learn nothing.
     if (isRight) refuse(ctx, await guesses.wait(guess))
     else refuse(ctx, await countWrong(ctx, this.clientId))
@@ -97,7 +107,7 @@ export function meterClients(provider: ProviderInstance, options: MeteredOptions
   ): Promise<number | undefined> {
     counted.add(ctx)
     onWrong()
-    return guesses.wrong(guessOf(ctx, clientId))
+    return guesses.wrong(new RequestGuess(ctx, clientId))
   }
 
   // Failures other than wrong secrets, mostly of assertions (RFC 7523).

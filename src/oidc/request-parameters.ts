@@ -34,7 +34,8 @@ export function words(scope: string | undefined): readonly string[] {
 export function list(
   value: string | readonly (string | undefined)[] | undefined,
 ): readonly string[] {
-  return [value].flat().filter((item) => item !== undefined)
+  if (typeof value === 'string') return [value]
+  return (value ?? []).filter((item) => item !== undefined)
 }
 
 /** The text of a client if the characters are allowed in an error (RFC 6749, section 4.1.2.1). */

@@ -42,15 +42,17 @@ export function findUserinfoTokens(
   adapter: ArtifactAdapter,
   tokens: Pick<JwtAccessTokens, 'read'>,
 ): ArtifactAdapter {
+  const findForUserinfo: ArtifactAdapter['find'] = async (id) => {
+    // Opaque tokens have no dots.
+    if (id.includes('.')) return toRecord(await tokens.read(id))
+    const found = await adapter.find(id)
+    return found?.aud === undefined ? found : withoutAudience(found)
+  }
   return {
     ...adapter,
-    find: async (id) => {
-      if (Provider.ctx?.oidc?.route !== 'userinfo') return adapter.find(id)
-      // Opaque tokens have no dots.
-      if (id.includes('.')) return toRecord(await tokens.read(id))
-      const found = await adapter.find(id)
-      return found?.aud === undefined ? found : withoutAudience(found)
-    },
+    // Without `async`, because every request with a token comes through here.
+    find: (id) =>
+      Provider.ctx?.oidc?.route === 'userinfo' ? findForUserinfo(id) : adapter.find(id),
   }
 }
 
