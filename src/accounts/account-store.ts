@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { AccountAction, Ordered } from '../audit/record.ts'
 import type { Claims } from './claims.ts'
 
 /** Contracts of the stores for accounts of people and for their consents. */
@@ -26,6 +28,28 @@ export function nextChange({ updatedAt }: Pick<Account, 'updatedAt'>, now: numbe
   return Math.max(now, updatedAt + 1)
 }
 
+/**
+ * Names of the claims and marks in which two states of an account differ, for its records. The
+ * claim `updated_at` is left out, because it changes with each other claim.
+ * @param before undefined for a new account
+ */
+export function changedNames(before: Account | undefined, after: Account): readonly string[] {
+  const [known, next] = [before ? named(before) : UNMARKED, named(after)]
+  return [...new Set([...Object.keys(next), ...Object.keys(known)])].filter(
+    (name) => name !== 'updated_at' && !isDeepStrictEqual(known[name], next[name]),
+  )
+}
+
+const UNMARKED: Claims = { isAdministrator: false, isDisabled: false }
+
+function named({ claims, isAdministrator, isDisabled }: Account): Claims {
+  return { ...claims, isAdministrator, isDisabled }
+}
+
+/**
+ * A change by an order is recorded together with it (`audit/record.ts`), both or neither. `by` is
+ * the order; it is undefined for a change that nobody ordered, such as a stronger hash.
+ */
 export interface AccountStore {
   findById(id: string): Promise<Account | undefined>
   /**
@@ -37,7 +61,7 @@ export interface AccountStore {
    * Adds an account.
    * @returns false if the user name is taken or looks like a taken one (`skeleton.ts`)
    */
-  add(account: Account): Promise<boolean>
+  add(account: Account, by?: Ordered<AccountAction>): Promise<boolean>
   /**
    * Changes only the fields that `decide` returns. Calls `decide` again if another process changed
    * the account meanwhile, so that no change is undone: an operator may disable an account while
@@ -48,9 +72,10 @@ export interface AccountStore {
   change(
     id: string,
     decide: (current: Account) => AccountChanges | undefined,
+    by?: Ordered<AccountAction>,
   ): Promise<Account | undefined>
   /** Removes an account and its consents. @returns false if there is no such account */
-  remove(id: string): Promise<boolean>
+  remove(id: string, by?: Ordered<AccountAction>): Promise<boolean>
   /** Resolves to true if the store has no account. */
   isEmpty(): Promise<boolean>
   /** Lists all accounts in the order of user names. */

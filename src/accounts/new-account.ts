@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { ordered } from '../audit/record.ts'
 import type { Clock } from '../clock.ts'
 import type { Account, AccountStore } from './account-store.ts'
 import type { Claims } from './claims.ts'
@@ -61,5 +62,7 @@ export async function addFirstAdministrator(
 ): Promise<NewAccount | undefined> {
   if (!(await accounts.isEmpty())) return undefined
   const made = await newAccount({ username, isAdministrator: true }, passwords, clock)
-  return (await accounts.add(made.account)) ? made : undefined
+  const order = { actor: 'server', reason: 'first start' }
+  const by = ordered('account_added', { order, now: made.account.createdAt })
+  return (await accounts.add(made.account, by)) ? made : undefined
 }

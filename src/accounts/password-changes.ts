@@ -1,3 +1,4 @@
+import { ordered } from '../audit/record.ts'
 import type { Clock } from '../clock.ts'
 import { type Account, type AccountStore, nextChange } from './account-store.ts'
 import type { Gate } from './gate.ts'
@@ -51,14 +52,15 @@ export function createPasswordChanges({
 
       const passwordHash = await gate.run(() => passwords.hash(password), ownLane(account))
       if (passwordHash === 'busy') return BUSY
-      const changed = await accounts.change(account.id, (current) =>
-        isUnchanged(current, account)
-          ? {
-              passwordHash,
-              mustChangePassword: false,
-              updatedAt: nextChange(current, clock.now()),
-            }
-          : undefined,
+      const now = clock.now()
+      const order = { actor: account.username, reason: 'chosen at a sign-in' }
+      const changed = await accounts.change(
+        account.id,
+        (current) =>
+          isUnchanged(current, account)
+            ? { passwordHash, mustChangePassword: false, updatedAt: nextChange(current, now) }
+            : undefined,
+        ordered('account_password_chosen', { order, now }),
       )
       return changed ? { outcome: 'changed', account: changed } : { outcome: 'stale' }
     },

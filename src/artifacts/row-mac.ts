@@ -1,6 +1,5 @@
 import type { KeyObject } from 'node:crypto'
 import { createHmacSha256, isSameText } from '../hmac.ts'
-import type { OnForgery, RecordKind } from './forgeries.ts'
 
 /** A row with the MAC of all its other fields. */
 export type Authenticated<T> = T & { readonly mac: string }
@@ -19,7 +18,8 @@ export interface RowMac<T> {
 }
 
 export interface RowMacOptions<T> {
-  readonly kind: RecordKind
+  /** Kind of row; rows of different kinds have different MACs. */
+  readonly kind: string
   readonly key: KeyObject
   /** All fields except the MAC. A field that is left out is not authenticated. */
   readonly fields: readonly (keyof T & string)[]
@@ -28,13 +28,12 @@ export interface RowMacOptions<T> {
    * before, and rows without a value, keep their MAC.
    */
   readonly later?: readonly (keyof T & string)[]
-  /** The field by which a row is named in the log. */
-  readonly name: keyof T & string
-  readonly onForgery: OnForgery
+  /** Called for each row that fails the check. */
+  readonly onForgery: (row: T) => void
 }
 
 export function createRowMac<T extends object>(options: RowMacOptions<T>): RowMac<T> {
-  const { kind, key, fields, later = [], name, onForgery } = options
+  const { kind, key, fields, later = [], onForgery } = options
   const hmac = createHmacSha256(key)
   const macOf = (row: T) => {
     const values: unknown[] = [kind, ...fields.map((field) => row[field])]
@@ -49,7 +48,7 @@ export function createRowMac<T extends object>(options: RowMacOptions<T>): RowMa
       // Removing `mac` leaves a T, which the compiler does not infer.
       const row = rest as unknown as T
       if (isSameText(mac, macOf(row))) return row
-      onForgery(kind, String(row[name]))
+      onForgery(row)
       return undefined
     },
   }

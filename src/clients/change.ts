@@ -96,11 +96,26 @@ export function changedClient(
   const kept = Object.entries(before).filter(([name]) => !remove.includes(name))
   const next = withGrants(withoutEmpty({ ...Object.fromEntries(kept), ...set }), { set, remove })
   const { metadata, secret } = withSecretFor(next, known, freshSecret)
-  const names = [...new Set([...Object.keys(before), ...Object.keys(metadata)])]
-  const changed = names.filter(
-    (name) => name !== 'client_secret' && !isDeepStrictEqual(before[name], metadata[name]),
-  )
+  const changed = differingNames(before, metadata).filter((name) => name !== 'client_secret')
   return { metadata, changed, secret }
+}
+
+/**
+ * Names of the properties in which two states of a client differ, for its records.
+ * @param before stored metadata; undefined for a new client
+ */
+export function changedNames(
+  before: ClientMetadata | undefined,
+  after: ClientMetadata,
+): readonly string[] {
+  const known = before ? withPrevious(before, []) : {}
+  const names = differingNames(known, withPrevious(after, []))
+  return names.filter((name) => name !== 'client_id')
+}
+
+function differingNames(before: Metadata, after: Metadata): readonly string[] {
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])]
+  return names.filter((name) => !isDeepStrictEqual(before[name], after[name]))
 }
 
 /** A change of `grant_types` without `response_types` also changes the response types. */

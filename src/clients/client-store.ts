@@ -1,7 +1,13 @@
+import type { ClientAction, Ordered } from '../audit/record.ts'
 import type { Client, ClientMetadata } from './client.ts'
 import type { WantedAlgorithm } from './signed-answers.ts'
 
-/** Clients of one issuer. A client whose MAC is wrong counts as absent, because it is forged. */
+/**
+ * Clients of one issuer. A client whose MAC is wrong counts as absent, because it is forged.
+ *
+ * A change by an order (`by`) is recorded together with it (`audit/record.ts`), both or neither.
+ * Changes by the configuration are recorded too.
+ */
 export interface ClientStore {
   /** Lists all clients in the order of client_id. */
   list(): Promise<readonly Client[]>
@@ -13,7 +19,7 @@ export interface ClientStore {
    * @returns false if the client_id is taken
    * @throws Refused if the secret cannot be stored
    */
-  add(metadata: ClientMetadata): Promise<boolean>
+  add(metadata: ClientMetadata, by?: Ordered<ClientAction>): Promise<boolean>
   /**
    * Replaces the metadata of a client by those that `decide` returns; its grants and consents stay.
    * Calls `decide` again if another process changed the client meanwhile.
@@ -23,13 +29,14 @@ export interface ClientStore {
   change(
     id: string,
     decide: (known: Client) => ClientMetadata | undefined,
+    by?: Ordered<ClientAction>,
   ): Promise<Client | undefined>
   /**
    * Removes a client with its tokens, grants and consents. Servers that cached the client may issue
    * more for a while (`ArtifactStore.forgetClients`).
    * @returns false if there is no such client
    */
-  remove(id: string): Promise<boolean>
+  remove(id: string, by?: Ordered<ClientAction>): Promise<boolean>
   /** Makes these the only clients that come from the configuration. */
   replaceConfigured(clients: readonly ClientMetadata[]): Promise<void>
   /**

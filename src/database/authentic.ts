@@ -10,7 +10,7 @@ import {
   type ClientRows,
   createClientRows,
 } from './client-rows.ts'
-import type { AccountRow } from './tables.ts'
+import type { AccountRow, AuditRow } from './tables.ts'
 
 /** Authenticates records of the stores with keys that come from the secret of the deployment. */
 export interface Authentic {
@@ -30,6 +30,7 @@ export interface AuthenticRecords {
   readonly clientMac: RowMac<ClientFields>
   readonly accounts: RowMac<AccountRow>
   readonly consents: RowMac<Consent>
+  readonly audit: RowMac<AuditRow>
 }
 
 export interface AuthenticOptions {
@@ -79,6 +80,17 @@ const CONSENT_FIELDS = [
   'updatedAt',
 ] as const satisfies readonly (keyof Consent)[]
 
+const AUDIT_FIELDS = [
+  'number',
+  'at',
+  'actor',
+  'reason',
+  'action',
+  'subjectId',
+  'subjectName',
+  'changed',
+] as const satisfies readonly (keyof AuditRow)[]
+
 export function authenticRecords({
   issuer,
   secret,
@@ -90,8 +102,7 @@ export function authenticRecords({
     kind: 'client',
     key: secret.key('clients'),
     fields: CLIENT_FIELDS,
-    name: 'id',
-    onForgery,
+    onForgery: ({ id }) => onForgery('client', id),
   })
   return {
     artifacts: createArtifactRecords({ issuer, secret, onForgery }),
@@ -102,15 +113,20 @@ export function authenticRecords({
       key: secret.key('accounts'),
       fields: ACCOUNT_FIELDS,
       later: ['claims'],
-      name: 'username',
-      onForgery,
+      onForgery: ({ username }) => onForgery('account', username),
     }),
     consents: createRowMac<Consent>({
       kind: 'consent',
       key: secret.key('consents'),
       fields: CONSENT_FIELDS,
-      name: 'accountId',
-      onForgery,
+      onForgery: ({ accountId }) => onForgery('consent', accountId),
+    }),
+    audit: createRowMac<AuditRow>({
+      kind: 'audit',
+      key: secret.key('audit'),
+      fields: AUDIT_FIELDS,
+      // A forged record is listed as forged, instead of counting as absent.
+      onForgery: () => {},
     }),
   }
 }

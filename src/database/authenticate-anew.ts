@@ -3,7 +3,7 @@ import type { StoredSecret } from '../clients/client-secret.ts'
 import { type AuthenticRecords, authenticRecords, type RecordSecret } from './authentic.ts'
 import type { StoredMetadata } from './client-rows.ts'
 import { attempt } from './failures.ts'
-import { accountSchema, clientSchema, consentSchema } from './tables.ts'
+import { accountSchema, auditSchema, clientSchema, consentSchema } from './tables.ts'
 
 /** Result of authenticating rows under another secret of the deployment. */
 export interface AuthenticatedAnew {
@@ -18,10 +18,10 @@ export interface AuthenticatedAnew {
 }
 
 /**
- * Authenticates all people, consents and clients of every issuer anew, under a new secret of the
- * deployment, because the old one is lost. Passwords and hashed client secrets stay valid; sealed
- * client secrets are lost. Everything else that was authenticated or sealed under the old secret -
- * sessions, tokens, grants - counts as absent from then on.
+ * Authenticates all people, consents, clients and records of orders of every issuer anew, under a
+ * new secret of the deployment, because the old one is lost. Passwords and hashed client secrets
+ * stay valid; sealed client secrets are lost. Everything else that was authenticated or sealed
+ * under the old secret - sessions, tokens, grants - counts as absent from then on.
  *
  * THIS TRUSTS THE DATABASE: rows that an attacker wrote into these tables count as genuine
  * afterwards, because without the old secret they cannot be told apart.
@@ -53,6 +53,10 @@ export function authenticateAnew(
         if (isLost && client.source === 'operator') lostSecrets.push(client.id)
         const { mac } = recordsOf(issuer).clientMac.sign({ ...client, metadata })
         await manager.update(clientSchema, { issuer, id: client.id }, { metadata, mac })
+      }
+      for (const { mac: _, issuer, ...record } of await manager.find(auditSchema, unchanging)) {
+        const { mac } = recordsOf(issuer).audit.sign(record)
+        await manager.update(auditSchema, { issuer, number: record.number }, { mac })
       }
       return {
         accounts: accounts.length,

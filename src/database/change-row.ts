@@ -37,9 +37,17 @@ export async function writeChanges<T extends ObjectLiteral>(
   before: ObjectLiteral,
   after: ObjectLiteral,
 ): Promise<boolean> {
+  const columns = differing<T>(before, after)
+  return columns === undefined || (await rows.update(where, columns)).affected === 1
+}
+
+/** The columns of `after` that `before` has otherwise; undefined if there are none. */
+export function differing<T extends ObjectLiteral>(
+  before: ObjectLiteral,
+  after: ObjectLiteral,
+): T | undefined {
   const changed = Object.keys(after).filter((name) => !isDeepStrictEqual(before[name], after[name]))
-  if (changed.length === 0) return true
+  if (changed.length === 0) return undefined
   // Some columns of a row, with the values of the row.
-  const columns = Object.fromEntries(changed.map((name) => [name, after[name]])) as T
-  return (await rows.update(where, columns)).affected === 1
+  return Object.fromEntries(changed.map((name) => [name, after[name]])) as T
 }

@@ -17,6 +17,7 @@ import { UserNameKeys0005 } from './migrations/0005-user-name-keys.ts'
 import { Issuers0006 } from './migrations/0006-issuers.ts'
 import { Kids0007 } from './migrations/0007-kids.ts'
 import { ArtifactRows0008 } from './migrations/0008-artifact-rows.ts'
+import { Audit0009 } from './migrations/0009-audit.ts'
 import { schemasFor } from './tables.ts'
 
 export const migrations = [
@@ -28,6 +29,7 @@ export const migrations = [
   Issuers0006,
   Kids0007,
   ArtifactRows0008,
+  Audit0009,
 ]
 
 /** The table in which TypeORM notes which migrations were applied. */

@@ -1,7 +1,14 @@
 import { type DataSource, type EntityManager, In, MoreThan, Not } from 'typeorm'
 import { DEPLOYMENT_RING } from '../ring/deployment.ts'
 import { attempt, attemptRead } from './failures.ts'
-import { accountSchema, clientSchema, consentSchema, keyEventSchema, keySchema } from './tables.ts'
+import {
+  accountSchema,
+  auditSchema,
+  clientSchema,
+  consentSchema,
+  keyEventSchema,
+  keySchema,
+} from './tables.ts'
 import { withoutHurry } from './unhurried.ts'
 
 /** Number of an issuer's records in a database. */
@@ -29,7 +36,7 @@ export interface KnownIssuers {
   rename(from: string, to: string): Promise<void>
 }
 
-const TABLES = [keySchema, keyEventSchema, clientSchema, accountSchema, consentSchema]
+const TABLES = [keySchema, keyEventSchema, clientSchema, accountSchema, consentSchema, auditSchema]
 
 /** The issuer of records without one, such as the secret of the deployment. */
 const UNOWNED = { issuer: '' }

@@ -1,8 +1,14 @@
 import type { DataSource } from 'typeorm'
-import type { AccountStore, ConsentStore } from '../accounts/account-store.ts'
+import {
+  type Account,
+  type AccountStore,
+  type ConsentStore,
+  changedNames,
+} from '../accounts/account-store.ts'
 import { nameKey } from '../accounts/skeleton.ts'
 import { comparableUsername } from '../accounts/username.ts'
 import type { Authenticated } from '../artifacts/row-mac.ts'
+import type { AccountAction, Entry, Ordered } from '../audit/record.ts'
 import { fillNameKeys, nameKeysOf } from './account-names.ts'
 import { toAccount, toRow } from './account-row.ts'
 import type { Authentic } from './authentic.ts'
@@ -10,6 +16,7 @@ import { whileOthersWrite, writeChanges } from './change-row.ts'
 import { attempt, attemptRead } from './failures.ts'
 import { insertNew } from './insert-new.ts'
 import { createLookUp, createLookUpAny } from './look-up.ts'
+import { createRecorder } from './recorder.ts'
 import { type AccountRow, accountSchema, consentSchema, withoutIssuer } from './tables.ts'
 
 /**
@@ -20,6 +27,7 @@ export function createSqlAccounts(dataSource: DataSource, authentic: Authentic):
   const { issuer } = authentic
   const accounts = dataSource.getRepository(accountSchema)
   const consents = dataSource.getRepository(consentSchema)
+  const recorder = createRecorder(dataSource, authentic)
   const findById = createLookUp(dataSource, accountSchema, 'id')
   const findByName = createLookUpAny(dataSource, accountSchema, 'username', 'nameKey')
   const byId = (id: string) => findById(issuer, id)
@@ -40,7 +48,7 @@ export function createSqlAccounts(dataSource: DataSource, authentic: Authentic):
       const rows = await attemptRead('read an account', () => byName(lower, key))
       return genuine(rows.find(({ username }) => username === lower) ?? oldestOf(rows, key))
     },
-    add: (account) =>
+    add: (account, by) =>
       attempt('add an account', async () => {
         const { accounts: macs } = await authentic.open()
         const username = comparableUsername(account.username)
@@ -48,10 +56,10 @@ export function createSqlAccounts(dataSource: DataSource, authentic: Authentic):
         // For accounts that an earlier version has added meanwhile.
         await fillNameKeys(dataSource, issuer)
         const row = macs.sign({ ...toRow({ ...account, username }), ...keys })
-        await insertNew(dataSource.manager, accountSchema, { ...row, issuer })
-        return accounts.existsBy({ issuer, id: row.id, username: row.username })
+        const entry = entryOf(by, row, changedNames(undefined, account))
+        return recorder.insert(accountSchema, { ...row, issuer }, entry)
       }),
-    change: (id, decide) =>
+    change: (id, decide, by) =>
       attempt('change an account', async () => {
         const { accounts: macs } = await authentic.open()
         return whileOthersWrite('the account', async () => {
@@ -63,14 +71,20 @@ export function createSqlAccounts(dataSource: DataSource, authentic: Authentic):
           const changed = { ...current, ...changes }
           // The MAC covers all fields, so an equal MAC means an equal row.
           const after = macs.sign({ ...checked, ...toRow(changed) })
-          const isDone = await writeChanges(accounts, { issuer, id, mac: row.mac }, row, after)
+          const isDone = await recorder.update(
+            accountSchema,
+            { issuer, id, mac: row.mac },
+            { before: row, after },
+            entryOf(by, row, changedNames(current, changed)),
+          )
           return isDone ? { done: changed } : undefined
         })
       }),
-    remove: (id) =>
+    remove: (id, by) =>
       attempt('remove an account', async () => {
         await consents.delete({ issuer, accountId: id })
-        return (await accounts.delete({ issuer, id })).affected === 1
+        const row = await byId(id)
+        return row ? recorder.remove(accountSchema, { issuer, id }, entryOf(by, row)) : false
       }),
     isEmpty: () =>
       attemptRead('read the accounts', async () => !(await accounts.existsBy({ issuer }))),
@@ -87,6 +101,14 @@ export function createSqlAccounts(dataSource: DataSource, authentic: Authentic):
           .map(({ id, username }) => ({ id, username }))
       }),
   }
+}
+
+function entryOf(
+  by: Ordered<AccountAction> | undefined,
+  { id, username }: Pick<Account, 'id' | 'username'>,
+  changed: readonly string[] = [],
+): Entry | undefined {
+  return by && { by, subject: { id, username }, changed }
 }
 
 /**

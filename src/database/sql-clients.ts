@@ -1,15 +1,18 @@
+import type { ClientAction, Entry, Ordered } from '../audit/record.ts'
+import { changedNames } from '../clients/change.ts'
 import type { ClientStore } from '../clients/client-store.ts'
-import { whileOthersWrite, writeChanges } from './change-row.ts'
+import { whileOthersWrite } from './change-row.ts'
 import { readAlgorithms } from './client-algorithms.ts'
 import { type ClientStoreOptions, createConfiguredClients } from './configured-clients.ts'
 import { attempt, attemptRead } from './failures.ts'
-import { insertNew } from './insert-new.ts'
+import { createRecorder } from './recorder.ts'
 import { clientSchema, consentSchema } from './tables.ts'
 
 export function createClientStore(options: ClientStoreOptions): ClientStore {
   const { dataSource, artifacts, authentic, clock } = options
   const { issuer } = authentic
   const clients = dataSource.getRepository(clientSchema)
+  const recorder = createRecorder(dataSource, authentic)
   /** Deletes consents and artifacts, because an id that is used again is another client. */
   const forget = async (clientId: string) => {
     await dataSource.getRepository(consentSchema).delete({ issuer, clientId })
@@ -32,17 +35,18 @@ export function createClientStore(options: ClientStoreOptions): ClientStore {
         const { clients: rows } = await authentic.open()
         return (await all()).filter((row) => !rows.toClient(row)).map(({ id }) => id)
       }),
-    add: (metadata) =>
+    add: (metadata, by) =>
       attempt('add a client', async () => {
         const { clients: rows } = await authentic.open()
         const row = rows.toRow(metadata, { source: 'operator', updatedAt: clock.now() })
         const known = await clients.existsBy({ issuer, id: row.id })
         if (known) return false
-        await insertNew(dataSource.manager, clientSchema, { ...row, issuer })
+        const entry = entryOf(by, row.id, changedNames(undefined, metadata))
+        const isAdded = await recorder.insert(clientSchema, { ...row, issuer }, entry)
         artifacts.forgetClients()
-        return clients.existsBy({ issuer, id: row.id, metadata: row.metadata })
+        return isAdded
       }),
-    change: (id, decide) =>
+    change: (id, decide, by) =>
       attempt('change a client', async () => {
         const { clients: rows } = await authentic.open()
         const changed = await whileOthersWrite('the client', async () => {
@@ -53,22 +57,35 @@ export function createClientStore(options: ClientStoreOptions): ClientStore {
           const { source } = known
           const after = rows.toRow(metadata, { source, updatedAt: clock.now() }, known)
           // The MAC covers all fields, so an equal MAC means an equal row.
-          const isDone = await writeChanges(clients, { issuer, id, mac: row.mac }, row, after)
+          const isDone = await recorder.update(
+            clientSchema,
+            { issuer, id, mac: row.mac },
+            { before: row, after },
+            entryOf(by, id, changedNames(known.metadata, metadata)),
+          )
           return isDone ? { done: rows.toClient(after) } : undefined
         })
         artifacts.forgetClients()
         return changed
       }),
-    remove: (id) =>
+    remove: (id, by) =>
       attempt('remove a client', async () => {
         // The client last, so that a repetition after a busy database has the same result.
         await forget(id)
-        const { affected } = await clients.delete({ issuer, id })
+        const isRemoved = await recorder.remove(clientSchema, { issuer, id }, entryOf(by, id))
         artifacts.forgetClients()
-        return affected === 1
+        return isRemoved
       }),
-    ...createConfiguredClients(options, forget),
+    ...createConfiguredClients(options, { forget, recorder }),
     signingAlgorithms: () =>
       attemptRead('read the algorithms of clients', () => readAlgorithms(dataSource, authentic)),
   }
+}
+
+function entryOf(
+  by: Ordered<ClientAction> | undefined,
+  id: string,
+  changed: readonly string[] = [],
+): Entry | undefined {
+  return by && { by, subject: { id }, changed }
 }

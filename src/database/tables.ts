@@ -183,6 +183,36 @@ const artifactSchema = new EntitySchema<ArtifactRecord>({
   ],
 })
 
+/** A record of an order about an account or a client (`audit/record.ts`). */
+export interface AuditRow {
+  readonly number: number
+  readonly at: number
+  readonly actor: string
+  readonly reason: string
+  readonly action: string
+  readonly subjectId: string
+  /** User name of an account; null for a client. */
+  readonly subjectName: string | null
+  /** Names of changed properties or claims in JSON, read only if the row passes its check. */
+  readonly changed: string
+}
+
+export const auditSchema = new EntitySchema<Owned<Authenticated<AuditRow>>>({
+  name: 'audit_record',
+  columns: {
+    issuer,
+    number: { type: 'integer', primary: true, transformer: integer },
+    at: { name: 'recorded_at', type: 'bigint', transformer: integer },
+    actor: { type: 'text' },
+    reason: { type: 'text' },
+    action: { type: 'varchar', length: 40 },
+    subjectId: { name: 'subject_id', type: 'varchar', length: 255 },
+    subjectName: { name: 'subject_name', type: 'varchar', length: 255, nullable: true },
+    changed: { type: 'text' },
+    mac: { type: 'varchar', length: MAC_LENGTH },
+  },
+})
+
 /** A node's last report; `body` has the whole report. */
 export interface NodeRow {
   readonly id: string
@@ -205,6 +235,7 @@ const SCHEMAS = [
   clientSchema,
   accountSchema,
   consentSchema,
+  auditSchema,
   artifactSchema,
   nodeSchema,
 ]

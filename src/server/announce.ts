@@ -51,9 +51,9 @@ export function announceClients(
   }
   return {
     ...store,
-    add: (metadata) => announced(store.add(metadata)),
-    change: (id, decide) => announced(store.change(id, decide)),
-    remove: (id) => announced(store.remove(id)),
+    add: (...all) => announced(store.add(...all)),
+    change: (...all) => announced(store.change(...all)),
+    remove: (...all) => announced(store.remove(...all)),
     replaceConfigured: (clients) => announced(store.replaceConfigured(clients)),
     writeConfigured: (clients) => announced(store.writeConfigured(clients)),
   }

@@ -1,6 +1,7 @@
 import type { AccountStore, ConsentStore } from '../accounts/account-store.ts'
 import type { ArtifactStore } from '../artifacts/artifact-store.ts'
 import type { OnForgery } from '../artifacts/forgeries.ts'
+import type { AuditStore } from '../audit/audit-store.ts'
 import type { ClientStore } from '../clients/client-store.ts'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config/schema.ts'
@@ -12,6 +13,7 @@ import { galeraAdvice } from '../database/galera.ts'
 import { createKnownIssuers } from '../database/known-issuers.ts'
 import { migrate } from '../database/migrate.ts'
 import { createSqlAccounts, createSqlConsents } from '../database/sql-accounts.ts'
+import { createSqlAudit } from '../database/sql-audit.ts'
 import { createClientStore } from '../database/sql-clients.ts'
 import { createSqlNodes } from '../database/sql-nodes.ts'
 import { type Messages, noMessages } from '../nodes/messages.ts'
@@ -70,6 +72,8 @@ export interface IssuerStores extends Stores {
   readonly clients: ClientStore
   readonly accounts: AccountStore
   readonly consents: ConsentStore
+  /** Records of changes of `clients` and `accounts`. */
+  readonly audit: AuditStore
   readonly artifacts: ArtifactStore
   /** Witness that remembers revocations outside the database; undefined if there is none. */
   readonly witness: Witness | undefined
@@ -166,6 +170,7 @@ export async function openStores(
         clients: announceClients(watched(clients), told),
         accounts: watched(createSqlAccounts(dataSource, authentic)),
         consents: watched(createSqlConsents(dataSource, authentic)),
+        audit: watched(createSqlAudit(dataSource, authentic)),
         artifacts,
         witness,
         redis: own,

@@ -5,9 +5,11 @@ import { testKeyStore } from '../../src/conformance/key-store.ts'
 import { openDatabase } from '../../src/database/database.ts'
 import { createKnownIssuers } from '../../src/database/known-issuers.ts'
 import { createSqlAccounts, createSqlConsents } from '../../src/database/sql-accounts.ts'
+import { createSqlAudit } from '../../src/database/sql-audit.ts'
 import { createClientStore } from '../../src/database/sql-clients.ts'
 import { createSqlKeyStores } from '../../src/database/sql-key-stores.ts'
 import { createSqlNodes } from '../../src/database/sql-nodes.ts'
+import { auditSchema } from '../../src/database/tables.ts'
 import { openArtifacts } from '../../src/server/open-artifacts.ts'
 import { onlyIssuerOf, openArtifactsOf } from '../support/artifacts.ts'
 import { testAuthentic } from '../support/authentic.ts'
@@ -15,6 +17,7 @@ import { empty, settingsOf } from '../support/databases.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { testAccountStore } from './account-store.ts'
 import { testArtifacts } from './artifacts.ts'
+import { testAudit } from './audit.ts'
 import { testClientStore } from './client-store.ts'
 import { testConsentStore } from './consent-store.ts'
 import { testNodeStore } from './node-store.ts'
@@ -77,6 +80,30 @@ export function testStores(
     { hasClock: name !== 'SQLite' },
   )
 
+  testAudit(name, async () => {
+    const { dataSource } = database()
+    await empty(dataSource)
+    const second = await openDatabase(settingsOf(database()))
+    const artifacts = { forget: async () => {}, forgetClients: () => {} }
+    const open = (through: DataSource, issuer = ISSUER) => {
+      const authentic = testAuthentic({ issuer })
+      const common = { dataSource: through, authentic, artifacts, clock: createFakeClock() }
+      return {
+        accounts: createSqlAccounts(through, authentic),
+        audit: createSqlAudit(through, authentic),
+        clients: createClientStore(common),
+      }
+    }
+    return {
+      ...open(dataSource),
+      other: open(second),
+      elsewhere: open(dataSource, ELSEWHERE),
+      rows: dataSource.getRepository(auditSchema),
+      refuseRecords: () => refuseRecords(dataSource),
+      close: () => second.destroy(),
+    }
+  })
+
   const openTwice = async () => {
     const { dataSource } = database()
     await empty(dataSource)
@@ -117,4 +144,20 @@ export function testStores(
       },
     }
   })
+}
+
+/** Makes the database refuse each new record of an order, until disposed. */
+async function refuseRecords(dataSource: DataSource): Promise<AsyncDisposable> {
+  const isSqlite = dataSource.options.type === 'better-sqlite3'
+  const [begin, end] = isSqlite
+    ? [
+        "CREATE TRIGGER refused BEFORE INSERT ON audit_record BEGIN SELECT RAISE(ABORT, 'no'); END",
+        'DROP TRIGGER refused',
+      ]
+    : [
+        'ALTER TABLE audit_record ADD CONSTRAINT refused CHECK (number < 0)',
+        'ALTER TABLE audit_record DROP CONSTRAINT refused',
+      ]
+  await dataSource.query(begin)
+  return { [Symbol.asyncDispose]: () => dataSource.query(end) }
 }

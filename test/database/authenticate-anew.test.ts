@@ -4,6 +4,7 @@ import { describe, it } from 'node:test'
 import { compareSecret } from '../../src/clients/client-secret.ts'
 import { authenticateAnew } from '../../src/database/authenticate-anew.ts'
 import { createSqlAccounts, createSqlConsents } from '../../src/database/sql-accounts.ts'
+import { createSqlAudit } from '../../src/database/sql-audit.ts'
 import { createClientStore } from '../../src/database/sql-clients.ts'
 import { testAuthentic, testSecret } from '../support/authentic.ts'
 import { createMigrated, DATABASES } from '../support/databases.ts'
@@ -22,6 +23,7 @@ for (const database of DATABASES) {
         const options = { dataSource, artifacts, authentic, clock: createFakeClock() }
         return {
           accounts: createSqlAccounts(dataSource, authentic),
+          audit: createSqlAudit(dataSource, authentic),
           consents: createSqlConsents(dataSource, authentic),
           clients: createClientStore(options),
         }
@@ -41,7 +43,8 @@ for (const database of DATABASES) {
         resourceScopes: { 'https://api.example': ['read'] },
         updatedAt: 1,
       }
-      await before.accounts.add(ada)
+      const by = { actor: 'bob', reason: 'new', action: 'account_added', at: 1 } as const
+      await before.accounts.add(ada, by)
       await rememberConsent(before.consents, consent)
       const jwt = { token_endpoint_auth_method: 'client_secret_jwt' }
       await before.clients.add({ client_id: 'hashed', client_secret: LONG })
@@ -51,6 +54,8 @@ for (const database of DATABASES) {
       assert.equal(await after.accounts.findById(ada.id), undefined)
       assert.deepEqual(await after.accounts.forged(), [{ id: ada.id, username: ada.username }])
       assert.deepEqual(await after.clients.forged(), ['hashed', 'jwt', 'public', 'short'])
+      const areForged = async () => (await after.audit.list()).map(({ isForged }) => isForged)
+      assert.deepEqual(await areForged(), [true])
 
       for (const lostSecrets of [
         ['jwt', 'short'],
@@ -65,6 +70,7 @@ for (const database of DATABASES) {
       assert.deepEqual(await after.accounts.findByUsername('ada'), ada)
       assert.deepEqual(await after.consents.find(ada.id, 'hashed'), consent)
       assert.deepEqual(await after.clients.forged(), [])
+      assert.deepEqual(await areForged(), [false])
       const secretOf = async (id: string) =>
         (await after.clients.find(id))?.metadata.client_secret as string | undefined
       assert.equal(compareSecret(await secretOf('hashed'), LONG), true)

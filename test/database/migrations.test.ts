@@ -9,7 +9,9 @@ import { migrate, migrationStatus } from '../../src/database/migrate.ts'
 import { Issuers0006 } from '../../src/database/migrations/0006-issuers.ts'
 import { Kids0007 } from '../../src/database/migrations/0007-kids.ts'
 import { ArtifactRows0008 } from '../../src/database/migrations/0008-artifact-rows.ts'
+import { Audit0009 } from '../../src/database/migrations/0009-audit.ts'
 import { createSqlAccounts } from '../../src/database/sql-accounts.ts'
+import { createSqlAudit } from '../../src/database/sql-audit.ts'
 import { createSqlKeyStore } from '../../src/database/sql-key-store.ts'
 import { testAuthentic } from '../support/authentic.ts'
 import {
@@ -134,6 +136,7 @@ for (const database of DATABASES) {
             'consent',
             'artifact',
             'key_event',
+            'audit_record',
           ]) {
             await runner.query(`ALTER TABLE ${table} ADD newer varchar(10)`)
           }
@@ -157,6 +160,37 @@ for (const database of DATABASES) {
       assert.deepEqual(await createSqlAccounts(older, testAuthentic()).findById(ada.id), ada)
       await older.destroy()
       await close()
+    })
+  })
+}
+
+for (const database of DATABASES) {
+  describe(`the migration to records of orders on ${database.name}`, {
+    skip: database.skip,
+  }, () => {
+    it('lets changes of people from before be recorded, and changes by nodes from before stay', async () => {
+      await using empty = await database.create()
+      const older = await openAsBefore(empty, migrations.slice(0, migrations.indexOf(Audit0009)))
+      await migrate(older)
+      const ada = createAccount()
+      assert.ok(await createSqlAccounts(older, testAuthentic()).add(ada))
+
+      const dataSource = await openDatabase(settingsOf(empty))
+      assert.deepEqual(await migrate(dataSource), ['Audit1700000000009'])
+      const accounts = createSqlAccounts(dataSource, testAuthentic())
+      const audit = createSqlAudit(dataSource, testAuthentic())
+      const by = { actor: 'bob', reason: 'left', action: 'account_disabled', at: 5 } as const
+      assert.ok(await accounts.change(ada.id, () => ({ isDisabled: true }), by))
+      const isAdministrator = { isAdministrator: true }
+      await createSqlAccounts(older, testAuthentic()).change(ada.id, () => isAdministrator)
+      const found = await accounts.findById(ada.id)
+      assert.deepEqual([found?.isDisabled, found?.isAdministrator], [true, true])
+      assert.deepEqual(
+        (await audit.list()).map(({ action }) => action),
+        ['account_disabled'],
+      )
+      await older.destroy()
+      await dataSource.destroy()
     })
   })
 }

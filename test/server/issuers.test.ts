@@ -95,7 +95,8 @@ async function fill(stores: IssuerStores, name = 'ada') {
   const order = { at: 8, reason: 'test', actor: 'test' } as const
   await record(stores.keys, sealer, { ...order, type: 'revoke', ring: KEY.ring, kid: 'another' })
   const person = createAccount({ username: name })
-  await stores.accounts.add(person)
+  const { at, reason, actor } = order
+  await stores.accounts.add(person, { at, reason, actor, action: 'account_added' })
   await stores.clients.add({ client_id: 'web', client_secret: 'short', client_name: name })
   await stores.clients.add({ client_id: 'hashed', client_secret: SECRET })
   const wishes = { oidcScopes: ['openid'], oidcClaims: [], resourceScopes: {}, updatedAt: 1 }
@@ -126,6 +127,17 @@ async function assertFilled(
   assert.ok(await stores.consents.find(person.id, 'web'))
 }
 
+/** The one record that `fill` made is there, and genuine. */
+async function assertRecorded(
+  { audit }: IssuerStores,
+  { person }: Awaited<ReturnType<typeof fill>>,
+): Promise<void> {
+  assert.deepEqual(
+    (await audit.list()).map(({ subject, isForged }) => [subject.id, isForged]),
+    [[person.id, false]],
+  )
+}
+
 for (const type of ['database', 'file'] as const) {
   describe(`issuers that keep their keys in a ${type}`, () => {
     it('share one secret, and nothing else', async () => {
@@ -135,6 +147,8 @@ for (const type of ['database', 'file'] as const) {
         const made = [await fill(one), await fill(two)] as const
         await assertFilled(one, made[0])
         await assertFilled(two, made[1])
+        await assertRecorded(one, made[0])
+        await assertRecorded(two, made[1])
         assert.deepEqual(await stores.issuers.list(), [
           { issuer: FIRST, keys: 1, accounts: 1, clients: 2 },
           { issuer: SECOND, keys: 1, accounts: 1, clients: 2 },
@@ -180,6 +194,8 @@ for (const type of ['database', 'file'] as const) {
         await place.with([to, THIRD], async (stores) => {
           await assertFilled(stores.of(to), made)
           await assertFilled(stores.of(THIRD), others)
+          await assertRecorded(stores.of(to), made)
+          await assertRecorded(stores.of(THIRD), others)
         })
       }
       await place.with([SECOND, THIRD], async (stores) => {
@@ -299,7 +315,9 @@ describe('what somebody moves from one issuer to another in the database', () =>
       const { person } = await fill(one)
       await two.openSealer()
       const dataSource = await openDatabase({ url: place.url, connections: 2, timeout: 5 })
-      for (const table of ['ring_key', 'key_event', 'account', 'client', 'consent']) {
+      for (const table of [
+        ...['ring_key', 'key_event', 'account', 'client', 'consent', 'audit_record'],
+      ]) {
         await dataSource.query(`UPDATE ${table} SET issuer = '${SECOND}' WHERE issuer = '${FIRST}'`)
       }
       await dataSource.destroy()
@@ -313,6 +331,10 @@ describe('what somebody moves from one issuer to another in the database', () =>
       assert.equal(await two.clients.find('web'), undefined)
       assert.equal(await two.consents.find(person.id, 'web'), undefined)
       assert.deepEqual(await two.clients.forged(), ['hashed', 'web'])
+      assert.deepEqual(
+        (await two.audit.list()).map(({ isForged }) => isForged),
+        [true],
+      )
     })
   })
 })

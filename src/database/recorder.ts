@@ -1,0 +1,134 @@
+import type Sqlite from 'better-sqlite3-napi'
+import type {
+  DataSource,
+  EntitySchema,
+  FindOptionsWhere,
+  ObjectLiteral,
+  QueryRunner,
+} from 'typeorm'
+import type { Entry } from '../audit/record.ts'
+import type { Authentic } from './authentic.ts'
+import { differing, whileOthersWrite } from './change-row.ts'
+import { isDuplicate } from './failures.ts'
+import { type AuditRow, auditSchema } from './tables.ts'
+
+/**
+ * Changes rows, and records each change in its transaction: both are done or neither. A change
+ * without an entry is not recorded, because nobody ordered it.
+ */
+export interface Recorder {
+  /** Inserts a row. @returns false if its place is taken */
+  insert<T extends ObjectLiteral>(schema: EntitySchema<T>, row: T, entry?: Entry): Promise<boolean>
+  /**
+   * Writes the columns in which two rows differ.
+   * @param where condition that finds the row while it is unchanged
+   * @returns false if the row has changed meanwhile
+   */
+  update<T extends ObjectLiteral>(
+    schema: EntitySchema<T>,
+    where: FindOptionsWhere<T>,
+    rows: { readonly before: ObjectLiteral; readonly after: ObjectLiteral },
+    entry?: Entry,
+  ): Promise<boolean>
+  /** Deletes a row. @returns false if there is none */
+  remove<T extends ObjectLiteral>(
+    schema: EntitySchema<T>,
+    where: FindOptionsWhere<T>,
+    entry?: Entry,
+  ): Promise<boolean>
+}
+
+type Statement = readonly [sql: string, parameters: readonly unknown[]]
+
+export function createRecorder(dataSource: DataSource, authentic: Authentic): Recorder {
+  const { issuer } = authentic
+  const records = dataSource.getRepository(auditSchema)
+  const insertion = <T extends ObjectLiteral>(schema: EntitySchema<T>, row: T): Statement =>
+    dataSource.createQueryBuilder().insert().into(schema).values(row).getQueryAndParameters()
+
+  async function write(change: Statement, entry: Entry | undefined): Promise<boolean> {
+    if (!entry) return (await writeTogether(dataSource, change)) === 'changed'
+    const { audit } = await authentic.open()
+    return whileOthersWrite('the list of orders', async () => {
+      const newest = Number((await records.maximum('number', { issuer })) ?? 0)
+      const row = audit.sign(toRow(entry, newest + 1))
+      const record = insertion(auditSchema, { ...row, issuer })
+      const outcome = await writeTogether(dataSource, change, record)
+      return outcome === 'number taken' ? undefined : { done: outcome === 'changed' }
+    })
+  }
+
+  return {
+    insert: (schema, row, entry) => write(insertion(schema, row), entry),
+    update: async (schema, where, { before, after }, entry) => {
+      const columns = differing(before, after)
+      if (!columns) return true
+      const builder = dataSource.createQueryBuilder().update<ObjectLiteral>(schema)
+      const update = builder.set(columns).where(where)
+      return write(update.getQueryAndParameters(), entry)
+    },
+    remove: (schema, where, entry) => {
+      const builder = dataSource.createQueryBuilder().delete().from(schema).where(where)
+      return write(builder.getQueryAndParameters(), entry)
+    },
+  }
+}
+
+function toRow({ by, subject, changed }: Entry, number: number): AuditRow {
+  const { at, actor, reason, action } = by
+  const { id: subjectId, username: subjectName = null } = subject
+  const names = JSON.stringify(changed)
+  return { number, at, actor, reason, action, subjectId, subjectName, changed: names }
+}
+
+/**
+ * Runs a change, and then the insertion of its record unless nothing changed, in one transaction.
+ * @returns 'number taken' if another process wrote a record meanwhile; then nothing was done
+ */
+async function writeTogether(
+  dataSource: DataSource,
+  change: Statement,
+  record?: Statement,
+): Promise<'changed' | 'unchanged' | 'number taken'> {
+  let isChanged = false
+  try {
+    if (dataSource.options.type === 'better-sqlite3') {
+      const { database, run } = connectionOf(dataSource)
+      // Within one turn of the event loop, because all work shares one connection and would become
+      // part of the transaction.
+      const both = database.transaction(() => {
+        isChanged = run(change) > 0
+        if (isChanged && record) run(record)
+      })
+      both.immediate()
+    } else {
+      await dataSource.transaction(async ({ queryRunner }) => {
+        isChanged = (await runOnServer(queryRunner, change)) > 0
+        if (isChanged && record) await runOnServer(queryRunner, record)
+      })
+    }
+    return isChanged ? 'changed' : 'unchanged'
+  } catch (error) {
+    if (!isDuplicate(error)) throw error
+    return isChanged ? 'number taken' : 'unchanged'
+  }
+}
+
+/** SQLite's connection. @returns run: runs a statement and gives the number of changed rows */
+function connectionOf({ driver }: DataSource) {
+  // TypeORM's type of a driver lacks the connection.
+  const { databaseConnection: database } = driver as unknown as {
+    readonly databaseConnection: Sqlite.Database
+  }
+  const run = ([sql, parameters]: Statement) => database.prepare(sql).run(...parameters).changes
+  return { database, run }
+}
+
+/** @returns the number of changed rows */
+async function runOnServer(
+  runner: QueryRunner | undefined,
+  [sql, parameters]: Statement,
+): Promise<number> {
+  const result = await runner?.query(sql, [...parameters], true)
+  return result?.affected ?? 0
+}
