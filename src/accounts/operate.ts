@@ -1,4 +1,6 @@
+import { type AccountAction, ordered } from '../audit/record.ts'
 import { NotFound, Refused, StoreUnavailable } from '../errors.ts'
+import type { Order } from '../ring/orders.ts'
 import {
   type Account,
   type AccountChanges,
@@ -11,10 +13,11 @@ import type { Passwords } from './password.ts'
 import { nameKey, skeletonKey } from './skeleton.ts'
 import { usernameProblem } from './username.ts'
 
-/** Orders of operators about accounts. */
+/** Orders of operators about accounts. Each change is recorded with its order. */
 
 export interface Surroundings {
   readonly accounts: AccountStore
+  readonly order: Order
   readonly passwords: Pick<Passwords, 'hash'>
   /** Ends all sessions and tokens of an account. @throws StoreUnavailable */
   readonly endSessions: (accountId: string) => Promise<void>
@@ -39,11 +42,13 @@ export type Details = AccountDetails & { readonly claims: Claims }
  */
 export async function addAccount(
   details: Details,
-  { accounts, passwords, claimNames, now }: Surroundings,
+  surroundings: Surroundings,
 ): Promise<NewAccount> {
+  const { accounts, passwords, claimNames, now } = surroundings
   refuse(problemsOf(details, claimNames))
   const made = await newAccount(details, passwords, { now: () => now })
-  if (await accounts.add(made.account)) return made
+  const by = ordered('account_added', surroundings)
+  if (await accounts.add(made.account, by)) return made
   throw await whyTaken(made.account, accounts)
 }
 
@@ -96,7 +101,7 @@ export async function setClaims(
   refuse(both.map((name) => `The claim ${name} is both set and removed. Leave out one of the two.`))
   const missing = changes.removed.filter((name) => !Object.hasOwn(account.claims, name))
   refuse(missing.map((name) => `Account ${account.username} has no claim ${name}.`))
-  return change(account, surroundings, ({ claims: before }) => {
+  return change(account, 'account_claims_set', surroundings, ({ claims: before }) => {
     const claims = changeClaims(before, changes.set, { ...changes, now })
     refuse(claimsProblems(claims))
     return { claims }
@@ -118,14 +123,16 @@ export async function renewPassword(
   const { passwords, now } = surroundings
   const made = await newAccount(account, passwords, { now: () => now })
   const { passwordHash } = made.account
-  const renew = () => ({ passwordHash, mustChangePassword: true })
-  const renewed = { ...made, account: await change(account, surroundings, renew) }
+  const renewed = await change(account, 'account_password_renewed', surroundings, () => ({
+    passwordHash,
+    mustChangePassword: true,
+  }))
   try {
     await signOut(account, surroundings)
-    return renewed
+    return { ...made, account: renewed }
   } catch (error) {
     if (!(error instanceof StoreUnavailable)) throw error
-    return { ...renewed, notSignedOut: error }
+    return { ...made, account: renewed, notSignedOut: error }
   }
 }
 
@@ -134,14 +141,16 @@ export async function disableAccount(
   account: Account,
   surroundings: Surroundings,
 ): Promise<Account> {
-  const changed = await change(account, surroundings, () => ({ isDisabled: true }))
+  const changed = await change(account, 'account_disabled', surroundings, () => ({
+    isDisabled: true,
+  }))
   await signOut(account, surroundings)
   return changed
 }
 
 /** Allows sign-ins to an account again. @throws NotFound */
 export function enableAccount(account: Account, surroundings: Surroundings): Promise<Account> {
-  return change(account, surroundings, () => ({ isDisabled: false }))
+  return change(account, 'account_enabled', surroundings, () => ({ isDisabled: false }))
 }
 
 /**
@@ -150,7 +159,7 @@ export function enableAccount(account: Account, surroundings: Surroundings): Pro
  * @throws NotFound
  */
 export function unlockAccount(account: Account, surroundings: Surroundings): Promise<Account> {
-  return change(account, surroundings, () => ({}))
+  return change(account, 'account_unlocked', surroundings, () => ({}))
 }
 
 /** The removed account, or the user name of a removed record whose MAC was wrong. */
@@ -165,18 +174,19 @@ export async function removeAccount(
   surroundings: Surroundings,
 ): Promise<Removed> {
   const { accounts } = surroundings
+  const by = ordered('account_removed', surroundings)
   const forged = (await accounts.forged()).find(
     (each) => nameKey(each.username) === nameKey(username),
   )
   if (forged) {
     await signOut(forged, surroundings)
-    await accounts.remove(forged.id)
+    await accounts.remove(forged.id, by)
     return { forged: forged.username }
   }
   const account = await findAccount(username, surroundings)
   // Sessions end first: if that fails, the account still exists and the order can be repeated.
   await disableAccount(account, surroundings)
-  await accounts.remove(account.id)
+  await accounts.remove(account.id, by)
   return { account }
 }
 
@@ -217,13 +227,16 @@ async function signOut(
 
 async function change(
   { id, username }: Account,
-  { accounts, now }: Pick<Surroundings, 'accounts' | 'now'>,
+  action: AccountAction,
+  surroundings: Pick<Surroundings, 'accounts' | 'order' | 'now'>,
   decide: (current: Account) => AccountChanges,
 ): Promise<Account> {
-  const changed = await accounts.change(id, (current) => ({
+  const { accounts, now } = surroundings
+  const decideNow = (current: Account) => ({
     ...decide(current),
     updatedAt: nextChange(current, now),
-  }))
+  })
+  const changed = await accounts.change(id, decideNow, ordered(action, surroundings))
   if (changed) return changed
   const message = `Account ${username} was removed meanwhile.`
   throw new NotFound('account_removed_meanwhile', { username }, message)

@@ -16,10 +16,14 @@ import {
   unlockAccount,
 } from '../accounts/operate.ts'
 import { createPasswords } from '../accounts/password.ts'
+import { nameKey } from '../accounts/skeleton.ts'
 import { usernameProblem } from '../accounts/username.ts'
+import type { Subject } from '../audit/record.ts'
 import { type ClaimOptions, readClaims, withClaims } from './account-claims.ts'
 import { type Answer, listAccounts, printAccount, printAnswer } from './account-words.ts'
+import { addAuditEvents } from './audit-events.ts'
 import { type Context, JSON_OPTION, type JsonOption, readArgumentFile } from './context.ts'
+import { type OrderOptions, withOrder } from './order-options.ts'
 import { type Session, withSession } from './session.ts'
 import { plainJson } from './terminal.ts'
 import { textArgument } from './words.ts'
@@ -38,11 +42,11 @@ const IMPORT = `
 in one line; only username is required. Without a hash the person gets a one-time password. All lines are checked
 before anybody is added. The command prints a line for each added account, and an error for each taken user name.`
 
-interface AddOptions extends ClaimOptions, JsonOption {
+interface AddOptions extends ClaimOptions, OrderOptions {
   readonly administrator?: true
 }
 
-interface SetOptions extends ClaimOptions, JsonOption {
+interface SetOptions extends ClaimOptions, OrderOptions {
   readonly remove?: readonly string[]
 }
 
@@ -73,39 +77,44 @@ function addLookUps(accounts: Command, session: InSession): void {
         printAccount(await findAccount(username, open.stores), options, open),
       ),
     )
+  const about = {
+    kind: 'account',
+    argument: ['username', 'only events of accounts with this user name, removed ones included'],
+    isNamed: ({ username }: Subject, named: string) =>
+      username !== undefined && nameKey(username) === nameKey(named),
+  } as const
+  addAuditEvents(accounts, about, session)
 }
 
 /** Adds commands that add accounts. */
 function addNewcomers(accounts: Command, session: InSession): void {
-  withClaims(
-    accounts
-      .command('add')
-      .description('add an account with a one-time password, which is shown only once')
-      .argument('<username>', 'user name; case does not matter', textArgument(usernameProblem))
-      .option('--administrator', 'marks an administrator; nothing depends on it yet')
-      .option(...JSON_OPTION),
-  ).action((username: string, options: AddOptions) =>
-    session(async (open) => {
-      const { administrator: isAdministrator = false } = options
-      const details = { username, claims: readClaims(options), isAdministrator }
-      const made = await addAccount(details, surroundingsOf(open))
-      advise(made.account, open)
-      printAnswer({ words: 'Added', ...made }, options, open)
-      await warnWithoutAdministrator(open)
-    }),
+  const add = accounts
+    .command('add')
+    .description('add an account with a one-time password, which is shown only once')
+    .argument('<username>', 'user name; case does not matter', textArgument(usernameProblem))
+    .option('--administrator', 'marks an administrator; nothing depends on it yet')
+  withClaims(withOrder(add).option(...JSON_OPTION)).action(
+    (username: string, options: AddOptions) =>
+      session(async (open) => {
+        const { administrator: isAdministrator = false } = options
+        const details = { username, claims: readClaims(options), isAdministrator }
+        const made = await addAccount(details, surroundingsOf(open, options))
+        advise(made.account, open)
+        printAnswer({ words: 'Added', ...made }, options, open)
+        await warnWithoutAdministrator(open)
+      }),
   )
-  accounts
-    .command('import')
+  withOrder(accounts.command('import'))
     .description('import accounts from JSON Lines: one JSON object in each line')
     .argument('<file>', 'a file, or - for standard input')
     .addHelpText('after', IMPORT)
-    .action((file: string) => session((open) => importFile(file, open)))
+    .action((file: string, order: OrderOptions) => session((open) => importFile(file, open, order)))
 }
 
 /** Adds commands that change one account. */
 function addOrders(accounts: Command, session: InSession): void {
   /** Adds a command that changes an existing account. */
-  const about = <O extends JsonOption>(
+  const about = <O extends OrderOptions>(
     name: string,
     description: string,
     work: (account: Account, open: Session, options: O) => Promise<Answer>,
@@ -114,13 +123,12 @@ function addOrders(accounts: Command, session: InSession): void {
       work(await findAccount(username, open.stores), open, options),
     )
   /** Adds a command that looks the account up itself. */
-  const aboutName = <O extends JsonOption>(
+  const aboutName = <O extends OrderOptions>(
     name: string,
     description: string,
     work: (username: string, open: Session, options: O) => Promise<Answer | undefined>,
   ) =>
-    accounts
-      .command(name)
+    withOrder(accounts.command(name))
       .description(description)
       .argument('<username>')
       .option(...JSON_OPTION)
@@ -143,16 +151,16 @@ function addOrders(accounts: Command, session: InSession): void {
   )
   about('passwd', 'make a new one-time password and end all sessions', renew)
   about('disable', 'forbid sign-ins and end all sessions', disable).addHelpText('after', SIGN_OUT)
-  about('enable', 'allow sign-ins of a disabled account again', async (account, open) => ({
+  about('enable', 'allow sign-ins of a disabled account again', async (account, open, options) => ({
     words: 'Enabled',
-    account: await enableAccount(account, surroundingsOf(open)),
+    account: await enableAccount(account, surroundingsOf(open, options)),
   }))
   about(
     'unlock',
     'lift the limits after too many wrong passwords; passwd does so too',
-    async (account, open) => ({
+    async (account, open, options) => ({
       words: 'Unlocked',
-      account: await unlockAccount(account, surroundingsOf(open)),
+      account: await unlockAccount(account, surroundingsOf(open, options)),
     }),
   ).addHelpText('after', UNLOCK)
   aboutName('remove', 'remove an account with its consents and end all sessions', remove)
@@ -163,9 +171,10 @@ function addOrders(accounts: Command, session: InSession): void {
     )
 }
 
-function surroundingsOf({ stores, config, now }: Session): Surroundings {
+function surroundingsOf({ stores, config, now }: Session, order: OrderOptions): Surroundings {
   return {
     accounts: stores.accounts,
+    order,
     passwords: createPasswords(config.password.argon2),
     endSessions: (id) => stores.artifacts.forget('accountId', id),
     claimNames: claimNames(config.claims),
@@ -175,13 +184,13 @@ function surroundingsOf({ stores, config, now }: Session): Surroundings {
 
 async function change(account: Account, open: Session, options: SetOptions): Promise<Answer> {
   const changes = { set: readClaims(options), removed: options.remove ?? [] }
-  const changed = await setClaims(account, changes, surroundingsOf(open))
+  const changed = await setClaims(account, changes, surroundingsOf(open, options))
   advise(changed, open)
   return { words: 'Changed', account: changed }
 }
 
-async function importFile(file: string, open: Session): Promise<void> {
-  const surroundings = surroundingsOf(open)
+async function importFile(file: string, open: Session, order: OrderOptions): Promise<void> {
+  const surroundings = surroundingsOf(open, order)
   const lines = file === '-' ? await text(open.stdin) : await readArgumentFile(file)
   const people = await readPeople(lines, surroundings.claimNames)
   for await (const { account, oneTimePassword } of importPeople(people, surroundings)) {
@@ -191,18 +200,22 @@ async function importFile(file: string, open: Session): Promise<void> {
   }
 }
 
-async function renew(account: Account, open: Session): Promise<Answer> {
-  const { notSignedOut, ...made } = await renewPassword(account, surroundingsOf(open))
+async function renew(account: Account, open: Session, order: OrderOptions): Promise<Answer> {
+  const { notSignedOut, ...made } = await renewPassword(account, surroundingsOf(open, order))
   return { words: 'New password for', ...made, failure: notSignedOut }
 }
 
-async function disable(account: Account, open: Session): Promise<Answer> {
-  const changed = await disableAccount(account, surroundingsOf(open))
+async function disable(account: Account, open: Session, order: OrderOptions): Promise<Answer> {
+  const changed = await disableAccount(account, surroundingsOf(open, order))
   return { words: 'Disabled and signed out', account: changed }
 }
 
-async function remove(username: string, open: Session): Promise<Answer | undefined> {
-  const removed = await removeAccount(username, surroundingsOf(open))
+async function remove(
+  username: string,
+  open: Session,
+  order: OrderOptions,
+): Promise<Answer | undefined> {
+  const removed = await removeAccount(username, surroundingsOf(open, order))
   if ('account' in removed) return { words: 'Removed and signed out', account: removed.account }
   open.warn(`Removed ${removed.forged}, whose record failed its check.`)
   return undefined

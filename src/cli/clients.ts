@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { Subject } from '../audit/record.ts'
 import type { ClientChange } from '../clients/change.ts'
 import {
   addClient,
@@ -13,6 +14,7 @@ import { commandContext } from '../config/client-context.ts'
 import { isEmbedded } from '../connection/database-url.ts'
 import { ClientInvalid } from '../errors.ts'
 import { durationProblem, parseDuration } from '../values/duration.ts'
+import { addAuditEvents } from './audit-events.ts'
 import {
   given,
   type Metadata,
@@ -30,11 +32,12 @@ import {
   shownMetadata,
 } from './client-words.ts'
 import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
+import { type OrderOptions, withOrder } from './order-options.ts'
 import { type Session, withSession } from './session.ts'
 import { instant } from './words.ts'
 
 export function addClients(clients: Command, program: Command, context: Context): void {
-  const session = (work: (session: Session) => Promise<void>) => withSession(program, context, work)
+  const session: InSession = (work) => withSession(program, context, work)
 
   clients
     .command('list')
@@ -53,7 +56,20 @@ export function addClients(clients: Command, program: Command, context: Context)
         printClient(await findClient(id, open.stores.clients), open, options),
       ),
     )
-  withMetadataOptions(clients.command('add'))
+  const about = {
+    kind: 'client',
+    argument: ['id', 'only events of the client with this client_id, removed ones included'],
+    isNamed: ({ id }: Subject, named: string) => id === named,
+  } as const
+  addAuditEvents(clients, about, session)
+  addOrders(clients, context, session)
+}
+
+type InSession = (work: (session: Session) => Promise<void>) => Promise<void>
+
+/** Adds commands that change clients. */
+function addOrders(clients: Command, context: Context, session: InSession): void {
+  withOrder(withMetadataOptions(clients.command('add')))
     .description('register a client; a secret is generated if needed, and shown only once')
     .option('--id <client_id>', 'id of the client; generated if missing')
     .option('--secret-stdin', 'read the secret from standard input')
@@ -69,13 +85,13 @@ export function addClients(clients: Command, program: Command, context: Context)
       const metadata = { ...(await readMetadata(options, context)), ...identity }
       await session((open) => addOne(metadata, open, options))
     })
-  withMetadataOptions(clients.command('update'))
+  withOrder(withMetadataOptions(clients.command('update')))
     .description('change properties of a client; its secret, tokens and consents stay')
     .argument('<id>')
     .option('--remove <property...>', 'properties to remove')
     .option(...JSON_OPTION)
     .action(async (id: string, options: UpdateOptions, command: Command) => {
-      const { json, remove = [], ...said } = options
+      const { json, actor, reason, remove = [], ...said } = options
       if (remove.length === 0 && Object.keys(said).length === 0) {
         return command.error('error: name at least one change, by options or a --file', {
           exitCode: 2,
@@ -84,8 +100,7 @@ export function addClients(clients: Command, program: Command, context: Context)
       const change = { set: await readMetadata(options, context), remove }
       await session((open) => updateOne(id, change, open, options))
     })
-  clients
-    .command('secret')
+  withOrder(clients.command('secret'))
     .description('give a client a new secret; the present one still works for a while')
     .argument('<id>')
     .addOption(
@@ -100,24 +115,23 @@ export function addClients(clients: Command, program: Command, context: Context)
       const secret = options.secretStdin && (await readSecretInput(context))
       await session((open) => changeSecret(id, secret, open, options))
     })
-  clients
-    .command('remove')
+  withOrder(clients.command('remove'))
     .description('remove a client with its tokens and consents (takes some seconds)')
     .argument('<id>')
     .option(...JSON_OPTION)
-    .action((id: string, options: JsonOption) => session((open) => removeOne(id, open, options)))
+    .action((id: string, options: OrderOptions) => session((open) => removeOne(id, open, options)))
 }
 
-interface AddOptions extends MetadataOptions, JsonOption {
+interface AddOptions extends MetadataOptions, OrderOptions {
   readonly id?: string
   readonly secretStdin?: true
 }
 
-interface UpdateOptions extends MetadataOptions, JsonOption {
+interface UpdateOptions extends MetadataOptions, OrderOptions {
   readonly remove?: readonly string[]
 }
 
-interface SecretOptions extends JsonOption {
+interface SecretOptions extends OrderOptions {
   /** Seconds for which the present secret still works. */
   readonly overlap: number
   readonly secretStdin?: true
@@ -135,9 +149,9 @@ function overlapArgument(text: string): number {
   return parseDuration(text)
 }
 
-async function addOne(given: Metadata, session: Session, options: JsonOption): Promise<void> {
+async function addOne(given: Metadata, session: Session, options: OrderOptions): Promise<void> {
   const { metadata, generatedSecret } = await tellingProblems(
-    addClient(given, clientWork(session)),
+    addClient(given, clientWork(session, options)),
     session,
     options,
   )
@@ -154,10 +168,10 @@ async function updateOne(
   id: string,
   change: ClientChange,
   session: Session,
-  options: JsonOption,
+  options: OrderOptions,
 ): Promise<void> {
   const { metadata, changed, secret, generatedSecret } = await tellingProblems(
-    updateClient(id, change, clientWork(session)),
+    updateClient(id, change, clientWork(session, options)),
     session,
     options,
   )
@@ -179,7 +193,7 @@ async function changeSecret(
   options: SecretOptions,
 ): Promise<void> {
   const { json, overlap, endOverlap } = options
-  const work = clientWork(session)
+  const work = clientWork(session, options)
   if (endOverlap) {
     await endPreviousSecrets(id, work)
     if (json) return printJson(session, { client_id: id, previousSecrets: [] })
@@ -187,7 +201,7 @@ async function changeSecret(
   }
   const { now } = session
   const { generatedSecret, previous } = await tellingProblems(
-    renewSecret(id, { secret, overlap, now }, work),
+    renewSecret(id, { secret, overlap }, work),
     session,
     options,
   )
@@ -205,21 +219,23 @@ async function changeSecret(
   )
 }
 
-async function removeOne(id: string, session: Session, { json }: JsonOption): Promise<void> {
+async function removeOne(id: string, session: Session, options: OrderOptions): Promise<void> {
   const { config, stores, clock } = session
   await removeClient(id, {
-    ...clientWork(session),
+    ...clientWork(session, options),
     isHeard: () => isEmbedded(config.database.url) || stores.redis?.status.isReachable === true,
     clock,
     forget: (clientId) => stores.artifacts.forget('clientId', clientId),
   })
-  if (json) return printJson(session, { client_id: id, removed: true })
+  if (options.json) return printJson(session, { client_id: id, removed: true })
   session.print(`Removed client ${id}.`)
 }
 
-function clientWork({ stores, config, policies }: Session): ClientWork {
+function clientWork({ stores, config, policies, now }: Session, order: OrderOptions): ClientWork {
   return {
     clients: stores.clients,
+    order,
+    now,
     configured: config.clients.map((client) => client.client_id),
     context: commandContext(config, policies),
     assertAcceptable: async (metadata) => {

@@ -19,7 +19,7 @@ import { freshText, outcome, situation, whyNotSooner } from './key-outcome.ts'
 import { earlyKeyText, revocationText, soonerRow } from './key-prices.ts'
 import { keyRow } from './key-words.ts'
 import { KID_HELP, kidArgument } from './kid-argument.ts'
-import { type OrderOptions, proseArgument, systemUser } from './order-options.ts'
+import { type OrderOptions, withOrder } from './order-options.ts'
 import { pricing, ringWork, tellingFaults } from './rings.ts'
 import { type Session, withSession } from './session.ts'
 import { instantArgument, type NamedInstant, textArgument } from './words.ts'
@@ -31,17 +31,7 @@ import { instantArgument, type NamedInstant, textArgument } from './words.ts'
 export function addKeyOrders(keys: Command, program: Command, context: Context): void {
   const session = (work: (session: Session) => Promise<void>) => withSession(program, context, work)
   const order = (name: string, description: string) =>
-    keys
-      .command(name)
-      .description(description)
-      .option('--reason <text>', 'recorded with the event', proseArgument, 'not given')
-      .option(
-        '--actor <name>',
-        'who gives the order; recorded with the event',
-        proseArgument,
-        systemUser(),
-      )
-      .option(...JSON_OPTION)
+    withOrder(keys.command(name).description(description)).option(...JSON_OPTION)
 
   addKeyAbandon(order, program, context)
   order('rotate', 'switch to the standby as soon as every relying party knows it')

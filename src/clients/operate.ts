@@ -1,5 +1,7 @@
+import { ordered } from '../audit/record.ts'
 import type { Clock } from '../clock.ts'
 import { ClientInvalid, NotFound, Refused } from '../errors.ts'
+import type { Order } from '../ring/orders.ts'
 import {
   type ChangedClient,
   type ClientChange,
@@ -17,16 +19,22 @@ import { type PreviousSecret, previousSecrets, withPrevious } from './previous-s
 import { asWritten, clientSchema } from './properties.ts'
 import { clientViolations } from './validate.ts'
 
-/** Orders of operators about clients. */
+/** Orders of operators about clients. Each change is recorded with its order. */
 
 export interface ClientWork {
   readonly clients: ClientStore
+  readonly order: Order
+  /** Present instant, the same for all steps of an order. */
+  readonly now: number
   /** The ids of clients that the configuration defines. */
   readonly configured: readonly string[]
   readonly context: ClientContext
   /** Lets oidc-provider build the client, as a check. @throws Refused */
   readonly assertAcceptable: (metadata: ClientMetadata) => Promise<void>
 }
+
+/** Work for an order that needs no check of metadata. */
+type OrderedWork = Pick<ClientWork, 'clients' | 'configured' | 'order' | 'now'>
 
 export interface AddedClient {
   readonly metadata: ClientMetadata
@@ -50,7 +58,7 @@ export async function addClient(
   const id = metadata.client_id
   assertNotConfigured(id, work)
   await work.assertAcceptable(metadata)
-  if (!(await work.clients.add(metadata))) {
+  if (!(await work.clients.add(metadata, ordered('client_added', work)))) {
     throw new Refused(
       'client_exists',
       { id },
@@ -102,10 +110,11 @@ export async function updateClient(
   }
   await assertAcceptable(first.metadata)
   let last = first
-  const updated = await clients.change(id, (known) => {
+  const decideLast = (known: Client) => {
     last = decide(known)
     return last.metadata
-  })
+  }
+  const updated = await clients.change(id, decideLast, ordered('client_updated', work))
   if (!updated) throw noClient(id)
   const isNew = last.secret.startsWith('new')
   return { ...last, generatedSecret: isNew ? freshSecret : undefined }
@@ -116,7 +125,6 @@ export interface SecretOptions {
   readonly secret?: string | undefined
   /** Seconds for which the present secret still works. */
   readonly overlap: number
-  readonly now: number
 }
 
 export interface RenewedSecret {
@@ -132,13 +140,14 @@ export interface RenewedSecret {
  */
 export async function renewSecret(
   id: string,
-  { secret: given, overlap, now }: SecretOptions,
+  { secret: given, overlap }: SecretOptions,
   work: ClientWork,
 ): Promise<RenewedSecret> {
+  const { context, now } = work
   const secret = given ?? newSecret()
-  const updated = await changeSecrets(id, work, (known) => {
+  const updated = await changeSecrets(id, 'client_secret_renewed', work, (known) => {
     const changed = withNewSecret(known, { secret, overlap, now })
-    const wrong = clientViolations(asWritten(withPrevious(changed, [])), work.context).filter(
+    const wrong = clientViolations(asWritten(withPrevious(changed, [])), context).filter(
       ({ path }) => path === 'client_secret',
     )
     if (wrong.length > 0) throw new ClientInvalid(wrong)
@@ -150,15 +159,16 @@ export async function renewSecret(
 
 /** Ends all previous secrets of a client. @throws NotFound, Refused */
 export async function endPreviousSecrets(id: string, work: ClientWork): Promise<void> {
-  await changeSecrets(id, work, (known) => withPrevious(known, []))
+  await changeSecrets(id, 'client_secrets_ended', work, (known) => withPrevious(known, []))
 }
 
 async function changeSecrets(
   id: string,
-  work: Pick<ClientWork, 'clients' | 'configured'>,
+  action: 'client_secret_renewed' | 'client_secrets_ended',
+  work: OrderedWork,
   change: (known: ClientMetadata) => ClientMetadata,
 ): Promise<Client> {
-  const updated = await work.clients.change(id, ({ metadata, source }) => {
+  const decide = ({ metadata, source }: Client) => {
     assertNotConfigured(id, { ...work, source })
     if (!hasSecret(metadata)) {
       const { token_endpoint_auth_method: method } = metadata
@@ -166,7 +176,8 @@ async function changeSecrets(
       throw new Refused('client_without_secret', { id }, message)
     }
     return change(metadata)
-  })
+  }
+  const updated = await work.clients.change(id, decide, ordered(action, work))
   if (!updated) throw noClient(id)
   return updated
 }
@@ -174,7 +185,7 @@ async function changeSecrets(
 /** Seconds for which a request under way may still issue tokens. */
 const UNDER_WAY = 1
 
-export interface RemovalWork extends Pick<ClientWork, 'clients' | 'configured'> {
+export interface RemovalWork extends OrderedWork {
   /** True if all servers hear of a removal at once, instead of when their caches expire. */
   readonly isHeard: () => boolean
   readonly clock: Pick<Clock, 'sleep'>
@@ -188,7 +199,7 @@ export async function removeClient(id: string, work: RemovalWork): Promise<void>
   const isForged = (await clients.forged()).includes(id)
   const source = isForged ? 'operator' : (await findClient(id, clients)).source
   assertNotConfigured(id, { ...work, source })
-  await clients.remove(id)
+  await clients.remove(id, ordered('client_removed', work))
   const wait = (isHeard() ? 0 : CLIENT_CACHE) + UNDER_WAY
   await clock.sleep(wait, new AbortController().signal)
   // Servers that had not heard of the removal may have issued more to the client meanwhile.

@@ -114,6 +114,7 @@ describe('keyturn db copy', () => {
         await each.json(['keys', 'list']),
         await each.json(['keys', 'events']),
         await each.json(['accounts', 'list']),
+        await each.json(['accounts', 'events']),
         await each.json(['clients', 'list']),
       ]
       const before = await seen(cli)

@@ -24,6 +24,8 @@ describe('wrong usage', () => {
     ['a user name that looks like another', ['accounts', 'add', 'ad\u200bmin'], /Write admin/],
     ['a name with a control character', ['accounts', 'add', 'a', '--name', 'A\u0007'], /Write A /],
     ['a reason that nobody can read', ['keys', 'rotate', 'x', '--reason', 'a\u001b[2J'], /U\+001B/],
+    ['an unreadable reason for people', ['accounts', 'unlock', 'a', '--reason', 'a\u0007']],
+    ['an unreadable actor for clients', ['clients', 'remove', 'a', '--actor', '']],
     ['an actor with blanks around it', ['keys', 'rotate', 'x', '--actor', ' ada'], /Write ada /],
     ['a ring with a blank behind it', ['keys', 'rotate', 'sig/ES256 '], /Write sig\/ES256 /],
     ['a user name with a line break', ['accounts', 'add', 'a\nb']],

@@ -257,6 +257,7 @@ describe('a browser that signed in before', () => {
       const { accounts, artifacts } = stores
       const surroundings: Surroundings = {
         accounts,
+        order: { actor: 'bob', reason: 'she called' },
         passwords: createPasswords(keyturn.config.password.argon2),
         endSessions: (id) => artifacts.forget('accountId', id),
         claimNames: [],
