@@ -9,6 +9,9 @@ import { importTargets } from './import-targets.ts'
 /**
  * `npm run fuzz:imports`: changed files of other systems against the importers. A seed that found
  * something finds it again. Key rings of ASP.NET Core have `npm run fuzz:key-rings`.
+ *
+ * The script bounds the heap and makes malloc give large blocks back at once, because the memory of
+ * the process is to show what importers need, not what V8 and malloc keep for later.
  */
 
 const MEMORY_MAX = 256 * 2 ** 20
