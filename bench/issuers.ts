@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -46,7 +47,8 @@ async function main(argv: readonly string[]): Promise<void> {
 }
 
 async function measure(issuers: number, rest: number): Promise<Cost> {
-  const folder = await temporaryFolder()
+  // On the disk, as a server's database is.
+  const folder = await temporaryFolder(tmpdir())
   try {
     const [port, management] = [await freePort(), await freePort()]
     const file = join(folder.path, 'keyturn.yaml')
