@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
-import { describe, it } from 'node:test'
+import { after, before, describe, it } from 'node:test'
+import { killAtExit } from '../../lab/leftovers.ts'
 import { createSqlKeyStore } from '../../src/database/sql-key-store.ts'
 import { createMigrated, DATABASES } from '../support/databases.ts'
 import { repeats } from '../support/repeats.ts'
@@ -14,39 +16,58 @@ const AT_ONCE = 20
 const SOURCE = new URL('../../src/database/', import.meta.url).href
 const FAKE = new URL('../../src/conformance/records.ts', import.meta.url).href
 
-/** Adds a key of its own to every generation; writes the kid that each generation got. */
+/** At each database that it is told of, adds a key of its own to every generation; answers with the kids. */
 const CHILD = `
+  const { createInterface } = await import('node:readline')
   const { openDatabase } = await import('${SOURCE}database.ts')
   const { createSqlKeyStore } = await import('${SOURCE}sql-key-store.ts')
   const { serializedKey } = await import('${FAKE}')
-  const [url, name] = process.argv.slice(1)
-  const dataSource = await openDatabase({ url, connections: 4, timeout: 30 })
-  const store = createSqlKeyStore(dataSource)
-  const kids = []
-  for (let first = 1; first <= ${GENERATIONS}; first += ${AT_ONCE}) {
-    const keys = Array.from({ length: ${AT_ONCE} }, (_, i) =>
-      serializedKey(first + i, { id: name + '-' + (first + i) }))
-    kids.push(...(await Promise.all(keys.map(store.addKey))).map((key) => key.id))
+  const [name] = process.argv.slice(1)
+  for await (const url of createInterface({ input: process.stdin })) {
+    const dataSource = await openDatabase({ url, connections: 4, timeout: 30 })
+    const store = createSqlKeyStore(dataSource)
+    const kids = []
+    for (let first = 1; first <= ${GENERATIONS}; first += ${AT_ONCE}) {
+      const keys = Array.from({ length: ${AT_ONCE} }, (_, i) =>
+        serializedKey(first + i, { id: name + '-' + (first + i) }))
+      kids.push(...(await Promise.all(keys.map(store.addKey))).map((key) => key.id))
+    }
+    await dataSource.destroy()
+    console.log(kids.join(' '))
+  }`
+
+function startChild(name: string) {
+  const child = spawn(process.execPath, ['--input-type=module', '-e', CHILD, name])
+  killAtExit(child)
+  const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  const err = text(child.stderr)
+  return {
+    /** @returns the kids that the generations got in this database */
+    addTo: async (url: string): Promise<string> => {
+      child.stdin.write(`${url}\n`)
+      const { value, done } = await answers.next()
+      assert.ok(!done, `${name} ended: ${done && (await err)}`)
+      return value
+    },
+    end: async () => {
+      child.stdin.end()
+      assert.equal(await err, '')
+    },
   }
-  await dataSource.destroy()
-  process.stdout.write(kids.join(' '))`
+}
+
+/** The same processes for all databases, because a process takes longer to start than to add the keys. */
+let children: readonly ReturnType<typeof startChild>[] = []
+before(() => {
+  children = Array.from({ length: PROCESSES }, (_, i) => startChild(`process-${i}`))
+})
+after(() => Promise.all(children.map((child) => child.end())))
 
 for (const database of DATABASES) {
   describe(`many processes on ${database.name}`, { skip: database.skip }, () => {
     it(`that make the same ${GENERATIONS} generations agree on every key, without an error`, async () => {
       const { url, dataSource, close } = await createMigrated(database)
-      const answers = await Promise.all(
-        Array.from({ length: PROCESSES }, async (_, i) => {
-          const child = spawn(
-            process.execPath,
-            ['--input-type=module', '-e', CHILD, url, `process-${i}`],
-            { stdio: ['ignore', 'pipe', 'pipe'] },
-          )
-          const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)])
-          assert.equal(err, '')
-          return out
-        }),
-      )
+      const answers = await Promise.all(children.map((child) => child.addTo(url)))
       const { keys } = await createSqlKeyStore(dataSource).load()
       await close()
       assert.equal(keys.length, GENERATIONS)
