@@ -6,6 +6,7 @@ import {
   type KeyObject,
   randomBytes,
 } from 'node:crypto'
+import { createKnownTexts } from './known-texts.ts'
 
 /** Encrypts text so that without the key it cannot be read, made, changed or moved. */
 export interface PayloadCipher {
@@ -25,9 +26,6 @@ const NONCE_BYTES = 12
 const COUNTER_BYTES = 6
 const TAG_BYTES = 16
 
-/** Most cached texts, of about a kilobyte each. */
-const KNOWN_TEXTS = 2000
-
 /** Most cached keys of other processes. */
 const KNOWN_KEYS = 1000
 
@@ -36,10 +34,6 @@ const KNOWN_KEYS = 1000
  * (HKDF, RFC 5869), and counts its nonces, so a nonce never occurs twice under one key. Random
  * nonces under one key would be used up after 2^32 texts (NIST SP 800-38D, section 8.3), ten days
  * of a busy server. A text is the salt, the count, the ciphertext and the tag, in base64url.
- *
- * The newest texts are cached with their sealed form, because a sign-in reads its session and its
- * interaction many times between two changes, and opening them each time would make it slower by a
- * tenth.
  */
 export function createPayloadCipher(key: KeyObject): PayloadCipher {
   const salt = randomBytes(SALT_BYTES).toString('base64url')
@@ -47,15 +41,7 @@ export function createPayloadCipher(key: KeyObject): PayloadCipher {
   const nonce = Buffer.alloc(NONCE_BYTES)
   const keys = new Map([[salt, ownKey]])
   let count = 0
-  const texts = new Map<string, { readonly sealed: string; readonly text: string }>()
-
-  function remember(name: string, sealed: string, text: string): void {
-    // The newest text is the last of the map, and the first is removed.
-    texts.delete(name)
-    texts.set(name, { sealed, text })
-    const [oldest] = texts.keys()
-    if (texts.size > KNOWN_TEXTS && oldest !== undefined) texts.delete(oldest)
-  }
+  const texts = createKnownTexts()
 
   function keyOf(textSalt: string): KeyObject {
     const found = keys.get(textSalt)
@@ -82,12 +68,12 @@ export function createPayloadCipher(key: KeyObject): PayloadCipher {
       const counter = nonce.subarray(NONCE_BYTES - COUNTER_BYTES)
       const bytes = Buffer.concat([counter, sealed, cipher.getAuthTag()])
       const result = salt + bytes.toString('base64url')
-      remember(name, result, text)
+      texts.add(name, result, text)
       return result
     },
     open: (sealed, name) => {
-      const known = texts.get(name)
-      if (known?.sealed === sealed) return known.text
+      const known = texts.find(name, sealed)
+      if (known !== undefined) return known
       const bytes = Buffer.from(sealed.slice(SALT_LENGTH), 'base64url')
       const end = bytes.length - TAG_BYTES
       if (end < COUNTER_BYTES) return undefined
@@ -100,7 +86,7 @@ export function createPayloadCipher(key: KeyObject): PayloadCipher {
         const text =
           decipher.update(bytes.subarray(COUNTER_BYTES, end), undefined, 'utf8') +
           decipher.final('utf8')
-        remember(name, sealed, text)
+        texts.add(name, sealed, text)
         return text
       } catch {
         // The tag is wrong, so the decrypted text must not be used.

@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import { createHmacSha256, isSameText } from '../hmac.ts'
+import { createKnownTexts } from './known-texts.ts'
 
 /** Puts a MAC before a text, so that without the key the text cannot be made, changed or moved. */
 export interface TextMac {
@@ -15,11 +16,17 @@ const MAC_LENGTH = 43
 export function createTextMac(key: KeyObject): TextMac {
   const hmac = createHmacSha256(key)
   const macOf = (text: string, name: string) => hmac(`${name.length} ${name} ${text}`)
+  const texts = createKnownTexts()
   return {
+    // What is signed is not remembered, because most tokens are never looked up here.
     sign: (text, name) => macOf(text, name) + text,
     check: (signed, name) => {
+      const known = texts.find(name, signed)
+      if (known !== undefined) return known
       const text = signed.slice(MAC_LENGTH)
-      return isSameText(signed.slice(0, MAC_LENGTH), macOf(text, name)) ? text : undefined
+      if (!isSameText(signed.slice(0, MAC_LENGTH), macOf(text, name))) return undefined
+      texts.add(name, signed, text)
+      return text
     },
   }
 }

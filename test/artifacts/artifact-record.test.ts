@@ -153,6 +153,24 @@ describe('a token, whose payload can be read', () => {
   })
 })
 
+describe('a MAC of texts', () => {
+  it('tells what it remembers from what was put in its place', () => {
+    const { sign, check } = createTextMac(testSecret().of(ISSUER).key('texts'))
+    const [first, second] = [sign('first', 'name'), sign('second', 'name')]
+    for (const [signed, text] of [
+      [first, 'first'],
+      [second, 'second'],
+      [first, 'first'],
+      [first, 'first'],
+    ] as const) {
+      assert.equal(check(signed, 'name'), text)
+      assert.equal(check(signed, 'another'), undefined)
+      assert.equal(check(`${signed}!`, 'name'), undefined)
+      assert.equal(check(`${second.slice(0, 43)}first`, 'name'), undefined)
+    }
+  })
+})
+
 describe('a cipher of payloads', () => {
   it('opens what very many other processes have sealed, and still its own', () => {
     const key = testSecret().of(ISSUER).key('payloads')
