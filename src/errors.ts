@@ -199,7 +199,29 @@ export class Refused<C extends SituationCode = SituationCode> extends KeyturnErr
  * use here. The codes are listed in `import/refusal.ts`. The error never has a cause, because
  * parsers quote what they read.
  */
-export class ImportRefused extends KeyturnError {}
+export class ImportRefused extends KeyturnError {
+  /**
+   * True if no relying party misses the key, because the old system does not publish it either.
+   */
+  readonly isHarmless: boolean
+
+  constructor(code: string, message: string, { isHarmless = false } = {}) {
+    super(code, message)
+    this.isHarmless = isHarmless
+  }
+}
+
+/** An import would lose keys that the old system may publish. */
+export class ImportIncomplete extends KeyturnError {
+  readonly lost: readonly { readonly name: string; readonly code: string }[]
+
+  /** @param lost what would be lost; if all have the same code, it is that of the error, too */
+  constructor(lost: readonly { readonly name: string; readonly code: string }[], message: string) {
+    const [first, ...others] = new Set(lost.map(({ code }) => code))
+    super(first !== undefined && others.length === 0 ? first : 'import_incomplete', message)
+    this.lost = lost
+  }
+}
 
 /** The metadata of a client are invalid. */
 export class ClientInvalid extends Refused<'client_invalid'> {

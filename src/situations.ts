@@ -25,7 +25,12 @@ export interface Situations {
     readonly present: string
     readonly imported: string
   }
-  readonly ring_missing: { readonly kids: readonly string[] }
+  /** @property at instant at which keys for validation were to leave the JWKS */
+  readonly end_past: { readonly at: number }
+  /** @property at as of `end_past`, for a key that is to sign */
+  readonly end_unused: { readonly at: number }
+  /** @property latest the latest instant that is believed */
+  readonly instant_far: { readonly at: number; readonly latest: number }
   /** @property needed seconds that a key must stay published once retired */
   readonly retention_short: {
     readonly ring: string

@@ -1,5 +1,6 @@
 import {
   ConfigInvalid,
+  ImportIncomplete,
   KekMissing,
   KeyturnError,
   NotFound,
@@ -13,6 +14,7 @@ import {
 } from '../ring/deployment-errors.ts'
 import type { SituationCode, Situations } from '../situations.ts'
 import { shellWord } from '../values/shell-word.ts'
+import { plainCell } from '../values/steering.ts'
 
 /**
  * Advice for people who use commands. Messages of the core say what is wrong and name no command,
@@ -41,9 +43,10 @@ export const ADVICE: { readonly [C in SituationCode]: Advice<C> } = {
   key_too_new: ({ kid }) => `To accept that: keyturn keys promote ${shellWord(kid)} --force`,
   signer_undecided: () =>
     'To sign with the imported key: --signer imported. To keep signing with the present key: --signer present',
-  ring_missing: ({ kids }) =>
-    `To accept the loss: ${kids.map((kid) => `--leave ${shellWord(kid)}`).join(' ')}`,
   retention_short: enough,
+  end_past: enough,
+  end_unused: enough,
+  instant_far: enough,
   key_public_only: enough,
   next_unknown: enough,
   key_unseen: () =>
@@ -130,9 +133,12 @@ const OTHER_ADVICE: Readonly<Record<string, () => string>> = {
   keystore_missing: () => 'With: --files DIR',
   realm_unknown: () => 'With: --realm NAME',
   unprotect_missing: () => 'With: --key-ring DIR --application NAME',
+  unprotect_failed: () =>
+    'With: --key-ring DIR --application NAME, and --certificate FILE if one encrypts the key ring',
   password_missing: () => 'With: --password-file FILE; an empty file means the empty password',
   password_wrong: () =>
-    'The password of the file: --password-file FILE. The password of the key: --key-password-file FILE',
+    'The password of the file: --password-file FILE. The password of the key: --key-password-file FILE. ' +
+    'The secrets of Hydra: --secrets-file FILE',
   order_in_doubt: () => 'To see if it was recorded: keyturn keys events',
   store_incomplete: () => 'To give them up: keyturn restore accept --reason TEXT',
   store_outdated: () =>
@@ -161,9 +167,26 @@ export function adviceFor(error: KeyturnError): string | undefined {
     const isFile = error.violations.some(({ rule }) => rule === 'config-file')
     return isFile ? '\nTo use another file: keyturn --config FILE' : undefined
   }
+  if (error instanceof ImportIncomplete) return adviceForLoss(error)
   const advice = OTHER_ADVICE[error.code]?.()
   // Some errors say what was done before the failure and have the reason as their cause.
   return advice ?? (error.cause instanceof KeyturnError ? adviceFor(error.cause) : undefined)
+}
+
+/** Most keys that an advice lists; the preview has all. */
+const LEAVE_MAX = 20
+
+/** Advice for an import that would lose keys: how to mend each, and how to go on without. */
+function adviceForLoss({ lost }: ImportIncomplete): string {
+  const names = [...new Set(lost.map(({ name }) => plainCell(name)))]
+  const leave = names.slice(0, LEAVE_MAX).map((name) => `--leave ${shellWord(name)}`)
+  const more = names.length > LEAVE_MAX ? ' and so on' : ''
+  return [...mending(lost), `To accept the loss: ${leave.join(' ')}${more}`].join('. ')
+}
+
+/** Advice for keys that cannot come in, once for each code that a command can help with. */
+export function mending(lost: readonly { readonly code: string }[]): readonly string[] {
+  return [...new Set(lost.map(({ code }) => code))].flatMap((code) => OTHER_ADVICE[code]?.() ?? [])
 }
 
 function renaming(from: string, to: string): string {

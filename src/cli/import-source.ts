@@ -12,10 +12,10 @@ import {
   readDuendeFiles,
   readDuendeTable,
 } from '../import/duende.ts'
-import { DUENDE_DEFAULTS } from '../import/duende-life.ts'
+import { assertTimes, DUENDE_DEFAULTS } from '../import/duende-life.ts'
 import type { Unprotect } from '../import/duende-record.ts'
 import type { Protect } from '../import/duende-write.ts'
-import { readHydraSet, readHydraTable } from '../import/hydra.ts'
+import { isUnpublished, readHydraSet, readHydraTable } from '../import/hydra.ts'
 import { type Imported, leftOut, withoutTwins } from '../import/imported-key.ts'
 import { INPUT_BYTES_MAX, KEY_FILE_BYTES_MAX } from '../import/input.ts'
 import { readJwksFile } from '../import/jwks-file.ts'
@@ -80,7 +80,7 @@ export async function readSource(
     }
     case 'dex': {
       const { bytes, name } = await sourceFile(source)
-      return readDex(bytes, { name })
+      return readDex(bytes, { name, now: options.now })
     }
   }
 }
@@ -150,12 +150,14 @@ const KEYS = {
   instants: ['Created'],
   // One more tells that there are too many.
   most: ROWS_MAX + 1,
+  bytes: INPUT_BYTES_MAX,
 }
 
 async function readDuende(
   source: string,
   options: SourceOptions & { readonly now: number },
 ): Promise<Imported> {
+  assertTimes(options)
   const ring = await openProtection(options)
   try {
     return await readDuendeStore(source, {
@@ -185,7 +187,8 @@ async function readDuendeStore(source: string, read: ReadDuendeOptions): Promise
     ])
     const rows = await readForeignTable(source, KEYS)
     const name = `table Keys of ${shownUrl(source)}`
-    return readDuendeTable(Buffer.from(JSON.stringify(rows)), { ...read, name })
+    const bytes = rows ? Buffer.from(JSON.stringify(rows)) : new Uint8Array(INPUT_BYTES_MAX + 1)
+    return readDuendeTable(bytes, { ...read, name })
   }
   const path = source.replace(/^sqlite:/, '')
   if (await isDirectory(path)) {
@@ -262,7 +265,10 @@ async function readHydra(
     )
     if (!(one instanceof ImportRefused)) read.push(one)
     else if (files.length === 1) throw one
-    else read.push({ keys: [], left: [leftOut(name, one)] })
+    else {
+      const isHarmless = isSet && isUnpublished(setOf(name))
+      read.push({ keys: [], left: [leftOut(name, one, { isHarmless })] })
+    }
   }
   const single = withoutTwins(read.flatMap(({ keys }) => keys))
   return { keys: single.keys, left: [...read.flatMap(({ left }) => left), ...single.left] }

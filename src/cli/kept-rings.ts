@@ -4,10 +4,10 @@ import type { KeptKeyState, KeptRingChange } from '../data-protection/key-states
 import type { KeptRevocation, KeptRings, ShownKeptRing } from '../data-protection/operate.ts'
 import { NotFound } from '../errors.ts'
 import { findKid } from '../ring/orders.ts'
+import { plainCell } from '../values/steering.ts'
 import { reasonOf } from './context.ts'
 import type { Session } from './session.ts'
 import { pairs } from './table.ts'
-import { plainCell } from './terminal.ts'
 import { fromNow, instant, instantOrNull, span } from './words.ts'
 
 /** Kept rings of ASP.NET Core in the commands about keys. */

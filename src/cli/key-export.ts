@@ -12,7 +12,7 @@ import { createFile } from '../whole-file.ts'
 import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
 import { ringWork, tellingFaults } from './rings.ts'
 import { type Session, withSession } from './session.ts'
-import { durationArgument, textArgument } from './words.ts'
+import { positiveDurationArgument, textArgument } from './words.ts'
 
 /** The command `keys export`, for going back to another system. */
 
@@ -41,8 +41,12 @@ export function addKeyExport(keys: Command, program: Command, context: Context):
     .option('--certificate <file>', 'certificate of the key ring; its password: --password-file')
     .option('--password-file <file>', 'password of the certificate')
     .option('--clear', 'private keys in clear, without a key ring, as with DataProtectKeys off')
-    .option('--rotation <duration>', 'RotationInterval of IdentityServer', durationArgument)
-    .option('--retention <duration>', 'RetentionDuration of IdentityServer', durationArgument)
+    .option('--rotation <duration>', 'RotationInterval of IdentityServer', positiveDurationArgument)
+    .option(
+      '--retention <duration>',
+      'RetentionDuration of IdentityServer',
+      positiveDurationArgument,
+    )
     .option(...JSON_OPTION)
     .action((options: ExportOptions) =>
       withSession(program, context, (session) => exportToDuende(options, session)),

@@ -1,12 +1,13 @@
 import { toRfc3339 } from '../clock.ts'
-import type { LeftKey } from '../moving/adopt.ts'
+import type { LeftKey } from '../moving/adopt-loss.ts'
 import type { AdoptedKey, NextEvent } from '../moving/operate.ts'
 import { NEVER } from '../ring/key.ts'
 import { allStates, isPublished, type RingFacts } from '../ring/lifecycle.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
+import { plainCell } from '../values/steering.ts'
+import { mending } from './advice.ts'
 import type { Context } from './context.ts'
 import { table } from './table.ts'
-import { plainCell } from './terminal.ts'
 import { counted, instant, instantOrNull, span } from './words.ts'
 
 /** Output of imports in JSON and in words. */
@@ -23,7 +24,7 @@ export function nextRow({ ring, event, at, kid }: NextEvent) {
 export interface ShownImport {
   readonly keys: readonly AdoptedKey[]
   readonly left: readonly LeftKey[]
-  readonly lost: readonly string[]
+  readonly lost: readonly LeftKey[]
   readonly next: readonly NextEvent[] | undefined
   readonly applied: boolean
   readonly after: RingFacts
@@ -43,9 +44,7 @@ export function importText(
     applied ? 'Done.' : 'This is a preview; nothing was written. To write it, add --apply.',
     table(['RING', 'PHASE', 'KID', 'PUBLISHED UNTIL', 'SOURCE'], rows, terminal),
     left.map(leftText).join('\n'),
-    lost.length === 0
-      ? ''
-      : `--apply will refuse ${lost.join(', ')}. Give each a ring, or name it with --leave.`,
+    lostText(lost),
     (next ?? []).map((event) => nextText(event, now)).join('\n'),
     earlyText(after, policies, now),
     plannedText(after, policies, now),
@@ -57,6 +56,14 @@ export function importText(
 /** On one line, since whoever names a key elsewhere must not write lines of this answer. */
 function leftText({ name, code, reason }: LeftKey): string {
   return `Left     ${plainCell(name)} (${code}): ${plainCell(reason.replace(/\s*\n\s*/g, ' '))}`
+}
+
+/** The keys at which --apply stops, with what helps. */
+function lostText(lost: readonly LeftKey[]): string {
+  if (lost.length === 0) return ''
+  const names = lost.map(({ name }) => plainCell(name)).join(', ')
+  const ways = ['Mend what is said of each, or accept its loss with --leave', ...mending(lost)]
+  return `--apply will refuse, because the old system may publish: ${names}. ${ways.join('. ')}`
 }
 
 const VERBS = { make: 'a key is made', switch: 'signs', leave: 'leaves the JWKS' } as const

@@ -5,6 +5,8 @@ import { KeyturnError, NotFound, Refused } from '../errors.ts'
 import { assertKid } from '../import/build-key.ts'
 import type { Imported } from '../import/imported-key.ts'
 import { type Adoption, adopt } from '../moving/adopt.ts'
+import { assertNear } from '../moving/adopt-bounds.ts'
+import { assertNothingLost } from '../moving/adopt-loss.ts'
 import type { GivenRole } from '../moving/adopt-role.ts'
 import { adoptedKeys, carryIn, nextEvents, presentOf } from '../moving/operate.ts'
 import { NO_RINGS } from '../ring/loaded-rings.ts'
@@ -19,7 +21,13 @@ import { importRow, importText, nextRow } from './key-import-words.ts'
 import { type OrderOptions, proseArgument, systemUser } from './order-options.ts'
 import { ringWork, tellingFaults } from './rings.ts'
 import { type Session, withSession } from './session.ts'
-import { durationArgument, instantArgument, type NamedInstant, textArgument } from './words.ts'
+import {
+  comingArgument,
+  durationArgument,
+  type NamedInstant,
+  positiveDurationArgument,
+  textArgument,
+} from './words.ts'
 
 /** The commands `keys import` and `keys add`, which show a preview and write with --apply. */
 
@@ -53,14 +61,14 @@ export function addKeyImports(keys: Command, program: Command, context: Context)
       '--certificate <file>',
       'Duende: certificate of the key ring; its password: --password-file',
     )
-    .option('--propagation <duration>', 'Duende: PropagationTime', durationArgument)
-    .option('--rotation <duration>', 'Duende: RotationInterval', durationArgument)
-    .option('--retention <duration>', 'Duende: RetentionDuration', durationArgument)
+    .option('--propagation <duration>', 'Duende: PropagationTime', positiveDurationArgument)
+    .option('--rotation <duration>', 'Duende: RotationInterval', positiveDurationArgument)
+    .option('--retention <duration>', 'Duende: RetentionDuration', positiveDurationArgument)
     .option('--realm <name>', 'Keycloak: the realm')
     .option('--files <dir>', 'Keycloak: directory of the keystores that the realm names')
     .option('--secrets-file <file>', 'Hydra: secrets.system, one in each line, newest first')
     .option('--next <kid>', 'a key that will sign next, if the source does not say so', collected)
-    .option('--at <time>', 'preview for an instant, such as the planned cut-over', instantArgument)
+    .option('--at <time>', 'preview for an instant, such as the planned cut-over', comingArgument)
     .action((system: System, source: string, options: ImportOptions) =>
       withCode(context, (quiet) => {
         const reason = options.reason ?? `moved in from ${system}`
@@ -82,7 +90,7 @@ export function addKeyImports(keys: Command, program: Command, context: Context)
     )
     .option('--ring <ring>', 'ring of the key, such as sig/RS256', textArgument(nameProblem))
     .option('--kid <kid>', 'kid by which relying parties know the key')
-    .option('--not-after <time>', 'for validation: when the key leaves the JWKS', instantArgument)
+    .option('--not-after <time>', 'for validation: when the key leaves the JWKS', comingArgument)
     .action((file: string, options: AddOptions) =>
       withCode(context, (quiet) => {
         const reason = options.reason ?? `added as ${options.as}`
@@ -112,7 +120,7 @@ function withSourceOptions(command: Command): Command {
       'longest token lifetime of the old system',
       durationArgument,
     )
-    .option('--leave <kid>', 'accept the loss of this key', collected)
+    .option('--leave <name>', 'accept the loss of a key that cannot come in', collected)
     .option('--reason <text>', 'recorded with events', proseArgument)
     .option(
       '--actor <name>',
@@ -155,6 +163,7 @@ async function takeIn(
   }
   await withScene(program, context, options, async ({ policies, now: today, session }) => {
     const now = options.at?.(today) ?? today
+    assertNear(now, today)
     const imported = await read(now)
     const rings = session
       ? await tellingFaults(openRingsToChange(ringWork(session)), context)
@@ -171,19 +180,6 @@ async function takeIn(
     const applied = options.apply === true && session !== undefined
     return () => show(decided, { policies, now, applied }, options, context)
   })
-}
-
-/** Refuses an import that would lose keys. @throws Refused `ring_missing` */
-function assertNothingLost({ left, lost }: Adoption): void {
-  if (lost.length === 0) return
-  const reasons = left.flatMap(({ name, reason }) =>
-    lost.includes(name) ? `${name}: ${reason}` : [],
-  )
-  throw new Refused(
-    'ring_missing',
-    { kids: lost },
-    `Nothing was added, because the configuration has no ring for some keys. ${reasons.join(' ')}`,
-  )
 }
 
 function show(

@@ -1,6 +1,6 @@
 import stringWidth from 'string-width'
+import { plainCell } from '../values/steering.ts'
 import type { Context } from './context.ts'
-import { plainCell } from './terminal.ts'
 
 /** Text between columns. */
 const GAP = '  '

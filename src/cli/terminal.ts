@@ -1,13 +1,7 @@
-/** Control characters (C0 and C1), and characters that reverse the direction of text. */
-const STEERING = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu
+import { STEERING } from '../values/steering.ts'
 
 /** Escape sequences with which `table` begins and ends bold text. */
 const BOLD = ['\u001b[1m', '\u001b[22m']
-
-/** Text from outside, such as a name, made safe for one line of a terminal. */
-export function plainCell(text: string): string {
-  return text.replace(STEERING, '?')
-}
 
 /**
  * Text made safe for a terminal. Names come from the database, and whoever writes to the database

@@ -52,7 +52,16 @@ export function span(seconds: number): string {
 
 /** Parses a duration such as `90d` to seconds, for commander. */
 export function durationArgument(text: string): number {
-  const expected = durationProblem(text, { min: 0 })
+  return durationFrom(text, 0)
+}
+
+/** Parses a duration that is not 0, for commander. */
+export function positiveDurationArgument(text: string): number {
+  return durationFrom(text, 1)
+}
+
+function durationFrom(text: string, min: number): number {
+  const expected = durationProblem(text, { min })
   if (expected !== undefined) throw new InvalidArgumentError(`It must be ${expected}.`)
   return parseDuration(text)
 }
@@ -69,6 +78,18 @@ export function instantArgument(text: string): NamedInstant {
   throw new InvalidArgumentError(
     'It must be an instant such as 2026-11-22T10:00:00Z (RFC 3339), a duration ago such as 12h, ' +
       `or now; as an instant, ${read.problem}.`,
+  )
+}
+
+/** Parses an instant to come, or a duration from now, for commander. */
+export function comingArgument(text: string): NamedInstant {
+  if (text === 'now') return (now) => now
+  if (durationProblem(text, { min: 0 }) === undefined) return (now) => now + parseDuration(text)
+  const read = readRfc3339(text)
+  if ('at' in read) return () => read.at
+  throw new InvalidArgumentError(
+    'It must be an instant such as 2026-11-22T10:00:00Z (RFC 3339), or a duration from now such as 30d; ' +
+      `as an instant, ${read.problem}.`,
   )
 }
 

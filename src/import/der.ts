@@ -13,14 +13,23 @@ const BMP_STRING = 30
 /** Class bits of a context-specific tag. */
 const CONTEXT = 0x80
 
+/** Most values in one ASN.1: each becomes an object, and the largest keystores have some 20,000. */
+const VALUES_MAX = 100_000
+/** Bits of a tag and of the first byte of a length. */
+const CONSTRUCTED = 0x20
+const LONG_LENGTH = 0x80
+
 export type Der = forge.asn1.Asn1
 
 /**
  * Reads one value with all that it contains. The library bounds its depth (256).
  * @throws ImportRefused `input_malformed` if there is no such value, `input_truncated` if it ends
- * too early
+ * too early, `input_too_large` if it has more values than any keystore
  */
 export function readDer(bytes: Uint8Array): Der {
+  if (hasMoreValues(bytes, VALUES_MAX)) {
+    throw refusal('input_too_large', `The ASN.1 has more than ${VALUES_MAX} values.`)
+  }
   // The types lack the options of the library, which would otherwise guess at bit strings.
   const options = {
     strict: true,
@@ -142,6 +151,24 @@ export function bmpText(der: Der | undefined): string {
 /** Writes a value as bytes again. */
 export function toDer(der: Der): Buffer {
   return Buffer.from(forge.asn1.toDer(der).getBytes(), 'latin1')
+}
+
+/**
+ * Counts values before they become objects. Each begins where the one before ends, or, inside of
+ * it, behind its tag and length.
+ */
+function hasMoreValues(bytes: Uint8Array, max: number): boolean {
+  let count = 0
+  for (let at = 0; at < bytes.length; count++) {
+    if (count === max) return true
+    const tag = bytes[at] ?? 0
+    const first = bytes[at + 1] ?? 0
+    const more = first < LONG_LENGTH ? 0 : first - LONG_LENGTH
+    let length = more === 0 ? first % LONG_LENGTH : 0
+    for (const byte of bytes.subarray(at + 2, at + 2 + more)) length = length * 256 + byte
+    at += 2 + more + (tag & CONSTRUCTED ? 0 : length)
+  }
+  return false
 }
 
 function joined(der: Der): Buffer {

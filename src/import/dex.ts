@@ -11,7 +11,7 @@ import {
   withoutTwins,
 } from './imported-key.ts'
 import { parseJson } from './input.ts'
-import { jwkName, readJwk } from './jwk.ts'
+import { jwkName, kidOf, readJwk } from './jwk.ts'
 import { orRefusal, refusal } from './refusal.ts'
 import type { Table } from './row.ts'
 import { cellText, tableRows } from './table.ts'
@@ -26,11 +26,12 @@ const Retired = z.looseObject({ publicKey: z.unknown(), expiry: z.string() })
  * Reads the row in which Dex keeps its keys, from a SQLite file, a dump, CSV or JSON. Only the
  * signing key has a private half; the others come in for validation, until the end that Dex gave
  * them.
+ * @param options.now seconds since the epoch; a key that ended before is missed by nobody
  * @throws ImportRefused if no key can be taken in
  */
 export async function readDex(
   bytes: Uint8Array,
-  { name }: { readonly name: string },
+  { name, now = -Infinity }: { readonly name: string; readonly now?: number },
 ): Promise<Imported> {
   const rows = tableRows(bytes, TABLE, name)
   const row = rows.find(({ signing_key }) => signing_key !== undefined && signing_key !== null)
@@ -39,8 +40,10 @@ export async function readDex(
   const left: LeftOut[] = []
   const add = async (jwk: unknown, entry: string, extra: Partial<ImportedKey>) => {
     const read = await orRefusal(() => readJwk(jwk, { source: `${name}#${entry}`, ...extra }))
-    if (read instanceof ImportRefused) left.push(leftOut(entry, read))
-    else keys.push({ ...read, ...extra })
+    if (read instanceof ImportRefused) {
+      const isHarmless = (extra.expiresAt ?? Infinity) <= now
+      left.push(leftOut(entry, read, { kid: kidOf(jwk), isHarmless }))
+    } else keys.push({ ...read, ...extra })
   }
   const signing = json(row.signing_key, `${name}#signing_key`)
   await add(signing, jwkName(signing, 0), { phaseHint: 'active' })

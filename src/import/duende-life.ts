@@ -1,5 +1,6 @@
 import { TICKS_PER_DAY, TICKS_PER_SECOND, type Ticks } from '../values/ticks.ts'
 import type { ImportedKey, PhaseHint } from './imported-key.ts'
+import { refusal } from './refusal.ts'
 
 /**
  * The life of keys in Duende IdentityServer, which follows from one stored instant and the options.
@@ -22,6 +23,20 @@ export interface DuendeAlgorithm {
   readonly name: string
   /** True if only keys with an X.509 certificate may sign. */
   readonly useX509Certificate?: boolean
+}
+
+/**
+ * Checks options of IdentityServer that somebody gives, because under wrong ones keys would change
+ * their phase.
+ * @throws ImportRefused `times_contradictory`
+ */
+export function assertTimes({ propagation, rotation }: Partial<DuendeOptions>): void {
+  if (propagation === undefined || rotation === undefined || rotation > propagation) return
+  throw refusal(
+    'times_contradictory',
+    `RotationInterval (${rotation} s) must be longer than PropagationTime (${propagation} s), or IdentityServer does ` +
+      'not start. Give the values of its configuration.',
+  )
 }
 
 /** Defaults of IdentityServer. */

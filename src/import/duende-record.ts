@@ -14,6 +14,8 @@ export type Unprotect = (payload: Uint8Array) => Uint8Array | Promise<Uint8Array
 
 /** A record as the store has it. */
 export interface DuendeRecord {
+  /** Kid, which is only believed of a key that cannot be opened. */
+  readonly id: string
   /** Instant at which the record was protected; it determines when the key leaves the JWKS. */
   readonly storedAt: Ticks
   readonly algorithm: string
@@ -153,6 +155,7 @@ export async function openRecord(
 function recordOf(value: unknown, source: string): DuendeRecord {
   const record = parsed(Record, value, source)
   return {
+    id: record.Id,
     storedAt: instant(record.Created, source),
     algorithm: record.Algorithm,
     isX509: record.IsX509Certificate,
@@ -182,6 +185,13 @@ async function unprotected(
     return decodeText(await unprotect(Buffer.from(data, 'base64url')), source)
   } catch (error) {
     if (error instanceof ImportRefused) throw error
+    if (error instanceof KeyturnError && error.code === 'payload_key_revoked') {
+      throw refusal(
+        'unprotect_failed',
+        `${source} is protected by a key that the key ring has revoked, so IdentityServer does not open it either.`,
+        { isHarmless: true },
+      )
+    }
     throw refusal(
       'unprotect_failed',
       `${source} does not open with the key ring that is given: ${detail(error)} Check the ring's directory ` +

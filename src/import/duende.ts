@@ -143,12 +143,19 @@ async function readRecords(
   const left: LeftOut[] = []
   const opened: { key: ImportedKey; record: DuendeKey }[] = []
   for (const { source, read } of sources) {
+    const found = await orRefusal(read)
+    if (found instanceof ImportRefused) {
+      left.push(leftOut(source, found))
+      continue
+    }
+    const isSpent = hasLeft(found, options, now)
     const result = await orRefusal(async () => {
-      const record = await openRecord(read(), { unprotect, work })
-      return { record, key: await keyOf(record, hasLeft(record, options, now)) }
+      const record = await openRecord(found, { unprotect, work })
+      return { record, key: await keyOf(record, isSpent) }
     })
-    if (result instanceof ImportRefused) left.push(leftOut(source, result))
-    else opened.push(result)
+    if (result instanceof ImportRefused) {
+      left.push(leftOut(source, result, { kid: found.id, isHarmless: isSpent }))
+    } else opened.push(result)
   }
   const single = withoutTwins(opened.map(({ key }) => key))
   const records = single.keys.flatMap(({ kid }) => opened.find(({ key }) => key.kid === kid) ?? [])

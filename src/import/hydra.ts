@@ -40,7 +40,10 @@ export async function readHydraSet(
   const own = (value as { set?: unknown } | null)?.set
   const of = set ?? (typeof own === 'string' ? own : PUBLISHED.find((one) => name.includes(one)))
   const { keys, left } = await readJwks(value, { source: name })
-  return { keys: keys.map((key, at) => inSet(key, { set: of, isNewest: at === 0 })), left }
+  return {
+    keys: keys.map((key, at) => inSet(key, { set: of, isNewest: at === 0 })),
+    left: left.map((one) => ({ ...one, isHarmless: one.isHarmless || isUnpublished(of) })),
+  }
 }
 
 export interface HydraTableOptions {
@@ -79,8 +82,10 @@ export async function readHydraTable(
   for (const row of rows) {
     const entry = `${text(row.sid)}/${text(row.kid)}`.slice(0, 600)
     const read = await orRefusal(() => keyOfRow(row, { source: `${name}#${entry}`, ciphers }))
-    if (read instanceof ImportRefused) left.push(leftOut(entry, read))
-    else {
+    if (read instanceof ImportRefused) {
+      const known = { kid: text(row.kid), isHarmless: isUnpublished(text(row.sid)) }
+      left.push(leftOut(entry, read, known))
+    } else {
       const isNewest = text(row.created_at) === newest.get(text(row.sid))
       keys.push(inSet(read, { set: text(row.sid), isNewest }))
     }
@@ -91,11 +96,16 @@ export async function readHydraTable(
   return imported
 }
 
+/** True if the set is known, and Hydra publishes it nowhere. */
+export function isUnpublished(set: string | undefined): boolean {
+  return set !== undefined && !PUBLISHED.includes(set)
+}
+
 function inSet(
   key: ImportedKey,
   { set, isNewest }: { readonly set: string | undefined; readonly isNewest: boolean },
 ): ImportedKey {
-  if (set !== undefined && !PUBLISHED.includes(set)) return { ...key, phaseHint: 'disabled' }
+  if (isUnpublished(set)) return { ...key, phaseHint: 'disabled' }
   return { ...key, phaseHint: isNewest ? 'active' : 'old' }
 }
 

@@ -58,6 +58,13 @@ export interface LeftOut {
   readonly name: string
   readonly code: ImportCode
   readonly reason: string
+  /** Kid of the key, if the source names it outside of what cannot be read. */
+  readonly kid?: string | undefined
+  /**
+   * True if no relying party misses the key, because the old system publishes it not at all, no
+   * longer, or only to encrypt.
+   */
+  readonly isHarmless: boolean
 }
 
 export interface Imported {
@@ -65,9 +72,22 @@ export interface Imported {
   readonly left: readonly LeftOut[]
 }
 
-/** Makes the entry for a refused key in the list of keys left out. */
-export function leftOut(name: string, refused: ImportRefused): LeftOut {
-  return { name: shortName(name), code: codeOf(refused), reason: refused.message }
+/**
+ * Makes the entry for a refused key in the list of keys left out.
+ * @param options.isHarmless true if the source shows that the old system does not publish the key
+ */
+export function leftOut(
+  name: string,
+  refused: ImportRefused,
+  { kid, isHarmless = false }: Partial<Pick<LeftOut, 'kid' | 'isHarmless'>> = {},
+): LeftOut {
+  return {
+    name: shortName(name),
+    code: codeOf(refused),
+    reason: refused.message,
+    ...(kid !== undefined && { kid }),
+    isHarmless: isHarmless || refused.isHarmless,
+  }
 }
 
 /** Place of an entry that its source names, for {@link ImportedKey.source}. */
@@ -104,7 +124,7 @@ export function withoutTwins(keys: readonly ImportedKey[]): Imported {
       `${same.length} entries have the kid ${JSON.stringify(kid)} and are different keys (${sources}). Relying ` +
         'parties could not tell them apart. Give one of them another kid, or take it away.',
     )
-    left.push(leftOut(kid, refused))
+    left.push(leftOut(kid, refused, { kid }))
     return []
   })
   return { keys: kept, left }

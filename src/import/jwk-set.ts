@@ -7,7 +7,7 @@ import {
   leftOut,
   withoutTwins,
 } from './imported-key.ts'
-import { type JwkContext, jwkName, readJwk } from './jwk.ts'
+import { encrypts, type JwkContext, jwkName, kidOf, readJwk } from './jwk.ts'
 import { orRefusal, refusal } from './refusal.ts'
 
 /** Most keys of one set; no issuer publishes a hundred. */
@@ -32,8 +32,9 @@ export async function readJwks(value: unknown, context: JwkContext): Promise<Imp
     const read = await orRefusal(() =>
       readJwk(jwk, { ...context, source: `${context.source}#${name}` }),
     )
-    if (read instanceof ImportRefused) left.push(leftOut(name, read))
-    else keys.push(read)
+    if (read instanceof ImportRefused) {
+      left.push(leftOut(name, read, { kid: kidOf(jwk), isHarmless: encrypts(jwk) }))
+    } else keys.push(read)
   }
   const single = withoutTwins(keys)
   const imported = { keys: single.keys, left: [...left, ...single.left] }

@@ -65,8 +65,18 @@ function x5cOf(x5c: readonly unknown[]): readonly X509Certificate[] {
 
 /** Name of a JWK in the list of keys left out: the kid, or the place in the set. */
 export function jwkName(value: unknown, index: number): string {
+  return kidOf(value)?.slice(0, 255) ?? `keys[${index}]`
+}
+
+/** Kid of a JWK; undefined if it has none. */
+export function kidOf(value: unknown): string | undefined {
   const kid = (value as { kid?: unknown } | null)?.kid
-  return typeof kid === 'string' && kid !== '' ? kid.slice(0, 255) : `keys[${index}]`
+  return typeof kid === 'string' && kid !== '' ? kid : undefined
+}
+
+/** True if a JWK says that it is for encryption, whether it can be read or not. */
+export function encrypts(value: unknown): boolean {
+  return (value as { use?: unknown } | null)?.use === 'enc'
 }
 
 function useOf(use: string | undefined, operations: readonly unknown[] | undefined): 'sig' | 'enc' {

@@ -115,6 +115,7 @@ async function readParts(parts: readonly PemBlock[], options: Reading): Promise<
         throw refusal(
           'format_unsupported',
           `${options.name} is a certificate request, which has no key to sign with. Give the file with the private key.`,
+          { isHarmless: true },
         )
       case 'spki':
       case 'pkcs1-public':

@@ -50,11 +50,19 @@ export async function readAdminKeys(value: AdminKeys, name: string): Promise<Imp
     const kid = (entry as { kid?: unknown } | null)?.kid
     const label = typeof kid === 'string' ? kid.slice(0, 255) : `keys[${at}]`
     const key = await orRefusal(() => adminKey(entry, active, `${name}#${label}`))
-    if (key instanceof ImportRefused) left.push(leftOut(label, key))
-    else keys.push(key)
+    if (key instanceof ImportRefused) {
+      const known = typeof kid === 'string' ? { kid } : {}
+      left.push(leftOut(label, key, { ...known, isHarmless: isHarmless(entry) }))
+    } else keys.push(key)
   }
   const single = withoutTwins(keys)
   return { keys: single.keys, left: [...left, ...single.left] }
+}
+
+/** True if relying parties do not verify with the key, whether it can be read or not. */
+function isHarmless(entry: unknown): boolean {
+  const { status, use } = (entry ?? {}) as { status?: unknown; use?: unknown }
+  return status === 'DISABLED' || use === 'ENC'
 }
 
 async function adminKey(

@@ -45,6 +45,11 @@ export function hasSecrets({ kind, config }: KeyProvider): boolean {
   return secret !== undefined && !MASK.test(secret)
 }
 
+/** Use of the key of a provider, which its configuration tells without the key. */
+export function useOf({ kind, config }: KeyProvider): 'sig' | 'enc' {
+  return /enc|ecdh/.test(kind) || config.keyUse === 'ENC' ? 'enc' : 'sig'
+}
+
 /**
  * Reads the key of a provider, with the kid under which Keycloak publishes it.
  * @throws ImportRefused
@@ -71,7 +76,7 @@ export async function keyOfProvider(
     throw refusal('secrets_missing', `${provider.name} has no private half in ${options.name}.`)
   }
   const source = entryOf(options.name, provider.name)
-  const use = /enc|ecdh/.test(kind) || config.keyUse === 'ENC' ? 'enc' : 'sig'
+  const use = useOf(provider)
   const algorithm = algorithmOf(provider, use)
   if (kind === 'java-keystore')
     return keyOfKeystore(provider, { use, algorithm, source, ...options })

@@ -11,7 +11,7 @@ import {
 import { assertSize, decodeText, INPUT_BYTES_MAX, parseJson } from './input.ts'
 import { isAdminKeys, readAdminKeys } from './keycloak-admin-keys.ts'
 import { componentsOf, type KeyProvider } from './keycloak-components.ts'
-import { hasSecrets, keyOfProvider } from './keycloak-provider.ts'
+import { hasSecrets, keyOfProvider, useOf } from './keycloak-provider.ts'
 import { createSourceWork } from './password-encryption.ts'
 import { orRefusal, refusal } from './refusal.ts'
 import { tableRows } from './table.ts'
@@ -65,8 +65,10 @@ async function readProviders(
   const keys: { key: ImportedKey; provider: KeyProvider }[] = []
   for (const provider of [...providers].sort(byPriority)) {
     const key = await orRefusal(() => keyOfProvider(provider, { ...options, work }))
-    if (key instanceof ImportRefused) left.push(leftOut(provider.name, key))
-    else keys.push({ key, provider })
+    if (key instanceof ImportRefused) {
+      const isHarmless = !provider.enabled || useOf(provider) === 'enc'
+      left.push(leftOut(provider.name, key, { kid: provider.config.kid, isHarmless }))
+    } else keys.push({ key, provider })
   }
   const signing = new Set<string>()
   const withPhase = keys.map(({ key, provider }): ImportedKey => {

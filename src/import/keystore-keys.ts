@@ -115,11 +115,11 @@ function endings(found: readonly ImportedKey[], left: readonly LeftOut[], now: n
     const [leaf] = key.certificates
     const end = leaf ? endOf(leaf) : Number.POSITIVE_INFINITY
     if (now < end) return key
-    ended.push({
-      name: key.kid,
-      code: 'certificate_expired',
-      reason: `The certificate of the key ${key.kid} has expired; the key comes in without it.`,
-    })
+    const refused = refusal(
+      'certificate_expired',
+      `The certificate of the key ${key.kid} has expired; the key comes in without it.`,
+    )
+    ended.push(leftOut(key.kid, refused))
     return { ...key, certificates: [] }
   })
   return { keys, left: [...left, ...single.left, ...ended] }

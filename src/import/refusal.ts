@@ -43,9 +43,18 @@ export type ImportCode =
   | 'kid_duplicate'
   | 'kid_malformed'
   | 'date_malformed'
+  /** Options of the old system under which it would not have started. */
+  | 'times_contradictory'
   /** The key is Data-Protected, and the key ring was not given or does not open it. */
   | 'unprotect_missing'
   | 'unprotect_failed'
+
+/** Codes of what no relying party misses: a key that is never published, or a mere certificate. */
+const HARMLESS: readonly ImportCode[] = [
+  'key_symmetric',
+  'certificate_expired',
+  'certificate_unused',
+]
 
 /** Most characters of a message, which may quote names from the source. */
 const MESSAGE_MAX = 4000
@@ -54,10 +63,16 @@ const MESSAGE_MAX = 4000
  * Makes a refusal.
  * @param message what is wrong, where, and what to do, without any secret. Names in it may be
  * quoted unchanged, because control characters are replaced.
+ * @param options.isHarmless true if the old system does not publish such a key either
  */
-export function refusal(code: ImportCode, message: string): ImportRefused {
+export function refusal(
+  code: ImportCode,
+  message: string,
+  { isHarmless = HARMLESS.includes(code) } = {},
+): ImportRefused {
   const short = message.length > MESSAGE_MAX ? `${message.slice(0, MESSAGE_MAX)}…` : message
-  return new ImportRefused(code, short.toWellFormed().replace(/(?!\n)\p{Cc}/gu, '?'))
+  const text = short.toWellFormed().replace(/(?!\n)\p{Cc}/gu, '?')
+  return new ImportRefused(code, text, { isHarmless })
 }
 
 /** Code of a refusal, which only {@link refusal} makes. */

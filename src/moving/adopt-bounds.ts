@@ -4,11 +4,63 @@ import type { KeyFacts, RingName } from '../ring/key.ts'
 import { allStates, type KeyState, publishedCount, type RingFacts } from '../ring/lifecycle.ts'
 import { PUBLISHED_KEYS_MAX, type RingPolicy, type RotationPolicies } from '../ring/policy.ts'
 import { formatDuration } from '../values/duration-text.ts'
+import type { GivenRole } from './adopt-role.ts'
 
 /**
  * Bounds of an import: tokens of the old system must stay valid, and the JWKS must not grow too
  * large. Pure.
  */
+
+/**
+ * Seconds ahead of now within which an instant is believed. The longest duration is as long, and a
+ * later instant is a mistake in writing.
+ */
+const FAR = 36_500 * 86_400
+
+/** Checks an instant to come. @throws Refused `instant_far` */
+export function assertNear(at: number, now: number): void {
+  const latest = now + FAR
+  if (at <= latest) return
+  throw new Refused(
+    'instant_far',
+    { at, latest },
+    `${toRfc3339(at)} is more than 100 years ahead, so it is taken for a mistake. The latest instant is ` +
+      `${toRfc3339(latest)}.`,
+  )
+}
+
+/**
+ * Checks the instant at which keys for validation are to leave the JWKS.
+ * @throws Refused `end_past`, `end_unused`, `instant_far`
+ */
+export function assertEnd({
+  notAfter: at,
+  as,
+  now,
+}: {
+  readonly notAfter?: number | undefined
+  readonly as?: GivenRole | undefined
+  readonly now: number
+}): void {
+  if (at === undefined) return
+  if (as !== 'validation') {
+    throw new Refused(
+      'end_unused',
+      { at },
+      'Only a key for validation can be given the instant at which it leaves the JWKS. A key that signs leaves ' +
+        'one retention after it has been replaced.',
+    )
+  }
+  if (at <= now) {
+    throw new Refused(
+      'end_past',
+      { at },
+      `The keys would have left the JWKS at ${toRfc3339(at)}, and it is ${toRfc3339(now)} now. Relying parties ` +
+        'would never find them, so nothing was added. Name an instant to come.',
+    )
+  }
+  assertNear(at, now)
+}
 
 /**
  * Checks that each key stays until the tokens that it signed in the old system have expired.

@@ -3,6 +3,8 @@ import type { publishedCertificates } from '../import/certificates.ts'
 import type { ImportedKey } from '../import/imported-key.ts'
 import type { RingName } from '../ring/key.ts'
 import type { RingFacts } from '../ring/lifecycle.ts'
+import type { RotationPolicies } from '../ring/policy.ts'
+import { ringOf } from './adopt-ring.ts'
 import type { GivenRole } from './adopt-role.ts'
 
 /** Tells which keys of another system are already in the rings. Pure. */
@@ -41,4 +43,28 @@ export function presenceOf(
     )
   }
   return isHalf ? 'half' : 'whole'
+}
+
+/** Policies, and the ring that an operator names. */
+interface Placing {
+  readonly policies: RotationPolicies
+  readonly ring?: RingName | undefined
+}
+
+/**
+ * Keys that moved into the ring earlier and were revoked since. They come in no more, and had their
+ * part in the old system nevertheless.
+ */
+export function revokedSince(
+  keys: readonly ImportedKey[],
+  ring: RingName,
+  present: Present,
+  { policies, ring: named }: Placing,
+): readonly ImportedKey[] {
+  const revoked = present.events.flatMap((event) => (event.type === 'revoke' ? event.kid : []))
+  const here = present.keys.map(({ kid }) => kid)
+  return keys.filter(
+    (key) =>
+      revoked.includes(key.kid) && here.includes(key.kid) && ringOf(key, policies, named) === ring,
+  )
 }

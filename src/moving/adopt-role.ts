@@ -46,6 +46,16 @@ export function rolesOf(
   return { signer, next, old: old.toSorted((a, b) => bornAt(a) - bornAt(b)) }
 }
 
+/** The parts of some keys, as they are among all. */
+export function onlyAmong({ signer, next, old }: Roles, keys: readonly ImportedKey[]): Roles {
+  const isAmong = (key: ImportedKey) => keys.includes(key)
+  return {
+    signer: signer && isAmong(signer) ? signer : undefined,
+    next: next.filter(isAmong),
+    old: old.filter(isAmong),
+  }
+}
+
 function signerAmong(able: readonly ImportedKey[]): ImportedKey | undefined {
   const active = newest(able.filter(({ phaseHint }) => phaseHint === 'active'))
   return active ?? able.find(({ phaseHint }) => phaseHint === undefined) ?? newest(able)

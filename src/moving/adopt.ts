@@ -3,7 +3,6 @@ import { Refused } from '../errors.ts'
 import { publicHalf } from '../import/build-key.ts'
 import { publishedCertificates } from '../import/certificates.ts'
 import type { Imported, ImportedKey } from '../import/imported-key.ts'
-import type { ImportCode } from '../import/refusal.ts'
 import { type KeyEvent, keyEvent, type RingName } from '../ring/key.ts'
 import { assertKnown } from '../ring/known.ts'
 import { activeKey, isRevocationOf, type RingFacts, ringStates } from '../ring/lifecycle.ts'
@@ -11,11 +10,12 @@ import { findState, orderPromotion } from '../ring/orders.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
 import type { SealedFacts } from '../ring/ring-key.ts'
 import { assertAble, assertNextKnown } from './adopt-able.ts'
-import { assertRoom, assertTokensOutlived } from './adopt-bounds.ts'
+import { assertEnd, assertRoom, assertTokensOutlived } from './adopt-bounds.ts'
 import { type Halves, lifeIn, publishedSince } from './adopt-life.ts'
-import { type Present, presenceOf } from './adopt-presence.ts'
+import { type LeftKey, leftKey, lossesOf, type Missed } from './adopt-loss.ts'
+import { type Present, presenceOf, revokedSince } from './adopt-presence.ts'
 import { ringLines, ringOf } from './adopt-ring.ts'
-import { type GivenRole, rolesOf } from './adopt-role.ts'
+import { type GivenRole, onlyAmong, rolesOf } from './adopt-role.ts'
 
 /**
  * Adoption: keys of another system become facts of rings, so that each goes on as before. The
@@ -31,7 +31,7 @@ export interface AdoptOptions {
   readonly reason: string
   /** kids of keys to sign next, for sources that do not name them. */
   readonly next?: readonly string[] | undefined
-  /** kids whose loss is accepted. */
+  /** Names or kids of keys whose loss is accepted. */
   readonly leave?: readonly string[] | undefined
   /** Key that goes on signing in a ring that has a signer already. */
   readonly signer?: 'imported' | 'present' | undefined
@@ -46,25 +46,6 @@ export interface AdoptOptions {
   readonly notAfter?: number | undefined
 }
 
-/** Reasons for which a key that was read is left out. */
-export type LeftCode =
-  /** The old system does not publish the key. */
-  | 'key_disabled'
-  /** The key is for encryption, and rings only sign. */
-  | 'key_encrypts'
-  /** No ring of the configuration has the key's algorithm. */
-  | 'ring_missing'
-  /** The key was revoked in the ring. */
-  | 'key_revoked'
-
-/** A key that is left out, and the reason. */
-export interface LeftKey {
-  /** Kid or alias if there is one, otherwise the place in the source. */
-  readonly name: string
-  readonly code: ImportCode | LeftCode
-  readonly reason: string
-}
-
 /** A key to seal and store. */
 export interface NewRecord {
   readonly facts: SealedFacts
@@ -75,10 +56,8 @@ export interface Adoption {
   /** Keys that are in a ring after the adoption, including those that were there before. */
   readonly keys: readonly { readonly key: ImportedKey; readonly ring: RingName }[]
   readonly left: readonly LeftKey[]
-  /**
-   * kids of `left` that the old system publishes. Nothing is written until their loss is accepted.
-   */
-  readonly lost: readonly string[]
+  /** Keys of `left` that relying parties may need: nothing is written until they are given up. */
+  readonly lost: readonly LeftKey[]
   readonly records: {
     readonly keys: readonly NewRecord[]
     readonly events: readonly KeyEvent[]
@@ -96,6 +75,7 @@ export interface Adoption {
 export function adopt(imported: Imported, present: Present, options: AdoptOptions): Adoption {
   const { policies, now } = options
   assertNextKnown(imported.keys, options)
+  assertEnd(options)
   const { coming, left } = sort(imported.keys, present, options)
   const byRing = Map.groupBy(coming, ({ ring }) => ring)
   const records: NewRecord[] = []
@@ -108,7 +88,11 @@ export function adopt(imported: Imported, present: Present, options: AdoptOption
       return there === 'whole' ? [] : { key, isHalf: there === 'half' }
     })
     if (fresh.length === 0) continue
-    const made = intoRing(fresh, ring, present, options)
+    const revoked = revokedSince(imported.keys, ring, present, options)
+    const own = new Set([...placed.map(({ key }) => key), ...revoked])
+    // The order of the source counts where it names no phases.
+    const all = imported.keys.filter((key) => own.has(key))
+    const made = intoRing({ fresh, all }, ring, present, options)
     records.push(...made.records)
     events.push(...made.events)
     completed.push(...made.completed)
@@ -134,12 +118,11 @@ export function adopt(imported: Imported, present: Present, options: AdoptOption
     }
   }
   assertRoom(after, records, { policies, now })
-  const gone = left.filter(({ code }) => code === 'ring_missing').map(({ name }) => name)
-  const lost = gone.filter((kid) => !options.leave?.includes(kid))
+  const missed = [...left, ...imported.left]
   return {
     keys: coming,
-    left: [...left, ...imported.left],
-    lost,
+    left: missed.map(leftKey),
+    lost: lossesOf(missed, present, options),
     records: { keys: records, events, completed },
     after,
   }
@@ -157,14 +140,14 @@ function promotion(
 
 /** Separates the keys with a ring from those that are left out. */
 function sort(keys: readonly ImportedKey[], present: Present, options: AdoptOptions) {
-  const left: LeftKey[] = []
+  const left: Missed[] = []
   const coming: { key: ImportedKey; ring: RingName }[] = []
   for (const key of keys) {
     const reason = reasonToStay(key, present, options)
     const ring = reason ? undefined : ringOf(key, options.policies, options.ring)
-    if (reason) left.push({ name: key.kid, ...reason })
+    if (reason) left.push({ name: key.kid, ...reason, isHarmless: true })
     else if (ring !== undefined) coming.push({ key, ring })
-    else left.push({ name: key.kid, code: 'ring_missing', reason: withoutRing(key, options) })
+    else left.push({ name: key.kid, ...withoutRing(key, options), isHarmless: false })
   }
   return { coming, left }
 }
@@ -193,14 +176,15 @@ function reasonToStay(
   return { code: 'key_revoked', reason: 'It was revoked here, and is not trusted again.' }
 }
 
-function withoutRing({ algorithm }: ImportedKey, { ring }: AdoptOptions): string {
+function withoutRing({ algorithm }: ImportedKey, { ring }: AdoptOptions): Omit<LeftKey, 'name'> {
   if (ring !== undefined) {
-    return `It is a key of ${algorithm}, which ring ${ring} does not have, or that ring is not configured.`
+    const reason = `It is a key of ${algorithm}, which ring ${ring} does not have, or that ring is not configured.`
+    return { code: 'ring_missing', reason }
   }
-  return (
+  const reason =
     `No ring of the configuration signs with ${algorithm}. Relying parties could not verify what it signed. ` +
     `Add beside the rings that are there: ${ringLines(algorithm)}`
-  )
+  return { code: 'ring_missing', reason }
 }
 
 interface IntoRing {
@@ -209,9 +193,19 @@ interface IntoRing {
   readonly completed: readonly string[]
 }
 
-/** Makes the facts of the keys that come into one ring. */
+/** Keys of one ring in the source. */
+interface Coming {
+  readonly fresh: readonly { readonly key: ImportedKey; readonly isHalf: boolean }[]
+  /** The fresh ones and those that the ring has already. */
+  readonly all: readonly ImportedKey[]
+}
+
+/**
+ * Makes the facts of the keys that come into one ring. Parts are given to all keys of the source,
+ * so that a repeat gives the same and never lets an old key sign in the place of one that is here.
+ */
 function intoRing(
-  fresh: readonly { readonly key: ImportedKey; readonly isHalf: boolean }[],
+  { fresh, all }: Coming,
   ring: RingName,
   present: Present,
   options: AdoptOptions,
@@ -227,9 +221,10 @@ function intoRing(
       return state ? [[kid, state] as const] : []
     }),
   )
-  const all = decided(rolesOf(keys, options), { active: active?.key.kid, ring, halves }, options)
+  const given = onlyAmong(rolesOf(all, options), keys)
+  const chosen = decided(given, { active: active?.key.kid, ring, halves }, options)
   // A key that only verifies, as before, keeps its facts.
-  const roles = { ...all, old: all.old.filter(({ kid }) => !halves.has(kid)) }
+  const roles = { ...chosen, old: chosen.old.filter(({ kid }) => !halves.has(kid)) }
   assertAble(keys, options)
   const seen = present.seenGenerations?.[ring]
   const lives = lifeIn(roles, { ...options, policy, states, halves, seen })

@@ -86,6 +86,24 @@ describe('keys import', () => {
     assert.equal(publicJwk.kid, kid)
   })
 
+  it('changes nothing when it is repeated, whichever of its keys signed and which was revoked since', async () => {
+    await using cli = await keyturnIn()
+    await cli.makeRings(20 * DAY)
+    const keys = [await jwk('signer'), await jwk('older'), await jwk('oldest')]
+    const source = await file(cli, 'jwks.json', keys)
+    const args = ['keys', 'import', 'jwks', source, '--apply']
+    await cli.json([...args, '--signer', 'imported'])
+    const before = inSqlite(await cli.json(['keys', 'list']))
+    for (const again of [args, [...args, '--signer', 'imported']]) {
+      await cli.json(again)
+      assert.deepEqual(phases(inSqlite(await cli.json(['keys', 'list']))), phases(before))
+    }
+    await cli.json(['keys', 'revoke', 'signer'])
+    const after = inSqlite(await cli.json(['keys', 'list']))
+    await cli.json([...args, '--signer', 'imported'])
+    assert.deepEqual(phases(inSqlite(await cli.json(['keys', 'list']))), phases(after))
+  })
+
   it('names keys without a ring, refuses them, and continues once their loss is accepted', async () => {
     await using cli = await keyturnIn({ KEYTURN_DATABASE__URL: 'sqlite:own/keyturn.db' })
     const source = await file(cli, 'jwks.json', [await jwk('one'), await jwk('big', 'ES512')])
