@@ -53,13 +53,14 @@ const POLL = 100
 export async function startGalera(size = 3): Promise<GaleraCluster> {
   const folder = await temporaryFolder()
   const identity = identityOf('mysql')
-  const places = await Promise.all(
+  const ports = await Promise.all(
     Array.from({ length: size }, async (_, index) => {
       const [port, group] = [await freePort(), await freePort()]
       return { place: index + 1, port, group, ist: await freePort(), sst: await freePort() }
     }),
   )
-  const address = places.map(({ group }) => `127.0.0.1:${group}`).join(',')
+  const address = ports.map(({ group }) => `127.0.0.1:${group}`).join(',')
+  const places = ports.map((own) => ({ ...own, address, base: folder.path, identity }))
   const made: (GaleraNode & AsyncDisposable)[] = []
   const cluster: GaleraCluster = {
     nodes: made,
@@ -69,8 +70,9 @@ export async function startGalera(size = 3): Promise<GaleraCluster> {
     },
   }
   try {
+    await install(places)
     for (const place of places) {
-      const node = await createNode({ ...place, address, base: folder.path, identity })
+      const node = createNode(place)
       made.push(node)
       await node.bootstrapOrJoin()
     }
@@ -98,20 +100,22 @@ function homeOf({ base, place }: Place): { readonly home: string; readonly data:
   return { home, data: join(home, 'data') }
 }
 
-/** Makes the node's folders and an empty database. */
-async function install(place: Place): Promise<void> {
-  const { base, identity } = place
-  const { home, data } = homeOf(place)
-  await mkdir(home)
+/** Makes the folders of all nodes, each with a copy of one empty database. */
+async function install(places: readonly Place[]): Promise<void> {
+  const [first, ...others] = places.map((place) => ({ ...place, ...homeOf(place) }))
+  if (!first) throw new RangeError('a cluster has at least one node')
+  const { base, identity } = first
+  for (const { home } of [first, ...others]) await mkdir(home)
   if (identity) await run('chown', ['-R', `${identity.uid}:${identity.gid}`, base])
   await run(
     'mariadb-install-db',
     [
-      ...['--no-defaults', `--datadir=${data}`, '--skip-test-db'],
+      ...['--no-defaults', `--datadir=${first.data}`, '--skip-test-db'],
       '--auth-root-authentication-method=normal',
     ],
-    { ...identity, cwd: home },
+    { ...identity, cwd: first.home },
   )
+  for (const { home } of others) await run('cp', ['-a', first.data, home])
 }
 
 function serverArguments(place: Place): readonly string[] {
@@ -145,9 +149,8 @@ async function queryAt(port: number, sql: string): Promise<RowDataPacket[]> {
   }
 }
 
-async function createNode(place: Place) {
+function createNode(place: Place) {
   const { port, address, identity } = place
-  await install(place)
   const { home } = homeOf(place)
   const log = join(home, 'log')
   let child: ChildProcess | undefined
