@@ -1,4 +1,4 @@
-import { type Dirent, existsSync } from 'node:fs'
+import type { Dirent } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { readBounded } from '../bounded-file.ts'
@@ -25,7 +25,8 @@ export async function sourceFile(
   { max = DATABASE_BYTES_MAX }: Bound = {},
 ): Promise<NamedFile> {
   const name = basename(path)
-  if (existsSync(`${path}-wal`) && (await stat(path).catch(unreadable(path))).size <= max) {
+  const log = await stat(`${path}-wal`).catch(() => undefined)
+  if (log?.size && (await stat(path).catch(unreadable(path))).size <= max) {
     const { wholeSqlite } = await import('../database/foreign-table.ts')
     return { name, bytes: wholeSqlite(path, max) ?? new Uint8Array(max + 1) }
   }
