@@ -50,7 +50,8 @@ const RARE = { name: 'key file under a password', oneIn: 500 }
 const PRIVATE =
   /(?:"|\\u0022)(?:d|p|q|dp|dq|qi|k|D|P|Q|DP|DQ|InverseQ)(?:"|\\u0022)\s*:\s*(?:"|\\u0022)([\w+/=-]{16})/g
 /** Names of things, which messages may repeat. */
-const NAME = /"(?:kid|[iI]d|name|realm|keystore|set|kty|crv|alg|algorithm)"\s*:\s*(?:\[\s*)?"([^"]*)"/g
+const NAME =
+  /"(?:kid|[iI]d|name|realm|keystore|set|kty|crv|alg|algorithm)"\s*:\s*(?:\[\s*)?"([^"]*)"/g
 const NOW = Date.parse('2026-11-28T00:00:00Z') / 1000
 const DAY = 86_400
 
