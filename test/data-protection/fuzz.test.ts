@@ -2,10 +2,11 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { fuzzKeyRing } from '../../fuzz/key-ring.ts'
+import { withoutVectors } from '../../lab/vectors.ts'
 import { openDirectoryStore } from '../../src/data-protection/directory-store.ts'
 import { certificatesOf, ENTRIES, readVector, storedElements, VECTORS } from './vectors.ts'
 
-describe('mutated elements of a ring', () => {
+describe('mutated elements of a ring', { skip: withoutVectors }, () => {
   it('are read or refused by a code, and no good key is lost for them', async () => {
     const corpus: string[] = []
     for (const entry of ENTRIES) {

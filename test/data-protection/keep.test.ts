@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { createRandom } from '../../fuzz/random.ts'
 import { temporaryFolder } from '../../lab/temporary.ts'
+import { withoutVectors } from '../../lab/vectors.ts'
 import { loadCertificate } from '../../src/data-protection/certificate-file.ts'
 import {
   type KeyFacts,
@@ -18,7 +19,7 @@ import { formatTicks, TICKS_PER_DAY, type Ticks, ticksOf } from '../../src/value
 import { assertNoGap, DAY, factsIn, failing, HOUR, node, START } from './kept.ts'
 import { certificatesOf, ENTRIES, VECTORS } from './vectors.ts'
 
-describe('a ring kept by two nodes', () => {
+describe('a ring kept by two nodes', { skip: withoutVectors }, () => {
   it('has one default key at every instant of two years, though its store fails one time in ten', async () => {
     await using folder = await temporaryFolder()
     const random = createRandom(20_260_101)
@@ -106,7 +107,7 @@ function assertReadersAgree(keys: readonly KeyFacts[], end: Ticks) {
   }
 }
 
-describe('a keeper', () => {
+describe('a keeper', { skip: withoutVectors }, () => {
   const entry = ENTRIES.find(({ file }) => file === 'rings/certificate')
   assert.ok(entry)
   const files = certificatesOf(entry)

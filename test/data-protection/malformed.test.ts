@@ -3,6 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { temporaryFolder } from '../../lab/temporary.ts'
+import { withoutVectors } from '../../lab/vectors.ts'
 import { openKeyRing } from '../../src/data-protection/open-key-ring.ts'
 import type { ProblemCode } from '../../src/data-protection/problem.ts'
 import { KeyturnError } from '../../src/errors.ts'
@@ -53,7 +54,7 @@ function bytesOf(file: FileText): Buffer {
   return Buffer.from(`\ufeff${text}`)
 }
 
-describe('a ring with a bad file', () => {
+describe('a ring with a bad file', { skip: withoutVectors }, () => {
   for (const { name, certificate, files, ours, dotnet } of vector.cases) {
     it(`harms no good key: ${name}`, async () => {
       await using folder = await temporaryFolder()
@@ -112,13 +113,13 @@ function assertNoSecret(problems: readonly { message: string }[]) {
   }
 }
 
-const { good = '', other = '' } = vector.texts
-
 function ringOf(...elements: (string | { source: string; text: string })[]) {
   return openKeyRing({ elements, applicationName: vector.app, now })
 }
 
-describe('an element of a ring', () => {
+describe('an element of a ring', { skip: withoutVectors }, () => {
+  const { good = '', other = '' } = vector.texts
+
   it('that stands twice with the same text is used, and named, since ASP.NET Core breaks at it', async () => {
     const ring = await ringOf(good, other, other)
     assert.equal(ring.keys.length, 2)

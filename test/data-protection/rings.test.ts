@@ -4,7 +4,7 @@ import { cp, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { temporaryFolder } from '../../lab/temporary.ts'
-import { vector } from '../../lab/vectors.ts'
+import { vector, withoutVectors } from '../../lab/vectors.ts'
 import { loadCertificate } from '../../src/data-protection/certificate-file.ts'
 import { openDirectoryStore } from '../../src/data-protection/directory-store.ts'
 import { openElementStore } from '../../src/data-protection/element-store.ts'
@@ -33,7 +33,7 @@ function expectedKeys({ keys }: VectorEntry) {
 const name = ({ file, certificates }: VectorEntry) =>
   certificates ? `${file} with ${certificates.map((c) => c.file).join(' and ')}` : file
 
-describe('a key ring made by ASP.NET Core', () => {
+describe('a key ring made by ASP.NET Core', { skip: withoutVectors }, () => {
   for (const entry of ENTRIES) {
     it(`is read as ASP.NET Core reads it: ${name(entry)}`, async () => {
       await using ring = await openEntry(entry)
@@ -102,7 +102,7 @@ function assertProblems(ring: KeyRing, entry: VectorEntry) {
   )
 }
 
-describe('opening a key ring', () => {
+describe('opening a key ring', { skip: withoutVectors }, () => {
   const now = () => new Date('2026-11-28T14:00:00Z')
 
   it('is refused where the directory is not there, since its volume may not be mounted', async () => {
@@ -150,7 +150,7 @@ describe('opening a key ring', () => {
   })
 })
 
-describe('a certificate of a key ring', () => {
+describe('a certificate of a key ring', { skip: withoutVectors }, () => {
   it('in PEM is opened with its password, and refused where that takes more rounds than anybody needs', async () => {
     await using folder = await temporaryFolder()
     const file = join(folder.path, 'certificate.pem')

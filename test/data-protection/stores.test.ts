@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
+import { withoutVectors } from '../../lab/vectors.ts'
 import { keyElement, revocationElement } from '../../src/data-protection/key-element.ts'
 import { openKeyRing } from '../../src/data-protection/open-key-ring.ts'
 import { openRingStore } from '../../src/data-protection/open-store.ts'
@@ -69,7 +70,7 @@ for (const { name, skip, create } of RING_PLACES) {
       assert.equal((await store.read()).elements.length, 1)
     })
 
-    it('is read as the vectors are', async () => {
+    it('is read as the vectors are', { skip: withoutVectors }, async () => {
       const entry = ENTRIES.find(({ kind }) => kind === 'redis')
       assert.ok(entry)
       await using ring = await create()
