@@ -1,9 +1,9 @@
-import type Sqlite from 'better-sqlite3-napi'
 import type { DataSource, EntityManager, EntitySchema, ObjectLiteral } from 'typeorm'
 import { PlaceTaken } from '../errors.ts'
 import { missingKeys, type PlacedRecord } from '../ring/add-together.ts'
 import type { RecordsTogether } from '../ring/key-store.ts'
 import { insertNew } from './insert-new.ts'
+import { sqliteConnection } from './sqlite-connection.ts'
 import { keyEventSchema, keySchema, type Owned } from './tables.ts'
 
 interface OwnedRecords extends RecordsTogether {
@@ -45,12 +45,7 @@ function addAtOnce(
   dataSource: DataSource,
   { issuer, keys, events, replaced }: OwnedRecords & Pick<Required<OwnedRecords>, 'replaced'>,
 ): void {
-  // TypeORM's type of a driver lacks SQLite's connection.
-  const { databaseConnection } = dataSource.driver as unknown as {
-    readonly databaseConnection: Sqlite.Database
-  }
-  const run = ([sql, parameters]: readonly [string, unknown[]]) =>
-    databaseConnection.prepare(sql).run(...parameters)
+  const { database, run } = sqliteConnection(dataSource)
   const insert = <T extends ObjectLiteral>(schema: EntitySchema<T>, rows: readonly T[]) =>
     // TypeORM only reads them.
     dataSource
@@ -58,13 +53,13 @@ function addAtOnce(
       .insert()
       .into(schema)
       .values(rows as T[])
-  const add = databaseConnection.transaction(() => {
+  const add = database.transaction(() => {
     for (const { id, data } of replaced) {
       run(['DELETE FROM ring_key WHERE issuer = ? AND id = ? AND data = ?', [issuer, id, data]])
     }
     for (const rows of chunks(keys, issuer))
       run(insert(keySchema, rows).orIgnore().getQueryAndParameters())
-    const there = databaseConnection.prepare(
+    const there = database.prepare(
       'SELECT id, ring, generation, data FROM ring_key WHERE issuer = ?',
     )
     // The columns are those of the statement.

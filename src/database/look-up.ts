@@ -1,5 +1,6 @@
 import type Sqlite from 'better-sqlite3-napi'
 import type { DataSource, EntitySchema, ObjectLiteral } from 'typeorm'
+import { sqliteConnection } from './sqlite-connection.ts'
 import type { Owned } from './tables.ts'
 
 /**
@@ -88,14 +89,11 @@ function createQuery(dataSource: DataSource, sql: string): Query {
   if (dataSource.options.type !== 'better-sqlite3') {
     return (values) => dataSource.query(sql, [...values])
   }
-  // The type of all drivers does not have what that of SQLite has.
-  const { databaseConnection } = dataSource.driver as unknown as {
-    readonly databaseConnection: Sqlite.Database
-  }
+  const { database } = sqliteConnection(dataSource)
   let statement: Sqlite.Statement<string[], Record<string, unknown>> | undefined
   return async (values) => {
     // Prepared at the first query, because the table may not exist before.
-    statement ??= databaseConnection.prepare(sql)
+    statement ??= database.prepare(sql)
     return statement.all(...values)
   }
 }

@@ -1,4 +1,3 @@
-import type Sqlite from 'better-sqlite3-napi'
 import type {
   DataSource,
   EntitySchema,
@@ -10,6 +9,7 @@ import type { Entry } from '../audit/record.ts'
 import type { Authentic } from './authentic.ts'
 import { differing, whileOthersWrite } from './change-row.ts'
 import { isDuplicate } from './failures.ts'
+import { type Statement, sqliteConnection } from './sqlite-connection.ts'
 import { type AuditRow, auditSchema } from './tables.ts'
 
 /**
@@ -37,8 +37,6 @@ export interface Recorder {
     entry?: Entry,
   ): Promise<boolean>
 }
-
-type Statement = readonly [sql: string, parameters: readonly unknown[]]
 
 export function createRecorder(dataSource: DataSource, authentic: Authentic): Recorder {
   const { issuer } = authentic
@@ -93,7 +91,7 @@ async function writeTogether(
   let isChanged = false
   try {
     if (dataSource.options.type === 'better-sqlite3') {
-      const { database, run } = connectionOf(dataSource)
+      const { database, run } = sqliteConnection(dataSource)
       // Within one turn of the event loop, because all work shares one connection and would become
       // part of the transaction.
       const both = database.transaction(() => {
@@ -112,16 +110,6 @@ async function writeTogether(
     if (!isDuplicate(error)) throw error
     return isChanged ? 'number taken' : 'unchanged'
   }
-}
-
-/** SQLite's connection. @returns run: runs a statement and gives the number of changed rows */
-function connectionOf({ driver }: DataSource) {
-  // TypeORM's type of a driver lacks the connection.
-  const { databaseConnection: database } = driver as unknown as {
-    readonly databaseConnection: Sqlite.Database
-  }
-  const run = ([sql, parameters]: Statement) => database.prepare(sql).run(...parameters).changes
-  return { database, run }
 }
 
 /** @returns the number of changed rows */
