@@ -4,7 +4,7 @@ import type { AdoptedKey, NextEvent } from '../moving/operate.ts'
 import { NEVER } from '../ring/key.ts'
 import { allStates, isPublished, type RingFacts } from '../ring/lifecycle.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
-import { plainCell } from '../values/steering.ts'
+import { oneLine, plainCell } from '../values/steering.ts'
 import { mending } from './advice.ts'
 import type { Context } from './context.ts'
 import { table } from './table.ts'
@@ -55,7 +55,7 @@ export function importText(
 
 /** On one line, since whoever names a key elsewhere must not write lines of this answer. */
 function leftText({ name, code, reason }: LeftKey): string {
-  return `Left     ${plainCell(name)} (${code}): ${plainCell(reason.replace(/\s*\n\s*/g, ' '))}`
+  return `Left     ${plainCell(name)} (${code}): ${plainCell(oneLine(reason))}`
 }
 
 /** The keys at which --apply stops, with what helps. */

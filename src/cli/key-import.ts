@@ -12,6 +12,7 @@ import { adoptedKeys, carryIn, nextEvents, presentOf } from '../moving/operate.t
 import { NO_RINGS } from '../ring/loaded-rings.ts'
 import { openRingsToChange } from '../ring/operate.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
+import { oneLine } from '../values/steering.ts'
 import { nameProblem } from '../values/text.ts'
 import { withAdvice } from './advice.ts'
 import { type Context, JSON_OPTION, loadCommandConfig, printJson } from './context.ts'
@@ -251,7 +252,7 @@ async function withCode(
     await work({ ...context, warn: (text) => notes.push(text) })
   } catch (error) {
     if (!(error instanceof KeyturnError)) throw error
-    const text = withAdvice(error).replace(/\s*\n\s*/g, ' ')
+    const text = oneLine(withAdvice(error))
     throw new KeyturnError('told', `${error.code}: ${text}`)
   }
   for (const note of notes) context.warn(note)

@@ -71,25 +71,27 @@ export type NamedInstant = (now: number) => number
 
 /** Parses an instant, or a duration before now, for commander. */
 export function instantArgument(text: string): NamedInstant {
-  if (text === 'now') return (now) => now
-  if (durationProblem(text, { min: 0 }) === undefined) return (now) => now - parseDuration(text)
-  const read = readRfc3339(text)
-  if ('at' in read) return () => read.at
-  throw new InvalidArgumentError(
-    'It must be an instant such as 2026-11-22T10:00:00Z (RFC 3339), a duration ago such as 12h, ' +
-      `or now; as an instant, ${read.problem}.`,
-  )
+  return instantFrom(text, { sign: -1, otherwise: 'a duration ago such as 12h, or now' })
 }
 
 /** Parses an instant to come, or a duration from now, for commander. */
 export function comingArgument(text: string): NamedInstant {
+  return instantFrom(text, { sign: 1, otherwise: 'or a duration from now such as 30d' })
+}
+
+/** @param otherwise words for what else than an instant it may be */
+function instantFrom(
+  text: string,
+  { sign, otherwise }: { readonly sign: 1 | -1; readonly otherwise: string },
+): NamedInstant {
   if (text === 'now') return (now) => now
-  if (durationProblem(text, { min: 0 }) === undefined) return (now) => now + parseDuration(text)
+  if (durationProblem(text, { min: 0 }) === undefined) {
+    return (now) => now + sign * parseDuration(text)
+  }
   const read = readRfc3339(text)
   if ('at' in read) return () => read.at
   throw new InvalidArgumentError(
-    'It must be an instant such as 2026-11-22T10:00:00Z (RFC 3339), or a duration from now such as 30d; ' +
-      `as an instant, ${read.problem}.`,
+    `It must be an instant such as 2026-11-22T10:00:00Z (RFC 3339), ${otherwise}; as an instant, ${read.problem}.`,
   )
 }
 

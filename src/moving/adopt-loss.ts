@@ -2,7 +2,8 @@ import { ImportIncomplete } from '../errors.ts'
 import type { LeftOut } from '../import/imported-key.ts'
 import type { ImportCode } from '../import/refusal.ts'
 import type { RingFacts } from '../ring/lifecycle.ts'
-import { plainCell } from '../values/steering.ts'
+import { oneLine, plainCell } from '../values/steering.ts'
+import { revokedKids } from './adopt-presence.ts'
 
 /** Tells which keys of the old system an import would lose. Pure. */
 
@@ -43,8 +44,7 @@ export function lossesOf(
   { keys, events }: Pick<RingFacts, 'keys' | 'events'>,
   { leave = [] }: { readonly leave?: readonly string[] | undefined },
 ): readonly LeftKey[] {
-  const revoked = events.flatMap((event) => (event.type === 'revoke' ? event.kid : []))
-  const known = new Set([...keys.map(({ kid }) => kid), ...revoked])
+  const known = new Set([...keys.map(({ kid }) => kid), ...revokedKids(events)])
   const isGivenUp = (text: string) => leave.includes(text) || leave.includes(plainCell(text))
   return left
     .filter(({ kid, isHarmless }) => !isHarmless && !(kid !== undefined && known.has(kid)))
@@ -74,8 +74,4 @@ export function assertNothingLost({ lost }: { readonly lost: readonly LeftKey[] 
     'Nothing was added, because keys that the old system may publish would be lost, and relying parties could ' +
       `not verify what they signed. ${reasons.join(' ')}${more}`,
   )
-}
-
-function oneLine(text: string): string {
-  return text.replace(/\s*\n\s*/g, ' ')
 }

@@ -61,10 +61,14 @@ export function revokedSince(
   present: Present,
   { policies, ring: named }: Placing,
 ): readonly ImportedKey[] {
-  const revoked = present.events.flatMap((event) => (event.type === 'revoke' ? event.kid : []))
-  const here = present.keys.map(({ kid }) => kid)
+  const revoked = revokedKids(present.events)
+  const here = new Set(present.keys.map(({ kid }) => kid))
   return keys.filter(
-    (key) =>
-      revoked.includes(key.kid) && here.includes(key.kid) && ringOf(key, policies, named) === ring,
+    (key) => revoked.has(key.kid) && here.has(key.kid) && ringOf(key, policies, named) === ring,
   )
+}
+
+/** kids of keys that were revoked each by itself, whether the rings still have them or not. */
+export function revokedKids(events: RingFacts['events']): ReadonlySet<string> {
+  return new Set(events.flatMap((event) => (event.type === 'revoke' ? event.kid : [])))
 }

@@ -48,7 +48,8 @@ export function rolesOf(
 
 /** The parts of some keys, as they are among all. */
 export function onlyAmong({ signer, next, old }: Roles, keys: readonly ImportedKey[]): Roles {
-  const isAmong = (key: ImportedKey) => keys.includes(key)
+  const among = new Set(keys)
+  const isAmong = (key: ImportedKey) => among.has(key)
   return {
     signer: signer && isAmong(signer) ? signer : undefined,
     next: next.filter(isAmong),

@@ -5,3 +5,8 @@ export const STEERING = /[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu
 export function plainCell(text: string): string {
   return text.replace(STEERING, '?')
 }
+
+/** Text of several lines as one. */
+export function oneLine(text: string): string {
+  return text.replace(/\s*\n\s*/g, ' ')
+}
