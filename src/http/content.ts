@@ -17,7 +17,7 @@ export function awaitContent(
 ): void {
   const length = Number(request.headers['content-length'] ?? 0)
   // Content in the same packet as the header is readable one microtask later, without a listener.
-  void NOW.then(() => {
+  void SETTLED.then(() => {
     if (length > most) return then('too-large')
     if (length > 0 && request.readableLength === length && !request.destroyed) {
       // The stream has no encoding, so these are bytes.
@@ -29,7 +29,7 @@ export function awaitContent(
 }
 
 /** Runs callbacks one microtask later, at less cost than `queueMicrotask` of Node. */
-const NOW = Promise.resolve()
+const SETTLED = Promise.resolve()
 
 /** Gathers content that arrives in several packets. */
 async function gather(request: IncomingMessage, most: number): Promise<Content> {

@@ -68,6 +68,7 @@ export function meterClients(provider: ProviderInstance, options: MeteredOptions
   const { guesses, onWrong, onLimited } = options
   const { Client } = provider
   const counted = new WeakSet<object>()
+
   function refuse(ctx: KoaContextWithOIDC, retryAfter: number | undefined): void {
     if (retryAfter === undefined) return
     onLimited(ctx)

@@ -99,13 +99,17 @@ async function stops(cli: Cli, args: readonly string[]): Promise<string> {
   return err
 }
 
+/** An empty store of IdentityServer, its key ring and that of another application. */
+async function duendeIn(cli: Awaited<ReturnType<typeof keyturnIn>>) {
+  const [folder, own] = [join(cli.path, 'keys'), join(cli.path, 'ring')]
+  await mkdir(folder)
+  return { folder, own, ring: await ringIn(own), other: await ringIn(join(cli.path, 'other')) }
+}
+
 describe('a key of IdentityServer that does not open', () => {
   it('stops --apply, which names it, why, and both ways on', async () => {
     await using cli = await keyturnIn()
-    const folder = join(cli.path, 'keys')
-    await mkdir(folder)
-    const own = join(cli.path, 'ring')
-    const [ring, other] = [await ringIn(own), await ringIn(join(cli.path, 'other'))]
+    const { folder, own, ring, other } = await duendeIn(cli)
     await duendeFile(folder, { kid: 'CLEAR', days: 20 })
     await duendeFile(folder, { kid: 'OWN', days: 10, protect: ring.protect })
     const sealed = await duendeFile(folder, { kid: 'OTHER', days: 5, protect: other.protect })
@@ -133,10 +137,7 @@ describe('a key of IdentityServer that does not open', () => {
 
   it('stops nothing once it has left the JWKS, or IdentityServer cannot open it either', async () => {
     await using cli = await keyturnIn()
-    const folder = join(cli.path, 'keys')
-    await mkdir(folder)
-    const own = join(cli.path, 'ring')
-    const [ring, other] = [await ringIn(own), await ringIn(join(cli.path, 'other'))]
+    const { folder, own, ring, other } = await duendeIn(cli)
     await duendeFile(folder, { kid: 'CLEAR', days: 20 })
     await duendeFile(folder, { kid: 'GONE', days: 105, protect: other.protect })
     await duendeFile(folder, { kid: 'REVOKED', days: 10, protect: ring.protect })

@@ -79,6 +79,14 @@ async function repeat({ cli, args, records }: Scene): Promise<string> {
   return whole
 }
 
+/** The records as they are and as an import makes them. They are brought back. */
+async function outcomes(own: Scene): Promise<{ readonly before: string; readonly whole: string }> {
+  const before = await own.records()
+  const whole = await repeat(own)
+  await own.restore()
+  return { before, whole }
+}
+
 /** @returns what brings the records back as they are now */
 async function snapshot(dataSource: DataSource) {
   const tables = [keySchema, keyEventSchema] as const
@@ -113,9 +121,7 @@ describe('an import whose process is killed', { concurrency: true }, () => {
       await using fresh = await database.create()
       await using own = await scene(fresh.url)
       const { cli, args, records, restore } = own
-      const before = await records()
-      const whole = await repeat(own)
-      await restore()
+      const { before, whole } = await outcomes(own)
       for (const at of MOMENTS) {
         assert.equal(await dying(cli, args, at), null, `it writes fewer than ${at} times`)
         const after = await records()
@@ -157,9 +163,7 @@ describe('an import into a store that fails at one of its writes', () => {
       await using fresh = await database.create()
       await using own = await scene(fresh.url)
       const { cli, args, records, restore } = own
-      const before = await records()
-      const whole = await repeat(own)
-      await restore()
+      const { before, whole } = await outcomes(own)
       let isReached = true
       for (let at = 1; isReached; at++) {
         const failing = failingAt(at, lasts)
