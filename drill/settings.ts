@@ -88,7 +88,8 @@ export function nodeSettings(options: {
   const limit = 1_000_000
   return {
     issuer,
-    http: { shutdownDelay: '1s', trustedProxies: 1 },
+    // Less than the balancer waits.
+    http: { shutdownDelay: '1s', trustedProxies: 1, limits: { answerTime: '12s' } },
     // Off, because logout tokens live for two minutes.
     outgoing: { backchannelLogout: false },
     database: { url: databaseUrl, timeout: seconds(options.databaseTimeout), durability },

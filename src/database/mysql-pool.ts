@@ -66,7 +66,7 @@ export function createMysqlPool({ options, session, timeout }: MysqlSettings): P
     connection.on('error', () => {})
   })
   const prepared = new WeakSet<PoolConnection>()
-  const getConnection = pool.getConnection.bind(pool)
+  const getConnection = limitQueue(pool, timeout)
   pool.getConnection = (callback) =>
     getConnection((error, connection) => {
       if (error) return callback(notSent(error), connection)
@@ -83,6 +83,41 @@ export function createMysqlPool({ options, session, timeout }: MysqlSettings): P
       )
     })
   return limitSilence(pool, timeout)
+}
+
+/**
+ * Bounds how long a statement waits for a connection while all are in use, as pg does by itself.
+ * @param timeout seconds
+ * @returns `getConnection` of the pool with this limit
+ */
+function limitQueue(pool: Pool, timeout: number): Pool['getConnection'] {
+  const getConnection = pool.getConnection.bind(pool)
+  let isQueued = false
+  // Emitted within the call of `getConnection`.
+  pool.on('enqueue', () => {
+    isQueued = true
+  })
+  return (callback) => {
+    let late: NodeJS.Timeout | undefined
+    let isOver = false
+    isQueued = false
+    getConnection((error, connection) => {
+      clearTimeout(late)
+      if (!isOver) callback(error, connection)
+      else if (!error) connection.release()
+    })
+    if (!isQueued) return
+    late = setTimeout(() => {
+      isOver = true
+      // mysql2 passes no connection with an error, although its types say so.
+      callback(tooLate(), undefined as unknown as PoolConnection)
+    }, timeout * 1000)
+  }
+}
+
+function tooLate(): NodeJS.ErrnoException {
+  const message = 'all connections were in use, and none got free in time'
+  return Object.assign(new Error(message), { code: 'ETIMEDOUT' })
 }
 
 async function setUp(connection: PoolConnection, session: readonly SessionStatement[]) {

@@ -4,8 +4,11 @@ import type { JwtAccessTokens } from './jwt-access-tokens.ts'
 import { limitPushedRequests } from './lifetimes.ts'
 import { type MeteredOptions, meterUserCodes } from './metered.ts'
 import { providerAdapters } from './outage.ts'
-import type { RefreshReuseOptions } from './refresh-reuse.ts'
-import { type AroundGrant, createTokenRequests } from './token-requests.ts'
+import {
+  type AroundGrant,
+  createTokenRequests,
+  type TokenRequestsOptions,
+} from './token-requests.ts'
 import type { UsedUp } from './used-up.ts'
 import { findUserinfoTokens } from './userinfo-tokens.ts'
 
@@ -17,9 +20,9 @@ export interface Adapters {
   readonly grantHandler: AroundGrant
 }
 
-export interface AdaptersOptions extends Omit<RefreshReuseOptions, 'adapters'> {
+export interface AdaptersOptions extends Omit<TokenRequestsOptions, 'adapters'> {
   readonly artifacts: Pick<ArtifactStore, 'adapter'>
-  readonly usedUp: Pick<UsedUp, 'note'>
+  readonly usedUp: Pick<UsedUp, 'note' | 'giveBack'>
   readonly userCodes: MeteredOptions
   /** Seconds that a pushed authorization request lives. */
   readonly pushedRequest: number

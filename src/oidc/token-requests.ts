@@ -1,8 +1,10 @@
+import type { ServerResponse } from 'node:http'
 import { type KoaContextWithOIDC, Provider } from 'oidc-provider'
 import { UsedMeanwhile } from '../artifacts/artifact-record.ts'
 import type { ArtifactAdapters } from './outage.ts'
 import { createRefreshReuse, type Refresh, type RefreshReuseOptions } from './refresh-reuse.ts'
 import { saveAll, type TokenRequest, type UsedRecord } from './token-request.ts'
+import type { UsedUp } from './used-up.ts'
 import { createWaitingAdapters } from './waiting-adapters.ts'
 
 /**
@@ -31,8 +33,12 @@ const GRANTS: readonly string[] = [
   'urn:ietf:params:oauth:grant-type:device_code',
 ]
 
-export function createTokenRequests(options: RefreshReuseOptions): TokenRequests {
-  const { adapters, clock } = options
+export interface TokenRequestsOptions extends RefreshReuseOptions {
+  readonly usedUp: Pick<UsedUp, 'giveBack'>
+}
+
+export function createTokenRequests(options: TokenRequestsOptions): TokenRequests {
+  const { adapters, clock, usedUp } = options
   const reuse = createRefreshReuse(options)
   const open = new WeakMap<object, TokenRequest>()
   const current = () => {
@@ -42,12 +48,14 @@ export function createTokenRequests(options: RefreshReuseOptions): TokenRequests
 
   /** The answer is final: stores what was issued and consumes the code or token. */
   async function settle(ctx: KoaContextWithOIDC, request: TokenRequest): Promise<void> {
+    if (isUnheard(ctx.res)) return
     const { used, earlier, given } = request
     if (earlier) return reuse.repeat(ctx, earlier, given)
     if (!used) return saveAll(given)
     if (reuse.isOn && isRefresh(request)) return reuse.settle(ctx, request)
     await consume(ctx, used)
-    return saveAll(given)
+    await saveAll(given)
+    if (isUnheard(ctx.res)) usedUp.giveBack(ctx)
   }
 
   return {
@@ -66,6 +74,14 @@ export function createTokenRequests(options: RefreshReuseOptions): TokenRequests
       }
     },
   }
+}
+
+/**
+ * True if nobody gets the answer: the client has gone, or was told that the request took too long.
+ * Its retry would look like a thief's second use.
+ */
+function isUnheard({ destroyed, writableEnded }: ServerResponse): boolean {
+  return destroyed || writableEnded
 }
 
 /** True if the request consumes a refresh token. */

@@ -49,6 +49,11 @@ export function createAnswer(scope: IssuerScope, answering: Answering): RequestL
   const bound = process.inFlight.bound(app.callback(), {
     refuse,
     onTurnedAway: () => metrics.turnedAway.inc(),
+    onLate: ({ method, url = '' }) => {
+      metrics.late.inc()
+      const [path] = url.split('?', 1)
+      scope.ofRequests.warn({ method, path }, 'a request took longer than http.limits.answerTime')
+    },
   })
   const { headerSize } = http.limits
   const forms = redirectForms(bound, { issuer, headerSize, refuse, onRefused })

@@ -10,6 +10,8 @@ export interface IssuerMetrics extends ProviderCounts {
   readonly swaps: Count
   /** Requests answered with 503 because too many were in flight. */
   readonly turnedAway: Count
+  /** Requests answered with 503 because they took too long. */
+  readonly late: Count
   /** Sets the sources that this issuer's gauges read. */
   observe(sources: IssuerSources): void
 }
@@ -54,6 +56,7 @@ export function createIssuerMetrics(
       swaps: count(counters.swaps),
       guesses: count(counters.guesses),
       turnedAway: count(counters.turnedAway),
+      late: count(counters.late),
       observe: (sources) => {
         observed.push([labels, sources])
       },
@@ -155,6 +158,10 @@ function createCounters(registry: Registry, own: readonly string[]) {
     turnedAway: counter(
       'keyturn_requests_turned_away_total',
       'Requests answered with 503 as too many were in flight (http.limits.requests)',
+    ),
+    late: counter(
+      'keyturn_requests_late_total',
+      'Requests answered with 503 as they took too long (http.limits.answerTime)',
     ),
     cutShort: counter(
       'keyturn_answers_cut_short_total',

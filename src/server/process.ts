@@ -73,7 +73,7 @@ export async function openProcess(
     const { clockSkew } = config.rotation
     const databaseClock = createDatabaseClock({ store: stores.nodes, clock, clockSkew })
     const hasSeveral = config.issuers.length > 1
-    const inFlight = createInFlight(config.http.limits.requests)
+    const inFlight = createInFlight(config.http.limits)
     const metrics = createMetrics({
       hasSeveral,
       clockOffset: databaseClock.offset,

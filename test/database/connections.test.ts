@@ -5,6 +5,7 @@ import { freePort } from '../../lab/server.ts'
 import { service } from '../../lab/services.ts'
 import { systemClock } from '../../src/clock.ts'
 import { serializedKey } from '../../src/conformance/records.ts'
+import { shareConnections } from '../../src/connection/database-url.ts'
 import { openDatabase } from '../../src/database/database.ts'
 import { migrate } from '../../src/database/migrate.ts'
 import { PostgresPool, postgresOptions } from '../../src/database/postgres-pool.ts'
@@ -37,6 +38,22 @@ for (const database of DATABASES) {
   const endSessions = END_SESSIONS[database.name]
 
   describe(`connections to ${database.name}`, { skip: database.skip }, () => {
+    it('are waited for no longer than database.timeout while all are in use', async () => {
+      const { url, close } = await createMigrated(database)
+      const settings = { url, connections: 4, timeout: 1 }
+      const source = await openDatabase(settings)
+      const store = createSqlKeyStore(source)
+      const { others } = shareConnections(settings.connections)
+      const runners = Array.from({ length: others }, () => source.createQueryRunner())
+      for (const runner of runners) await runner.connect()
+      const isRefused = { code: 'store_unavailable', message: /does not answer within database/ }
+      await Promise.all([1, 2].map(() => assert.rejects(store.load(), isRefused)))
+      for (const runner of runners) await runner.release()
+      await store.load()
+      await source.destroy()
+      await close()
+    })
+
     it('that the server ends, idle or at work, are made anew', async () => {
       const { url, dataSource, close } = await createMigrated(database)
       const settings = settingsOf({ url })

@@ -14,7 +14,7 @@ describe('a server that works on as many requests as it may', () => {
     const work = Array.from({ length: MOST }, () => Promise.withResolvers<void>())
     let turnedAway = 0
     let begun = 0
-    const inFlight = createInFlight(MOST)
+    const inFlight = createInFlight({ requests: MOST, answerTime: 60 })
     const handle = inFlight.bound(
       async (_request, response) => {
         await work[begun++]?.promise
@@ -23,6 +23,7 @@ describe('a server that works on as many requests as it may', () => {
       {
         refuse: createRefusals(createViews(), createAudience('https://op.example')),
         onTurnedAway: () => void turnedAway++,
+        onLate: () => assert.fail('nothing takes a minute'),
       },
     )
     const listener = await listen(
@@ -59,5 +60,40 @@ describe('a server that works on as many requests as it may', () => {
     for (const { resolve } of work) resolve()
     await Promise.all(busy)
     assert.equal(inFlight.count, 0)
+  })
+
+  it('answers 503 if one takes too long, whatever it does then', async (test) => {
+    const late = Promise.withResolvers<void>()
+    const tried = Promise.withResolvers<unknown>()
+    const paths: unknown[] = []
+    const inFlight = createInFlight({ requests: MOST, answerTime: 0.05 })
+    const handle = inFlight.bound(
+      async (_request, response) => {
+        await late.promise
+        try {
+          response.setHeader('set-cookie', 'a=b')
+          response.end('done')
+          tried.resolve(undefined)
+        } catch (error) {
+          tried.resolve(error)
+        }
+      },
+      {
+        refuse: createRefusals(createViews(), createAudience('https://op.example')),
+        onTurnedAway: () => assert.fail('there is room'),
+        onLate: ({ url }) => paths.push(url),
+      },
+    )
+    const listener = await listen(handle, { host: 'localhost', port: 0, limits: LISTENER_LIMITS })
+    test.after(() => listener.close(0))
+    const answer = await fetch(`${listener.url}/token`)
+    assert.equal(answer.status, 503)
+    assert.ok(Number(answer.headers.get('retry-after')) > 0)
+    assert.match(await answer.text(), /"temporarily_unavailable".*could not answer in time/)
+    assert.deepEqual(paths, ['/token'])
+    assert.equal(inFlight.count, 1, 'it is still worked on')
+    late.resolve()
+    assert.equal(await tried.promise, undefined)
+    while (inFlight.count > 0) await new Promise(setImmediate)
   })
 })

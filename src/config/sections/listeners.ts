@@ -12,6 +12,9 @@ const limits = z.strictObject({
     .max(10_000)
     .describe('Requests of one connection that may wait for their answers.'),
   requests: z.int().min(10).max(100_000).describe('Requests that one process works on at once.'),
+  answerTime: duration({ max: 60 }).describe(
+    'Time to answer a whole request; after it the answer is 503.',
+  ),
   unread: duration({ max: 3600 }).describe('How long a client may leave an answer unread.'),
   headerSize: z
     .int()
