@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { cpSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort } from '../lab/server.ts'
 import { temporaryFolder } from '../lab/temporary.ts'
@@ -20,7 +20,8 @@ await using temporary = await temporaryFolder()
 const folder = join(temporary.path, 'examples')
 mkdirSync(folder)
 
-run('npm', ['run', '--silent', 'build'], ROOT)
+// Without what was built before, so that packing has to build.
+rmSync(join(ROOT, 'dist'), { recursive: true, force: true })
 const packed = run('npm', ['pack', '--silent', '--pack-destination', temporary.path], ROOT).trim()
 
 // Without this program, which needs the repository around it.
