@@ -6,8 +6,8 @@ import { readBounded } from '../bounded-file.ts'
 import { createFile } from '../whole-file.ts'
 import { KeyRingUnreadable } from './errors.ts'
 import { mayRevoke } from './ring-element.ts'
+import { ELEMENT_BYTES_MAX, largestRead, tooLarge } from './ring-size.ts'
 import type { NewElement, RingStore, StoredElement, StoredRing } from './ring-store.ts'
-import { XML_LENGTH_MAX } from './xml.ts'
 
 /**
  * A ring in a directory, as `PersistKeysToFileSystem` keeps it: one file per element. Every file
@@ -18,10 +18,6 @@ const BYTE_ORDER_MARK = '\ufeff'
 const DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
 /** Ending of a file with an element that is about to be added. ASP.NET Core does not read it. */
 const CLAIM = '.claim'
-/** Most bytes of a file, because UTF-8 takes up to three bytes for a character of JavaScript. */
-const BYTES_MAX = 3 * XML_LENGTH_MAX
-/** Most bytes of a whole ring; a thousand keys under certificates have a fifth of them. */
-const RING_BYTES_MAX = 32 * 1024 * 1024
 
 export function openDirectoryStore(directory: string): RingStore {
   return {
@@ -30,10 +26,10 @@ export function openDirectoryStore(directory: string): RingStore {
       const names = await listNames(directory)
       const files: Found[] = []
       for (const name of names) files.push({ name, status: await statusOf(join(directory, name)) })
-      const kept = smallest(files)
+      const most = largestRead(files.map(sizeOf))
       const elements: StoredElement[] = []
       for (const file of files) {
-        const element = await readElement(directory, file, kept)
+        const element = await readElement(directory, file, most)
         if (element) elements.push(element)
       }
       return { elements, version: versionOf(names) } satisfies StoredRing
@@ -80,10 +76,12 @@ async function completeClaim(
   directory: string,
   { claim, version }: { readonly claim: string; readonly version: string },
 ): Promise<void> {
-  const bytes = await readBounded(claim, BYTES_MAX).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return null
-    throw error
-  })
+  const bytes = await readBounded(claim, ELEMENT_BYTES_MAX).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return null
+      throw error
+    },
+  )
   if (bytes === null) return
   const element = bytes && readClaim(bytes)
   if (element) {
@@ -143,43 +141,26 @@ async function statusOf(path: string): Promise<Found['status']> {
   return stat(path).catch((error: NodeJS.ErrnoException) => error)
 }
 
-/**
- * Names of the smallest files that fit into a ring together. Keys are small, and files that push
- * them out are not.
- */
-function smallest(files: readonly Found[]): ReadonlySet<string> {
-  const kept = new Set<string>()
-  let size = 0
-  const sizeOf = ({ status }: Found) => (status instanceof Error ? 0 : status.size)
-  for (const file of files.toSorted((a, b) => sizeOf(a) - sizeOf(b))) {
-    size += sizeOf(file)
-    if (size > RING_BYTES_MAX) break
-    kept.add(file.name)
-  }
-  return kept
+function sizeOf({ status }: Found): number {
+  return status instanceof Error ? 0 : status.size
 }
 
 /**
  * Reads an element; undefined if the file has been removed meanwhile.
- * @param kept names of files that are read
+ * @param most bytes of the largest file that is read
  */
 async function readElement(
   directory: string,
   { name, status }: Found,
-  kept: ReadonlySet<string>,
+  most: number,
 ): Promise<StoredElement | undefined> {
   const path = join(directory, name)
   try {
     if (status instanceof Error) throw status
     if (!status.isFile()) return unreadable(name, 'it is no file')
-    const bytes = kept.has(name) ? await readBounded(path, BYTES_MAX) : undefined
+    const bytes = status.size <= most ? await readBounded(path, ELEMENT_BYTES_MAX) : undefined
     if (bytes) return { source: name, content: decode(bytes) }
-    const message =
-      `It has ${status.size} bytes. No element of a ring has more than ${BYTES_MAX}, and all together are read up to ` +
-      `${RING_BYTES_MAX}, the smallest first. Remove what is no element.`
-    const isRevoking = mayRevoke(await beginningOf(path))
-    const problem = { code: 'xml_too_large', message } as const
-    return { source: name, content: { problem, mayRevoke: isRevoking } }
+    return tooLarge(name, status.size, mayRevoke(await beginningOf(path)))
   } catch (error) {
     const { code = 'an unknown error' } = error as NodeJS.ErrnoException
     return code === 'ENOENT' ? undefined : unreadable(name, code)
@@ -189,7 +170,7 @@ async function readElement(
 async function beginningOf(path: string): Promise<string> {
   const file = await open(path)
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(BYTES_MAX))
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(ELEMENT_BYTES_MAX))
     return buffer.toString('latin1', 0, bytesRead)
   } finally {
     await file.close()

@@ -1,25 +1,51 @@
 import { storedText } from './element-store.ts'
 import { KeyRingUnreadable } from './errors.ts'
+import { largestRead, tooLarge } from './ring-size.ts'
 import type { RingStore } from './ring-store.ts'
 
 /** A ring in a list of Redis, as `PersistKeysToStackExchangeRedis` keeps it. */
 
 /** Methods of a Redis client that the store needs, as ioredis has them. */
 export interface RedisLists {
-  lrange(key: string, start: number, stop: number): Promise<string[]>
   eval(script: string, keys: number, ...args: string[]): Promise<unknown>
 }
 
 /** Key of the list by default in ASP.NET Core. */
 const DEFAULT_LIST = 'DataProtection-Keys'
 
-/** Script that adds to the list if it is as it was read: same length and same last element. */
-const APPEND = `
-if redis.call('LLEN', KEYS[1]) ~= tonumber(ARGV[1]) then return 0 end
-if (redis.call('LINDEX', KEYS[1], -1) or '') ~= ARGV[2] then return 0 end
-redis.call('RPUSH', KEYS[1], ARGV[3])
+/** The version of a list: its length and the hash of its last element. */
+const VERSION = `
+local version = redis.call('LLEN', KEYS[1]) .. ' ' .. redis.sha1hex(redis.call('LINDEX', KEYS[1], -1) or '')`
+
+/** Script that returns the version, and the size of each element. */
+const SIZES = `${VERSION}
+local sizes = {}
+for i, text in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do sizes[i] = #text end
+return { version, sizes }
+`
+
+/**
+ * Script that returns the version, and each element or, if it is larger than ARGV[1], its size and
+ * whether it has the word `revocation`, because a revocation must not be overlooked.
+ */
+const READ = `${VERSION}
+local elements = {}
+for i, text in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
+  local word = string.find(text, 'revocation', 1, true) and 1 or 0
+  elements[i] = #text <= tonumber(ARGV[1]) and text or { #text, word }
+end
+return { version, elements }
+`
+
+/** Script that adds to the list if it still has the version ARGV[1]. */
+const APPEND = `${VERSION}
+if version ~= ARGV[1] then return 0 end
+redis.call('RPUSH', KEYS[1], ARGV[2])
 return 1
 `
+
+/** An element, or size and mark of one that is too large. */
+type Found = string | readonly [size: number, word: number]
 
 interface RedisStoreOptions {
   readonly client: RedisLists
@@ -36,16 +62,25 @@ export function openRedisStore({
   return {
     where,
     read: async () => {
-      const texts = await client.lrange(list, 0, -1).catch((error: Error) => {
+      try {
+        // The scripts return what they say.
+        const [, sizes] = (await client.eval(SIZES, 1, list)) as [string, number[]]
+        const most = String(largestRead(sizes))
+        const [version, found] = (await client.eval(READ, 1, list, most)) as [string, Found[]]
+        const elements = found.map((element, i) => {
+          const source = `element ${i + 1} of list ${list}`
+          if (typeof element === 'string') return storedText(source, element)
+          const [size, word] = element
+          return tooLarge(source, size, word === 1)
+        })
+        return { elements, version }
+      } catch (error) {
         throw unavailable(where, 'read', error)
-      })
-      const elements = texts.map((text, i) => storedText(`element ${i + 1} of list ${list}`, text))
-      return { elements, version: `${texts.length} ${texts.at(-1) ?? ''}` }
+      }
     },
     append: async ({ line }, version) => {
-      const [, length = '', last = ''] = /^(\d+) (.*)$/s.exec(version) ?? []
       try {
-        return (await client.eval(APPEND, 1, list, length, last, line)) === 1
+        return (await client.eval(APPEND, 1, list, version, line)) === 1
       } catch (error) {
         throw unavailable(where, 'added to', error)
       }

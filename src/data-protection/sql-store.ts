@@ -1,6 +1,7 @@
 import { Refused } from '../errors.ts'
 import { storedText } from './element-store.ts'
 import { KeyRingUnreadable } from './errors.ts'
+import { largestRead, tooLarge } from './ring-size.ts'
 import type { NewElement, RingStore } from './ring-store.ts'
 
 /** A ring in a table, as `PersistKeysToDbContext` of Entity Framework Core keeps it. */
@@ -31,10 +32,13 @@ interface SqlStoreOptions {
   readonly close?: () => Promise<void>
 }
 
+/** A row, whose text is left out if it is too large. */
 interface Row {
   readonly Id: number | string
-  readonly FriendlyName: string | null
+  readonly Size: number | string | null
   readonly Xml: string | null
+  /** 1 if the text was left out and has the word `revocation`. */
+  readonly MayRevoke: number | string
 }
 
 /**
@@ -43,6 +47,8 @@ interface Row {
  */
 interface Dialect {
   readonly quote: (name: string) => string
+  /** Bytes of a column. */
+  readonly bytes: (column: string) => string
   readonly parameter: (number: number) => string
   readonly add: (runner: RingQueryRunner, addition: Addition) => Promise<boolean>
 }
@@ -63,11 +69,18 @@ export function openSqlStore(options: SqlStoreOptions): RingStore {
   const { database, table = DEFAULT_TABLE, close = async () => {} } = options
   const { type } = database.options
   const where = options.where ?? `table ${table} (${type})`
-  const { quote, parameter, add } = dialectOf(type)
+  const { quote, bytes, parameter, add } = dialectOf(type)
   const name = table.split('.').map(quote).join('.')
-  const columns = ['Id', 'FriendlyName', 'Xml'].map(quote)
-  const select = `SELECT ${columns.join(', ')} FROM ${name} ORDER BY ${quote('Id')}`
-  const insert = `INSERT INTO ${name} (${columns.slice(1).join(', ')}) VALUES (${parameter(1)}, ${parameter(2)})`
+  const [id, xml] = [quote('Id'), quote('Xml')]
+  const size = bytes(xml)
+  const idAndSize = `${id}, ${size} AS ${quote('Size')}`
+  const selectSizes = `SELECT ${idAndSize} FROM ${name} ORDER BY ${id}`
+  /** Leaves out texts that are too large; a revocation among them must not be overlooked. */
+  const select = (most: number) =>
+    `SELECT ${idAndSize}, CASE WHEN ${size} <= ${most} THEN ${xml} END AS ${xml},
+       CASE WHEN ${size} > ${most} AND ${xml} LIKE '%revocation%' THEN 1 ELSE 0 END AS ${quote('MayRevoke')}
+     FROM ${name} ORDER BY ${id}`
+  const insert = `INSERT INTO ${name} (${quote('FriendlyName')}, ${xml}) VALUES (${parameter(1)}, ${parameter(2)})`
 
   const withRunner = async <T>(what: string, use: (runner: RingQueryRunner) => Promise<T>) => {
     const runner = database.createQueryRunner()
@@ -79,21 +92,29 @@ export function openSqlStore(options: SqlStoreOptions): RingStore {
       await runner.release()
     }
   }
-  // The columns are those of the statement.
-  const readRows = async (runner: RingQueryRunner) => (await runner.query(select)) as Row[]
+  // The columns are those of the statements.
+  const readSizes = async (runner: RingQueryRunner) =>
+    (await runner.query(selectSizes)) as Pick<Row, 'Id' | 'Size'>[]
+  const toElement = ({ Id, Size, Xml, MayRevoke }: Row) => {
+    const source = `row ${Id} of ${table}`
+    const isLeftOut = Xml === null && Size !== null
+    return isLeftOut
+      ? tooLarge(source, Number(Size), Number(MayRevoke) === 1)
+      : storedText(source, Xml)
+  }
 
   return {
     where,
     read: () =>
       withRunner('read', async (runner) => {
-        const rows = await readRows(runner)
-        const elements = rows.map(({ Id, Xml }) => storedText(`row ${Id} of ${table}`, Xml))
-        return { elements, version: versionOf(rows) }
+        const sizes = (await readSizes(runner)).map((row) => Number(row.Size))
+        const rows = (await runner.query(select(largestRead(sizes)))) as Row[]
+        return { elements: rows.map(toElement), version: versionOf(rows) }
       }),
     append: (element: NewElement, version) =>
       withRunner('added to', (runner) => {
         const insertIfSame = async () => {
-          if (versionOf(await readRows(runner)) !== version) return false
+          if (versionOf(await readSizes(runner)) !== version) return false
           await runner.query(insert, [element.name, element.line])
           return true
         }
@@ -103,20 +124,27 @@ export function openSqlStore(options: SqlStoreOptions): RingStore {
   }
 }
 
-function versionOf(rows: readonly Row[]): string {
+function versionOf(rows: readonly Pick<Row, 'Id'>[]): string {
   return `${rows.length} ${rows.at(-1)?.Id ?? ''}`
 }
 
 function dialectOf(type: string): Dialect {
   switch (type) {
     case 'postgres':
-      return { quote: quoted, parameter: (number) => `$${number}`, add: underTableLock }
-    case 'better-sqlite3':
-      return { quote: quoted, parameter: () => '?', add: inOneStatement }
+      return {
+        quote: quoted,
+        bytes: octets,
+        parameter: (number) => `$${number}`,
+        add: underTableLock,
+      }
+    case 'better-sqlite3': {
+      const bytes = (column: string) => `length(CAST(${column} AS BLOB))`
+      return { quote: quoted, bytes, parameter: () => '?', add: inOneStatement }
+    }
     case 'mysql':
     case 'mariadb': {
       const quote = (name: string) => `\`${name.replaceAll('`', '``')}\``
-      return { quote, parameter: () => '?', add: underNamedLock }
+      return { quote, bytes: octets, parameter: () => '?', add: underNamedLock }
     }
   }
   const refuse = async () => {
@@ -127,7 +155,17 @@ function dialectOf(type: string): Dialect {
         'SQLite, Redis and directories.',
     )
   }
-  return { quote: quoted, parameter: () => '?', add: refuse }
+  return { quote: quoted, bytes: BYTES_OF[type] ?? octets, parameter: () => '?', add: refuse }
+}
+
+/** Engines of TypeORM that count bytes in another way than the SQL standard has it. */
+const BYTES_OF: Readonly<Record<string, Dialect['bytes']>> = {
+  mssql: (column) => `DATALENGTH(${column})`,
+  oracle: (column) => `DBMS_LOB.GETLENGTH(${column})`,
+}
+
+function octets(column: string): string {
+  return `OCTET_LENGTH(${column})`
 }
 
 function quoted(name: string): string {

@@ -44,6 +44,30 @@ for (const { name, skip, create } of RING_PLACES) {
       assert.ok(text.endsWith(ring.source.directory ? key.indented : key.line))
     })
 
+    it('is read without texts that are too large, alone or together', async () => {
+      await using ring = await create()
+      const key = newKey()
+      const filler = (size: number) => `<other>${'x'.repeat(size)}</other>`
+      const large = Array.from({ length: 11 }, () => filler(3_100_000))
+      await ring.add([key.line])
+      for (const text of large) await ring.add([text])
+      await ring.add([`<revocation>${filler(3_200_000)}</revocation>`])
+      await using store = disposable(await openRingStore(ring.source))
+      const { elements, version } = await store.read()
+      const read = elements.flatMap(({ content }) => (content && 'text' in content ? content : []))
+      assert.deepEqual(
+        read.map(({ text }) => text),
+        [key.line],
+      )
+      const left = elements.flatMap(({ content }) =>
+        content && 'problem' in content ? content : [],
+      )
+      assert.equal(left.length, 12)
+      for (const { problem } of left) assert.equal(problem.code, 'xml_too_large')
+      assert.equal(left.filter(({ mayRevoke }) => mayRevoke).length, 1)
+      assert.equal(await store.append(newKey(), version), true)
+    })
+
     it('takes one element of several nodes that read the same ring', async () => {
       await using ring = await create()
       const stores = await Promise.all([1, 2, 3].map(() => openRingStore(ring.source)))
