@@ -1,4 +1,13 @@
-import { close, constants, createReadStream, fstat, open } from 'node:fs'
+import {
+  close,
+  closeSync,
+  constants,
+  createReadStream,
+  fstat,
+  open,
+  openSync,
+  readSync,
+} from 'node:fs'
 import { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { promisify } from 'node:util'
@@ -34,6 +43,31 @@ export async function readBounded(path: string, max: number): Promise<Uint8Array
   if (status.isDirectory()) throw Object.assign(new Error('it is a directory'), { code: 'EISDIR' })
   throw new Error('it is no file.')
 }
+
+/**
+ * Reads a file, a pipe or a device like `readBounded`, for settings, which a start waits for.
+ * @returns undefined where there are more bytes than that
+ * @throws what the system says
+ */
+export function readBoundedSync(path: string, max: number): Buffer | undefined {
+  const descriptor = openSync(path, 'r')
+  try {
+    const chunks: Buffer[] = []
+    for (let size = 0; ; ) {
+      const chunk = Buffer.allocUnsafe(CHUNK)
+      const read = readSync(descriptor, chunk)
+      if (read === 0) return Buffer.concat(chunks)
+      size += read
+      if (size > max) return undefined
+      chunks.push(chunk.subarray(0, read))
+    }
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+/** Bytes that are read at once. */
+const CHUNK = 64 * 1024
 
 function pipe(descriptor: number): Readable {
   const socket = new Socket({ fd: descriptor, readable: true, writable: false })

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs'
+import { readBoundedSync } from '../bounded-file.ts'
 import type { Violation } from '../errors.ts'
 import { MASK } from '../schema/masked.ts'
 import { nearestPath, type Setting } from '../schema/tree.ts'
-import { ENVIRONMENT_PREFIX, environmentName, isText } from './setting.ts'
+import { ENVIRONMENT_PREFIX, environmentName, isText, SETTINGS_BYTES_MAX } from './setting.ts'
 import { readYaml } from './yaml.ts'
 
 /** Settings from environment variables. */
@@ -46,7 +46,7 @@ export function readEnvironment(
     const setting = known.get(name)
     const result = setting
       ? readValue(name, text, setting, env)
-      : unknownVariable(name, [...known.keys()])
+      : unknownVariable(name, [CONFIG_FILE_VARIABLE, ...known.keys()])
     if ('rule' in result) violations.push(result)
     else values.push(result)
   }
@@ -67,7 +67,7 @@ function readValue(
   }
   const text = name === plain ? given : readText(given)
   if (typeof text !== 'string') {
-    const message = `the file it names cannot be read: ${text.code}`
+    const message = `the file it names cannot be read: ${text.reason}`
     return variableViolation(name, 'value-file', message, `set ${name} to a file that can be read`)
   }
   if (isText(setting.node)) return { setting, name, value: text }
@@ -79,11 +79,14 @@ function readValue(
   return variableViolation(name, 'yaml', message, `correct the value of ${name}`)
 }
 
-function readText(file: string): string | NodeJS.ErrnoException {
+function readText(file: string): string | { readonly reason: string | undefined } {
   try {
-    return readFileSync(file, 'utf8').replace(/\r?\n$/, '')
+    const bytes = readBoundedSync(file, SETTINGS_BYTES_MAX)
+    if (!bytes) return { reason: `it has more than ${SETTINGS_BYTES_MAX} bytes` }
+    return bytes.toString('utf8').replace(/\r?\n$/, '')
   } catch (error) {
-    return error as NodeJS.ErrnoException // readFileSync throws nothing else
+    // Only the system's calls throw here.
+    return { reason: (error as NodeJS.ErrnoException).code }
   }
 }
 
@@ -104,7 +107,9 @@ function variableViolation(path: string, rule: string, message: string, fix: str
 const SERVICE = /_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_[A-Z]+)?)$/
 
 function isOurs(name: string, text: string): boolean {
-  if (!name.startsWith(ENVIRONMENT_PREFIX) || name === CONFIG_FILE_VARIABLE) return false
+  // In small letters it is a mistake too, which would otherwise go unnoticed.
+  if (!name.toUpperCase().startsWith(ENVIRONMENT_PREFIX)) return false
+  if (name === CONFIG_FILE_VARIABLE) return false
   const isService = SERVICE.test(name) || (/_PORT$/.test(name) && /^(tcp|udp|sctp):/.test(text))
   return !isService
 }

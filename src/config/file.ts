@@ -1,9 +1,10 @@
-import { readFileSync } from 'node:fs'
 import { isSeq, isMap as isYamlMap } from 'yaml'
+import { readBoundedSync } from '../bounded-file.ts'
 import { ConfigInvalid, type Violation } from '../errors.ts'
 import { packageFile } from '../package-files.ts'
 import { isMap } from '../schema/tree.ts'
 import { visibly } from '../values/text.ts'
+import { SETTINGS_BYTES_MAX } from './setting.ts'
 import { readYaml, type YamlText } from './yaml.ts'
 
 /** Settings from a YAML file, with the line of each. */
@@ -35,19 +36,22 @@ function readDefaultFile(): ConfigText['value'] {
 
 /** Reads a config file. A missing file, or one that is not YAML, is a violation. */
 export function readConfigFile(file: string): ConfigText {
-  let text: string
-  try {
-    text = readFileSync(file, 'utf8')
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException // readFileSync throws nothing else
-    const reason = code === 'ENOENT' ? 'does not exist' : `cannot be read: ${code}`
+  const unread = (reason: string) => {
     // Otherwise a line break after the name of a file would be invisible.
     const shown = file === visibly(file).slice(1, -1) ? file : visibly(file)
     const message = `the config file ${reason}`
     const fix = `create ${shown}, or name another file, as KEYTURN_CONFIG does`
     return failed([{ path: file, value: null, rule: 'config-file', message, fix }])
   }
-  return parseConfig(text, file)
+  let bytes: Buffer | undefined
+  try {
+    bytes = readBoundedSync(file, SETTINGS_BYTES_MAX)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException // only the system's calls throw here
+    return unread(code === 'ENOENT' ? 'does not exist' : `cannot be read: ${code}`)
+  }
+  if (!bytes) return unread(`has more than ${SETTINGS_BYTES_MAX} bytes`)
+  return parseConfig(bytes.toString('utf8'), file)
 }
 
 function parseConfig(text: string, file: string): ConfigText {

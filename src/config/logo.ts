@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { readBoundedSync } from '../bounded-file.ts'
 import type { Violation } from '../errors.ts'
 import type { Settings } from './schema.ts'
 
@@ -18,9 +18,7 @@ export const LOGO_BYTES_MAX = 256 * 1024
 /** Reads a logo. @throws Error whose message completes the sentence "it must be ..." */
 export function readLogo(file: string): Logo {
   const body = readBytes(file)
-  if (body.length > LOGO_BYTES_MAX) {
-    throw new Error(`a file of at most ${LOGO_BYTES_MAX} bytes; this one has ${body.length}`)
-  }
+  if (!body) throw new Error(`a file of at most ${LOGO_BYTES_MAX} bytes`)
   const type = KINDS.find(({ isOf }) => isOf(body))?.type
   if (type === undefined)
     throw new Error('an SVG, PNG, JPEG or WebP image, but its content is none of these')
@@ -43,10 +41,10 @@ export function brokenLogo({ pages: { logo } }: Settings): readonly Violation[] 
   }
 }
 
-function readBytes(file: string): Buffer {
+function readBytes(file: string): Buffer | undefined {
   const path = resolve(file)
   try {
-    return readFileSync(path)
+    return readBoundedSync(path, LOGO_BYTES_MAX)
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error)
     throw new Error(`a file that can be read; ${path} cannot (${reason})`, { cause: error })

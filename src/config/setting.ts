@@ -22,6 +22,9 @@ export function environmentName(path: Path): string {
 
 export const ENVIRONMENT_PREFIX = 'KEYTURN_'
 
+/** Most bytes of a config file, or of a file with one value, such as a list of clients. */
+export const SETTINGS_BYTES_MAX = 16 * 1024 * 1024
+
 /**
  * The word of one name. Ring names keep their words. In camel case a word starts at a capital,
  * except for a last one (KiB).

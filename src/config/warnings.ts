@@ -26,6 +26,7 @@ export function configWarnings(settings: Settings, keysFile?: string): readonly 
     ...staleCaches(settings),
     ...narrowTolerance(settings),
     ...otherPort(settings),
+    ...hastyAnswers(settings),
     ...noWitness(settings),
     ...unencryptedRings(settings),
     ...readableFiles(settings, keysFile),
@@ -142,6 +143,16 @@ function otherPort({ issuer, http }: Settings): readonly string[] {
   return [
     `The issuer ${issuer} and http.port ${http.port} name different ports. Unless a proxy maps ` +
       'one to the other, nobody can sign in.',
+  ]
+}
+
+function hastyAnswers({ http, database }: Settings): readonly string[] {
+  const { answerTime } = http.limits
+  if (isEmbedded(database.url) || answerTime > database.timeout) return []
+  return [
+    `http.limits.answerTime (${formatDuration(answerTime)}) is not longer than database.timeout ` +
+      `(${formatDuration(database.timeout)}): a request is given up before the database is, and its ` +
+      'client is not told what failed.',
   ]
 }
 

@@ -62,6 +62,8 @@ export function parseConnectionUrl(text: string, dialect: UrlDialect): UrlAnswer
   const tls = readTls(tlsParameters, dialect.secure?.includes(url.protocol))
   if ('problem' in tls) return tls
   const { hostname, username, pathname } = url
+  // A slash in a password that is not encoded ends the host: postgres://user:1/2@host/name.
+  if (/^\/[^/]*\//.test(pathname)) return { problem: form }
   const decoded = decodeAll({
     ...{ hostname, username, password: url.password, path: pathname.replace(/^\//, '') },
   })

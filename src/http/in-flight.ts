@@ -45,6 +45,8 @@ export function createInFlight({ requests, answerTime }: InFlightLimits): InFlig
       function giveUp(request: IncomingMessage, response: ServerResponse): void {
         if (response.headersSent || response.destroyed) return
         onLate(request)
+        // What the handler has set so far, such as a cookie, belongs to an answer that nobody gets.
+        for (const name of response.getHeaderNames()) response.removeHeader(name)
         refuse(request, response, LATE)
         // The handler goes on, and must not fail because it sets a cookie after the answer.
         response.setHeader = () => response

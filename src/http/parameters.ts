@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer'
+
 /** Limits of parameters. Lengths are in characters, after decoding. */
 export interface ParameterLimits {
   readonly parameterLength: number
@@ -40,6 +42,7 @@ export function findParameterProblem(
 ): string | undefined {
   if (text === '') return undefined
   if (CONTROL.test(text)) return 'parameters must not contain control characters'
+  if (!isUtf8Text(text)) return 'parameters must be UTF-8'
   const parts = text.split('&', limits.parameters + 1)
   if (parts.length > limits.parameters) {
     return `there are more than ${limits.parameters} parameters (http.limits.parameters)`
@@ -72,6 +75,18 @@ export function findParameterProblem(
   return undefined
 }
 
+/**
+ * False if bytes are not UTF-8 (RFC 6749, appendix B), encoded or not: they would be replaced, and
+ * a client would get another `state` or `nonce` back than it sent.
+ */
+function isUtf8Text(text: string): boolean {
+  if (!BEYOND_ASCII.test(text)) return true
+  const decoded = text.replace(/%([89a-f][\da-f])/gi, (_encoded, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 16)),
+  )
+  return isUtf8(Buffer.from(decoded, 'latin1'))
+}
+
 /** True if a text, or a part of a JWT, may be JSON that is nested too deeply. */
 export function isTooDeep(text: string): boolean {
   if (text.length <= SHALLOW) return false
@@ -88,6 +103,7 @@ export function isTooDeep(text: string): boolean {
  * have.
  */
 const CONTROL = /[^\t\n\r -~\x80-\xff]|%(?:0[0-8bcef]|1[\da-f]|7f)/i
+const BEYOND_ASCII = /[\x80-\xff]|%[89a-f][\da-f]/i
 const JWT = /^[\w-]+\.[\w-]*\./
 
 /**

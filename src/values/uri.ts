@@ -49,6 +49,8 @@ export function issuerRule(isLoopback: (hostname: string) => boolean): TextRule 
     if (url.username || url.password || hasOtherSpelling(url.pathname)) return false
     if (UNUSABLE.test(url.pathname) || hostProblem(url.hostname.replace(/^\[|\]$/g, '')))
       return false
+    // A proxy may make one slash of two, and nothing listens on port 0.
+    if (url.pathname.includes('//') || url.port === '0') return false
     return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))
   }
   return (text) => {

@@ -242,6 +242,18 @@ test('a fast profile, an ML-DSA ring and more than 5 keys give warnings', (t) =>
   assert.match(warnings[2] ?? '', /^6 keys are published all the time/)
 })
 
+test('a request that is given up before its statement is gives a warning', (t) => {
+  const witness = 'rotation: { witness: redis }\nredis: { url: "redis://r" }\n'
+  const seal = `seal: { protector: environment, keys: ${'A'.repeat(43)} }\n`
+  const warnings = (database: string) =>
+    load(t, `${witness}${seal}database: { ${database}, timeout: 15s }`).warnings
+  assert.match(
+    warnings('url: "postgres://h/d"').join(),
+    /^http\.limits\.answerTime \(15s\) is not longer than database\.timeout \(15s\): /,
+  )
+  assert.deepEqual(warnings('url: "sqlite:./k.db"'), [])
+})
+
 test('a ring whose key type came after RSA and EC gives a warning', (t) => {
   for (const [ring, type] of [
     ['sig/Ed25519', 'OKP'],

@@ -100,12 +100,15 @@ test('seal.file is a setting of its own, not the seal from a file', (t) => {
 test('a file that cannot be read and a value given twice are violations', (t) => {
   const env = {
     KEYTURN_ADMIN__USERNAME_FILE: '/nowhere/name',
+    // It has no end.
+    KEYTURN_ISSUER_FILE: '/dev/zero',
     KEYTURN_HTTP__PORT: '1',
     KEYTURN_HTTP__PORT_FILE: temporaryFile(t, '2', 'port'),
   }
   assert.deepEqual(broken(violationsOf(t, '', env)), [
     'KEYTURN_ADMIN__USERNAME_FILE: value-file',
     'KEYTURN_HTTP__PORT_FILE: set-twice',
+    'KEYTURN_ISSUER_FILE: value-file',
   ])
 })
 
@@ -116,6 +119,8 @@ for (const [name, nearest] of [
   ['KEYTURN_ROTATION__RINGS__SIG_RS265__STANDBY', 'KEYTURN_ROTATION__RINGS__SIG_RS256__STANDBY'],
   ['KEYTURN_DATABASE__URI_FILE', 'KEYTURN_DATABASE__URL_FILE'],
   ['KEYTURN_SEAL_FILE', 'KEYTURN_SEAL__FILE'],
+  ['keyturn_http__port', 'KEYTURN_HTTP__PORT'],
+  ['Keyturn_Config', 'KEYTURN_CONFIG'],
 ] as const) {
   test(`the unknown variable ${name} is refused in favour of ${nearest}`, (t) => {
     const violations = violationsOf(t, '', { [name]: 'x' })

@@ -107,6 +107,8 @@ describe('a database URL', () => {
     ['mariadb://[::1]:1,[::2]:1/d', /one host/],
     ['mysql://a%2Cb/d', /one host/],
     ['postgres://h/d?host=a,b', /one host/],
+    ['postgres://u:1/2@h/d', /write # as %23, \/ as %2F/],
+    ['mysql://h/a/b', /HOST:PORT/],
     ['postgres:///d', /HOST:PORT/],
     ['postgres://h', /DATABASE/],
     ['sqlite:./k.db?mode=ro', /without \? and parameters/],

@@ -69,6 +69,7 @@ describe('a server that works on as many requests as it may', () => {
     const inFlight = createInFlight({ requests: MOST, answerTime: 0.05 })
     const handle = inFlight.bound(
       async (_request, response) => {
+        response.setHeader('location', '/elsewhere').setHeader('set-cookie', 'c=d')
         await late.promise
         try {
           response.setHeader('set-cookie', 'a=b')
@@ -90,6 +91,7 @@ describe('a server that works on as many requests as it may', () => {
     assert.equal(answer.status, 503)
     assert.ok(Number(answer.headers.get('retry-after')) > 0)
     assert.match(await answer.text(), /"temporarily_unavailable".*could not answer in time/)
+    assert.deepEqual([answer.headers.get('location'), answer.headers.getSetCookie()], [null, []])
     assert.deepEqual(paths, ['/token'])
     assert.equal(inFlight.count, 1, 'it is still worked on')
     late.resolve()

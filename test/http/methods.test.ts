@@ -73,6 +73,8 @@ describe('an endpoint of the protocol', () => {
       const options = await ask(`${PATH}/${path}`, 'OPTIONS')
       assert.equal(options.status, 204)
       assert.equal(options.headers.get('allow'), allow)
+      const asked = { origin: 'https://app.example', 'access-control-request-method': 'GET' }
+      assert.equal((await ask(`${PATH}/${path}`, 'OPTIONS', asked)).status, 204)
       const answer = await ask(`${PATH}/${path}`, wrong, { accept: 'application/json' })
       assert.equal(answer.status, 405)
       assert.equal(answer.headers.get('allow'), allow)

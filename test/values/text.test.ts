@@ -70,6 +70,8 @@ describe('an issuer that a URL parser would mend', () => {
     'https://id.example.com/a%5Cb',
     'https://id.example.com/a%00',
     'https://id.example.com/a;b',
+    'https://id.example.com//a',
+    'https://id.example.com:0',
     'https://id..example.com',
     'https://-id.example.com',
     'http://id.example.com ',
