@@ -19,13 +19,14 @@ import { cellText, tableRows } from './table.ts'
 const TABLE: Table = {
   name: 'keys',
   columns: ['id', 'verification_keys', 'signing_key', 'signing_key_pub', 'next_rotation'],
+  optional: ['id', 'verification_keys', 'signing_key_pub', 'next_rotation'],
 }
 const Retired = z.looseObject({ publicKey: z.unknown(), expiry: z.string() })
 
 /**
- * Reads the row in which Dex keeps its keys, from a SQLite file, a dump, CSV or JSON. Only the
- * signing key has a private half; the others come in for validation, until the end that Dex gave
- * them.
+ * Reads the row in which Dex keeps its keys, from a SQLite file, a dump, CSV or JSON, or its
+ * resource in Kubernetes as JSON. Only the signing key has a private half; the others come in
+ * for validation, until the end that Dex gave them.
  * @param options.now seconds since the epoch; a key that ended before is missed by nobody
  * @throws ImportRefused if no key can be taken in
  */

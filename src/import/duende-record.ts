@@ -40,10 +40,17 @@ export interface DuendeKey {
   readonly source: string
 }
 
-/** Boolean: .NET writes booleans as JSON, SQLite as 0 and 1, PostgreSQL as t and f. */
+/**
+ * Boolean: .NET writes booleans as JSON, SQLite as 0 and 1, PostgreSQL as t and f, Excel in capital
+ * letters, a bit of MySQL as a byte.
+ */
+const TRUE = ['1', 't', 'true', '\x01']
+const FALSE = ['0', 'f', 'false', '\0']
 const Flag = z
-  .union([z.boolean(), z.number(), z.enum(['0', '1', 't', 'f', 'true', 'false', 'True', 'False'])])
-  .transform((value) => ['1', 't', 'true', 'True', true, 1].includes(value as never))
+  .union([z.boolean(), z.number(), z.string().max(5)])
+  .transform((value) => String(value).toLowerCase())
+  .refine((value) => [...TRUE, ...FALSE].includes(value))
+  .transform((value) => TRUE.includes(value))
 const Text = z.string().max(200_000)
 const Instant = z.string().max(100)
 const Record = z.looseObject({

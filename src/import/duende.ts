@@ -60,6 +60,7 @@ const KEYS: Table = {
     'DataProtected',
     'Data',
   ],
+  optional: ['Version', 'Use'],
 }
 /** Table of the storage layer of version 8. */
 const ENTITIES: Table = { name: 'entities', columns: ['entity_type_id', 'value'] }

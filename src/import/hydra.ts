@@ -41,7 +41,7 @@ export async function readHydraSet(
   const of = set ?? (typeof own === 'string' ? own : PUBLISHED.find((one) => name.includes(one)))
   const { keys, left } = await readJwks(value, { source: name })
   return {
-    keys: keys.map((key, at) => inSet(key, { set: of, isNewest: at === 0 })),
+    keys: withoutHalves(keys.map((key, at) => inSet(key, { set: of, isNewest: at === 0 }))),
     left: left.map((one) => ({ ...one, isHarmless: one.isHarmless || isUnpublished(of) })),
   }
 }
@@ -90,7 +90,7 @@ export async function readHydraTable(
       keys.push(inSet(read, { set: text(row.sid), isNewest }))
     }
   }
-  const single = withoutTwins(keys)
+  const single = withoutTwins(withoutHalves(keys))
   const imported = { keys: single.keys, left: [...left, ...single.left] }
   assertSomething(imported, name)
   return imported
@@ -99,6 +99,25 @@ export async function readHydraTable(
 /** True if the set is known, and Hydra publishes it nowhere. */
 export function isUnpublished(set: string | undefined): boolean {
   return set !== undefined && !PUBLISHED.includes(set)
+}
+
+/**
+ * Joins the two entries that Hydra 1 keeps of each key, `private:NAME` and `public:NAME`. Relying
+ * parties know the key by the kid of the public one.
+ */
+function withoutHalves(keys: readonly ImportedKey[]): readonly ImportedKey[] {
+  const byKid = new Map(keys.map((key) => [key.kid, key]))
+  const otherOf = ({ kid, thumbprint }: ImportedKey, [own, other]: readonly [string, string]) => {
+    const found = kid.startsWith(own) ? byKid.get(other + kid.slice(own.length)) : undefined
+    return found?.thumbprint === thumbprint ? found : undefined
+  }
+  return keys.flatMap((key) => {
+    if (otherOf(key, ['private:', 'public:'])) return []
+    const whole = otherOf(key, ['public:', 'private:'])
+    if (!whole) return [key]
+    const phaseHint = whole.phaseHint === 'active' ? 'active' : key.phaseHint
+    return [{ ...key, jwk: whole.jwk, private: whole.private, ...(phaseHint && { phaseHint }) }]
+  })
 }
 
 function inSet(

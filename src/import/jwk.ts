@@ -42,7 +42,7 @@ export async function readJwk(value: unknown, context: JwkContext): Promise<Impo
     members: parsed.data,
     ...(kid !== undefined && { kid }),
     ...(alg !== undefined && { algorithm: alg }),
-    use: useOf(use, operations),
+    use: useOf(use, { operations, alg, crv: parsed.data.crv }),
     ...context,
   })
   if (!x5c) return key
@@ -74,12 +74,34 @@ export function kidOf(value: unknown): string | undefined {
   return typeof kid === 'string' && kid !== '' ? kid : undefined
 }
 
+/** Algorithms of JWE (RFC 7518, section 4.1) for a public key, with which none signs. */
+const ENCRYPTS = /^(?:RSA1_5|RSA-OAEP|ECDH-ES)/
+/** Curves that agree on secrets and sign nothing (RFC 8037, section 3.2). */
+const AGREES = /^X(?:25519|448)$/
+
 /** True if a JWK says that it is for encryption, whether it can be read or not. */
 export function encrypts(value: unknown): boolean {
-  return (value as { use?: unknown } | null)?.use === 'enc'
+  const { use, alg, crv } = (value ?? {}) as { use?: unknown; alg?: unknown; crv?: unknown }
+  return use === 'enc' || (use === undefined && onlyEncrypts({ alg, crv }))
 }
 
-function useOf(use: string | undefined, operations: readonly unknown[] | undefined): 'sig' | 'enc' {
+/** True if the algorithm or the curve of a JWK is of no use to sign with. */
+function onlyEncrypts({ alg, crv }: { readonly alg: unknown; readonly crv: unknown }): boolean {
+  return isOf(alg, ENCRYPTS) || isOf(crv, AGREES)
+}
+
+function isOf(value: unknown, names: RegExp): boolean {
+  return typeof value === 'string' && names.test(value)
+}
+
+function useOf(
+  use: string | undefined,
+  {
+    operations,
+    alg,
+    crv,
+  }: { readonly operations: readonly unknown[] | undefined; alg: unknown; crv: unknown },
+): 'sig' | 'enc' {
   if (use === 'enc') return 'enc'
   if (use !== undefined && use !== 'sig') {
     throw refusal(
@@ -87,7 +109,7 @@ function useOf(use: string | undefined, operations: readonly unknown[] | undefin
       'Its use is neither sig nor enc, and rings of Keyturn sign.',
     )
   }
-  const encrypts =
+  const decrypts =
     operations?.length && !operations.some((name) => name === 'sign' || name === 'verify')
-  return use === undefined && encrypts ? 'enc' : 'sig'
+  return use === undefined && (decrypts || onlyEncrypts({ alg, crv })) ? 'enc' : 'sig'
 }

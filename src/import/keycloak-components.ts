@@ -40,6 +40,8 @@ const ConfigRow = z.object({
   provider_id: z.string(),
   key: z.string(),
   value: z.string().nullable(),
+  provider_type: z.string().optional(),
+  realm_id: z.string().optional(),
 })
 
 /**
@@ -52,7 +54,7 @@ export function componentsOf(
 ): readonly KeyProvider[] {
   const list = Array.isArray(value) ? value : [value]
   const rows = allOf(ConfigRow, list)
-  if (rows) return bounded(ofRows(rows), name)
+  if (rows) return bounded(ofRows(keyRows(rows, { name, realm })), name)
   const realms = allOf(Realm, list)
   if (realms) {
     const { [KEY_PROVIDER]: found } = membersOf(chosenRealm(realms, realm, name).components)
@@ -76,6 +78,19 @@ export function componentsOf(
   )
 }
 
+/** Rows of key providers, which must be those of one realm if the rows tell. */
+function keyRows(
+  rows: readonly z.infer<typeof ConfigRow>[],
+  { name, realm }: { readonly name: string; readonly realm?: string | undefined },
+) {
+  const keys = rows.filter(({ provider_type: type = KEY_PROVIDER }) => type === KEY_PROVIDER)
+  const realms = [...new Set(keys.flatMap(({ realm_id }) => realm_id ?? []))]
+  if (realms.length === 0) return keys
+  if (realm !== undefined ? !realms.includes(realm) : realms.length > 1)
+    throw realmUnknown(realms, name)
+  return keys.filter(({ realm_id }) => realm === undefined || realm_id === realm)
+}
+
 function chosenRealm(
   realms: readonly z.infer<typeof Realm>[],
   wanted: string | undefined,
@@ -84,8 +99,15 @@ function chosenRealm(
   const found = realms.filter(({ realm }) => wanted === undefined || realm === wanted)
   const [one, ...others] = found
   if (one && others.length === 0) return one
-  const names = realms.slice(0, 20).map(({ realm }) => JSON.stringify(realm.slice(0, 100)))
-  throw refusal('realm_unknown', `${name} has the realms ${names.join(', ')}. Name one of them.`)
+  throw realmUnknown(
+    realms.map(({ realm }) => realm),
+    name,
+  )
+}
+
+function realmUnknown(realms: readonly string[], name: string) {
+  const names = realms.slice(0, 20).map((realm) => JSON.stringify(realm.slice(0, 100)))
+  return refusal('realm_unknown', `${name} has the realms ${names.join(', ')}. Name one of them.`)
 }
 
 function provider(value: unknown, at: number, name: string): KeyProvider {

@@ -47,7 +47,8 @@ export function hasSecrets({ kind, config }: KeyProvider): boolean {
 
 /** Use of the key of a provider, which its configuration tells without the key. */
 export function useOf({ kind, config }: KeyProvider): 'sig' | 'enc' {
-  return /enc|ecdh/.test(kind) || config.keyUse === 'ENC' ? 'enc' : 'sig'
+  // Until Keycloak 12 the kind `rsa-generated` was for both uses, and its use in small letters.
+  return /enc|ecdh/.test(kind) || /^enc$/i.test(config.keyUse ?? '') ? 'enc' : 'sig'
 }
 
 /**

@@ -1,4 +1,5 @@
 import { ImportRefused } from '../errors.ts'
+import { hasHeader } from './csv-rows.ts'
 import type { NamedFile } from './duende.ts'
 import {
   assertSomething,
@@ -14,6 +15,8 @@ import { componentsOf, type KeyProvider } from './keycloak-components.ts'
 import { hasSecrets, keyOfProvider, useOf } from './keycloak-provider.ts'
 import { createSourceWork } from './password-encryption.ts'
 import { orRefusal, refusal } from './refusal.ts'
+import type { Row } from './row.ts'
+import { looksLikeDump, sqlRows } from './sql-dump.ts'
 import { tableRows } from './table.ts'
 
 export interface KeycloakOptions {
@@ -27,24 +30,46 @@ export interface KeycloakOptions {
 }
 
 /** Rows of the tables `component` and `component_config`, joined. */
-const TABLE = { name: 'component_config', columns: ['id', 'name', 'provider_id', 'key', 'value'] }
+const TABLE = {
+  name: 'component_config',
+  columns: ['id', 'name', 'provider_id', 'key', 'value', 'provider_type', 'realm_id'],
+  optional: ['provider_type', 'realm_id'],
+}
+/** The two tables as Keycloak makes them, for dumps. */
+const COMPONENT = {
+  name: 'component',
+  columns: ['id', 'name', 'parent_id', 'provider_id', 'provider_type', 'realm_id', 'sub_type'],
+}
+const CONFIG = { name: 'component_config', columns: ['id', 'component_id', 'name', 'value'] }
 
 /**
  * Reads the keys of a realm from an export, from the answer of the admin API's `keys`, which has
- * public halves only, or from the rows of its components as CSV. Below the signing key, published
- * keys have no phase, because Keycloak does not know whether they are next or old.
+ * public halves only, or from the rows of its components as CSV or a dump. Below the signing
+ * key, published keys have no phase, because Keycloak does not know whether they are next or
+ * old.
  * @throws ImportRefused `secrets_missing` for exports in which the private halves are masked
  */
 export async function readKeycloak(bytes: Uint8Array, options: KeycloakOptions): Promise<Imported> {
   const { name } = options
   assertSize(bytes, INPUT_BYTES_MAX, name)
   const text = decodeText(bytes, name)
-  const value = /^\s*[[{]/.test(text) ? parseJson(text, name) : tableRows(bytes, TABLE, name)
+  const value = /^\s*[[{]/.test(text) ? parseJson(text, name) : rowsOf(text, name)
   const imported = isAdminKeys(value)
     ? await readAdminKeys(value, name)
     : await readProviders(componentsOf(value, options), options)
   assertSomething(imported, name)
   return imported
+}
+
+/** Rows from CSV, or from a dump of both tables, which are joined here. */
+function rowsOf(text: string, name: string): readonly Row[] {
+  if (!looksLikeDump(text) || hasHeader(text, TABLE))
+    return tableRows(Buffer.from(text), TABLE, name)
+  const components = new Map(sqlRows(text, COMPONENT, name).map((row) => [row.id, row]))
+  return sqlRows(text, CONFIG, name).flatMap(({ component_id, name: key, value }) => {
+    const component = components.get(component_id)
+    return component ? [{ ...component, key, value }] : []
+  })
 }
 
 async function readProviders(
@@ -74,7 +99,7 @@ async function readProviders(
   const withPhase = keys.map(({ key, provider }): ImportedKey => {
     if (!provider.enabled) return { ...key, phaseHint: 'disabled' }
     if (!provider.active) return { ...key, phaseHint: 'old' }
-    if (signing.has(key.algorithm)) return key
+    if (key.use === 'enc' || signing.has(key.algorithm)) return key
     signing.add(key.algorithm)
     return { ...key, phaseHint: 'active' }
   })

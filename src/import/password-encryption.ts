@@ -40,12 +40,20 @@ const HMACS: Readonly<Record<string, string>> = {
   '1.2.840.113549.2.9': 'sha256',
   '1.2.840.113549.2.10': 'sha384',
   '1.2.840.113549.2.11': 'sha512',
+  '1.2.840.113549.2.12': 'sha512-224',
+  '1.2.840.113549.2.13': 'sha512-256',
 }
 const CIPHERS: Readonly<Record<string, readonly [string, number]>> = {
   '1.2.840.113549.3.7': ['des-ede3-cbc', 24],
   '2.16.840.1.101.3.4.1.2': ['aes-128-cbc', 16],
   '2.16.840.1.101.3.4.1.22': ['aes-192-cbc', 24],
   '2.16.840.1.101.3.4.1.42': ['aes-256-cbc', 32],
+  '1.2.392.200011.61.1.1.1.2': ['camellia-128-cbc', 16],
+  '1.2.392.200011.61.1.1.1.3': ['camellia-192-cbc', 24],
+  '1.2.392.200011.61.1.1.1.4': ['camellia-256-cbc', 32],
+  '1.2.410.200046.1.1.2': ['aria-128-cbc', 16],
+  '1.2.410.200046.1.1.7': ['aria-192-cbc', 24],
+  '1.2.410.200046.1.1.12': ['aria-256-cbc', 32],
 }
 /** Encryptions of PKCS#12 (RFC 7292, appendix C), with the bytes of their keys. */
 const PKCS12_CIPHERS: Readonly<Record<string, readonly ['3des' | 'rc2', number]>> = {
@@ -171,9 +179,7 @@ export function macRounds(der: Der | undefined, work: PasswordWork): number {
 export function decryptLegacyPem(dekInfo: string, encrypted: Uint8Array, password: string): Buffer {
   const [, name, hex] = /^\s*([\w-]{1,20}),\s*((?:[0-9A-F]{2}){8,16})\s*$/i.exec(dekInfo) ?? []
   const cipher = name?.toLowerCase() ?? ''
-  const length = { 'aes-128-cbc': 16, 'aes-192-cbc': 24, 'aes-256-cbc': 32, 'des-ede3-cbc': 24 }[
-    cipher
-  ]
+  const [, length] = Object.values(CIPHERS).find(([known]) => known === cipher) ?? []
   if (!length || !hex) throw unsupported(name ?? 'DEK-Info')
   const iv = Buffer.from(hex, 'hex')
   if (iv.length !== (cipher === 'des-ede3-cbc' ? 8 : 16)) {

@@ -1,12 +1,14 @@
 import { refusal } from './refusal.ts'
-import { ROWS_MAX, type Row, type Table } from './row.ts'
+import { columnOf, ROWS_MAX, type Row, type Table } from './row.ts'
 
 /**
- * Rows in a dump: INSERT of SQLite, MySQL and `pg_dump --inserts`, and COPY of `pg_dump`. No SQL is
- * executed.
+ * Rows in a dump: INSERT of SQLite, MySQL, SQL Server's scripts and `pg_dump --inserts`, and COPY
+ * of `pg_dump`. No SQL is executed.
  */
 
-const NAME = String.raw`(?:["\x60[]?[\w$]{1,128}["\x60\]]?\.)?["\x60[]?([\w$]{1,128})["\x60\]]?`
+const NAME = String.raw`(?:["\x60[]?[\w$]{1,128}["\x60\]]?\.){0,2}["\x60[]?([\w$]{1,128})["\x60\]]?`
+/** Statements with rows. SQL Server's scripts leave INTO out. */
+const INSERT = '(?:INSERT(?: IGNORE)?(?: INTO)?|REPLACE INTO)'
 /** Columns in brackets. They contain no bracket, so that a search ends at the next one. */
 const COLUMNS = String.raw`\(([^()]{1,2000})\)`
 /**
@@ -17,17 +19,23 @@ const COLUMNS = String.raw`\(([^()]{1,2000})\)`
 const TOKEN = new RegExp(
   [
     String.raw`^COPY ${NAME}\s*${COLUMNS}\s*FROM stdin;\r?\n`,
-    String.raw`\bINSERT INTO ${NAME}\s*(?:${COLUMNS}\s*)?VALUES\s*`,
+    String.raw`\b${INSERT} ${NAME}\s*(?:${COLUMNS}\s*)?VALUES\s*`,
     String.raw`'|--|"[^"\n]{0,128}"|\x60[^\x60\n]{0,128}\x60|/\*|\$(?:[a-z_]\w{0,62})?\$`,
   ].join('|'),
   'gim',
 )
+const STATEMENT = new RegExp(String.raw`^[ \t]*(?:${INSERT}|COPY)\s`, 'im')
 /** Most cells of a row; no table of keys has a hundred columns. */
 const CELLS_MAX = 100
 const NUMBER = /-?\d+(?:\.\d+)?/y
 const QUOTE = /'/g
 const QUOTE_OR_BACKSLASH = /['\\]/g
 const KEYWORD = /(NULL|TRUE|FALSE)\b/iy
+const HEX = /0x((?:[0-9a-f]{2})*)\b/iy
+/** Type around a value, as SQL Server's scripts write it, and behind a value of PostgreSQL. */
+const CAST = /(?:CAST\s*\()?/iy
+const CAST_END = /\s*AS\s+\w{1,40}(?:\s*\(\s*\w{1,10}\s*(?:,\s*\d{1,10}\s*)?\))?\s*\)/iy
+const TYPE = /(?:::\w{1,40})?/y
 /** Meaning of a character after a backslash, in COPY and in strings of MySQL. */
 const ESCAPES: Readonly<Record<string, string>> = {
   n: '\n',
@@ -37,6 +45,11 @@ const ESCAPES: Readonly<Record<string, string>> = {
   f: '\f',
   v: '\v',
   '0': '\0',
+}
+
+/** True if a line begins like a statement with rows. */
+export function looksLikeDump(text: string): boolean {
+  return STATEMENT.test(text)
 }
 
 /**
@@ -86,7 +99,7 @@ interface Cursor {
  * to be trusted.
  */
 function isOfMysql(text: string): boolean {
-  const start = text.search(/^[ \t]*(?:INSERT INTO|COPY)\s/im)
+  const start = text.search(STATEMENT)
   return /^-- (MySQL|MariaDB) dump|^\/\*![0-9M]/m.test(text.slice(0, start === -1 ? 0 : start))
 }
 
@@ -151,7 +164,26 @@ function tuple(cursor: Cursor): unknown[] {
 
 function cell(cursor: Cursor): unknown {
   skipSpace(cursor)
-  const prefix = /(X|E|N|_binary\s*)?'/iy
+  const isCast = passes(cursor, CAST) !== ''
+  const value = plainCell(cursor)
+  if (isCast && passes(cursor, CAST_END) === undefined) throw notSql(cursor.source)
+  passes(cursor, TYPE)
+  return value
+}
+
+/** Moves behind what the sticky pattern finds here; undefined if it finds nothing. */
+function passes(cursor: Cursor, pattern: RegExp): string | undefined {
+  pattern.lastIndex = cursor.at
+  const found = pattern.exec(cursor.text)?.[0]
+  cursor.at += found?.length ?? 0
+  return found
+}
+
+function plainCell(cursor: Cursor): unknown {
+  skipSpace(cursor)
+  const hex = passes(cursor, HEX)
+  if (hex !== undefined) return Buffer.from(hex.slice(2), 'hex')
+  const prefix = /(X|E|N|B|_binary\s*)?'/iy
   prefix.lastIndex = cursor.at
   const quoted = prefix.exec(cursor.text)
   if (quoted) {
@@ -161,10 +193,8 @@ function cell(cursor: Cursor): unknown {
     return kind === 'X' ? Buffer.from(value, 'hex') : value
   }
   for (const pattern of [NUMBER, KEYWORD]) {
-    pattern.lastIndex = cursor.at
-    const [found] = pattern.exec(cursor.text) ?? []
+    const found = passes(cursor, pattern)
     if (found === undefined) continue
-    cursor.at += found.length
     if (pattern === NUMBER) return found
     return { NULL: null, TRUE: true, FALSE: false }[found.toUpperCase()]
   }
@@ -207,7 +237,8 @@ function unescaped(text: string): string {
 }
 
 function columnsOf(list: string | undefined, table: Table): readonly string[] {
-  return list?.split(',').map((name) => name.trim().replace(/^["`[]|["`\]]$/g, '')) ?? table.columns
+  const names = list?.split(',').map((name) => name.trim().replace(/^["`[]|["`\]]$/g, ''))
+  return names?.map((name) => columnOf(name, table)) ?? table.columns
 }
 
 function named(names: readonly string[], cells: readonly unknown[]): Row {
@@ -228,10 +259,11 @@ function takes(cursor: Cursor, char: string): boolean {
 function expect(cursor: Cursor, char: string): void {
   if (takes(cursor, char)) return
   if (cursor.at >= cursor.text.length) throw truncated(cursor.source)
-  throw refusal(
-    'input_malformed',
-    `${cursor.source} has a row that is not written as SQL writes it.`,
-  )
+  throw notSql(cursor.source)
+}
+
+function notSql(source: string) {
+  return refusal('input_malformed', `${source} has a row that is not written as SQL writes it.`)
 }
 
 function skipSpace(cursor: Cursor): void {

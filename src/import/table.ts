@@ -1,8 +1,8 @@
-import { csvRows } from './csv-rows.ts'
+import { csvRows, hasHeader } from './csv-rows.ts'
 import { assertSize, DATABASE_BYTES_MAX, decodeText, INPUT_BYTES_MAX, parseJson } from './input.ts'
 import { refusal } from './refusal.ts'
-import { ROWS_MAX, type Row, type Table } from './row.ts'
-import { sqlRows } from './sql-dump.ts'
+import { columnOf, isHeader, ROWS_MAX, type Row, type Table } from './row.ts'
+import { looksLikeDump, sqlRows } from './sql-dump.ts'
 import { isSqlite, sqliteRows } from './sqlite-rows.ts'
 
 /**
@@ -18,17 +18,17 @@ export function tableRows(bytes: Uint8Array, table: Table, source: string): read
   return rows
 }
 
-/** Text of a cell. PostgreSQL and `hex()` write bytes in hexadecimal. */
+/**
+ * Text of a cell. PostgreSQL and `hex()` write bytes in hexadecimal; COPY as text doubles the
+ * backslash.
+ */
 export function cellText(value: unknown): string | undefined {
   if (Buffer.isBuffer(value)) return decodeUtf8(value)
   if (typeof value === 'number' || typeof value === 'bigint') return String(value)
   if (typeof value !== 'string') return undefined
   // JSON begins with a bracket or brace, then a brace or quote, here in hexadecimal.
-  const hex = value.startsWith('\\x')
-    ? value.slice(2)
-    : /^(?:5B7B|7B22|7B7D)/i.test(value)
-      ? value
-      : ''
+  const [mark] = /^\\{1,2}x/.exec(value) ?? []
+  const hex = mark ? value.slice(mark.length) : /^(?:5B7B|7B22|7B7D)/i.test(value) ? value : ''
   const bytes = Buffer.from(hex, 'hex')
   return hex !== '' && bytes.length * 2 === hex.length ? decodeUtf8(bytes) : value
 }
@@ -42,28 +42,45 @@ function rowsOf(bytes: Uint8Array, table: Table, source: string): readonly Row[]
   if (isSqlite(bytes)) return sqliteRows(bytes, table, source)
   const text = decodeText(bytes, source)
   if (text.trim() === '') throw refusal('input_empty', `${source} is empty.`)
-  if (/^\s*[[{]/.test(text)) return jsonRows(parseJson(text, source), source)
-  if (!hasHeader(text, table) && /^[ \t]*(?:INSERT INTO|COPY)\s/im.test(text))
-    return sqlRows(text, table, source)
+  if (/^\s*[[{]/.test(text)) return jsonRows(parseJson(listed(text), source), table, source)
+  if (!hasHeader(text, table) && looksLikeDump(text)) return sqlRows(text, table, source)
   return csvRows(text, table, source)
 }
 
-/** Most characters of a header; millions of cells may follow on its line. */
-const HEADER_MAX = 10_000
-
-/**
- * True if the text is CSV with a header. The header is tried first, because cells may contain any
- * text, also statements.
- */
-function hasHeader(text: string, { columns }: Table): boolean {
-  const [line = ''] = text.slice(0, HEADER_MAX).split('\n', 1)
-  const names = line.split(/[,\t]/).map((name) => name.trim().replace(/^"|"$/g, ''))
-  return columns.every((column) => names.includes(column))
+/** Text of one list, where each line is a row, as PostgreSQL's row_to_json gives it. */
+function listed(text: string): string {
+  if (!/^\s*\{[^\n]*\}[ \t\r]*\n\s*\{/.test(text)) return text
+  return `[${text
+    .trim()
+    .split(/\s*\n\s*/)
+    .join(',')}]`
 }
 
-function jsonRows(value: unknown, source: string): readonly Row[] {
-  const rows = Array.isArray(value) ? value : [value]
-  if (rows.every((row) => typeof row === 'object' && row !== null && !Array.isArray(row)))
-    return rows
+function jsonRows(value: unknown, table: Table, source: string): readonly Row[] {
+  const rows = unwrapped(Array.isArray(value) ? value : [value], table)
+  if (rows.every(isRow)) return rows.map((row) => spelled(row, table))
   throw refusal('input_malformed', `${source} is JSON, and no list of rows.`)
+}
+
+/**
+ * The rows in what programs put around them: an object whose one list is the rows (DBeaver, ROOT of
+ * SQL Server, a list of kubectl), or objects that tell of the tables of an export (phpMyAdmin).
+ */
+function unwrapped(values: readonly unknown[], table: Table): readonly unknown[] {
+  if (values.some((value) => isRow(value) && isHeader(Object.keys(value), table))) return values
+  const ofTable = values.find((value) => isRow(value) && value.name === table.name && value.data)
+  const only = ofTable ?? (values.length === 1 ? values[0] : undefined)
+  const lists = isRow(only) ? Object.values(only).filter((member) => Array.isArray(member)) : []
+  const [list] = lists
+  return list && lists.length === 1 && list.every(isRow) ? list : values
+}
+
+function isRow(value: unknown): value is Row {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** A row under the table's names of its columns. A member of exactly that name goes first. */
+function spelled(row: Row, table: Table): Row {
+  const named = Object.entries(row).map(([name, cell]) => [columnOf(name, table), cell])
+  return { ...Object.fromEntries(named), ...row }
 }

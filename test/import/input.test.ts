@@ -50,6 +50,42 @@ describe('JSON of an export', () => {
 })
 
 describe('a table of an export', () => {
+  it('is the same in what other programs put around it', () => {
+    const data = `{"a":"b; 'c'"}`
+    const sql = `'{"a":"b; ''c''"}'`
+    const expected = [
+      { Id: '1', Data: data },
+      { Id: '2', Data: 'x' },
+    ]
+    const values = expected.map((row) => JSON.stringify(row))
+    const others = {
+      'semicolons, as Excel writes them': `sep=;\r\nId;Data\r\n1;"{""a"":""b; 'c'""}"\r\n2;x\r\n`,
+      'names in small letters, with a blank': 'data, id\n"{""a"":""b; \'c\'""}",1\nx,2\n',
+      'tabs, with the quotes of a spreadsheet': `Id\tData\n1\t"{""a"":""b; 'c'""}"\n2\tx\n`,
+      sqlcmd:
+        `Id|Data\n--|----\n1|${data.replaceAll('"', "'")}\n2|x\n\n(2 rows affected)\n`.replace(
+          `{'a':'b; 'c''}`,
+          `"{""a"":""b; 'c'""}"`,
+        ),
+      'a list of its own': `{"Keys":[${values}]}`,
+      phpMyAdmin: `[{"type":"header"},{"type":"table","name":"Keys","database":"d","data":[${values}]}]`,
+      'a row in each line': ` ${values.join('\r\n ')}\r\n`,
+      'a script of SQL Server': `INSERT [dbo].[Keys] ([Id], [Data]) VALUES (CAST(N'1' AS NVarChar(450)), N${sql})\nGO\nINSERT [dbo].[Keys] ([Id], [Data]) VALUES (N'2', CAST(N'x' AS DateTime2))\nGO\n`,
+      DBeaver: `INSERT INTO idp.dbo."Keys" (Id,Data) VALUES\n\t (N'1',N${sql}),\n\t (N'2',N'x');\n`,
+      'types of PostgreSQL': `INSERT INTO public."Keys" VALUES ('1'::text, ${sql}), ('2', 'x'::text);\n`,
+      'REPLACE, and INSERT IGNORE': `REPLACE INTO Keys VALUES ('1',${sql});\nINSERT IGNORE INTO Keys VALUES ('2','x');\n`,
+    }
+    for (const [name, text] of Object.entries(others)) assert.deepEqual(rows(text), expected, name)
+  })
+
+  it('has bytes from hexadecimal of MySQL, and bits', () => {
+    assert.deepEqual(rows(`INSERT INTO Keys VALUES (b'1',0x7B7D),(0,0x);\n`), [
+      { Id: '1', Data: Buffer.from('{}') },
+      { Id: '0', Data: Buffer.alloc(0) },
+    ])
+    assert.throws(() => rows("INSERT INTO Keys VALUES (CAST('1' AS"), { code: 'input_malformed' })
+  })
+
   it('is the same from CSV, tabs, JSON, COPY and INSERT, escapes included', () => {
     const data = `a "b" 'c' \\ d`
     const expected = [

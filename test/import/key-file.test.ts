@@ -155,3 +155,15 @@ describe('a key file', { skip: withoutVectors }, () => {
     })
   }
 })
+
+describe('an encrypted PKCS#8', { skip: withoutVectors }, () => {
+  for (const cipher of ['camellia-128-cbc', 'camellia-256-cbc', 'aria-192-cbc', 'aria-256-cbc']) {
+    it(`is read with ${cipher}`, async () => {
+      const clear = createPrivateKey(vector('pem', 'ec-p384-pkcs8.pem'))
+      const options = { type: 'pkcs8', format: 'pem', cipher, passphrase: 'test-only' } as const
+      const bytes = Buffer.from(clear.export(options))
+      const { keys } = await readKeyFile(bytes, { name: 'FILE', password: 'test-only', now: NOW })
+      assert.equal(keys[0]?.jwk.x, clear.export({ format: 'jwk' }).x)
+    })
+  }
+})

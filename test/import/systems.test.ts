@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createPrivateKey, createPublicKey } from 'node:crypto'
 import { describe, it } from 'node:test'
+import { parse } from 'csv-parse/sync'
 import { CompactSign, compactVerify, type JWK } from 'jose'
 import { vector, vectorJson, withoutVectors } from '../../lab/vectors.ts'
 import { ImportRefused } from '../../src/errors.ts'
@@ -158,6 +159,63 @@ describe('what Keycloak exports', { skip: withoutVectors }, () => {
     })
   }
 
+  it('is the same from a dump of both tables, with components that are no keys', async () => {
+    const csv = parse(vector('keycloak', 'component_config.csv'), { columns: true }) as Record<
+      'id' | 'name' | 'provider_id' | 'key' | 'value',
+      string
+    >[]
+    const quoted = (...cells: string[]) =>
+      `(${cells.map((cell) => `'${cell.replaceAll("'", "''")}'`).join(',')})`
+    const type = 'org.keycloak.keys.KeyProvider'
+    const components = [...Map.groupBy(csv, ({ id }) => id).values()].flatMap(([row]) =>
+      row ? [quoted(row.id, row.name, 'p', row.provider_id, type, 'r', '')] : [],
+    )
+    components.push(quoted('x', 'Trusted Hosts', 'p', 'trusted-hosts', 'org.other', 'r', ''))
+    components.push(quoted('y', 'other realm', 'p', 'rsa-generated', type, 'r2', ''))
+    const config = csv.map(({ id, key, value }, at) => quoted(String(at), id, key, value))
+    config.push(quoted('a', 'x', 'max', '5'), quoted('b', 'y', 'priority', '9'))
+    const dump = Buffer.from(
+      `INSERT INTO COMPONENT VALUES ${components};\nINSERT INTO COMPONENT_CONFIG VALUES ${config};\n`,
+    )
+    const options = { name: 'dump.sql', files: keystores(), now: NOW }
+    await assert.rejects(readKeycloak(dump, options), { code: 'realm_unknown' })
+    const expected = entries.find(({ file }) => file === 'component_config.csv')
+    assert.ok(expected)
+    await assertKeys(
+      await readKeycloak(dump, { ...options, realm: 'r' }),
+      keysOf(expected, entries),
+      { leftNames: symmetric },
+    )
+  })
+
+  it('has no key to encrypt as its signer, also as Keycloak 12 writes its use', async () => {
+    const realm = vectorJson<{
+      realm: string
+      components: Record<string, { name: string; config: Record<string, string[]> }[]>
+    }>('keycloak', 'realm-export.json')
+    const all = realm.components['org.keycloak.keys.KeyProvider'] ?? []
+    const [first, second] = all.filter((one) => one.config.privateKey && !/enc/.test(one.name))
+    assert.ok(first && second)
+    const old = (name: string, { config }: typeof first, keyUse: string, priority: string) => {
+      const { algorithm, ...rest } = config
+      const whole = { ...rest, keyUse: [keyUse], priority: [priority] }
+      return { id: name, name, providerId: 'rsa-generated', config: whole }
+    }
+    const providers = [old('e', first, 'enc', '200'), old('s', second, 'sig', '100')]
+    const components = { 'org.keycloak.keys.KeyProvider': providers }
+    const { keys } = await readKeycloak(Buffer.from(JSON.stringify({ realm: 'old', components })), {
+      name: 'old.json',
+      now: NOW,
+    })
+    assert.deepEqual(
+      keys.map(({ use, phaseHint }) => [use, phaseHint]),
+      [
+        ['enc', undefined],
+        ['sig', 'active'],
+      ],
+    )
+  })
+
   it('is refused where it has another realm than the one that is asked for', () =>
     assert.rejects(
       readKeycloak(vector('keycloak', 'realm-export.json'), {
@@ -212,6 +270,30 @@ describe('what Hydra gives', { skip: withoutVectors }, () => {
     }
   }
 
+  it('is one key for both halves of Hydra 1, under the kid that tokens have', async () => {
+    const set = vectorJson<{ keys: JWK[] }>(
+      'hydra',
+      'admin-keys/1/hydra.openid.id-token.json',
+    ).keys.slice(0, 1)
+    const [jwk] = set
+    assert.ok(jwk)
+    const halves = [
+      { ...jwk, kid: 'private:a' },
+      { ...publicHalf(jwk), kid: 'public:a' },
+      { ...publicHalf(jwk), kid: 'public:b' },
+    ]
+    const { keys } = await readHydraSet(Buffer.from(JSON.stringify({ keys: halves })), {
+      name: 'hydra.openid.id-token.json',
+    })
+    assert.deepEqual(
+      keys.map((key) => [key.kid, key.private, key.phaseHint]),
+      [
+        ['public:a', true, 'active'],
+        ['public:b', false, 'old'],
+      ],
+    )
+  })
+
   it('is refused where no secret is given', () =>
     assert.rejects(
       readHydraTable(vector('hydra', 'hydra_jwk-1.csv'), { name: 'FILE', secrets: [] }),
@@ -240,6 +322,62 @@ describe('the row of Dex', { skip: withoutVectors }, () => {
   }
 })
 
+describe('the keys of Dex in Kubernetes', { skip: withoutVectors }, () => {
+  it('are read from its resource, alone and in a list', async () => {
+    const [row] = vectorJson<Record<string, string>[]>('dex', 'sqlite3/keys.json')
+    assert.ok(row)
+    const json = (cell: string | undefined) => JSON.parse(cell ?? '') as unknown
+    const resource = {
+      apiVersion: 'dex.coreos.com/v1',
+      kind: 'SigningKey',
+      metadata: { name: 'openid-connect-keys', namespace: 'dex', ownerReferences: [] },
+      nextRotation: '2026-11-27T04:49:33.539562565Z',
+      signingKey: json(row.signing_key),
+      signingKeyPub: json(row.signing_key_pub),
+      verificationKeys: json(row.verification_keys),
+    }
+    const entries = entriesOf('dex')
+    const entry = entries.find(({ file }) => file === 'sqlite3/keys.json')
+    assert.ok(entry)
+    const expected = keysOf(entry, entries).filter(({ state }) => state !== 'gone')
+    const { verificationKeys, ...first } = resource
+    for (const value of [resource, { apiVersion: 'v1', kind: 'List', items: [resource] }]) {
+      const bytes = Buffer.from(JSON.stringify(value, null, 2))
+      await assertKeys(await readDex(bytes, { name: 'keys.json' }), expected)
+    }
+    const { keys } = await readDex(Buffer.from(JSON.stringify(first)), { name: 'keys.json' })
+    assert.equal(keys.length, 1)
+  })
+})
+
+describe('keys that only encrypt in a JWKS', { skip: withoutVectors }, () => {
+  it('are told by algorithm and curve, where they name no use', async () => {
+    const set = vectorJson<{ keys: JWK[] }>('oidc-provider', 'published-1.json')
+    const rsa = set.keys.find(({ kty }) => kty === 'RSA')
+    const { use, ...jwk } = { ...rsa, kid: 'e', alg: 'RSA-OAEP-256' }
+    const x = { kty: 'OKP', crv: 'X25519', kid: 'x', x: 'A'.repeat(43) }
+    const unknown = { kty: 'XYZ', kid: 'u' }
+    const { keys, left } = await readJwksFile(
+      Buffer.from(JSON.stringify({ keys: [rsa, jwk, x, unknown] })),
+      { name: 'jwks' },
+    )
+    assert.deepEqual(
+      keys.map((key) => [key.kid, key.use]),
+      [
+        [rsa?.kid, 'sig'],
+        ['e', 'enc'],
+      ],
+    )
+    assert.deepEqual(
+      left.map(({ kid, isHarmless }) => [kid, isHarmless]),
+      [
+        ['x', true],
+        ['u', false],
+      ],
+    )
+  })
+})
+
 describe('the jwks of oidc-provider', { skip: withoutVectors }, () => {
   const entries = entriesOf('oidc-provider')
   for (const entry of entries) {
@@ -249,6 +387,13 @@ describe('the jwks of oidc-provider', { skip: withoutVectors }, () => {
         name: entry.file,
       })
       await assertKeys(imported, expected(), { leftNames: ['enc-x'] })
+    })
+    it(`${entry.file} is the same in a whole configuration`, async () => {
+      const jwks = vectorJson('oidc-provider', entry.file)
+      const bytes = Buffer.from(JSON.stringify({ clients: [], jwks }))
+      await assertKeys(await readOidcProvider(bytes, { name: entry.file }), expected(), {
+        leftNames: ['enc-x'],
+      })
     })
     it(`${entry.published} is read without phases`, async () => {
       const file = entry.published ?? ''
