@@ -221,10 +221,13 @@ function webAddressProblem(text: string): TextProblem | undefined {
   return isWeb ? uriProblem(text) : { expected }
 }
 
-/** A rough check of RFC 5322, section 3.4.1, which finds typing errors. */
+/**
+ * A rough check of RFC 5322, section 3.4.1, which finds typing errors, such as a name and an
+ * address in angle brackets, or two addresses.
+ */
 function emailProblem(text: string): TextProblem | undefined {
   const problem = nameProblem(text)
-  if (problem || /^[^@\s]+@[^@\s]+$/.test(text)) return problem
+  if (problem || /^[^@\s<>()[\],;:\\"]+@[^@\s<>()[\],;:\\"]+$/.test(text)) return problem
   return { expected: 'an email address, such as ada@example.com' }
 }
 

@@ -13,7 +13,7 @@ import { uriProblem } from '../values/uri.ts'
  * character by character (RFC 9700, sections 2.1 and 4.1.3), so every other spelling is refused.
  */
 export const redirectUriProblem: TextRule = (text) =>
-  problemOf(text, [hasFragment, hasUserinfo, hasWildcard, hasOddScheme])
+  problemOf(text, [hasFragment, hasUserinfo, hasWildcard, hasOddScheme, hasAnswer])
 
 /** Checks a URI that Keyturn fetches or calls. */
 export const calledUriProblem: TextRule = (text) =>
@@ -101,6 +101,16 @@ const hasOddScheme: Check = ({ protocol }) =>
     ? undefined
     : 'an https URL, an http URL of a loopback address, or for an application on a phone or ' +
       'desktop a scheme with a dot, such as com.example.app:/callback (RFC 8252, section 7.1)'
+
+/** Parameters of answers, which must not be there twice (RFC 6749, section 3.1; RFC 9207). */
+const OF_ANSWERS = ['code', 'state', 'iss', 'error', 'error_description', 'error_uri', 'response']
+
+const hasAnswer: Check = ({ searchParams }) => {
+  const name = OF_ANSWERS.find((each) => searchParams.has(each))
+  return name === undefined
+    ? undefined
+    : `a URI without the parameter ${name}, which answers have (RFC 6749, section 4.1.2)`
+}
 
 const isNoWebUri: Check = ({ protocol }) =>
   protocol === 'https:' || protocol === 'http:' ? undefined : 'an https or http URL'

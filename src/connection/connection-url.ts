@@ -80,8 +80,8 @@ export function parseConnectionUrl(text: string, dialect: UrlDialect): UrlAnswer
   } = others
   if (isList(host) || isList(others.port ?? '')) return { problem: several }
   const port = others.port ?? url.port
-  if (!/^\d*$/.test(port) || Number(port) > 65_535) {
-    return { problem: 'a URL whose port is a number up to 65535' }
+  if (!/^\d*$/.test(port) || (port !== '' && Number(port) === 0) || Number(port) > 65_535) {
+    return { problem: 'a URL whose port is a number from 1 to 65535' }
   }
   if ((host === '' && !others.socketpath) || (dialect.hasDatabase && database === '')) {
     return { problem: form }

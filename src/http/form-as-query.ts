@@ -73,7 +73,7 @@ export function redirectForms(handle: Handle, options: FormAsQueryOptions): Hand
     const hint = hints.get(asked)
     if (hint === undefined) return handle(request, response)
     if (!hasContent(request)) return redirect(request, response, { hint })
-    if (!isPlainForm(request.headers)) {
+    if (!FORM.test(request.headers['content-type'] ?? '')) {
       return turnBack(request, response, { status: 400, description: OTHER_CONTENT })
     }
     awaitContent(request, Infinity, (content) => redirect(request, response, { hint, content }))
@@ -82,11 +82,6 @@ export function redirectForms(handle: Handle, options: FormAsQueryOptions): Hand
 
 const OTHER_CONTENT = 'the content has to be a form (application/x-www-form-urlencoded)'
 const FORM = /^application\/x-www-form-urlencoded(?:\s*;|\s*$)/i
-
-function isPlainForm(headers: IncomingMessage['headers']): boolean {
-  const encoding = headers['content-encoding'] ?? 'identity'
-  return encoding === 'identity' && FORM.test(headers['content-type'] ?? '')
-}
 
 /** @param latin1 the bytes of the form, which are UTF-8 where they are not encoded */
 function withForm(url: string, latin1: string): string {

@@ -29,7 +29,7 @@ export function createGate(handle: Handle, options: GateOptions): Handle {
   function turnBack(
     request: IncomingMessage,
     response: ServerResponse,
-    status: 400 | 413,
+    status: 400 | 413 | 415,
     description: string,
   ): void {
     onRefused('invalid_request')
@@ -65,6 +65,10 @@ export function createGate(handle: Handle, options: GateOptions): Handle {
       return turnBack(request, response, 400, 'the DPoP proof is too long or nested too deeply')
     }
     if (!hasContent(request)) return handle(request, response)
+    const encoding = headers['content-encoding']
+    if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
+      return turnBack(request, response, 415, 'content with a Content-Encoding is not read')
+    }
     awaitContent(request, CONTENT, (content) => takeContent(request, response, content))
   }
 }

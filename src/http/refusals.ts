@@ -7,7 +7,7 @@ import type { Views } from './views.ts'
 export type Refuse = (request: IncomingMessage, response: ServerResponse, refusal: Refusal) => void
 
 export interface Refusal {
-  readonly status: 400 | 413 | 503
+  readonly status: 400 | 413 | 415 | 503
   /** Problem in words for developers, without the text that was sent. */
   readonly description: string
 }
@@ -23,6 +23,11 @@ const WORDS = {
     error: 'invalid_request',
     title: 'That is too much',
     message: 'What was sent is larger than anything that we ask for.',
+  },
+  415: {
+    error: 'invalid_request',
+    title: 'This request cannot be read',
+    message: 'The application sent something that we cannot read. Its makers need to know why.',
   },
   503: {
     error: 'temporarily_unavailable',
@@ -62,6 +67,8 @@ function renderRefusal(
   const { error, ...words } = WORDS[status]
   const headers: Record<string, string> = { 'cache-control': 'no-store', vary: 'Accept' }
   if (status === 503) headers['retry-after'] = RETRY_AFTER
+  // RFC 9110, section 12.5.3: it is the encoding that was wrong.
+  if (status === 415) headers['accept-encoding'] = 'identity'
   if (!isPage) {
     const body = Buffer.from(JSON.stringify({ error, error_description: description }))
     return withContent({ ...headers, ...ANY_ORIGIN }, 'application/json; charset=utf-8', body)

@@ -1,5 +1,12 @@
 import { isIPv6 } from 'node:net'
-import { HIDDEN, hiddenProblem, nameProblem, readable, type TextRule } from './text.ts'
+import {
+  HIDDEN,
+  hiddenProblem,
+  nameProblem,
+  readable,
+  type TextProblem,
+  type TextRule,
+} from './text.ts'
 
 /**
  * Rules for URIs, hosts and addresses as text. A URL parser corrects much: it drops blanks and line
@@ -11,7 +18,7 @@ import { HIDDEN, hiddenProblem, nameProblem, readable, type TextRule } from './t
 /** Rule for an absolute URI in the spelling of URL parsers, because URIs are compared as text. */
 export const uriProblem: TextRule = (text) => {
   const hidden = hiddenProblem(text, HIDDEN) ?? hiddenProblem(text, /\p{Z}/u)
-  if (!hidden && mended(text) === text) return undefined
+  if (!hidden && mended(text) === text) return unusable(text)
   const bare = mended(readable(text))
   const expected = hidden
     ? hidden.expected.replace('text', 'a URI')
@@ -22,6 +29,15 @@ export const uriProblem: TextRule = (text) => {
     expected,
     instead: isSafe(bare) && bare !== text && !uriProblem(bare) ? bare : undefined,
   }
+}
+
+/** The problem of a URI that URL parsers leave as it is, although no other program can use it. */
+function unusable(text: string): TextProblem | undefined {
+  if (/%(?![\da-f]{2})/i.test(text)) {
+    return { expected: 'a URI in which every % begins a code; write % itself as %25' }
+  }
+  if (URL.parse(text)?.port === '0') return { expected: 'a URI with another port than 0' }
+  return undefined
 }
 
 /** Rule for the identifier of an API (RFC 8707, section 2). */
@@ -49,8 +65,8 @@ export function issuerRule(isLoopback: (hostname: string) => boolean): TextRule 
     if (url.username || url.password || hasOtherSpelling(url.pathname)) return false
     if (UNUSABLE.test(url.pathname) || hostProblem(url.hostname.replace(/^\[|\]$/g, '')))
       return false
-    // A proxy may make one slash of two, and nothing listens on port 0.
-    if (url.pathname.includes('//') || url.port === '0') return false
+    // A proxy may make one slash of two.
+    if (url.pathname.includes('//')) return false
     return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))
   }
   return (text) => {

@@ -109,6 +109,8 @@ describe('a database URL', () => {
     ['postgres://h/d?host=a,b', /one host/],
     ['postgres://u:1/2@h/d', /write # as %23, \/ as %2F/],
     ['mysql://h/a/b', /HOST:PORT/],
+    ['postgres://h:0/d', /port is a number from 1/],
+    ['postgres://h/d?port=00', /port is a number from 1/],
     ['postgres:///d', /HOST:PORT/],
     ['postgres://h', /DATABASE/],
     ['sqlite:./k.db?mode=ro', /without \? and parameters/],

@@ -104,11 +104,21 @@ describe('a form', () => {
     for (const [body, headers] of [
       ['{"client_id":"web"}', { 'content-type': 'application/json' }],
       ['--x--', { 'content-type': 'multipart/form-data; boundary=x' }],
-      ['x', { 'content-encoding': 'gzip' }],
     ] as const) {
       const answer = await post('/auth', body, headers)
       assert.equal(answer.status, 400)
       assert.match(await answer.text(), /application\/x-www-form-urlencoded/)
+    }
+  })
+
+  it('is refused if its content is encoded, as at every endpoint', async () => {
+    for (const path of ['/auth', '/session/end', '/token', '/userinfo']) {
+      const answer = await post(path, 'a=b', { 'content-encoding': 'gzip' })
+      assert.equal(answer.status, 415, path)
+      assert.equal(answer.headers.get('accept-encoding'), 'identity')
+      assert.match(await answer.text(), /Content-Encoding/)
+      const plain = await post(path, 'a=b', { 'content-encoding': 'Identity' })
+      assert.notEqual(plain.status, 415, path)
     }
   })
 

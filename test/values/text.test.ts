@@ -172,6 +172,12 @@ test('every other setting that is compared or used as text is held to what was w
     ['database: { url: "POSTGRES://k:p@db/k" }', 'database.url', /^set database.url to sqlite/],
     ['database: { url: "postgres://db/k\\n" }', 'database.url', /^set database.url to sqlite/],
     ['database: { url: "sqlite:./k.db " }', 'database.url', /^set database.url to sqlite/],
+    [
+      'resources: [{ identifier: "urn:a%b", scopes: [] }]',
+      'resources.0.identifier',
+      /every % begins/,
+    ],
+    ['redis: { url: "redis://h:0" }', 'redis.url', /^set redis.url to a URL whose port/],
     ['redis: { url: "Redis://db" }', 'redis.url', /^set redis.url to redis/],
     ['redis: { url: " redis://db" }', 'redis.url', /^set redis.url to redis/],
   ] as const) {
