@@ -20,6 +20,9 @@ export interface FoundCertificate {
 /** Most certificates of a chain. Nobody has half as many, and each is a signature to verify. */
 export const CHAIN_MAX = 10
 
+/** Most certificates of a source, each of which may have issued any other. */
+export const CERTIFICATES_MAX = 200
+
 /** Parses a certificate in DER. @throws ImportRefused `certificate_malformed` */
 export function parseCertificate(der: Uint8Array): X509Certificate {
   try {

@@ -2,6 +2,7 @@ import { ImportRefused } from '../errors.ts'
 import { buildKey } from './build-key.ts'
 import {
   attachedChain,
+  CERTIFICATES_MAX,
   certificateMembers,
   certificateMismatch,
   chainOf,
@@ -30,9 +31,6 @@ export interface KeystoreContext {
   /** Seconds since the epoch, to tell which certificates have expired. */
   readonly now: number
 }
-
-/** Most certificates of a file, each of which may have issued any other. */
-const CERTIFICATES_MAX = 200
 
 /**
  * Reads a keystore: each key with its chain of certificates. In a store without private keys, the

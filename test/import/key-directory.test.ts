@@ -31,6 +31,30 @@ describe('a directory of key files', { skip: withoutVectors }, () => {
     )
   })
 
+  it('publishes no issuer as a key: its certificate is in the chain, as in one file', async () => {
+    const { entries } = vectorJson<{ entries: { file: string; chain?: number }[] }>(
+      'pem',
+      'manifest.json',
+    )
+    const whole = entries.find(({ file: name, chain = 0 }) => chain > 1 && name.endsWith('.pem'))
+    assert.ok(whole)
+    const blocks = vector('pem', whole.file)
+      .toString()
+      .match(/-----BEGIN [^-]+-----[^-]+-----END [^-]+-----/g)
+    const files = (blocks ?? []).map((block, at) => ({
+      name: `${at}.pem`,
+      bytes: Buffer.from(block),
+    }))
+    const { keys, left } = await readKeyDirectory(files, { now: NOW })
+    const one = await readKeyFile(vector('pem', whole.file), { name: whole.file, now: NOW })
+    assert.deepEqual(left, [])
+    assert.deepEqual(
+      keys.map(({ source, ...key }) => key),
+      one.keys.map(({ source, ...key }) => key),
+    )
+    assert.equal(keys[0]?.certificates.length, whole.chain)
+  })
+
   it('of manual keys of IdentityServer is read, each with its certificate', async () => {
     const directory = join(VECTORS, 'duende', 'manual', 'keys')
     const files = readdirSync(directory).map((name) => file('duende', 'manual', 'keys', name))
