@@ -34,6 +34,13 @@ export async function readDex(
   bytes: Uint8Array,
   { name, now = -Infinity }: { readonly name: string; readonly now?: number },
 ): Promise<Imported> {
+  // `kubectl get -o yaml` begins with either.
+  if (/^(?:\ufeff)?(?:apiVersion|items):/.test(Buffer.from(bytes.subarray(0, 100)).toString())) {
+    throw refusal(
+      'format_unsupported',
+      `${name} is YAML. Write the resource as JSON: kubectl get signingkeies.dex.coreos.com -o json`,
+    )
+  }
   const rows = tableRows(bytes, TABLE, name)
   const row = rows.find(({ signing_key }) => signing_key !== undefined && signing_key !== null)
   if (!row) throw refusal('no_keys', `${name} has no row with a signing key.`)

@@ -348,6 +348,12 @@ describe('the keys of Dex in Kubernetes', { skip: withoutVectors }, () => {
     const { keys } = await readDex(Buffer.from(JSON.stringify(first)), { name: 'keys.json' })
     assert.equal(keys.length, 1)
   })
+
+  it('are refused as YAML, with the command that writes JSON', () =>
+    assert.rejects(readDex(Buffer.from('apiVersion: v1\nitems:\n'), { name: 'keys.yaml' }), {
+      code: 'format_unsupported',
+      message: /-o json/,
+    }))
 })
 
 describe('keys that only encrypt in a JWKS', { skip: withoutVectors }, () => {
