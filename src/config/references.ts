@@ -2,10 +2,11 @@ import { unsignedAlgorithm } from '../clients/rules/answers.ts'
 import type { Violation } from '../errors.ts'
 import { signingAlgorithms } from './client-context.ts'
 import type { Settings } from './schema.ts'
+import { resource } from './sections/tokens.ts'
 
 /**
  * Rules of `resources`: each identifier occurs once, a ring signs the tokens of each resource, each
- * described scope exists, and no scope is one of OpenID Connect.
+ * described scope exists, no scope is one of OpenID Connect, and nothing is set that has no effect.
  */
 
 export function brokenReferences(settings: Settings): readonly Violation[] {
@@ -13,6 +14,8 @@ export function brokenReferences(settings: Settings): readonly Violation[] {
     ...unsignedResources(settings),
     ...repeatedResources(settings),
     ...strayDescriptions(settings),
+    ...idleResources(settings),
+    ...idleClaims(settings),
     ...settings.resources.flatMap(({ scopes }, index) =>
       openidScopesOfApi(scopes, `resources.${index}.scopes`),
     ),
@@ -37,6 +40,30 @@ function unsignedResources({ resources, rotation }: Settings): readonly Violatio
     if (tokenFormat !== 'jwt') return []
     return unsignedAlgorithm({ path: `resources.${index}.algorithm`, algorithm }, algorithms)
   })
+}
+
+/** Settings of JWTs that no token has. */
+function idleResources({ resources }: Settings): readonly Violation[] {
+  return resources.flatMap(({ tokenFormat, ...api }, index) =>
+    (['algorithm', 'typ'] as const).flatMap((name) => {
+      if (tokenFormat === 'jwt' || api[name] === OF_JWTS[name]) return []
+      const path = `resources.${index}.${name}`
+      const message = 'it has no effect, because tokenFormat is opaque'
+      const fix = `remove ${path}, or set tokenFormat to jwt`
+      return [{ path, value: api[name], rule: 'no-effect', message, fix }]
+    }),
+  )
+}
+
+const OF_JWTS = resource.pick({ algorithm: true, typ: true }).parse({})
+
+function idleClaims({ claims }: Settings): readonly Violation[] {
+  const value = claims.openid
+  if (value === undefined) return []
+  const path = 'claims.openid'
+  const message = 'it has no effect, because the scope openid gives sub and nothing else'
+  const fix = `move its claims to another scope, such as profile, and remove ${path}`
+  return [{ path, value, rule: 'no-effect', message, fix }]
 }
 
 function strayDescriptions({ resources }: Settings): readonly Violation[] {

@@ -39,7 +39,10 @@ export function readYaml(text: string): YamlText {
   }))
   if (problems.length > 0) return { ...base, value: undefined, problems }
   try {
-    return { ...base, value: doc.toJS(), problems }
+    const value: unknown = doc.toJS()
+    // Throws if an alias stands within what it names, which has no end.
+    JSON.stringify(value)
+    return { ...base, value, problems }
   } catch {
     const problem = { place: placeOf(0), detail: 'an alias (*name) cannot be resolved' }
     return { ...base, value: undefined, problems: [problem] }

@@ -98,7 +98,9 @@ test('an API with typ JWT whose audience is a client_id is refused', (t) => {
     'clients.0.client_id: api-typ',
   ])
   assert.deepEqual(violationsOf(t, text('audience: shop')), [])
-  assert.deepEqual(violationsOf(t, text('typ: JWT, audience: shop, tokenFormat: opaque')), [])
+  assert.deepEqual(broken(violationsOf(t, text('typ: JWT, audience: shop, tokenFormat: opaque'))), [
+    'resources.0.typ: no-effect',
+  ])
   assert.deepEqual(violationsOf(t, text('typ: JWT')), [])
   assert.deepEqual(broken(violationsOf(t, text('typ: jwt'))), ['resources.0.typ: choice'])
 })

@@ -137,12 +137,21 @@ test('a retention too short for sessions is mended at the cookie ring alone', (t
   assert.equal(violations[0]?.fix, 'set rotation.rings.cookie.retention to at least 20162m')
 })
 
-test('opaque tokens of a resource need no retention and no ring', (t) => {
+test('opaque tokens of a resource need no retention, and are not signed', (t) => {
   const text = `
 rotation: { retention: 62m }
 resources:
-  - { identifier: urn:a, scopes: [], tokenFormat: opaque, tokenLifetime: 9d, algorithm: PS256 }`
-  assert.deepEqual(violationsOf(t, text), [])
+  - { identifier: urn:a, scopes: [], tokenFormat: opaque, tokenLifetime: 9d, ALGORITHM }`
+  assert.deepEqual(violationsOf(t, text.replace('ALGORITHM', 'algorithm: RS256')), [])
+  assert.deepEqual(broken(violationsOf(t, text.replace('ALGORITHM', 'algorithm: PS256'))), [
+    'resources.0.algorithm: no-effect',
+  ])
+})
+
+test('claims of the scope openid are refused, because it gives sub alone', (t) => {
+  assert.deepEqual(broken(violationsOf(t, 'claims: { openid: [email] }')), [
+    'claims.openid: no-effect',
+  ])
 })
 
 test('without a standby, a successor published late counts for less', (t) => {

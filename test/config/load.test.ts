@@ -93,6 +93,7 @@ for (const [what, text] of [
   ['a name that stands twice', 'issuer: a\nissuer: b'],
   ['a map as a name', '? [a, b]\n: c'],
   ['a tag', 'issuer: !env ISSUER'],
+  ['an alias without an end', 'clients: &all [*all]'],
   ['two documents', 'http: {}\n---\nhttp: {}'],
 ] as const) {
   test(`${what} is not a config file`, (t) => {
