@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import type { Command } from 'commander'
+import { readBounded } from '../bounded-file.ts'
 import type { Clock } from '../clock.ts'
 import { chooseIssuer } from '../config/choose-issuer.ts'
 import type { Config, IssuerConfig } from '../config/schema.ts'
@@ -50,15 +50,18 @@ export async function loadIssuerConfig(program: Command, context: Context): Prom
   return chooseIssuer(await loadCommandConfig(program, context), issuer)
 }
 
+/** Most bytes of a file that an argument names, such as one of a million accounts. */
+const ARGUMENT_FILE = 256 * 1024 * 1024
+
 /** Reads a text file that an argument names. @throws Refused if it cannot be read */
 export async function readArgumentFile(file: string): Promise<string> {
-  return readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new Refused(
-      'file_unreadable',
-      { file },
-      `The file ${file} cannot be read: ${error.message}`,
-    )
+  const refused = (why: string) =>
+    new Refused('file_unreadable', { file }, `The file ${file} cannot be read: ${why}`)
+  const bytes = await readBounded(file, ARGUMENT_FILE).catch((error: Error) => {
+    throw refused(error.message)
   })
+  if (!bytes) throw refused(`it has more than ${ARGUMENT_FILE} bytes.`)
+  return Buffer.from(bytes).toString('utf8')
 }
 
 export function printJson({ print }: Pick<Context, 'print'>, value: unknown): void {

@@ -88,6 +88,8 @@ describe('clients', () => {
       ],
       [[], /redirect_uris: it is missing or empty/],
       [['--file', 'nowhere.json'], /nowhere.json cannot be read/],
+      // It has no end.
+      [['--file', '/dev/zero'], /\/dev\/zero cannot be read: it is no file/],
     ]
     const answers = await Promise.all(
       refused.map(([args]) => cli.run(['clients', 'add', '--id', 'x', ...args])),
