@@ -10,8 +10,12 @@ export interface Table {
   readonly optional?: readonly string[]
 }
 
+/** Most columns of a row. */
+export const COLUMNS_MAX = 1000
+
 /** True if the names of a header have all columns that the table needs, however they are spelt. */
 export function isHeader(names: readonly string[], table: Table): boolean {
+  if (names.length > COLUMNS_MAX) return false
   const found = new Set(names.map((name) => columnOf(name, table)))
   return table.columns.every((column) => found.has(column) || table.optional?.includes(column))
 }

@@ -1,7 +1,7 @@
 import { csvRows, hasHeader } from './csv-rows.ts'
 import { assertSize, DATABASE_BYTES_MAX, decodeText, INPUT_BYTES_MAX, parseJson } from './input.ts'
 import { refusal } from './refusal.ts'
-import { columnOf, isHeader, ROWS_MAX, type Row, type Table } from './row.ts'
+import { COLUMNS_MAX, columnOf, isHeader, ROWS_MAX, type Row, type Table } from './row.ts'
 import { looksLikeDump, sqlRows } from './sql-dump.ts'
 import { isSqlite, sqliteRows } from './sqlite-rows.ts'
 
@@ -13,9 +13,12 @@ import { isSqlite, sqliteRows } from './sqlite-rows.ts'
 export function tableRows(bytes: Uint8Array, table: Table, source: string): readonly Row[] {
   assertSize(bytes, isSqlite(bytes) ? DATABASE_BYTES_MAX : INPUT_BYTES_MAX, source)
   const rows = rowsOf(bytes, table, source)
-  if (rows.length > ROWS_MAX)
-    throw refusal('input_too_large', `${source} has more than ${ROWS_MAX} rows.`)
+  if (rows.length > ROWS_MAX) throw tooManyRows(source)
   return rows
+}
+
+function tooManyRows(source: string) {
+  return refusal('input_too_large', `${source} has more than ${ROWS_MAX} rows.`)
 }
 
 /**
@@ -42,22 +45,23 @@ function rowsOf(bytes: Uint8Array, table: Table, source: string): readonly Row[]
   if (isSqlite(bytes)) return sqliteRows(bytes, table, source)
   const text = decodeText(bytes, source)
   if (text.trim() === '') throw refusal('input_empty', `${source} is empty.`)
-  if (/^\s*[[{]/.test(text)) return jsonRows(parseJson(listed(text), source), table, source)
+  if (/^\s*[[{]/.test(text)) return jsonRows(parseJson(listed(text, source), source), table, source)
   if (!hasHeader(text, table) && looksLikeDump(text)) return sqlRows(text, table, source)
   return csvRows(text, table, source)
 }
 
 /** Text of one list, where each line is a row, as PostgreSQL's row_to_json gives it. */
-function listed(text: string): string {
-  if (!/^\s*\{[^\n]*\}[ \t\r]*\n\s*\{/.test(text)) return text
-  return `[${text
-    .trim()
-    .split(/\s*\n\s*/)
-    .join(',')}]`
+function listed(text: string, source: string): string {
+  const [first = '', second = '', ...others] = text.trim().split('\n', ROWS_MAX + 2)
+  if (!first.trimEnd().endsWith('}') || !second.trimStart().startsWith('{')) return text
+  if (others.length === ROWS_MAX) throw tooManyRows(source)
+  return `[${[first, second, ...others].filter((line) => line.trim() !== '').join(',')}]`
 }
 
 function jsonRows(value: unknown, table: Table, source: string): readonly Row[] {
+  if (Array.isArray(value) && value.length > ROWS_MAX) throw tooManyRows(source)
   const rows = unwrapped(Array.isArray(value) ? value : [value], table)
+  if (rows.length > ROWS_MAX) throw tooManyRows(source)
   if (rows.every(isRow)) return rows.map((row) => spelled(row, table))
   throw refusal('input_malformed', `${source} is JSON, and no list of rows.`)
 }
@@ -81,6 +85,8 @@ function isRow(value: unknown): value is Row {
 
 /** A row under the table's names of its columns. A member of exactly that name goes first. */
 function spelled(row: Row, table: Table): Row {
-  const named = Object.entries(row).map(([name, cell]) => [columnOf(name, table), cell])
-  return { ...Object.fromEntries(named), ...row }
+  const names = Object.keys(row)
+  const isExact = table.columns.every((column) => Object.hasOwn(row, column))
+  if (isExact || names.length > COLUMNS_MAX) return row
+  return { ...Object.fromEntries(names.map((name) => [columnOf(name, table), row[name]])), ...row }
 }

@@ -78,6 +78,14 @@ describe('a table of an export', () => {
     for (const [name, text] of Object.entries(others)) assert.deepEqual(rows(text), expected, name)
   })
 
+  it('of lines of JSON is bounded by lines, and read in one pass over blanks', () => {
+    assert.throws(() => rows('{}\n'.repeat(5 * MIB)), { code: 'input_too_large' })
+    for (const blank of [' ', '\r']) {
+      const [first, second] = ['{"Id":"1"}', `{"Id":"2"${blank.repeat(8 * MIB)}}`]
+      assert.deepEqual(rows(`${first}\n${second}`), [{ Id: '1' }, { Id: '2' }])
+    }
+  })
+
   it('has bytes from hexadecimal of MySQL, and bits', () => {
     assert.deepEqual(rows(`INSERT INTO Keys VALUES (b'1',0x7B7D),(0,0x);\n`), [
       { Id: '1', Data: Buffer.from('{}') },
