@@ -1,6 +1,7 @@
 import { bodyParser } from '@koa/bodyparser'
 import type { Context, Middleware } from 'koa'
 import type { Log } from '../seldom-log.ts'
+import { loggedPath } from './logged-path.ts'
 
 const LIMIT = '16kb'
 
@@ -28,16 +29,12 @@ export function refuseForeignForms(options: ForeignFormOptions): Middleware {
     const isProven = site !== '' || origin === ownOrigin || hasSecret(ctx)
     const reason = whyForeign(site, origin, ownOrigin) ?? (isProven ? undefined : UNPROVEN)
     if (reason !== undefined) {
-      // Logged without the identifier, because knowing it is half of what an attacker needs.
-      const path = ctx.path.replace(INTERACTION, '$1:uid')
-      log.warn({ address: ctx.ip, path, reason }, 'a form was refused')
+      log.warn({ address: ctx.ip, path: loggedPath(ctx.path), reason }, 'a form was refused')
       ctx.throw(403)
     }
     await next()
   }
 }
-
-const INTERACTION = /(\/interaction\/)[^/]+/
 
 const UNPROVEN =
   'there is no Sec-Fetch-Site, Origin does not name the issuer, and the secret of our forms is missing'

@@ -8,6 +8,7 @@ import type { Audience } from './audience.ts'
 import { devicePages } from './device-pages.ts'
 import { createErrorId, logProviderError } from './error-log.ts'
 import { isGone } from './gone.ts'
+import { loggedPath } from './logged-path.ts'
 import { RETRY_AFTER } from './retry-after.ts'
 import { signOutPages } from './sign-out-pages.ts'
 import type { Pages, Views } from './views.ts'
@@ -138,7 +139,10 @@ export function errorPages({ views, audience, log }: ErrorPageOptions): Middlewa
       const errorId = createErrorId()
       // No stack, because one per request would fill the disk while a store is unavailable.
       const reason = error instanceof StoreUnavailable ? { reason: error.message } : { err: error }
-      log.error({ ...reason, errorId, method: ctx.method, path: ctx.path }, 'request failed')
+      log.error(
+        { ...reason, errorId, method: ctx.method, path: loggedPath(ctx.path) },
+        'request failed',
+      )
       showError(ctx, { status, errorId })
     } finally {
       // 503 means a store or this node's keys, which are unavailable for a while only.

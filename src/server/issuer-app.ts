@@ -8,6 +8,7 @@ import { createFormSecrets } from '../http/form-secret.ts'
 import { createGate } from '../http/gate.ts'
 import { interactionRoutes } from '../http/interactions.ts'
 import { createKnownBrowser } from '../http/known-browser.ts'
+import { loggedPath } from '../http/logged-path.ts'
 import { createRefusals } from '../http/refusals.ts'
 import { issuerPath } from '../oidc/origin.ts'
 import type { Scheduler } from '../ring/scheduler.ts'
@@ -51,7 +52,7 @@ export function createAnswer(scope: IssuerScope, answering: Answering): RequestL
     onTurnedAway: () => metrics.turnedAway.inc(),
     onLate: ({ method, url = '' }) => {
       metrics.late.inc()
-      const [path] = url.split('?', 1)
+      const path = loggedPath(url)
       scope.ofRequests.warn({ method, path }, 'a request took longer than http.limits.answerTime')
     },
   })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
+import { loggedPath } from '../../src/http/logged-path.ts'
 import { hasSoundHost, normaliseTarget } from '../../src/http/target.ts'
 
 describe('a request target', () => {
@@ -97,6 +98,20 @@ describe('the Host header field', () => {
     assert.equal(hasSoundHost(['Host', 'a', 'HOST', 'a']), false)
     for (const host of ['a b', 'a/b', 'user@a', 'a, b', 'a#b', 'http://a', 'a:b']) {
       assert.equal(hasSoundHost(['Host', host]), false, host)
+    }
+  })
+})
+
+describe('the path of a request in the log', () => {
+  it('has neither the identifier of a sign-in nor the query', () => {
+    for (const [url, path] of [
+      ['/op/interaction/7sEvd0K4kZZz?client_id=spa', '/op/interaction/:uid'],
+      ['/auth/7sEvd0K4kZZz', '/auth/:uid'],
+      ['/AUTH/7sEvd0K4kZZz/?x', '/AUTH/:uid'],
+      ['/auth?state=x', '/auth'],
+      ['/auth/realm/token?code=x', '/auth/realm/token'],
+    ] as const) {
+      assert.equal(loggedPath(url), path)
     }
   })
 })
