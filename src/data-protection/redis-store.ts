@@ -17,11 +17,11 @@ const DEFAULT_LIST = 'DataProtection-Keys'
 const VERSION = `
 local version = redis.call('LLEN', KEYS[1]) .. ' ' .. redis.sha1hex(redis.call('LINDEX', KEYS[1], -1) or '')`
 
-/** Script that returns the version, and the size of each element. */
-const SIZES = `${VERSION}
+/** Script that returns the size of each element. */
+const SIZES = `
 local sizes = {}
 for i, text in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do sizes[i] = #text end
-return { version, sizes }
+return sizes
 `
 
 /**
@@ -31,8 +31,8 @@ return { version, sizes }
 const READ = `${VERSION}
 local elements = {}
 for i, text in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
-  local word = string.find(text, 'revocation', 1, true) and 1 or 0
-  elements[i] = #text <= tonumber(ARGV[1]) and text or { #text, word }
+  elements[i] = #text <= tonumber(ARGV[1]) and text
+    or { #text, string.find(text, 'revocation', 1, true) and 1 or 0 }
 end
 return { version, elements }
 `
@@ -64,7 +64,7 @@ export function openRedisStore({
     read: async () => {
       try {
         // The scripts return what they say.
-        const [, sizes] = (await client.eval(SIZES, 1, list)) as [string, number[]]
+        const sizes = (await client.eval(SIZES, 1, list)) as number[]
         const most = String(largestRead(sizes))
         const [version, found] = (await client.eval(READ, 1, list, most)) as [string, Found[]]
         const elements = found.map((element, i) => {

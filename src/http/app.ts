@@ -60,7 +60,7 @@ export function createApp(options: AppOptions): Koa {
     .use(home(views))
   app.use(mount(path, pagesOnly(mount(pages))))
   app.use(resumeByPathAlone(path))
-  app.use(refuseOtherMethods(issuerPath(issuer)))
+  app.use(refuseOtherMethods(issuerPath(issuer), audience))
   app.use(providerHeaders())
   app.use(hideFromOpaqueOrigins())
   app.use(takeEmptySecretForNone(options.isPublicClient))

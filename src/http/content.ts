@@ -103,3 +103,10 @@ export function hasContent({ headers }: IncomingMessage): boolean {
   const { 'content-length': length, 'transfer-encoding': encoding } = headers
   return encoding !== undefined || (length !== undefined && Number(length) > 0)
 }
+
+/** @param type the header field Content-Type */
+export function isForm(type = ''): boolean {
+  return FORM.test(type)
+}
+
+const FORM = /^application\/x-www-form-urlencoded(?:\s*;|\s*$)/i

@@ -1,4 +1,5 @@
 import type { Middleware } from 'koa'
+import type { Audience } from './audience.ts'
 import { allowMethods } from './methods.ts'
 
 const FORM = ['POST']
@@ -19,34 +20,27 @@ const METHODS: Readonly<Record<string, readonly string[]>> = {
   '/userinfo': [...PAGE, 'POST'],
 }
 
-/** Endpoints that people open, and no scripts: oidc-provider knows no preflights for them. */
-const FOR_PEOPLE = [
-  '/auth',
-  '/device',
-  '/session/end',
-  '/session/end/confirm',
-  '/session/end/success',
-] as const
-
 /**
  * Refuses methods that an endpoint does not take with 405 and `Allow` (RFC 9126, section 2.3; RFC
  * 9110, section 15.5.6). oidc-provider answers 404, and whoever sends a GET to the token endpoint
- * would look for a mistake in the address. Preflights of scripts are left to oidc-provider.
+ * would look for a mistake in the address. Preflights for programs' endpoints are left to
+ * oidc-provider, which knows none for those that people open.
  * @param issuerPath path of the issuer without a slash at its end
  */
-export function refuseOtherMethods(issuerPath: string): Middleware {
+export function refuseOtherMethods(
+  issuerPath: string,
+  { isForPrograms }: Pick<Audience, 'isForPrograms'>,
+): Middleware {
   const methods = new Map(
     Object.entries(METHODS).map(([path, taken]) => [`${issuerPath}${path}`.toLowerCase(), taken]),
   )
-  const forPeople = new Set(FOR_PEOPLE.map((path) => `${issuerPath}${path}`.toLowerCase()))
   return (ctx, next) => {
     // oidc-provider's router accepts upper case and a slash at the end.
-    const path = ctx.path.toLowerCase().replace(/\/$/, '')
-    const taken = methods.get(path)
+    const taken = methods.get(ctx.path.toLowerCase().replace(/\/$/, ''))
     const isPreflight =
       ctx.method === 'OPTIONS' &&
       'access-control-request-method' in ctx.headers &&
-      !forPeople.has(path)
+      isForPrograms(ctx.path)
     return taken === undefined || isPreflight || allowMethods(ctx, taken) ? next() : undefined
   }
 }

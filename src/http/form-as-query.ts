@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { issuerPath } from '../oidc/origin.ts'
-import { awaitContent, type Content, hasContent } from './content.ts'
+import { awaitContent, type Content, hasContent, isForm } from './content.ts'
 import type { Refuse } from './refusals.ts'
 
 type Handle = (request: IncomingMessage, response: ServerResponse) => void
@@ -73,7 +73,7 @@ export function redirectForms(handle: Handle, options: FormAsQueryOptions): Hand
     const hint = hints.get(asked)
     if (hint === undefined) return handle(request, response)
     if (!hasContent(request)) return redirect(request, response, { hint })
-    if (!FORM.test(request.headers['content-type'] ?? '')) {
+    if (!isForm(request.headers['content-type'])) {
       return turnBack(request, response, { status: 400, description: OTHER_CONTENT })
     }
     awaitContent(request, Infinity, (content) => redirect(request, response, { hint, content }))
@@ -81,7 +81,6 @@ export function redirectForms(handle: Handle, options: FormAsQueryOptions): Hand
 }
 
 const OTHER_CONTENT = 'the content has to be a form (application/x-www-form-urlencoded)'
-const FORM = /^application\/x-www-form-urlencoded(?:\s*;|\s*$)/i
 
 /** @param latin1 the bytes of the form, which are UTF-8 where they are not encoded */
 function withForm(url: string, latin1: string): string {

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { awaitContent, type Content, hasContent } from './content.ts'
+import { awaitContent, type Content, hasContent, isForm } from './content.ts'
 import { findParameterProblem, isTooDeep, type ParameterLimits } from './parameters.ts'
 import type { Refuse } from './refusals.ts'
 
@@ -44,7 +44,7 @@ export function createGate(handle: Handle, options: GateOptions): Handle {
       return turnBack(request, response, 413, `the content is larger than ${CONTENT} bytes`)
     }
     const type = request.headers['content-type'] ?? ''
-    if (!FORM.test(type)) return handle(request, response)
+    if (!isForm(type)) return handle(request, response)
     const problem = isReadable(type)
       ? findParameterProblem(content.text, limits)
       : 'the character encoding of a form has to be UTF-8'
@@ -72,8 +72,6 @@ export function createGate(handle: Handle, options: GateOptions): Handle {
     awaitContent(request, CONTENT, (content) => takeContent(request, response, content))
   }
 }
-
-const FORM = /^application\/x-www-form-urlencoded(?:\s*;|\s*$)/i
 
 /** Encodings whose bytes below 128 are ASCII, because older HTTP libraries do not name UTF-8. */
 const CHARSETS = new Set(['utf-8', 'utf8', 'us-ascii', 'ascii', 'iso-8859-1', 'windows-1252'])
