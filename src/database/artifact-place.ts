@@ -7,5 +7,10 @@ export interface ArtifactPlace {
   of(authentic: Authentic): ArtifactStore
   /** Deletes at most `limit` expired records of any issuer. @returns number of deleted records */
   sweep(limit: number): Promise<number>
+  /**
+   * Number that is another one after each commit of another connection, of this process or of
+   * another. Undefined unless the database tells it, as SQLite does.
+   */
+  readonly version?: (() => number | undefined) | undefined
   close(): Promise<void>
 }

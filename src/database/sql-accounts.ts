@@ -11,10 +11,12 @@ import type { Authenticated } from '../artifacts/row-mac.ts'
 import type { AccountAction, Entry, Ordered } from '../audit/record.ts'
 import { fillNameKeys, nameKeysOf } from './account-names.ts'
 import { toAccount, toRow } from './account-row.ts'
+import type { ArtifactPlace } from './artifact-place.ts'
 import type { Authentic } from './authentic.ts'
 import { whileOthersWrite, writeChanges } from './change-row.ts'
 import { attempt, attemptRead } from './failures.ts'
 import { insertNew } from './insert-new.ts'
+import { keepWhileUnchanged } from './keep-while-unchanged.ts'
 import { createLookUp, createLookUpAny } from './look-up.ts'
 import { createRecorder } from './recorder.ts'
 import { type AccountRow, accountSchema, consentSchema, withoutIssuer } from './tables.ts'
@@ -22,8 +24,13 @@ import { type AccountRow, accountSchema, consentSchema, withoutIssuer } from './
 /**
  * People of one issuer in the table `account`. A person whose row fails its check, because another
  * program wrote it, counts as absent.
+ * @param version tells whether anything has changed, if the database tells that
  */
-export function createSqlAccounts(dataSource: DataSource, authentic: Authentic): AccountStore {
+export function createSqlAccounts(
+  dataSource: DataSource,
+  authentic: Authentic,
+  { version }: Pick<ArtifactPlace, 'version'> = {},
+): AccountStore {
   const { issuer } = authentic
   const accounts = dataSource.getRepository(accountSchema)
   const consents = dataSource.getRepository(consentSchema)
@@ -41,8 +48,10 @@ export function createSqlAccounts(dataSource: DataSource, authentic: Authentic):
     const checked = macs.check(row)
     return checked && toAccount(checked)
   }
+  const read = async (id: string) => genuine(await byId(id))
+  const kept = version ? keepWhileUnchanged(read, version) : read
   return {
-    findById: async (id) => genuine(await attemptRead('read an account', () => byId(id))),
+    findById: (id) => attemptRead('read an account', () => kept(id)),
     findByUsername: async (typed) => {
       const [lower, key] = [typed.toLowerCase(), nameKey(typed)]
       const rows = await attemptRead('read an account', () => byName(lower, key))

@@ -42,6 +42,11 @@ export function openSqliteArtifacts(
   return {
     of: (authentic) => artifactsOf(authentic, { statements, reader, writer, clock }),
     sweep: (limit) => writer.write(() => statements.sweep.run(clock.now() - GRACE, limit).changes),
+    version: () => {
+      // Inside a transaction the version stays that of its begin.
+      reader.end()
+      return statements.version.get()
+    },
     close: async () => {
       writer.flush()
       reader.end()

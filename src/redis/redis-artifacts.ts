@@ -59,6 +59,7 @@ export function openRedisArtifacts({
       }),
     // Redis itself deletes expired keys.
     sweep: (limit) => database.sweep(limit),
+    version: database.version,
     close: () => database.close(),
   }
 }

@@ -168,7 +168,7 @@ export async function openStores(
         issuer,
         keys,
         clients: announceClients(watched(clients), told),
-        accounts: watched(createSqlAccounts(dataSource, authentic)),
+        accounts: watched(createSqlAccounts(dataSource, authentic, place)),
         consents: watched(createSqlConsents(dataSource, authentic)),
         audit: watched(createSqlAudit(dataSource, authentic)),
         artifacts,
