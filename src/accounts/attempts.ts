@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { type Clock, systemClock } from '../clock.ts'
 import {
   type Count,
@@ -140,7 +140,7 @@ export function createAttempts(
 
   const begin: Attempts['begin'] = async (attempt, changedAt = async () => undefined) => {
     const { own, ofAccount, ofNetworks } = countsOf(attempt)
-    // Networks are checked first, so that a limited network adds no more names to the memory.
+    // Networks are checked first, so that a network known as limited adds no names to the memory.
     const wait = await longestWait(ofNetworks)
     if (wait !== undefined) return wait
     const isLifted = (passed: number) => lifts.look(nameKey(attempt.username), passed, changedAt)
@@ -192,5 +192,5 @@ async function addInTurn(counts: readonly Count[]): Promise<number | undefined> 
  */
 function nameKey(username: string): string {
   const name = comparableUsername(username).normalize('NFKC').toLowerCase()
-  return createHash('sha256').update(name).digest('base64url')
+  return hash('sha256', name, 'base64url')
 }

@@ -37,7 +37,11 @@ export function widening(address: number, site: WiderLimit, network: WiderLimit)
 export interface Count {
   /** Adds one. @returns seconds to wait if the limit is exceeded */
   add(): Promise<number | undefined>
-  /** Adds nothing. @returns seconds to wait if one more would exceed the limit */
+  /**
+   * Adds nothing.
+   * @returns seconds to wait if one more would exceed the limit; of a count that another process
+   * has filled, this is known after the first `add` here
+   */
   wait(): Promise<number | undefined>
   /** Subtracts one. */
   takeOff(): Promise<void>
@@ -46,6 +50,9 @@ export interface Count {
   /** Makes the count full for this many seconds. */
   fill(seconds: number): Promise<void>
 }
+
+/** Most keys of full counts that a process remembers. */
+const MOST_FULL = 10_000
 
 export interface CounterOptions {
   /** Seconds after which a count begins anew. */
@@ -66,6 +73,8 @@ export function createCounter(
   const options = { points, duration: window }
   const own = new RateLimiterMemory(options)
   const limiter = shared ? sharedLimiter() : own
+  /** Keys of counts that were full at the last look: only these cost `wait` a round trip. */
+  const full = new Set<string>()
 
   function sharedLimiter(): RateLimiterRedis {
     const { client: storeClient, prefix } = shared as SharedCounts
@@ -74,19 +83,29 @@ export function createCounter(
     return new RateLimiterRedis({ ...options, ...atOnce, storeClient, keyPrefix })
   }
 
+  function noteFull(key: string): void {
+    if (full.size >= MOST_FULL) full.clear()
+    full.add(key)
+  }
+
   return (key) => ({
     async add() {
       try {
-        await limiter.consume(key)
+        const { remainingPoints } = await limiter.consume(key)
+        if (remainingPoints <= 0) noteFull(key)
         return undefined
       } catch (refusal) {
         if (!(refusal instanceof RateLimiterRes)) throw refusal
+        noteFull(key)
         return secondsUntil(refusal)
       }
     },
     async wait() {
+      if (shared && !full.has(key)) return undefined
       const count = await limiter.get(key)
-      return count && count.remainingPoints <= 0 ? secondsUntil(count) : undefined
+      if (count && count.remainingPoints <= 0) return secondsUntil(count)
+      full.delete(key)
+      return undefined
     },
     takeOff: async () => void (await limiter.reward(key)),
     // `delete` would wait for an unavailable Redis Cluster.

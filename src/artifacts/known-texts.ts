@@ -1,5 +1,5 @@
-/** Most texts that are kept, of about a kilobyte each. */
-const MOST = 2000
+/** Texts of a generation, of about a kilobyte each. */
+const GENERATION = 1000
 
 /**
  * The newest texts that passed their check, each with the form in which it is stored. A sign-in
@@ -16,19 +16,25 @@ export interface KnownTexts {
   find(name: string, stored: string): string | undefined
 }
 
+interface KnownText {
+  readonly stored: string
+  readonly text: string
+}
+
 export function createKnownTexts(): KnownTexts {
-  const texts = new Map<string, { readonly stored: string; readonly text: string }>()
+  // Two generations, because removing one text for each new one costs more than adding it.
+  let newer = new Map<string, KnownText>()
+  let older = newer
   return {
     add: (name, stored, text) => {
-      // The newest text is the last of the map, and the first is removed.
-      texts.delete(name)
-      texts.set(name, { stored, text })
-      if (texts.size <= MOST) return
-      const [oldest] = texts.keys()
-      if (oldest !== undefined) texts.delete(oldest)
+      if (newer.size >= GENERATION) {
+        older = newer
+        newer = new Map()
+      }
+      newer.set(name, { stored, text })
     },
     find: (name, stored) => {
-      const known = texts.get(name)
+      const known = newer.get(name) ?? older.get(name)
       return known?.stored === stored ? known.text : undefined
     },
   }

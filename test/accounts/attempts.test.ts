@@ -61,6 +61,35 @@ describe('attempts counted in Redis', { skip: skipRedis }, () => {
     })
   }
 
+  it('from a limited address leave no further names in Redis, at another node but one', async (t) => {
+    const settings = redisSettings(places.Redis())
+    const [one, two] = [await openNode(t, settings), await openNode(t, settings)]
+    const names = async () =>
+      (await one.redis.client.keys(`${settings.prefix}attempts:name:*`)).length
+    const guessName = (node: typeof one, username: string) =>
+      node.attempts.begin({ ...guess, username })
+    for (let i = 0; i < LIMITS.perAddress; i++)
+      assert.equal(await guessName(one, `a${i}`), undefined)
+    assert.equal(await names(), LIMITS.perAddress)
+    for (let i = 0; i < 5; i++) assert.notEqual(await guessName(one, `b${i}`), undefined)
+    assert.equal(await names(), LIMITS.perAddress)
+    for (let i = 0; i < 5; i++) assert.notEqual(await guessName(two, `c${i}`), undefined)
+    assert.ok((await names()) <= LIMITS.perAddress + 1)
+  })
+
+  it('from an address that was limited may go on once others of it were right', async (t) => {
+    const settings = redisSettings(places.Redis())
+    const [one, two] = [await openNode(t, settings), await openNode(t, settings)]
+    const right = { ...guess, username: 'right' }
+    assert.equal(await two.attempts.begin(right), undefined)
+    for (let i = 1; i < LIMITS.perAddress; i++) {
+      assert.equal(await one.attempts.begin({ ...guess, username: `a${i}` }), undefined)
+    }
+    assert.notEqual(await one.attempts.begin(guess), undefined)
+    await two.attempts.succeed(right)
+    assert.equal(await one.attempts.begin(guess), undefined)
+  })
+
   it('are counted by each node alone while Redis is unavailable', async (t) => {
     const server = await startRedis()
     t.after(() => server[Symbol.asyncDispose]())
