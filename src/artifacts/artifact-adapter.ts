@@ -77,10 +77,6 @@ export function createArtifactAdapter(
       // be saved.
       if (!(await stored.saveOnce(record, now))) throw seenMeanwhile()
     },
-    saveOnce: async (id, payload, expiresIn) => {
-      const now = clock.now()
-      return stored.saveOnce(await toRecord(id, payload, { expiresIn, now }), now)
-    },
     find: async (id) => {
       const { artifacts } = await authentic.open()
       const found = stored.find(artifacts.nameOf(model, id))
@@ -103,10 +99,6 @@ export function createArtifactAdapter(
       const isFirst = await stored.consumeOrRevoke(artifacts.nameOf(model, id), noteUndo)
       if (isFirst === undefined) throw goneMeanwhile()
       if (!isFirst) throw new UsedMeanwhile()
-    },
-    consumeOrLeave: async (id, noteUndo) => {
-      const { artifacts } = await authentic.open()
-      return (await stored.consume(artifacts.nameOf(model, id), noteUndo)) !== undefined
     },
     destroy: async (id) => {
       const { artifacts } = await authentic.open()

@@ -12,6 +12,16 @@ export interface ArtifactStore {
    */
   adapter(model: string): ArtifactAdapter
   /**
+   * Consumes a code or token and saves what is issued for it. Where the store can do both at once
+   * (SQLite, Redis outside a Cluster), both or neither happens.
+   * @param noteUndo called before the write with the undo of the consumption
+   * @returns false if an answer to the token is already kept; nothing is issued then
+   * @throws UsedMeanwhile if the code or token was consumed before and no answer is to be kept;
+   * everything issued under its grant is revoked then. `goneMeanwhile` if it does not exist
+   * @throws StoreUnavailable
+   */
+  exchange(exchange: Exchange, noteUndo?: (undo: Undo) => void): Promise<boolean>
+  /**
    * Deletes the sessions, grants and tokens of a person or a client. Issued JWT access tokens still
    * verify until they expire, but introspection reports them as inactive.
    * @throws StoreUnavailable
@@ -24,7 +34,27 @@ export interface ArtifactStore {
   forgetClients(): void
 }
 
-/** An adapter of oidc-provider whose `consume` can be undone, with further methods of Keyturn. */
+/** A code or token, and what the token endpoint issues for it. */
+export interface Exchange {
+  /** The code or token to consume. */
+  readonly used: { readonly model: string; readonly id: string }
+  readonly issued: readonly NewArtifact[]
+  /**
+   * The answer to a refresh token, kept for repeated requests. With it, the token may have been
+   * consumed before, and the first kept answer decides.
+   */
+  readonly answer?: NewArtifact
+}
+
+export interface NewArtifact {
+  readonly model: string
+  readonly id: string
+  readonly payload: AdapterPayload
+  /** Seconds; undefined if it does not expire. */
+  readonly expiresIn: number | undefined
+}
+
+/** An adapter of oidc-provider whose `consume` can be undone. */
 export interface ArtifactAdapter extends Adapter {
   /**
    * Consumes an artifact. If several requests consume it at once, one succeeds; each other one
@@ -35,21 +65,6 @@ export interface ArtifactAdapter extends Adapter {
    * @throws StoreUnavailable
    */
   consume(id: string, noteUndo?: (undo: Undo) => void): Promise<void>
-  /**
-   * Consumes an artifact; if it was consumed before, nothing is revoked. For callers that allow a
-   * second use.
-   * @returns true if the artifact exists
-   * @throws StoreUnavailable
-   */
-  consumeOrLeave(id: string, noteUndo?: (undo: Undo) => void): Promise<boolean>
-  /**
-   * Saves a record whose id may be saved only once within its lifetime. It is found by its id
-   * alone.
-   * @param expiresIn seconds
-   * @returns true if this call saved it; of several requests at once only one gets true
-   * @throws StoreUnavailable
-   */
-  saveOnce(id: string, payload: AdapterPayload, expiresIn: number): Promise<boolean>
 }
 
 /**

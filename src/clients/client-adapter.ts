@@ -21,8 +21,6 @@ export function clientAdapter(find: Adapter['find']): ArtifactAdapter {
     findByUserCode: async () => undefined,
     upsert: readOnly,
     consume: readOnly,
-    consumeOrLeave: readOnly,
-    saveOnce: readOnly,
     destroy: readOnly,
     revokeByGrantId: readOnly,
   }

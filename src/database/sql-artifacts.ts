@@ -9,6 +9,7 @@ import {
   UNDO_WORDS,
 } from '../artifacts/artifact-record.ts'
 import type { ArtifactStore, Undo } from '../artifacts/artifact-store.ts'
+import { createExchange, exchangeInSteps } from '../artifacts/exchange.ts'
 import { CLIENT_CACHE, clientAdapter, KNOWN_CLIENTS } from '../clients/client-adapter.ts'
 import { withoutEnded } from '../clients/previous-secrets.ts'
 import type { Clock } from '../clock.ts'
@@ -46,11 +47,13 @@ interface Opened extends Shared {
 function artifactsOf(authentic: Authentic, opened: Opened): ArtifactStore {
   const { table, clock } = opened
   const clients = createClientCache(table, authentic, clock)
+  const storedOf = (model: string) => storedArtifacts(model, opened)
   return {
     adapter: (model) =>
       model === 'Client'
         ? clients.adapter
-        : createArtifactAdapter(model, storedArtifacts(model, opened), { authentic, clock }),
+        : createArtifactAdapter(model, storedOf(model), { authentic, clock }),
+    exchange: createExchange(exchangeInSteps(storedOf), { authentic, clock }),
     forget: async (owner, id) => {
       const { artifacts } = await authentic.open()
       const [column, name] = [OWNER_COLUMNS[owner], artifacts.ownerName(owner, id)]

@@ -9,6 +9,7 @@ import {
   GRANT,
 } from '../artifacts/artifact-record.ts'
 import type { ArtifactStore, Undo } from '../artifacts/artifact-store.ts'
+import { createExchange, type ExchangeStored } from '../artifacts/exchange.ts'
 import { clientAdapter, KNOWN_CLIENTS } from '../clients/client-adapter.ts'
 import { withoutEnded } from '../clients/previous-secrets.ts'
 import type { Clock } from '../clock.ts'
@@ -63,6 +64,7 @@ function artifactsOf(authentic: Authentic, opened: Opened): ArtifactStore {
       model === 'Client'
         ? clients.adapter
         : createArtifactAdapter(model, storedArtifacts(model, opened), { authentic, clock }),
+    exchange: createExchange(exchangeAtOnce(opened), { authentic, clock }),
     forget: async (owner, id) => {
       const { artifacts } = await authentic.open()
       const forgetBatch = statements.forget[OWNER_COLUMNS[owner]]
@@ -175,15 +177,42 @@ interface Opened {
   readonly clock: Pick<Clock, 'now' | 'elapsed'>
 }
 
+function revokeWithGrant({ destroy, revoke }: Statements, grantId: string): void {
+  destroy.run(GRANT, grantId)
+  revoke.run(grantId)
+}
+
+/** Consumes and saves in one transaction. */
+function exchangeAtOnce({
+  statements,
+  writer: { write },
+}: Pick<Opened, 'statements' | 'writer'>): ExchangeStored {
+  return ({ used: { model, id }, issued, answer }, { now, noteUndo }) => {
+    const use = createConsumptionMark(now)
+    noteUndo?.(async () => {
+      await write(() => statements.unconsume.run(model, id, use))
+    })
+    return write(() => {
+      if (!statements.consume.get(use, model, id)) {
+        const found = statements.grantOf.get(model, id)
+        if (!found) return 'gone'
+        if (!answer) {
+          if (found.grant_id) revokeWithGrant(statements, found.grant_id)
+          return 'used'
+        }
+      }
+      if (answer && statements.insertOnce.run(answer, now).changes === 0) return 'answered'
+      for (const record of issued) statements.upsert.run(record)
+      return 'done'
+    })
+  }
+}
+
 /** The records of one model. */
 function storedArtifacts(
   model: string,
   { statements, reader: { read }, writer: { write }, clock }: Opened,
 ): StoredArtifacts {
-  const revokeWithGrant = (grantId: string) => {
-    statements.destroy.run(GRANT, grantId)
-    statements.revoke.run(grantId)
-  }
   /** @param whenConsumedBefore what else to do then, in the same transaction */
   const consume = (
     id: string,
@@ -212,7 +241,8 @@ function storedArtifacts(
     findByUid: (hash) => bestMatch(read(() => statements.findByUid.all(model, hash))),
     findByUserCode: (hash) => bestMatch(read(() => statements.findByUserCode.all(model, hash))),
     consume: (id, noteUndo) => consume(id, noteUndo, () => {}),
-    consumeOrRevoke: (id, noteUndo) => consume(id, noteUndo, revokeWithGrant),
+    consumeOrRevoke: (id, noteUndo) =>
+      consume(id, noteUndo, (grantId) => revokeWithGrant(statements, grantId)),
     destroy: (id) => write(() => statements.destroy.run(model, id)),
     revoke: (grantId) => write(() => statements.revoke.run(grantId)),
   }

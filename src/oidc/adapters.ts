@@ -3,7 +3,7 @@ import type { ArtifactAdapter, ArtifactStore } from '../artifacts/artifact-store
 import type { JwtAccessTokens } from './jwt-access-tokens.ts'
 import { limitPushedRequests } from './lifetimes.ts'
 import { type MeteredOptions, meterUserCodes } from './metered.ts'
-import { providerAdapters } from './outage.ts'
+import { providerAdapters, providerExchange } from './outage.ts'
 import {
   type AroundGrant,
   createTokenRequests,
@@ -20,8 +20,8 @@ export interface Adapters {
   readonly grantHandler: AroundGrant
 }
 
-export interface AdaptersOptions extends Omit<TokenRequestsOptions, 'adapters'> {
-  readonly artifacts: Pick<ArtifactStore, 'adapter'>
+export interface AdaptersOptions extends Omit<TokenRequestsOptions, 'adapters' | 'exchange'> {
+  readonly artifacts: Pick<ArtifactStore, 'adapter' | 'exchange'>
   readonly usedUp: Pick<UsedUp, 'note' | 'giveBack'>
   readonly userCodes: MeteredOptions
   /** Seconds that a pushed authorization request lives. */
@@ -38,7 +38,8 @@ export interface AdaptersOptions extends Omit<TokenRequestsOptions, 'adapters'> 
 export function createAdapters(options: AdaptersOptions): Adapters {
   const { artifacts, usedUp, userCodes, pushedRequest, jwtAccessTokens } = options
   const stored = providerAdapters((model) => artifacts.adapter(model), usedUp)
-  const requests = createTokenRequests({ ...options, adapters: stored })
+  const exchange = providerExchange(artifacts, usedUp)
+  const requests = createTokenRequests({ ...options, adapters: stored, exchange })
   const rules: Readonly<Record<string, (adapter: ArtifactAdapter) => ArtifactAdapter>> = {
     DeviceCode: (adapter) => meterUserCodes(adapter, userCodes),
     PushedAuthorizationRequest: (adapter) => limitPushedRequests(adapter, pushedRequest),

@@ -1,6 +1,6 @@
 import { errors, Provider } from 'oidc-provider'
 import { LostRace } from '../artifacts/artifact-record.ts'
-import type { ArtifactAdapter, Undo } from '../artifacts/artifact-store.ts'
+import type { ArtifactAdapter, ArtifactStore, Exchange, Undo } from '../artifacts/artifact-store.ts'
 import { RingStale, StoreUnavailable } from '../errors.ts'
 import type { UsedUp } from './used-up.ts'
 
@@ -43,19 +43,34 @@ export function providerAdapters(
   }
 }
 
-function providerAdapter(adapter: ArtifactAdapter, usedUp: Pick<UsedUp, 'note'>): ArtifactAdapter {
-  const noteUndo = (undo: Undo) => {
+/** Exchanges a code or token for others (`ArtifactStore.exchange`). @throws Outage, InvalidGrant */
+export type ExchangeTokens = (exchange: Exchange) => Promise<boolean>
+
+/** Wraps `exchange` as `providerAdapters` wraps the adapters. */
+export function providerExchange(
+  artifacts: Pick<ArtifactStore, 'exchange'>,
+  usedUp: Pick<UsedUp, 'note'>,
+): ExchangeTokens {
+  const noteUndo = noteIn(usedUp)
+  return (exchange) => tellRefusal(artifacts.exchange(exchange, noteUndo))
+}
+
+/** Notes an undo for the current request. */
+function noteIn(usedUp: Pick<UsedUp, 'note'>): (undo: Undo) => void {
+  return (undo) => {
     const { ctx } = Provider
     if (ctx) usedUp.note(ctx, undo)
   }
+}
+
+function providerAdapter(adapter: ArtifactAdapter, usedUp: Pick<UsedUp, 'note'>): ArtifactAdapter {
+  const noteUndo = noteIn(usedUp)
   return {
     upsert: (id, payload, expiresIn) => tellRefusal(adapter.upsert(id, payload, expiresIn)),
     find: (id) => tellOutage(adapter.find(id)),
     findByUid: (uid) => tellOutage(adapter.findByUid(uid)),
     findByUserCode: (userCode) => tellOutage(adapter.findByUserCode(userCode)),
     consume: (id) => tellRefusal(adapter.consume(id, noteUndo)),
-    consumeOrLeave: (id) => tellOutage(adapter.consumeOrLeave(id, noteUndo)),
-    saveOnce: (id, payload, expiresIn) => tellOutage(adapter.saveOnce(id, payload, expiresIn)),
     destroy: (id) => tellOutage(adapter.destroy(id)),
     revokeByGrantId: (grantId) => tellOutage(adapter.revokeByGrantId(grantId)),
   }

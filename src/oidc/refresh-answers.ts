@@ -8,6 +8,7 @@ import {
 } from 'node:crypto'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import { REFRESH_ANSWER } from '../artifacts/artifact-record.ts'
+import type { NewArtifact } from '../artifacts/artifact-store.ts'
 import type { ArtifactAdapters } from './outage.ts'
 
 /** The answer of the token endpoint (RFC 6749, section 5.1). */
@@ -25,13 +26,10 @@ export interface RefreshAnswer {
   readonly body: TokenResponse
 }
 
-/**
- * Keeps the answer to each refresh token for a while. Of several requests at once the first to keep
- * one decides.
- */
+/** Answers to refresh tokens, each of which is kept for a while. */
 export interface RefreshAnswers {
-  /** @returns false if another answer was kept before. @throws Outage */
-  keep(token: string, answer: RefreshAnswer): Promise<boolean>
+  /** The record in which the answer to a refresh token is kept. */
+  recordOf(token: string, answer: RefreshAnswer): NewArtifact
   /** @throws Outage */
   find(token: string): Promise<RefreshAnswer | undefined>
 }
@@ -44,10 +42,12 @@ export interface RefreshAnswers {
 export function createRefreshAnswers(adapters: ArtifactAdapters, lifetime: number): RefreshAnswers {
   const adapter = adapters(REFRESH_ANSWER)
   return {
-    keep: (token, answer) => {
-      const sealed = seal(JSON.stringify(answer), token)
-      return adapter.saveOnce(token, { sealed }, lifetime)
-    },
+    recordOf: (token, answer) => ({
+      model: REFRESH_ANSWER,
+      id: token,
+      payload: { sealed: seal(JSON.stringify(answer), token) },
+      expiresIn: lifetime,
+    }),
     find: async (token) => {
       const sealed = (await adapter.find(token))?.sealed
       if (typeof sealed !== 'string') return undefined

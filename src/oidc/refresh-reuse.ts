@@ -1,14 +1,15 @@
-import { type AdapterPayload, errors, type KoaContextWithOIDC } from 'oidc-provider'
+import type { AdapterPayload, KoaContextWithOIDC } from 'oidc-provider'
+import type { Exchange, NewArtifact } from '../artifacts/artifact-store.ts'
 import type { Clock } from '../clock.ts'
 import { StoreUnavailable } from '../errors.ts'
-import { type ArtifactAdapters, Outage } from './outage.ts'
+import { type ArtifactAdapters, type ExchangeTokens, Outage } from './outage.ts'
 import {
   askedBy,
   createRefreshAnswers,
   type RefreshAnswer,
   type TokenResponse,
 } from './refresh-answers.ts'
-import { type GivenRecord, saveAll, type TokenRequest, type UsedRecord } from './token-request.ts'
+import { saveAll, type TokenRequest } from './token-request.ts'
 
 /**
  * A refresh token may be used again within a leeway, because two tabs refreshed at the same instant
@@ -32,18 +33,19 @@ export interface RefreshReuse {
   repeat(
     ctx: KoaContextWithOIDC,
     earlier: RefreshAnswer,
-    given: readonly GivenRecord[],
+    given: readonly NewArtifact[],
   ): Promise<void>
 }
 
 /** A request that consumes a refresh token. */
 export interface Refresh extends TokenRequest {
   readonly token: string
-  readonly used: UsedRecord
+  readonly used: Exchange['used']
 }
 
 export interface RefreshReuseOptions {
   readonly adapters: ArtifactAdapters
+  readonly exchange: ExchangeTokens
   /** Seconds in which a refresh token gets its answer again; 0 for never. */
   readonly leeway: number
   /** Largest difference between two nodes' clocks, in seconds. */
@@ -59,7 +61,7 @@ export interface RefreshReuseOptions {
 const LONGEST_REQUEST = 60
 
 export function createRefreshReuse(options: RefreshReuseOptions): RefreshReuse {
-  const { adapters, leeway, clockDifference, clock, databaseClock } = options
+  const { adapters, exchange, leeway, clockDifference, clock, databaseClock } = options
   const answers = createRefreshAnswers(adapters, leeway + clockDifference + LONGEST_REQUEST)
 
   async function isWithinLeeway(payload: AdapterPayload, request: TokenRequest): Promise<boolean> {
@@ -72,40 +74,32 @@ export function createRefreshReuse(options: RefreshReuseOptions): RefreshReuse {
 
   async function settle(ctx: KoaContextWithOIDC, refresh: Refresh): Promise<void> {
     const { used, token, given } = refresh
-    // Tokens are stored before the answer is kept, so that they are valid for a request that finds
-    // it.
-    await saveAll(given)
     if (clock.now() - refresh.since > LONGEST_REQUEST) throw tooLate()
-    const answer = {
+    const answer = answers.recordOf(token, {
       asked: askedBy(ctx),
       answeredAt: databaseClock.exact(),
       body: ctx.body as TokenResponse,
-    }
-    const [isThere, isFirst] = await Promise.all([
-      used.adapter.consumeOrLeave(used.id),
-      answers.keep(token, answer),
-    ])
-    if (!isThere) throw new errors.InvalidGrant('refresh token was revoked at the same time')
-    if (isFirst) return
+    })
+    if (await exchange({ used, issued: given, answer })) return
     const first = await answers.find(token)
     if (!first) throw tooLate()
-    // This request's own refresh token was never sent to the client.
-    const own = given.find(({ model }) => model === 'RefreshToken')
-    if (own) await used.adapter.destroy(own.id)
-    await repeat(ctx, first, [])
+    await repeat(ctx, first, given)
   }
 
   async function repeat(
     ctx: KoaContextWithOIDC,
     { asked, answeredAt, body }: RefreshAnswer,
-    given: readonly GivenRecord[],
+    given: readonly NewArtifact[],
   ): Promise<void> {
     if (asked === askedBy(ctx)) {
       const age = Math.max(0, Math.floor(databaseClock.exact() - answeredAt))
       ctx.body = { ...body, expires_in: Math.max(0, body.expires_in - age) }
       return
     }
-    await saveAll(given.filter(({ model }) => model !== 'RefreshToken'))
+    await saveAll(
+      adapters,
+      given.filter(({ model }) => model !== 'RefreshToken'),
+    )
     ctx.body = { ...(ctx.body as TokenResponse), refresh_token: body.refresh_token }
   }
 

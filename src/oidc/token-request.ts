@@ -1,4 +1,5 @@
-import type { ArtifactAdapter } from '../artifacts/artifact-store.ts'
+import type { Exchange, NewArtifact } from '../artifacts/artifact-store.ts'
+import type { ArtifactAdapters } from './outage.ts'
 import type { RefreshAnswer } from './refresh-answers.ts'
 
 /** A request to the token endpoint that is not answered yet. */
@@ -7,24 +8,21 @@ export interface TokenRequest {
   readonly token: string | undefined
   readonly since: number
   /** The record to consume. */
-  used?: UsedRecord
+  used?: Exchange['used']
   /** Records to store. */
-  readonly given: GivenRecord[]
+  readonly given: NewArtifact[]
   /** The earlier answer to the same refresh token. */
   earlier?: RefreshAnswer
 }
 
-export interface UsedRecord {
-  readonly adapter: ArtifactAdapter
-  readonly id: string
-}
-
-export interface GivenRecord {
-  readonly model: string
-  readonly id: string
-  readonly save: () => Promise<unknown>
-}
-
-export async function saveAll(given: readonly GivenRecord[]): Promise<void> {
-  await Promise.all(given.map(({ save }) => save()))
+/** Saves what is issued without consuming anything. */
+export async function saveAll(
+  adapters: ArtifactAdapters,
+  given: readonly NewArtifact[],
+): Promise<void> {
+  await Promise.all(
+    given.map(({ model, id, payload, expiresIn }) =>
+      adapters(model).upsert(id, payload, expiresIn),
+    ),
+  )
 }

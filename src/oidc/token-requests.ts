@@ -3,7 +3,7 @@ import { type KoaContextWithOIDC, Provider } from 'oidc-provider'
 import { UsedMeanwhile } from '../artifacts/artifact-record.ts'
 import type { ArtifactAdapters } from './outage.ts'
 import { createRefreshReuse, type Refresh, type RefreshReuseOptions } from './refresh-reuse.ts'
-import { saveAll, type TokenRequest, type UsedRecord } from './token-request.ts'
+import { saveAll, type TokenRequest } from './token-request.ts'
 import type { UsedUp } from './used-up.ts'
 import { createWaitingAdapters } from './waiting-adapters.ts'
 
@@ -38,7 +38,7 @@ export interface TokenRequestsOptions extends RefreshReuseOptions {
 }
 
 export function createTokenRequests(options: TokenRequestsOptions): TokenRequests {
-  const { adapters, clock, usedUp } = options
+  const { adapters, exchange, clock, usedUp } = options
   const reuse = createRefreshReuse(options)
   const open = new WeakMap<object, TokenRequest>()
   const current = () => {
@@ -51,10 +51,14 @@ export function createTokenRequests(options: TokenRequestsOptions): TokenRequest
     if (isUnheard(ctx.res)) return
     const { used, earlier, given } = request
     if (earlier) return reuse.repeat(ctx, earlier, given)
-    if (!used) return saveAll(given)
+    if (!used) return saveAll(adapters, given)
     if (reuse.isOn && isRefresh(request)) return reuse.settle(ctx, request)
-    await consume(ctx, used)
-    await saveAll(given)
+    await exchange({ used, issued: given }).catch((error: unknown) => {
+      if (error instanceof Error && error.cause instanceof UsedMeanwhile) {
+        ctx.oidc.provider.emit('grant.revoked', ctx, ctx.oidc.entities.Grant?.jti ?? '')
+      }
+      throw error
+    })
     if (isUnheard(ctx.res)) usedUp.giveBack(ctx)
   }
 
@@ -87,19 +91,4 @@ function isUnheard({ destroyed, writableEnded }: ServerResponse): boolean {
 /** True if the request consumes a refresh token. */
 function isRefresh(request: TokenRequest): request is Refresh {
   return request.token !== undefined && request.used !== undefined
-}
-
-/**
- * Consumes the code or token. If two requests do so at once, the second ends the grant and reports
- * it.
- */
-async function consume(ctx: KoaContextWithOIDC, { adapter, id }: UsedRecord): Promise<void> {
-  try {
-    await adapter.consume(id)
-  } catch (error) {
-    if (error instanceof Error && error.cause instanceof UsedMeanwhile) {
-      ctx.oidc.provider.emit('grant.revoked', ctx, ctx.oidc.entities.Grant?.jti ?? '')
-    }
-    throw error
-  }
 }

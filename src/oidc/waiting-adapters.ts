@@ -21,15 +21,14 @@ export function createWaitingAdapters(
     return {
       ...adapter,
       upsert: async (id, payload, expiresIn) => {
-        const save = () => adapter.upsert(id, payload, expiresIn)
         const request = current()
-        if (!request) return save()
-        request.given.push({ model, id, save })
+        if (!request) return adapter.upsert(id, payload, expiresIn)
+        request.given.push({ model, id, payload, expiresIn })
       },
       consume: async (id) => {
         const request = current()
         if (!request) return adapter.consume(id)
-        request.used = { adapter, id }
+        request.used = { model, id }
       },
     }
   }

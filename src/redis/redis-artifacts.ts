@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto'
 import { createArtifactAdapter, type StoredArtifacts } from '../artifacts/artifact-adapter.ts'
 import { GRANT, ownerOf } from '../artifacts/artifact-record.ts'
 import type { ArtifactStore, Undo } from '../artifacts/artifact-store.ts'
+import { createExchange } from '../artifacts/exchange.ts'
 import type { Clock } from '../clock.ts'
 import type { ArtifactPlace } from '../database/artifact-place.ts'
 import type { Authentic } from '../database/authentic.ts'
@@ -9,11 +9,13 @@ import { copyByUid, copyByUserCode } from './artifact-keys.ts'
 import type { RedisConnection } from './connection.ts'
 import { redisOf } from './issuer-prefix.ts'
 import { defineCommands } from './redis-commands.ts'
+import { exchangeAtOnce } from './redis-exchange.ts'
 import { forget } from './redis-forget.ts'
 import { createGrants } from './redis-grants.ts'
 import { createRecords, type RecordsOptions } from './redis-records.ts'
 import { parse } from './stored-text.ts'
 import { createReader } from './turn-reader.ts'
+import { createUseMark } from './use-mark.ts'
 
 /**
  * Stores artifacts in Redis, which deletes them when they expire. Each artifact has a key, whose
@@ -66,11 +68,13 @@ export function openRedisArtifacts({
 
 function artifactsOf(database: ArtifactStore, opened: Opened): ArtifactStore {
   const { redis, authentic, clock } = opened
+  const storedOf = (model: string) => storedArtifacts(model, opened)
   return {
     adapter: (model) =>
       model === 'Client'
         ? database.adapter(model)
-        : createArtifactAdapter(model, storedArtifacts(model, opened), { authentic, clock }),
+        : createArtifactAdapter(model, storedOf(model), { authentic, clock }),
+    exchange: createExchange(exchangeAtOnce(opened, storedOf), { authentic, clock }),
     forget: async (owner, id) => {
       await database.forget(owner, id)
       const { artifacts: records } = await authentic.open()
@@ -96,7 +100,7 @@ function storedArtifacts(model: string, opened: Opened): StoredArtifacts {
 
   /** @returns the result of `keyturnConsume` */
   const consume = (id: string, noteUndo: ((undo: Undo) => void) | undefined) => {
-    const mark = `${clock.now()} ${createNonce()}`
+    const mark = createUseMark(clock.now())
     noteUndo?.(() => records.unconsume(id, mark))
     return records.consume(id, mark)
   }
@@ -123,13 +127,4 @@ function storedArtifacts(model: string, opened: Opened): StoredArtifacts {
     destroy: records.destroy,
     revoke,
   }
-}
-
-const PROCESS = randomBytes(9).toString('base64url')
-let nonces = 0
-
-/** Makes a mark unique, so that a repeated command can be told from another attempt. */
-function createNonce(): string {
-  nonces += 1
-  return `${PROCESS}${nonces.toString(36)}`
 }

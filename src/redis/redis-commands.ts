@@ -23,6 +23,20 @@ export interface Commands {
   keyturnUnconsume(key: string, mark: string): Promise<unknown>
   keyturnAddToGrant(key: string, ...inGrant: InGrant): Promise<unknown>
   /**
+   * Consumes an artifact and saves others of one grant; not for a Cluster. A kept answer is a text
+   * that may exist only once.
+   * @param keys of the consumed artifact, of the grant's set, of the answer if one is to be kept,
+   * and of the others
+   * @param values consumption mark; text of the answer (empty for none) and its lifetime; the
+   * instant; and for each other its text, its lifetime and its entry in the grant
+   * @returns 1 if it is done; 0 if another answer is kept; the stored text of an artifact that was
+   * consumed before, if no answer is to be kept; null if there is no such artifact
+   */
+  keyturnExchange(
+    numberOfKeys: number,
+    ...keysAndValues: (string | number)[]
+  ): Promise<0 | 1 | string | null>
+  /**
    * Does `keyturnSave` and `keyturnAddToGrant` at once; not for a Cluster, which may have the two
    * keys on two nodes.
    */
@@ -53,12 +67,17 @@ const SAVE = `
     if ARGV[2] == '0' then redis.call('set', KEYS[1], mark .. ARGV[1])
     else redis.call('set', KEYS[1], mark .. ARGV[1], 'EX', ARGV[2]) end`
 
-const addToGrant = (key: string, [member, expiresAt, now]: readonly string[]) => `
+const addToGrant = (key: string, [member, expiresAt, now = '']: readonly string[]) => `
+    redis.call('zadd', ${key}, ${expiresAt}, ${member})${endWithLast(key, now)}`
+
+/** Removes expired entries of a grant's set, which itself expires with its last entry. */
+function endWithLast(key: string, now: string): string {
+  return `
     redis.call('zremrangebyscore', ${key}, '-inf', '(' .. ${now})
-    redis.call('zadd', ${key}, ${expiresAt}, ${member})
     local last = redis.call('zrange', ${key}, -1, -1, 'withscores')[2]
     if last == 'inf' then redis.call('persist', ${key})
     else redis.call('expire', ${key}, math.max(1, last - ${now})) end`
+}
 
 /** Scripts with one key each. */
 const SCRIPTS = {
@@ -99,11 +118,36 @@ const SCRIPTS = {
 const SAVE_IN_GRANT = `${SAVE}${addToGrant('KEYS[2]', ['ARGV[4]', 'ARGV[5]', 'ARGV[6]'])}
     return old`
 
+/** Issued artifacts may be consumed already, if this command is repeated. */
+const EXCHANGE = `
+    local used = redis.call('get', KEYS[1])
+    if not used then return false end
+    local mark = string.match(used, '^[^{]*')
+    if mark == '' then redis.call('set', KEYS[1], ARGV[1] .. used, 'KEEPTTL')
+    elseif mark ~= ARGV[1] and ARGV[2] == '' then return used end
+    local key = 3
+    if ARGV[2] ~= '' then
+      local kept = redis.call('get', KEYS[3])
+      if not kept then redis.call('set', KEYS[3], ARGV[2], 'EX', ARGV[3])
+      elseif kept ~= ARGV[2] then return 0 end
+      key = 4
+    end
+    if not KEYS[key] then return 1 end
+    for index = 5, #ARGV, 4 do
+      local old = redis.call('get', KEYS[key])
+      local oldMark = old and string.match(old, '^[^{]*') or ''
+      redis.call('set', KEYS[key], oldMark .. ARGV[index], 'EX', ARGV[index + 1])
+      redis.call('zadd', KEYS[2], ARGV[index + 3], ARGV[index + 2])
+      key = key + 1
+    end${endWithLast('KEYS[2]', 'ARGV[4]')}
+    return 1`
+
 export function defineCommands({ client }: RedisConnection): Commands {
   for (const [name, lua] of Object.entries(SCRIPTS)) {
     client.defineCommand(name, { numberOfKeys: 1, lua })
   }
   client.defineCommand('keyturnSaveInGrant', { numberOfKeys: 2, lua: SAVE_IN_GRANT })
+  client.defineCommand('keyturnExchange', { lua: EXCHANGE })
   // The scripts were just defined; the other commands are the client's own, with fewer overloads.
   return client as unknown as Commands
 }

@@ -1,14 +1,13 @@
 import {
   type ArtifactRecord,
   type FoundRecord,
-  GRACE,
   MARKS_PER_SECOND,
   UNDO_WORDS,
 } from '../artifacts/artifact-record.ts'
 import { artifactKeys, isCopied } from './artifact-keys.ts'
 import type { RedisConnection } from './connection.ts'
 import type { Commands } from './redis-commands.ts'
-import { createSave, GRANTABLE } from './redis-save.ts'
+import { createSave, GRANTABLE, lifetimeOf } from './redis-save.ts'
 import { copyIn, head, parse } from './stored-text.ts'
 
 export interface RecordsOptions {
@@ -33,8 +32,8 @@ export function createRecords(model: string, { redis, commands, read }: RecordsO
   const saveAll = createSave(model, redis, commands)
 
   async function save(record: ArtifactRecord, now: number): Promise<void> {
-    const { consumedAt, expiresAt } = record
-    const ttl = expiresAt === null ? 0 : Math.max(1, expiresAt - now + GRACE)
+    const { consumedAt } = record
+    const ttl = lifetimeOf(record, now)
     const mark = consumedAt === null ? '' : `${Math.floor(consumedAt / MARKS_PER_SECOND)} `
     const member = memberOf(record.id)
     const key = keyOfMember(member)

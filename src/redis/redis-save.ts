@@ -1,4 +1,5 @@
 import { Cluster } from 'ioredis'
+import { type ArtifactRecord, GRACE } from '../artifacts/artifact-record.ts'
 import { isCopied } from './artifact-keys.ts'
 import type { RedisConnection } from './connection.ts'
 import type { Commands, InGrant } from './redis-commands.ts'
@@ -17,6 +18,11 @@ const CONSUMABLE: readonly string[] = [
 ]
 /** Models whose artifacts are listed with their grant. */
 export const GRANTABLE: readonly string[] = ['AccessToken', ...CONSUMABLE]
+
+/** Seconds for which a record is kept; 0 if it does not expire. */
+export function lifetimeOf({ expiresAt }: ArtifactRecord, now: number): number {
+  return expiresAt === null ? 0 : Math.max(1, expiresAt - now + GRACE)
+}
 
 /** Content that one call of `upsert` writes. */
 export interface Saved {

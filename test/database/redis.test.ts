@@ -21,6 +21,7 @@ import {
 const EMPTY: ArtifactPlace = {
   of: () => ({
     adapter: () => ({ find: async () => undefined }) as never,
+    exchange: async () => true,
     forget: async () => {},
     forgetClients: () => {},
   }),
