@@ -48,6 +48,14 @@ export interface Commands {
     mark: string,
     ...inGrant: InGrant
   ): Promise<string | null>
+  /** Does `keyturnSave` and `keyturnSaveCopy` at once; not for a Cluster. */
+  keyturnSaveWithCopy(
+    key: string,
+    copyKey: string,
+    text: string,
+    ttl: number,
+    mark: string,
+  ): Promise<string | null>
   /** Saves a copy, unless another artifact's copy is there and expires later. */
   keyturnSaveCopy(key: string, copy: string, ttl: number): Promise<unknown>
   /** Deletes a copy if it belongs to the artifact with this stored id. */
@@ -79,6 +87,18 @@ function endWithLast(key: string, now: string): string {
     else redis.call('expire', ${key}, math.max(1, last - ${now})) end`
 }
 
+const saveCopy = (key: string) => `
+    local copy = redis.call('get', ${key})
+    local mayReplace = true
+    if copy and string.match(copy, '^[^{]*{([^:}]*)') ~= string.match(ARGV[1], '^[^{]*{([^:}]*)') then
+      local left = redis.call('pttl', ${key})
+      mayReplace = left ~= -1 and (ARGV[2] == '0' or left <= ARGV[2] * 1000)
+    end
+    if mayReplace then
+      if ARGV[2] == '0' then redis.call('set', ${key}, ARGV[1])
+      else redis.call('set', ${key}, ARGV[1], 'EX', ARGV[2]) end
+    end`
+
 /** Scripts with one key each. */
 const SCRIPTS = {
   keyturnSave: `${SAVE}
@@ -102,20 +122,16 @@ const SCRIPTS = {
     if old and string.match(old, '^[^{]*') == ARGV[1] then
       redis.call('set', KEYS[1], string.sub(old, #ARGV[1] + 1), 'KEEPTTL')
     end`,
-  keyturnSaveCopy: `
-    local old = redis.call('get', KEYS[1])
-    if old and string.match(old, '^[^{]*{([^:}]*)') ~= string.match(ARGV[1], '^[^{]*{([^:}]*)') then
-      local left = redis.call('pttl', KEYS[1])
-      if left == -1 or ARGV[2] ~= '0' and left > ARGV[2] * 1000 then return end
-    end
-    if ARGV[2] == '0' then redis.call('set', KEYS[1], ARGV[1])
-    else redis.call('set', KEYS[1], ARGV[1], 'EX', ARGV[2]) end`,
+  keyturnSaveCopy: saveCopy('KEYS[1]'),
   keyturnDropCopy: `
     local copy = redis.call('get', KEYS[1])
     if copy and string.match(copy, '^[^{]*{([^:}]*)') == ARGV[1] then redis.call('unlink', KEYS[1]) end`,
 }
 
 const SAVE_IN_GRANT = `${SAVE}${addToGrant('KEYS[2]', ['ARGV[4]', 'ARGV[5]', 'ARGV[6]'])}
+    return old`
+
+const SAVE_WITH_COPY = `${SAVE}${saveCopy('KEYS[2]')}
     return old`
 
 /** Issued artifacts may be consumed already, if this command is repeated. */
@@ -147,6 +163,7 @@ export function defineCommands({ client }: RedisConnection): Commands {
     client.defineCommand(name, { numberOfKeys: 1, lua })
   }
   client.defineCommand('keyturnSaveInGrant', { numberOfKeys: 2, lua: SAVE_IN_GRANT })
+  client.defineCommand('keyturnSaveWithCopy', { numberOfKeys: 2, lua: SAVE_WITH_COPY })
   client.defineCommand('keyturnExchange', { lua: EXCHANGE })
   // The scripts were just defined; the other commands are the client's own, with fewer overloads.
   return client as unknown as Commands

@@ -53,6 +53,9 @@ export function createSave(
   const set = (key: string, text: string, ttl: number) =>
     ttl ? commands.set(key, text, 'EX', ttl) : commands.set(key, text)
   return async ({ key, text, ttl, mark, copy, grant }) => {
+    if (copy && !grant && !isCluster) {
+      return commands.keyturnSaveWithCopy(key, copy, text, ttl, mark)
+    }
     const saves =
       grant && !isCluster
         ? [commands.keyturnSaveInGrant(key, grant.key, text, ttl, mark, ...grant.entry)]
