@@ -39,8 +39,8 @@ export interface Count {
   add(): Promise<number | undefined>
   /**
    * Adds nothing.
-   * @returns seconds to wait if one more would exceed the limit; of a count that another process
-   * has filled, this is known after the first `add` here
+   * @returns seconds to wait if one more would exceed the limit; a count that other processes have
+   * filled is known here after the next `add`
    */
   wait(): Promise<number | undefined>
   /** Subtracts one. */
@@ -84,6 +84,7 @@ export function createCounter(
   }
 
   function noteFull(key: string): void {
+    if (!shared) return
     if (full.size >= MOST_FULL) full.clear()
     full.add(key)
   }
@@ -110,7 +111,10 @@ export function createCounter(
     takeOff: async () => void (await limiter.reward(key)),
     // `delete` would wait for an unavailable Redis Cluster.
     clear: async () => void (await limiter.set(key, 0, window)),
-    fill: async (seconds) => void (await limiter.block(key, seconds)),
+    fill: async (seconds) => {
+      noteFull(key)
+      await limiter.block(key, seconds)
+    },
   })
 }
 

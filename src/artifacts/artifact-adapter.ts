@@ -30,14 +30,9 @@ export interface StoredArtifacts {
   findByUid(hash: string): Found
   findByUserCode(hash: string): Found
   /**
-   * Consumes a record.
+   * Consumes a record; if another call did before, its grant and all records of that are deleted.
    * @param noteUndo called before the write with its undo
    * @returns true if this call consumed it, false if another did, undefined if there is no record
-   */
-  consume(id: string, noteUndo?: (undo: Undo) => void): Promise<boolean | undefined>
-  /**
-   * Like `consume`; if another call consumed the record, its grant and all records of that are
-   * deleted.
    */
   consumeOrRevoke(id: string, noteUndo?: (undo: Undo) => void): Promise<boolean | undefined>
   destroy(id: string): Promise<unknown>

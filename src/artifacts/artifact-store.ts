@@ -17,8 +17,8 @@ export interface ArtifactStore {
    * @param noteUndo called before the write with the undo of the consumption
    * @returns false if an answer to the token is already kept; nothing is issued then
    * @throws UsedMeanwhile if the code or token was consumed before and no answer is to be kept;
-   * everything issued under its grant is revoked then. `goneMeanwhile` if it does not exist
-   * @throws StoreUnavailable
+   * everything issued under its grant is revoked then
+   * @throws LostRace if it does not exist; StoreUnavailable
    */
   exchange(exchange: Exchange, noteUndo?: (undo: Undo) => void): Promise<boolean>
   /**

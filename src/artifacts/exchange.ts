@@ -50,12 +50,19 @@ export function createExchange(
   }
 }
 
+/** Records of a store that exchanges in several steps. */
+export interface SteppedArtifacts extends StoredArtifacts {
+  /** Like `consumeOrRevoke`, but deletes nothing. */
+  consume(id: string, noteUndo?: (undo: Undo) => void): Promise<boolean | undefined>
+}
+
 /**
- * Exchanges in several steps, for stores that cannot do it in one. If a step fails, the client gets
- * no tokens, and the consumption is undone.
+ * Exchanges in several steps, for stores that cannot do it in one. If a step fails, the consumption
+ * can be undone (`noteUndo`); tokens that were saved before stay, and no client has them.
  * @param storedOf the records of a model
+ * @throws StoreUnavailable
  */
-export function exchangeInSteps(storedOf: (model: string) => StoredArtifacts): ExchangeStored {
+export function exchangeInSteps(storedOf: (model: string) => SteppedArtifacts): ExchangeStored {
   return async ({ used, issued, answer }, { now, noteUndo }) => {
     const save = () => Promise.all(issued.map((record) => storedOf(record.model).save(record, now)))
     const uses = storedOf(used.model)

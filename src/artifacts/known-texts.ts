@@ -1,5 +1,5 @@
-/** Texts of a generation, of about a kilobyte each. */
-const GENERATION = 1000
+/** Texts in each half of the memory; a text has about a kilobyte. */
+const HALF = 1000
 
 /**
  * The newest texts that passed their check, each with the form in which it is stored. A sign-in
@@ -22,12 +22,13 @@ interface KnownText {
 }
 
 export function createKnownTexts(): KnownTexts {
-  // Two generations, because removing one text for each new one costs more than adding it.
+  // The older half is dropped as a whole, because removing one text for each new one costs more
+  // than adding it.
   let newer = new Map<string, KnownText>()
   let older = newer
   return {
     add: (name, stored, text) => {
-      if (newer.size >= GENERATION) {
+      if (newer.size >= HALF) {
         older = newer
         newer = new Map()
       }

@@ -8,8 +8,8 @@ export interface ArtifactPlace {
   /** Deletes at most `limit` expired records of any issuer. @returns number of deleted records */
   sweep(limit: number): Promise<number>
   /**
-   * Number that is another one after each commit of another connection, of this process or of
-   * another. Undefined unless the database tells it, as SQLite does.
+   * Changes with each commit of another connection, in this process or another. Undefined if the
+   * database does not tell; only SQLite does.
    */
   readonly version?: (() => number | undefined) | undefined
   close(): Promise<void>

@@ -24,7 +24,7 @@ import { type AccountRow, accountSchema, consentSchema, withoutIssuer } from './
 /**
  * People of one issuer in the table `account`. A person whose row fails its check, because another
  * program wrote it, counts as absent.
- * @param version tells whether anything has changed, if the database tells that
+ * @param version see `ArtifactPlace.version`; without it nothing is cached
  */
 export function createSqlAccounts(
   dataSource: DataSource,

@@ -1,5 +1,5 @@
 import type { AdapterPayload } from 'oidc-provider'
-import { createArtifactAdapter, type StoredArtifacts } from '../artifacts/artifact-adapter.ts'
+import { createArtifactAdapter } from '../artifacts/artifact-adapter.ts'
 import {
   type ArtifactRecord,
   createConsumptionMark,
@@ -9,7 +9,7 @@ import {
   UNDO_WORDS,
 } from '../artifacts/artifact-record.ts'
 import type { ArtifactStore, Undo } from '../artifacts/artifact-store.ts'
-import { createExchange, exchangeInSteps } from '../artifacts/exchange.ts'
+import { createExchange, exchangeInSteps, type SteppedArtifacts } from '../artifacts/exchange.ts'
 import { CLIENT_CACHE, clientAdapter, KNOWN_CLIENTS } from '../clients/client-adapter.ts'
 import { withoutEnded } from '../clients/previous-secrets.ts'
 import type { Clock } from '../clock.ts'
@@ -107,7 +107,7 @@ function shareTable(table: ArtifactTable, { elapsed }: Clock) {
 function storedArtifacts(
   model: string,
   { table, find, upsert, revoke, clock }: Opened,
-): StoredArtifacts {
+): SteppedArtifacts {
   const findBy = (column: 'uid' | 'user_code', hash: string) =>
     attemptRead('read sessions and tokens', () => table.findBy(column, model, hash))
   /**

@@ -8,7 +8,7 @@ import {
   GRACE,
   GRANT,
 } from '../artifacts/artifact-record.ts'
-import type { ArtifactStore, Undo } from '../artifacts/artifact-store.ts'
+import type { ArtifactStore } from '../artifacts/artifact-store.ts'
 import { createExchange, type ExchangeStored } from '../artifacts/exchange.ts'
 import { clientAdapter, KNOWN_CLIENTS } from '../clients/client-adapter.ts'
 import { withoutEnded } from '../clients/previous-secrets.ts'
@@ -165,7 +165,7 @@ function prepare(database: Sqlite.Database) {
       `DELETE FROM artifact WHERE (model, id) IN
          (SELECT model, id FROM artifact WHERE expires_at < ? LIMIT ?)`,
     ),
-    // Changes with every commit of another connection, as all writes to `client` are.
+    // Changes with every commit of another connection, as all writes to `client` and `account` are.
     version: database.prepare<[], number>('PRAGMA data_version').pluck(),
   }
 }
@@ -209,27 +209,14 @@ function exchangeAtOnce({
 }
 
 /** The records of one model. */
-function storedArtifacts(
-  model: string,
-  { statements, reader: { read }, writer: { write }, clock }: Opened,
-): StoredArtifacts {
-  /** @param whenConsumedBefore what else to do then, in the same transaction */
-  const consume = (
-    id: string,
-    noteUndo: ((undo: Undo) => void) | undefined,
-    whenConsumedBefore: (grantId: string) => void,
-  ): Promise<boolean | undefined> => {
-    const use = createConsumptionMark(clock.now())
-    noteUndo?.(async () => {
-      await write(() => statements.unconsume.run(model, id, use))
-    })
-    return write(() => {
-      if (statements.consume.get(use, model, id)) return true
-      const found = statements.grantOf.get(model, id)
-      if (found?.grant_id) whenConsumedBefore(found.grant_id)
-      return found && false
-    })
-  }
+function storedArtifacts(model: string, opened: Opened): StoredArtifacts {
+  const {
+    statements,
+    reader: { read },
+    writer: { write },
+    clock,
+  } = opened
+  const exchange = exchangeAtOnce(opened)
   return {
     save: (record) => write(() => statements.upsert.run(record)),
     saveOnce: async (record, now) =>
@@ -240,9 +227,11 @@ function storedArtifacts(
     },
     findByUid: (hash) => bestMatch(read(() => statements.findByUid.all(model, hash))),
     findByUserCode: (hash) => bestMatch(read(() => statements.findByUserCode.all(model, hash))),
-    consume: (id, noteUndo) => consume(id, noteUndo, () => {}),
-    consumeOrRevoke: (id, noteUndo) =>
-      consume(id, noteUndo, (grantId) => revokeWithGrant(statements, grantId)),
+    consumeOrRevoke: async (id, noteUndo) => {
+      const nothing = { used: { model, id }, issued: [], answer: undefined }
+      const done = await exchange(nothing, { now: clock.now(), noteUndo })
+      return done === 'gone' ? undefined : done === 'done'
+    },
     destroy: (id) => write(() => statements.destroy.run(model, id)),
     revoke: (grantId) => write(() => statements.revoke.run(grantId)),
   }

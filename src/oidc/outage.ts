@@ -43,7 +43,11 @@ export function providerAdapters(
   }
 }
 
-/** Exchanges a code or token for others (`ArtifactStore.exchange`). @throws Outage, InvalidGrant */
+/**
+ * `ArtifactStore.exchange` for the provider.
+ * @returns false if an answer to the token is already kept
+ * @throws Outage, InvalidGrant
+ */
 export type ExchangeTokens = (exchange: Exchange) => Promise<boolean>
 
 /** Wraps `exchange` as `providerAdapters` wraps the adapters. */

@@ -15,8 +15,8 @@ import { saveAll, type TokenRequest } from './token-request.ts'
  * A refresh token may be used again within a leeway, because two tabs refreshed at the same instant
  * or an answer was lost. The second use gets the same answer as the first. Of several requests at
  * once, on any node, the first one to keep its answer decides it (`refresh-answers.ts`), so no
- * request waits for another, and a request that dies before that has consumed nothing. After the
- * leeway a second use ends the grant (RFC 9700, section 4.14.2).
+ * request waits for another. One that dies before that has issued nothing that a client knows.
+ * After the leeway a second use ends the grant (RFC 9700, section 4.14.2).
  */
 export interface RefreshReuse {
   /** False if a refresh token may be used once only. */
@@ -33,7 +33,7 @@ export interface RefreshReuse {
   repeat(
     ctx: KoaContextWithOIDC,
     earlier: RefreshAnswer,
-    given: readonly NewArtifact[],
+    issued: readonly NewArtifact[],
   ): Promise<void>
 }
 
@@ -55,8 +55,8 @@ export interface RefreshReuseOptions {
 }
 
 /**
- * Most seconds from finding the refresh token to the answer. The answer of another request must
- * stay known for as long as this one could still be answered.
+ * Most seconds from finding the refresh token to its exchange. The answer of another request is
+ * kept for longer than that by `leeway + clockDifference`, which leaves time for the exchange.
  */
 const LONGEST_REQUEST = 60
 
@@ -73,23 +73,23 @@ export function createRefreshReuse(options: RefreshReuseOptions): RefreshReuse {
   }
 
   async function settle(ctx: KoaContextWithOIDC, refresh: Refresh): Promise<void> {
-    const { used, token, given } = refresh
+    const { used, token, issued } = refresh
     if (clock.now() - refresh.since > LONGEST_REQUEST) throw tooLate()
     const answer = answers.recordOf(token, {
       asked: askedBy(ctx),
       answeredAt: databaseClock.exact(),
       body: ctx.body as TokenResponse,
     })
-    if (await exchange({ used, issued: given, answer })) return
+    if (await exchange({ used, issued, answer })) return
     const first = await answers.find(token)
     if (!first) throw tooLate()
-    await repeat(ctx, first, given)
+    await repeat(ctx, first, issued)
   }
 
   async function repeat(
     ctx: KoaContextWithOIDC,
     { asked, answeredAt, body }: RefreshAnswer,
-    given: readonly NewArtifact[],
+    issued: readonly NewArtifact[],
   ): Promise<void> {
     if (asked === askedBy(ctx)) {
       const age = Math.max(0, Math.floor(databaseClock.exact() - answeredAt))
@@ -98,7 +98,7 @@ export function createRefreshReuse(options: RefreshReuseOptions): RefreshReuse {
     }
     await saveAll(
       adapters,
-      given.filter(({ model }) => model !== 'RefreshToken'),
+      issued.filter(({ model }) => model !== 'RefreshToken'),
     )
     ctx.body = { ...(ctx.body as TokenResponse), refresh_token: body.refresh_token }
   }

@@ -7,10 +7,10 @@ export interface TokenRequest {
   /** The refresh token that was presented. */
   readonly token: string | undefined
   readonly since: number
-  /** The record to consume. */
+  /** The code or token to consume. */
   used?: Exchange['used']
-  /** Records to store. */
-  readonly given: NewArtifact[]
+  /** Tokens that are issued, to be saved once the answer is final. */
+  readonly issued: NewArtifact[]
   /** The earlier answer to the same refresh token. */
   earlier?: RefreshAnswer
 }
@@ -18,10 +18,10 @@ export interface TokenRequest {
 /** Saves what is issued without consuming anything. */
 export async function saveAll(
   adapters: ArtifactAdapters,
-  given: readonly NewArtifact[],
+  issued: readonly NewArtifact[],
 ): Promise<void> {
   await Promise.all(
-    given.map(({ model, id, payload, expiresIn }) =>
+    issued.map(({ model, id, payload, expiresIn }) =>
       adapters(model).upsert(id, payload, expiresIn),
     ),
   )

@@ -49,16 +49,11 @@ export function createTokenRequests(options: TokenRequestsOptions): TokenRequest
   /** The answer is final: stores what was issued and consumes the code or token. */
   async function settle(ctx: KoaContextWithOIDC, request: TokenRequest): Promise<void> {
     if (isUnheard(ctx.res)) return
-    const { used, earlier, given } = request
-    if (earlier) return reuse.repeat(ctx, earlier, given)
-    if (!used) return saveAll(adapters, given)
+    const { used, earlier, issued } = request
+    if (earlier) return reuse.repeat(ctx, earlier, issued)
+    if (!used) return saveAll(adapters, issued)
     if (reuse.isOn && isRefresh(request)) return reuse.settle(ctx, request)
-    await exchange({ used, issued: given }).catch((error: unknown) => {
-      if (error instanceof Error && error.cause instanceof UsedMeanwhile) {
-        ctx.oidc.provider.emit('grant.revoked', ctx, ctx.oidc.entities.Grant?.jti ?? '')
-      }
-      throw error
-    })
+    await exchange({ used, issued }).catch(reportRevoked(ctx))
     if (isUnheard(ctx.res)) usedUp.giveBack(ctx)
   }
 
@@ -70,7 +65,7 @@ export function createTokenRequests(options: TokenRequestsOptions): TokenRequest
         const { refresh_token: presented } = ctx.oidc.params ?? {}
         const token =
           grantType === 'refresh_token' && typeof presented === 'string' ? presented : undefined
-        const request: TokenRequest = { token, since: clock.now(), given: [] }
+        const request: TokenRequest = { token, since: clock.now(), issued: [] }
         open.set(ctx, request)
         await handler(ctx)
         open.delete(ctx)
@@ -91,4 +86,14 @@ function isUnheard({ destroyed, writableEnded }: ServerResponse): boolean {
 /** True if the request consumes a refresh token. */
 function isRefresh(request: TokenRequest): request is Refresh {
   return request.token !== undefined && request.used !== undefined
+}
+
+/** Reports a grant that the exchange revoked, because its code or token was used twice at once. */
+function reportRevoked(ctx: KoaContextWithOIDC): (error: unknown) => never {
+  return (error) => {
+    if (error instanceof Error && error.cause instanceof UsedMeanwhile) {
+      ctx.oidc.provider.emit('grant.revoked', ctx, ctx.oidc.entities.Grant?.jti ?? '')
+    }
+    throw error
+  }
 }

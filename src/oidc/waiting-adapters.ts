@@ -23,7 +23,7 @@ export function createWaitingAdapters(
       upsert: async (id, payload, expiresIn) => {
         const request = current()
         if (!request) return adapter.upsert(id, payload, expiresIn)
-        request.given.push({ model, id, payload, expiresIn })
+        request.issued.push({ model, id, payload, expiresIn })
       },
       consume: async (id) => {
         const request = current()

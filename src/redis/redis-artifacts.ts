@@ -1,7 +1,7 @@
-import { createArtifactAdapter, type StoredArtifacts } from '../artifacts/artifact-adapter.ts'
-import { GRANT, ownerOf } from '../artifacts/artifact-record.ts'
+import { createArtifactAdapter } from '../artifacts/artifact-adapter.ts'
+import { type FoundRecord, GRANT, ownerOf } from '../artifacts/artifact-record.ts'
 import type { ArtifactStore, Undo } from '../artifacts/artifact-store.ts'
-import { createExchange } from '../artifacts/exchange.ts'
+import { createExchange, type SteppedArtifacts } from '../artifacts/exchange.ts'
 import type { Clock } from '../clock.ts'
 import type { ArtifactPlace } from '../database/artifact-place.ts'
 import type { Authentic } from '../database/authentic.ts'
@@ -13,9 +13,8 @@ import { exchangeAtOnce } from './redis-exchange.ts'
 import { forget } from './redis-forget.ts'
 import { createGrants } from './redis-grants.ts'
 import { createRecords, type RecordsOptions } from './redis-records.ts'
-import { parse } from './stored-text.ts'
+import { createMark, parse } from './stored-text.ts'
 import { createReader } from './turn-reader.ts'
-import { createUseMark } from './use-mark.ts'
 
 /**
  * Stores artifacts in Redis, which deletes them when they expire. Each artifact has a key, whose
@@ -74,7 +73,10 @@ function artifactsOf(database: ArtifactStore, opened: Opened): ArtifactStore {
       model === 'Client'
         ? database.adapter(model)
         : createArtifactAdapter(model, storedOf(model), { authentic, clock }),
-    exchange: createExchange(exchangeAtOnce(opened, storedOf), { authentic, clock }),
+    exchange: createExchange(
+      exchangeAtOnce({ ...opened, storedOf, revokeGrantOf: createRevoke(opened) }),
+      { authentic, clock },
+    ),
     forget: async (owner, id) => {
       await database.forget(owner, id)
       const { artifacts: records } = await authentic.open()
@@ -92,15 +94,28 @@ interface Opened extends RecordsOptions {
   readonly clock: Pick<Clock, 'now'>
 }
 
-/** The records of one model. */
-function storedArtifacts(model: string, opened: Opened): StoredArtifacts {
+/** Deletes the grant of an artifact and everything issued under it. */
+function createRevoke(opened: Opened): (used: FoundRecord) => Promise<void> {
   const { authentic, clock } = opened
+  const { revokeWithGrant } = createGrants(opened)
+  return async (used) => {
+    const { artifacts } = await authentic.open()
+    // Only the sealed payload names the grant.
+    const grantId = artifacts.toPayload(used, clock.now())?.grantId
+    if (grantId) await revokeWithGrant(artifacts.nameOf(GRANT, grantId))
+  }
+}
+
+/** The records of one model. */
+function storedArtifacts(model: string, opened: Opened): SteppedArtifacts {
+  const { clock } = opened
   const records = createRecords(model, opened)
-  const { revokeWithGrant, revoke } = createGrants(opened)
+  const { revoke } = createGrants(opened)
+  const revokeGrantOf = createRevoke(opened)
 
   /** @returns the result of `keyturnConsume` */
   const consume = (id: string, noteUndo: ((undo: Undo) => void) | undefined) => {
-    const mark = createUseMark(clock.now())
+    const mark = createMark(clock.now())
     noteUndo?.(() => records.unconsume(id, mark))
     return records.consume(id, mark)
   }
@@ -115,13 +130,7 @@ function storedArtifacts(model: string, opened: Opened): StoredArtifacts {
     consume: async (id, noteUndo) => isFirst(await consume(id, noteUndo)),
     consumeOrRevoke: async (id, noteUndo) => {
       const result = await consume(id, noteUndo)
-      if (typeof result === 'string') {
-        // Only the sealed payload names the grant.
-        const { artifacts } = await authentic.open()
-        const found = parse(result, { model, name: id })
-        const grantId = artifacts.toPayload(found, clock.now())?.grantId
-        if (grantId) await revokeWithGrant(artifacts.nameOf(GRANT, grantId))
-      }
+      if (typeof result === 'string') await revokeGrantOf(parse(result, { model, name: id }))
       return isFirst(result)
     },
     destroy: records.destroy,

@@ -1,6 +1,6 @@
 import type { RedisConnection } from './connection.ts'
 
-/** Redis commands and scripts that `redis-artifacts.ts` uses. */
+/** Redis commands and scripts for artifacts. */
 export interface Commands {
   get(key: string): Promise<string | null>
   set(key: string, value: string, ...expiry: (string | number)[]): Promise<unknown>
@@ -12,9 +12,9 @@ export interface Commands {
    * @param mark consumption mark, or empty
    * @returns the text stored before
    */
-  keyturnSave(key: string, payload: string, ttl: number, mark: string): Promise<string | null>
+  keyturnSave(key: string, text: string, ttl: number, mark: string): Promise<string | null>
   /** @returns 1 if the key was free, or has the same text from a repeated command */
-  keyturnSaveOnce(key: string, payload: string, ttl: number): Promise<number>
+  keyturnSaveOnce(key: string, text: string, ttl: number): Promise<number>
   /**
    * @returns 1 if the artifact is now consumed with this mark; otherwise the stored text, or null
    */
@@ -25,8 +25,8 @@ export interface Commands {
   /**
    * Consumes an artifact and saves others of one grant; not for a Cluster. A kept answer is a text
    * that may exist only once.
-   * @param keys of the consumed artifact, of the grant's set, of the answer if one is to be kept,
-   * and of the others
+   * @param keys of the consumed artifact, of the grant's set, of the answer, and of the others; the
+   * first key stands in for a set or an answer that does not exist
    * @param values consumption mark; text of the answer (empty for none) and its lifetime; the
    * instant; and for each other its text, its lifetime and its entry in the grant
    * @returns 1 if it is done; 0 if another answer is kept; the stored text of an artifact that was
@@ -43,7 +43,7 @@ export interface Commands {
   keyturnSaveInGrant(
     key: string,
     grantKey: string,
-    payload: string,
+    text: string,
     ttl: number,
     mark: string,
     ...inGrant: InGrant
@@ -57,7 +57,7 @@ export interface Commands {
     mark: string,
   ): Promise<string | null>
   /** Saves a copy, unless another artifact's copy is there and expires later. */
-  keyturnSaveCopy(key: string, copy: string, ttl: number): Promise<unknown>
+  keyturnSaveCopy(key: string, text: string, ttl: number): Promise<unknown>
   /** Deletes a copy if it belongs to the artifact with this stored id. */
   keyturnDropCopy(key: string, id: string): Promise<unknown>
 }
@@ -134,27 +134,27 @@ const SAVE_IN_GRANT = `${SAVE}${addToGrant('KEYS[2]', ['ARGV[4]', 'ARGV[5]', 'AR
 const SAVE_WITH_COPY = `${SAVE}${saveCopy('KEYS[2]')}
     return old`
 
-/** Issued artifacts may be consumed already, if this command is repeated. */
+/**
+ * If the command is repeated, an issued artifact may have been consumed meanwhile; it stays so.
+ */
 const EXCHANGE = `
     local used = redis.call('get', KEYS[1])
     if not used then return false end
     local mark = string.match(used, '^[^{]*')
     if mark == '' then redis.call('set', KEYS[1], ARGV[1] .. used, 'KEEPTTL')
     elseif mark ~= ARGV[1] and ARGV[2] == '' then return used end
-    local key = 3
     if ARGV[2] ~= '' then
       local kept = redis.call('get', KEYS[3])
       if not kept then redis.call('set', KEYS[3], ARGV[2], 'EX', ARGV[3])
       elseif kept ~= ARGV[2] then return 0 end
-      key = 4
     end
-    if not KEYS[key] then return 1 end
-    for index = 5, #ARGV, 4 do
+    if #KEYS == 3 then return 1 end
+    for key = 4, #KEYS do
+      local index = 4 * key - 11
       local old = redis.call('get', KEYS[key])
       local oldMark = old and string.match(old, '^[^{]*') or ''
       redis.call('set', KEYS[key], oldMark .. ARGV[index], 'EX', ARGV[index + 1])
       redis.call('zadd', KEYS[2], ARGV[index + 3], ARGV[index + 2])
-      key = key + 1
     end${endWithLast('KEYS[2]', 'ARGV[4]')}
     return 1`
 

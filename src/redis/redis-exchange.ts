@@ -1,45 +1,52 @@
 import { Cluster } from 'ioredis'
-import type { StoredArtifacts } from '../artifacts/artifact-adapter.ts'
-import { type ArtifactRecord, GRANT, UNDO_WORDS } from '../artifacts/artifact-record.ts'
-import { type ExchangeStored, exchangeInSteps, type StoredExchange } from '../artifacts/exchange.ts'
+import { type ArtifactRecord, type FoundRecord, GRANT } from '../artifacts/artifact-record.ts'
+import {
+  type ExchangeStored,
+  exchangeInSteps,
+  type SteppedArtifacts,
+  type StoredExchange,
+} from '../artifacts/exchange.ts'
 import { artifactKeys } from './artifact-keys.ts'
-import type { RecordsOptions } from './redis-records.ts'
-import { GRANTABLE, lifetimeOf } from './redis-save.ts'
-import { head } from './stored-text.ts'
-import { createUseMark } from './use-mark.ts'
+import { createRecords, type RecordsOptions } from './redis-records.ts'
+import { GRANTABLE, lifetimeOf, lifetimeOnce } from './redis-save.ts'
+import { createMark, parse } from './stored-text.ts'
+
+export interface ExchangeOptions extends RecordsOptions {
+  /** Returns the records of a model. */
+  readonly storedOf: (model: string) => SteppedArtifacts
+  /** Deletes the grant of an artifact that was used twice, and everything issued under it. */
+  readonly revokeGrantOf: (used: FoundRecord) => Promise<void>
+}
 
 /**
  * Consumes and saves with one command. In a Cluster, whose nodes each have a part of the keys, and
  * for artifacts that are not listed with one grant, it takes several.
- * @param storedOf the records of a model
  */
-export function exchangeAtOnce(
-  { redis, commands }: RecordsOptions,
-  storedOf: (model: string) => StoredArtifacts,
-): ExchangeStored {
+export function exchangeAtOnce(options: ExchangeOptions): ExchangeStored {
+  const { redis, commands, storedOf, revokeGrantOf } = options
   const inSteps = exchangeInSteps(storedOf)
   if (redis.client instanceof Cluster) return inSteps
   const { keyOf, memberOf, grantKey } = artifactKeys(GRANT, redis.prefix)
-  const textOf = ({ id, payload }: ArtifactRecord) => `${head(id, undefined)}${payload}`
+  const textOf = ({ payload }: ArtifactRecord) => `{}${payload}`
 
-  return async (exchange, { now, noteUndo }) => {
+  return async (exchange, times) => {
+    if (!hasOneGrant(exchange)) return inSteps(exchange, times)
     const { used, issued, answer } = exchange
-    if (!isListed(exchange)) return inSteps(exchange, { now, noteUndo })
+    const { now, noteUndo } = times
+    const mark = createMark(now)
+    noteUndo?.(() => createRecords(used.model, options).unconsume(used.id, mark))
     const usedKey = keyOf(used.id, used.model)
     const grantId = issued[0]?.grantId
-    const mark = createUseMark(now)
-    noteUndo?.(async () => {
-      await redis.run(UNDO_WORDS, () => commands.keyturnUnconsume(usedKey, mark))
-    })
     const keys = [
       usedKey,
       grantId ? grantKey(grantId) : usedKey,
-      ...(answer ? [keyOf(answer.id, answer.model)] : []),
+      answer ? keyOf(answer.id, answer.model) : usedKey,
       ...issued.map(({ id, model }) => keyOf(id, model)),
     ]
     const values = [
       mark,
-      ...(answer ? [textOf(answer), Math.max(1, (answer.expiresAt ?? now) - now)] : ['', 0]),
+      answer ? textOf(answer) : '',
+      answer ? lifetimeOnce(answer, now) : 0,
       now,
       ...issued.flatMap((record) => {
         const ttl = lifetimeOf(record, now)
@@ -52,13 +59,13 @@ export function exchangeAtOnce(
     if (done === 1) return 'done'
     if (done === 0) return 'answered'
     if (done === null) return 'gone'
-    // It was consumed before, which revokes its grant.
-    return (await storedOf(used.model).consumeOrRevoke(used.id)) === undefined ? 'gone' : 'used'
+    await revokeGrantOf(parse(done, { model: used.model, name: used.id }))
+    return 'used'
   }
 }
 
-/** True if everything issued is listed with one grant and expires. */
-function isListed({ issued }: StoredExchange): boolean {
+/** True if everything issued can be listed with one grant: all is of that grant, and expires. */
+function hasOneGrant({ issued }: StoredExchange): boolean {
   return issued.every(
     ({ model, grantId, expiresAt }) =>
       GRANTABLE.includes(model) &&

@@ -7,7 +7,7 @@ import {
 import { artifactKeys, isCopied } from './artifact-keys.ts'
 import type { RedisConnection } from './connection.ts'
 import type { Commands } from './redis-commands.ts'
-import { createSave, GRANTABLE, lifetimeOf } from './redis-save.ts'
+import { createSave, GRANTABLE, lifetimeOf, lifetimeOnce } from './redis-save.ts'
 import { copyIn, head, parse } from './stored-text.ts'
 
 export interface RecordsOptions {
@@ -66,8 +66,9 @@ export function createRecords(model: string, { redis, commands, read }: RecordsO
      * @returns false if another attempt has saved the id within its lifetime; a repeated command
      * counts as the same attempt
      */
-    saveOnce: async ({ id, payload, expiresAt }: ArtifactRecord, now: number): Promise<boolean> => {
-      const ttl = Math.max(1, (expiresAt ?? now) - now)
+    saveOnce: async (record: ArtifactRecord, now: number): Promise<boolean> => {
+      const { id, payload } = record
+      const ttl = lifetimeOnce(record, now)
       // Each attempt seals to a different text, so the script can tell a repeated command.
       const text = `{}${payload}`
       const saved = await run('save a record that may exist only once', () =>

@@ -24,6 +24,11 @@ export function lifetimeOf({ expiresAt }: ArtifactRecord, now: number): number {
   return expiresAt === null ? 0 : Math.max(1, expiresAt - now + GRACE)
 }
 
+/** Like `lifetimeOf`, for a record that may exist only once: exact, so that another may follow. */
+export function lifetimeOnce({ expiresAt }: ArtifactRecord, now: number): number {
+  return Math.max(1, (expiresAt ?? now) - now)
+}
+
 /** Content that one call of `upsert` writes. */
 export interface Saved {
   readonly key: string

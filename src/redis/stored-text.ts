@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { type FoundRecord, MARKS_PER_SECOND } from '../artifacts/artifact-record.ts'
 
 /**
@@ -29,4 +30,16 @@ export function parse(
   const [before = '', mark = '', id = ''] = STORED.exec(stored) ?? []
   const consumedAt = mark === '' ? null : Number.parseInt(mark, 10) * MARKS_PER_SECOND
   return { model, id: name ?? id, payload: stored.slice(before.length), consumedAt }
+}
+
+const PROCESS = randomBytes(9).toString('base64url')
+let marks = 0
+
+/**
+ * The consumption mark of one attempt, different from every other, so that a repeated command can
+ * be told from another attempt.
+ */
+export function createMark(now: number): string {
+  marks += 1
+  return `${now} ${PROCESS}${marks.toString(36)}`
 }
