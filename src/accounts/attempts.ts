@@ -140,7 +140,8 @@ export function createAttempts(
 
   const begin: Attempts['begin'] = async (attempt, changedAt = async () => undefined) => {
     const { own, ofAccount, ofNetworks } = countsOf(attempt)
-    // Networks are checked first, so that a network known as limited adds no names to the memory.
+    // Networks are checked first, so that a limited network adds no more names to the memory, and
+    // uses up no limits of accounts.
     const wait = await longestWait(ofNetworks)
     if (wait !== undefined) return wait
     const isLifted = (passed: number) => lifts.look(nameKey(attempt.username), passed, changedAt)

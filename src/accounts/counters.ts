@@ -37,11 +37,7 @@ export function widening(address: number, site: WiderLimit, network: WiderLimit)
 export interface Count {
   /** Adds one. @returns seconds to wait if the limit is exceeded */
   add(): Promise<number | undefined>
-  /**
-   * Adds nothing.
-   * @returns seconds to wait if one more would exceed the limit; a count that other processes have
-   * filled is known here after the next `add`
-   */
+  /** Adds nothing. @returns seconds to wait if one more would exceed the limit */
   wait(): Promise<number | undefined>
   /** Subtracts one. */
   takeOff(): Promise<void>
@@ -50,9 +46,6 @@ export interface Count {
   /** Makes the count full for this many seconds. */
   fill(seconds: number): Promise<void>
 }
-
-/** Most keys of full counts that a process remembers. */
-const MOST_FULL = 10_000
 
 export interface CounterOptions {
   /** Seconds after which a count begins anew. */
@@ -73,8 +66,6 @@ export function createCounter(
   const options = { points, duration: window }
   const own = new RateLimiterMemory(options)
   const limiter = shared ? sharedLimiter() : own
-  /** Keys of counts that were full at the last look: only these cost `wait` a round trip. */
-  const full = new Set<string>()
 
   function sharedLimiter(): RateLimiterRedis {
     const { client: storeClient, prefix } = shared as SharedCounts
@@ -83,38 +74,32 @@ export function createCounter(
     return new RateLimiterRedis({ ...options, ...atOnce, storeClient, keyPrefix })
   }
 
-  function noteFull(key: string): void {
-    if (!shared) return
-    if (full.size >= MOST_FULL) full.clear()
-    full.add(key)
+  /** @returns the count, also if it exceeds the limit */
+  async function consume(key: string, points: number): Promise<RateLimiterRes> {
+    try {
+      return await limiter.consume(key, points)
+    } catch (refusal) {
+      if (refusal instanceof RateLimiterRes) return refusal
+      throw refusal
+    }
   }
+
+  /** Looks at a count. In Redis, adding nothing takes one command and `get` takes four. */
+  const look = (key: string) => (shared ? consume(key, 0) : limiter.get(key))
 
   return (key) => ({
     async add() {
-      try {
-        const { remainingPoints } = await limiter.consume(key)
-        if (remainingPoints <= 0) noteFull(key)
-        return undefined
-      } catch (refusal) {
-        if (!(refusal instanceof RateLimiterRes)) throw refusal
-        noteFull(key)
-        return secondsUntil(refusal)
-      }
+      const count = await consume(key, 1)
+      return count.consumedPoints > points ? secondsUntil(count) : undefined
     },
     async wait() {
-      if (shared && !full.has(key)) return undefined
-      const count = await limiter.get(key)
-      if (count && count.remainingPoints <= 0) return secondsUntil(count)
-      full.delete(key)
-      return undefined
+      const count = await look(key)
+      return count && count.remainingPoints <= 0 ? secondsUntil(count) : undefined
     },
     takeOff: async () => void (await limiter.reward(key)),
     // `delete` would wait for an unavailable Redis Cluster.
     clear: async () => void (await limiter.set(key, 0, window)),
-    fill: async (seconds) => {
-      noteFull(key)
-      await limiter.block(key, seconds)
-    },
+    fill: async (seconds) => void (await limiter.block(key, seconds)),
   })
 }
 

@@ -135,25 +135,24 @@ const SAVE_WITH_COPY = `${SAVE}${saveCopy('KEYS[2]')}
     return old`
 
 /**
- * If the command is repeated, an issued artifact may have been consumed meanwhile; it stays so.
+ * A repeated command, told by its mark or its answer, writes nothing, because an issued artifact
+ * may have been consumed or deleted meanwhile.
  */
 const EXCHANGE = `
     local used = redis.call('get', KEYS[1])
     if not used then return false end
     local mark = string.match(used, '^[^{]*')
     if mark == '' then redis.call('set', KEYS[1], ARGV[1] .. used, 'KEEPTTL')
-    elseif mark ~= ARGV[1] and ARGV[2] == '' then return used end
+    elseif ARGV[2] == '' then return mark == ARGV[1] and 1 or used end
     if ARGV[2] ~= '' then
       local kept = redis.call('get', KEYS[3])
-      if not kept then redis.call('set', KEYS[3], ARGV[2], 'EX', ARGV[3])
-      elseif kept ~= ARGV[2] then return 0 end
+      if kept then return kept == ARGV[2] and 1 or 0 end
+      redis.call('set', KEYS[3], ARGV[2], 'EX', ARGV[3])
     end
     if #KEYS == 3 then return 1 end
     for key = 4, #KEYS do
       local index = 4 * key - 11
-      local old = redis.call('get', KEYS[key])
-      local oldMark = old and string.match(old, '^[^{]*') or ''
-      redis.call('set', KEYS[key], oldMark .. ARGV[index], 'EX', ARGV[index + 1])
+      redis.call('set', KEYS[key], ARGV[index], 'EX', ARGV[index + 1])
       redis.call('zadd', KEYS[2], ARGV[index + 3], ARGV[index + 2])
     end${endWithLast('KEYS[2]', 'ARGV[4]')}
     return 1`

@@ -54,6 +54,25 @@ function openArtifacts(changes: Parameters<typeof redisSettings>[0]) {
   }
 }
 
+/**
+ * Loses the reply of a client's next command of this name, which is executed.
+ * @param meanwhile what happens until the command is sent again
+ */
+function loseReply(client: object, command: string, meanwhile: () => Promise<void>) {
+  type Send = (...args: unknown[]) => Promise<unknown>
+  const commands = client as Record<string, Send>
+  const send = commands[command]?.bind(client) as Send
+  const lost = { count: 0 }
+  commands[command] = async (...args) => {
+    commands[command] = send
+    await send(...args)
+    lost.count += 1
+    await meanwhile()
+    throw new Error('Connection is closed.')
+  }
+  return lost
+}
+
 /** As if `seconds` had gone by: everything expires so much earlier. */
 async function passTime(redis: RedisConnection, seconds: number): Promise<void> {
   for (const key of await keysOf(redis)) {
@@ -160,6 +179,44 @@ function testLayout(name: string, open: () => Promise<ReturnType<typeof openArti
       await assert.rejects(codes.consume('c'), { error: 'invalid_grant' })
       assert.equal(await grants.find('g'), undefined)
     })
+
+    for (const answer of [undefined, 'answer']) {
+      const kind = answer ? 'with an answer' : 'without an answer'
+      test(`an exchange ${kind} that is sent twice writes nothing the second time`, async ({
+        artifacts,
+        other,
+        redis,
+      }) => {
+        // In a Cluster an exchange takes several commands.
+        if (redis.client instanceof Cluster) return
+        const [tokens, access] = ['RefreshToken', 'AccessToken'].map((model) =>
+          other.adapter(model),
+        )
+        assert.ok(tokens && access)
+        await tokens.upsert('r', { jti: 'r', grantId: 'g' }, 600)
+        const issue = (model: string, id: string) => ({
+          model,
+          id,
+          payload: { grantId: 'g' },
+          expiresIn: 600,
+        })
+        const lost = loseReply(redis.client, 'keyturnExchange', async () => {
+          await access.destroy('a')
+          await tokens.consume('next')
+        })
+        const isFirst = await artifacts.exchange({
+          used: { model: 'RefreshToken', id: 'r' },
+          issued: [issue('AccessToken', 'a'), issue('RefreshToken', 'next')],
+          ...(answer && {
+            answer: { model: 'RefreshAnswer', id: 'r', payload: { sealed: answer }, expiresIn: 60 },
+          }),
+        })
+        assert.equal(isFirst, true)
+        assert.equal(lost.count, 1)
+        assert.equal(await access.find('a'), undefined)
+        assert.ok((await tokens.find('next'))?.consumed)
+      })
+    }
 
     test('tokens that a grant gives after a revocation are good', async ({ artifacts }) => {
       const tokens = artifacts.adapter('AccessToken')
