@@ -14,6 +14,8 @@ type Client = NonNullable<Awaited<ReturnType<Provider['Client']['find']>>>
 export interface Interaction
   extends Pick<OidcInteraction, 'params' | 'prompt' | 'result' | 'grantId'> {
   readonly provider: Provider
+  /** The interaction as oidc-provider has it. */
+  readonly details: OidcInteraction
   readonly client: Client
   /** Account of the session that the interaction began with. */
   readonly accountId: string | undefined
@@ -42,10 +44,8 @@ export async function findInteraction(
   secrets: FormSecrets,
 ): Promise<Interaction | undefined> {
   try {
-    const { uid, prompt, params, result, grantId, session } = await provider.interactionDetails(
-      ctx.req,
-      ctx.res,
-    )
+    const details = await provider.interactionDetails(ctx.req, ctx.res)
+    const { uid, prompt, params, result, grantId, session } = details
     // Checked although the cookie's path has the uid too, because browsers compare paths
     // differently.
     if (uid !== ctx.params.uid) return undefined
@@ -57,6 +57,7 @@ export async function findInteraction(
     const xsrf = secrets.of(uid)
     return {
       provider,
+      details,
       client,
       prompt,
       params,
@@ -76,13 +77,25 @@ export async function findInteraction(
 /** Answers the prompt and sends the browser on to oidc-provider, which asks for more or is done. */
 export async function finish(
   ctx: Context,
-  { provider }: Interaction,
+  { details }: Interaction,
   result: InteractionResults,
 ): Promise<void> {
   // A sign-in replaces earlier answers; a consent is added to the sign-in before it.
-  const mergeWithLastSubmission = 'consent' in result
-  const options = { mergeWithLastSubmission }
-  seeOther(ctx, await provider.interactionResult(ctx.req, ctx.res, result, options))
+  const before = 'consent' in result ? details.lastSubmission : undefined
+  await saveResult(details, { ...before, ...result })
+  seeOther(ctx, details.returnTo)
+}
+
+/**
+ * Saves the answer to a prompt. `Provider.interactionResult` would first read the interaction once
+ * more.
+ */
+export async function saveResult(
+  details: OidcInteraction,
+  result: InteractionResults,
+): Promise<void> {
+  details.result = result
+  await details.persist()
 }
 
 export function seeOther(ctx: Context, location: string): void {

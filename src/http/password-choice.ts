@@ -2,7 +2,13 @@ import type { Context } from 'koa'
 import type { Account } from '../accounts/account-store.ts'
 import type { Weakness } from '../accounts/weakness.ts'
 import { field } from './forms.ts'
-import { accountFields, type Interaction, requestFields, seeOther } from './interaction.ts'
+import {
+  accountFields,
+  type Interaction,
+  requestFields,
+  saveResult,
+  seeOther,
+} from './interaction.ts'
 import type { InteractionOptions } from './interaction-options.ts'
 import { limited, type Redisplay } from './redisplay.ts'
 
@@ -54,10 +60,9 @@ export function createPasswordChoice({
     views.render(ctx, 'choose-password', { minimumLength, xsrf, leadsOutside, ...more })
   }
 
-  async function begin(ctx: Context, { provider }: Interaction, account: Account): Promise<void> {
+  async function begin(ctx: Context, { details }: Interaction, account: Account): Promise<void> {
     const passwordChange: PasswordChange = { accountId: account.id, updatedAt: account.updatedAt }
-    const options = { mergeWithLastSubmission: false }
-    await provider.interactionResult(ctx.req, ctx.res, { passwordChange }, options)
+    await saveResult(details, { passwordChange })
     seeOther(ctx, ctx.originalUrl)
   }
 
