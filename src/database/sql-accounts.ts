@@ -48,15 +48,15 @@ export function createSqlAccounts(
     const checked = macs.check(row)
     return checked && toAccount(checked)
   }
-  const read = async (id: string) => genuine(await byId(id))
-  const kept = version ? keepWhileUnchanged(read, version) : read
+  const readById = keepWhileUnchanged(async (id) => genuine(await byId(id)), version)
+  const readByName = keepWhileUnchanged(async (typed) => {
+    const [lower, key] = [typed.toLowerCase(), nameKey(typed)]
+    const rows = await byName(lower, key)
+    return genuine(rows.find(({ username }) => username === lower) ?? oldestOf(rows, key))
+  }, version)
   return {
-    findById: (id) => attemptRead('read an account', () => kept(id)),
-    findByUsername: async (typed) => {
-      const [lower, key] = [typed.toLowerCase(), nameKey(typed)]
-      const rows = await attemptRead('read an account', () => byName(lower, key))
-      return genuine(rows.find(({ username }) => username === lower) ?? oldestOf(rows, key))
-    },
+    findById: (id) => attemptRead('read an account', () => readById(id)),
+    findByUsername: (typed) => attemptRead('read an account', () => readByName(typed)),
     add: (account, by) =>
       attempt('add an account', async () => {
         const { accounts: macs } = await authentic.open()
@@ -132,17 +132,25 @@ function oldestOf(rows: readonly Authenticated<AccountRow>[], key: string) {
   return oldest
 }
 
-/** Consents of an issuer's people, in the table `consent`. */
-export function createSqlConsents(dataSource: DataSource, authentic: Authentic): ConsentStore {
+/**
+ * Consents of an issuer's people, in the table `consent`.
+ * @param version see `ArtifactPlace.version`; without it nothing is cached
+ */
+export function createSqlConsents(
+  dataSource: DataSource,
+  authentic: Authentic,
+  { version }: Pick<ArtifactPlace, 'version'> = {},
+): ConsentStore {
   const { issuer } = authentic
   const consents = dataSource.getRepository(consentSchema)
   const lookUp = createLookUp(dataSource, consentSchema, 'accountId', 'clientId')
   const find = (accountId: string, clientId: string) => lookUp(issuer, accountId, clientId)
+  const read = keepWhileUnchanged(async (accountId, clientId) => {
+    const { consents: macs } = await authentic.open()
+    return macs.check(await find(accountId, clientId))
+  }, version)
   return {
-    find: async (accountId, clientId) => {
-      const { consents: macs } = await authentic.open()
-      return macs.check(await attemptRead('read a consent', () => find(accountId, clientId)))
-    },
+    find: (accountId, clientId) => attemptRead('read a consent', () => read(accountId, clientId)),
     change: (accountId, clientId, decide) =>
       attempt('remember a consent', async () => {
         const { consents: macs } = await authentic.open()

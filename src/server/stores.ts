@@ -169,7 +169,7 @@ export async function openStores(
         keys,
         clients: announceClients(watched(clients), told),
         accounts: watched(createSqlAccounts(dataSource, authentic, place)),
-        consents: watched(createSqlConsents(dataSource, authentic)),
+        consents: watched(createSqlConsents(dataSource, authentic, place)),
         audit: watched(createSqlAudit(dataSource, authentic)),
         artifacts,
         witness,

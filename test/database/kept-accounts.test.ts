@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { keepWhileUnchanged } from '../../src/database/keep-while-unchanged.ts'
-import { createSqlAccounts } from '../../src/database/sql-accounts.ts'
+import { createSqlAccounts, createSqlConsents } from '../../src/database/sql-accounts.ts'
 import { openArtifacts } from '../../src/server/open-artifacts.ts'
 import { testAuthentic } from '../support/authentic.ts'
 import { DATABASES, openMigrated, settingsOf } from '../support/databases.ts'
@@ -9,7 +9,7 @@ import { createFakeClock } from '../support/fake-clock.ts'
 import { createAccount } from '../support/memory-accounts.ts'
 
 for (const database of DATABASES) {
-  describe(`accounts that a server keeps on ${database.name}`, { skip: database.skip }, () => {
+  describe(`people that a server keeps on ${database.name}`, { skip: database.skip }, () => {
     it('are read as changed or removed at once, whoever changed them', async () => {
       await using empty = await database.create()
       await using here = await openMigrated(empty)
@@ -30,10 +30,26 @@ for (const database of DATABASES) {
           await Promise.all([session.find('unknown'), server.findById(ada.id)])
           await writer.change(ada.id, () => ({ isDisabled }))
           assert.equal((await server.findById(ada.id))?.isDisabled, isDisabled)
+          assert.equal((await server.findByUsername('Ada'))?.isDisabled, isDisabled)
         }
+      }
+      const consents = createSqlConsents(here.dataSource, authentic, place)
+      const consent = { oidcClaims: [], resourceScopes: {}, updatedAt: 1 }
+      for (const oidcScopes of [['openid'], ['openid', 'email']]) {
+        await createSqlConsents(elsewhere.dataSource, testAuthentic()).change(
+          ada.id,
+          'web',
+          () => ({
+            ...consent,
+            oidcScopes,
+          }),
+        )
+        assert.deepEqual((await consents.find(ada.id, 'web'))?.oidcScopes, oidcScopes)
       }
       await command.remove(ada.id)
       assert.equal(await server.findById(ada.id), undefined)
+      assert.equal(await server.findByUsername('Ada'), undefined)
+      assert.equal(await consents.find(ada.id, 'web'), undefined)
     })
   })
 }
