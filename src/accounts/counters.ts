@@ -47,6 +47,22 @@ export interface Count {
   fill(seconds: number): Promise<void>
 }
 
+/**
+ * Adds to a count as the script of `rate-limiter-flexible` does, but ends a count that comes down
+ * to zero, so that it is never negative and takes no memory.
+ */
+const ADD = `
+  redis.call('set', KEYS[1], 0, 'EX', ARGV[2], 'NX')
+  local count = redis.call('incrby', KEYS[1], ARGV[1])
+  if count <= 0 then
+    redis.call('unlink', KEYS[1])
+    return {0, 1000 * ARGV[2]}
+  end
+  return {count, redis.call('pttl', KEYS[1])}`
+
+/** More than any count in Redis reaches, so that subtracting it ends the count. */
+const EVERYTHING = 1_000_000_000
+
 export interface CounterOptions {
   /** Seconds after which a count begins anew. */
   readonly window: number
@@ -65,14 +81,15 @@ export function createCounter(
 ): (key: string) => Count {
   const options = { points, duration: window }
   const own = new RateLimiterMemory(options)
-  const limiter = shared ? sharedLimiter() : own
-
-  function sharedLimiter(): RateLimiterRedis {
-    const { client: storeClient, prefix } = shared as SharedCounts
-    const keyPrefix = `${prefix}attempts:${kind}`
-    const atOnce = { rejectIfRedisNotReady: true, insuranceLimiter: own }
-    return new RateLimiterRedis({ ...options, ...atOnce, storeClient, keyPrefix })
+  const inRedis = shared && {
+    ...options,
+    storeClient: shared.client,
+    keyPrefix: `${shared.prefix}attempts:${kind}`,
+    customIncrTtlLuaScript: ADD,
+    rejectIfRedisNotReady: true,
   }
+  const limiter = inRedis ? new RateLimiterRedis({ ...inRedis, insuranceLimiter: own }) : own
+  const redisAlone = inRedis && new RateLimiterRedis(inRedis)
 
   /** @returns the count, also if it exceeds the limit */
   async function consume(key: string, points: number): Promise<RateLimiterRes> {
@@ -97,8 +114,11 @@ export function createCounter(
       return count && count.remainingPoints <= 0 ? secondsUntil(count) : undefined
     },
     takeOff: async () => void (await limiter.reward(key)),
-    // `delete` would wait for an unavailable Redis Cluster.
-    clear: async () => void (await limiter.set(key, 0, window)),
+    async clear() {
+      // `delete` would wait for an unavailable Redis Cluster, and `set` takes four commands.
+      const cleared = redisAlone?.reward(key, EVERYTHING).catch(() => undefined)
+      if (!(await cleared)) await own.set(key, 0, window)
+    },
     fill: async (seconds) => void (await limiter.block(key, seconds)),
   })
 }

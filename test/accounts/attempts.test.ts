@@ -83,6 +83,23 @@ describe('attempts counted in Redis', { skip: skipRedis }, () => {
     assert.equal(await names(), LIMITS.perAddress)
   })
 
+  it('that a right password cleared are not below zero when others end, and take no memory', async (t) => {
+    const settings = redisSettings(places.Redis())
+    const { redis, attempts } = await openNode(t, settings)
+    const others = [{ ...guess }, { ...guess }]
+    for (const attempt of [guess, ...others]) assert.equal(await attempts.begin(attempt), undefined)
+    await attempts.succeed(guess)
+    for (const attempt of others) await attempts.turnAway(attempt)
+    const kinds = (await redis.client.keys(`${settings.prefix}attempts:*`)).map(
+      (key) => key.split(':')[2],
+    )
+    assert.deepEqual(kinds.toSorted(), ['address', 'address-network'])
+    for (let i = 0; i < LIMITS.perAccountAndAddress; i++) {
+      assert.equal(await attempts.begin(guess), undefined)
+    }
+    assert.notEqual(await attempts.begin(guess), undefined)
+  })
+
   it('from an address that was limited may go on once others of it were right', async (t) => {
     const settings = redisSettings(places.Redis())
     const [one, two] = [await openNode(t, settings), await openNode(t, settings)]
