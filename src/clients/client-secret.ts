@@ -82,10 +82,24 @@ export function readSecret(
 export function compareSecret(known: string | undefined, given: string): boolean {
   if (known === undefined) return false
   if (!isHash(known)) return isSameText(known, given)
+  const right = rightSecrets.get(known)
+  if (right !== undefined && isSameText(right, given)) return true
   const end = known.indexOf(':', HASH.length)
   const salt = known.slice(HASH.length, end)
-  return isSameText(known.slice(end + 1), digest(salt, given))
+  if (!isSameText(known.slice(end + 1), digest(salt, given))) return false
+  if (rightSecrets.size >= MOST_RIGHT) rightSecrets.clear()
+  rightSecrets.set(known, given)
+  return true
 }
+
+/**
+ * Secrets that were right, by their hash, in memory only: clients send theirs with each request,
+ * and a hash costs more than all else that is checked of it.
+ */
+const rightSecrets = new Map<string, string>()
+
+/** Most secrets that are remembered. */
+const MOST_RIGHT = 1000
 
 /** True if a result of `readSecret` is a hash, so that the secret's text is unknown. */
 export function isHash(known: string): boolean {

@@ -13,9 +13,10 @@ import type { Clock } from '../clock.ts'
  */
 export interface Guesses {
   /**
-   * @returns seconds to wait before the next guess is checked; undefined if it may be checked now
+   * @returns seconds to wait before the next guess is checked; undefined if it may be checked now,
+   * at once while no guess was wrong, because every request of a client asks
    */
-  wait(guess: Guess): Promise<number | undefined>
+  wait(guess: Guess): Promise<number | undefined> | undefined
   /**
    * Counts a wrong guess.
    * @returns seconds to wait if the limit is exceeded; the caller must then not tell whether the
@@ -71,7 +72,7 @@ export function createGuesses(options: GuessesOptions): Guesses {
   let wrongUntil: number | undefined
 
   return {
-    async wait(guess) {
+    wait(guess) {
       if (wrongUntil === undefined) return undefined
       if (clock.elapsed() <= wrongUntil) return longestWait(ownCounts(guess))
       wrongUntil = undefined

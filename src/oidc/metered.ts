@@ -85,7 +85,8 @@ export function meterClients(provider: ProviderInstance, options: MeteredOptions
     if (!ctx?.oidc || !ROUTES.includes(ctx.oidc.route) || ctx.oidc.client) return client
     // An unknown client and a public client have no secret to guess.
     if (!client || client.clientAuthMethod === 'none') return client
-    refuse(ctx, await guesses.wait(new RequestGuess(ctx, id)))
+    const wait = guesses.wait(new RequestGuess(ctx, id))
+    if (wait) refuse(ctx, await wait)
     return client
   }
 
@@ -94,10 +95,11 @@ export function meterClients(provider: ProviderInstance, options: MeteredOptions
     const isRight = await compare.call(this, secret)
     const { ctx } = Provider
     if (!ctx) return isRight
-    const guess = new RequestGuess(ctx, this.clientId)
     // Guesses beyond the limit are refused even if right, so that parallel guesses learn nothing.
-    if (isRight) refuse(ctx, await guesses.wait(guess))
-    else refuse(ctx, await countWrong(ctx, this.clientId))
+    const wait = isRight
+      ? guesses.wait(new RequestGuess(ctx, this.clientId))
+      : countWrong(ctx, this.clientId)
+    if (wait) refuse(ctx, await wait)
     return isRight
   }
 

@@ -24,6 +24,7 @@ describe('the secret of a client', () => {
       for (const wrong of [stored.hash, known ?? '', '', `${SECRET} `, SECRET.slice(1)]) {
         assert.equal(compareSecret(known, wrong), false, wrong)
       }
+      assert.equal(compareSecret(known, SECRET), true, 'remembered')
       const again = await rowOf({ client_secret: SECRET })
       assert.notEqual(again.stored.hash, stored.hash)
     }
