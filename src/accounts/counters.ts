@@ -92,9 +92,9 @@ export function createCounter(
   const redisAlone = inRedis && new RateLimiterRedis(inRedis)
 
   /** @returns the count, also if it exceeds the limit */
-  async function consume(key: string, points: number): Promise<RateLimiterRes> {
+  async function consume(key: string, added: number): Promise<RateLimiterRes> {
     try {
-      return await limiter.consume(key, points)
+      return await limiter.consume(key, added)
     } catch (refusal) {
       if (refusal instanceof RateLimiterRes) return refusal
       throw refusal

@@ -3,7 +3,8 @@ const MOST = 1000
 
 /**
  * Keeps what was read and checked until the database changes, because a sign-in reads its account
- * several times, and each refresh once. A value is never older than the last commit.
+ * several times, and each request its client. A value is never older than the last commit that
+ * `version` has told.
  * @param version see `ArtifactPlace.version`; without it nothing is kept
  */
 export function keepWhileUnchanged<Value>(

@@ -1,5 +1,4 @@
 import Sqlite from 'better-sqlite3-napi'
-import type { AdapterPayload } from 'oidc-provider'
 import { createArtifactAdapter, type StoredArtifacts } from '../artifacts/artifact-adapter.ts'
 import {
   type ArtifactRecord,
@@ -10,7 +9,7 @@ import {
 } from '../artifacts/artifact-record.ts'
 import type { ArtifactStore } from '../artifacts/artifact-store.ts'
 import { createExchange, type ExchangeStored } from '../artifacts/exchange.ts'
-import { clientAdapter, KNOWN_CLIENTS } from '../clients/client-adapter.ts'
+import { clientAdapter } from '../clients/client-adapter.ts'
 import { withoutEnded } from '../clients/previous-secrets.ts'
 import type { Clock } from '../clock.ts'
 import type { ServerSettings } from '../connection/database-url.ts'
@@ -20,6 +19,7 @@ import type { Authentic } from './authentic.ts'
 import { sqlitePath } from './database.ts'
 import { BUSY_TIMEOUT, storeUnavailable } from './failures.ts'
 import { FORGET_BATCH, forgetInBatches } from './forget.ts'
+import { keepWhileUnchanged } from './keep-while-unchanged.ts'
 import { createWriter, type Writer } from './shared-commits.ts'
 import { createReader, type Reader } from './shared-reads.ts'
 import type { ClientRow } from './tables.ts'
@@ -245,26 +245,25 @@ function cachedClients(
   { statements: { client, version }, reader, clock }: Opened,
   authentic: Authentic,
 ) {
-  const known = new Map<string, AdapterPayload>()
-  let knownVersion: number | undefined
+  let seen: number | undefined
   let checkedAt = -Infinity
-  const adapter = clientAdapter(async (id) => {
+  const recentVersion = () => {
     const now = clock.elapsed()
     if (now - checkedAt >= CLIENT_CHECK) {
       checkedAt = now
-      const current = version.get()
-      if (current !== knownVersion || known.size >= KNOWN_CLIENTS) known.clear()
-      knownVersion = current
+      seen = version.get()
     }
-    const found = known.get(id)
-    if (found) return withoutEnded(found, clock.now())
+    return seen
+  }
+  const find = keepWhileUnchanged(async (id) => {
     const { clients } = await authentic.open()
     // Another connection writes clients, perhaps in this turn.
     reader.end()
-    const metadata = clients.toPayload(client.get(authentic.issuer, id))
-    if (!metadata) return undefined
-    known.set(id, metadata)
-    return withoutEnded(metadata, clock.now())
+    return clients.toPayload(client.get(authentic.issuer, id))
+  }, recentVersion)
+  const adapter = clientAdapter(async (id) => {
+    const metadata = await find(id)
+    return metadata && withoutEnded(metadata, clock.now())
   })
   const forget = () => {
     checkedAt = -Infinity
