@@ -1,4 +1,3 @@
-import type { AdapterPayload } from 'oidc-provider'
 import type { Clock } from '../clock.ts'
 import {
   type ArtifactRecord,
@@ -54,16 +53,11 @@ export function createArtifactAdapter(
   stored: StoredArtifacts,
   { authentic, clock }: AdapterOptions,
 ): ArtifactAdapter {
-  const toRecord = async (
-    id: string,
-    payload: AdapterPayload,
-    times: { readonly expiresIn: number | undefined; readonly now: number },
-  ) => (await authentic.open()).artifacts.toRecord(model, id, payload, times)
-
   return {
     upsert: async (id, payload, expiresIn) => {
+      const { artifacts } = await authentic.open()
       const now = clock.now()
-      const record = await toRecord(id, payload, { expiresIn, now })
+      const record = artifacts.toRecord(model, id, payload, { expiresIn, now })
       if (model !== REPLAY) {
         await stored.save(record, now)
         return

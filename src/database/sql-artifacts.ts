@@ -79,8 +79,8 @@ function shareTable(table: ArtifactTable, { elapsed }: Clock) {
       limit,
       run: async (keys) => {
         const rows = await attemptRead('read sessions and tokens', () => table.find(unique(keys)))
-        const found = new Map(rows.map((row) => [nameOf(row), row]))
-        return keys.map((key) => found.get(nameOf(key)))
+        const found = new Map(rows.map((row) => [row.id, row]))
+        return keys.map((key) => found.get(key.id))
       },
     }),
     upsert: shareStatements<ArtifactRecord, void>({
@@ -152,29 +152,23 @@ function storedArtifacts(
   }
 }
 
-/** The keys without duplicates. */
+/** The keys without duplicates. The id is enough, because it is a hash of the model too. */
 function unique<T extends ArtifactKey>(keys: readonly T[]): readonly T[] {
-  return [...new Map(keys.map((key) => [nameOf(key), key])).values()]
+  return [...new Map(keys.map((key) => [key.id, key])).values()]
 }
 
 /**
- * The records without duplicates: the last saved one, consumed if any of them was. Sorted by key,
- * so that two statements with the same records wait for each other instead of a deadlock.
+ * The records without duplicates: the last saved one, consumed if any of them was. Sorted by id, so
+ * that two statements with the same records wait for each other instead of a deadlock.
  */
 function merge(records: readonly ArtifactRecord[]): readonly ArtifactRecord[] {
   const merged = new Map<string, ArtifactRecord>()
   for (const record of records) {
-    const name = nameOf(record)
-    const before = merged.get(name)
+    const before = merged.get(record.id)
     const consumedAt = before?.consumedAt ?? record.consumedAt
-    merged.set(name, before ? { ...record, consumedAt } : record)
+    merged.set(record.id, before ? { ...record, consumedAt } : record)
   }
-  if (merged.size === 1) return [...merged.values()]
-  return [...merged].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, record]) => record)
-}
-
-function nameOf({ model, id }: ArtifactKey): string {
-  return `${model} ${id}`
+  return [...merged.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
 }
 
 /** Clients in memory, for CLIENT_CACHE seconds. */

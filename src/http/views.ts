@@ -185,11 +185,11 @@ function imageSource(image: string): string {
  */
 export function providerHeaders(): Middleware {
   return (ctx, next) => {
-    ctx.set({
-      'Content-Security-Policy': "default-src 'none'; script-src; base-uri 'none'",
-      'X-Content-Type-Options': 'nosniff',
-      'Referrer-Policy': 'strict-origin-when-cross-origin',
-    })
+    // Node's own method, because koa's makes four arrays for each call, and all requests pass here.
+    const { res } = ctx
+    res.setHeader('Content-Security-Policy', "default-src 'none'; script-src; base-uri 'none'")
+    res.setHeader('X-Content-Type-Options', 'nosniff')
+    res.setHeader('Referrer-Policy', 'strict-origin-when-cross-origin')
     return next()
   }
 }
