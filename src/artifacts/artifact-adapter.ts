@@ -34,6 +34,8 @@ export interface StoredArtifacts {
    * @returns true if this call consumed it, false if another did, undefined if there is no record
    */
   consumeOrRevoke(id: string, noteUndo?: (undo: Undo) => void): Promise<boolean | undefined>
+  /** Consumes a record with a new mark, whatever consumed it before. */
+  consumeAgain(id: string, at: number): Promise<unknown>
   destroy(id: string): Promise<unknown>
   /** Deletes all records of a grant. */
   revoke(grantId: string): Promise<unknown>
@@ -88,6 +90,10 @@ export function createArtifactAdapter(
       const isFirst = await stored.consumeOrRevoke(artifacts.nameOf(model, id), noteUndo)
       if (isFirst === undefined) throw goneMeanwhile()
       if (!isFirst) throw new UsedMeanwhile()
+    },
+    consumeAgain: async (id, at) => {
+      const { artifacts } = await authentic.open()
+      await stored.consumeAgain(artifacts.nameOf(model, id), at)
     },
     destroy: async (id) => {
       const { artifacts } = await authentic.open()

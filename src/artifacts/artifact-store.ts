@@ -65,6 +65,13 @@ export interface ArtifactAdapter extends Adapter {
    * @throws StoreUnavailable
    */
   consume(id: string, noteUndo?: (undo: Undo) => void): Promise<void>
+  /**
+   * Consumes an artifact whatever consumed it before, because its answer is given to a client:
+   * undos that were noted before have no effect any more. Does nothing if there is no artifact.
+   * @param at instant of the consumption, in seconds
+   * @throws StoreUnavailable
+   */
+  consumeAgain(id: string, at: number): Promise<void>
 }
 
 /**

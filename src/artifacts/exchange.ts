@@ -10,7 +10,7 @@ export interface StoredExchange {
 }
 
 /**
- * - `done`: the code or token is consumed, and everything is saved.
+ * - `done`: the code or token is consumed by this exchange, and everything is saved.
  * - `gone`: there is no such code or token. Nothing is found of what was issued.
  * - `used`: it was consumed before, so its grant and everything issued under that is deleted.
  * - `answered`: another answer is kept. Nothing is found of what was issued.
@@ -79,7 +79,11 @@ export function exchangeInSteps(storedOf: (model: string) => SteppedArtifacts): 
       uses.consume(used.id, noteUndo),
       storedOf(answer.model).saveOnce(answer, now),
     ])
-    if (isFirst !== undefined && isKept) return 'done'
+    if (isFirst !== undefined && isKept) {
+      // The request that consumed it has no answer, and may be about to undo the consumption.
+      if (!isFirst) await uses.consumeAgain(used.id, now)
+      return 'done'
+    }
     await Promise.all(issued.map(({ model, id }) => storedOf(model).destroy(id)))
     return isFirst === undefined ? 'gone' : 'answered'
   }

@@ -21,6 +21,7 @@ export function clientAdapter(find: Adapter['find']): ArtifactAdapter {
     findByUserCode: async () => undefined,
     upsert: readOnly,
     consume: readOnly,
+    consumeAgain: readOnly,
     destroy: readOnly,
     revokeByGrantId: readOnly,
   }

@@ -60,6 +60,8 @@ export interface ArtifactTable {
   insertOnce(record: ArtifactRecord, now: number): Promise<boolean>
   /** @returns false if the record was consumed by another use, or does not exist */
   consume(key: ArtifactKey, use: ConsumptionMark): Promise<boolean>
+  /** Consumes a record whatever consumed it before. */
+  consumeAgain(key: ArtifactKey, use: ConsumptionMark): Promise<void>
   /** Undoes a consumption by this use. */
   unconsume(key: ArtifactKey, use: ConsumptionMark): Promise<void>
   /** @returns null if the record has no grant, undefined if there is no record */

@@ -51,6 +51,10 @@ export function openMysqlArtifacts(settings: ServerSettings): ArtifactTable {
         WHERE model = ? AND id = ? AND (consumed_at IS NULL OR consumed_at = ?)`
       return (await write(sql, [use, model, id, use])) === 1
     },
+    consumeAgain: async ({ model, id }, use) => {
+      const sql = 'UPDATE artifact SET consumed_at = ? WHERE model = ? AND id = ?'
+      await write(sql, [use, model, id])
+    },
     unconsume: async ({ model, id }, use) => {
       const sql = `UPDATE artifact SET consumed_at = NULL
         WHERE model = ? AND id = ? AND consumed_at = ?`

@@ -74,6 +74,7 @@ const SQL = {
     WHERE artifact.expires_at < $5`,
   consume: `UPDATE artifact SET consumed_at = $3
     WHERE model = $1 AND id = $2 AND (consumed_at IS NULL OR consumed_at = $3)`,
+  consumeAgain: 'UPDATE artifact SET consumed_at = $3 WHERE model = $1 AND id = $2',
   unconsume: `UPDATE artifact SET consumed_at = NULL
     WHERE model = $1 AND id = $2 AND consumed_at = $3`,
   grantOf: 'SELECT grant_id FROM artifact WHERE model = $1 AND id = $2',
@@ -124,6 +125,9 @@ export function openPostgresArtifacts(settings: ServerSettings): ArtifactTable {
       return rowCount === 1
     },
     consume: async ({ model, id }, use) => (await run('consume', [model, id, use])).rowCount === 1,
+    consumeAgain: async ({ model, id }, use) => {
+      await run('consumeAgain', [model, id, use])
+    },
     unconsume: async ({ model, id }, use) => {
       await run('unconsume', [model, id, use])
     },

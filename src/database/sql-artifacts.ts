@@ -146,6 +146,12 @@ function storedArtifacts(
       }
       return isFirst(grantId)
     },
+    consumeAgain: (id, at) => {
+      const use = createConsumptionMark(at)
+      return attemptIdempotent('consume a code or a token', () =>
+        table.consumeAgain({ model, id }, use),
+      )
+    },
     destroy: (id) =>
       attemptIdempotent('delete a session or a token', () => table.destroy({ model, id })),
     revoke,

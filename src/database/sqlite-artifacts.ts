@@ -144,9 +144,11 @@ function prepare(database: Sqlite.Database) {
          payload = excluded.payload, expires_at = excluded.expires_at
        WHERE expires_at < ?`,
     ),
-    consume: database.prepare<[number, string, string], { grant_id: string | null }>(
-      `UPDATE artifact SET consumed_at = ? WHERE model = ? AND id = ? AND consumed_at IS NULL
-       RETURNING grant_id`,
+    consume: database.prepare<[number, string, string]>(
+      'UPDATE artifact SET consumed_at = ? WHERE model = ? AND id = ? AND consumed_at IS NULL',
+    ),
+    consumeAgain: database.prepare<[number, string, string]>(
+      'UPDATE artifact SET consumed_at = ? WHERE model = ? AND id = ?',
     ),
     unconsume: database.prepare<[string, string, number]>(
       'UPDATE artifact SET consumed_at = NULL WHERE model = ? AND id = ? AND consumed_at = ?',
@@ -193,15 +195,15 @@ function exchangeAtOnce({
       await write(() => statements.unconsume.run(model, id, use))
     })
     return write(() => {
-      if (!statements.consume.get(use, model, id)) {
-        const found = statements.grantOf.get(model, id)
-        if (!found) return 'gone'
-        if (!answer) {
-          if (found.grant_id) revokeWithGrant(statements, found.grant_id)
-          return 'used'
-        }
+      const found = statements.grantOf.get(model, id)
+      if (!found) return 'gone'
+      if (answer) {
+        if (statements.insertOnce.run(answer, now).changes === 0) return 'answered'
+        statements.consumeAgain.run(use, model, id)
+      } else if (statements.consume.run(use, model, id).changes === 0) {
+        if (found.grant_id) revokeWithGrant(statements, found.grant_id)
+        return 'used'
       }
-      if (answer && statements.insertOnce.run(answer, now).changes === 0) return 'answered'
       for (const record of issued) statements.upsert.run(record)
       return 'done'
     })
@@ -232,6 +234,8 @@ function storedArtifacts(model: string, opened: Opened): StoredArtifacts {
       const done = await exchange(nothing, { now: clock.now(), noteUndo })
       return done === 'gone' ? undefined : done === 'done'
     },
+    consumeAgain: (id, at) =>
+      write(() => statements.consumeAgain.run(createConsumptionMark(at), model, id)),
     destroy: (id) => write(() => statements.destroy.run(model, id)),
     revoke: (grantId) => write(() => statements.revoke.run(grantId)),
   }

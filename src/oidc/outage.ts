@@ -75,6 +75,7 @@ function providerAdapter(adapter: ArtifactAdapter, usedUp: Pick<UsedUp, 'note'>)
     findByUid: (uid) => tellOutage(adapter.findByUid(uid)),
     findByUserCode: (userCode) => tellOutage(adapter.findByUserCode(userCode)),
     consume: (id) => tellRefusal(adapter.consume(id, noteUndo)),
+    consumeAgain: (id, at) => tellOutage(adapter.consumeAgain(id, at)),
     destroy: (id) => tellOutage(adapter.destroy(id)),
     revokeByGrantId: (grantId) => tellOutage(adapter.revokeByGrantId(grantId)),
   }

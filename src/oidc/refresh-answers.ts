@@ -19,6 +19,8 @@ export interface TokenResponse {
 
 /** The answer that a refresh token got, kept for a repeated request. */
 export interface RefreshAnswer {
+  /** The refresh token that was answered. */
+  readonly token: string
   /** The request and its proof (`askedBy`): the same request gets the same tokens again. */
   readonly asked: string
   /** Instant by the clock of the database, which all nodes share, with fraction. */
@@ -28,8 +30,8 @@ export interface RefreshAnswer {
 
 /** Answers to refresh tokens, each of which is kept for a while. */
 export interface RefreshAnswers {
-  /** The record in which the answer to a refresh token is kept. */
-  recordOf(token: string, answer: RefreshAnswer): NewArtifact
+  /** The record in which an answer is kept. */
+  recordOf(answer: RefreshAnswer): NewArtifact
   /** @throws Outage */
   find(token: string): Promise<RefreshAnswer | undefined>
 }
@@ -42,7 +44,7 @@ export interface RefreshAnswers {
 export function createRefreshAnswers(adapters: ArtifactAdapters, lifetime: number): RefreshAnswers {
   const adapter = adapters(REFRESH_ANSWER)
   return {
-    recordOf: (token, answer) => ({
+    recordOf: ({ token, ...answer }) => ({
       model: REFRESH_ANSWER,
       id: token,
       payload: { sealed: seal(JSON.stringify(answer), token) },
@@ -51,7 +53,7 @@ export function createRefreshAnswers(adapters: ArtifactAdapters, lifetime: numbe
     find: async (token) => {
       const sealed = (await adapter.find(token))?.sealed
       if (typeof sealed !== 'string') return undefined
-      return JSON.parse(open(sealed, token))
+      return { token, ...JSON.parse(open(sealed, token)) }
     },
   }
 }

@@ -28,7 +28,8 @@ export interface RefreshReuse {
   /**
    * Answers the same request, with the same proof, with the same tokens. A different request, such
    * as one for another API, gets its own access token with the same next refresh token, because
-   * there must never be two refresh tokens.
+   * there must never be two refresh tokens. The token is consumed again, so that no undo of the
+   * first request restores it.
    */
   repeat(
     ctx: KoaContextWithOIDC,
@@ -75,7 +76,8 @@ export function createRefreshReuse(options: RefreshReuseOptions): RefreshReuse {
   async function settle(ctx: KoaContextWithOIDC, refresh: Refresh): Promise<void> {
     const { used, token, issued } = refresh
     if (clock.now() - refresh.since > LONGEST_REQUEST) throw tooLate()
-    const answer = answers.recordOf(token, {
+    const answer = answers.recordOf({
+      token,
       asked: askedBy(ctx),
       answeredAt: databaseClock.exact(),
       body: ctx.body as TokenResponse,
@@ -88,19 +90,25 @@ export function createRefreshReuse(options: RefreshReuseOptions): RefreshReuse {
 
   async function repeat(
     ctx: KoaContextWithOIDC,
-    { asked, answeredAt, body }: RefreshAnswer,
+    { token, asked, answeredAt, body }: RefreshAnswer,
     issued: readonly NewArtifact[],
   ): Promise<void> {
-    if (asked === askedBy(ctx)) {
+    const isSame = asked === askedBy(ctx)
+    if (!isSame) {
+      await saveAll(
+        adapters,
+        issued.filter(({ model }) => model !== 'RefreshToken'),
+      )
+    }
+    // The first request may have failed without knowing that its answer was kept. It then restores
+    // the token, which must not be used again once the answer is given out.
+    await adapters('RefreshToken').consumeAgain(token, Math.floor(answeredAt))
+    if (isSame) {
       const age = Math.max(0, Math.floor(databaseClock.exact() - answeredAt))
       ctx.body = { ...body, expires_in: Math.max(0, body.expires_in - age) }
-      return
+    } else {
+      ctx.body = { ...(ctx.body as TokenResponse), refresh_token: body.refresh_token }
     }
-    await saveAll(
-      adapters,
-      issued.filter(({ model }) => model !== 'RefreshToken'),
-    )
-    ctx.body = { ...(ctx.body as TokenResponse), refresh_token: body.refresh_token }
   }
 
   return { isOn: leeway > 0, isWithinLeeway, settle, repeat }

@@ -133,6 +133,7 @@ function storedArtifacts(model: string, opened: Opened): SteppedArtifacts {
       if (typeof result === 'string') await revokeGrantOf(parse(result, { model, name: id }))
       return isFirst(result)
     },
+    consumeAgain: (id, at) => records.consumeAgain(id, createMark(at)),
     destroy: records.destroy,
     revoke,
   }

@@ -19,6 +19,8 @@ export interface Commands {
    * @returns 1 if the artifact is now consumed with this mark; otherwise the stored text, or null
    */
   keyturnConsume(key: string, mark: string): Promise<1 | string | null>
+  /** Consumes an artifact with this mark, whatever mark it had. */
+  keyturnConsumeAgain(key: string, mark: string): Promise<unknown>
   /** Undoes a consumption with this mark. */
   keyturnUnconsume(key: string, mark: string): Promise<unknown>
   keyturnAddToGrant(key: string, ...inGrant: InGrant): Promise<unknown>
@@ -117,6 +119,11 @@ const SCRIPTS = {
     if mark ~= '' then return old end
     redis.call('set', KEYS[1], ARGV[1] .. old, 'KEEPTTL')
     return 1`,
+  keyturnConsumeAgain: `
+    local old = redis.call('get', KEYS[1])
+    if old then
+      redis.call('set', KEYS[1], ARGV[1] .. string.match(old, '{.*$'), 'KEEPTTL')
+    end`,
   keyturnUnconsume: `
     local old = redis.call('get', KEYS[1])
     if old and string.match(old, '^[^{]*') == ARGV[1] then
@@ -141,14 +148,15 @@ const SAVE_WITH_COPY = `${SAVE}${saveCopy('KEYS[2]')}
 const EXCHANGE = `
     local used = redis.call('get', KEYS[1])
     if not used then return false end
-    local mark = string.match(used, '^[^{]*')
-    if mark == '' then redis.call('set', KEYS[1], ARGV[1] .. used, 'KEEPTTL')
-    elseif ARGV[2] == '' then return mark == ARGV[1] and 1 or used end
-    if ARGV[2] ~= '' then
+    if ARGV[2] == '' then
+      local mark = string.match(used, '^[^{]*')
+      if mark ~= '' then return mark == ARGV[1] and 1 or used end
+    else
       local kept = redis.call('get', KEYS[3])
       if kept then return kept == ARGV[2] and 1 or 0 end
       redis.call('set', KEYS[3], ARGV[2], 'EX', ARGV[3])
     end
+    redis.call('set', KEYS[1], ARGV[1] .. string.match(used, '{.*$'), 'KEEPTTL')
     if #KEYS == 3 then return 1 end
     for key = 4, #KEYS do
       local index = 4 * key - 11

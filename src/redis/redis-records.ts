@@ -81,6 +81,8 @@ export function createRecords(model: string, { redis, commands, read }: RecordsO
     /** @returns the result of `keyturnConsume` */
     consume: (name: string, mark: string) =>
       run('consume a code or token', () => commands.keyturnConsume(keyOf(name), mark)),
+    consumeAgain: (name: string, mark: string) =>
+      run('consume a code or token', () => commands.keyturnConsumeAgain(keyOf(name), mark)),
     unconsume: async (name: string, mark: string): Promise<void> => {
       await run(UNDO_WORDS, () => commands.keyturnUnconsume(keyOf(name), mark))
     },

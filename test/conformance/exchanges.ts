@@ -125,6 +125,46 @@ export function testExchanges(test: ReturnType<typeof testsWith<ArtifactsUnderTe
     assert.equal((await artifacts.adapter('RefreshToken').find('r'))?.consumed, undefined)
   })
 
+  test('consumed again stay consumed, whatever is undone before or after', async ({
+    artifacts,
+    other,
+    pass,
+  }) => {
+    await saveGrant(artifacts)
+    const tokens = other.adapter('RefreshToken')
+    const undos: Undo[] = []
+    await artifacts.exchange(refreshOf('one', '1'), (undo) => undos.push(undo))
+    const at = Number((await tokens.find('r'))?.consumed)
+    await pass(5)
+    for (let times = 0; times < 2; times += 1) {
+      await tokens.consumeAgain('r', at)
+      await undos[0]?.()
+      assert.equal((await artifacts.adapter('RefreshToken').find('r'))?.consumed, at)
+    }
+    await artifacts.adapter('RefreshToken').upsert('next', { jti: 'next', grantId: 'g' }, 60)
+    await artifacts.adapter('RefreshToken').consume('next', (undo) => undos.push(undo))
+    await undos[1]?.()
+    assert.equal((await tokens.find('next'))?.consumed, undefined)
+    await tokens.consumeAgain('next', at)
+    assert.equal((await artifacts.adapter('RefreshToken').find('next'))?.consumed, at)
+    await tokens.destroy('r')
+    await tokens.consumeAgain('r', at)
+    assert.equal(await artifacts.adapter('RefreshToken').find('r'), undefined)
+  })
+
+  test('exchanged for the first answer stay consumed, if a request without an answer had consumed them', async ({
+    artifacts,
+    other,
+  }) => {
+    await saveGrant(artifacts)
+    const undos: Undo[] = []
+    await artifacts.adapter('RefreshToken').consume('r', (undo) => undos.push(undo))
+    assert.equal(await other.exchange(refreshOf('two', '2'), (undo) => undos.push(undo)), true)
+    await undos[0]?.()
+    assert.ok((await artifacts.adapter('RefreshToken').find('r'))?.consumed)
+    assert.deepEqual(await hasIssued(artifacts, 'two'), [true, true])
+  })
+
   test('exchanged by many at once get one answer, and another one once that has expired', async ({
     artifacts,
     other,

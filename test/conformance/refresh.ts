@@ -3,7 +3,9 @@ import { after, before, describe, it } from 'node:test'
 import { authorizationRequest, discoverAs } from '../../lab/relying-party.ts'
 import { PERSON, SECRET } from '../../lab/server.ts'
 import { createUserAgent, signIn } from '../../lab/user-agent.ts'
+import type { Undo } from '../../src/artifacts/artifact-store.ts'
 import { USED_TWICE } from '../../src/oidc/events.ts'
+import { createRefreshAnswers } from '../../src/oidc/refresh-answers.ts'
 import { openStores } from '../../src/server/stores.ts'
 import { startTestNodes, type TestNodes } from '../support/nodes.ts'
 
@@ -142,6 +144,33 @@ export function testRefresh(name: string, open: () => Promise<OpenedStore>): voi
       assert.deepEqual(tokens(one), tokens(two))
       nodes.pass(nodes.config.tokens.refreshReuseLeeway + 1)
       assert.equal((await refresh(nodes.urls[0], other)).body.error, 'invalid_grant')
+    })
+
+    it('whose kept answer was given out are not restored by the node that kept it and did not know', async () => {
+      const nodes = opened.nodes()
+      const token = await firstToken(nodes.issuer)
+      const stores = (await openStores(nodes.config, nodes.clock)).of(nodes.config.issuer)
+      try {
+        const { artifacts } = stores
+        const undos: Undo[] = []
+        const body = { access_token: 'a', expires_in: 60, refresh_token: 'next' }
+        const answer = createRefreshAnswers(artifacts.adapter, 600).recordOf({
+          token,
+          asked: '[null,null,null]',
+          answeredAt: nodes.clock.now(),
+          body,
+        })
+        const used = { model: 'RefreshToken', id: token }
+        await artifacts.exchange({ used, issued: [], answer }, (undo) => undos.push(undo))
+        const retry = await refresh(nodes.urls[0], token)
+        assert.equal(retry.status, 200)
+        assert.deepEqual([retry.body.access_token, retry.body.refresh_token], ['a', 'next'])
+        await Promise.all(undos.map((undo) => undo()))
+      } finally {
+        await stores.close()
+      }
+      nodes.pass(nodes.config.tokens.refreshReuseLeeway + 1)
+      assert.equal((await refresh(nodes.urls[1], token)).body.error, 'invalid_grant')
     })
   })
 

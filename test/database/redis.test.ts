@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { Cluster, type Redis } from 'ioredis'
+import type { Undo } from '../../src/artifacts/artifact-store.ts'
 import type { ArtifactPlace } from '../../src/database/artifact-place.ts'
 import { openRedis, type RedisConnection } from '../../src/redis/connection.ts'
 import { redisOf } from '../../src/redis/issuer-prefix.ts'
@@ -217,6 +218,27 @@ function testLayout(name: string, open: () => Promise<ReturnType<typeof openArti
         assert.ok((await tokens.find('next'))?.consumed)
       })
     }
+
+    test('a token that is consumed, restored, exchanged or consumed again still expires', async ({
+      artifacts,
+      redis,
+    }) => {
+      const tokens = artifacts.adapter('RefreshToken')
+      const used = { model: 'RefreshToken', id: 'r' }
+      const answer = { model: 'RefreshAnswer', id: 'r', payload: { sealed: 's' }, expiresIn: 60 }
+      await tokens.upsert('r', { jti: 'r' }, 60)
+      const undos: Undo[] = []
+      const steps = [
+        () => tokens.consume('r', (undo) => undos.push(undo)),
+        () => undos[0]?.(),
+        () => artifacts.exchange({ used, issued: [], answer }),
+        () => tokens.consumeAgain('r', 1),
+      ]
+      for (const step of steps) {
+        await step()
+        for (const key of await keysOf(redis)) assert.ok((await redis.client.pttl(key)) > 0)
+      }
+    })
 
     test('tokens that a grant gives after a revocation are good', async ({ artifacts }) => {
       const tokens = artifacts.adapter('AccessToken')
