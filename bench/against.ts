@@ -5,7 +5,9 @@ import { median } from './statistics.ts'
 
 /**
  * `npm run bench:against -- CHECKOUT...`: is this checkout slower than another one, such as a
- * worktree of the commit before? `side-by-side.ts` measures.
+ * worktree of the commit before? `side-by-side.ts` measures. Single runs of equal code differ by up
+ * to a fifth where a database works beside the server, so for these a median of 5 may be off by 5
+ * percent, and one of 15 by 3.
  */
 
 interface Options {
@@ -21,7 +23,7 @@ async function main(argv: readonly string[]): Promise<void> {
   const program = new Command('bench:against')
     .description('Is this checkout slower than another one?')
     .argument('<checkouts...>', 'folders of others, with their packages installed')
-    .option('--runs <n>', 'each with new servers; about five minutes a run for one checkout', '5')
+    .option('--runs <n>', 'each with new servers; about 3.5 minutes a run for one checkout', '5')
     .option('--only <names...>', `some of: ${names.join(', ')}`, names)
     .parse(argv, { from: 'user' })
   const { runs, only } = program.opts<Options>()
