@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createSecretKey } from 'node:crypto'
+import { createSecretKey, randomUUID } from 'node:crypto'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
@@ -43,7 +43,8 @@ async function createPlace(type: 'database' | 'file', database: TestedDatabase =
   const folder = await temporaryFolder()
   const { url, drop } = await database.create()
   const configOf = async (issuers: readonly string[]): Promise<Config> => {
-    const file = join(folder.path, 'keyturn.yaml')
+    // A file of its own, because others that open the place at the same time would read half of it.
+    const file = join(folder.path, `${randomUUID()}.yaml`)
     const [issuer] = issuers
     const named =
       issuers.length === 1 ? { issuer } : { issuers: issuers.map((each) => ({ issuer: each })) }
