@@ -8,8 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import Table from 'cli-table3'
 import { Command } from 'commander'
 import { stringify } from 'yaml'
+import { freePort } from '../lab/free-port.ts'
 import { killAtExit } from '../lab/leftovers.ts'
-import { freePort } from '../lab/server.ts'
 import { temporaryFolder } from '../lab/temporary.ts'
 
 /**

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { cpSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { freePort } from '../lab/server.ts'
+import { freePort } from '../lab/free-port.ts'
 import { temporaryFolder } from '../lab/temporary.ts'
 
 /**

@@ -4,8 +4,8 @@ import { appendFile, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createConnection, type RowDataPacket } from 'mysql2/promise'
+import { freePort } from './free-port.ts'
 import { findProgram, type Identity, identityOf, run } from './programs.ts'
-import { freePort } from './server.ts'
 import { temporaryFolder } from './temporary.ts'
 
 /** A MariaDB Galera Cluster for the tests alone, each node on its own ports of the loopback. */

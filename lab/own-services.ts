@@ -7,8 +7,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { createConnection } from 'mysql2/promise'
 import { Client } from 'pg'
+import { freePort } from './free-port.ts'
 import { findProgram, identityOf } from './programs.ts'
-import { freePort } from './server.ts'
 
 /**
  * Starts database servers and Redis on free ports and in temporary folders, which may be stopped

@@ -1,9 +1,9 @@
 import { appendFile, chmod, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { freePort } from './free-port.ts'
 import { createMember, type Member, untilTrue } from './postgres-member.ts'
 import { findProgram, identityOf, run } from './programs.ts'
-import { freePort } from './server.ts'
 import { startTcpSwitch } from './tcp-switch.ts'
 import { temporaryFolder } from './temporary.ts'
 

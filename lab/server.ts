@@ -1,7 +1,4 @@
-import { randomInt } from 'node:crypto'
-import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { stringify } from 'yaml'
@@ -12,6 +9,7 @@ import { loadConfig } from '../src/config/load.ts'
 import type { Config } from '../src/config/schema.ts'
 import { type KeyturnServer, startServer } from '../src/server/server.ts'
 import { openStores } from '../src/server/stores.ts'
+import { freePort } from './free-port.ts'
 import { type OneIssuerConfig, oneIssuer } from './one-issuer.ts'
 import { temporaryFolder } from './temporary.ts'
 
@@ -155,26 +153,4 @@ export async function addPerson(config: Config, clock: Clock = systemClock): Pro
     await accounts.add({ ...account, passwordHash, mustChangePassword: false })
   }
   await stores.close()
-}
-
-/** Ports below those that systems give to outgoing connections (Linux: from 32,768). */
-const PORTS = { first: 10_000, end: 32_000 }
-
-/**
- * A free port that no connection of another test can get by chance, so that a server can be stopped
- * and started again on it.
- */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(PORTS.first, PORTS.end)
-    const server = createServer().listen(port, 'localhost')
-    try {
-      await once(server, 'listening')
-    } catch {
-      continue
-    }
-    server.close()
-    await once(server, 'close')
-    return port
-  }
 }

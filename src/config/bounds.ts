@@ -132,15 +132,22 @@ function issuerBound({ environment, issuer }: Settings): readonly Violation[] {
 /** Port 0 takes a free port, so two of them never clash. */
 function portBound({ http, management }: Settings): readonly Violation[] {
   if (http.port !== management.port || http.port === 0) return []
-  const hosts = [http.host, management.host]
-  if (hosts[0] !== hosts[1] && !hosts.some((host) => ALL_ADDRESSES.includes(host))) return []
+  if (!shareAnAddress(http.host, management.host)) return []
   const path = 'management.port'
   const message = 'http.port has the same value, but two listeners cannot share a port'
   const fix = `set ${path} or http.port to another port`
   return [{ path, value: management.port, rule: 'ports', message, fix }]
 }
 
+/** Tells whether two hosts may be one address: localhost is 127.0.0.1 or ::1. */
+function shareAnAddress(one: string, other: string): boolean {
+  const hosts = [one, other]
+  if (one === other || hosts.some((host) => ALL_ADDRESSES.includes(host))) return true
+  return hosts.includes('localhost') && hosts.every((host) => LOOPBACK.includes(host))
+}
+
 const ALL_ADDRESSES: readonly string[] = ['0.0.0.0', '::']
+const LOOPBACK: readonly string[] = ['localhost', '127.0.0.1', '::1']
 
 function keyStoreBound({ keyStore, environment, http }: Settings): readonly Violation[] {
   if (keyStore.type === 'memory' && environment === 'production') {

@@ -1,7 +1,7 @@
 import { pino } from 'pino'
 import { type Demo, demoConfig, startDemo } from '../../demo/demo.ts'
+import { freePort } from '../../lab/free-port.ts'
 import { type OneIssuerConfig, oneIssuer } from '../../lab/one-issuer.ts'
-import { freePort } from '../../lab/server.ts'
 import { temporaryFolder } from '../../lab/temporary.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
 import { rotationPolicies } from '../../src/config/policies.ts'

@@ -3,10 +3,10 @@ import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import type { Page } from 'playwright-core'
+import { freePort } from '../../lab/free-port.ts'
 import type { OneIssuerConfig } from '../../lab/one-issuer.ts'
 import {
   API,
-  freePort,
   PERSON,
   RESOURCES,
   SECRET,

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { freePort } from '../../lab/free-port.ts'
 import { temporaryFolder } from '../../lab/temporary.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -62,15 +62,6 @@ async function startedBy(command: string, args: readonly string[], address: RegE
       await folder.remove()
     },
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo // a server that listens on TCP has one
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 const HEALTH = /Health +(http\S+)/

@@ -13,7 +13,8 @@ import {
   jwtVerify,
 } from 'jose'
 import { stringify } from 'yaml'
-import { API, freePort, SECRET } from '../../lab/server.ts'
+import { freePort } from '../../lab/free-port.ts'
+import { API, SECRET } from '../../lab/server.ts'
 import { VECTORS, vectorJson, withoutVectors } from '../../lab/vectors.ts'
 import { keyturnIn } from './keyturn.ts'
 

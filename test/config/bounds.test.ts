@@ -353,6 +353,11 @@ test('two listeners with the same port are refused, unless they take any free on
     broken(violationsOf(t, `http: { ${http} }\nmanagement: { ${management} }`))
   assert.deepEqual(ports('port: 9090', 'port: 9090'), ['management.port: ports'])
   assert.deepEqual(ports("port: 9090, host: '::'", 'port: 9090'), ['management.port: ports'])
+  assert.deepEqual(ports('port: 9090, host: localhost', 'port: 9090'), ['management.port: ports'])
+  assert.deepEqual(ports("port: 9090, host: '::1'", 'port: 9090, host: localhost'), [
+    'management.port: ports',
+  ])
+  assert.deepEqual(ports("port: 9090, host: '::1'", 'port: 9090'), [])
   assert.deepEqual(ports('port: 9090, host: 127.0.0.2', 'port: 9090'), [])
   assert.deepEqual(ports('port: 0', 'port: 0'), [])
 })

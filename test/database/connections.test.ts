@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { connect, createServer, type Socket } from 'node:net'
 import { describe, it } from 'node:test'
-import { freePort } from '../../lab/server.ts'
+import { freePort } from '../../lab/free-port.ts'
 import { service } from '../../lab/services.ts'
 import { systemClock } from '../../src/clock.ts'
 import { serializedKey } from '../../src/conformance/records.ts'

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { freePort } from '../../lab/free-port.ts'
 import {
   findServices,
   type Service,
@@ -178,7 +179,6 @@ describe('TLS with Redis', { skip: reasonToSkip('redis') }, () => {
   }
   /** Two ports: TLS on one, none on the other, as the drill asks without. */
   const withTls = async (files: Certificates, work: (port: number) => Promise<void>) => {
-    const { freePort } = await import('../../lab/server.ts')
     const port = await freePort()
     const args = TLS_ARGS.redis(files).map((word) => (word === '0' ? String(port) : word))
     await using _ = await startService('redis', { args })

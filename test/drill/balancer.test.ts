@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { Agent, get, type IncomingMessage } from 'node:http'
 import { it } from 'node:test'
 import { startBalancer } from '../../drill/balancer.ts'
-import { freePort } from '../../lab/server.ts'
+import { freePort } from '../../lab/free-port.ts'
 
 it('the balancer of the drill leaves it to its clients to close a connection that is idle', async (t) => {
   await using balancer = await startBalancer({

@@ -1,14 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { pino } from 'pino'
-import {
-  addPerson,
-  freePort,
-  PERSON,
-  REDIRECT_URI,
-  startTestServer,
-  testSettings,
-} from '../../lab/server.ts'
+import { freePort } from '../../lab/free-port.ts'
+import { addPerson, PERSON, REDIRECT_URI, startTestServer, testSettings } from '../../lab/server.ts'
 import { temporaryFolder } from '../../lab/temporary.ts'
 import { createUserAgent, type UserAgent } from '../../lab/user-agent.ts'
 import { renewPassword, type Surroundings, unlockAccount } from '../../src/accounts/operate.ts'

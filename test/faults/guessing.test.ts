@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import { type CryptoKey, exportJWK, type JWK, SignJWT } from 'jose'
+import { freePort } from '../../lab/free-port.ts'
 import {
   CLIENTS,
-  freePort,
   PERSON,
   REDIRECT_URI,
   SECRET,

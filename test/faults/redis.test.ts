@@ -4,10 +4,10 @@ import { after, before, describe, it } from 'node:test'
 import { decodeJwt } from 'jose'
 import * as client from 'openid-client'
 import { pino } from 'pino'
+import { freePort } from '../../lab/free-port.ts'
 import { authorizationRequest, discoverAs } from '../../lab/relying-party.ts'
 import {
   API,
-  freePort,
   PERSON,
   SECRET,
   startTestServer,

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { after, before, describe, it } from 'node:test'
-import { freePort, startTestServer, type TestServer } from '../../lab/server.ts'
+import { freePort } from '../../lab/free-port.ts'
+import { startTestServer, type TestServer } from '../../lab/server.ts'
 import { cookieNames } from '../../src/oidc/cookie-names.ts'
 
 /** Oversized and malformed requests, at every endpoint: an error for the sender, never for us. */

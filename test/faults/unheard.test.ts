@@ -2,15 +2,9 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import Sqlite from 'better-sqlite3-napi'
+import { freePort } from '../../lab/free-port.ts'
 import { authorizationRequest, discoverAs } from '../../lab/relying-party.ts'
-import {
-  freePort,
-  type LogLine,
-  PERSON,
-  SECRET,
-  startTestServer,
-  type TestServer,
-} from '../../lab/server.ts'
+import { type LogLine, PERSON, SECRET, startTestServer, type TestServer } from '../../lab/server.ts'
 import { createUserAgent, signIn } from '../../lab/user-agent.ts'
 import { until } from '../support/redis.ts'
 

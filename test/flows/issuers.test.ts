@@ -4,11 +4,11 @@ import { after, before, describe, it, mock } from 'node:test'
 import { createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
 import * as client from 'openid-client'
 import { pino } from 'pino'
+import { freePort } from '../../lab/free-port.ts'
 import { authorizationRequest, discoverAs } from '../../lab/relying-party.ts'
 import {
   API,
   addPerson,
-  freePort,
   PERSON,
   SECRET,
   startTestServer,
