@@ -15,20 +15,17 @@ const RING_BYTES_MAX = 32 * 1024 * 1024
 
 /**
  * The largest size in bytes up to which all elements fit into a ring together. Keys are small, and
- * elements that would push them out are not.
+ * elements that would push them out are not. The size is not that of the largest element found,
+ * because a larger one may be added before the elements themselves are read.
  */
 export function largestRead(sizes: readonly number[]): number {
   let total = 0
-  let largest = 0
-  for (const [size, same] of Map.groupBy(
-    sizes.toSorted((a, b) => a - b),
-    (size) => size,
-  )) {
-    total += size * same.length
-    if (size > ELEMENT_BYTES_MAX || total > RING_BYTES_MAX) break
-    largest = size
+  for (const size of sizes.toSorted((a, b) => a - b)) {
+    total += size
+    if (size > ELEMENT_BYTES_MAX) break
+    if (total > RING_BYTES_MAX) return size - 1
   }
-  return largest
+  return ELEMENT_BYTES_MAX
 }
 
 /**

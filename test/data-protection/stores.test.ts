@@ -68,6 +68,18 @@ for (const { name, skip, create } of RING_PLACES) {
       assert.equal(await store.append(newKey(), version), true)
     })
 
+    it('leaves out nothing that is added while it is read, however large it is', async () => {
+      await using ring = await create()
+      await using store = disposable(await openRingStore(ring.source))
+      const texts = Array.from({ length: 100 }, (_, i) => `<other>${'x'.repeat(100 * i)}</other>`)
+      const adding = ring.add(texts)
+      const found = []
+      do found.push((await store.read()).elements)
+      while ((found.at(-1)?.length ?? 0) < texts.length)
+      await adding
+      for (const { content } of found.flat()) assert.ok(content && 'text' in content)
+    })
+
     it('takes one element of several nodes that read the same ring', async () => {
       await using ring = await create()
       const stores = await Promise.all([1, 2, 3].map(() => openRingStore(ring.source)))
