@@ -39,7 +39,7 @@ export interface Count {
   add(): Promise<number | undefined>
   /** Adds nothing. @returns seconds to wait if one more would exceed the limit */
   wait(): Promise<number | undefined>
-  /** Subtracts one. */
+  /** Subtracts one, unless the count is zero. */
   takeOff(): Promise<void>
   /** Sets the count to zero. */
   clear(): Promise<void>
@@ -113,7 +113,11 @@ export function createCounter(
       const count = await look(key)
       return count && count.remainingPoints <= 0 ? secondsUntil(count) : undefined
     },
-    takeOff: async () => void (await limiter.reward(key)),
+    async takeOff() {
+      const { consumedPoints } = await limiter.reward(key)
+      // Another attempt cleared the count meanwhile; a count in Redis is never negative (`ADD`).
+      if (consumedPoints < 0) await own.penalty(key, 1)
+    },
     async clear() {
       // `delete` would wait for an unavailable Redis Cluster, and `set` takes four commands.
       const cleared = redisAlone?.reward(key, EVERYTHING).catch(() => undefined)

@@ -10,7 +10,7 @@ import { readYaml, type YamlText } from './yaml.ts'
 /** Settings from a YAML file, with the line of each. */
 
 export interface ConfigText {
-  /** Content of the file; an empty map if the file is empty or cannot be understood. */
+  /** Content of the file; an empty map if the file holds no setting or cannot be understood. */
   readonly value: Readonly<Record<string, unknown>>
   /** Line of each name and list item, from 1, by dotted path. */
   readonly lines: ReadonlyMap<string, number>
@@ -34,7 +34,7 @@ function readDefaultFile(): ConfigText['value'] {
   return value
 }
 
-/** Reads a config file. A missing file, or one that is not YAML, is a violation. */
+/** Reads a config file. A missing or empty file, or one that is not YAML, is a violation. */
 export function readConfigFile(file: string): ConfigText {
   const unread = (reason: string) => {
     // Otherwise a line break after the name of a file would be invisible.
@@ -51,7 +51,10 @@ export function readConfigFile(file: string): ConfigText {
     return unread(code === 'ENOENT' ? 'does not exist' : `cannot be read: ${code}`)
   }
   if (!bytes) return unread(`has more than ${SETTINGS_BYTES_MAX} bytes`)
-  return parseConfig(bytes.toString('utf8'), file)
+  const text = bytes.toString('utf8')
+  // Half-written, perhaps: all defaults, the database's among them, would be a surprise.
+  if (text.trim() === '') return unread('is empty')
+  return parseConfig(text, file)
 }
 
 function parseConfig(text: string, file: string): ConfigText {

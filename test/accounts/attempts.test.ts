@@ -16,6 +16,18 @@ async function openNode(t: TestContext, settings: RedisSettings, limits = LIMITS
   return { redis, attempts: createAttempts(limits, redis) }
 }
 
+it('attempts counted in memory are not below zero when others end after a right password', async () => {
+  const attempts = createAttempts(LIMITS)
+  const others = [{ ...guess }, { ...guess }]
+  for (const attempt of [guess, ...others]) assert.equal(await attempts.begin(attempt), undefined)
+  await attempts.succeed(guess)
+  await Promise.all(others.map((attempt) => attempts.turnAway(attempt)))
+  for (let i = 0; i < LIMITS.perAccountAndAddress; i++) {
+    assert.equal(await attempts.begin(guess), undefined)
+  }
+  assert.notEqual(await attempts.begin(guess), undefined)
+})
+
 describe('attempts counted in Redis', { skip: skipRedis }, () => {
   const { places } = redisPlaces()
 

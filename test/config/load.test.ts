@@ -21,9 +21,19 @@ test('a file replaces the defaults, and durations become seconds', (t) => {
   assert.deepEqual(Object.keys(config.claims), ['profile', 'email', 'address', 'phone'])
 })
 
-test('an empty section changes nothing, and neither does an empty file', (t) => {
+test('an empty section changes nothing, and neither does a file of comments alone', (t) => {
   assert.equal(load(t, 'http:\n  # port: 1\n').http.port, 3000)
-  assert.equal(load(t, '').http.port, 3000)
+  assert.equal(load(t, '# http: { port: 1 }\n').http.port, 3000)
+})
+
+test('an empty file is refused, because it may be half-written', (t) => {
+  for (const text of ['\n', ' \n\t\n', '\u{FEFF}']) {
+    const [violation] = violationsOf(t, text)
+    assert.equal(violation?.rule, 'config-file')
+    assert.equal(violation?.message, 'the config file is empty')
+  }
+  const file = temporaryFile(t, '')
+  assert.throws(() => loadConfig({ file, env: {} }), ConfigInvalid)
 })
 
 test('a setting without a value is refused, not ignored', (t) => {

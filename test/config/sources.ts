@@ -22,9 +22,9 @@ export function temporaryFile(t: TestContext, text: string, name = 'keyturn.yaml
   return path
 }
 
-/** Loads a config file with this text. */
+/** Loads a config file with this text; without text, the defaults alone. */
 export function load(t: TestContext, text: string, env: Environment = {}): OneIssuerConfig {
-  return oneIssuer(loadConfig({ file: temporaryFile(t, text), env }))
+  return oneIssuer(loadConfig({ file: text === '' ? undefined : temporaryFile(t, text), env }))
 }
 
 /** The violations of a config file with this text; none where it is accepted. */
