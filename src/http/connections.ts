@@ -7,6 +7,8 @@ export interface ConnectionLimits {
   readonly connections: number
   /** Requests of one connection that wait for their answers. */
   readonly requestsPerConnection: number
+  /** Chunks in which the content of these requests arrives (RFC 9112, section 7.1). */
+  readonly chunks: number
   /** Seconds for which a client may leave sent data unread. */
   readonly unread: number
 }
@@ -27,12 +29,18 @@ export interface Connections {
   /** Answers that have not been sent. */
   answers(): Iterable<ServerResponse>
   readonly size: number
+  /** Closes all connections at once, those that left HTTP by a CONNECT among them. */
+  closeAll(): void
   stop(): void
 }
 
 interface Connection {
   /** Waiting answers, and some that have been sent since the last count. */
   answers: ServerResponse[]
+  /** Chunks since a request arrived while no other waited. */
+  chunks: number
+  /** True if a request has arrived whose answer ends the connection (RFC 9112, section 9.6). */
+  hasLast: boolean
   /** Bytes that have left this process. */
   sent: number
   /** Sweeps in a row in which unsent data waited and nothing was sent. */
@@ -77,6 +85,14 @@ function isWaiting({ writableFinished }: ServerResponse): boolean {
   return !writableFinished
 }
 
+/**
+ * Tells whether HTTP/1.0 content came in chunks, which HTTP/1.0 does not know, so a proxy before
+ * this server may take the content for further requests (RFC 9112, section 6.1).
+ */
+function hasFaultyFraming({ httpVersion, headers }: IncomingMessage): boolean {
+  return httpVersion === '1.0' && headers['transfer-encoding'] !== undefined
+}
+
 /** Seconds between two checks of all connections. */
 const SWEEP = 1
 
@@ -102,6 +118,20 @@ export function watchConnections({
     if (!open.delete(socket)) return
     socket.destroy()
     onClosed(bound)
+  }
+
+  /**
+   * Counts the chunks of a request's content, because Node makes a buffer of each: content of one
+   * byte a chunk costs a hundred times the work and memory of the same content in one piece.
+   */
+  function countChunks(request: IncomingMessage, connection: Connection): void {
+    const push = request.push.bind(request)
+    request.push = (chunk, encoding) => {
+      connection.chunks += 1
+      if (connection.chunks <= limits.chunks) return push(chunk, encoding)
+      close(request.socket, 'chunks')
+      return true
+    }
   }
 
   function sweep(): void {
@@ -132,7 +162,7 @@ export function watchConnections({
         socket.destroy()
         return onClosed('connections')
       }
-      const connection: Connection = { answers: [], sent: 0, stuck: 0 }
+      const connection: Connection = { answers: [], chunks: 0, hasLast: false, sent: 0, stuck: 0 }
       open.set(socket, connection)
       parseUnless(socket, () => {
         if (!open.has(socket)) return true
@@ -147,11 +177,15 @@ export function watchConnections({
       const { socket } = request
       const connection = open.get(socket)
       // Node still passes on requests that it read before the connection was closed.
-      if (!connection) return
+      if (!connection || connection.hasLast) return
       const waiting = countWaiting(connection)
       if (waiting >= limits.requestsPerConnection) return close(socket, 'requestsPerConnection')
       const before = connection.answers.at(-1)
       connection.answers.push(response)
+      if (hasFaultyFraming(request)) response.shouldKeepAlive = false
+      connection.hasLast = !response.shouldKeepAlive
+      if (waiting === 0) connection.chunks = 0
+      if (request.headers['transfer-encoding'] !== undefined) countChunks(request, connection)
       if (waiting === 0 || !before) return handle(request, response)
       before.once('close', () => {
         if (open.has(socket)) handle(request, response)
@@ -162,6 +196,9 @@ export function watchConnections({
     },
     get size() {
       return open.size
+    },
+    closeAll: () => {
+      for (const socket of open.keys()) socket.destroy()
     },
     stop: () => clearInterval(timer),
   }

@@ -71,7 +71,8 @@ export async function listen(
     keepAliveTimeout: limits.keepAlive * 1000,
     connectionsCheckingInterval: SLOWNESS_CHECK,
   }
-  const server = createServer(options, (request, response) => connections.take(request, response))
+  const take: RequestListener = (request, response) => connections.take(request, response)
+  const server = createServer(options, take)
   const connections = watchConnections({
     limits,
     handle: (request, response) => {
@@ -83,6 +84,9 @@ export async function listen(
   })
   server.on('connection', connections.add)
   server.once('close', connections.stop)
+  // Node would answer an unknown `Expect` itself, past all limits; it may be ignored (RFC 9110,
+  // section 10.1.1).
+  server.on('checkExpectation', take)
   // Without a listener Node would close the connection without an answer.
   server.on('connect', refuseTunnel)
   const announceClose = () => {
@@ -99,7 +103,7 @@ export async function listen(
   const address = server.address()
   // The clients of a socket in the file system have no address by which they could be limited.
   if (address === null || typeof address === 'string') {
-    await drain(server, 0)
+    await drain(server, connections.closeAll, 0)
     throw Object.assign(new Error('listen EINVAL: no TCP socket'), { code: 'EINVAL' })
   }
   return {
@@ -110,7 +114,7 @@ export async function listen(
     },
     close: (timeout) => {
       announceClose()
-      return drain(server, timeout)
+      return drain(server, connections.closeAll, timeout)
     },
   }
 }
@@ -153,13 +157,17 @@ const UNSOUND = Buffer.from(
   }),
 )
 
-/** Refuses CONNECT, which asks for a proxy's tunnel. */
+/**
+ * Refuses CONNECT, which asks for a proxy's tunnel. The connection is closed whether or not the
+ * client closes its side, because Node's time limits hold for HTTP alone.
+ */
 function refuseTunnel(_request: IncomingMessage, socket: Duplex): void {
   // The client may have closed the connection.
   socket.on('error', () => {})
   socket.end(
     'HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD, POST, OPTIONS\r\n' +
       'Connection: close\r\nContent-Length: 0\r\n\r\n',
+    () => socket.destroy(),
   )
 }
 
@@ -167,10 +175,10 @@ function urlOf({ address, family, port }: AddressInfo): string {
   return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`
 }
 
-async function drain(server: Server, timeout: number): Promise<void> {
+async function drain(server: Server, closeAll: () => void, timeout: number): Promise<void> {
   const closed = new Promise((resolve) => server.close(resolve))
   const idle = setInterval(() => server.closeIdleConnections(), SWEEP)
-  const late = setTimeout(() => server.closeAllConnections(), timeout * 1000)
+  const late = setTimeout(closeAll, timeout * 1000)
   await closed
   clearInterval(idle)
   clearTimeout(late)

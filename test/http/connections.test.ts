@@ -3,7 +3,7 @@ import { EventEmitter, once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { describe, it, mock } from 'node:test'
 import { type ConnectionBound, watchConnections } from '../../src/http/connections.ts'
-import { listen } from '../../src/http/listener.ts'
+import { type Listener, listen } from '../../src/http/listener.ts'
 import { LISTENER_LIMITS as LIMITS } from '../support/limits.ts'
 
 const HEAD = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'
@@ -52,6 +52,102 @@ describe('a connection', () => {
     )
     socket.destroy()
     await listener.close(0)
+  })
+
+  it('whose client sends its content in more chunks than allowed is closed, and in as many is answered', async (test) => {
+    const closed: ConnectionBound[] = []
+    const listener = await listen(
+      (request, response) => {
+        let length = 0
+        request.on('error', () => {})
+        request.on('data', (chunk) => {
+          length += chunk.length
+        })
+        request.on('end', () => void response.end(`read ${length}.`))
+      },
+      {
+        ...{ host: 'localhost', port: 0, limits: LIMITS },
+        onClosed: (bound) => void closed.push(bound),
+      },
+    )
+    test.after(() => listener.close(0))
+    const head = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n'
+    const post = (chunks: number) => `${head}${'1\r\na\r\n'.repeat(chunks)}0\r\n\r\n`
+    const few = openSocket(listener)
+    for (let round = 1; round <= 3; round++) {
+      few.socket.write(post(LIMITS.chunks - 1))
+      while (few.text().split('read').length <= round) await once(few.socket, 'data')
+    }
+    assert.match(few.text(), /read 199\./)
+    assert.deepEqual(closed, [])
+    for (const sent of [post(LIMITS.chunks + 1), post(5000), post(90).repeat(3)]) {
+      const many = openSocket(listener)
+      many.socket.write(sent)
+      await many.closed
+      assert.doesNotMatch(many.text(), /read 5000|(read.*){3}/s)
+    }
+    assert.deepEqual(closed, ['chunks', 'chunks', 'chunks'])
+    few.socket.destroy()
+  })
+
+  it('counts requests with an unknown Expect, which is ignored, as all others', async (test) => {
+    const closed: ConnectionBound[] = []
+    const listener = await listen((_request, response) => void response.end('done'), {
+      ...{ host: 'localhost', port: 0, limits: LIMITS },
+      onClosed: (bound) => void closed.push(bound),
+    })
+    test.after(() => listener.close(0))
+    const ask = 'GET / HTTP/1.1\r\nHost: localhost\r\nExpect: x\r\n\r\n'
+    const one = openSocket(listener)
+    one.socket.write(ask)
+    while (!one.text().includes('done')) await once(one.socket, 'data')
+    assert.match(one.text(), /^HTTP\/1\.1 200/)
+    const flood = openSocket(listener)
+    flood.socket.write(ask.repeat(1500))
+    await flood.closed
+    assert.deepEqual(closed, ['requestsPerConnection'])
+    one.socket.destroy()
+  })
+
+  it('that asked for a tunnel is closed, whatever the client does', async (test) => {
+    const listener = await listen(() => {}, { host: 'localhost', port: 0, limits: LIMITS })
+    test.after(() => listener.close(0))
+    const asking = openSocket(listener, { allowHalfOpen: true })
+    asking.socket.write('CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n')
+    await once(asking.socket, 'end')
+    assert.match(asking.text(), /^HTTP\/1\.1 405/)
+    while (listener.connections > 0) await new Promise(setImmediate)
+    asking.socket.destroy()
+  })
+
+  it('is closed at the end of a stop though its client neither reads nor goes', async () => {
+    const large = Buffer.alloc(64 * 1024 * 1024)
+    const listener = await listen((_request, response) => void response.end(large), {
+      ...{ host: 'localhost', port: 0, limits: LIMITS },
+    })
+    const asking = openSocket(listener, { allowHalfOpen: true })
+    asking.socket.pause()
+    asking.socket.write(`${HEAD}CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n`)
+    while (listener.connections === 0) await new Promise(setImmediate)
+    await listener.close(0.2)
+    asking.socket.destroy()
+  })
+
+  it('of HTTP/1.0 with content in chunks is closed after the answer', async (test) => {
+    let asked = 0
+    const listener = await listen((_request, response) => void response.end(`#${++asked} `), {
+      ...{ host: 'localhost', port: 0, limits: LIMITS },
+    })
+    test.after(() => listener.close(0))
+    const { socket, closed, text } = openSocket(listener)
+    const fields = 'Host: a\r\nConnection: keep-alive\r\n'
+    socket.write(
+      `POST / HTTP/1.0\r\n${fields}Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n` +
+        `GET / HTTP/1.0\r\n${fields}\r\n`,
+    )
+    await closed
+    assert.match(text(), /#1 $/)
+    assert.equal(asked, 1)
   })
 
   it('whose client does not read is closed when nothing has left for the time of the limit', (test) => {
@@ -149,6 +245,19 @@ describe('a client that asks for much and reads nothing', () => {
     assert.equal(await (await fetch(listener.url)).text(), 'small')
   })
 })
+
+/** A client's socket, and what it has received. */
+function openSocket(listener: Listener, options: { readonly allowHalfOpen?: boolean } = {}) {
+  const port = Number(new URL(listener.url).port)
+  const socket = connect({ port, host: 'localhost', ...options })
+  socket.on('error', () => {})
+  let text = ''
+  socket.on('data', (chunk) => {
+    text += chunk
+  })
+  const closed = new Promise((resolve) => socket.once('close', resolve))
+  return { socket, closed, text: () => text }
+}
 
 function fakeSocket() {
   const socket = Object.assign(new EventEmitter(), {

@@ -4,6 +4,7 @@ import type { ListenerLimits } from '../../src/http/listener.ts'
 export const LISTENER_LIMITS: ListenerLimits = {
   connections: 100,
   requestsPerConnection: 4,
+  chunks: 200,
   unread: 3,
   headerSize: 16_384,
   headerTime: 10,

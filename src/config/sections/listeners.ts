@@ -11,6 +11,11 @@ const limits = z.strictObject({
     .min(1)
     .max(10_000)
     .describe('Requests of one connection that may wait for their answers.'),
+  chunks: z
+    .int()
+    .min(100)
+    .max(100_000)
+    .describe('Chunks in which one connection may send the content of these requests.'),
   requests: z.int().min(10).max(100_000).describe('Requests that one process works on at once.'),
   answerTime: duration({ max: 60 }).describe(
     'Time to answer a whole request; after it the answer is 503.',
