@@ -50,7 +50,8 @@ export interface ArtifactRecords {
   /** How a record says whose it is: several issuers may have clients and people of the same id. */
   ownerName(owner: Owner, id: string): string
   /**
-   * @param expiresIn seconds; undefined if the artifact never expires
+   * @param expiresIn seconds, rounded up and at most 100 years, because a client may choose the
+   * expiry of its assertions; undefined if the artifact never expires
    * @param now instant
    */
   toRecord(
@@ -117,6 +118,9 @@ export const UNDO_WORDS = 'restore a code or token that a failed request consume
  */
 export const GRACE = 60
 
+/** Most seconds for which a record is kept: more than anything needs, and every store can count them. */
+const LIFETIME_MAX = 100 * 365 * 86_400
+
 /**
  * Consumption mark: seconds × MARKS_PER_SECOND + random, so that two uses within one second differ.
  */
@@ -171,7 +175,7 @@ export function createArtifactRecords({
     toRecord: (model, id, payload, { expiresIn, now }) => {
       const { grantId, uid, userCode, consumed } = payload
       const name = nameOf(model, id)
-      const expiresAt = expiresIn ? now + expiresIn : null
+      const expiresAt = expiresIn ? now + Math.ceil(Math.min(expiresIn, LIFETIME_MAX)) : null
       const kept = KEEPS_ID.includes(model) ? payload : { ...payload, jti: undefined }
       const text = `${expiresAt ?? ''} ${JSON.stringify(kept)}`
       return {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe } from 'node:test'
-import { GRACE } from '../../src/artifacts/artifact-record.ts'
+import { GRACE, LostRace } from '../../src/artifacts/artifact-record.ts'
 import type { ArtifactStore, Undo } from '../../src/artifacts/artifact-store.ts'
 import type { ArtifactPlace } from '../../src/database/artifact-place.ts'
 import { FORGET_BATCH } from '../../src/database/forget.ts'
@@ -376,6 +376,24 @@ export function testArtifacts(
       assert.equal(seen.filter((result) => result.status === 'fulfilled').length, 1)
       await pass(61)
       await see(other)
+    })
+
+    test('may have a lifetime with a fraction, or longer than stores can count', async ({
+      artifacts,
+      other,
+      pass,
+    }) => {
+      const replays = artifacts.adapter('ReplayDetection')
+      const tokens = artifacts.adapter('AccessToken')
+      for (const lifetime of [59.5, 60.000001, 1e12, 1e20, Number.MAX_SAFE_INTEGER, 1e300]) {
+        const id = `for ${lifetime} s`
+        await replays.upsert(id, { jti: id }, lifetime)
+        await assert.rejects(replays.upsert(id, { jti: id }, lifetime), LostRace)
+        await tokens.upsert(id, { jti: id }, lifetime)
+        assert.equal((await other.adapter('AccessToken').find(id))?.jti, id)
+      }
+      await pass(61)
+      await replays.upsert('for 59.5 s', { jti: 'for 59.5 s' }, 60)
     })
 
     test('that have expired are swept, in batches, and no others', async ({ artifacts, pass }) => {
