@@ -1,7 +1,9 @@
 import Router from '@koa/router'
 import Koa from 'koa'
 import type { Registry } from 'prom-client'
+import type { Log } from '../seldom-log.ts'
 import { allowHosts } from './allowed-hosts.ts'
+import { isOfTheClient } from './gone.ts'
 
 export interface ManagementOptions {
   /** Called on every request of `/health/ready`. */
@@ -10,6 +12,7 @@ export interface ManagementOptions {
   readonly registry: () => Registry | Promise<Registry>
   /** Host names that are answered besides IP addresses and `localhost`. */
   readonly hosts?: readonly string[]
+  readonly log: Log
 }
 
 /**
@@ -26,8 +29,12 @@ export function managementHosts({
 }
 
 /** The management listener: `/health/live`, `/health/ready` and `/metrics`. */
-export function createManagementApp({ readiness, registry, hosts = [] }: ManagementOptions): Koa {
+export function createManagementApp(options: ManagementOptions): Koa {
+  const { readiness, registry, hosts = [], log } = options
   const app = new Koa()
+  app.on('error', (error) => {
+    if (!isOfTheClient(error)) log.error({ err: error }, 'a request of an operator failed')
+  })
   const router = new Router()
 
   // A process that answers is alive; readiness tells about what it depends on.

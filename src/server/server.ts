@@ -116,12 +116,16 @@ async function addFirstAdministrators(
   return administrators
 }
 
-function listenToOperators({ config, metrics }: KeyturnProcess, health: Health): Promise<Listener> {
+function listenToOperators(
+  { config, metrics, log }: KeyturnProcess,
+  health: Health,
+): Promise<Listener> {
   const { management, http } = config
   const app = createManagementApp({
     readiness: health.readiness,
     registry: () => metrics.registry,
     hosts: managementHosts(management),
+    log,
   })
   return listen(app.callback(), { ...management, limits: http.limits })
 }

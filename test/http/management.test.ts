@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { after, before, describe, it } from 'node:test'
+import { pino } from 'pino'
 import { Registry } from 'prom-client'
 import { startTestServer } from '../../lab/server.ts'
 import { hostName } from '../../src/http/allowed-hosts.ts'
@@ -14,6 +17,7 @@ before(async () => {
     readiness: async () => ({ ok: true, checks: {} }),
     registry: () => new Registry(),
     hosts: managementHosts({ host: 'ops.example', hosts: ['keyturn', 'metrics.internal'] }),
+    log: pino({ level: 'silent' }),
   })
   listener = await listen(app.callback(), { host: '127.0.0.1', port: 0, limits: LISTENER_LIMITS })
 })
@@ -26,6 +30,38 @@ async function statusFor(...lines: string[]): Promise<number> {
 }
 
 describe('the management listener', () => {
+  it('logs what fails, but not that a client went away', async (test) => {
+    const lines: string[] = []
+    const printed = test.mock.method(console, 'error', () => {})
+    const failing = new Registry()
+    failing.metrics = () => Promise.reject(new Error('no metrics'))
+    let registry = new Registry()
+    const app = createManagementApp({
+      readiness: async () => ({ ok: true, checks: {} }),
+      registry: () => registry,
+      log: pino({}, { write: (line: string) => void lines.push(line) }),
+    })
+    const own = await listen(app.callback(), {
+      ...{ host: '127.0.0.1', port: 0, limits: LISTENER_LIMITS },
+    })
+    test.after(() => own.close(0))
+    const { port } = new URL(own.url)
+    for (let client = 0; client < 20; client++) {
+      const socket = connect(Number(port), '127.0.0.1')
+      socket.write('GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(4))
+      await once(socket, 'connect')
+      await new Promise(setImmediate)
+      socket.resetAndDestroy()
+    }
+    while (own.connections > 0) await new Promise(setImmediate)
+    assert.deepEqual(lines, [])
+    registry = failing
+    assert.equal((await fetch(`${own.url}/metrics`)).status, 500)
+    assert.equal(lines.length, 1)
+    assert.match(lines[0] ?? '', /"msg":"a request of an operator failed"/)
+    assert.equal(printed.mock.callCount(), 0)
+  })
+
   const answered = [
     'localhost',
     'localhost:9090',
