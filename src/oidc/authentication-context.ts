@@ -25,11 +25,11 @@ export function refuseUnmetContexts(offered: readonly string[]): interactionPoli
     'unmet_authentication_requirements',
     ({ oidc }) => {
       const { essential, value, values } = oidc.claims?.id_token?.acr ?? {}
-      const wanted = [...(Array.isArray(values) ? values : []), ...(value ? [value] : [])]
-      if (!essential || wanted.length === 0) return interactionPolicy.Check.NO_NEED_TO_PROMPT
-      if (wanted.some((context) => offered.includes(String(context)))) {
-        return interactionPolicy.Check.NO_NEED_TO_PROMPT
-      }
+      const isOffered = (context: unknown) => offered.includes(String(context))
+      // oidc-provider asks for one of `values`, even if the list is empty, and for `value`.
+      const isMet =
+        (!Array.isArray(values) || values.some(isOffered)) && (!value || isOffered(value))
+      if (!essential || isMet) return interactionPolicy.Check.NO_NEED_TO_PROMPT
       throw new errors.UnmetAuthenticationRequirements(
         `people sign in here with: ${offered.join(' ')}`,
       )

@@ -108,7 +108,13 @@ describe('what clients are told of a person', () => {
 
   it('is an error, and no sign-in without end, where a client insists on what there is not', async () => {
     const rp = await discoverAs(keyturn.issuer, 'web')
-    for (const wanted of [{ value: 'urn:mfa' }, { values: ['urn:mfa', 'phr'] }]) {
+    for (const wanted of [
+      { value: 'urn:mfa' },
+      { values: ['urn:mfa', 'phr'] },
+      { values: [] },
+      { values: ['urn:mfa'], value: PASSWORD },
+      { values: [PASSWORD], value: 'urn:mfa' },
+    ]) {
       const claims = JSON.stringify({ id_token: { acr: { essential: true, ...wanted } } })
       const { url } = await authorizationRequest(rp, { claims })
       const { url: back } = await createUserAgent().open(url, keyturn.issuer)
