@@ -2,7 +2,7 @@ import Koa, { type Middleware } from 'koa'
 import mount from 'koa-mount'
 import { hideFromOpaqueOrigins } from '../oidc/cors.ts'
 import { kidOf } from '../oidc/jwt-access-tokens.ts'
-import { issuerPath, pinOrigin } from '../oidc/origin.ts'
+import { issuerPath, pinOrigin, routedPaths } from '../oidc/origin.ts'
 import type { Log } from '../seldom-log.ts'
 import type { Audience } from './audience.ts'
 import type { Brand } from './brand.ts'
@@ -59,8 +59,8 @@ export function createApp(options: AppOptions): Koa {
     .use(options.interactions)
     .use(home(views))
   app.use(mount(path, pagesOnly(mount(pages))))
-  app.use(resumeByPathAlone(path))
-  app.use(refuseOtherMethods(issuerPath(issuer), audience))
+  app.use(resumeByPathAlone(issuer))
+  app.use(refuseOtherMethods(issuer, audience))
   app.use(providerHeaders())
   app.use(hideFromOpaqueOrigins())
   app.use(takeEmptySecretForNone(options.isPublicClient))
@@ -73,10 +73,11 @@ export function createApp(options: AppOptions): Koa {
  * the path count. If the cookie is missing, oidc-provider looks for a client in the query and fails
  * with a server error. A path without a possible identifier is answered 404.
  */
-function resumeByPathAlone(mountPath: string): Middleware {
-  const start = `${mountPath === '/' ? '' : mountPath}/auth/`.toLowerCase()
+function resumeByPathAlone(issuer: string): Middleware {
+  const start = `${issuerPath(issuer)}/auth/`
+  const routed = routedPaths(issuer)
   return (ctx, next) => {
-    if (!ctx.path.toLowerCase().startsWith(start)) return next()
+    if (!routed(ctx.path).startsWith(start)) return next()
     if (!RESUME_ID.test(ctx.path.slice(start.length))) return undefined
     if (ctx.querystring !== '') ctx.querystring = ''
     return next()

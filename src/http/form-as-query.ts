@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { issuerPath } from '../oidc/origin.ts'
+import { issuerPath, routedPaths } from '../oidc/origin.ts'
 import { awaitContent, type Content, hasContent, isForm } from './content.ts'
 import type { Refuse } from './refusals.ts'
 
@@ -34,7 +34,8 @@ const ENDPOINTS: Readonly<Record<string, string>> = {
  */
 export function redirectForms(handle: Handle, options: FormAsQueryOptions): Handle {
   const { issuer, headerSize, refuse, onRefused } = options
-  const path = issuerPath(issuer).toLowerCase()
+  const path = issuerPath(issuer)
+  const routed = routedPaths(issuer)
   const hints = new Map(Object.entries(ENDPOINTS).map(([end, hint]) => [`${path}${end}`, hint]))
   const most = Math.max(headerSize - OTHER_FIELDS, headerSize / 2)
 
@@ -66,11 +67,8 @@ export function redirectForms(handle: Handle, options: FormAsQueryOptions): Hand
 
   return (request, response) => {
     if (request.method !== 'POST') return handle(request, response)
-    const { url = '' } = request
-    const query = url.indexOf('?')
-    // oidc-provider's router accepts upper case and a slash at the end.
-    const asked = (query === -1 ? url : url.slice(0, query)).toLowerCase().replace(/\/$/, '')
-    const hint = hints.get(asked)
+    const [asked = ''] = (request.url ?? '').split('?', 1)
+    const hint = hints.get(routed(asked))
     if (hint === undefined) return handle(request, response)
     if (!hasContent(request)) return redirect(request, response, { hint })
     if (!isForm(request.headers['content-type'])) {

@@ -8,5 +8,5 @@ export function loggedPath(url: string): string {
   return path.replace(STEP, '$1:uid')
 }
 
-/** A page of a sign-in, and the address from which it goes on. */
-const STEP = /(\/(?:interaction|auth)\/)[^/]+\/?$/i
+/** A page of a sign-in, and the addresses from which it goes on; not `/device/auth`. */
+const STEP = /(\/(?:interaction|auth|device)\/)(?!auth\/?$)[^/]+\/?$/i

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { JWK } from 'jose'
 import type { Clock } from '../clock.ts'
-import { issuerPath } from '../oidc/origin.ts'
+import { issuerPath, routedPaths } from '../oidc/origin.ts'
 import { COMMON_KEY_TYPES } from '../ring/algorithms.ts'
 import { jwksMaxAgeAt } from '../ring/view.ts'
 import { answerDocument, type PreparedDocument } from './answer-document.ts'
@@ -47,7 +47,8 @@ interface Document extends Omit<PreparedDocument, 'headers'> {
 
 export function createPublishedDocuments(options: PublishedOptions): PublishedDocuments {
   const { clock, jwksMaxAge, staleWhileRevalidate, staleIfError, discoveryMaxAge } = options
-  const path = issuerPath(options.issuer).toLowerCase()
+  const path = issuerPath(options.issuer)
+  const routed = routedPaths(options.issuer)
   const stale = `stale-while-revalidate=${staleWhileRevalidate}, stale-if-error=${staleIfError}`
   const documents = new Map<string, Document>()
   let jwksBytes = 0
@@ -76,11 +77,11 @@ export function createPublishedDocuments(options: PublishedOptions): PublishedDo
       documents.set(`${path}/.well-known/openid-configuration`, made)
       documents.set(`${path}/.well-known/oauth-authorization-server`, made)
       // RFC 8414, section 3.1, puts the issuer's path behind the well-known name.
-      documents.set(`/.well-known/oauth-authorization-server${path}`, made)
+      documents.set(routed(`/.well-known/oauth-authorization-server${path}`), made)
     },
     answer: (request, response) => {
       const { url = '' } = request
-      const found = documents.get(url) ?? documents.get(canonicalPath(url))
+      const found = documents.get(url) ?? documents.get(routed(withoutQuery(url)))
       if (!found) return false
       answerDocument(options.mayServe() ? prepared(found) : undefined, request, response)
       return true
@@ -99,10 +100,9 @@ function isCommon({ kty }: JWK): boolean {
   return COMMON_KEY_TYPES.includes(kty)
 }
 
-/** The path as oidc-provider's router compares it: in lower case and without a slash at the end. */
-function canonicalPath(url: string): string {
+function withoutQuery(url: string): string {
   const query = url.indexOf('?')
-  return (query === -1 ? url : url.slice(0, query)).toLowerCase().replace(/\/$/, '')
+  return query === -1 ? url : url.slice(0, query)
 }
 
 function document(content: object, type: string, cacheControl: () => string): Document {

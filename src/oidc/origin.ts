@@ -15,6 +15,16 @@ export function pinOrigin(app: Koa, issuer: string): Koa {
   return app
 }
 
+/**
+ * Makes the paths of requests comparable as oidc-provider's router compares them: in small letters
+ * below the issuer's path, and without a slash at the end. The issuer's own path keeps its case,
+ * because cookies and RPs tell cases apart (RFC 3986, section 6.2.2.1).
+ */
+export function routedPaths(issuer: string): (path: string) => string {
+  const { length } = issuerPath(issuer)
+  return (path) => path.slice(0, length) + path.slice(length).toLowerCase().replace(/\/$/, '')
+}
+
 /** Path of the issuer without a slash at its end: empty, or such as `/op`. */
 export function issuerPath(issuer: string): string {
   return new URL(issuer).pathname.replace(/\/$/, '')

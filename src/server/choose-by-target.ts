@@ -11,7 +11,7 @@ export interface Answering {
 
 interface Place extends Answering {
   readonly port: string
-  /** Path in small letters, without a slash at the end. */
+  /** Path without a slash at the end. */
   readonly path: string
 }
 
@@ -46,7 +46,7 @@ function placesByName(issuers: readonly Answering[]): ReadonlyMap<string, readon
       issuer,
       answer,
       port: portOf(url),
-      path: issuerPath(issuer).toLowerCase(),
+      path: issuerPath(issuer),
     }
     const name = url.hostname.replace(/\.$/, '')
     places.set(name, [...(places.get(name) ?? []), place])
@@ -69,7 +69,7 @@ function atPort(places: readonly Place[], { port = '' }: RequestedHost): readonl
  */
 function issuerPart(target: string): string {
   const [path = ''] = target.split('?', 1)
-  return path.toLowerCase().replace(/^\/\.well-known\/oauth-authorization-server(?=\/)/, '')
+  return path.replace(/^\/\.well-known\/oauth-authorization-server(?=\/)/i, '')
 }
 
 const NO_HOST = 'No issuer of this server has the host that was asked for.\n'

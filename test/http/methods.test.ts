@@ -56,6 +56,21 @@ describe('what GET offers', () => {
   })
 })
 
+describe('an address whose letters have another case', () => {
+  it('is the same below the path of the issuer, and nothing is there otherwise', async () => {
+    for (const path of [`${PATH}/JWKS`, `${PATH}/.WELL-KNOWN/openid-configuration/`]) {
+      assert.equal((await ask(path, 'GET')).status, 200, path)
+    }
+    assert.equal((await ask(`${PATH}/TOKEN`, 'GET')).headers.get('allow'), 'POST, OPTIONS')
+    for (const path of ['jwks', 'token', 'auth', `auth/${'x'.repeat(43)}`, 'static/icon.svg', '']) {
+      for (const method of ['GET', 'POST', 'OPTIONS']) {
+        const answer = await ask(`${PATH.toUpperCase()}/${path}`, method)
+        assert.deepEqual([answer.status, answer.headers.get('allow')], [404, null], path)
+      }
+    }
+  })
+})
+
 describe('an endpoint of the protocol', () => {
   const FORMS = ['token', 'token/introspection', 'token/revocation', 'request', 'device/auth']
   const endpoints: readonly (readonly [path: string, allow: string, wrong: string])[] = [
@@ -64,6 +79,8 @@ describe('an endpoint of the protocol', () => {
     ['userinfo', 'GET, HEAD, POST, OPTIONS', 'PUT'],
     ['auth', 'GET, HEAD, POST, OPTIONS', 'DELETE'],
     ['device', 'GET, HEAD, POST, OPTIONS', 'PUT'],
+    [`auth/${'x'.repeat(43)}`, 'GET, HEAD, OPTIONS', 'POST'],
+    [`device/${'x'.repeat(43)}/`, 'GET, HEAD, OPTIONS', 'DELETE'],
     ['session/end', 'GET, HEAD, POST, OPTIONS', 'PUT'],
     ['session/end/confirm', 'POST, OPTIONS', 'GET'],
     ['session/end/success', 'GET, HEAD, OPTIONS', 'POST'],

@@ -108,6 +108,8 @@ describe('the path of a request in the log', () => {
       ['/op/interaction/7sEvd0K4kZZz?client_id=spa', '/op/interaction/:uid'],
       ['/auth/7sEvd0K4kZZz', '/auth/:uid'],
       ['/AUTH/7sEvd0K4kZZz/?x', '/AUTH/:uid'],
+      ['/device/7sEvd0K4kZZz/', '/device/:uid'],
+      ['/op/device/auth', '/op/device/auth'],
       ['/auth?state=x', '/auth'],
       ['/auth/realm/token?code=x', '/auth/realm/token'],
     ] as const) {
