@@ -118,7 +118,7 @@ export const UNDO_WORDS = 'restore a code or token that a failed request consume
  */
 export const GRACE = 60
 
-/** Most seconds for which a record is kept: more than anything needs, and every store can count them. */
+/** Most seconds for which a record is kept, so that every store can count them. */
 const LIFETIME_MAX = 100 * 365 * 86_400
 
 /**
