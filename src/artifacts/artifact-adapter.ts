@@ -1,3 +1,4 @@
+import type { AdapterPayload } from 'oidc-provider'
 import type { Clock } from '../clock.ts'
 import {
   type ArtifactRecord,
@@ -6,6 +7,7 @@ import {
   GRANT,
   goneMeanwhile,
   REPLAY,
+  SESSION,
   seenMeanwhile,
   UsedMeanwhile,
 } from './artifact-record.ts'
@@ -55,6 +57,9 @@ export function createArtifactAdapter(
   stored: StoredArtifacts,
   { authentic, clock }: AdapterOptions,
 ): ArtifactAdapter {
+  /** An ended session is absent for everyone. */
+  const present = (payload: AdapterPayload | undefined) =>
+    model === SESSION && payload?.consumed ? undefined : payload
   return {
     upsert: async (id, payload, expiresIn) => {
       const { artifacts } = await authentic.open()
@@ -73,12 +78,12 @@ export function createArtifactAdapter(
       const found = stored.find(artifacts.nameOf(model, id))
       // Each request looks up a token, and an await costs it even if nothing has to be waited for.
       const record = found instanceof Promise ? await found : found
-      return artifacts.toPayload(record, clock.now(), { id })
+      return present(artifacts.toPayload(record, clock.now(), { id }))
     },
     findByUid: async (uid) => {
       const { artifacts } = await authentic.open()
       const found = await stored.findByUid(artifacts.uidOf(uid))
-      return artifacts.toPayload(found, clock.now(), { uid })
+      return present(artifacts.toPayload(found, clock.now(), { uid }))
     },
     findByUserCode: async (userCode) => {
       const { artifacts } = await authentic.open()
@@ -97,7 +102,8 @@ export function createArtifactAdapter(
     },
     destroy: async (id) => {
       const { artifacts } = await authentic.open()
-      await stored.destroy(artifacts.nameOf(model, id))
+      const name = artifacts.nameOf(model, id)
+      await (model === SESSION ? stored.consumeAgain(name, clock.now()) : stored.destroy(name))
     },
     revokeByGrantId: async (grantId) => {
       const { artifacts } = await authentic.open()

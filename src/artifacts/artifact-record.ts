@@ -118,6 +118,13 @@ export const UNDO_WORDS = 'restore a code or token that a failed request consume
  */
 export const GRACE = 60
 
+/**
+ * The model of sessions. A session that ends is consumed and not deleted, because a request that
+ * found it before may still save it: a consumed record stays consumed, and a deleted one would be
+ * there again.
+ */
+export const SESSION = 'Session'
+
 /** Most seconds for which a record is kept, so that every store can count them. */
 const LIFETIME_MAX = 100 * 365 * 86_400
 

@@ -32,6 +32,12 @@ export function bestMatch<Found extends Pick<ArtifactRecord, 'consumedAt' | 'exp
   return records.toSorted((a, b) => rank(a) - rank(b) || end(b) - end(a))[0]
 }
 
+/** Owner of records: column, and the name in it. */
+export interface OwnerOfRecords {
+  readonly column: OwnerColumn
+  readonly name: string
+}
+
 /** Names a record. */
 export type ArtifactKey = Pick<ArtifactRecord, 'model' | 'id'>
 
@@ -70,10 +76,17 @@ export interface ArtifactTable {
   /** Deletes all records with these grants, given as stored ids. */
   revoke(grantIds: readonly string[]): Promise<void>
   /**
-   * Deletes an owner's records among the FORGET_BATCH records (`forget.ts`) after a key.
+   * Deletes an owner's records, other than sessions, among the FORGET_BATCH records (`forget.ts`)
+   * after a key.
    * @returns key of the last record; undefined if no more follow
    */
-  forget(column: OwnerColumn, id: string, after: ArtifactKey): Promise<ArtifactKey | undefined>
+  forget(owner: OwnerOfRecords, after: ArtifactKey): Promise<ArtifactKey | undefined>
+  /** Consumes an owner's sessions in the same way. */
+  endSessions(
+    owner: OwnerOfRecords,
+    after: ArtifactKey,
+    use: ConsumptionMark,
+  ): Promise<ArtifactKey | undefined>
   /** Deletes at most `limit` records that expired before an instant. @returns their number */
   sweep(before: number, limit: number): Promise<number>
   client(issuer: string, id: string): Promise<ClientRow | undefined>

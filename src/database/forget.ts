@@ -1,3 +1,4 @@
+import { SESSION } from '../artifacts/artifact-record.ts'
 import type { ArtifactKey } from './artifact-table.ts'
 
 /**
@@ -6,23 +7,17 @@ import type { ArtifactKey } from './artifact-table.ts'
  */
 export const FORGET_BATCH = 5000
 
-/**
- * Two passes: sessions first, then everything. Without sessions nothing new is issued, and what was
- * issued during the first pass is found by the second, or is invalid without its grant.
- */
-const STARTS: readonly ArtifactKey[] = [
-  { model: 'Session', id: '' },
-  { model: '', id: '' },
-]
+/** Handles the batch after a key. @returns the batch's last key; undefined at the end */
+type Step = (after: ArtifactKey) => Promise<ArtifactKey | undefined>
 
 /**
- * @param step handles the batch after a key. @returns the batch's last key; undefined at the end
+ * Ends sessions (`SESSION`) and then deletes everything else. Without sessions nothing new is
+ * issued, and what was issued meanwhile is found by the second pass, or is invalid without its
+ * grant.
  */
-export async function forgetInBatches(
-  step: (after: ArtifactKey) => Promise<ArtifactKey | undefined>,
-): Promise<void> {
-  for (const start of STARTS) {
-    let after: ArtifactKey | undefined = start
-    while (after) after = await step(after)
-  }
+export async function forgetInBatches(endSessions: Step, forget: Step): Promise<void> {
+  let after: ArtifactKey | undefined = { model: SESSION, id: '' }
+  while (after) after = await endSessions(after)
+  after = { model: '', id: '' }
+  while (after) after = await forget(after)
 }

@@ -1,7 +1,12 @@
 import type { ResultSetHeader, RowDataPacket } from 'mysql2'
-import type { ArtifactRecord, FoundRecord } from '../artifacts/artifact-record.ts'
+import { type ArtifactRecord, type FoundRecord, SESSION } from '../artifacts/artifact-record.ts'
 import type { ServerSettings } from '../connection/database-url.ts'
-import { type ArtifactKey, type ArtifactTable, BEST_MATCH_FIRST } from './artifact-table.ts'
+import {
+  type ArtifactKey,
+  type ArtifactTable,
+  BEST_MATCH_FIRST,
+  type OwnerOfRecords,
+} from './artifact-table.ts'
 import { isDuplicate } from './failures.ts'
 import { FORGET_BATCH } from './forget.ts'
 import { createMysqlPool, mysqlSettings } from './mysql-pool.ts'
@@ -71,7 +76,15 @@ export function openMysqlArtifacts(settings: ServerSettings): ArtifactTable {
       const marks = repeat('?', grantIds.length)
       await write(`DELETE FROM artifact WHERE grant_id IN (${marks})`, [...grantIds])
     },
-    forget: (column, id, after) => forget({ read, write }, { column, id }, after),
+    forget: (owner, after) => {
+      const sql = `DELETE FROM artifact WHERE model <> '${SESSION}'`
+      return inBatch({ read, write }, after, { sql, owner })
+    },
+    endSessions: (owner, after, use) => {
+      const sql = `UPDATE artifact SET consumed_at = ?
+        WHERE model = '${SESSION}' AND consumed_at IS NULL`
+      return inBatch({ read, write }, after, { sql, values: [use], owner })
+    },
     // In a fixed order, so that two sweeping nodes wait for each other instead of a deadlock.
     sweep: (before, limit) =>
       // The limit is part of the text, because MySQL rejects the driver's numbers as a limit; it is
@@ -142,25 +155,33 @@ async function insertOnce(
 }
 
 /**
- * Deletes artifacts of an owner among the next records.
+ * Applies a statement to an owner's records among the next ones.
  * @returns the last of these records; undefined at the end of the table
  */
-async function forget(
+async function inBatch(
   { read, write }: { readonly read: Read; readonly write: Write },
-  owner: { readonly column: string; readonly id: string },
   { model, id }: ArtifactKey,
+  statement: {
+    readonly sql: string
+    readonly values?: readonly Value[]
+    readonly owner: OwnerOfRecords
+  },
 ): Promise<ArtifactKey | undefined> {
+  const { sql, values = [], owner } = statement
   const [last] = await read<ArtifactKey>(
     `SELECT model, id FROM artifact WHERE ${AFTER}
      ORDER BY model, id LIMIT 1 OFFSET ${FORGET_BATCH - 1}`,
     [model, model, id],
   )
   const upTo = last ? [last.model, last.model, last.id] : []
-  await write(
-    `DELETE FROM artifact WHERE ${AFTER} ${last ? `AND ${UP_TO}` : ''}
-       AND ${owner.column} = ?`,
-    [model, model, id, ...upTo, owner.id],
-  )
+  await write(`${sql} AND ${AFTER} ${last ? `AND ${UP_TO}` : ''} AND ${owner.column} = ?`, [
+    ...values,
+    model,
+    model,
+    id,
+    ...upTo,
+    owner.name,
+  ])
   return last
 }
 

@@ -1,4 +1,4 @@
-import { GRANT } from '../artifacts/artifact-record.ts'
+import { GRANT, SESSION } from '../artifacts/artifact-record.ts'
 import type { ServerSettings } from '../connection/database-url.ts'
 import {
   type ArtifactKey,
@@ -25,7 +25,7 @@ const BATCH = 200
  * - Every statement finds its rows by an index. Plans are made once per connection, perhaps while
  *   the table is empty, when a scan would look cheaper and soon be far too slow.
  */
-const SESSION = `SET plan_cache_mode = force_generic_plan;
+const SETTINGS = `SET plan_cache_mode = force_generic_plan;
   SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off`
 const COMMITS = {
   relaxed: 'SET synchronous_commit = off',
@@ -40,13 +40,18 @@ const KEYS = 'unnest($1::text[], $2::text[]) AS wanted (model, id)'
  */
 const DURABLY = "(SELECT set_config('synchronous_commit', 'on', true)) = 'on'"
 
-const forgetBatch = (column: OwnerColumn) => `WITH batch AS MATERIALIZED (
+/** Applies a statement to an owner's records of a batch. */
+const inBatch = (column: OwnerColumn, statement: string) => `WITH batch AS MATERIALIZED (
       SELECT model, id FROM artifact WHERE (model, id) > ($2, $3)
       ORDER BY model, id LIMIT ${FORGET_BATCH}),
-    gone AS (
-      DELETE FROM artifact WHERE (model, id) IN (SELECT model, id FROM batch)
+    done AS (
+      ${statement} (model, id) IN (SELECT model, id FROM batch)
         AND ${column} = $1 AND ${DURABLY})
     SELECT model, id FROM batch ORDER BY model DESC, id DESC LIMIT 1`
+
+const FORGET = `DELETE FROM artifact WHERE model <> '${SESSION}' AND`
+const END = `UPDATE artifact SET consumed_at = $4
+      WHERE model = '${SESSION}' AND consumed_at IS NULL AND`
 
 /** Statements that each connection prepares once. */
 const SQL = {
@@ -81,8 +86,10 @@ const SQL = {
   destroy: 'DELETE FROM artifact WHERE model = $1 AND id = $2',
   destroyGrant: `DELETE FROM artifact WHERE model = $1 AND id = $2 AND ${DURABLY}`,
   revoke: `DELETE FROM artifact WHERE grant_id = ANY ($1::text[]) AND ${DURABLY}`,
-  account_id: forgetBatch('account_id'),
-  client_id: forgetBatch('client_id'),
+  forget_account_id: inBatch('account_id', FORGET),
+  forget_client_id: inBatch('client_id', FORGET),
+  end_account_id: inBatch('account_id', END),
+  end_client_id: inBatch('client_id', END),
   // Records locked by another node's sweep or a request are left for the next sweep.
   sweep: `DELETE FROM artifact WHERE (model, id) IN
     (SELECT model, id FROM artifact WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)`,
@@ -90,7 +97,7 @@ const SQL = {
 
 /** The table `artifact` in PostgreSQL. */
 export function openPostgresArtifacts(settings: ServerSettings): ArtifactTable {
-  const session = `${COMMITS[settings.durability ?? 'relaxed']}; ${SESSION}`
+  const session = `${COMMITS[settings.durability ?? 'relaxed']}; ${SETTINGS}`
   const pool = new PostgresPool(postgresOptions({ ...settings, session }))
   const run = <Row extends object = never>(name: keyof typeof SQL, values: unknown[]) =>
     pool.query<Row>({ name, text: SQL[name], values })
@@ -141,8 +148,10 @@ export function openPostgresArtifacts(settings: ServerSettings): ArtifactTable {
     revoke: async (grantIds) => {
       await run('revoke', [grantIds])
     },
-    forget: async (column, owner, { model, id }) =>
-      (await run<ArtifactKey>(column, [owner, model, id])).rows[0],
+    forget: async ({ column, name }, { model, id }) =>
+      (await run<ArtifactKey>(`forget_${column}`, [name, model, id])).rows[0],
+    endSessions: async ({ column, name }, { model, id }, use) =>
+      (await run<ArtifactKey>(`end_${column}`, [name, model, id, use])).rows[0],
     sweep: async (before, limit) => (await run('sweep', [before, limit])).rowCount ?? 0,
     client: async (issuer, id) => {
       const [row] = (await run<StoredClient>('client', [issuer, id])).rows

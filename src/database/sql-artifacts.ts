@@ -56,9 +56,12 @@ function artifactsOf(authentic: Authentic, opened: Opened): ArtifactStore {
     exchange: createExchange(exchangeInSteps(storedOf), { authentic, clock }),
     forget: async (owner, id) => {
       const { artifacts } = await authentic.open()
-      const [column, name] = [OWNER_COLUMNS[owner], artifacts.ownerName(owner, id)]
-      await forgetInBatches((after) =>
-        attemptIdempotent('delete sessions and tokens', () => table.forget(column, name, after)),
+      const theirs = { column: OWNER_COLUMNS[owner], name: artifacts.ownerName(owner, id) }
+      const use = createConsumptionMark(clock.now())
+      await forgetInBatches(
+        (after) => attemptIdempotent('end sessions', () => table.endSessions(theirs, after, use)),
+        (after) =>
+          attemptIdempotent('delete sessions and tokens', () => table.forget(theirs, after)),
       )
     },
     forgetClients: clients.forget,

@@ -6,6 +6,7 @@ import {
   type FoundRecord,
   GRACE,
   GRANT,
+  SESSION,
 } from '../artifacts/artifact-record.ts'
 import type { ArtifactStore } from '../artifacts/artifact-store.ts'
 import { createExchange, type ExchangeStored } from '../artifacts/exchange.ts'
@@ -67,14 +68,18 @@ function artifactsOf(authentic: Authentic, opened: Opened): ArtifactStore {
     exchange: createExchange(exchangeAtOnce(opened), { authentic, clock }),
     forget: async (owner, id) => {
       const { artifacts } = await authentic.open()
-      const forgetBatch = statements.forget[OWNER_COLUMNS[owner]]
+      const column = OWNER_COLUMNS[owner]
       const name = artifacts.ownerName(owner, id)
-      await forgetInBatches((after) =>
+      const use = createConsumptionMark(clock.now())
+      const inBatch = (act: (after: ArtifactKey) => void) => (after: ArtifactKey) =>
         writer.write(() => {
           const last = statements.lastOfBatch.get(after)
-          forgetBatch.run({ ...after, owner: name })
+          act(after)
           return last
-        }),
+        })
+      await forgetInBatches(
+        inBatch((after) => statements.endSessions[column].run({ ...after, name, use })),
+        inBatch((after) => statements.forget[column].run({ ...after, name })),
       )
     },
     // The database itself says when something changed.
@@ -113,11 +118,17 @@ function prepare(database: Sqlite.Database) {
       (model, id, payload, grant_id, uid, user_code, account_id, client_id, consumed_at, expires_at)
     VALUES (@model, @id, @payload, @grantId, @uid, @userCode, @accountId, @clientId, @consumedAt,
       @expiresAt)`
-  const forget = (column: OwnerColumn) =>
-    database.prepare<[ArtifactKey & { readonly owner: string }]>(
-      `DELETE FROM artifact WHERE ${column} = @owner AND (model, id) IN
+  const inBatch = (column: OwnerColumn) => `${column} = @name AND (model, id) IN
          (SELECT model, id FROM artifact WHERE (model, id) > (@model, @id)
-          ORDER BY model, id LIMIT ${FORGET_BATCH})`,
+          ORDER BY model, id LIMIT ${FORGET_BATCH})`
+  const forget = (column: OwnerColumn) =>
+    database.prepare<[ArtifactKey & { readonly name: string }]>(
+      `DELETE FROM artifact WHERE model <> '${SESSION}' AND ${inBatch(column)}`,
+    )
+  const endSessions = (column: OwnerColumn) =>
+    database.prepare<[ArtifactKey & { readonly name: string; readonly use: number }]>(
+      `UPDATE artifact SET consumed_at = @use
+       WHERE model = '${SESSION}' AND consumed_at IS NULL AND ${inBatch(column)}`,
     )
   return {
     client: database.prepare<[string, string], ClientRow>(
@@ -163,6 +174,7 @@ function prepare(database: Sqlite.Database) {
        ORDER BY model, id LIMIT 1 OFFSET ${FORGET_BATCH - 1}`,
     ),
     forget: { account_id: forget('account_id'), client_id: forget('client_id') },
+    endSessions: { account_id: endSessions('account_id'), client_id: endSessions('client_id') },
     sweep: database.prepare<[number, number]>(
       `DELETE FROM artifact WHERE (model, id) IN
          (SELECT model, id FROM artifact WHERE expires_at < ? LIMIT ?)`,

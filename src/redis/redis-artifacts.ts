@@ -80,10 +80,12 @@ function artifactsOf(database: ArtifactStore, opened: Opened): ArtifactStore {
     forget: async (owner, id) => {
       await database.forget(owner, id)
       const { artifacts: records } = await authentic.open()
-      await forget(redis, (found) => {
-        const payload = records.toPayload(found, clock.now())
+      const now = clock.now()
+      const isTheirs = (found: FoundRecord) => {
+        const payload = records.toPayload(found, now)
         return payload !== undefined && ownerOf(payload, owner) === id
-      })
+      }
+      await forget({ redis, commands: opened.commands, isTheirs, mark: createMark(now) })
     },
     forgetClients: () => database.forgetClients(),
   }

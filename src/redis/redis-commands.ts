@@ -50,7 +50,10 @@ export interface Commands {
     mark: string,
     ...inGrant: InGrant
   ): Promise<string | null>
-  /** Does `keyturnSave` and `keyturnSaveCopy` at once; not for a Cluster. */
+  /**
+   * Does `keyturnSave` and, unless the artifact is consumed, `keyturnSaveCopy` at once; not for a
+   * Cluster.
+   */
   keyturnSaveWithCopy(
     key: string,
     copyKey: string,
@@ -138,7 +141,8 @@ const SCRIPTS = {
 const SAVE_IN_GRANT = `${SAVE}${addToGrant('KEYS[2]', ['ARGV[4]', 'ARGV[5]', 'ARGV[6]'])}
     return old`
 
-const SAVE_WITH_COPY = `${SAVE}${saveCopy('KEYS[2]')}
+const SAVE_WITH_COPY = `${SAVE}
+    if mark ~= '' then return old end${saveCopy('KEYS[2]')}
     return old`
 
 /**

@@ -1,28 +1,35 @@
 import { Cluster } from 'ioredis'
-import type { FoundRecord } from '../artifacts/artifact-record.ts'
+import { type FoundRecord, SESSION } from '../artifacts/artifact-record.ts'
 import { parseAt } from './artifact-keys.ts'
 import type { RedisConnection } from './connection.ts'
+import type { Commands } from './redis-commands.ts'
 
 /** Keys per SCAN while all artifacts of a person or client are searched. */
 const SCAN_BATCH = 500
 
-/** Deletes every artifact and copy for which `isTheirs` is true. */
-export async function forget(
-  redis: RedisConnection,
-  isTheirs: (found: FoundRecord) => boolean,
-): Promise<void> {
+export interface ForgetOptions {
+  readonly redis: RedisConnection
+  readonly commands: Pick<Commands, 'keyturnConsumeAgain'>
+  readonly isTheirs: (found: FoundRecord) => boolean
+  /** Mark of sessions that end. */
+  readonly mark: string
+}
+
+/** Deletes every artifact and copy for which `isTheirs` is true, and ends sessions (`SESSION`). */
+export async function forget(options: ForgetOptions): Promise<void> {
+  const { redis } = options
   const prefix = redis.prefix.replace(/[\\*?[\]]/g, '\\$&')
   // Two passes as in `forget.ts`: without sessions nothing new is issued, and the second pass finds
   // what was issued during the first.
-  await forgetAmong(`${prefix}a:{Session:*`, redis, isTheirs)
-  await forgetAmong(`${prefix}[auc]:*`, redis, isTheirs)
+  await forgetAmong(`${prefix}a:{${SESSION}:*`, options)
+  await forgetAmong(`${prefix}[auc]:*`, options)
 }
 
 async function forgetAmong(
   pattern: string,
-  { client, prefix, run }: RedisConnection,
-  isTheirs: (found: FoundRecord) => boolean,
+  { redis: { client, prefix, run }, commands, isTheirs, mark }: ForgetOptions,
 ): Promise<void> {
+  const isSession = (key: string) => key.startsWith(`${prefix}a:{${SESSION}:`)
   const what = 'look through the sessions and tokens'
   const isRead = true
   await run(what, async () => client.ping(), { isRead })
@@ -39,7 +46,8 @@ async function forgetAmong(
         Promise.all(
           keys.map(async (key) => {
             const stored = await client.get(key)
-            if (stored !== null && isTheirs(parseAt(key, prefix, stored))) await client.unlink(key)
+            if (stored === null || !isTheirs(parseAt(key, prefix, stored))) return
+            await (isSession(key) ? commands.keyturnConsumeAgain(key, mark) : client.unlink(key))
           }),
         ),
       )

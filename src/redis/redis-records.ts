@@ -54,6 +54,16 @@ export function createRecords(model: string, { redis, commands, read }: RecordsO
     )
   }
 
+  /** Ends a record in some way, and deletes its copy, which only the record itself names. */
+  async function end(name: string, what: string, act: (key: string) => Promise<unknown>) {
+    const key = keyOf(name)
+    const copy = hasCopies ? copyIn((await read(key)) ?? '') : undefined
+    await run(what, () =>
+      // In this order, because a save before the end may write the copy, and none after it.
+      Promise.all([act(key), copy && commands.keyturnDropCopy(copyKey(copy), name)]),
+    )
+  }
+
   /** @param name the stored id; undefined for a copy, which contains the id */
   async function findAt(key: string, name?: string): Promise<FoundRecord | undefined> {
     const stored = await read(key)
@@ -82,17 +92,11 @@ export function createRecords(model: string, { redis, commands, read }: RecordsO
     consume: (name: string, mark: string) =>
       run('consume a code or token', () => commands.keyturnConsume(keyOf(name), mark)),
     consumeAgain: (name: string, mark: string) =>
-      run('consume a code or token', () => commands.keyturnConsumeAgain(keyOf(name), mark)),
+      end(name, 'consume a code or token', (key) => commands.keyturnConsumeAgain(key, mark)),
     unconsume: async (name: string, mark: string): Promise<void> => {
       await run(UNDO_WORDS, () => commands.keyturnUnconsume(keyOf(name), mark))
     },
-    destroy: async (name: string): Promise<void> => {
-      const key = keyOf(name)
-      // Only the artifact names its copy, so sessions and device codes need two round trips.
-      const copy = hasCopies ? copyIn((await read(key)) ?? '') : undefined
-      await run('delete a session, code or token', () =>
-        Promise.all([copy && commands.keyturnDropCopy(copyKey(copy), name), commands.unlink(key)]),
-      )
-    },
+    destroy: (name: string) =>
+      end(name, 'delete a session, code or token', (key) => commands.unlink(key)),
   }
 }

@@ -3,6 +3,7 @@ import { type ArtifactRecord, GRACE } from '../artifacts/artifact-record.ts'
 import { isCopied } from './artifact-keys.ts'
 import type { RedisConnection } from './connection.ts'
 import type { Commands, InGrant } from './redis-commands.ts'
+import { isConsumed } from './stored-text.ts'
 
 /**
  * Models that can be consumed and that are revoked with their grant, as in oidc-provider's own
@@ -68,10 +69,8 @@ export function createSave(
             isReadBefore ? commands.keyturnSave(key, text, ttl, mark) : set(key, text, ttl),
             grant && commands.keyturnAddToGrant(grant.key, ...grant.entry),
           ]
-    const [before] = await Promise.all([
-      ...saves,
-      copy && commands.keyturnSaveCopy(copy, text, ttl),
-    ])
+    const [before] = await Promise.all(saves)
+    if (copy && mark === '' && !isConsumed(before)) await commands.keyturnSaveCopy(copy, text, ttl)
     return before
   }
 }

@@ -13,6 +13,11 @@ export function head(name: string, copied: string | undefined): string {
 
 const STORED = /^([^{]*)\{(?:([\w-]+):([uc]):([\w-]+))?\}/
 
+/** Tells whether a stored text has a consumption mark. @param stored what a command returned */
+export function isConsumed(stored: unknown): boolean {
+  return typeof stored === 'string' && !stored.startsWith('{')
+}
+
 /** The key of the copy that a stored text names, without the prefix. */
 export function copyIn(stored: string): string | undefined {
   const [, , , letter, name] = STORED.exec(stored) ?? []

@@ -303,6 +303,37 @@ export function testArtifacts(
       assert.equal(await artifacts.adapter('AccessToken').find('id'), undefined)
     })
 
+    test('of an ended session stay away, though a request that found it before saves it again', async ({
+      artifacts,
+      other,
+      pass,
+    }) => {
+      const ends: Record<string, () => Promise<unknown>> = {
+        'signed out': () => artifacts.adapter('Session').destroy('signed out'),
+        forgotten: () => artifacts.forget('accountId', 'ada'),
+      }
+      for (const [id, end] of Object.entries(ends)) {
+        const [ours, theirs] = [artifacts.adapter('Session'), other.adapter('Session')]
+        const session = { jti: id, uid: `uid of ${id}`, accountId: 'ada' }
+        await ours.upsert(id, session, 60)
+        assert.ok(await theirs.find(id))
+        await end()
+        for (const sessions of [ours, theirs]) {
+          await sessions.upsert(id, session, 60)
+          assert.equal(await ours.find(id), undefined)
+          assert.equal(await theirs.findByUid(session.uid), undefined)
+        }
+        // The new session of somebody who signs in meanwhile.
+        await theirs.upsert(`new ${id}`, { ...session, jti: `new ${id}` }, 60)
+        assert.equal((await ours.findByUid(session.uid))?.jti, `new ${id}`)
+        await ours.upsert(id, session, 60)
+        assert.equal((await ours.findByUid(session.uid))?.jti, `new ${id}`)
+      }
+      await pass(3600)
+      await artifacts.sweep(100)
+      assert.equal(await artifacts.adapter('Session').find('signed out'), undefined)
+    })
+
     test('of a revoked grant are gone, and others stay', async ({ artifacts }) => {
       const save = (model: string, id: string, grantId: string) =>
         artifacts.adapter(model).upsert(id, { jti: id, grantId }, 60)
