@@ -17,12 +17,16 @@ export type PasswordChange =
 export interface PasswordChanges {
   /** Stores a new password. @param account as it was when its old password was proved */
   change(account: Account, password: string): Promise<PasswordChange>
-  /** Hashes the same password again with the present parameters. @returns the changed account */
-  upgradeHash(account: Account, password: string): Promise<Account>
+  /**
+   * Hashes the same password again with the present parameters, or leaves the hash as it is if too
+   * many wait.
+   * @returns the account as it is now; undefined if its password is no longer proved
+   */
+  upgradeHash(account: Account, password: string): Promise<Account | undefined>
 }
 
 export interface PasswordChangesOptions {
-  readonly accounts: Pick<AccountStore, 'change'>
+  readonly accounts: Pick<AccountStore, 'findById' | 'change'>
   readonly passwords: Passwords
   readonly gate: Gate
   readonly clock: Pick<Clock, 'now'>
@@ -67,10 +71,16 @@ export function createPasswordChanges({
 
     async upgradeHash(account, password) {
       const passwordHash = await gate.run(() => passwords.hash(password), ownLane(account))
-      if (passwordHash === 'busy') return account
-      const upgrade = (current: Account) =>
-        isUnchanged(current, account) ? { passwordHash } : undefined
-      return (await accounts.change(account.id, upgrade)) ?? account
+      if (passwordHash !== 'busy') {
+        const upgrade = (current: Account) =>
+          isUnchanged(current, account) ? { passwordHash } : undefined
+        const upgraded = await accounts.change(account.id, upgrade)
+        if (upgraded) return upgraded
+      }
+      const current = await accounts.findById(account.id)
+      // Another sign-in may have upgraded the hash, which alone leaves `updatedAt` as it was.
+      const isProved = current?.updatedAt === account.updatedAt && !current.isDisabled
+      return isProved ? current : undefined
     },
   }
 }

@@ -111,6 +111,17 @@ export function createSignIn({
   const find = async (username: string) =>
     POSSIBLE_NAME.test(username) ? accounts.findByUsername(username) : undefined
 
+  /**
+   * The account as it is after the wait for Argon2, in which an operator may have disabled it or
+   * renewed its password: undefined then.
+   */
+  async function stillProved(account: Account, password: string): Promise<Account | undefined> {
+    const current = await accounts.findById(account.id)
+    if (!current || !isUnchanged(current, account)) return undefined
+    const isWeaker = !current.mustChangePassword && passwords.needsRehash(current.passwordHash)
+    return isWeaker ? changes.upgradeHash(current, password) : current
+  }
+
   return {
     minimumLength,
 
@@ -146,19 +157,15 @@ export function createSignIn({
         const reason = isRight ? 'disabled' : 'wrong-password'
         return { outcome: 'refused', reason: account ? reason : 'unknown-name', account }
       }
-      // An operator may have disabled the account or renewed its password during the wait.
-      const current = await accounts.findById(account.id)
-      if (!current || !isUnchanged(current, account)) {
+      const proved = await stillProved(account, password)
+      if (!proved) {
         observe('wrong')
         return { outcome: 'refused', reason: 'changed-meanwhile', account }
       }
       observe('right')
       await attempts.succeed(attempt)
-      if (current.mustChangePassword) return { outcome: 'must-change', account: current }
-      if (!passwords.needsRehash(current.passwordHash)) {
-        return { outcome: 'signed-in', account: current }
-      }
-      return { outcome: 'signed-in', account: await changes.upgradeHash(current, password) }
+      const outcome = proved.mustChangePassword ? 'must-change' : 'signed-in'
+      return { outcome, account: proved }
     },
 
     async changePassword({ account, password }) {

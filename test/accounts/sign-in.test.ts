@@ -42,6 +42,13 @@ beforeEach(async () => {
 const open = (options: Partial<SignInOptions> = {}) =>
   createSignIn({ accounts, password: passwords, limits: DEFAULT_ATTEMPT_LIMITS, clock, ...options })
 
+/** Changes the account as an operator's order does. */
+const operatorChanges = (changes: Partial<Account>) =>
+  accounts.change(ada.id, (current) => ({
+    ...changes,
+    updatedAt: nextChange(current, clock.now()),
+  }))
+
 const limits = (changes: Partial<AttemptLimits>) => ({ ...DEFAULT_ATTEMPT_LIMITS, ...changes })
 
 describe('signIn', () => {
@@ -113,6 +120,41 @@ describe('signIn', () => {
     assert.deepEqual({ ...stored, passwordHash: ada.passwordHash }, ada)
     assert.equal(await raised.verify(RIGHT, stored?.passwordHash ?? ''), true)
   })
+
+  it('refuses a password if it is replaced or its account disabled while it is hashed anew', async () => {
+    const raised = createPasswords({ ...CHEAP, passes: 2 })
+    for (const meanwhile of [{ isDisabled: true }, { passwordHash: raised.decoy() }]) {
+      await replaceAccount(accounts, ada)
+      const hash: Passwords['hash'] = async (password) => {
+        const hashed = await raised.hash(password)
+        await operatorChanges(meanwhile)
+        return hashed
+      }
+      const observe = mock.fn()
+      const { signIn } = open({ password: { ...raised, hash }, observe })
+      const answer = await signIn({ username: 'ada', password: RIGHT, address })
+      assert.deepEqual(answer, { outcome: 'refused', reason: 'changed-meanwhile', account: ada })
+      assert.deepEqual(observe.mock.calls[0]?.arguments, ['wrong'])
+    }
+  })
+
+  it('signs in twice at once although only one of both hashes is stored', async () => {
+    const raised = createPasswords({ ...CHEAP, passes: 2 })
+    const { promise: bothHash, resolve: goOn } = Promise.withResolvers<void>()
+    let hashing = 0
+    const hash: Passwords['hash'] = async (password) => {
+      hashing += 1
+      if (hashing === 2) goOn()
+      await bothHash
+      return raised.hash(password)
+    }
+    const { signIn } = open({ password: { ...raised, hash } })
+    const attempt = { username: 'ada', password: RIGHT, address }
+    const answers = await Promise.all([signIn(attempt), signIn(attempt)])
+    const stored = await accounts.findById(ada.id)
+    for (const answer of answers)
+      assert.deepEqual(answer, { outcome: 'signed-in', account: stored })
+  })
 })
 
 describe('limits of signIn', () => {
@@ -161,8 +203,7 @@ describe('limits of signIn', () => {
 
   describe('that an operator lifts', () => {
     /** Changes the account as `accounts unlock` does, with the same clock. */
-    const unlock = () =>
-      accounts.change(ada.id, (current) => ({ updatedAt: nextChange(current, clock.now()) }))
+    const unlock = () => operatorChanges({})
     const lockOut = async (signIn: SignIn['signIn'], times = 5) => {
       const outcomes = []
       for (let count = 0; count < times; count += 1) outcomes.push((await signIn(guess)).outcome)
