@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { KekMissing } from '../errors.ts'
 import { type DeploymentSecret, isDeploymentRecord, openDeployment } from './deployment.ts'
-import type { KeyStore } from './key-store.ts'
+import type { KeyStore, SerializedKey } from './key-store.ts'
 import { createSealer, type Kek, type KeySealer } from './seal.ts'
 import { createDeploymentSealer, type Sealer } from './sealer.ts'
 
@@ -58,17 +58,32 @@ async function openKeySealer(protector: Protector, store: KeyStore): Promise<Key
   } catch (error) {
     if (!(error instanceof KekMissing)) throw error
     const { keys } = await store.load()
-    if (keys.length > 0) {
-      const count = keys.filter((key) => !isDeploymentRecord(key)).length
-      throw new KekMissing(
-        `${error.message} ${count} keys and the secret of the deployment are sealed under it and ` +
-          'cannot be opened without it. Restore it from a backup, because a new one would not open them.',
-        { isNeeded: true },
-      )
-    }
+    if (keys.length > 0) return openKeysOf(keys, protector)
     if (!protector.create) throw error
     await protector.create()
     return openKeys(protector)
+  }
+}
+
+/**
+ * Looks for key-encryption keys once more, because another process may have made them, and keys
+ * under them, since they were missing.
+ * @throws KekMissing if they still are; KekEmpty, KekUnreadable
+ */
+async function openKeysOf(
+  keys: readonly SerializedKey[],
+  protector: Protector,
+): Promise<KeySealer> {
+  try {
+    return await openKeys(protector)
+  } catch (error) {
+    if (!(error instanceof KekMissing)) throw error
+    const count = keys.filter((key) => !isDeploymentRecord(key)).length
+    throw new KekMissing(
+      `${error.message} ${count} keys and the secret of the deployment are sealed under it and ` +
+        'cannot be opened without it. Restore it from a backup, because a new one would not open them.',
+      { isNeeded: true },
+    )
   }
 }
 

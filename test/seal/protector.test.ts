@@ -44,6 +44,19 @@ describe('the key-encryption key file', () => {
       assert.equal((await protector.load()).length, 1)
     }))
 
+  it('is found by a node that missed it before another one made it, and keys under it', () =>
+    withFile(undefined, async (path) => {
+      const store = createMemoryKeyStore()
+      const protector = fileProtector(path)
+      const load = async () => {
+        await openSealer(protector, store, systemClock)
+        return store.load()
+      }
+      const { deployment } = await openSealer(protector, { ...store, load }, systemClock)
+      const [secret] = (await store.load()).keys
+      assert.equal(deployment.kid, secret?.id)
+    }))
+
   it('is read again when a key needs one that was added since', () =>
     withFile(undefined, async (path) => {
       const store = createMemoryKeyStore()
