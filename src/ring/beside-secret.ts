@@ -10,8 +10,9 @@ export function besideSecret(own: KeyStore, shared: KeyStore): KeyStore {
   const storeOf = (key: SerializedKey) => (isDeploymentRecord(key) ? shared : own)
   return {
     load: async () => {
-      const secrets = (await shared.load()).keys.filter(isDeploymentRecord)
       const { keys, events } = await own.load()
+      // After the keys, because a first start makes the secret before them.
+      const secrets = (await shared.load()).keys.filter(isDeploymentRecord)
       return { keys: [...secrets, ...keys.filter((key) => !isDeploymentRecord(key))], events }
     },
     addKey: (key) => storeOf(key).addKey(key),
