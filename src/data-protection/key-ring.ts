@@ -55,10 +55,16 @@ export async function loadKeyRing(store: RingStore, options: KeyRingOptions): Pr
   let ring: Ring
   let byId = new Map<string, RingKey>()
   let protecting: Protecting | undefined
+  let [begun, shown] = [0, 0]
 
   const reload = async () => {
+    begun += 1
+    const number = begun
     const { elements } = await store.read()
+    // A later reload has ended already, and may know of a revocation that this one does not.
+    if (number < shown) return
     ring = assemble(elements)
+    shown = number
     byId = new Map(ring.keys.map((key) => [key.id, key]))
     protecting = undefined
   }
