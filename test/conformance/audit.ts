@@ -95,12 +95,12 @@ export function testAudit(name: string, open: () => Promise<AuditUnderTest>): vo
       clients,
       rows,
     }) => {
-      const ada = createAccount({ claims: { name: 'Ada', email: 'ada@example.com' } })
+      const ada = createAccount({ claims: { name: 'Ada Lovelace', email: 'ada@example.com' } })
       await accounts.add(ada, by('account_added'))
       await clients.add({ client_id: 'short', client_secret: 'short!' }, by('client_added'))
       await clients.add({ client_id: 'long', client_secret: SECRET }, by('client_added'))
       const text = JSON.stringify(await rows.find())
-      for (const value of ['Ada', '@', 'argon2', 'short!', SECRET, 'sha256']) {
+      for (const value of ['Ada Lovelace', '@', 'argon2', 'short!', SECRET, 'sha256']) {
         assert.equal(text.includes(value), false, value)
       }
     })
