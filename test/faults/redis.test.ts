@@ -17,7 +17,7 @@ import {
 import { temporaryFolder } from '../../lab/temporary.ts'
 import { createUserAgent, signIn } from '../../lab/user-agent.ts'
 import { systemClock } from '../../src/clock.ts'
-import { openRedis } from '../../src/redis/connection.ts'
+import { openRedis, type RedisConnection } from '../../src/redis/connection.ts'
 import { orderRevocation } from '../../src/ring/orders.ts'
 import { startServer } from '../../src/server/server.ts'
 import { operate } from '../support/operator.ts'
@@ -239,6 +239,11 @@ describe('a server that starts without its Redis', { skip: skipRedis }, () => {
   })
 })
 
+/** True if Redis answers a PING in the time that a call has. */
+async function isAnswering({ client, run }: RedisConnection): Promise<boolean> {
+  return (await run('look', async () => client.ping()).catch(() => '')) === 'PONG'
+}
+
 describe('a connection', { skip: skipRedis }, () => {
   it('does nothing later that its caller has given up on', async (t) => {
     await using redis = await startRedis()
@@ -246,6 +251,7 @@ describe('a connection', { skip: skipRedis }, () => {
     const connection = openRedis(settings, systemClock)
     t.after(connection.close)
     const { client, run } = connection
+    await until('it is connected', () => isAnswering(connection))
     await run('begin', () => client.set(`${settings.prefix}a`, '0'))
     await redis.stop()
     await assert.rejects(
@@ -253,9 +259,7 @@ describe('a connection', { skip: skipRedis }, () => {
       { code: 'store_unavailable' },
     )
     await redis.start()
-    const isBack = async () =>
-      (await run('look', async () => client.ping()).catch(() => '')) === 'PONG'
-    await until('it is back', isBack)
+    await until('it is back', () => isAnswering(connection))
     assert.equal(await run('look', () => client.get(`${settings.prefix}a`)), null)
   })
 
@@ -265,6 +269,7 @@ describe('a connection', { skip: skipRedis }, () => {
     const connection = openRedis(settings, systemClock)
     t.after(connection.close)
     const { client, run } = connection
+    await until('it is connected', () => isAnswering(connection))
     await run('begin', () => client.set(`${settings.prefix}a`, '0'))
     redis.signal('SIGSTOP')
     await assert.rejects(run('count', () => client.incr(`${settings.prefix}a`)))
