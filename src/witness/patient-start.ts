@@ -15,6 +15,12 @@ export interface Look {
   readonly lack: Lack | undefined
 }
 
+/** A look that found out whether there is a witness. */
+export interface FirstLook extends Look {
+  /** True if the witness could be read, and there is none. */
+  readonly isUnwitnessed: boolean
+}
+
 export interface PatienceOptions {
   readonly witness: Pick<Witness, 'where'>
   readonly clock: Pick<Clock, 'elapsed' | 'sleep'>
@@ -33,6 +39,26 @@ const LOOK_PAUSE = 1
 /** True if the store lacks what the witness or its own records name. */
 export function isOlder({ facts, lack }: Look): boolean {
   return lack !== undefined || facts.missing.length > 0
+}
+
+/** True if the store has content and there is no witness to compare it with. */
+export function cannotTell({ facts, isUnwitnessed }: FirstLook): boolean {
+  return isUnwitnessed && facts.keys.length + facts.events.length > 0
+}
+
+/**
+ * Looks once more, a moment later, if the store cannot be compared: another node that starts for
+ * the first time makes its first keys just before it begins the witness.
+ * @param options `mayBegin` is false for a command, which is not delayed
+ */
+export async function lookPatiently(
+  look: () => Promise<FirstLook>,
+  { clock, mayBegin }: Pick<PatienceOptions, 'clock'> & { readonly mayBegin: boolean },
+): Promise<FirstLook> {
+  const first = await look()
+  if (!mayBegin || !cannotTell(first)) return first
+  await clock.sleep(LOOK_PAUSE, new AbortController().signal)
+  return look()
 }
 
 /**

@@ -6,7 +6,14 @@ import { WitnessOfAnother, WitnessUnreadable } from '../ring/witness-errors.ts'
 import type { WitnessHook } from '../ring/witness-hook.ts'
 import { assertOurs, lackIn, witnessedFacts } from './comparison.ts'
 import { knowRecord } from './known-record.ts'
-import { isOlder, type PatienceOptions, waitForOthers } from './patient-start.ts'
+import {
+  cannotTell,
+  type FirstLook,
+  isOlder,
+  lookPatiently,
+  type PatienceOptions,
+  waitForOthers,
+} from './patient-start.ts'
 import { type Lack, lackWords, type Witness } from './witness.ts'
 
 /**
@@ -60,20 +67,19 @@ export function createWitnessWatch(options: WitnessWatchOptions): WitnessWatch {
   }
 
   async function start(loadStore: () => Promise<LoadedRings>): Promise<LoadedRings> {
-    const first = await look(loadStore)
-    const { facts, isKnown } = first
-    if (isKnown && known.record === undefined && facts.keys.length + facts.events.length > 0) {
+    const first = await lookPatiently(() => look(loadStore), options)
+    if (cannotTell(first)) {
       wasMissing = true
       log.warn({ witness: where }, CANNOT_TELL)
     }
-    return isOlder(first) ? waitForOthers(first, () => look(loadStore), options) : facts
+    return isOlder(first) ? waitForOthers(first, () => look(loadStore), options) : first.facts
   }
 
   /** @throws WitnessOfAnother, WitnessUnreadable */
-  async function look(loadStore: () => Promise<LoadedRings>) {
+  async function look(loadStore: () => Promise<LoadedRings>): Promise<FirstLook> {
     const isKnown = await known.look({ mustBeWhole: true })
     const facts = await loadStore()
-    return { isKnown, facts, lack: await check(facts) }
+    return { facts, lack: await check(facts), isUnwitnessed: isKnown && !known.record }
   }
 
   async function reload(loadStore: () => Promise<LoadedRings>): Promise<LoadedRings> {

@@ -65,14 +65,24 @@ function setUp(patience = 0) {
 describe('the watch over a witness', () => {
   it('does not take for lost what another node makes while the store is asked', async () => {
     const { watch, other } = setUp()
+    await other(1)
     const facts = await watch.load(SEALER, async () => {
       const found = rings(1)
       await other(2)
       return found
     })
-    assert.deepEqual(facts.seenGenerations, {}, 'generation 2 would be passed over')
+    assert.deepEqual(facts.seenGenerations, { [RING]: 1 }, 'generation 2 would be passed over')
     const next = await watch.load(SEALER, async () => rings(1, 2))
     assert.deepEqual(next.seenGenerations, { [RING]: 2 })
+  })
+
+  it('is not told to be missing if another node begins it just after its first keys', async (t) => {
+    const { clock, watch, other, log } = setUp()
+    t.mock.method(clock, 'sleep', async () => other(1))
+    const facts = await watch.load(SEALER, async () => rings(1))
+    assert.deepEqual(facts.seenGenerations, { [RING]: 1 })
+    assert.deepEqual(log, [])
+    assert.doesNotMatch(watch.status.detail, /begun at this start/)
   })
 
   it('waits at a start until other nodes have put back what is missing, and wakes them', async () => {
