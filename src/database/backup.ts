@@ -65,6 +65,10 @@ async function copySqlite(from: string, to: string): Promise<void> {
   const draft = `${to}.draft`
   const source = new Sqlite(from, { readonly: true, fileMustExist: true })
   try {
+    // SQLite begins a copy again at each commit of another connection, so beside a server the copy
+    // would never end. In one read transaction it sees no commits, and in WAL mode delays none.
+    source.exec('BEGIN')
+    source.prepare('SELECT count(*) FROM sqlite_schema').get()
     // SQLite makes files that everybody can read.
     await (await open(draft, 'wx', 0o600)).close()
     await source.backup(draft)
