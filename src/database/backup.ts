@@ -1,7 +1,9 @@
-import { cp, mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import Sqlite from 'better-sqlite3-napi'
-import { Refused } from '../errors.ts'
+import { Refused, StoreUnavailable } from '../errors.ts'
 import { createFile, syncDirectory } from '../whole-file.ts'
 import { attempt } from './failures.ts'
 
@@ -80,20 +82,65 @@ async function copySqlite(from: string, to: string): Promise<void> {
 }
 
 /**
- * Copies each issuer's folder (`file-key-stores.ts`), keys before events, because a key names
- * events that must not be missing. The first folder has the secret of the deployment.
+ * Copies each issuer's folder (`file-key-stores.ts`). The first one has the secret of the
+ * deployment.
  */
 async function copyKeys(from: string, to: string): Promise<void> {
-  const issuers = await readdir(join(from, 'issuers')).catch(ifAbsent)
-  for (const folder of ['', ...(issuers ?? []).map((name) => join('issuers', name))]) {
-    await mkdir(join(to, folder), { recursive: true, mode: 0o700 })
-    for (const part of ['issuer', 'keys', 'events']) {
-      // Drafts are still being written by a process.
-      const filter = (path: string) => !path.endsWith('.draft')
-      const [source, target] = [from, to].map((path) => join(path, folder, part))
-      await cp(source ?? '', target ?? '', { recursive: true, filter }).catch(ifAbsent)
-    }
+  const issuers = await namesIn(join(from, 'issuers'))
+  for (const folder of ['', ...issuers.map((name) => join('issuers', name))]) {
+    await copyIssuer(join(from, folder), join(to, folder))
   }
+}
+
+/**
+ * Copies the files of an issuer as of a single instant. If files come or go while they are read,
+ * they are read again, because the copy may lack an event that a key names, or a part of a batch.
+ */
+async function copyIssuer(from: string, to: string): Promise<void> {
+  const files = await recordsIn(from)
+  for (const part of PARTS) await mkdir(join(to, part), { recursive: true, mode: 0o700 })
+  for (const { name, text } of files) await createFile(join(to, name), text)
+}
+
+async function recordsIn(
+  folder: string,
+): Promise<readonly { readonly name: string; readonly text: string }[]> {
+  for (let reads = 0; reads < READS_MAX; reads++) {
+    if (reads > 0) await delay(PAUSE)
+    const names = await recordNames(folder)
+    const files = await Promise.all(
+      names.map(async (name) => {
+        const text = await readFile(join(folder, name), 'utf8').catch(ifAbsent)
+        return text === undefined ? [] : { name, text }
+      }),
+    )
+    const found = files.flat()
+    const isWhole = found.length === names.length
+    if (isWhole && isDeepStrictEqual(await recordNames(folder), names)) return found
+  }
+  throw new StoreUnavailable(
+    `Cannot back up the keys in ${folder}: they change all the time. Try again later.`,
+  )
+}
+
+/** Times that the files of an issuer are read in 10 seconds, as long as a large import may take. */
+const READS_MAX = 100
+/** Milliseconds between two of these times. */
+const PAUSE = 100
+
+/** Folders of an issuer with files; the issuer's own has its batches. */
+const PARTS = ['', 'keys', 'events']
+
+/** Names of files in an issuer's folder, relative to it. Drafts are no records. */
+async function recordNames(folder: string): Promise<readonly string[]> {
+  const names = await Promise.all(
+    PARTS.map(async (part) => (await namesIn(join(folder, part))).map((name) => join(part, name))),
+  )
+  return names.flat().filter((name) => name.endsWith('.json') || name === 'issuer')
+}
+
+async function namesIn(folder: string): Promise<readonly string[]> {
+  return (await readdir(folder).catch(ifAbsent))?.sort() ?? []
 }
 
 function ifAbsent(error: NodeJS.ErrnoException): undefined {

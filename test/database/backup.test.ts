@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import files, { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
-import { describe, it } from 'node:test'
+import { describe, it, type TestContext } from 'node:test'
 import Sqlite from 'better-sqlite3-napi'
 import { temporaryFolder } from '../../lab/temporary.ts'
 import { writeBackup } from '../../src/database/backup.ts'
@@ -35,5 +37,72 @@ describe('a backup of SQLite', () => {
     assert.equal(copy.pragma('integrity_check', { simple: true }), 'ok')
     copy.close()
     assert.ok(rows !== undefined && rows >= 2000 && rows <= 2500 - left, `${rows} rows`)
+  })
+})
+
+describe('a backup of a directory of keys', () => {
+  const NAMES = Array.from({ length: 9 }, (_, i) => `keys/${i}.json`)
+
+  /** A database and a directory of keys, and what writes their backup. */
+  async function withKeys() {
+    const folder = await temporaryFolder()
+    const [database, keys] = [join(folder.path, 'keyturn.db'), join(folder.path, 'ring')]
+    new Sqlite(database).exec('CREATE TABLE t (v TEXT)').close()
+    await mkdir(join(keys, 'keys'), { recursive: true })
+    await mkdir(join(keys, 'events'))
+    for (const name of NAMES) await writeFile(join(keys, name), name)
+    return {
+      keys,
+      /** Names of the copied files. */
+      backUp: async () => {
+        const target = join(folder.path, 'backup')
+        await writeBackup(target, { database, keys })
+        const copied = await readdir(join(target, 'ring'), { recursive: true })
+        return copied.filter((name) => name.endsWith('.json')).sort()
+      },
+      [Symbol.asyncDispose]: folder.remove,
+    }
+  }
+
+  /** Lets another process change files just before the first time that one of these is read. */
+  function beforeReading(t: TestContext, name: string, change: () => Promise<void>): void {
+    const original = files.readFile
+    let isChanged = false
+    const read = async (...args: unknown[]): Promise<unknown> => {
+      if (!isChanged && String(args[0]).endsWith(name)) {
+        isChanged = true
+        await change()
+      }
+      return Reflect.apply(original, files, args)
+    }
+    t.mock.method(files, 'readFile', read as typeof original)
+    syncBuiltinESMExports()
+    t.after(() => {
+      t.mock.restoreAll()
+      syncBuiltinESMExports()
+    })
+  }
+
+  it('has all other keys if a node deletes one meanwhile', async (t) => {
+    await using directory = await withKeys()
+    beforeReading(t, 'keys/0.json', () => rm(join(directory.keys, 'keys/0.json')))
+    assert.deepEqual(await directory.backUp(), NAMES.slice(1))
+  })
+
+  it('has the event of a key that is added meanwhile', async (t) => {
+    await using directory = await withKeys()
+    beforeReading(t, 'keys/0.json', async () => {
+      await writeFile(join(directory.keys, 'keys/added.json'), '')
+      await writeFile(join(directory.keys, 'events/added.json'), '')
+    })
+    const all = ['events/added.json', ...NAMES, 'keys/added.json']
+    assert.deepEqual(await directory.backUp(), all)
+  })
+
+  it('has a batch that is not finished yet, and no drafts', async () => {
+    await using directory = await withKeys()
+    await writeFile(join(directory.keys, 'together.1.json'), '')
+    await writeFile(join(directory.keys, 'keys/1.json.draft'), '')
+    assert.deepEqual(await directory.backUp(), [...NAMES, 'together.1.json'])
   })
 })
