@@ -18,8 +18,9 @@ export function createFileKeyStores(directory: string): KeyStores {
   /** Opens the directory itself if its file names the issuer, else a folder for the issuer. */
   async function open(issuer: string): Promise<KeyStore> {
     if ((await folders.owner()) === issuer) return shared
-    const folder = folders.of(issuer)
-    await onFiles(`make the folder ${folder}`, () => folders.claim(folder, issuer))
+    const folder = await onFiles(`open the folder of ${issuer} in ${directory}`, () =>
+      folders.find(issuer),
+    )
     return besideSecret(createFileKeyStore(folder), shared)
   }
   const storeOf = (issuer: string): Promise<KeyStore> => {
@@ -52,8 +53,7 @@ export function createFileKeyStores(directory: string): KeyStores {
       return used.flat()
     },
     hasUnowned: async () => (await folders.owner()) === undefined && isUsed(shared),
-    adopt: (issuer) =>
-      onFiles(`write the owner of ${directory}`, () => folders.claim(directory, issuer)),
+    adopt: (issuer) => onFiles(`write the owner of ${directory}`, () => folders.adopt(issuer)),
     rename: (from, to) =>
       onFiles(`rename the issuer of the keys in ${directory}`, () =>
         folders.rename(from, to).finally(() => found.clear()),

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { StoreUnavailable } from '../errors.ts'
 import { createFile, replaceFile, syncDirectory } from '../whole-file.ts'
 
 /**
@@ -9,15 +10,20 @@ import { createFile, replaceFile, syncDirectory } from '../whole-file.ts'
  * names their owner.
  */
 export interface IssuerFolders {
-  /** Path of the issuer's folder, unless the directory itself belongs to it. */
-  of(issuer: string): string
+  /**
+   * Path of the issuer's folder, which is made if there is none.
+   * @throws StoreUnavailable if it belongs to another issuer
+   */
+  find(issuer: string): Promise<string>
   /** Owner of the directory itself; undefined if no file names one. */
   owner(): Promise<string | undefined>
-  /** Makes a folder if there is none, and names its owner if it has none. */
-  claim(folder: string, issuer: string): Promise<void>
+  /** Makes an issuer the owner of the directory itself if it has none. */
+  adopt(issuer: string): Promise<void>
   /** All folders with an owner. */
   owned(): Promise<readonly OwnedFolder[]>
-  /** Gives the folder of one issuer to another. */
+  /**
+   * Gives the folder of one issuer to another, which has no keys. Finishes what was cut off before.
+   */
   rename(from: string, to: string): Promise<void>
 }
 
@@ -46,25 +52,69 @@ export function createIssuerFolders(directory: string): IssuerFolders {
     return owners.flatMap(({ path, issuer }) => (issuer === undefined ? [] : { path, issuer }))
   }
 
+  async function claim(folder: string, issuer: string): Promise<void> {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    await createFile(join(folder, OWNER), `${issuer}\n`)
+  }
+
+  /** Folder that a renaming to this issuer, which was cut off, has not moved yet. */
+  async function unmoved(issuer: string): Promise<OwnedFolder | undefined> {
+    return (await owned()).find(
+      ({ issuer: owner, path }) => owner === issuer && path !== directory && path !== of(issuer),
+    )
+  }
+
+  /** Folder of an issuer, unless it is empty because its store was only opened. */
+  async function filled(issuer: string): Promise<OwnedFolder | undefined> {
+    const folder = (await owned()).find((each) => each.issuer === issuer)
+    return folder && (folder.path === directory || !(await isEmpty(folder.path)))
+      ? folder
+      : undefined
+  }
+
+  async function find(issuer: string): Promise<string> {
+    const folder = of(issuer)
+    if ((await ownerOf(folder)) === issuer) return folder
+    const former = await unmoved(issuer)
+    if (former) return former.path
+    await claim(folder, issuer)
+    const owner = await ownerOf(folder)
+    if (owner === issuer) return folder
+    throw new StoreUnavailable(
+      `The folder ${folder} belongs to ${owner}, because a renaming was cut off. To finish it, ` +
+        `rename ${issuer} to ${owner} again.`,
+    )
+  }
+
   return {
-    of,
+    find,
     owner: () => ownerOf(directory),
-    claim: async (folder, issuer) => {
-      await mkdir(folder, { recursive: true, mode: 0o700 })
-      await createFile(join(folder, OWNER), `${issuer}\n`)
-    },
+    adopt: (issuer) => claim(directory, issuer),
     owned,
     rename: async (from, to) => {
-      const folder = (await owned()).find(({ issuer }) => issuer === from)
+      const folder = (await filled(from)) ?? (await unmoved(to))
       if (!folder) return
-      // Opening the store of the new URL has made an empty folder.
-      if (folder.path !== directory) await rm(of(to), { recursive: true, force: true })
-      await replaceFile(join(folder.path, OWNER), `${to}\n`)
-      if (folder.path === directory) return
-      await rename(folder.path, of(to))
+      const target = of(to)
+      if (folder.path !== target) await removeEmpty(target, to)
+      if (folder.issuer === from) await replaceFile(join(folder.path, OWNER), `${to}\n`)
+      if ([directory, target].includes(folder.path)) return
+      await rename(folder.path, target)
       await syncDirectory(further)
     },
   }
+}
+
+/** Removes a folder that was made by opening the store of an issuer, or by nobody yet. */
+async function removeEmpty(folder: string, issuer: string): Promise<void> {
+  if (await isEmpty(folder)) return rm(folder, { recursive: true, force: true })
+  throw new StoreUnavailable(`The folder ${folder} of ${issuer} has keys already.`)
+}
+
+async function isEmpty(folder: string): Promise<boolean> {
+  const names = await Promise.all(
+    ['', 'keys', 'events'].map((part) => readdir(join(folder, part)).catch(ifAbsent)),
+  )
+  return !names.flat().some((name) => name?.endsWith('.json'))
 }
 
 async function ownerOf(folder: string): Promise<string | undefined> {

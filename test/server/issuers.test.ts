@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createSecretKey, randomUUID } from 'node:crypto'
-import { rm, writeFile } from 'node:fs/promises'
+import files, { rm, writeFile } from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { EntitySchema } from 'typeorm'
@@ -242,6 +243,28 @@ describe('renaming an issuer', () => {
       )
     })
   }
+})
+
+describe('renaming an issuer with keys in a folder', () => {
+  it('can be done again where it was cut off before the folder moved', async (t) => {
+    await using place = await createPlace('file')
+    await place.with([FIRST], async (stores) => fill(stores.of(FIRST)))
+    const before = [FIRST, SECOND]
+    const made = await place.with(before, async (stores) => fill(stores.of(SECOND)))
+    const attempt = () =>
+      place.with(before, (stores) => stores.issuers.rename(SECOND, THIRD), { ofAnyIssuer: true })
+    const original = files.rename
+    const mock = t.mock.method(files, 'rename', async (from: string, to: string) => {
+      if (!from.endsWith('.draft')) throw new Error('cut off')
+      await original(from, to)
+    })
+    syncBuiltinESMExports()
+    await assert.rejects(attempt(), /cut off/)
+    mock.mock.restore()
+    syncBuiltinESMExports()
+    assert.equal((await attempt()).keys, 1)
+    await place.with([FIRST, THIRD], (stores) => assertFilled(stores.of(THIRD), made))
+  })
 })
 
 describe('two issuers of one deployment', () => {
