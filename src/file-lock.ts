@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { link, readFile, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { createFile } from './whole-file.ts'
+import { createFile, ownerToKeep } from './whole-file.ts'
 
 /** Milliseconds between two checks of a lock that another process holds. */
 const PAUSE = 20
@@ -31,7 +32,9 @@ export async function withFileLock<T>(path: string, work: () => Promise<T>): Pro
 async function acquire(path: string, token: string): Promise<void> {
   let holder: string | undefined
   let checks = 0
-  while (!(await createFile(path, token))) {
+  // A server must see who holds the lock, also while a command run as root does.
+  const owner = await ownerToKeep(dirname(path))
+  while (!(await createFile(path, token, owner))) {
     const seen = await holderOf(path)
     checks = seen === holder ? checks + 1 : 0
     holder = seen

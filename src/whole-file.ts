@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { link, open, rename, rm } from 'node:fs/promises'
+import { link, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /**
@@ -10,13 +10,19 @@ import { dirname } from 'node:path'
 /** Ending of drafts; a draft left behind by a crash is never read. */
 const DRAFT = '.draft'
 
+/** User and group of a file. */
+export interface Owner {
+  readonly uid: number
+  readonly gid: number
+}
+
 /**
  * Writes a file that does not exist yet. Of several processes that try at once, only one succeeds,
  * because a hard link fails if the name is taken.
  * @returns false if the name is taken
  */
-export async function createFile(path: string, text: string): Promise<boolean> {
-  const draft = await writeDraft(path, text)
+export async function createFile(path: string, text: string, owner?: Owner): Promise<boolean> {
+  const draft = await writeDraft(path, text, owner)
   try {
     await link(draft, path)
     await syncDirectory(dirname(path))
@@ -30,9 +36,19 @@ export async function createFile(path: string, text: string): Promise<boolean> {
 }
 
 /** Replaces a file atomically: a reader sees the old or the new content. */
-export async function replaceFile(path: string, text: string): Promise<void> {
-  await rename(await writeDraft(path, text), path)
+export async function replaceFile(path: string, text: string, owner?: Owner): Promise<void> {
+  await rename(await writeDraft(path, text, owner), path)
   await syncDirectory(dirname(path))
+}
+
+/**
+ * Owner for a file that the server must be able to read, also if root writes it: that of the file
+ * it replaces, or else of its folder.
+ * @returns undefined for other users than root, whose files nobody else can be given
+ */
+export async function ownerToKeep(path: string): Promise<Owner | undefined> {
+  if (process.getuid?.() !== 0) return undefined
+  return stat(path).catch(() => stat(dirname(path)))
 }
 
 /** Flushes a directory, because a new or removed name is durable only after that. */
@@ -45,10 +61,11 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-async function writeDraft(path: string, text: string): Promise<string> {
+async function writeDraft(path: string, text: string, owner?: Owner): Promise<string> {
   const draft = `${path}.${randomUUID()}${DRAFT}`
   const file = await open(draft, 'wx', 0o600)
   try {
+    if (owner) await file.chown(owner.uid, owner.gid)
     await file.writeFile(text)
     await file.sync()
   } catch (error) {

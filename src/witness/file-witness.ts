@@ -1,8 +1,8 @@
-import { chown, mkdir, readFile, stat } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { onFiles } from '../file-failure.ts'
 import { withFileLock } from '../file-lock.ts'
-import { createFile, replaceFile } from '../whole-file.ts'
+import { createFile, ownerToKeep, replaceFile } from '../whole-file.ts'
 import { NOTHING_WITNESSED, type Witness, type WitnessRecord } from './witness.ts'
 import { parseWitness, witnessText } from './witness-text.ts'
 
@@ -32,18 +32,13 @@ export function createFileWitness(path: string): Witness {
         return withFileLock(`${path}.lock`, async () => {
           const before = await read()
           const after = change(before ?? NOTHING_WITNESSED)
-          if (before === undefined || after !== before) await write(path, witnessText(after))
+          if (before === undefined || after !== before) {
+            await replaceFile(path, witnessText(after), await ownerToKeep(path))
+          }
           return after
         })
       }),
   }
-}
-
-/** Keeps the owner, so that a command run as root does not lock the server out of the file. */
-async function write(path: string, text: string): Promise<void> {
-  const owner = await stat(path).catch(() => stat(dirname(path)))
-  await replaceFile(path, text)
-  if (process.getuid?.() === 0 && owner.uid !== 0) await chown(path, owner.uid, owner.gid)
 }
 
 /** @see https://bford.info/cachedir/ which tar, borg, restic and others know */
