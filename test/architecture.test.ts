@@ -74,7 +74,14 @@ describe('the source', () => {
 
   it('keeps ring/ a library: it imports itself, the ground, jose, zod and Node', () => {
     const ground = [
-      ...['clock.ts', 'errors.ts', 'file-failure.ts', 'whole-file.ts', 'situations.ts'],
+      ...[
+        'clock.ts',
+        'errors.ts',
+        'file-failure.ts',
+        'file-lock.ts',
+        'whole-file.ts',
+        'situations.ts',
+      ],
       'values/duration-text.ts',
     ]
     const foreign = importsOf((name) => name.startsWith('ring/')).filter(

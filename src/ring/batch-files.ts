@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { KidTaken, PlaceTaken } from '../errors.ts'
+import { withFileLock } from '../file-lock.ts'
 import { createFile, syncDirectory } from '../whole-file.ts'
 import { isAmong, missingKeys } from './add-together.ts'
 import type { RecordsTogether, SerializedKey } from './key-store.ts'
@@ -24,7 +25,13 @@ export interface BatchFiles {
 const BATCH = 'together.'
 
 export function createBatchFiles(directory: string, files: RecordFiles): BatchFiles {
-  async function finish(): Promise<void> {
+  /**
+   * Does work while no other process adds or finishes a batch, because it could take back a batch
+   * that conflicts with its own while this process is finishing it.
+   */
+  const alone = (work: () => Promise<void>) => withFileLock(join(directory, 'together.lock'), work)
+
+  async function finishAll(): Promise<void> {
     for (const { path, text } of await readAll(directory, BATCH)) {
       const batch = parseBatch(text, `File ${path}`)
       try {
@@ -62,11 +69,17 @@ export function createBatchFiles(directory: string, files: RecordFiles): BatchFi
   }
 
   return {
-    finish,
+    finish: async () => {
+      // Without the lock for as long as there is no batch, because each load comes here.
+      if ((await readAll(directory, BATCH)).length > 0) await alone(finishAll)
+    },
     add: async (batch) => {
       const text = toText(batch)
-      await createFile(join(directory, `${BATCH}${hash('sha256', text, 'base64url')}.json`), text)
-      await finish()
+      const path = join(directory, `${BATCH}${hash('sha256', text, 'base64url')}.json`)
+      await alone(async () => {
+        await createFile(path, text)
+        await finishAll()
+      })
     },
   }
 }
