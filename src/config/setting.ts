@@ -5,9 +5,13 @@ import type { Path, SettingNode } from '../schema/tree.ts'
  * from a JSON Schema (`setting-tree.ts`), because that is a plain, documented tree.
  */
 
-/** True for a text setting, which takes the text of its environment variable as it is. */
+/**
+ * True for a text setting, also one that a file may set to null: it takes the text of its
+ * environment variable as it is.
+ */
 export function isText(node: SettingNode): boolean {
-  return [node.type].flat().includes('string')
+  const kinds = [node, ...(node.anyOf ?? [])].flatMap(({ type }) => type ?? [])
+  return kinds.includes('string') && kinds.every((kind) => kind === 'string' || kind === 'null')
 }
 
 /**

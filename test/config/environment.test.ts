@@ -80,6 +80,24 @@ test('text is taken as it is, not as YAML', () => {
   assert.equal(seal.keys, '{"keys":[]}')
 })
 
+test('the URL of Redis is text too: exactly as written, and not empty', (t) => {
+  const redisUrl = (value: string) =>
+    violationsOf(t, '', { KEYTURN_REDIS__URL: value }).map(({ message }) => message)
+  for (const value of ['', 'null', '~', 'redis://r #x', ' redis://r', 'redis://r\n']) {
+    assert.match(
+      redisUrl(value).join(),
+      /must be redis:.*KEYTURN_REDIS__URL/,
+      JSON.stringify(value),
+    )
+  }
+  const file = temporaryFile(t, 'redis://r \n', 'url')
+  assert.deepEqual(broken(violationsOf(t, '', { KEYTURN_REDIS__URL_FILE: file })), [
+    'redis.url: format',
+  ])
+  const config = loadConfig({ env: { KEYTURN_REDIS__URL: 'redis://r' } })
+  assert.equal(config.redis.url, 'redis://r')
+})
+
 test('_FILE reads the value from a file, without the newline at its end', (t) => {
   const env = {
     KEYTURN_SEAL__KEYS_FILE: temporaryFile(t, 'abc\n', 'kek'),
