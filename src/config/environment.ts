@@ -42,8 +42,8 @@ export function readEnvironment(
   const violations: Violation[] = []
 
   for (const [name, text] of Object.entries(env).sort()) {
-    if (text === undefined || !isOurs(name, text)) continue
     const setting = known.get(name)
+    if (text === undefined || (!setting && !isOurs(name, text))) continue
     const result = setting
       ? readValue(name, text, setting, env)
       : unknownVariable(name, [CONFIG_FILE_VARIABLE, ...known.keys()])
@@ -106,6 +106,7 @@ function variableViolation(path: string, rule: string, message: string, fix: str
 /** Variables of Kubernetes for a Service whose name starts with keyturn, which every pod gets. */
 const SERVICE = /_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_[A-Z]+)?)$/
 
+/** Tells whether a name that no setting has is one for Keyturn. */
 function isOurs(name: string, text: string): boolean {
   // In small letters it is a mistake too, which would otherwise go unnoticed.
   if (!name.toUpperCase().startsWith(ENVIRONMENT_PREFIX)) return false

@@ -171,3 +171,10 @@ test('variables of other programs, and those of Kubernetes for a Service, are ig
   })
   assert.deepEqual(config.origins, {})
 })
+
+test('a setting is read even if its value looks like a variable of Kubernetes', (t) => {
+  const env = { KEYTURN_HTTP__PORT: 'tcp://10.0.0.1:80' }
+  const [violation] = violationsOf(t, '', env)
+  assert.equal(violation?.path, 'http.port')
+  assert.match(violation.message, /KEYTURN_HTTP__PORT/)
+})
