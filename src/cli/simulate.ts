@@ -14,7 +14,7 @@ import {
   printJson,
 } from './context.ts'
 import { table } from './table.ts'
-import { countArgument, durationArgument, instant } from './words.ts'
+import { countArgument, durationArgument, instant, positiveDurationArgument } from './words.ts'
 
 interface Options extends JsonOption {
   readonly days?: number
@@ -71,7 +71,7 @@ export function fillSimulate(simulating: Command, program: Command, context: Con
         '--pause <duration>',
         'longest time between two tokens at relying parties that refresh in the background',
       )
-        .argParser(durationArgument)
+        .argParser(positiveDurationArgument)
         .default(1, '1s'),
     )
     .option(

@@ -249,8 +249,10 @@ function keepBusy(
   const period = lifetimeOf(model, jwksMaxAge) - 1 + gap
   const rounds = Math.floor((until - from) / period)
   if (rounds > MOST_ROUNDS) rp.load(from + (rounds - MOST_ROUNDS) * period)
+  let before = from
   // Just before the set expires, so that the next token comes as late as possible after it.
-  for (let at = rp.expiresAt - 1; at > from && at < until; at = rp.expiresAt - 1) {
+  for (let at = rp.expiresAt - 1; at > before && at < until; at = rp.expiresAt - 1) {
+    before = at
     rp.verify(known, at)
     if (at + gap >= until) return
     rp.verify(known, at + gap)

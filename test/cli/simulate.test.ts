@@ -20,6 +20,13 @@ describe('simulate', () => {
     assert.match(out, /^stale-if-error \(1 d\) is not counted/m)
   })
 
+  it('refuses --pause 0s, because no time would pass between two tokens', async () => {
+    await using cli = await keyturnIn()
+    const { status, err } = await cli.run(['simulate', '--pause', '0s'])
+    assert.equal(status, 2)
+    assert.match(err, /--pause.*It must be .* from 1s to /s)
+  })
+
   it('counts stale-if-error with --stale-if-error', async () => {
     await using cli = await keyturnIn()
     const args = ['simulate', '--model', 'none', '--json']

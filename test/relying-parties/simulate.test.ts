@@ -344,6 +344,12 @@ describe('a simulation', () => {
     assert.deepEqual(unsafeModels(result), [])
   })
 
+  it('ends even if no time passes between two tokens', () => {
+    const behind = RP_MODELS.filter(({ refresh, oldSets }) => refresh === 'behind' || oldSets)
+    const { models } = run(SCALE, { gap: 0, models: behind })
+    assert.equal(models.length, behind.length)
+  })
+
   it('is the same each time', () => assert.deepEqual(run(SCALE), run(SCALE)))
 
   it('is refused where nothing happens in it, or nodes are too few to show the worst', () => {
