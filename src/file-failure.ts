@@ -6,6 +6,7 @@ const HINTS: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full; free some space',
   EACCES: 'permission denied; check the owner of the directory',
   ENOENT: 'the directory does not exist',
+  EISDIR: 'it is a directory; name a file',
 }
 
 /**

@@ -11,6 +11,7 @@ import { environmentKeks } from '../seal/kek-text.ts'
 import { formatDuration as text } from '../values/duration-text.ts'
 import { brokenProfile } from './fapi2.ts'
 import { brokenKeptRings } from './kept-rings.ts'
+import { sharedFiles } from './own-files.ts'
 import { longestToken, ringOverrides, ringSetting, rotationPolicies } from './policies.ts'
 import { publishedKeysBound } from './published-keys.ts'
 import { brokenReferences } from './references.ts'
@@ -30,6 +31,7 @@ export function brokenBounds(settings: Settings): readonly Violation[] {
     ...redisBound(settings),
     ...witnessBound(settings),
     ...sealBound(settings),
+    ...sharedFiles(settings),
     ...refreshBound(settings),
     ...ringBounds(settings),
     ...ringsBound(settings),

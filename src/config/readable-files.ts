@@ -1,6 +1,6 @@
 import { readdirSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { isEmbedded } from '../connection/database-url.ts'
+import { databaseFiles, isEmbedded } from '../connection/database-url.ts'
 import type { Settings } from './schema.ts'
 
 /** Bits of a file's mode that let its group, or everybody, read or write the file. */
@@ -64,15 +64,6 @@ function warnOf(
     `Other users of this machine can ${can} ${first}${others} with ${holding}. ` +
       `If that is not meant: ${command} ${first}`,
   ]
-}
-
-/**
- * Files of SQLite, which gives its log and the log's index the mode that the database has when they
- * are made.
- */
-function databaseFiles(url: string): readonly string[] {
-  const path = resolve(url.slice('sqlite:'.length))
-  return [path, `${path}-wal`, `${path}-shm`]
 }
 
 function keyFiles(folder: string): readonly string[] {

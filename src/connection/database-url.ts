@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { type ConnectionUrl, parseConnectionUrl, type UrlDialect } from './connection-url.ts'
 
 /** Parses and checks database URLs before a connection is opened. */
@@ -143,6 +144,16 @@ function sqliteProblem(path: string): string | undefined {
 /** True if the database is a file of this machine, which other machines cannot share. */
 export function isEmbedded(url: string): boolean {
   return engineOf(url) === 'better-sqlite3'
+}
+
+/**
+ * Files of SQLite in full, which gives its log and the log's index the mode that the database has
+ * when they are made.
+ * @param url of an embedded database
+ */
+export function databaseFiles(url: string): readonly string[] {
+  const path = resolve(url.slice('sqlite:'.length))
+  return [path, `${path}-wal`, `${path}-shm`]
 }
 
 /** The URL without user, password and query, which may be secret, for messages. */

@@ -49,3 +49,42 @@ test('a witness in Redis without redis.url, or without a name, is refused', (t) 
   assert.deepEqual(violations("''"), ['rotation.witness: format'])
   assert.deepEqual(violations('false'), ['rotation.witness: type'])
 })
+
+test('a word for the witness in other letters is refused, because it would be a file', (t) => {
+  for (const [word, meant] of [
+    ['Redis', 'redis'],
+    ['None', 'none'],
+    ['AUTO', 'auto'],
+  ]) {
+    const [violation, ...others] = violationsOf(t, `rotation: { witness: ${word} }`)
+    assert.deepEqual(others, [])
+    assert.equal(violation?.fix, `write ${meant} instead`)
+  }
+  assert.deepEqual(violationsOf(t, 'rotation: { witness: ./Redis }'), [])
+})
+
+test('the witness has a file of its own, outside the folder of the keys', (t) => {
+  const violations = (witness: string, more = '') =>
+    broken(violationsOf(t, `rotation: { witness: ${witness} }\n${more}`))
+  for (const [witness, more] of [
+    ['data/kek.jwks', ''],
+    ['./data/../data/keyturn.db', ''],
+    [resolve('data/keyturn.db-wal'), ''],
+    ['data/keys/w.json', 'keyStore: { type: file }'],
+    ['data/keys/', 'keyStore: { type: file }'],
+    ['k/w', 'keyStore: { type: file, path: k }'],
+  ]) {
+    assert.deepEqual(violations(witness ?? '', more), ['rotation.witness: own-file'], witness)
+  }
+  assert.deepEqual(violations('data/keys/w.json'), [])
+  assert.deepEqual(violations('data/keys-w.json', 'keyStore: { type: file }'), [])
+  assert.deepEqual(violations('data/kek.jwks', KEYS), [])
+  assert.deepEqual(violations('./data/keyturn.db', 'database: { url: "postgres://k:p@db/k" }'), [])
+})
+
+test('key-encryption keys have a file of their own', (t) => {
+  const violations = violationsOf(t, 'seal: { file: data/keyturn.db }')
+  assert.deepEqual(broken(violations), ['seal.file: own-file'])
+  // The folder for the witness is chosen by Keyturn.
+  assert.deepEqual(violationsOf(t, 'seal: { file: data/keys/kek }\nkeyStore: { type: file }'), [])
+})

@@ -98,6 +98,12 @@ describe('a witness in a file', () => {
     assert.deepEqual(await readdir(own), ['witness.json'])
   })
 
+  it('is refused where its path is a directory', async () => {
+    await using folder = await temporaryFolder()
+    const message = /Cannot read the witness .*: it is a directory; name a file$/
+    await assert.rejects(createFileWitness(folder.path).read(), message)
+  })
+
   it('loses nothing of what several processes add at once', async () => {
     await using folder = await temporaryFolder()
     const path = join(folder.path, 'witness.json')

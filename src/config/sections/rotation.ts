@@ -1,12 +1,26 @@
 import { z } from 'zod'
 import { COOKIE_RING, signatureRing } from '../../ring/policy.ts'
 import { duration, durationOrAuto } from '../../values/duration-setting.ts'
-import { algorithm, text } from './setting-types.ts'
+import { nameProblem, type TextRule, textBy } from '../../values/text.ts'
+import { algorithm } from './setting-types.ts'
 
 /** Settings of the rings of signing keys and of how keys turn. */
 
 /** All possible names of rings in the configuration. */
 const RING_NAMES = [...algorithm.options.map(signatureRing), COOKIE_RING] as const
+
+/**
+ * Rule for `rotation.witness`. A word in other letters than its own would be the name of a file,
+ * so that the witness would not be where it was meant to be.
+ */
+const witnessProblem: TextRule = (text) => {
+  const word = text.toLowerCase()
+  if (word === text || !['auto', 'redis', 'none'].includes(word)) return nameProblem(text)
+  return {
+    expected: `${word} in small letters, or ./${text} for a file of that name`,
+    instead: word,
+  }
+}
 
 export const ringOverrides = z.strictObject({
   cryptoperiod: duration().optional().describe('Overrides rotation.cryptoperiod.'),
@@ -44,7 +58,7 @@ export const rotation = z.strictObject({
   refreshInterval: duration().describe('How often a node loads the keys from the store.'),
   maxRingAge: duration({ min: 2 }).describe('Oldest keys a node may sign with.'),
   clockSkew: duration({ min: 0 }).describe('Largest difference of a node clock from true time.'),
-  witness: text().describe(
+  witness: textBy(witnessProblem).describe(
     'What remembers revocations outside the database: auto, redis, none or FILE.',
   ),
   rings: z
