@@ -1,5 +1,5 @@
 import { redisServer } from '../connection/redis-url.ts'
-import { KekEmpty, KekUnreadable, type Violation } from '../errors.ts'
+import type { Violation } from '../errors.ts'
 import {
   type BrokenBound,
   brokenBoundsOf,
@@ -7,15 +7,16 @@ import {
   type Surroundings,
 } from '../ring/bounds.ts'
 import { COOKIE_RING, type RingPolicy } from '../ring/policy.ts'
-import { environmentKeks } from '../seal/kek-text.ts'
 import { formatDuration as text } from '../values/duration-text.ts'
 import { brokenProfile } from './fapi2.ts'
 import { brokenKeptRings } from './kept-rings.ts'
+import { idleSettings } from './no-effect.ts'
 import { sharedFiles } from './own-files.ts'
 import { longestToken, ringOverrides, ringSetting, rotationPolicies } from './policies.ts'
 import { publishedKeysBound } from './published-keys.ts'
 import { brokenReferences } from './references.ts'
 import type { Settings } from './schema.ts'
+import { brokenSealKeys } from './seal-keys.ts'
 
 /**
  * Rules that tie settings to each other (ARCHITECTURE.md). Pure. Each violation describes the
@@ -30,8 +31,9 @@ export function brokenBounds(settings: Settings): readonly Violation[] {
     ...keyStoreBound(settings),
     ...redisBound(settings),
     ...witnessBound(settings),
-    ...sealBound(settings),
+    ...brokenSealKeys(settings),
     ...sharedFiles(settings),
+    ...idleSettings(settings),
     ...refreshBound(settings),
     ...ringBounds(settings),
     ...ringsBound(settings),
@@ -205,29 +207,6 @@ function redisBound({ redis: { url, cluster, sentinels } }: Settings): readonly 
   const message = 'redis.cluster and redis.sentinels are both set, but Redis cannot be both'
   const fix = 'remove redis.cluster or redis.sentinels'
   return [{ path: 'redis.sentinels', value: sentinels, rule: 'redis-nodes', message, fix }]
-}
-
-/** Without a key-encryption key nothing can be sealed or opened. */
-function sealBound({ seal }: Settings): readonly Violation[] {
-  if (seal.protector !== 'environment') return []
-  const path = 'seal.keys'
-  const message = sealProblem(seal.keys)
-  if (message === undefined) return []
-  const fix =
-    'set KEYTURN_SEAL__KEYS, or KEYTURN_SEAL__KEYS_FILE to a file that holds it; make one with: ' +
-    'openssl rand -base64 32'
-  return [{ path, value: seal.keys === null ? null : '***', rule: 'seal-keys', message, fix }]
-}
-
-function sealProblem(keys: string | null): string | undefined {
-  if (keys === null) return 'seal.protector is environment, but no key-encryption key is given'
-  try {
-    environmentKeks(keys)
-    return undefined
-  } catch (error) {
-    if (error instanceof KekEmpty || error instanceof KekUnreadable) return error.message
-    throw error
-  }
 }
 
 /** A refresh token is useless after its grant. */

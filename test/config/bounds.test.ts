@@ -228,6 +228,21 @@ test('a key store of type module needs a module', (t) => {
   assert.deepEqual(violationsOf(t, 'keyStore: { type: module, module: ./store.js }'), [])
 })
 
+test('what another setting turns off is refused', (t) => {
+  for (const [text, path] of [
+    [`seal: { keys: ${'A'.repeat(43)} }`, 'seal.keys'],
+    ['keyStore: { module: ./store.js }', 'keyStore.module'],
+    ['redis: { url: "redis://r", master: other }', 'redis.master'],
+  ]) {
+    const violations = violationsOf(t, text ?? '')
+    assert.deepEqual(broken(violations), [`${path}: no-effect`])
+    assert.match(violations[0]?.fix ?? '', new RegExp(`^remove ${path}, or set `))
+    assert.doesNotMatch(JSON.stringify(violations), /AAAA/)
+  }
+  const sentinels = 'redis: { url: "redis://r", master: other, sentinels: ["a:26379"] }'
+  assert.deepEqual(violationsOf(t, sentinels), [])
+})
+
 test('keys in memory are for development, with a warning', (t) => {
   assert.match(load(t, 'keyStore: { type: memory }').warnings.join(), /no token outlives/)
   const production =

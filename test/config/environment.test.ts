@@ -76,8 +76,11 @@ test('a list is given in YAML flow style, and an entry of a list by its index', 
 test('text is taken as it is, not as YAML', () => {
   const { admin } = loadConfig({ env: { KEYTURN_ADMIN__USERNAME: '[0123: #x' } })
   assert.equal(admin.username, '[0123: #x')
-  const { seal } = loadConfig({ env: { KEYTURN_SEAL__KEYS: '{"keys":[]}' } })
-  assert.equal(seal.keys, '{"keys":[]}')
+  const keys = `{"keys":[{"kty":"oct","k":"${'A'.repeat(43)}"}]}`
+  const { seal } = loadConfig({
+    env: { KEYTURN_SEAL__PROTECTOR: 'environment', KEYTURN_SEAL__KEYS: keys },
+  })
+  assert.equal(seal.keys, keys)
 })
 
 test('the URL of Redis is text too: exactly as written, and not empty', (t) => {
@@ -99,12 +102,14 @@ test('the URL of Redis is text too: exactly as written, and not empty', (t) => {
 })
 
 test('_FILE reads the value from a file, without the newline at its end', (t) => {
+  const keys = 'A'.repeat(43)
   const env = {
-    KEYTURN_SEAL__KEYS_FILE: temporaryFile(t, 'abc\n', 'kek'),
+    KEYTURN_SEAL__PROTECTOR: 'environment',
+    KEYTURN_SEAL__KEYS_FILE: temporaryFile(t, `${keys}\n`, 'kek'),
     KEYTURN_HTTP__PORT_FILE: temporaryFile(t, '8080\r\n', 'port'),
   }
   const config = loadConfig({ env })
-  assert.equal(config.seal.keys, 'abc')
+  assert.equal(config.seal.keys, keys)
   assert.equal(config.http.port, 8080)
 })
 
