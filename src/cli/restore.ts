@@ -12,7 +12,14 @@ import {
   putBackLack,
   trustedWithout,
 } from '../witness/operate.ts'
-import { type Lack, lackLines, lackWords } from '../witness/witness.ts'
+import {
+  type Acceptance,
+  givenWords,
+  hasOnlyGenerations,
+  type Lack,
+  lackLines,
+  lackWords,
+} from '../witness/witness.ts'
 import { type Context, JSON_OPTION, type JsonOption, printJson } from './context.ts'
 import { eventWords } from './key-words.ts'
 import { type OrderOptions, proseArgument, systemUser } from './order-options.ts'
@@ -77,15 +84,25 @@ function look(session: Session): Promise<Findings> {
 async function check(session: Session, { json }: JsonOption): Promise<void> {
   const found = await look(session)
   const { facts, record, lack, gone, where } = found
+  const settled = facts.events.filter((event) => event.type === 'accept')
+  // Also written by `restore apply`, by which nobody accepts the older key store.
+  const ofKeys = settled.filter(({ missing }) => hasOnlyGenerations(missing))
   const accepted = [
     ...(record?.accepted ?? []),
-    ...facts.events.filter((event) => event.type === 'accept'),
-  ].map(({ at, actor, reason }) => ({ at: toRfc3339(at), actor, reason }))
+    ...settled.filter((event) => !ofKeys.includes(event)),
+  ].map(orderRow)
+  const lost = ofKeys.map((event) => ({ ...orderRow(event), keys: givenWords(event.missing) }))
   if (json)
-    printJson(session, { ok: isWhole(found), witness: where, ...row(found, session), accepted })
+    printJson(session, {
+      ...{ ok: isWhole(found), witness: where },
+      ...{ ...row(found, session), accepted, lost },
+    })
   else {
     for (const { at, actor, reason } of accepted) {
       session.print(`Accepted at ${at} by ${actor}: ${reason}`)
+    }
+    for (const { at, actor, reason, keys } of lost) {
+      session.print(`Recorded at ${at} by ${actor}: ${keys} (${reason})`)
     }
     session.print(
       isWhole(found)
@@ -97,6 +114,10 @@ async function check(session: Session, { json }: JsonOption): Promise<void> {
     throw new StoreOutdated(lackWords(lack), where)
   }
   if (gone.length > 0) throw new StoreIncomplete(gone)
+}
+
+function orderRow({ at, actor, reason }: Pick<Acceptance, 'at' | 'actor' | 'reason'>) {
+  return { at: toRfc3339(at), actor, reason }
 }
 
 async function apply(

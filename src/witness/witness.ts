@@ -198,6 +198,11 @@ function givenGenerations(given: readonly string[]): Generations {
     .reduce<Generations>(raised, {})
 }
 
+/** True for an event `accept` by which no event is given up, but only generations of lost keys. */
+export function hasOnlyGenerations(given: readonly string[]): boolean {
+  return given.every((id) => id.startsWith(GENERATION))
+}
+
 /** Words for the losses that an event gives up. @example '2 missing events given up' */
 export function givenWords(given: readonly string[]): string {
   const events = given.filter((id) => !id.startsWith(GENERATION)).length

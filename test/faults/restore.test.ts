@@ -150,7 +150,13 @@ for (const { name, skip, create } of DATABASES) {
         [1, 2, 4],
       )
       assert.ok(ring.every((row) => row.kid !== lost))
-      assert.equal((await own.run('restore', 'check')).status, 0)
+      const whole = await own.run('restore', 'check')
+      assert.equal(whole.status, 0)
+      assert.match(
+        whole.out,
+        /^Recorded at .*: lost keys of ring sig\/RS256, no generation up to 3 /,
+      )
+      assert.doesNotMatch(whole.out, /Accepted/, 'nobody accepted the older key store')
       const { out } = await own.run('keys', 'events')
       assert.match(out, / - +- +lost keys of ring sig\/RS256, no generation up to 3 is used again/)
     })
