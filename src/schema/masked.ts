@@ -25,11 +25,30 @@ export function masked(value: unknown, node: SettingNode | undefined): unknown {
   // A text in the place of a URL may be the password alone.
   const isUrl = [node, ...(node.anyOf ?? [])].some(({ format }) => format === 'uri')
   if (isUrl && !/^sqlite:|:\/\//.test(value)) return MASK
-  return value
+  const shown = value
     .replace(URL_PASSWORD, `$1${MASK}@`)
     .replace(QUERY_SECRET, `$1${MASK}`)
     .replace(QUERY_TEXT, `$1${MASK}`)
+  return isUrl ? maskedServer(shown) : shown
 }
+
+/**
+ * The URL of a server without what may be a password in the wrong place: all behind the first colon
+ * if no @ ends the password and no port follows alone, and parameters of other drivers.
+ */
+function maskedServer(url: string): string {
+  const shown = url.replace(SERVER_SECRET, `$1${MASK}`)
+  if (/:\/\/.*@/s.test(shown)) return shown.replace(SERVER_PASSWORD, `$1${MASK}@`)
+  return SERVER.test(shown) ? shown : shown.replace(/(:\/\/+[^/?#:]*:).*$/s, `$1${MASK}`)
+}
+
+/** A host, perhaps with a port. */
+const SERVER = /:\/\/+(?:\[[\da-f:.]*\]|[^/?#:]+)(?::\d{1,5})?(?:[/?#]|$)/i
+/** Like URL_PASSWORD, also behind a blank or a slash in the name of the user. */
+const SERVER_PASSWORD = /(:\/\/[^:@]*:).*@/s
+/** Also `,password=` and `?auth=`; a parameter such as `sslkey` names a file. */
+const SERVER_SECRET =
+  /([?&,;][^=&#,;]*(?:pass|pwd|secret|token|auth|cred|(?<!ssl[-_]?)key)[^=&#,;]*=)[^&#]*/gi
 
 /**
  * True for a name that may hold a secret, because client metadata may have names that the schema

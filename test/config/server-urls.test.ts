@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { describe, it, type TestContext } from 'node:test'
 import { databaseServer, databaseUrlProblem } from '../../src/connection/database-url.ts'
 import { redisServer, redisUrlProblem } from '../../src/connection/redis-url.ts'
 import type { TlsRequest } from '../../src/connection/tls-request.ts'
@@ -192,5 +192,52 @@ describe('a Redis URL', () => {
     assert.equal(redisServer('redis://h/3').number, 3)
     assert.equal(redisServer('redis://h?db=4').number, 4)
     assert.equal(redisServer('redis://h').number, 0)
+  })
+})
+
+describe('a message about the URL of a server', () => {
+  const shownOf = (t: TestContext, setting: 'redis' | 'database', url: string) =>
+    violationsOf(t, `${setting}: { url: ${JSON.stringify(url)} }`)
+      .map(({ value, message }) => `${value} ${message}`)
+      .join()
+
+  it('never has what may be a password', (t) => {
+    for (const url of [
+      ...['redis://:hunter2', 'redis://h:hunter2/0', 'redis://:hunter2:6379/0', 'redis://:22'],
+      ...['redis://h,password=hunter2', 'redis://h:6379,password=hunter2,ssl=1'],
+      ...['redis://h?auth=hunter2', 'redis://h?apikey=hunter2', 'redis://h/0?access_key=hunter2'],
+      ...[' redis://:hunter2', 'redis:// u:hunter2@h', 'redis://u/u:hunter2@h', 'redis:/:hunter2'],
+      ...[
+        'redis:///:hunter2',
+        'redis://[::1]:hunter2',
+        'redis://h:hun/ter2?x',
+        'redis://h:12hunter2',
+      ],
+    ]) {
+      const shown = shownOf(t, 'redis', url)
+      assert.match(shown, /\*\*\*/, url)
+      assert.doesNotMatch(shown, /ter2|:22/, url)
+    }
+    for (const url of [
+      ...['postgres://keyturn:hunter2/keyturn', ' postgres://keyturn:hunter2/keyturn'],
+      ...['sqlite:x?key=hunter2', ' sqlite:x?key=hunter2', 'postgres://h/k?credentials=hunter2'],
+    ]) {
+      const shown = shownOf(t, 'database', url)
+      assert.match(shown, /\*\*\*/, url)
+      assert.doesNotMatch(shown, /hunter2/, url)
+    }
+  })
+
+  it('shows host, port and parameters', (t) => {
+    for (const url of [
+      'redis://h:6379/a',
+      'redis://[::1]:6379/a',
+      'redis://u@h:1/a',
+      'redis://h?a=b',
+    ]) {
+      assert.ok(shownOf(t, 'redis', url).startsWith(`${url} `), url)
+    }
+    const url = 'mysql://h:3306/k?sslkey=/k.pem&ssl-key=/k.pem'
+    assert.ok(shownOf(t, 'database', url).startsWith(`${url} `))
   })
 })
