@@ -1,7 +1,7 @@
 import { BlockList, isIP } from 'node:net'
 import { isLoopback } from '../values/loopback.ts'
 import type { TextProblem, TextRule } from '../values/text.ts'
-import { uriProblem } from '../values/uri.ts'
+import { encodedUriProblem, uriProblem } from '../values/uri.ts'
 
 /**
  * Checks of URIs that a client registers, by the URI alone. Rules that depend on the client or on
@@ -13,17 +13,20 @@ import { uriProblem } from '../values/uri.ts'
  * character by character (RFC 9700, sections 2.1 and 4.1.3), so every other spelling is refused.
  */
 export const redirectUriProblem: TextRule = (text) =>
+  encodedUriProblem(text) ??
   problemOf(text, [hasFragment, hasUserinfo, hasWildcard, hasOddScheme, hasAnswer])
 
 /** Checks a URI that Keyturn fetches or calls. */
 export const calledUriProblem: TextRule = (text) =>
-  problemOf(text, [hasFragment, hasUserinfo, hasWildcard, isNoWebUri])
+  encodedUriProblem(text) ?? problemOf(text, [hasFragment, hasUserinfo, hasWildcard, isNoWebUri])
 
 /** Checks the URI of a page or an image that people open. */
-export const pageUriProblem: TextRule = (text) => problemOf(text, [hasUserinfo, isNoWebUri])
+export const pageUriProblem: TextRule = (text) =>
+  uriProblem(text) ?? problemOf(text, [hasUserinfo, isNoWebUri])
 
 /** Checks the URI of a page that must have https (OpenID Connect Core 1.0, section 4). */
-export const securePageUriProblem: TextRule = (text) => problemOf(text, [hasUserinfo, isNoHttps])
+export const securePageUriProblem: TextRule = (text) =>
+  uriProblem(text) ?? problemOf(text, [hasUserinfo, isNoHttps])
 
 /** True for plain HTTP to another machine, which everybody on the way can read and change. */
 export function isPlainHttp(uri: string): boolean {
@@ -68,10 +71,8 @@ PRIVATE.addSubnet('fe80::', 10, 'ipv6')
 
 type Check = (url: URL, text: string) => string | undefined
 
-/** The first problem. The spelling is checked first, because the other checks parse the URL. */
+/** The first problem of a URI whose spelling was checked. */
 function problemOf(text: string, checks: readonly Check[]): TextProblem | undefined {
-  const misspelt = uriProblem(text)
-  if (misspelt) return misspelt
   const url = new URL(text)
   const expected = checks.map((check) => check(url, text)).find((found) => found !== undefined)
   return expected === undefined ? undefined : { expected }

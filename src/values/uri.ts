@@ -19,7 +19,8 @@ import {
 export const uriProblem: TextRule = (text) => {
   const hidden = hiddenProblem(text, HIDDEN) ?? hiddenProblem(text, /\p{Z}/u)
   if (!hidden && mended(text) === text) return unusable(text)
-  const bare = mended(readable(text))
+  const parsed = mended(readable(text))
+  const bare = parsed && encoded(parsed)
   const expected = hidden
     ? hidden.expected.replace('text', 'a URI')
     : bare === undefined
@@ -40,9 +41,34 @@ function unusable(text: string): TextProblem | undefined {
   return undefined
 }
 
+/**
+ * Rule for a URI that other programs send or compare, because they encode characters that a URL
+ * parser leaves as they are, or refuse them (RFC 3986, section 2; RFC 6749, section 3.1.2).
+ */
+export const encodedUriProblem: TextRule = (text) => {
+  const problem = uriProblem(text)
+  const [sign] = UNENCODED.exec(text.replace(AUTHORITY, '')) ?? []
+  if (problem || sign === undefined) return problem
+  const bare = encoded(text)
+  return {
+    expected: `a URI with ${encodeURIComponent(sign)} in the place of ${sign} (RFC 3986)`,
+    instead: isSafe(bare) ? bare : undefined,
+  }
+}
+
+/** Signs that neither a path nor a query may have (RFC 3986, section 3.3). */
+const UNENCODED = /["<>[\\\]^`{|}]/
+/** The scheme and the host, which may be an IPv6 address in brackets. */
+const AUTHORITY = /^[^:/?#]*:\/\/[^/?#]*/
+
+function encoded(uri: string): string {
+  const [start = ''] = AUTHORITY.exec(uri) ?? []
+  return start + uri.slice(start.length).replaceAll(new RegExp(UNENCODED, 'g'), encodeURIComponent)
+}
+
 /** Rule for the identifier of an API (RFC 8707, section 2). */
 export const resourceProblem: TextRule = (text) =>
-  text.includes('#') ? { expected: 'a URI without fragment (RFC 8707)' } : uriProblem(text)
+  text.includes('#') ? { expected: 'a URI without fragment (RFC 8707)' } : encodedUriProblem(text)
 
 /** Rule for links on pages: a web page or an email address. */
 export const linkProblem: TextRule = (text) => {
@@ -61,7 +87,7 @@ export const ISSUER_MAX = 255
 export function issuerRule(isLoopback: (hostname: string) => boolean): TextRule {
   const isIssuer = (text: string) => {
     const url = URL.parse(text)
-    if (!url || uriProblem(text) || text.endsWith('/') || /[?#]/.test(text)) return false
+    if (!url || encodedUriProblem(text) || text.endsWith('/') || /[?#]/.test(text)) return false
     if (url.username || url.password || hasOtherSpelling(url.pathname)) return false
     if (UNUSABLE.test(url.pathname) || hostProblem(url.hostname.replace(/^\[|\]$/g, '')))
       return false
@@ -75,7 +101,7 @@ export function issuerRule(isLoopback: (hostname: string) => boolean): TextRule 
     }
     if (isIssuer(text)) return undefined
     const url = URL.parse(readable(text))
-    const bare = url && !url.username && !url.password ? withoutEnd(url) : undefined
+    const bare = url && !url.username && !url.password ? encoded(withoutEnd(url)) : undefined
     return {
       expected:
         'an https:// URL without query, fragment or trailing slash (http:// only for localhost, ' +

@@ -45,6 +45,9 @@ describe('an issuer that a URL parser would mend', () => {
     ['https://bücher.example', 'https://xn--bcher-kva.example'],
     ['https://id。example。com', 'https://id.example.com'],
     ['https://id.example.com/ü', 'https://id.example.com/%C3%BC'],
+    ['https://id.example.com/a|b', 'https://id.example.com/a%7Cb'],
+    ['https://id.example.com/[a]', 'https://id.example.com/%5Ba%5D'],
+    ['https://ID.example.com/{a}|^`<b>', 'https://id.example.com/%7Ba%7D%7C%5E%60%3Cb%3E'],
     ['http://127.1:3000', 'http://127.0.0.1:3000'],
     ['http://[::0:1]:3000', 'http://[::1]:3000'],
     ['\ufeffhttps://id.example.com', 'https://id.example.com'],
@@ -104,6 +107,27 @@ const complete = { client_id: 'a', client_secret: 's', redirect_uris: ['https://
 const client = (metadata: object) => `clients: [${JSON.stringify({ ...complete, ...metadata })}]`
 const api = (fields: object) =>
   `resources: [${JSON.stringify({ identifier: 'urn:a', scopes: [], ...fields })}]`
+
+test('signs that a URI may only have encoded are refused where others send or compare it', (t) => {
+  for (const [sign, code] of Object.entries({
+    ...{ '|': '%7C', '[': '%5B', ']': '%5D', '{': '%7B', '}': '%7D' },
+    ...{ '^': '%5E', '`': '%60', '<': '%3C', '>': '%3E', '"': '%22' },
+  })) {
+    for (const start of ['https://a.example/a', 'https://[::1]/?x=']) {
+      const [uri, meant] = [`${start}${sign}b`, `${start}${code}b`]
+      const redirects = violationsOf(t, client({ redirect_uris: [uri] }))
+      assert.equal(fixOf(redirects, 'clients.0.redirect_uris.0'), `write ${meant} instead`)
+      assert.deepEqual(violationsOf(t, client({ redirect_uris: [meant] })), [])
+      const jwks = { token_endpoint_auth_method: 'private_key_jwt', jwks_uri: uri }
+      const called = violationsOf(t, client({ ...jwks, client_secret: undefined }))
+      assert.equal(fixOf(called, 'clients.0.jwks_uri'), `write ${meant} instead`)
+      const apis = violationsOf(t, api({ identifier: uri }))
+      assert.equal(fixOf(apis, 'resources.0.identifier'), `write ${meant} instead`)
+    }
+  }
+  const named = violationsOf(t, api({ identifier: 'urn:a|b' }))
+  assert.equal(fixOf(named, 'resources.0.identifier'), 'write urn:a%7Cb instead')
+})
 
 test('every other setting that is compared or used as text is held to what was written', (t) => {
   for (const [text, path, fix] of [
