@@ -160,13 +160,18 @@ export function portOf({ port }: { readonly port: string }): string {
   return ['80', '443'].includes(port) ? '' : port
 }
 
+/** The host without the dot at its end, which a request may have or not. */
+function hostOf({ hostname }: { readonly hostname: string }): string {
+  return hostname.replace(/\.$/, '')
+}
+
 /** The reason why requests for two issuers could not be told apart; undefined if they can. */
 function conflict(one: unknown, other: unknown): string | undefined {
   if (typeof one !== 'string' || typeof other !== 'string') return undefined
   if (!URL.canParse(one) || !URL.canParse(other)) return undefined
   if (one === other) return `${other} is the issuer of two entries`
   const [a, b] = [new URL(one), new URL(other)]
-  if (a.hostname !== b.hostname || portOf(a) !== portOf(b)) return undefined
+  if (hostOf(a) !== hostOf(b) || portOf(a) !== portOf(b)) return undefined
   const [ours, theirs] = [a, b].map(({ pathname }) => pathname.replace(/\/$/, '').toLowerCase())
   if (ours === undefined || theirs === undefined) return undefined
   if (ours === theirs)

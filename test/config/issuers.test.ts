@@ -86,6 +86,11 @@ describe('a configuration with several issuers is refused', () => {
       ...(['issuers.1.issuer', /same host and path/] as const),
     ],
     [
+      'with hosts that differ in the dot at their end only',
+      'issuers: [{ issuer: https://a.example/t }, { issuer: https://a.example./t }]',
+      ...(['issuers.1.issuer', /same host and path/] as const),
+    ],
+    [
       'with paths that differ in case only',
       'issuers: [{ issuer: https://a.example/T }, { issuer: https://a.example/t }]',
       ...(['issuers.1.issuer', /same host and path/] as const),
