@@ -40,8 +40,8 @@ const KEYS = 'sealed signing keys (keyStore.path)'
 const CERTIFICATES = 'the certificate of a key ring, or its password (dataProtection.rings)'
 
 function warn(paths: readonly string[], holding: string): readonly string[] {
-  const readable = paths.filter((path) => (modeOf(path) & READABLE) !== 0)
-  const writable = paths.filter((path) => !readable.includes(path) && modeOf(path) & WRITABLE)
+  const readable = paths.filter((path) => (fileModeOf(path) & READABLE) !== 0)
+  const writable = paths.filter((path) => !readable.includes(path) && fileModeOf(path) & WRITABLE)
   const folders = [...new Set(paths.map((path) => dirname(path)))].filter(
     (folder) => (modeOf(folder) & (WRITABLE_BY_ALL | STICKY)) === WRITABLE_BY_ALL,
   )
@@ -78,6 +78,11 @@ function certificateFiles({ rings }: Settings['dataProtection']): readonly strin
     certificates.flatMap(({ file, passwordFile }) => [file, passwordFile ?? file]),
   )
   return [...new Set(files)].map((file) => resolve(file))
+}
+
+/** The mode of a file; 0 for a directory, pipe or device, which mode 0600 would make useless. */
+function fileModeOf(path: string): number {
+  return unlessMissing(() => statSync(path), undefined)?.isFile() ? modeOf(path) : 0
 }
 
 function modeOf(path: string): number {

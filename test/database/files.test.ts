@@ -116,6 +116,16 @@ describe('files that other users of the machine can read', () => {
     assert.deepEqual(loadConfig({ file: join(folder.path, 'keyturn.yaml'), env: {} }).warnings, [])
   })
 
+  it('are no directories and no devices, which chmod 600 would make useless', async () => {
+    await using folder = await temporaryFolder()
+    for (const file of [folder.path, '/dev/null']) {
+      const env = { KEYTURN_SEAL__FILE: file, KEYTURN_DATABASE__URL: `sqlite:${folder.path}/k.db` }
+      await chmod(folder.path, 0o755)
+      const { warnings } = loadConfig({ env })
+      assert.ok(!warnings.some((warning) => warning.includes('chmod')), `${file}: ${warnings}`)
+    }
+  })
+
   it('are warned of where others can change them only, or put their own in their place', async () => {
     await using folder = await temporaryFolder()
     const config = await testSettings(folder.path)
