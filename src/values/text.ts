@@ -113,7 +113,13 @@ export function hiddenProblem(text: string, pattern: RegExp): TextProblem | unde
   const found = pattern.exec(text)
   if (!found) return undefined
   const what = /\p{Z}/u.test(found[0]) ? 'blanks like this' : 'invisible characters'
-  return { expected: `text without ${what} ${place(found)}`, instead: readable(text) || undefined }
+  const instead = readable(text.replaceAll(/\s+/g, oneBlank)) || undefined
+  return { expected: `text without ${what} ${place(found)}`, instead }
+}
+
+/** Tabs and line breaks between words as a blank, which they were meant to be. */
+function oneBlank(gap: string): string {
+  return /[\t-\r\u2028\u2029]/.test(gap) ? ' ' : gap
 }
 
 /** The text without invisible characters and without blanks around it. */

@@ -167,6 +167,8 @@ test('every other setting that is compared or used as text is held to what was w
       /without control characters/,
     ],
     [client({ scope: 'openid\u00a0email' }), 'clients.0.scope', 'write openid email instead'],
+    [client({ scope: 'openid\temail' }), 'clients.0.scope', 'write openid email instead'],
+    [client({ client_name: 'My\r\n  Shop\n' }), 'clients.0.client_name', 'write My Shop instead'],
     [
       client({ redirect_uris: ['https://a.example/cb', 'https://a.example/cb '] }),
       'clients.0.redirect_uris.1',
