@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { databaseUrlProblem } from '../connection/database-url.ts'
-import { Refused } from '../errors.ts'
+import { Refused, StoreUnavailable } from '../errors.ts'
 import { assertStopped } from '../nodes/node.ts'
 import {
   type Context,
@@ -88,9 +88,9 @@ async function copy(
     await migrate(source)
     const { openDatabase } = await import('../database/database.ts')
     const { copyDatabase } = await import('../database/copy.ts')
-    const target = await openDatabase({ ...config.database, url })
+    const target = await ofOption(() => openDatabase({ ...config.database, url }))
     try {
-      await migrate(target)
+      await ofOption(() => migrate(target))
       const copied = await copyDatabase(source, target)
       if (json) return printJson(context, { copied })
       for (const { table, rows } of copied) context.print(`Copied   ${table}: ${rows}`)
@@ -104,6 +104,17 @@ async function copy(
       await target.destroy()
     }
   })
+}
+
+/** Does work on the other database, whose failures name `--to` and not the setting of the first. */
+async function ofOption<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof StoreUnavailable)) throw error
+    const { message, cause, mayBeDone } = error
+    throw new StoreUnavailable(message.replaceAll('database.url', '--to'), cause, { mayBeDone })
+  }
 }
 
 type MigrateModule = typeof import('../database/migrate.ts')

@@ -174,6 +174,8 @@ describe('keyturn db copy', () => {
       assert.equal(answer.status, 1, url)
       assert.match(answer.err, /^--to is not the URL of a database for Keyturn\. It must be /)
     }
+    const silent = await cli.run(['db', 'copy', '--to', 'postgres://u:p@127.0.0.1:1/k'])
+    assert.match(silent.err, /are host and port of --to right/)
     const missing = await cli.run(['db', 'copy', '--to', `@${join(cli.path, 'nowhere')}`])
     assert.equal(missing.status, 1)
     assert.match(missing.err, /^The file .*nowhere cannot be read: ENOENT/)
