@@ -1,6 +1,6 @@
 import { ordered } from '../audit/record.ts'
-import type { Clock } from '../clock.ts'
-import { ClientInvalid, NotFound, Refused } from '../errors.ts'
+import { type Clock, toRfc3339 } from '../clock.ts'
+import { ClientInvalid, NotFound, Refused, type Violation } from '../errors.ts'
 import type { Order } from '../ring/orders.ts'
 import {
   type ChangedClient,
@@ -101,7 +101,7 @@ export async function updateClient(
   const decide = ({ metadata: known, source }: Client) => {
     assertNotConfigured(id, { ...work, source })
     const next = changedClient(known, readChange(id, change, known), freshSecret)
-    const checked = checkedClient(next.metadata, work)
+    const checked = checkedClient(next.metadata, work, known)
     return { ...next, metadata: withPrevious(checked, previousOf(known, next)) }
   }
   const first = decide(await findClient(id, clients))
@@ -206,14 +206,29 @@ export async function removeClient(id: string, work: RemovalWork): Promise<void>
   await forget(id)
 }
 
-/** The metadata as they are stored. @throws ClientInvalid */
+/**
+ * The metadata as they are stored.
+ * @param known metadata before the change, whose end of the secret may have passed since
+ * @throws ClientInvalid
+ */
 function checkedClient(
   metadata: Readonly<Record<string, unknown>>,
-  { context }: Pick<ClientWork, 'context'>,
+  { context, now }: Pick<ClientWork, 'context' | 'now'>,
+  known?: ClientMetadata,
 ): ClientMetadata {
-  const violations = clientViolations(metadata, context)
+  const { client_secret_expires_at: end } = metadata
+  const isNew = end !== known?.client_secret_expires_at
+  const violations = [...clientViolations(metadata, context), ...(isNew ? pastEnd(end, now) : [])]
   if (violations.length > 0) throw new ClientInvalid(violations)
   return clientSchema.parse(metadata)
+}
+
+function pastEnd(end: unknown, now: number): readonly Violation[] {
+  if (typeof end !== 'number' || end <= 0 || end > now) return []
+  const path = 'client_secret_expires_at'
+  const message = `it is ${toRfc3339(end)}, which has passed, so the secret would never work`
+  const fix = `set ${path} to an instant to come in seconds since 1970, or to 0 for never`
+  return [{ path, value: end, rule: 'range', message, fix }]
 }
 
 function assertNotConfigured(

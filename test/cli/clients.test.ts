@@ -32,6 +32,20 @@ describe('clients', () => {
     assert.match(gone.err, /There is no client a/)
   })
 
+  it('add and update refuse a secret that has ended already', async () => {
+    await using cli = await keyturnIn()
+    const told = /client_secret_expires_at.*it is 2001-09-09T01:46:40Z, which has passed/
+    const withEnd = (end: number) => JSON.stringify({ client_secret_expires_at: end })
+    const add = ['clients', 'add', '--id', 'a', '--file', '-', ...URI]
+    const added = await cli.run(add, withEnd(1_000_000_000))
+    assert.equal(added.status, 1)
+    assert.match(added.err, told)
+    assert.equal((await cli.run(add, withEnd(9_000_000_000))).status, 0)
+    const update = ['clients', 'update', 'a', '--file', '-']
+    assert.match((await cli.run(update, withEnd(1_000_000_000))).err, told)
+    assert.equal((await cli.run(update, withEnd(0))).status, 0)
+  })
+
   it('add takes flags, a file and standard input, and a public client gets no secret', async () => {
     await using cli = await keyturnIn()
     const file = join(cli.path, 'client.json')
