@@ -32,7 +32,7 @@ export interface UrlDialect {
   /** Schemes that ask for TLS. */
   readonly secure?: readonly string[]
   /** Parameters beside those of TLS in their suggested spelling, each with its allowed values. */
-  readonly parameters: Readonly<Record<string, RegExp>>
+  readonly parameters: Readonly<Record<string, Values>>
   /** Advice for parameters of other drivers, by name. */
   readonly instead: Readonly<Record<string, string>>
   /** Names of NAMES in `tls-parameters.ts` that the driver does not support. */
@@ -40,6 +40,9 @@ export interface UrlDialect {
   /** Advice for several servers, in words that follow "one host:". */
   readonly several: string
 }
+
+/** Values of a parameter: some words, or what a pattern matches, with words that follow "is". */
+export type Values = readonly string[] | { readonly pattern: RegExp; readonly words: string }
 
 /**
  * The parsed URL, or a problem that completes "it must be" and never has a value that may be
@@ -119,9 +122,8 @@ function readParameters(
     }
     const own = known.get(key)
     if (own === undefined) return { problem: unknownParameter(name, [...known.keys()], instead) }
-    if (!parameters[own]?.test(value)) {
-      return { problem: `a URL whose ${name} is ${inWords(parameters[own])}` }
-    }
+    const expected = expectedOf(value, parameters[own] ?? [])
+    if (expected !== undefined) return { problem: `a URL whose ${name} is ${expected}` }
     others[key] = value
   }
   return { tls, others }
@@ -139,10 +141,10 @@ function unknownParameter(
   return `a URL of known parameters; ${name} is none, the nearest is ${nearest}`
 }
 
-/** The choices of a pattern in words: `^(a|b)$` becomes "a or b". */
-function inWords(pattern: RegExp | undefined): string {
-  const [, choices = 'something else'] = /^\^\(?([^()]*)\)?\$$/.exec(pattern?.source ?? '') ?? []
-  return choices.split('|').join(' or ')
+/** The allowed values in words; undefined if the value is one of them. */
+function expectedOf(value: string, values: Values): string | undefined {
+  if ('words' in values) return values.pattern.test(value) ? undefined : values.words
+  return values.includes(value) ? undefined : values.join(' or ')
 }
 
 /** Text between the scheme and the path, without user and password. */

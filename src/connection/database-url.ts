@@ -35,7 +35,7 @@ const FORM =
   'sqlite:PATH, or postgres://, mysql:// or mariadb:// with ' +
   'USER:PASSWORD@HOST:PORT/DATABASE (in a user or password write # as %23, / as %2F, @ as %40)'
 
-const ANY = /^.*$/s
+const ANY = { pattern: /^/, words: 'text' }
 const TIMEOUT = 'the setting database.timeout says how long to wait'
 const CONNECTIONS = 'the setting database.connections says how many there are'
 const ALWAYS_UTC = 'Keyturn speaks UTC and UTF-8 with every server'
@@ -59,17 +59,17 @@ const POSTGRES: UrlDialect = {
   hasDatabase: true,
   parameters: {
     host: ANY,
-    port: /^(\d+)$/,
+    port: { pattern: /^\d+$/, words: 'a number' },
     user: ANY,
     password: ANY,
     dbname: ANY,
     database: ANY,
     application_name: ANY,
     options: ANY,
-    client_encoding: /^(UTF8|utf8|UTF-8|utf-8)$/,
-    target_session_attrs: /^(any|read-write|primary)$/,
-    channel_binding: /^(disable|prefer)$/,
-    gssencmode: /^(disable|prefer)$/,
+    client_encoding: ['UTF8', 'utf8', 'UTF-8', 'utf-8'],
+    target_session_attrs: ['any', 'read-write', 'primary'],
+    channel_binding: ['disable', 'prefer'],
+    gssencmode: ['disable', 'prefer'],
   },
   instead: {
     ...INSTEAD,
@@ -87,8 +87,8 @@ const MYSQL: UrlDialect = {
   parameters: {
     user: ANY,
     password: ANY,
-    socketPath: /^(\/.*)$/,
-    charset: /^(utf8mb4.*)$/i,
+    socketPath: { pattern: /^\/.*$/, words: 'a path that begins with /' },
+    charset: { pattern: /^utf8mb4.*$/i, words: 'utf8mb4 or one of its collations' },
   },
   instead: {
     ...INSTEAD,

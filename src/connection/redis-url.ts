@@ -14,7 +14,7 @@ const REDIS: UrlDialect = {
   secure: ['rediss:'],
   form: FORM,
   hasDatabase: false,
-  parameters: { db: /^(\d+)$/ },
+  parameters: { db: { pattern: /^\d+$/, words: 'a number' } },
   instead: {
     ...Object.fromEntries(
       ['timeout', 'connecttimeout', 'sockettimeout', 'socketconnecttimeout', 'commandtimeout'].map(

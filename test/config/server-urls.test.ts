@@ -111,6 +111,9 @@ describe('a database URL', () => {
     ['mysql://h/a/b', /HOST:PORT/],
     ['postgres://h:0/d', /port is a number from 1/],
     ['postgres://h/d?port=00', /port is a number from 1/],
+    ['postgres://h/d?port=x', /whose port is a number$/],
+    ['mysql://h/d?charset=latin1', /whose charset is utf8mb4 or one of its collations$/],
+    ['mysql://h/d?socketPath=x', /whose socketPath is a path that begins with \/$/],
     ['postgres:///d', /HOST:PORT/],
     ['postgres://h', /DATABASE/],
     ['sqlite:./k.db?mode=ro', /without \? and parameters/],
@@ -181,6 +184,7 @@ describe('a Redis URL', () => {
     ['redis://cache.example?ssl_cert_req=none', /the nearest is sslcertreqs/],
     ['redis://cache.example?socket_timeout=2', /redis.timeout/],
     ['redis://cache.example/1?db=2', /one database/],
+    ['redis://cache.example?db=x', /whose db is a number$/],
     ['redis://cache.example/x', /DB behind it/],
     ['http://cache.example', /redis:/],
   ] as const) {
