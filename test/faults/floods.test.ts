@@ -100,6 +100,30 @@ describe('200 connections that each send 1,800 requests and read nothing', () =>
   })
 })
 
+describe('100 connections that send the content of a form in chunks of one byte', () => {
+  it('are closed, while the JWKS and tokens are there, in less than 200 MB', async (test) => {
+    if (process.platform !== 'linux') return test.skip('memory is read from /proc')
+    const bound = 'keyturn_connections_closed_total{bound="chunks"}'
+    const usual = memory()
+    const head =
+      'POST /token HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n' +
+      'Content-Type: application/x-www-form-urlencoded\r\n\r\n'
+    const sockets = await flood(100, `${head}${'1\r\na\r\n'.repeat(50_000)}0\r\n\r\n`)
+    let most = usual
+    await until(async () => {
+      const jwks = await fetch(`${config.issuer}/jwks`)
+      assert.equal(jwks.status, 200)
+      await jwks.text()
+      most = Math.max(most, memory())
+      return (await metric(bound)) >= 100
+    })
+    // Without the limit it is a gigabyte and more. Node makes a buffer of each chunk that it has read.
+    assert.ok(most - usual < 200, `grew from ${usual} to ${most} MB`)
+    assert.equal((await token()).status, 200)
+    for (const socket of sockets) socket.destroy()
+  })
+})
+
 describe('clients that never send what they announced', () => {
   it('keep nobody else from being served', async () => {
     const more = config.http.limits.requests + 50

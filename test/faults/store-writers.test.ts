@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import * as client from 'openid-client'
-import type { DataSource } from 'typeorm'
+import { type DataSource, IsNull } from 'typeorm'
 import { authorizationRequest, discoverAs } from '../../lab/relying-party.ts'
 import { PERSON, REDIRECT_URI, SECRET, startTestServer, type TestServer } from '../../lab/server.ts'
 import { createUserAgent, signIn, type UserAgent } from '../../lab/user-agent.ts'
@@ -33,6 +33,7 @@ interface Place {
   readonly server: TestServer
   /** The tables. */
   readonly dataSource: DataSource
+  /** Those that were neither used up nor ended. */
   artifacts(model: string): Promise<readonly Artifact[]>
   /** Puts a payload where one of this model and id is, or is not yet. */
   put(artifact: Artifact): Promise<void>
@@ -46,13 +47,13 @@ for (const database of DATABASES) {
     const { url, drop } = await database.create()
     const server = await startTestServer({ settings: { database: { url } } })
     const dataSource = await openDatabase(settingsOf({ url }))
-    const table = dataSource.getRepository<Artifact>('artifact')
+    const table = dataSource.getRepository<Artifact & { consumedAt: number | null }>('artifact')
     return {
       server,
       dataSource,
-      artifacts: (model) => table.findBy({ model }),
+      artifacts: (model) => table.findBy({ model, consumedAt: IsNull() }),
       put: async (artifact) => {
-        await table.save({ ...artifact, expiresAt: systemClock.now() + 3600 } as Artifact)
+        await table.save({ ...artifact, expiresAt: systemClock.now() + 3600 } as never)
       },
       dump: () => dumpTables(dataSource),
       close: async () => {
@@ -75,13 +76,14 @@ testPlace('Redis', { skip: skipRedis }, async () => {
     dataSource,
     artifacts: async (model) => {
       const keys = await reader.keys(`${prefix}a:{${model}:*`)
-      return Promise.all(
+      const found = await Promise.all(
         keys.map(async (key) => ({
           model,
           id: /:([\w-]+)\}$/.exec(key)?.[1] ?? '',
           payload: (await reader.get(key)) ?? '',
         })),
       )
+      return found.filter(({ payload }) => payload.startsWith('{'))
     },
     put: async ({ model, id, payload }) => {
       await reader.set(`${prefix}a:{${model}:${id}}`, payload, 'EX', 3600)
