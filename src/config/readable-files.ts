@@ -82,7 +82,8 @@ function certificateFiles({ rings }: Settings['dataProtection']): readonly strin
 
 /** The mode of a file; 0 for a directory, pipe or device, which mode 0600 would make useless. */
 function fileModeOf(path: string): number {
-  return unlessMissing(() => statSync(path), undefined)?.isFile() ? modeOf(path) : 0
+  const status = unlessMissing(() => statSync(path), undefined)
+  return status?.isFile() ? status.mode : 0
 }
 
 function modeOf(path: string): number {

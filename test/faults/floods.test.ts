@@ -56,6 +56,19 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
   while (!(await condition())) await new Promise(setImmediate)
 }
 
+/** Asks for the JWKS until a limit has closed so many connections. @returns most memory, in MB */
+async function untilClosed(bound: string, connections: number): Promise<number> {
+  let most = memory()
+  await until(async () => {
+    const jwks = await fetch(`${config.issuer}/jwks`)
+    assert.equal(jwks.status, 200)
+    await jwks.text()
+    most = Math.max(most, memory())
+    return (await metric(bound)) >= connections
+  })
+  return most
+}
+
 const token = () =>
   fetch(`${config.issuer}/token`, {
     method: 'POST',
@@ -84,14 +97,7 @@ describe('200 connections that each send 1,800 requests and read nothing', () =>
     const usual = memory()
     const head = `GET /session/end HTTP/1.1\r\nHost: localhost\r\n\r\n`
     const sockets = await flood(200, head.repeat(1800))
-    let most = usual
-    await until(async () => {
-      const jwks = await fetch(`${config.issuer}/jwks`)
-      assert.equal(jwks.status, 200)
-      await jwks.text()
-      most = Math.max(most, memory())
-      return (await metric(bound)) >= 200
-    })
+    const most = await untilClosed(bound, 200)
     assert.equal(await metric(bound), 200)
     await until(async () => (await metric('keyturn_requests_in_flight')) === 0)
     assert.ok(most - usual < 100, `grew from ${usual} to ${most} MB`)
@@ -109,14 +115,7 @@ describe('100 connections that send the content of a form in chunks of one byte'
       'POST /token HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n' +
       'Content-Type: application/x-www-form-urlencoded\r\n\r\n'
     const sockets = await flood(100, `${head}${'1\r\na\r\n'.repeat(50_000)}0\r\n\r\n`)
-    let most = usual
-    await until(async () => {
-      const jwks = await fetch(`${config.issuer}/jwks`)
-      assert.equal(jwks.status, 200)
-      await jwks.text()
-      most = Math.max(most, memory())
-      return (await metric(bound)) >= 100
-    })
+    const most = await untilClosed(bound, 100)
     // Without the limit it is a gigabyte and more. Node makes a buffer of each chunk that it has read.
     assert.ok(most - usual < 200, `grew from ${usual} to ${most} MB`)
     assert.equal((await token()).status, 200)
