@@ -3,8 +3,11 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
-/** Ports below those that systems give to outgoing connections (Linux: from 32,768). */
-const PORTS = { first: 10_000, end: 32_000 }
+/**
+ * Ports below those that systems give to outgoing connections (Linux: from 32,768), and above those
+ * that `fetch` and browsers refuse, of which 10,080 is the last (WHATWG Fetch, "port blocking").
+ */
+const PORTS = { first: 10_081, end: 32_000 }
 
 /**
  * A free TCP port for this process alone: no connection and no other test gets it by chance, even
