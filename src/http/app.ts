@@ -12,6 +12,7 @@ import { refuseOtherMethods } from './endpoint-methods.ts'
 import { isOfTheClient } from './gone.ts'
 import { allowMethods } from './methods.ts'
 import { errorPages, UNFIT } from './pages.ts'
+import { spareParsing } from './spared-parsing.ts'
 import { staticFiles } from './static-files.ts'
 import { providerHeaders, type Views } from './views.ts'
 
@@ -43,7 +44,7 @@ export interface AppOptions {
  */
 export function createApp(options: AppOptions): Koa {
   const { issuer, trustedProxies, views, audience, log } = options
-  const app = setClientAddress(pinOrigin(new Koa(), issuer), trustedProxies)
+  const app = spareParsing(setClientAddress(pinOrigin(new Koa(), issuer), trustedProxies))
   app.keys = options.cookieKeys
   app.on('error', (error) => {
     if (isOfTheClient(error)) options.onCutShort()
@@ -61,7 +62,7 @@ export function createApp(options: AppOptions): Koa {
   app.use(mount(path, pagesOnly(mount(pages))))
   app.use(resumeByPathAlone(issuer))
   app.use(refuseOtherMethods(issuer, audience))
-  app.use(providerHeaders())
+  app.use(providerHeaders(audience))
   app.use(hideFromOpaqueOrigins())
   app.use(takeEmptySecretForNone(options.isPublicClient))
   app.use(options.provider)

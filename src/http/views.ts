@@ -2,6 +2,7 @@ import { Eta } from 'eta'
 import type { Context, Middleware } from 'koa'
 import { packageFile } from '../package-files.ts'
 import type { AboutClient, Link } from './about-client.ts'
+import type { Audience } from './audience.ts'
 import { type Brand, PLAIN } from './brand.ts'
 import { staticLinks } from './static-files.ts'
 
@@ -181,14 +182,16 @@ function imageSource(image: string): string {
  * client (response_mode=form_post) or back to this server. `script-src` is empty because
  * oidc-provider adds the hash of its script to it. There is no `form-action`, because the forms
  * lead to any address that a client registered, and the pages may be framed, because `prompt=none`
- * in a hidden frame needs that. This server's own pages override all of these headers.
+ * in a hidden frame needs that. This server's own pages override all of these headers. Answers to
+ * programs are no pages, and only say that they are not to be taken for any.
  */
-export function providerHeaders(): Middleware {
+export function providerHeaders({ isForPrograms }: Pick<Audience, 'isForPrograms'>): Middleware {
   return (ctx, next) => {
     // Node's own method, because koa's makes four arrays for each call, and all requests pass here.
     const { res } = ctx
-    res.setHeader('Content-Security-Policy', "default-src 'none'; script-src; base-uri 'none'")
     res.setHeader('X-Content-Type-Options', 'nosniff')
+    if (isForPrograms(ctx.path)) return next()
+    res.setHeader('Content-Security-Policy', "default-src 'none'; script-src; base-uri 'none'")
     res.setHeader('Referrer-Policy', 'strict-origin-when-cross-origin')
     return next()
   }

@@ -173,7 +173,7 @@ function createApp(): ReturnType<Koa['callback']> {
       log,
     }),
   )
-  app.use(providerHeaders())
+  app.use(providerHeaders(createAudience(issuer)))
   app.use(mount(provider))
   return app.callback()
 }

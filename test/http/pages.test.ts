@@ -293,4 +293,11 @@ describe('every page', () => {
     const csp = page.headers.get('content-security-policy') ?? ''
     assert.match(csp, /^default-src 'none';script-src 'sha256-[^']+';base-uri 'none'$/)
   })
+
+  it('is not what a program gets, whose answer says that it is none', async () => {
+    const { headers } = await fetch(`${issuer}/token`, { method: 'POST' })
+    assert.match(headers.get('content-type') ?? '', /^application\/json/)
+    assert.equal(headers.get('x-content-type-options'), 'nosniff')
+    assert.equal(headers.get('content-security-policy'), null)
+  })
 })
