@@ -1,3 +1,4 @@
+import { stringify } from 'yaml'
 import { z } from 'zod'
 import type { Violation } from '../errors.ts'
 import { visibly } from '../values/text.ts'
@@ -150,7 +151,7 @@ function unknownSetting(path: Path, value: unknown, tree: SettingNode): Violatio
     // A deprecated name exists only to be refused.
     .filter(({ node }) => node.deprecated !== true)
     .map((setting) => setting.path)
-  const nearest = nearestPath(path, known).join('.')
+  const nearest = nearestPath(path, known)
   const parent = path
     .slice(0, -1)
     .reduce<SettingNode | undefined>((node, name) => node && childNode(node, name), tree)
@@ -160,10 +161,28 @@ function unknownSetting(path: Path, value: unknown, tree: SettingNode): Violatio
     path: path.join('.'),
     value: masked(path.reduce(childValue, value), undefined),
     rule: 'unknown-setting',
-    message: `no ${what} has this name; the nearest is ${nearest}`,
-    fix: `rename it to ${nearest}, or remove it`,
+    ...renamed(path.at(-1) ?? '', nearest, what),
   }
 }
+
+/** @param nearest path of a known name */
+function renamed(name: string, nearest: Path, what: string): Pick<Violation, 'message' | 'fix'> {
+  if (name === MERGE) {
+    const message = 'the merge key of YAML is not supported'
+    return { message, fix: 'write the settings of the other map here' }
+  }
+  const to = nearest.join('.')
+  const section = nearest.slice(0, -1).join('.')
+  if (name.includes('.') && section !== '') {
+    const message = `no ${what} has this name, because a dot does not stand for a section`
+    return { message, fix: `write ${nearest.at(-1)} in the section ${section}, or remove it` }
+  }
+  const message = `no ${what} has this name; the nearest is ${to}`
+  return { message, fix: `rename it to ${to}, or remove it` }
+}
+
+/** Name in a map of YAML 1.1 that stands for the settings of another map. */
+const MERGE = '<<'
 
 export function pathsOf(issue: Issue): readonly Path[] {
   const path = issue.path.map(String)
@@ -173,5 +192,6 @@ export function pathsOf(issue: Issue): readonly Path[] {
 function inWords(value: unknown): string {
   if (Array.isArray(value)) return 'a list'
   if (isMap(value)) return 'a map'
-  return typeof value === 'string' ? visibly(value) : JSON.stringify(value)
+  // As YAML writes it, because JSON has no word for .inf and .nan.
+  return typeof value === 'string' ? visibly(value) : stringify(value).trim()
 }

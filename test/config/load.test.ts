@@ -141,6 +141,31 @@ for (const [text, path, nearest] of UNKNOWN) {
   })
 }
 
+for (const [text, fix] of [
+  ['http.port: 3000', 'write port in the section http, or remove it'],
+  ['http.limits.chunk: 9', 'write chunks in the section http.limits, or remove it'],
+  ['http: { limits.chunks: 9 }', 'write chunks in the section http.limits, or remove it'],
+  ['http: { <<: { port: 3000 } }', 'write the settings of the other map here'],
+] as const) {
+  test(`a name that YAML reads in another way than meant gets a fix that works: ${text}`, (t) => {
+    assert.deepEqual(
+      violationsOf(t, text).map((each) => each.fix),
+      [fix],
+    )
+  })
+}
+
+test('a value without a word in JSON is shown as YAML writes it', (t) => {
+  for (const value of ['.inf', '-.inf', '.nan']) {
+    for (const violations of [
+      violationsOf(t, `http: { port: ${value} }`),
+      violationsOf(t, '', { KEYTURN_HTTP__PORT: value }),
+    ]) {
+      assert.ok(violations[0]?.message.startsWith(`it is ${value}, but`))
+    }
+  }
+})
+
 test('the former setting http.workers is refused in every source, with its replacement', (t) => {
   for (const [text, env] of [
     ['http: { workers: 1 }', {}],
