@@ -79,6 +79,7 @@ describe('the source', () => {
         'errors.ts',
         'file-failure.ts',
         'file-lock.ts',
+        'private-folder.ts',
         'whole-file.ts',
         'situations.ts',
       ],

@@ -1,10 +1,10 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { ImportRefused, NotFound, Refused } from '../errors.ts'
 import { DUENDE_DEFAULTS } from '../import/duende-life.ts'
 import { writeDuendeFile } from '../import/duende-write.ts'
 import { duendeLives } from '../moving/export-duende.ts'
+import { makePrivateFolder } from '../private-folder.ts'
 import { isPublished, ringStates } from '../ring/lifecycle.ts'
 import { openRings } from '../ring/operate.ts'
 import { nameProblem } from '../values/text.ts'
@@ -79,7 +79,7 @@ async function exportToDuende(options: ExportOptions, session: Session): Promise
   const written: string[] = []
   const left: { name: string; code: string; reason: string }[] = []
   try {
-    await mkdir(options.to, { recursive: true, mode: 0o700 })
+    makePrivateFolder(options.to)
     for (const policy of rings) {
       const states = ringStates(loaded, policy, now).filter(isPublished)
       const lives = duendeLives(

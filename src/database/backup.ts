@@ -1,9 +1,10 @@
-import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
+import { open, readdir, readFile, rename } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import Sqlite from 'better-sqlite3-napi'
 import { Refused, StoreUnavailable } from '../errors.ts'
+import { makePrivateFolder } from '../private-folder.ts'
 import { createFile, syncDirectory } from '../whole-file.ts'
 import { attempt } from './failures.ts'
 
@@ -29,7 +30,7 @@ export async function writeBackup(
   { database, keys, kek }: BackupSources,
 ): Promise<readonly string[]> {
   return attempt(`write a backup into ${folder}`, async () => {
-    await mkdir(folder, { recursive: true, mode: 0o700 })
+    makePrivateFolder(folder)
     if ((await readdir(folder)).length > 0) {
       throw new Refused(
         'backup_folder_taken',
@@ -98,7 +99,7 @@ async function copyKeys(from: string, to: string): Promise<void> {
  */
 async function copyIssuer(from: string, to: string): Promise<void> {
   const files = await recordsIn(from)
-  for (const part of PARTS) await mkdir(join(to, part), { recursive: true, mode: 0o700 })
+  for (const part of PARTS) makePrivateFolder(join(to, part))
   for (const { name, text } of files) await createFile(join(to, name), text)
 }
 

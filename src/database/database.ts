@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import Sqlite from 'better-sqlite3-napi'
 import { DataSource, type DataSourceOptions } from 'typeorm'
@@ -8,6 +8,7 @@ import {
   shareConnections,
   shownUrl,
 } from '../connection/database-url.ts'
+import { makePrivateFolder } from '../private-folder.ts'
 import { attemptRead, BUSY_TIMEOUT } from './failures.ts'
 import { Initial0001 } from './migrations/0001-initial.ts'
 import { Nodes0002 } from './migrations/0002-nodes.ts'
@@ -87,7 +88,7 @@ async function driverOptions(settings: ServerSettings): Promise<Partial<DataSour
 
 function sqliteOptions(url: string): Partial<DataSourceOptions> {
   const database = sqlitePath(url)
-  mkdirSync(dirname(database), { recursive: true, mode: 0o700 })
+  makePrivateFolder(dirname(database))
   makePrivately(database)
   return {
     type: 'better-sqlite3',

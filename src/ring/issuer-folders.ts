@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto'
-import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { StoreUnavailable } from '../errors.ts'
+import { makePrivateFolder } from '../private-folder.ts'
 import { createFile, replaceFile, syncDirectory } from '../whole-file.ts'
 
 /**
@@ -53,7 +54,7 @@ export function createIssuerFolders(directory: string): IssuerFolders {
   }
 
   async function claim(folder: string, issuer: string): Promise<void> {
-    await mkdir(folder, { recursive: true, mode: 0o700 })
+    makePrivateFolder(folder)
     await createFile(join(folder, OWNER), `${issuer}\n`)
   }
 

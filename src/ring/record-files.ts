@@ -1,5 +1,6 @@
-import { mkdir, readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makePrivateFolder } from '../private-folder.ts'
 import { createFile, replaceFile } from '../whole-file.ts'
 import type { SerializedEvent, SerializedKey } from './key-store.ts'
 import { parseSerializedEvent, parseSerializedKey } from './records.ts'
@@ -12,7 +13,7 @@ export interface RecordFiles {
   /** Folder of the keys. */
   readonly keysAt: string
   /** Makes the folders of keys and events if there are none. */
-  makeFolders(): Promise<void>
+  makeFolders(): void
   loadKeys(): Promise<readonly SerializedKey[]>
   loadEvents(): Promise<readonly SerializedEvent[]>
   /** Path of the file of a key, by its place. */
@@ -26,9 +27,9 @@ export function createRecordFiles(directory: string): RecordFiles {
 
   return {
     keysAt,
-    makeFolders: async () => {
-      await mkdir(keysAt, { recursive: true, mode: 0o700 })
-      await mkdir(eventsAt, { recursive: true, mode: 0o700 })
+    makeFolders: () => {
+      makePrivateFolder(keysAt)
+      makePrivateFolder(eventsAt)
     },
     loadKeys: async () =>
       (await readAll(keysAt)).map(({ path, text }) => parseSerializedKey(text, `File ${path}`)),

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { base64url } from 'jose'
 import { KekMissing, KekUnreadable, StoreUnavailable } from '../errors.ts'
+import { makePrivateFolder } from '../private-folder.ts'
 import type { Protector } from '../ring/protector.ts'
 import { createFile } from '../whole-file.ts'
 import { environmentKeks, KEK_BYTES, keksOf, readKekSet } from './kek-text.ts'
@@ -24,15 +25,17 @@ export function fileProtector(path: string): Protector {
     create: async () => {
       const k = base64url.encode(randomBytes(KEK_BYTES))
       const text = `${JSON.stringify({ keys: [{ kty: 'oct', k }] }, null, 2)}\n`
-      const made = mkdir(dirname(path), { recursive: true, mode: 0o700 })
-      await made
-        .then(() => createFile(path, text))
-        .catch((cause: Error) => {
-          throw new StoreUnavailable(
-            `Cannot make the key-encryption key file ${path}: ${cause.message}`,
-            cause,
-          )
-        })
+      try {
+        makePrivateFolder(dirname(path))
+        await createFile(path, text)
+      } catch (error) {
+        // Only the system's calls throw here.
+        const { message } = error as NodeJS.ErrnoException
+        throw new StoreUnavailable(
+          `Cannot make the key-encryption key file ${path}: ${message}`,
+          error,
+        )
+      }
     },
   }
 }

@@ -1,7 +1,8 @@
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { onFiles } from '../file-failure.ts'
 import { withFileLock } from '../file-lock.ts'
+import { makePrivateFolder } from '../private-folder.ts'
 import { createFile, ownerToKeep, replaceFile } from '../whole-file.ts'
 import { NOTHING_WITNESSED, type Witness, type WitnessRecord } from './witness.ts'
 import { parseWitness, witnessText } from './witness-text.ts'
@@ -54,6 +55,5 @@ const TAG = `Signature: 8a477f597d28d172789f06886806bc55
  * content.
  */
 async function makeFolder(folder: string): Promise<void> {
-  const made = await mkdir(folder, { recursive: true, mode: 0o700 })
-  if (made !== undefined) await createFile(join(folder, 'CACHEDIR.TAG'), TAG)
+  if (makePrivateFolder(folder)) await createFile(join(folder, 'CACHEDIR.TAG'), TAG)
 }
