@@ -1,7 +1,7 @@
 import { BlockList, isIP } from 'node:net'
 import { isLoopback } from '../values/loopback.ts'
 import type { TextProblem, TextRule } from '../values/text.ts'
-import { encodedUriProblem, uriProblem } from '../values/uri.ts'
+import { encodedUriProblem, hasPossibleHost, POSSIBLE_HOST, uriProblem } from '../values/uri.ts'
 
 /**
  * Checks of URIs that a client registers, by the URI alone. Rules that depend on the client or on
@@ -14,19 +14,20 @@ import { encodedUriProblem, uriProblem } from '../values/uri.ts'
  */
 export const redirectUriProblem: TextRule = (text) =>
   encodedUriProblem(text) ??
-  problemOf(text, [hasFragment, hasUserinfo, hasWildcard, hasOddScheme, hasAnswer])
+  problemOf(text, [hasFragment, hasUserinfo, hasWildcard, hasOddScheme, hasNoHost, hasAnswer])
 
 /** Checks a URI that Keyturn fetches or calls. */
 export const calledUriProblem: TextRule = (text) =>
-  encodedUriProblem(text) ?? problemOf(text, [hasFragment, hasUserinfo, hasWildcard, isNoWebUri])
+  encodedUriProblem(text) ??
+  problemOf(text, [hasFragment, hasUserinfo, hasWildcard, isNoWebUri, hasNoHost])
 
 /** Checks the URI of a page or an image that people open. */
 export const pageUriProblem: TextRule = (text) =>
-  uriProblem(text) ?? problemOf(text, [hasUserinfo, isNoWebUri])
+  uriProblem(text) ?? problemOf(text, [hasUserinfo, isNoWebUri, hasNoHost])
 
 /** Checks the URI of a page that must have https (OpenID Connect Core 1.0, section 4). */
 export const securePageUriProblem: TextRule = (text) =>
-  uriProblem(text) ?? problemOf(text, [hasUserinfo, isNoHttps])
+  uriProblem(text) ?? problemOf(text, [hasUserinfo, isNoHttps, hasNoHost])
 
 /** True for plain HTTP to another machine, which everybody on the way can read and change. */
 export function isPlainHttp(uri: string): boolean {
@@ -93,6 +94,9 @@ const hasWildcard: Check = (_url, text) =>
   text.includes('*')
     ? 'a URI without *, because URIs are compared character by character, without wildcards (RFC 9700, section 2.1)'
     : undefined
+
+const hasNoHost: Check = (url) =>
+  isPrivateUse(url.href) || hasPossibleHost(url) ? undefined : POSSIBLE_HOST
 
 /** A reversed domain name, which nobody else uses by chance (RFC 8252, section 7.1). */
 const PRIVATE_USE_SCHEME = /^[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:$/

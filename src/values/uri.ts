@@ -74,10 +74,12 @@ export const resourceProblem: TextRule = (text) =>
 export const linkProblem: TextRule = (text) => {
   const misspelt = uriProblem(text)
   if (misspelt) return misspelt
-  const { protocol, username, password } = new URL(text)
+  const url = new URL(text)
+  const { protocol, username, password } = url
+  if (protocol === 'mailto:') return undefined
   const isWeb = protocol === 'https:' || protocol === 'http:'
-  if ((isWeb && !username && !password) || protocol === 'mailto:') return undefined
-  return { expected: 'an https:// or mailto: URL' }
+  if (!isWeb || username || password) return { expected: 'an https:// or mailto: URL' }
+  return hasPossibleHost(url) ? undefined : { expected: POSSIBLE_HOST }
 }
 
 /** Most characters of the URL of an issuer: it is a part of keys of tables. */
@@ -89,8 +91,7 @@ export function issuerRule(isLoopback: (hostname: string) => boolean): TextRule 
     const url = URL.parse(text)
     if (!url || encodedUriProblem(text) || text.endsWith('/') || /[?#]/.test(text)) return false
     if (url.username || url.password || hasOtherSpelling(url.pathname)) return false
-    if (UNUSABLE.test(url.pathname) || hostProblem(url.hostname.replace(/^\[|\]$/g, '')))
-      return false
+    if (UNUSABLE.test(url.pathname) || !hasPossibleHost(url)) return false
     // A proxy may make one slash of two.
     if (url.pathname.includes('//')) return false
     return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))
@@ -133,6 +134,14 @@ export const hostProblem: TextRule = (text) => {
   if (isName && known === text) return undefined
   return { expected, instead: isName ? known : undefined }
 }
+
+/** True for a host that can exist; URL parsers accept many others, such as `a..b` and `-a`. */
+export function hasPossibleHost({ hostname }: URL): boolean {
+  return hostProblem(hostname.replace(/^\[|\]$/g, '')) === undefined
+}
+
+/** Words in which rules for URLs ask for a possible host. */
+export const POSSIBLE_HOST = 'a URL with a host name or an IP address (RFC 1123, section 2.1)'
 
 /** Host names of RFC 1123, section 2.1, with the underscore that some networks use. */
 const HOST_NAME =

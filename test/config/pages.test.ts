@@ -81,7 +81,13 @@ describe('the look of pages', () => {
   it('accepts links to pages and addresses, and none that runs code', async () => {
     const links = { privacy: 'https://a.example/privacy', support: 'mailto:help@a.example' }
     assert.deepEqual(await check({ pages: { links } }), [])
-    for (const support of ['javascript:alert(1)', 'data:text/html,x', 'help@a.example', 'https:']) {
+    for (const support of [
+      'javascript:alert(1)',
+      'data:text/html,x',
+      'help@a.example',
+      'https:',
+      'https://a..b',
+    ]) {
       const [violation] = await check({ pages: { links: { support } } })
       assert.equal(violation?.path, 'pages.links.support', support)
     }
