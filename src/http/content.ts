@@ -16,13 +16,14 @@ export function awaitContent(
   then: (content: Content) => void,
 ): void {
   const length = Number(request.headers['content-length'] ?? 0)
-  // Content in the same packet as the header is readable one microtask later, without a listener.
+  // Content in the same packet as the header is complete one microtask later. No event would tell
+  // if it is empty or was put back before.
   void SETTLED.then(() => {
     if (length > most) return then('too-large')
-    if (length > 0 && request.readableLength === length && !request.destroyed) {
+    if (request.complete && !request.destroyed) {
       // The stream has no encoding, so these are bytes.
-      const content: Buffer = request.read()
-      return then(putBack(request, content))
+      const content: Buffer = request.read() ?? EMPTY
+      return then(content.length > most ? 'too-large' : putBack(request, content))
     }
     void gather(request, most).then(then)
   })

@@ -4,6 +4,7 @@ import { after, before, describe, it } from 'node:test'
 import { freePort } from '../../lab/free-port.ts'
 import { startTestServer, type TestServer } from '../../lab/server.ts'
 import { cookieNames } from '../../src/oidc/cookie-names.ts'
+import { sendBytes } from '../support/raw.ts'
 
 /** Oversized and malformed requests, at every endpoint: an error for the sender, never for us. */
 
@@ -151,6 +152,19 @@ describe('every endpoint', () => {
       }
     })
   }
+
+  it('answers content without an announced length, empty or not', { timeout: 20_000 }, async () => {
+    const fields = `Host: localhost\r\nContent-Type: ${FORM}\r\nConnection: close`
+    for (const path of PATHS) {
+      for (const method of ['GET', 'POST']) {
+        for (const chunks of ['', '3\r\na=b\r\n']) {
+          const head = `${method} ${path} HTTP/1.1\r\n${fields}\r\nTransfer-Encoding: chunked`
+          const answer = await sendBytes(keyturn.issuer, `${head}\r\n\r\n${chunks}0\r\n\r\n`)
+          assert.ok(answer.status >= 200 && answer.status < 500, `${method} ${path}`)
+        }
+      }
+    }
+  })
 
   it('survives what is not HTTP, headers that never end, and paths that do not decode', async () => {
     const { port } = new URL(keyturn.issuer)

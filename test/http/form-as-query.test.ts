@@ -63,6 +63,24 @@ describe('a form', () => {
     })
   }
 
+  for (const path of ['/auth', '/session/end']) {
+    it(`at ${path} may come in chunks, in one packet or several, as at every endpoint`, async () => {
+      for (const packets of [['client_id=web&state=%C3%A4'], ['client_id=web', '&state=%C3%A4']]) {
+        const answer = await fetch(`${keyturn.issuer}${path}`, {
+          method: 'POST',
+          headers: { 'content-type': FORM },
+          body: ReadableStream.from(packets.map((packet) => Buffer.from(packet))),
+          duplex: 'half',
+          redirect: 'manual',
+          signal: AbortSignal.timeout(5000),
+        })
+        assert.equal(answer.status, 303)
+        const { searchParams } = locationOf(answer)
+        assert.deepEqual(Object.fromEntries(searchParams), { client_id: 'web', state: 'ä' })
+      }
+    })
+  }
+
   it('that was not encoded as it should be is encoded', async () => {
     const answer = await post('/auth', 'state=ä ö\r\n"<>&client_id=web')
     assert.equal(answer.status, 303)
