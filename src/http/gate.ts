@@ -64,7 +64,12 @@ export function createGate(handle: Handle, options: GateOptions): Handle {
     if (typeof proof === 'string' && (proof.length > limits.jwtLength || isTooDeep(proof))) {
       return turnBack(request, response, 400, 'the DPoP proof is too long or nested too deeply')
     }
-    if (!hasContent(request)) return handle(request, response)
+    if (!hasContent(request)) {
+      // A type describes content (RFC 9110, section 8.3), and oidc-provider refuses a type without
+      // content, even that of a form.
+      if (headers['content-type'] !== undefined) delete headers['content-type']
+      return handle(request, response)
+    }
     const encoding = headers['content-encoding']
     if (encoding !== undefined && encoding.toLowerCase() !== 'identity') {
       return turnBack(request, response, 415, 'content with a Content-Encoding is not read')

@@ -166,6 +166,20 @@ describe('every endpoint', () => {
     }
   })
 
+  it('ignores the type of content that is not there', async () => {
+    for (const type of [FORM, `${FORM}; charset=utf-8`, 'application/json']) {
+      for (const length of ['', 'Content-Length: 0\r\n']) {
+        const fields = `Host: localhost\r\nConnection: close\r\nContent-Type: ${type}\r\n${length}`
+        const post = (path: string, more = '') =>
+          sendBytes(keyturn.issuer, `POST ${path} HTTP/1.1\r\n${fields}${more}\r\n`)
+        const userinfo = await post('/userinfo', 'Authorization: Bearer unknown\r\n')
+        assert.equal(JSON.parse(userinfo.body).error, 'invalid_token')
+        const token = await post('/token')
+        assert.match(JSON.parse(token.body).error_description, /no client authentication/)
+      }
+    }
+  })
+
   it('survives what is not HTTP, headers that never end, and paths that do not decode', async () => {
     const { port } = new URL(keyturn.issuer)
     const send = (bytes: string) =>
