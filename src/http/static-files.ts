@@ -40,7 +40,8 @@ export function staticFiles(own: StaticFiles = {}): Middleware {
   return mount(PATH, async (ctx, next) => {
     const name = ctx.path.slice(1)
     if (versions.has(name) && !allowMethods(ctx, ['GET', 'HEAD'])) return
-    const file = own[name]
+    // A path may have any name, such as one of a property that every object has.
+    const file = Object.hasOwn(own, name) ? own[name] : undefined
     if (file) {
       ctx.set({ ...file.headers })
       ctx.type = file.type

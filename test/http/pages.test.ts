@@ -82,6 +82,8 @@ describe('addresses', () => {
     assert.equal(other.headers.get('cache-control'), 'public, max-age=60')
     for (const outside of ['/static/../layout.eta', '/static/%2e%2e/layout.eta', '/static/'])
       assert.notEqual((await open().go(outside)).status, 200)
+    for (const nothing of ['none.css', 'constructor', 'toString', '__proto__'])
+      assert.equal((await open().go(`/static/${nothing}`)).status, 404)
   })
 })
 
