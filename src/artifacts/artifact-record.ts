@@ -126,7 +126,7 @@ export const GRACE = 60
 export const SESSION = 'Session'
 
 /** Most seconds for which a record is kept, so that every store can count them. */
-const LIFETIME_MAX = 100 * 365 * 86_400
+export const LIFETIME_MAX = 100 * 365 * 86_400
 
 /**
  * Consumption mark: seconds × MARKS_PER_SECOND + random, so that two uses within one second differ.

@@ -1,8 +1,10 @@
+import { LIFETIME_MAX } from '../artifacts/artifact-record.ts'
 import type { RedisConnection } from './connection.ts'
 
 /** Redis commands and scripts for artifacts. */
 export interface Commands {
-  get(key: string): Promise<string | null>
+  /** Reads a text; null also for a key of another type, which only another program makes. */
+  mget(key: string): Promise<[string | null]>
   set(key: string, value: string, ...expiry: (string | number)[]): Promise<unknown>
   unlink(key: string): Promise<unknown>
   zrange(key: string, from: number, to: number): Promise<string[]>
@@ -73,15 +75,30 @@ export interface Commands {
  */
 export type InGrant = readonly [member: string, expiresAt: number | string, now: number]
 
+/**
+ * The text of a key; false if there is none, or the key has another type. GET would fail then, and
+ * Redis would count as out of order for everybody because of one key that another program wrote.
+ */
+const textAt = (key: string) => `redis.call('mget', ${key})[1]`
+
 const SAVE = `
-    local old = redis.call('get', KEYS[1])
+    local old = ${textAt('KEYS[1]')}
     local mark = old and string.match(old, '^[^{]*') or ''
     if mark == '' then mark = ARGV[3] end
     if ARGV[2] == '0' then redis.call('set', KEYS[1], mark .. ARGV[1])
     else redis.call('set', KEYS[1], mark .. ARGV[1], 'EX', ARGV[2]) end`
 
 const addToGrant = (key: string, [member, expiresAt, now = '']: readonly string[]) => `
-    redis.call('zadd', ${key}, ${expiresAt}, ${member})${endWithLast(key, now)}`
+    ${list(key, `${expiresAt}, ${member}`)}${endWithLast(key, now)}`
+
+/** Adds an entry to a set, which replaces a key of another type as SET does. */
+function list(key: string, entry: string): string {
+  return `local added = redis.pcall('zadd', ${key}, ${entry})
+    if type(added) == 'table' then
+      if string.find(added.err, 'WRONGTYPE', 1, true) then redis.call('unlink', ${key}) end
+      redis.call('zadd', ${key}, ${entry})
+    end`
+}
 
 /** Removes expired entries of a grant's set, which itself expires with its last entry. */
 function endWithLast(key: string, now: string): string {
@@ -89,11 +106,14 @@ function endWithLast(key: string, now: string): string {
     redis.call('zremrangebyscore', ${key}, '-inf', '(' .. ${now})
     local last = redis.call('zrange', ${key}, -1, -1, 'withscores')[2]
     if last == 'inf' then redis.call('persist', ${key})
-    else redis.call('expire', ${key}, math.max(1, last - ${now})) end`
+    else
+      local left = math.floor(math.max(1, math.min(last - ${now}, ${LIFETIME_MAX})))
+      redis.call('expire', ${key}, left)
+    end`
 }
 
 const saveCopy = (key: string) => `
-    local copy = redis.call('get', ${key})
+    local copy = ${textAt(key)}
     local mayReplace = true
     if copy and string.match(copy, '^[^{]*{([^:}]*)') ~= string.match(ARGV[1], '^[^{]*{([^:}]*)') then
       local left = redis.call('pttl', ${key})
@@ -110,12 +130,12 @@ const SCRIPTS = {
     return old`,
   keyturnAddToGrant: addToGrant('KEYS[1]', ['ARGV[1]', 'ARGV[2]', 'ARGV[3]']),
   keyturnSaveOnce: `
-    local old = redis.call('get', KEYS[1])
+    local old = ${textAt('KEYS[1]')}
     if old then return old == ARGV[1] and 1 or 0 end
     redis.call('set', KEYS[1], ARGV[1], 'EX', ARGV[2])
     return 1`,
   keyturnConsume: `
-    local old = redis.call('get', KEYS[1])
+    local old = ${textAt('KEYS[1]')}
     if not old then return false end
     local mark = string.match(old, '^[^{]*')
     if mark == ARGV[1] then return 1 end
@@ -123,18 +143,18 @@ const SCRIPTS = {
     redis.call('set', KEYS[1], ARGV[1] .. old, 'KEEPTTL')
     return 1`,
   keyturnConsumeAgain: `
-    local old = redis.call('get', KEYS[1])
+    local old = ${textAt('KEYS[1]')}
     if old then
       redis.call('set', KEYS[1], ARGV[1] .. string.match(old, '{.*$'), 'KEEPTTL')
     end`,
   keyturnUnconsume: `
-    local old = redis.call('get', KEYS[1])
+    local old = ${textAt('KEYS[1]')}
     if old and string.match(old, '^[^{]*') == ARGV[1] then
       redis.call('set', KEYS[1], string.sub(old, #ARGV[1] + 1), 'KEEPTTL')
     end`,
   keyturnSaveCopy: saveCopy('KEYS[1]'),
   keyturnDropCopy: `
-    local copy = redis.call('get', KEYS[1])
+    local copy = ${textAt('KEYS[1]')}
     if copy and string.match(copy, '^[^{]*{([^:}]*)') == ARGV[1] then redis.call('unlink', KEYS[1]) end`,
 }
 
@@ -150,13 +170,13 @@ const SAVE_WITH_COPY = `${SAVE}
  * may have been consumed or deleted meanwhile.
  */
 const EXCHANGE = `
-    local used = redis.call('get', KEYS[1])
+    local used = ${textAt('KEYS[1]')}
     if not used then return false end
     if ARGV[2] == '' then
       local mark = string.match(used, '^[^{]*')
       if mark ~= '' then return mark == ARGV[1] and 1 or used end
     else
-      local kept = redis.call('get', KEYS[3])
+      local kept = ${textAt('KEYS[3]')}
       if kept then return kept == ARGV[2] and 1 or 0 end
       redis.call('set', KEYS[3], ARGV[2], 'EX', ARGV[3])
     end
@@ -165,7 +185,7 @@ const EXCHANGE = `
     for key = 4, #KEYS do
       local index = 4 * key - 11
       redis.call('set', KEYS[key], ARGV[index], 'EX', ARGV[index + 1])
-      redis.call('zadd', KEYS[2], ARGV[index + 3], ARGV[index + 2])
+      ${list('KEYS[2]', 'ARGV[index + 3], ARGV[index + 2]')}
     end${endWithLast('KEYS[2]', 'ARGV[4]')}
     return 1`
 

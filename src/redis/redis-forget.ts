@@ -45,8 +45,9 @@ async function forgetAmong(
       await run('delete sessions and tokens', () =>
         Promise.all(
           keys.map(async (key) => {
-            const stored = await client.get(key)
-            if (stored === null || !isTheirs(parseAt(key, prefix, stored))) return
+            // As in `Commands.mget`: a key of another type is nothing of ours.
+            const [stored] = await client.mget(key)
+            if (typeof stored !== 'string' || !isTheirs(parseAt(key, prefix, stored))) return
             await (isSession(key) ? commands.keyturnConsumeAgain(key, mark) : client.unlink(key))
           }),
         ),

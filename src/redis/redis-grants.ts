@@ -1,6 +1,7 @@
 import { GRANT } from '../artifacts/artifact-record.ts'
 import { artifactKeys } from './artifact-keys.ts'
 import type { RedisConnection } from './connection.ts'
+import { says } from './failures.ts'
 import type { Commands } from './redis-commands.ts'
 
 export interface GrantsOptions {
@@ -23,9 +24,8 @@ export function createGrants({ redis, commands }: GrantsOptions) {
    */
   async function revoke(grant: string): Promise<void> {
     const index = grantKey(grant)
-    const members = await run('look up a grant', () => commands.zrange(index, 0, -1), {
-      isRead: true,
-    })
+    const list = () => commands.zrange(index, 0, -1).catch(noneOfAnotherType)
+    const members = await run('look up a grant', list, { isRead: true })
     if (members.length === 0) return
     await run('revoke a grant', async () => {
       await Promise.all(members.map((member) => commands.unlink(keyOfMember(member))))
@@ -41,4 +41,10 @@ export function createGrants({ redis, commands }: GrantsOptions) {
       await revoke(grant)
     },
   }
+}
+
+/** A key that is no set was made by another program and lists nothing. */
+function noneOfAnotherType(error: Error): string[] {
+  if (says(error, 'WRONGTYPE')) return []
+  throw error
 }

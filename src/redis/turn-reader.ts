@@ -10,7 +10,7 @@ export function createReader({ client, run, atEndOfTurn }: RedisConnection, comm
   const what = 'read a session, code, token or grant'
   const isRead = true
   if (client instanceof Cluster) {
-    return (key: string) => run(what, () => commands.get(key), { isRead })
+    return async (key: string) => (await run(what, () => commands.mget(key), { isRead }))[0]
   }
   let asked: { key: string; answer: PromiseWithResolvers<string | null> }[] = []
 

@@ -250,6 +250,44 @@ function testLayout(name: string, open: () => Promise<ReturnType<typeof openArti
       assert.equal(await tokens.find('b'), undefined)
     })
 
+    test('a key of another type is absent, is replaced, and keeps nobody from being forgotten', async ({
+      artifacts,
+      redis,
+    }) => {
+      const saveAll = async () => {
+        for (const model of ['Session', 'DeviceCode', 'Grant', 'AccessToken', 'RefreshToken']) {
+          const more = { uid: 'u', userCode: 'c', grantId: 'g', accountId: 'ada' }
+          await artifacts.adapter(model).upsert('i', { jti: 'i', ...more }, 600)
+        }
+      }
+      await saveAll()
+      for (const key of await keysOf(redis)) {
+        await redis.client.del(key)
+        await redis.client.rpush(key, 'of another program')
+      }
+      const [sessions, tokens] = [artifacts.adapter('Session'), artifacts.adapter('RefreshToken')]
+      assert.equal(await sessions.find('i'), undefined)
+      assert.equal(await sessions.findByUid('u'), undefined)
+      await assert.rejects(tokens.consume('i'), { error: 'invalid_grant' })
+      await artifacts.forget('accountId', 'bob')
+      await tokens.revokeByGrantId('g')
+      await saveAll()
+      assert.ok(await sessions.findByUid('u'))
+      const issued = [{ model: 'AccessToken', id: 'a', payload: { grantId: 'g' }, expiresIn: 600 }]
+      const [index = ''] = (await keysOf(redis)).filter((key) => key.includes(':g:'))
+      await redis.client.del(index)
+      await redis.client.set(index, 'of another program')
+      assert.equal(
+        await artifacts.exchange({ used: { model: 'RefreshToken', id: 'i' }, issued }),
+        true,
+      )
+      await redis.client.zadd(index, 1e300, 'far')
+      await tokens.upsert('next', { jti: 'next', grantId: 'g' }, 600)
+      await tokens.revokeByGrantId('g')
+      assert.equal(await artifacts.adapter('AccessToken').find('a'), undefined)
+      assert.equal(await tokens.find('next'), undefined)
+    })
+
     test('a person is forgotten with all that was handed out, copies as well, and nobody else', async ({
       artifacts,
     }) => {
