@@ -5,6 +5,7 @@ import type { NodeReport } from '../nodes/node.ts'
 import type { NodeStore } from '../nodes/node-store.ts'
 import { instant } from '../ring/limits.ts'
 import { attempt, attemptRead } from './failures.ts'
+import { jsonOf } from './json-of.ts'
 import { type NodeRow, nodeSchema } from './tables.ts'
 
 /** SQL for the clock of a server, in seconds with fraction. SQLite uses this machine's clock. */
@@ -39,14 +40,6 @@ function rowId({ id, issuer }: Pick<NodeReport, 'id' | 'issuer'>): string {
 function readReport({ id, seenAt, body }: NodeRow): readonly NodeReport[] {
   const { data } = nodeReport.safeParse(jsonOf(body))
   return data && rowId(data) === id && data.seenAt === seenAt ? [data] : []
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 /** A NodeStore in the table `node`. */

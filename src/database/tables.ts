@@ -9,6 +9,7 @@ import type { ArtifactRecord } from '../artifacts/artifact-record.ts'
 import { type Authenticated, MAC_LENGTH } from '../artifacts/row-mac.ts'
 import type { SerializedEvent, SerializedKey } from '../ring/key-store.ts'
 import { ISSUER_MAX } from '../values/uri.ts'
+import { jsonOf } from './json-of.ts'
 import { isText, textCollation, textType } from './migrations/portable.ts'
 
 /**
@@ -19,9 +20,10 @@ import { isText, textCollation, textType } from './migrations/portable.ts'
 /** Converts 64-bit columns, which some drivers return as text. */
 const integer: ValueTransformer = { to: (value: number) => value, from: Number }
 
+/** Text that is no JSON stays text, so that its row fails its check like every row of others. */
 const json: ValueTransformer = {
   to: (value: unknown) => JSON.stringify(value),
-  from: (text: string) => JSON.parse(text),
+  from: (text: string) => jsonOf(text) ?? text,
 }
 
 /** A row with its issuer; '' for the secret of the deployment, which belongs to no issuer. */

@@ -396,6 +396,16 @@ function testPlace(
         assert.equal(await stores.consents.find(accountId, 'not-agreed'), undefined)
         await consents.update(key, { oidcScopes: ['openid', 'email'] })
         assert.equal(await stores.consents.find(accountId, 'agreed'), undefined)
+        for (const text of ['no JSON', '', '5', 'null', '{"__proto__":']) {
+          const table = place.dataSource.createQueryBuilder().update('consent')
+          await table
+            .set({ oidcScopes: () => `'${text}'` })
+            .where(key)
+            .execute()
+          assert.equal(await stores.consents.find(accountId, 'agreed'), undefined, text)
+          await rememberConsent(stores.consents, consent)
+          assert.ok(await stores.consents.find(accountId, 'agreed'), text)
+        }
         await stores.close()
       })
 
