@@ -1,8 +1,10 @@
 import type { DataSource, FindOneOptions } from 'typeorm'
+import { z } from 'zod'
 import type { StoredSecret } from '../clients/client-secret.ts'
 import { type AuthenticRecords, authenticRecords, type RecordSecret } from './authentic.ts'
 import type { StoredMetadata } from './client-rows.ts'
 import { attempt } from './failures.ts'
+import { jsonOf } from './json-of.ts'
 import { accountSchema, auditSchema, clientSchema, consentSchema } from './tables.ts'
 
 /** Result of authenticating rows under another secret of the deployment. */
@@ -24,7 +26,8 @@ export interface AuthenticatedAnew {
  * under the old secret - sessions, tokens, grants - counts as absent from then on.
  *
  * THIS TRUSTS THE DATABASE: rows that an attacker wrote into these tables count as genuine
- * afterwards, because without the old secret they cannot be told apart.
+ * afterwards, because without the old secret they cannot be told apart. Rows that no version of
+ * Keyturn can have written stay forged, because nothing could read them.
  * @param secret the new secret @throws StoreUnavailable; it may then be done again
  */
 export function authenticateAnew(
@@ -35,18 +38,24 @@ export function authenticateAnew(
     dataSource.transaction(async (manager) => {
       const recordsOf = createRecordsOf(secret)
       const unchanging = lockOf(dataSource)
-      const accounts = await manager.find(accountSchema, unchanging)
+      const accounts = (await manager.find(accountSchema, unchanging)).filter(
+        ({ claims }) => claims === null || jsonOf(claims) !== undefined,
+      )
       for (const { mac: _, issuer, ...account } of accounts) {
         const { mac } = recordsOf(issuer).accounts.sign(account)
         await manager.update(accountSchema, { issuer, id: account.id }, { mac })
       }
-      const consents = await manager.find(consentSchema, unchanging)
+      const consents = (await manager.find(consentSchema, unchanging)).filter(
+        (consent) => wishes.safeParse(consent).success,
+      )
       for (const { mac: _, issuer, ...consent } of consents) {
         const { accountId, clientId } = consent
         const { mac } = recordsOf(issuer).consents.sign(consent)
         await manager.update(consentSchema, { issuer, accountId, clientId }, { mac })
       }
-      const clients = await manager.find(clientSchema, unchanging)
+      const clients = (await manager.find(clientSchema, unchanging)).filter(
+        (client) => storedMetadata.safeParse(jsonOf(client.metadata)).success,
+      )
       const lostSecrets: string[] = []
       for (const { mac: _, issuer, ...client } of clients) {
         const { metadata, isLost } = withoutSealed(client.metadata)
@@ -54,7 +63,10 @@ export function authenticateAnew(
         const { mac } = recordsOf(issuer).clientMac.sign({ ...client, metadata })
         await manager.update(clientSchema, { issuer, id: client.id }, { metadata, mac })
       }
-      for (const { mac: _, issuer, ...record } of await manager.find(auditSchema, unchanging)) {
+      const records = (await manager.find(auditSchema, unchanging)).filter(({ changed }) =>
+        Array.isArray(jsonOf(changed)),
+      )
+      for (const { mac: _, issuer, ...record } of records) {
         const { mac } = recordsOf(issuer).audit.sign(record)
         await manager.update(auditSchema, { issuer, number: record.number }, { mac })
       }
@@ -67,6 +79,18 @@ export function authenticateAnew(
     }),
   )
 }
+
+const wishes = z.object({
+  oidcScopes: z.array(z.string()),
+  oidcClaims: z.array(z.string()),
+  resourceScopes: z.record(z.string(), z.array(z.string())),
+})
+
+const secrets = z.looseObject({})
+const storedMetadata = z.looseObject({
+  client_secret: secrets.optional(),
+  previous_client_secrets: z.array(secrets).optional(),
+})
 
 /** Makes the records of each issuer once. */
 function createRecordsOf(secret: { of(issuer: string): RecordSecret }) {

@@ -7,7 +7,7 @@ import { createSqlAccounts, createSqlConsents } from '../../src/database/sql-acc
 import { createSqlAudit } from '../../src/database/sql-audit.ts'
 import { createClientStore } from '../../src/database/sql-clients.ts'
 import { testAuthentic, testSecret } from '../support/authentic.ts'
-import { createMigrated, DATABASES } from '../support/databases.ts'
+import { createMigrated, DATABASES, openMigrated } from '../support/databases.ts'
 import { createFakeClock } from '../support/fake-clock.ts'
 import { createAccount, rememberConsent } from '../support/memory-accounts.ts'
 
@@ -84,6 +84,61 @@ for (const database of DATABASES) {
       }
       assert.equal(await before.accounts.findById(ada.id), undefined)
       await close()
+    })
+
+    it('is given to no row that nothing could read, and no such row keeps it from the others', async () => {
+      await using place = await database.create()
+      await using migrated = await openMigrated(place)
+      const { dataSource } = migrated
+      const artifacts = { forget: async () => {}, forgetClients: () => {} }
+      const secret = randomBytes(32)
+      const authentic = testAuthentic({ secret })
+      const options = { dataSource, artifacts, authentic, clock: createFakeClock() }
+      const accounts = createSqlAccounts(dataSource, authentic)
+      const consents = createSqlConsents(dataSource, authentic)
+      const clients = createClientStore(options)
+      const audit = createSqlAudit(dataSource, authentic)
+      const by = { actor: 'bob', reason: 'new', action: 'account_added', at: 1 } as const
+      const [ada, eve] = ['ada', 'eve'].map((username) => createAccount({ username }))
+      assert.ok(ada && eve)
+      for (const account of [ada, eve]) await accounts.add(account, by)
+      const wishes = { oidcScopes: ['openid'], oidcClaims: [], resourceScopes: {}, updatedAt: 1 }
+      for (const clientId of ['a', 'b', 'c', 'd', 'shop']) {
+        await rememberConsent(consents, { accountId: ada.id, clientId, ...wishes })
+        await clients.add({ client_id: clientId })
+      }
+
+      const edit = (statement: string, ...values: readonly string[]) =>
+        dataSource.query(statement.replace('?', dataSource.driver.createParameter('value', 0)), [
+          ...values,
+        ])
+      await edit("UPDATE account SET claims = ? WHERE username = 'eve'", '{')
+      await edit('UPDATE audit_record SET changed = ? WHERE number = 1', 'no JSON')
+      for (const [id, metadata] of [
+        ['a', '['],
+        ['b', '5'],
+        ['c', '{"client_secret":5}'],
+        ['d', '{"previous_client_secrets":{}}'],
+      ]) {
+        await edit(`UPDATE client SET metadata = ? WHERE id = '${id}'`, metadata ?? '')
+      }
+      await edit("UPDATE consent SET oidc_scopes = ? WHERE client_id = 'a'", 'no JSON')
+      await edit("UPDATE consent SET oidc_scopes = ? WHERE client_id = 'b'", '"openid"')
+      await edit("UPDATE consent SET oidc_claims = ? WHERE client_id = 'c'", '[1]')
+      await edit("UPDATE consent SET resource_scopes = ? WHERE client_id = 'd'", '{"a":5}')
+
+      const done = await authenticateAnew(dataSource, testSecret(secret))
+      assert.deepEqual(done, { accounts: 1, consents: 1, clients: 1, lostSecrets: [] })
+      assert.deepEqual(await accounts.list(), [ada])
+      assert.deepEqual(await clients.forged(), ['a', 'b', 'c', 'd'])
+      for (const clientId of ['a', 'b', 'c', 'd']) {
+        assert.equal(await consents.find(ada.id, clientId), undefined)
+      }
+      assert.ok(await consents.find(ada.id, 'shop'))
+      assert.deepEqual(
+        (await audit.list()).map(({ isForged }) => isForged),
+        [true, false],
+      )
     })
   })
 }
