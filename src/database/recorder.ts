@@ -5,12 +5,13 @@ import type {
   ObjectLiteral,
   QueryRunner,
 } from 'typeorm'
+import type { RowMac } from '../artifacts/row-mac.ts'
 import type { Entry } from '../audit/record.ts'
 import type { Authentic } from './authentic.ts'
 import { differing, whileOthersWrite } from './change-row.ts'
 import { isDuplicate } from './failures.ts'
 import { type Statement, sqliteConnection } from './sqlite-connection.ts'
-import { type AuditRow, auditSchema } from './tables.ts'
+import { type AuditRow, auditSchema, withoutIssuer } from './tables.ts'
 
 /**
  * Changes rows, and records each change in its transaction: both are done or neither. A change
@@ -44,12 +45,25 @@ export function createRecorder(dataSource: DataSource, authentic: Authentic): Re
   const insertion = <T extends ObjectLiteral>(schema: EntitySchema<T>, row: T): Statement =>
     dataSource.createQueryBuilder().insert().into(schema).values(row).getQueryAndParameters()
 
+  /** The first free number after the newest genuine record: others may have written any number. */
+  async function nextNumber(audit: RowMac<AuditRow>): Promise<number> {
+    const where = { issuer }
+    const [newest] = await records.find({ where, order: { number: 'DESC' }, take: 1 })
+    if (!newest) return 1
+    if (audit.check(withoutIssuer(newest))) return newest.number + 1
+    const all = (await records.find({ where })).map((row) => withoutIssuer(row))
+    const genuine = all.flatMap((row) => audit.check(row)?.number ?? [])
+    const taken = new Set(all.map((row) => row.number))
+    let next = 1 + genuine.reduce((most, number) => Math.max(most, number), 0)
+    while (taken.has(next)) next += 1
+    return next
+  }
+
   async function write(change: Statement, entry: Entry | undefined): Promise<boolean> {
     if (!entry) return (await writeTogether(dataSource, change)) === 'changed'
     const { audit } = await authentic.open()
     return whileOthersWrite('the list of orders', async () => {
-      const newest = Number((await records.maximum('number', { issuer })) ?? 0)
-      const row = audit.sign(toRow(entry, newest + 1))
+      const row = audit.sign(toRow(entry, await nextNumber(audit)))
       const record = insertion(auditSchema, { ...row, issuer })
       const outcome = await writeTogether(dataSource, change, record)
       return outcome === 'number taken' ? undefined : { done: outcome === 'changed' }

@@ -245,6 +245,30 @@ export function testAudit(name: string, open: () => Promise<AuditUnderTest>): vo
       assert.doesNotThrow(() => forged.map(({ at }) => new Date(at * 1000).toISOString()))
     })
 
+    test('numbers records after the newest genuine one, whatever numbers somebody else wrote', async ({
+      clients,
+      audit,
+      rows,
+    }) => {
+      await clients.add({ client_id: 'a' }, by('client_added'))
+      const [genuine] = await rows.findBy({ number: 1 })
+      assert.ok(genuine)
+      for (const number of [2, 3, 2 ** 31 - 1]) await rows.insert({ ...genuine, number })
+      assert.ok(await clients.add({ client_id: 'b' }, by('client_added')))
+      assert.ok(await clients.add({ client_id: 'c' }, by('client_added')))
+      const records = await audit.list()
+      assert.deepEqual(
+        records.flatMap(({ number, subject, isForged }) =>
+          isForged ? [] : [[number, subject.id]],
+        ),
+        [
+          [1, 'a'],
+          [4, 'b'],
+          [5, 'c'],
+        ],
+      )
+    })
+
     test('names the records that somebody deleted, unless they were the newest', async ({
       clients,
       audit,
