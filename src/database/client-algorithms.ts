@@ -1,26 +1,47 @@
-import { type DataSource, Like } from 'typeorm'
+import { type DataSource, type FindOptionsWhere, Like } from 'typeorm'
 import { OPTIONAL_ANSWERS, type WantedAlgorithm } from '../clients/signed-answers.ts'
 import type { Authentic } from './authentic.ts'
-import { clientSchema } from './tables.ts'
+import { type ClientRow, clientSchema, type Owned } from './tables.ts'
 
 /** Reads the algorithms that clients want for signed answers, each with one such client. */
 export async function readAlgorithms(
   dataSource: DataSource,
   authentic: Authentic,
 ): Promise<readonly WantedAlgorithm[]> {
-  const ofIdTokens = await dataSource
-    .getRepository(clientSchema)
-    .createQueryBuilder('client')
-    .select('client.idTokenAlgorithm', 'algorithm')
-    .addSelect('MIN(client.id)', 'client')
-    .where({ issuer: authentic.issuer })
-    .groupBy('client.idTokenAlgorithm')
-    .getRawMany<{ algorithm: string; client: string }>()
-  const answer = 'id_token_signed_response_alg'
   return [
-    ...ofIdTokens.map((wanted) => ({ answer, ...wanted }) as const),
+    ...(await readOfIdTokens(dataSource, authentic)),
     ...(await readOptional(dataSource, authentic)),
   ]
+}
+
+/**
+ * Algorithms of ID tokens, for which one client of each is read. A row that fails its check is no
+ * client, so what it wants must not stop the server.
+ */
+async function readOfIdTokens(
+  dataSource: DataSource,
+  authentic: Authentic,
+): Promise<readonly WantedAlgorithm[]> {
+  const { issuer } = authentic
+  const { clients: rows } = await authentic.open()
+  const clients = dataSource.getRepository(clientSchema)
+  const genuine = async (where: FindOptionsWhere<Owned<ClientRow>>) =>
+    (await clients.find({ where, order: { id: 'ASC' } })).flatMap((row) => rows.toClient(row) ?? [])
+  const named = await clients
+    .createQueryBuilder('client')
+    .select('client.idTokenAlgorithm', 'algorithm')
+    .addSelect('MIN(client.id)', 'id')
+    .where({ issuer })
+    .groupBy('client.idTokenAlgorithm')
+    .getRawMany<{ algorithm: string; id: string }>()
+  const wanted = named.map(async ({ algorithm, id }): Promise<readonly WantedAlgorithm[]> => {
+    const where = { issuer, idTokenAlgorithm: algorithm }
+    const [first] = await genuine({ ...where, id })
+    // All others are read only where somebody has changed the first one.
+    const client = first ?? (await genuine(where))[0]
+    return client ? [{ answer: 'id_token_signed_response_alg', algorithm, client: client.id }] : []
+  })
+  return (await Promise.all(wanted)).flat()
 }
 
 /** Algorithms of other answers, for which only the few clients that name them are read. */

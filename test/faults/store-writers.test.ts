@@ -316,6 +316,18 @@ function testPlace(
         for (const id of ['moved', 'renamed', 'made']) assert.equal(await isKnown(id), false, id)
       })
 
+      it('stops no server by an algorithm that no ring has', async () => {
+        const { config } = place.server
+        const stores = (await openStores(config, systemClock)).of(config.issuer)
+        const before = await stores.clients.signingAlgorithms()
+        await add('a first', { id_token_signed_response_alg: 'ES256' })
+        const row = await stored('a first')
+        await clients().insert({ ...row, id: 'a made one', idTokenAlgorithm: 'HS999' })
+        await clients().update({ id: 'a first' }, { source: 'config' })
+        assert.deepEqual(await stores.clients.signingAlgorithms(), before)
+        await stores.close()
+      })
+
       it('makes a client that they have changed unknown, until it is written anew', async () => {
         const [row] = [await stored('machine')]
         assert.equal(await isKnown('machine'), true)
