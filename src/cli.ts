@@ -23,9 +23,22 @@ const [{ runCommand }, { systemClock }, { endWithNpm }] = await Promise.all([
 ])
 endWithNpm(process.env)
 
-// The reader of a pipe may stop early, like `head`.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? 0 : 1)
+/** True once a part of the answer was lost. */
+let isCutOff = false
+
+// A command that has begun is carried out, although nobody reads its answer any more: the reader of
+// a pipe may stop early, like `head`. Failures of standard error could be told to nobody.
+process.stderr.on('error', () => {})
+process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+  if (code === 'EPIPE' || isCutOff) return
+  isCutOff = true
+  process.stderr.write(
+    `The answer cannot be written to standard output: ${message}. The command may have been carried ` +
+      'out all the same: look before you repeat it.\n',
+  )
+})
+process.once('exit', () => {
+  if (isCutOff) process.exitCode ||= 1
 })
 process.exitCode = await runCommand(process.argv.slice(2), {
   env: process.env,
