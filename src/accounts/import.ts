@@ -30,7 +30,7 @@ export interface Imported {
 
 /**
  * Reads and checks all people, before any is added.
- * @throws Refused with every problem, by line
+ * @throws Refused with every problem, by line, or if there is nobody
  */
 export async function readPeople(
   text: string,
@@ -62,6 +62,7 @@ export async function readPeople(
     alike.set(skeleton, number)
     people.push(read.person)
   }
+  if (problems.length === 0 && people.length === 0) problems.push('There is no account in it.')
   if (problems.length > 0) throw new Refused('import_invalid', { problems }, problems.join('\n'))
   return people
 }

@@ -218,6 +218,15 @@ describe('accounts', () => {
     assert.match(again.out, /"zoe"/)
   })
 
+  it('import of nobody is refused, because the file was meant to have somebody', async () => {
+    await using cli = await keyturnIn()
+    for (const nothing of ['', '\n\n', '\ufeff']) {
+      const { status, err } = await cli.run(['accounts', 'import', '-'], nothing)
+      assert.equal(status, 1)
+      assert.match(err, /^There is no account in it\.\nThe format of lines: /)
+    }
+  })
+
   it('import adds nobody if a line is wrong, and names line and problem', async () => {
     await using cli = await keyturnIn()
     const lines = [
