@@ -1,5 +1,5 @@
 import { text } from 'node:stream/consumers'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { describedProperties } from '../clients/properties.ts'
 import { readYaml } from '../config/yaml.ts'
 import { Refused } from '../errors.ts'
@@ -30,7 +30,12 @@ export function withMetadataOptions(command: Command): Command {
     .option('--post-logout-redirect-uri <uri...>', 'where people may return after a sign-out')
     .option('--grant-type <type...>', 'such as authorization_code refresh_token')
     .option('--auth-method <method>', 'how the client authenticates; default client_secret_basic')
-    .option('--public', 'an app that cannot keep a secret: in a browser or on a phone')
+    .addOption(
+      new Option(
+        '--public',
+        'an app that cannot keep a secret: in a browser or on a phone',
+      ).conflicts('authMethod'),
+    )
     .option('--native', 'an app on a phone or desktop, whose redirect URIs may have other schemes')
     .option('--scope <scopes>', 'scopes that the client may ask for, such as "openid email"')
     .option('--id-token-alg <alg>', 'algorithm of its ID tokens, which needs a ring; default RS256')
@@ -65,9 +70,14 @@ export function given(metadata: Metadata): Metadata {
   return Object.fromEntries(Object.entries(metadata).filter(([, value]) => value !== undefined))
 }
 
-/** A secret from standard input, without the line break at its end. */
+/**
+ * A secret from standard input, without the line break at its end.
+ * @throws Refused for none, in whose place another would be generated
+ */
 export async function readSecretInput({ stdin }: Pick<Context, 'stdin'>): Promise<string> {
-  return (await text(stdin)).replace(/\r?\n$/, '')
+  const secret = (await text(stdin)).replace(/\r?\n$/, '')
+  if (secret !== '') return secret
+  throw invalid('Standard input is empty, but --secret-stdin reads the secret from it.')
 }
 
 async function readSource(file: string, stdin: Context['stdin']): Promise<string> {

@@ -109,7 +109,12 @@ function addOrders(clients: Command, context: Context, session: InSession): void
         .default(DAY, '24h'),
     )
     .option('--secret-stdin', 'read the new secret from standard input instead of generating one')
-    .option('--end-overlap', 'make no new secret, but end all previous ones now')
+    .addOption(
+      new Option('--end-overlap', 'make no new secret, but end all previous ones now').conflicts([
+        'overlap',
+        'secretStdin',
+      ]),
+    )
     .option(...JSON_OPTION)
     .action(async (id: string, options: SecretOptions) => {
       const secret = options.secretStdin && (await readSecretInput(context))

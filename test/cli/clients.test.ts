@@ -46,6 +46,19 @@ describe('clients', () => {
     assert.equal((await cli.run(update, withEnd(0))).status, 0)
   })
 
+  it('add and secret refuse an empty secret, and generate none in its place', async () => {
+    await using cli = await keyturnIn()
+    const told = /^Standard input is empty, but --secret-stdin reads the secret from it\./
+    const add = ['clients', 'add', '--id', 'a', ...URI]
+    for (const empty of ['', '\n', '\r\n']) {
+      const answer = await cli.run([...add, '--secret-stdin'], empty)
+      assert.equal(answer.status, 1)
+      assert.match(answer.err, told)
+    }
+    assert.equal((await cli.run(add)).status, 0)
+    assert.match((await cli.run(['clients', 'secret', 'a', '--secret-stdin'])).err, told)
+  })
+
   it('add takes flags, a file and standard input, and a public client gets no secret', async () => {
     await using cli = await keyturnIn()
     const file = join(cli.path, 'client.json')

@@ -29,6 +29,9 @@ describe('wrong usage', () => {
     ['an actor with blanks around it', ['keys', 'rotate', 'x', '--actor', ' ada'], /Write ada /],
     ['a ring with a blank behind it', ['keys', 'rotate', 'sig/ES256 '], /Write sig\/ES256 /],
     ['a user name with a line break', ['accounts', 'add', 'a\nb']],
+    ['two ways to authenticate', ['clients', 'add', '--public', '--auth-method=private_key_jwt']],
+    ['an overlap to end and to begin', ['clients', 'secret', 'a', '--end-overlap', '--overlap=3h']],
+    ['a secret without use', ['clients', 'secret', 'a', '--end-overlap', '--secret-stdin']],
     ['two things from standard input', ['clients', 'add', '--secret-stdin', '--file', '-']],
   ]
 
