@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { filePathProblem } from '../values/path.ts'
 import { type ConnectionUrl, parseConnectionUrl, type UrlDialect } from './connection-url.ts'
 
 /** Parses and checks database URLs before a connection is opened. */
@@ -138,7 +139,8 @@ function sqliteProblem(path: string): string | undefined {
   if (/^\/\/[^/]/.test(path)) {
     return 'sqlite:PATH with one slash for a path from the root, or none; nothing stands for a host'
   }
-  return undefined
+  const problem = filePathProblem(path)
+  return problem && `sqlite:PATH whose PATH is ${problem.expected}`
 }
 
 /** True if the database is a file of this machine, which other machines cannot share. */

@@ -71,7 +71,7 @@ test('the witness has a file of its own, outside the folder of the keys', (t) =>
     ['./data/../data/keyturn.db', ''],
     [resolve('data/keyturn.db-wal'), ''],
     ['data/keys/w.json', 'keyStore: { type: file }'],
-    ['data/keys/', 'keyStore: { type: file }'],
+    ['data/keys', 'keyStore: { type: file }'],
     ['k/w', 'keyStore: { type: file, path: k }'],
   ]) {
     assert.deepEqual(violations(witness ?? '', more), ['rotation.witness: own-file'], witness)

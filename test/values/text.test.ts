@@ -144,6 +144,17 @@ test('every other setting that is compared or used as text is held to what was w
     ['redis: { cluster: ["a:1", "b:65536"] }', 'redis.cluster.1', /HOST:PORT/],
     ['keyStore: { path: "./keys\\r" }', 'keyStore.path', 'write ./keys instead'],
     ['seal: { file: "./kek.jwks " }', 'seal.file', 'write ./kek.jwks instead'],
+    ['seal: { file: ~/kek.jwks }', 'seal.file', /a path in full, .*; .\/~\/kek.jwks for this/],
+    ['seal: { file: "$HOME/kek.jwks" }', 'seal.file', /a path in full/],
+    ['seal: { file: "./keys/" }', 'seal.file', /ends with the name of a file/],
+    ['rotation: { witness: /var/lib/witness/ }', 'rotation.witness', /ends with the name of a/],
+    ['rotation: { witness: file:///var/w.json }', 'rotation.witness', 'write /var/w.json instead'],
+    ['keyStore: { path: "${DATA}/keys" }', 'keyStore.path', /a path in full/],
+    ['keyStore: { path: "file:keys" }', 'keyStore.path', 'write keys instead'],
+    ['database: { url: "sqlite:~/k.db" }', 'database.url', /sqlite:PATH whose PATH is a path in/],
+    ['database: { url: "sqlite: k.db" }', 'database.url', /PATH is text without blanks around it/],
+    ['database: { url: "sqlite:data/" }', 'database.url', /ends with the name of a file/],
+    ['database: { url: "sqlite:file:k.db" }', 'database.url', /a path and no URL/],
     ['admin: { username: "ad\\u00admin" }', 'admin.username', 'write admin instead'],
     ['claims: { "profile ": [name] }', 'claims.profile ', /a scope/],
     ['claims: { profile: ["name\\u2060"] }', 'claims.profile.0', 'write name instead'],
@@ -218,6 +229,7 @@ test('what people may well mean is taken as it was written', (t) => {
 http: { host: "fe80::1%eth0" }
 redis: { prefix: "{shop}:", cluster: [] }
 seal: { file: "./my keys/kek.jwks" }
+keyStore: { path: "./~/$keys/" }
 resources:
   - { identifier: "https://api.example.com", name: "API 👨‍👩‍👧 می‌خواهم", scopes: ["a:b", "c/d"], audience: "my api" }
   - { identifier: "https://api.example.com/", scopes: [] }

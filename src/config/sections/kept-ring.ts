@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { duration } from '../../values/duration-setting.ts'
-import { databaseUrl, redisUrl, secret, text } from './setting-types.ts'
+import { databaseUrl, directory, file, redisUrl, secret, text } from './setting-types.ts'
 
 /** Settings of a key ring of ASP.NET Core Data Protection that this server keeps. */
 
@@ -10,7 +10,7 @@ const keptRingName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, {
 })
 export const keptRing = z.strictObject({
   name: keptRingName.describe('Commands, readiness and metrics call it data-protection/NAME.'),
-  directory: text().optional().describe('Directory of PersistKeysToFileSystem.'),
+  directory: directory().optional().describe('Directory of PersistKeysToFileSystem.'),
   redis: redisUrl.optional().describe('Server of PersistKeysToStackExchangeRedis.'),
   list: text().optional().describe('Key of the list in Redis; default DataProtection-Keys.'),
   database: databaseUrl.optional().describe('Database of PersistKeysToDbContext.'),
@@ -23,9 +23,9 @@ export const keptRing = z.strictObject({
   certificates: z
     .array(
       z.strictObject({
-        file: text().describe('PKCS#12 or PEM file with an RSA certificate and its private key.'),
+        file: file().describe('PKCS#12 or PEM file with an RSA certificate and its private key.'),
         password: secret(z.string().optional().describe('Password of the file.')),
-        passwordFile: text().optional().describe('File with the password of the file.'),
+        passwordFile: file().optional().describe('File with the password of the file.'),
       }),
     )
     .default([])

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { COOKIE_RING, signatureRing } from '../../ring/policy.ts'
 import { duration, durationOrAuto } from '../../values/duration-setting.ts'
-import { nameProblem, type TextRule, textBy } from '../../values/text.ts'
+import { filePathProblem } from '../../values/path.ts'
+import { type TextRule, textBy } from '../../values/text.ts'
 import { algorithm } from './setting-types.ts'
 
 /** Settings of the rings of signing keys and of how keys turn. */
@@ -15,7 +16,7 @@ const RING_NAMES = [...algorithm.options.map(signatureRing), COOKIE_RING] as con
  */
 const witnessProblem: TextRule = (text) => {
   const word = text.toLowerCase()
-  if (word === text || !['auto', 'redis', 'none'].includes(word)) return nameProblem(text)
+  if (word === text || !['auto', 'redis', 'none'].includes(word)) return filePathProblem(text)
   return {
     expected: `${word} in small letters, or ./${text} for a file of that name`,
     instead: word,

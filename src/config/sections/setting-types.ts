@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { databaseUrlProblem } from '../../connection/database-url.ts'
 import { redisUrlProblem } from '../../connection/redis-url.ts'
 import { SIGNATURE_ALGORITHMS } from '../../ring/algorithms.ts'
+import { filePathProblem, pathProblem } from '../../values/path.ts'
 import { nameProblem, textBy } from '../../values/text.ts'
 import { hostPortProblem, hostProblem } from '../../values/uri.ts'
 
@@ -13,6 +14,8 @@ export const algorithm = z.enum(
 )
 
 export const text = () => textBy(nameProblem)
+export const directory = () => textBy(pathProblem)
+export const file = () => textBy(filePathProblem)
 export const host = () => textBy(hostProblem)
 export const secret = <T extends z.ZodType>(schema: T) => schema.meta({ writeOnly: true })
 export const port = () => z.int().min(0).max(65_535)

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { duration } from '../../values/duration-setting.ts'
-import { databaseUrl, hostPort, redisUrl, secret, text } from './setting-types.ts'
+import { databaseUrl, directory, file, hostPort, redisUrl, secret, text } from './setting-types.ts'
 
 /** Settings of stores and of their protection. */
 
@@ -33,15 +33,15 @@ export const keyStore = z.strictObject({
   type: z
     .enum(['database', 'file', 'module', 'memory'])
     .describe('Where signing keys are kept; memory forgets them at exit.'),
-  path: text().describe('Directory of keys, for type file.'),
-  module: text().nullable().describe('ES module that exports createKeyStore, for type module.'),
+  path: directory().describe('Directory of keys, for type file.'),
+  module: file().nullable().describe('ES module that exports createKeyStore, for type module.'),
 })
 
 export const seal = z.strictObject({
   protector: z
     .enum(['file', 'environment'])
     .describe('Where the key-encryption keys that seal signing keys come from.'),
-  file: text().describe('JWK Set of key-encryption keys, newest first, for protector file.'),
+  file: file().describe('JWK Set of key-encryption keys, newest first, for protector file.'),
   keys: secret(
     z.string().nullable().describe('Key-encryption keys themselves, for protector environment.'),
   ),
