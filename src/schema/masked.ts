@@ -48,7 +48,7 @@ const SERVER = /:\/\/+(?:\[[\da-f:.]*\]|[^/?#:]+)(?::\d{1,5})?(?:[/?#]|$)/i
 const SERVER_PASSWORD = /(:\/\/[^:@]*:).*@/s
 /** Also `,password=` and `?auth=`; a parameter such as `sslkey` names a file. */
 const SERVER_SECRET =
-  /([?&,;][^=&#,;]*(?:pass|pwd|secret|token|auth|cred|(?<!ssl[-_]?)key)[^=&#,;]*=)[^&#]*/gi
+  /([?&,;][^=&#,;]*(?:pass|p\w{0,3}w|secret|token|auth|cred|(?<!ssl[-_]?)key)[^=&#,;]*=)[^&#]*/gi
 
 /**
  * True for a name that may hold a secret, because client metadata may have names that the schema
@@ -65,8 +65,8 @@ function isSecretMetadata({ properties }: SettingNode, name: string): boolean {
  */
 const URL_PASSWORD = /(:\/\/[^/?#\s:@]*:).*@/s
 
-/** `?password=`, `?sslpassword=` and other parameters whose names contain such a word. */
-const QUERY_SECRET = /([?&][^=&#]*(?:pass|pwd|secret|token)[^=&#]*=)[^&#]*/gi
+/** `?password=`, `?sslpassword=`, the misspelt `?pasword=` and other names with such a word. */
+const QUERY_SECRET = /([?&][^=&#]*(?:pass|p\w{0,3}w|secret|token)[^=&#]*=)[^&#]*/gi
 /** A parameter whose value is a private key, or JSON that may contain one, instead of a file. */
 const QUERY_TEXT = /([?&][^=&#]*=)(?:-----BEGIN|%2D%2D|\{|%7B)[^&#]*/gi
 

@@ -224,6 +224,11 @@ describe('a message about the URL of a server', () => {
     }
     for (const url of [
       ...['postgres://keyturn:hunter2/keyturn', ' postgres://keyturn:hunter2/keyturn'],
+      ...[
+        'postgres://h/k?pasword=hunter2',
+        'mysql://h/k?pw=hunter2',
+        'postgres://h/k?Pssw=hunter2',
+      ],
       ...['sqlite:x?key=hunter2', ' sqlite:x?key=hunter2', 'postgres://h/k?credentials=hunter2'],
     ]) {
       const shown = shownOf(t, 'database', url)
