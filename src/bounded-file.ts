@@ -69,6 +69,16 @@ export function readBoundedSync(path: string, max: number): Buffer | undefined {
 /** Bytes that are read at once. */
 const CHUNK = 64 * 1024
 
+/**
+ * Reads a text file of Keyturn's own, in whose place may be anything else.
+ * @throws what the system says, and an error for a device or for more bytes than that
+ */
+export async function readBoundedText(path: string, max: number): Promise<string> {
+  const bytes = await readBounded(path, max)
+  if (!bytes) throw new Error(`it has more than ${max} bytes`)
+  return Buffer.from(bytes).toString('utf8')
+}
+
 function pipe(descriptor: number): Readable {
   const socket = new Socket({ fd: descriptor, readable: true, writable: false })
   const patience = PATIENCE * 1000

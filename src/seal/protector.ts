@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { base64url } from 'jose'
+import { readBoundedText } from '../bounded-file.ts'
 import { KekMissing, KekUnreadable, StoreUnavailable } from '../errors.ts'
 import { makePrivateFolder } from '../private-folder.ts'
 import type { Protector } from '../ring/protector.ts'
@@ -12,14 +12,16 @@ import { environmentKeks, KEK_BYTES, keksOf, readKekSet } from './kek-text.ts'
 export function fileProtector(path: string): Protector {
   return {
     load: async () => {
-      const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-        if (cause.code === 'ENOENT')
-          throw new KekMissing(`The key-encryption key file ${path} is missing.`)
-        throw new KekUnreadable(
-          `The key-encryption key file ${path} cannot be read: ${cause.message}`,
-          cause,
-        )
-      })
+      const text = await readBoundedText(path, FILE_BYTES_MAX).catch(
+        (cause: NodeJS.ErrnoException) => {
+          if (cause.code === 'ENOENT')
+            throw new KekMissing(`The key-encryption key file ${path} is missing.`)
+          throw new KekUnreadable(
+            `The key-encryption key file ${path} cannot be read: ${cause.message}`,
+            cause,
+          )
+        },
+      )
       return keksOf(readKekSet(text, `key-encryption key file ${path}`))
     },
     create: async () => {
@@ -39,6 +41,9 @@ export function fileProtector(path: string): Protector {
     },
   }
 }
+
+/** Most bytes of a file of key-encryption keys, which are 32 bytes each. */
+const FILE_BYTES_MAX = 1024 * 1024
 
 /**
  * Key-encryption keys given by the environment (`KEYTURN_SEAL__KEYS`, or a file named by

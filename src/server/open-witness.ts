@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import type { Config } from '../config/schema.ts'
 import { witnessFileOf, witnessPlace } from '../config/witness.ts'
 import type { RedisConnection } from '../redis/connection.ts'
@@ -34,6 +34,8 @@ function fileOf(issuer: string, path: string, { issuers }: Config): string {
 /** The issuer in a witness file; undefined if the file is missing or unreadable. */
 function issuerIn(path: string): unknown {
   try {
+    // A device would have no end, and a pipe no beginning.
+    if (!statSync(path).isFile()) return undefined
     const record: unknown = JSON.parse(readFileSync(path, 'utf8'))
     return typeof record === 'object' && record !== null && 'issuer' in record
       ? record.issuer

@@ -36,6 +36,13 @@ describe('the key-encryption key file', () => {
       assert.equal(await readFile(path, 'utf8'), text)
     }))
 
+  it('is refused where it is no file or far too large', () =>
+    withFile('x'.repeat(2 ** 20 + 1), async (path) => {
+      await assert.rejects(fileProtector(path).load(), /cannot be read: it has more than 1048576/)
+      await assert.rejects(fileProtector('/dev/zero').load(), /cannot be read: it is no file/)
+      await assert.rejects(fileProtector('/dev').load(), /cannot be read: it is a directory/)
+    }))
+
   it('is made once when several nodes start together', () =>
     withFile(undefined, async (path) => {
       const store = createMemoryKeyStore()

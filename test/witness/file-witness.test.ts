@@ -6,10 +6,26 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { temporaryFolder } from '../../lab/temporary.ts'
 import { createFileWitness } from '../../src/witness/file-witness.ts'
+import { keyturnIn } from '../cli/keyturn.ts'
 
 const isRoot = process.getuid?.() === 0
 /** Of an account that is not root's. */
 const SERVER = 65534
+
+describe('a witness file', () => {
+  it('is refused where it is no file, because a device has no end', async () => {
+    for (const [path, why] of [
+      ['/dev/zero', /Cannot read the witness \/dev\/zero .*: it is no file/],
+      ['/dev', /Cannot read the witness \/dev .*: it is a directory; name a file/],
+    ] as const) {
+      await assert.rejects(createFileWitness(path).read(), why)
+    }
+    await using cli = await keyturnIn({ KEYTURN_ROTATION__WITNESS: '/dev/zero' })
+    const { status, err } = await cli.run(['restore', 'check'])
+    assert.equal(status, 1)
+    assert.match(err, /Cannot read the witness \/dev\/zero .*: it is no file/)
+  })
+})
 
 describe('a witness file that a command run as root writes', () => {
   it('is the server’s all the time, and so is the lock', {
