@@ -108,6 +108,7 @@ export interface Situations {
   readonly migrations_pending: { readonly pending: number; readonly all: number }
   readonly backup_elsewhere: { readonly engine: string }
   readonly backup_folder_taken: { readonly folder: string }
+  readonly backup_kek_unreadable: { readonly path: string }
   readonly backup_file_taken: { readonly path: string }
   readonly witness_not_found: Nothing
   readonly restore_needs_backup: Nothing

@@ -110,6 +110,7 @@ export const ADVICE: { readonly [C in SituationCode]: Advice<C> } = {
   migrations_pending: () => 'Apply with: keyturn db migrate',
   backup_elsewhere: enough,
   backup_folder_taken: enough,
+  backup_kek_unreadable: () => 'To back up the rest: keyturn backup FOLDER --no-kek',
   backup_file_taken: enough,
   witness_not_found: () => 'See: keyturn keys events',
   restore_needs_backup: () => 'To start anew without it: keyturn restore accept --reason TEXT',

@@ -38,14 +38,16 @@ export async function writeBackup(
         `The folder ${folder} holds something already. Name one that is new or empty.`,
       )
     }
+    // Read before anything is written, because a folder that lacks them would look like a backup.
+    const kekText = kek === undefined ? undefined : await readKek(kek)
     const at = (path: string) => join(folder, basename(path))
     // The database first, so that a key made meanwhile is in both copies or in the directory of
     // keys alone.
     await copySqlite(database, at(database))
     if (keys !== undefined) await copyKeys(keys, at(keys))
-    if (kek !== undefined) {
+    if (kek !== undefined && kekText !== undefined) {
       // Not copied, because a copy would have the mode of its source first.
-      const isMade = await createFile(at(kek), await readFile(kek, 'utf8'))
+      const isMade = await createFile(at(kek), kekText)
       if (!isMade) {
         throw new Refused(
           'backup_file_taken',
@@ -56,6 +58,16 @@ export async function writeBackup(
       }
     }
     return [database, keys, kek].flatMap((path) => (path === undefined ? [] : at(path)))
+  })
+}
+
+async function readKek(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((error: Error) => {
+    throw new Refused(
+      'backup_kek_unreadable',
+      { path },
+      `The key-encryption keys (seal.file) cannot be backed up: ${error.message}. No backup was written.`,
+    )
   })
 }
 

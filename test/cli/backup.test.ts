@@ -74,8 +74,23 @@ describe('keyturn backup', () => {
     await rm(`${database}-wal`, { force: true })
     await writeFile(database, 'this is no database, so that the copy ends half-way')
     const folder = join(cli.path, 'backup')
-    assert.equal((await cli.run(['backup', folder])).status, 1)
+    assert.equal((await cli.run(['backup', folder, '--no-kek'])).status, 1)
     assert.ok(!(await readdir(folder)).includes('keyturn.db'))
+  })
+
+  it('writes nothing where the key-encryption keys cannot be read, unless told to leave them out', async () => {
+    await using cli = await keyturnIn()
+    await cli.makeRings(DAY)
+    await rm(join(cli.path, 'kek.jwks'))
+    const folder = join(cli.path, 'backup')
+    const answer = await cli.run(['backup', folder])
+    assert.equal(answer.status, 1)
+    assert.match(
+      answer.err,
+      /key-encryption keys \(seal\.file\) cannot be backed up: .*kek\.jwks.*--no-kek/,
+    )
+    assert.deepEqual(await readdir(folder), [])
+    assert.equal((await cli.run(['backup', folder, '--no-kek'])).status, 0)
   })
 
   it('does not pass over key-encryption keys whose file is named as the database is', async () => {
