@@ -17,12 +17,22 @@ export function codeOf(error: unknown): { code: string | undefined; message: str
   const { code, errno = 0 } = error as NodeJS.ErrnoException
   const ofMariadb = MARIADB_CODES[errno]
   if (ofMariadb !== undefined && typeof code !== 'string') return { code: ofMariadb, message }
+  if (code === 'SQLITE_ERROR') return { code: sqliteCode(message), message }
   if (code === 'HANDSHAKE_SSL_ERROR') return { code: tlsCode(message), message }
   if (typeof code === 'string') return { code, message }
   if (TIMEOUT_MESSAGES.test(message)) return { code: 'ETIMEDOUT', message }
   if (CLOSED_MESSAGES.test(message)) return { code: 'ECONNRESET', message }
   if (NO_TLS_MESSAGES.test(message)) return { code: NO_TLS, message }
   return { code: undefined, message }
+}
+
+/** Codes for errors of SQLite by their message, because it has one code for all of them. */
+export const NO_TABLE = 'SQLITE_ERROR_NO_TABLE'
+export const TABLE_TAKEN = 'SQLITE_ERROR_TABLE_TAKEN'
+
+function sqliteCode(message: string): string {
+  if (/no such table:/.test(message)) return NO_TABLE
+  return /table "?\w+"? already exists/.test(message) ? TABLE_TAKEN : 'SQLITE_ERROR'
 }
 
 /** A code for a TLS error by its message, because mysql2 has the same code for all of them. */

@@ -1,4 +1,4 @@
-import { codeOf, NO_TLS, READ_ONLY, SILENT } from './driver-code.ts'
+import { codeOf, NO_TABLE, NO_TLS, READ_ONLY, SILENT, TABLE_TAKEN } from './driver-code.ts'
 
 /**
  * The reason in words, with the server's own words if there are any, because a hint may be a guess.
@@ -7,7 +7,9 @@ export function reasonOf(error: unknown): string {
   const { code, message } = codeOf(error)
   const known = Object.keys(HINTS).find((prefix) => code?.startsWith(prefix))
   if (!known) return message
-  return saidByServer(error) ? `${HINTS[known]} (it says: ${message})` : `${HINTS[known]}`
+  return saidByServer(error) || [NO_TABLE, TABLE_TAKEN].includes(known)
+    ? `${HINTS[known]} (it says: ${message})`
+    : `${HINTS[known]}`
 }
 
 /**
@@ -112,8 +114,14 @@ const HINTS: Readonly<Record<string, string>> = {
     'the user of database.url may not do this; it must own the tables of Keyturn',
   ),
   ...codes(
-    ['42P01', 'ER_NO_SUCH_TABLE'],
-    'a table is missing: the database has to be migrated, which each start of a server does',
+    [NO_TABLE, '42P01', 'ER_NO_SUCH_TABLE'],
+    'a table is missing: the database was removed, or restored only in part. Restore the whole of it; one that ' +
+      'is empty is migrated by each start of a server',
+  ),
+  ...codes(
+    [TABLE_TAKEN, '42P07', 'ER_TABLE_EXISTS_ERROR'],
+    'there is a table already that was to be made: the database was restored only in part, without its list ' +
+      'of migrations, or has tables of another program. Restore the whole of it, or name an empty one',
   ),
 }
 
