@@ -36,19 +36,21 @@ function readDefaultFile(): ConfigText['value'] {
 
 /** Reads a config file. A missing or empty file, or one that is not YAML, is a violation. */
 export function readConfigFile(file: string): ConfigText {
-  const unread = (reason: string) => {
+  const unread = (reason: string, mend = 'mend') => {
     // Otherwise a line break after the name of a file would be invisible.
-    const shown = file === visibly(file).slice(1, -1) ? file : visibly(file)
+    const shown = file !== '' && file === visibly(file).slice(1, -1) ? file : visibly(file)
     const message = `the config file ${reason}`
-    const fix = `create ${shown}, or name another file, as KEYTURN_CONFIG does`
-    return failed([{ path: file, value: null, rule: 'config-file', message, fix }])
+    const own = file === '' ? '' : `${mend} ${shown}, or `
+    const fix = `${own}name another file, as KEYTURN_CONFIG does`
+    return failed([{ path: file || shown, value: null, rule: 'config-file', message, fix }])
   }
   let bytes: Buffer | undefined
   try {
     bytes = readBoundedSync(file, SETTINGS_BYTES_MAX)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException // only the system's calls throw here
-    return unread(code === 'ENOENT' ? 'does not exist' : `cannot be read: ${code}`)
+    if (code !== 'ENOENT') return unread(`cannot be read: ${code}`)
+    return unread(file === '' ? 'has no name' : 'does not exist', 'create')
   }
   if (!bytes) return unread(`has more than ${SETTINGS_BYTES_MAX} bytes`)
   const text = bytes.toString('utf8')

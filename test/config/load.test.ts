@@ -88,6 +88,17 @@ test('a directory in the place of a file is a violation', () => {
   assert.throws(() => loadConfig({ file: '/', env: {} }), /cannot be read: EISDIR/)
 })
 
+test('only a config file that does not exist is to be created', () => {
+  for (const [file, told] of [
+    ['/nowhere/keyturn.yaml', /does not exist\n +fix: create \/nowhere\/keyturn\.yaml, or name/],
+    ['/dev', /cannot be read: EISDIR\n +fix: mend \/dev, or name another file/],
+    ['/dev/null', /is empty\n +fix: mend \/dev\/null, or name another file/],
+    ['', /"": the config file has no name\n +fix: name another file/],
+  ] as const) {
+    assert.throws(() => loadConfig({ file, env: {} }), told)
+  }
+})
+
 test('malformed YAML is a violation with line and column, without the text', (t) => {
   const violations = violationsOf(t, 'http:\n  port: 1\n bad: "s3cret\n')
   assert.ok(violations.length > 0)
