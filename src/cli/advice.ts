@@ -63,8 +63,8 @@ export const ADVICE: { readonly [C in SituationCode]: Advice<C> } = {
   no_key_lost: enough,
 
   issuer_not_named: ({ issuers }) =>
-    `Name one of them: keyturn --issuer ${shellWord(issuers[0] ?? '')} ...`,
-  issuer_not_found: () => 'See: keyturn issuers list',
+    `\nName one of them: keyturn --issuer ${shellWord(issuers[0] ?? '')} ...`,
+  issuer_not_found: () => '\nSee: keyturn issuers list',
   issuer_invalid: enough,
   issuer_taken: () => 'See: keyturn issuers list',
 

@@ -20,7 +20,7 @@ export function chooseIssuer(
     const message = `The configuration has ${all.length} issuers, but none of them was named:${list}`
     throw new Refused('issuer_not_named', { issuers: all }, message)
   }
-  const message = `The configuration has no issuer ${wanted}. It has:${list}`
+  const message = `The configuration has no issuer ${wanted || '""'}. It has:${list}`
   throw new NotFound('issuer_not_found', { issuer: wanted, issuers: all }, message)
 }
 

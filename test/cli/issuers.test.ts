@@ -26,6 +26,9 @@ describe('commands with several issuers in the configuration', () => {
     const unknown = await cli.run(['--issuer', 'https://three.example', 'keys', 'list'])
     assert.equal(unknown.status, 1)
     assert.match(unknown.err, /no issuer https:\/\/three.example/)
+    assert.match(unknown.err, /\nSee: /, 'no issuer of the list has words behind it')
+    const unnamed = await cli.run(['--issuer', '', 'keys', 'list'])
+    assert.match(unnamed.err, /no issuer ""\. It has:/)
   })
 
   it('change only the issuer that is named', async () => {
