@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { link, readFile, rename, rm } from 'node:fs/promises'
+import { link, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { createFile, ownerToKeep } from './whole-file.ts'
+import { createFile, ownerToKeep, readWholeFile } from './whole-file.ts'
 
 /** Milliseconds between two checks of a lock that another process holds. */
 const PAUSE = 20
@@ -58,7 +58,7 @@ async function breakLock(path: string, holder: string): Promise<void> {
 }
 
 async function holderOf(path: string): Promise<string | undefined> {
-  return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+  return readWholeFile(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
     throw error
   })

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
+import { constants } from 'node:fs'
 import { link, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /**
- * Writes files that exist completely or not at all, even after a crash: written to a draft, flushed
- * to the disk, then given their name. Only the owner can read them.
+ * Reads files of stores, and writes files that exist completely or not at all, even after a crash:
+ * written to a draft, flushed to the disk, then given their name. Only the owner can read them.
  */
 
 /** Ending of drafts; a draft left behind by a crash is never read. */
@@ -14,6 +15,21 @@ const DRAFT = '.draft'
 export interface Owner {
   readonly uid: number
   readonly gid: number
+}
+
+/**
+ * Reads a file as text. Nobody would ever write to a pipe in the place of a file, and a device has
+ * no end, so neither is read.
+ * @throws what the system says (`ENOENT` and others), and an error for what is no file
+ */
+export async function readWholeFile(path: string): Promise<string> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  try {
+    if ((await file.stat()).isFile()) return await file.readFile('utf8')
+  } finally {
+    await file.close()
+  }
+  throw new Error(`${path} is no file; move it away, or name another`)
 }
 
 /**

@@ -1,9 +1,9 @@
 import { hash } from 'node:crypto'
-import { readFile, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { KidTaken, PlaceTaken } from '../errors.ts'
 import { withFileLock } from '../file-lock.ts'
-import { createFile, syncDirectory } from '../whole-file.ts'
+import { createFile, readWholeFile, syncDirectory } from '../whole-file.ts'
 import { isAmong, missingKeys } from './add-together.ts'
 import type { RecordsTogether, SerializedKey } from './key-store.ts'
 import { type RecordFiles, readAll, toText } from './record-files.ts'
@@ -62,7 +62,7 @@ export function createBatchFiles(directory: string, files: RecordFiles): BatchFi
   async function takeBack(keys: readonly SerializedKey[]): Promise<void> {
     for (const key of keys) {
       const path = files.keyPath(key)
-      const text = await readFile(path, 'utf8').catch(() => undefined)
+      const text = await readWholeFile(path).catch(() => undefined)
       if (text === toText(key)) await rm(path, { force: true })
     }
     await syncDirectory(files.keysAt)

@@ -1,7 +1,7 @@
-import { readFile, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { KidTaken, PlaceTaken } from '../errors.ts'
 import { onFiles } from '../file-failure.ts'
-import { createFile, replaceFile, syncDirectory } from '../whole-file.ts'
+import { createFile, readWholeFile, replaceFile, syncDirectory } from '../whole-file.ts'
 import { missingKeys } from './add-together.ts'
 import { createBatchFiles } from './batch-files.ts'
 import type { KeyStore } from './key-store.ts'
@@ -41,7 +41,7 @@ export function createFileKeyStore(directory: string): KeyStore {
           throw new KidTaken(key.id)
         }
         if (await createFile(path, toText(key))) return key
-        return parseSerializedKey(await readFile(path, 'utf8'), `File ${path}`)
+        return parseSerializedKey(await readWholeFile(path), `File ${path}`)
       }),
     eraseKey: (key) =>
       inDirectory(`erase the private half of key ${key.id}`, async () => {

@@ -1,9 +1,9 @@
 import { hash } from 'node:crypto'
-import { readdir, readFile, rename, rm } from 'node:fs/promises'
+import { readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { StoreUnavailable } from '../errors.ts'
 import { makePrivateFolder } from '../private-folder.ts'
-import { createFile, replaceFile, syncDirectory } from '../whole-file.ts'
+import { createFile, readWholeFile, replaceFile, syncDirectory } from '../whole-file.ts'
 
 /**
  * Folders of issuers in a directory of keys. The directory itself has the keys of the first issuer;
@@ -119,7 +119,7 @@ async function isEmpty(folder: string): Promise<boolean> {
 }
 
 async function ownerOf(folder: string): Promise<string | undefined> {
-  const text = await readFile(join(folder, OWNER), 'utf8').catch(ifAbsent)
+  const text = await readWholeFile(join(folder, OWNER)).catch(ifAbsent)
   return text?.trim()
 }
 

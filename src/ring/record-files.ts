@@ -1,7 +1,7 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makePrivateFolder } from '../private-folder.ts'
-import { createFile, replaceFile } from '../whole-file.ts'
+import { createFile, readWholeFile, replaceFile } from '../whole-file.ts'
 import type { SerializedEvent, SerializedKey } from './key-store.ts'
 import { parseSerializedEvent, parseSerializedKey } from './records.ts'
 
@@ -42,7 +42,7 @@ export function createRecordFiles(directory: string): RecordFiles {
         const text = toText(event)
         if (await createFile(path, text)) continue
         // An event's file is named by its content, so another content was written later.
-        if ((await readFile(path, 'utf8')) !== text) await replaceFile(path, text)
+        if ((await readWholeFile(path)) !== text) await replaceFile(path, text)
       }
     },
   }
@@ -68,7 +68,7 @@ export async function readAll(
     names.map(async (name) => {
       const path = join(directory, name)
       // Another node may have deleted it since the directory was read.
-      const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      const text = await readWholeFile(path).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== 'ENOENT') throw error
         return undefined
       })

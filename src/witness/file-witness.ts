@@ -1,9 +1,8 @@
 import { dirname, join } from 'node:path'
-import { readBoundedText } from '../bounded-file.ts'
 import { onFiles } from '../file-failure.ts'
 import { withFileLock } from '../file-lock.ts'
 import { makePrivateFolder } from '../private-folder.ts'
-import { createFile, ownerToKeep, replaceFile } from '../whole-file.ts'
+import { createFile, ownerToKeep, readWholeFile, replaceFile } from '../whole-file.ts'
 import { NOTHING_WITNESSED, type Witness, type WitnessRecord } from './witness.ts'
 import { parseWitness, witnessText } from './witness-text.ts'
 
@@ -15,7 +14,7 @@ import { parseWitness, witnessText } from './witness-text.ts'
  */
 export function createFileWitness(path: string): Witness {
   async function read(): Promise<WitnessRecord | undefined> {
-    const text = await readBoundedText(path, BYTES_MAX).catch((error: NodeJS.ErrnoException) => {
+    const text = await readWholeFile(path).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return undefined
       throw error
     })
@@ -41,9 +40,6 @@ export function createFileWitness(path: string): Witness {
       }),
   }
 }
-
-/** Most bytes of a witness; a million events have fewer. */
-const BYTES_MAX = 512 * 1024 * 1024
 
 /** @see https://bford.info/cachedir/ which tar, borg, restic and others know */
 const TAG = `Signature: 8a477f597d28d172789f06886806bc55

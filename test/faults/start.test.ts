@@ -2,7 +2,17 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { chmod, chown, mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  chown,
+  mkdir,
+  readdir,
+  readFile,
+  rm,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
@@ -163,6 +173,28 @@ describe('a start', () => {
       return true
     })
     assert.equal((await readFile(join(keys, name), 'utf8')).length, Math.floor(text.length / 2))
+  })
+
+  it('with a pipe or a device in the place of a key file or the witness names it, and waits for nothing', async () => {
+    await using folder = await temporaryFolder()
+    const ring = join(folder.path, 'ring')
+    const witness = join(folder.path, 'witness.json')
+    const config = await startOnce(folder.path, {
+      keyStore: { type: 'file', path: ring },
+      rotation: { witness },
+    })
+    for (const path of [join(ring, 'keys', 'a.json'), join(ring, 'events', 'a.json'), witness]) {
+      for (const make of [() => execFileSync('mkfifo', [path]), () => symlink('/dev/zero', path)]) {
+        await rm(path, { force: true })
+        await make()
+        await assert.rejects(startServer(config, { log }), (error: Error & { code: string }) => {
+          assert.equal(error.code, 'store_unavailable')
+          assert.ok(error.message.includes(`${path} is no file`), error.message)
+          return true
+        })
+      }
+      await rm(path)
+    }
   })
 
   for (const [property, what] of [

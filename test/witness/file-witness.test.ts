@@ -15,15 +15,15 @@ const SERVER = 65534
 describe('a witness file', () => {
   it('is refused where it is no file, because a device has no end', async () => {
     for (const [path, why] of [
-      ['/dev/zero', /Cannot read the witness \/dev\/zero .*: it is no file/],
-      ['/dev', /Cannot read the witness \/dev .*: it is a directory; name a file/],
+      ['/dev/zero', /Cannot read the witness \/dev\/zero .*: \/dev\/zero is no file/],
+      ['/dev', /Cannot read the witness \/dev .*: \/dev is no file; move it away, or name another/],
     ] as const) {
       await assert.rejects(createFileWitness(path).read(), why)
     }
     await using cli = await keyturnIn({ KEYTURN_ROTATION__WITNESS: '/dev/zero' })
     const { status, err } = await cli.run(['restore', 'check'])
     assert.equal(status, 1)
-    assert.match(err, /Cannot read the witness \/dev\/zero .*: it is no file/)
+    assert.match(err, /Cannot read the witness \/dev\/zero .*: \/dev\/zero is no file/)
   })
 })
 
