@@ -28,11 +28,13 @@ export function codeOf(error: unknown): { code: string | undefined; message: str
 
 /** Codes for errors of SQLite by their message, because it has one code for all of them. */
 export const NO_TABLE = 'SQLITE_ERROR_NO_TABLE'
-export const TABLE_TAKEN = 'SQLITE_ERROR_TABLE_TAKEN'
+export const MIGRATED_ALREADY = 'SQLITE_ERROR_MIGRATED_ALREADY'
 
 function sqliteCode(message: string): string {
   if (/no such table:/.test(message)) return NO_TABLE
-  return /table "?\w+"? already exists/.test(message) ? TABLE_TAKEN : 'SQLITE_ERROR'
+  return /(table|index) "?\w+"? already exists|duplicate column name/.test(message)
+    ? MIGRATED_ALREADY
+    : 'SQLITE_ERROR'
 }
 
 /** A code for a TLS error by its message, because mysql2 has the same code for all of them. */

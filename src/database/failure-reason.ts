@@ -1,4 +1,4 @@
-import { codeOf, NO_TABLE, NO_TLS, READ_ONLY, SILENT, TABLE_TAKEN } from './driver-code.ts'
+import { codeOf, MIGRATED_ALREADY, NO_TABLE, NO_TLS, READ_ONLY, SILENT } from './driver-code.ts'
 
 /**
  * The reason in words, with the server's own words if there are any, because a hint may be a guess.
@@ -7,7 +7,7 @@ export function reasonOf(error: unknown): string {
   const { code, message } = codeOf(error)
   const known = Object.keys(HINTS).find((prefix) => code?.startsWith(prefix))
   if (!known) return message
-  return saidByServer(error) || [NO_TABLE, TABLE_TAKEN].includes(known)
+  return saidByServer(error) || [NO_TABLE, MIGRATED_ALREADY].includes(known)
     ? `${HINTS[known]} (it says: ${message})`
     : `${HINTS[known]}`
 }
@@ -119,8 +119,8 @@ const HINTS: Readonly<Record<string, string>> = {
       'is empty is migrated by each start of a server',
   ),
   ...codes(
-    [TABLE_TAKEN, '42P07', 'ER_TABLE_EXISTS_ERROR'],
-    'there is a table already that was to be made: the database was restored only in part, without its list ' +
+    [MIGRATED_ALREADY, '42P07', '42701', 'ER_TABLE_EXISTS', 'ER_DUP_KEYNAME', 'ER_DUP_FIELDNAME'],
+    'what a migration was to make is there already: the database was restored only in part, without its list ' +
       'of migrations, or has tables of another program. Restore the whole of it, or name an empty one',
   ),
 }

@@ -65,10 +65,16 @@ describe('db', () => {
       assert.match(lacking.err, /^Cannot .*: a table is missing: .*only in part.*key_event/)
       // There a migration goes on where it was cut off.
       if (name === 'MariaDB') return
+      const dataSource = await openDatabase(cli.config.database)
+      const renamed = `UPDATE migration SET name = 'Other' WHERE name = 'Initial1700000000001'`
+      await dataSource.query(renamed)
+      await dataSource.destroy()
+      const again = await cli.run(['db', 'migrate'])
+      assert.match(again.err, /^Cannot migrate .*: what a migration was to make is there already/)
       await drop('migration')
       const taken = await cli.run(['db', 'migrate'])
       assert.equal(taken.status, 1)
-      assert.match(taken.err, /^Cannot migrate .*: there is a table already that was to be made/)
+      assert.match(taken.err, /^Cannot migrate .*: what a migration was to make is there already/)
     })
 
     if (name === 'SQLite') continue
