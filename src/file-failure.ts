@@ -7,6 +7,7 @@ const HINTS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied; check the owner of the directory',
   ENOENT: 'the directory does not exist',
   EISDIR: 'it is a directory; name a file',
+  ENOTDIR: 'a file is in the place of a directory; name another',
 }
 
 /**

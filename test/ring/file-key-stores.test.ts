@@ -25,6 +25,19 @@ function cutOffAfter(t: TestContext, renames: number): () => void {
   }
 }
 
+describe('a directory of keys', () => {
+  it('is told by its name and setting where a file is in its place', async () => {
+    await using folder = await temporaryFolder()
+    const path = `${folder.path}/keys`
+    await files.writeFile(path, '')
+    await assert.rejects(createFileKeyStores(path).of(FIRST).load(), {
+      code: 'store_unavailable',
+      message:
+        /^Cannot read the directory of keys .*keys.* \(keyStore\.path\): a file is in the place/,
+    })
+  })
+})
+
 describe('renaming an issuer whose keys are in a folder', () => {
   for (const [when, renames] of [
     ['the new owner was written', 0],

@@ -149,7 +149,7 @@ test('every other setting that is compared or used as text is held to what was w
     ['seal: { file: "./keys/" }', 'seal.file', /ends with the name of a file/],
     ['rotation: { witness: /var/lib/witness/ }', 'rotation.witness', /ends with the name of a/],
     ['rotation: { witness: file:///var/w.json }', 'rotation.witness', 'write /var/w.json instead'],
-    ['keyStore: { path: "$DATA/keys" }', 'keyStore.path', /a path in full/],
+    ['keyStore: { path: "\\x24{DATA}/keys" }', 'keyStore.path', /a path in full/],
     ['keyStore: { path: "file:keys" }', 'keyStore.path', 'write keys instead'],
     ['database: { url: "sqlite:~/k.db" }', 'database.url', /sqlite:PATH whose PATH is a path in/],
     ['database: { url: "sqlite: k.db" }', 'database.url', /PATH is text without blanks around it/],
