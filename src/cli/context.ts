@@ -32,13 +32,18 @@ export interface JsonOption {
 
 export const JSON_OPTION = ['--json', 'answer in JSON'] as const
 
-/** Loads the configuration that `--config` or the environment names. @throws ConfigInvalid */
+/**
+ * Loads the configuration that `--config` or the environment names.
+ * @throws ConfigInvalid; NotFound for an `--issuer` that it lacks, also if the command needs none
+ */
 export async function loadCommandConfig(program: Command, { env }: Context): Promise<Config> {
   // The schema is slow to import, and help does without.
   const { loadConfig } = await import('../config/load.ts')
   // commander accepts --config before and after the command.
-  const { config: file } = program.opts<{ config?: string }>()
-  return loadConfig({ env, file })
+  const { config: file, issuer } = program.opts<{ config?: string; issuer?: string }>()
+  const config = loadConfig({ env, file })
+  if (issuer !== undefined) chooseIssuer(config, issuer)
+  return config
 }
 
 /**

@@ -50,4 +50,13 @@ describe('commands with several issuers in the configuration', () => {
     assert.equal((await cli.run(['config', 'check'])).status, 0)
     assert.equal((await cli.run(['db', 'status'])).status, 0)
   })
+
+  it('about the whole deployment refuse an --issuer that there is not', async () => {
+    await using cli = await keyturnIn(SEVERAL)
+    for (const command of [['config', 'check'], ['db', 'status'], ['backup', 'b'], ['serve']]) {
+      const { status, err } = await cli.run(['--issuer', 'https://three.example', ...command])
+      assert.equal(status, 1, command.join(' '))
+      assert.match(err, /no issuer https:\/\/three.example/)
+    }
+  })
 })
