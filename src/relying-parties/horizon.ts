@@ -32,6 +32,8 @@ const YEAR = 365 * 86_400
  */
 const MOST_WORK = 50 * 400
 
+export const LEAST_NODES = 10
+
 /**
  * Simulates all rings together for a year if possible; otherwise each published ring by itself and
  * for as long as it needs, because rings with very different cryptoperiods have no common horizon.
@@ -92,7 +94,7 @@ function tooMuch(
     ...(needed * nodes <= MOST_WORK && enough < horizon
       ? [`leave the time out: ${duration(enough)} are enough for all that can happen to the ring`]
       : []),
-    ...(nodes > 10 && most < count ? ['simulate fewer nodes'] : []),
+    ...(most < count && count * LEAST_NODES <= MOST_WORK ? ['simulate fewer nodes'] : []),
   ]
   return new Refused(
     'simulation_too_large',

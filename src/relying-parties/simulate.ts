@@ -3,7 +3,7 @@ import type { RingName } from '../ring/key.ts'
 import type { RotationPolicies } from '../ring/policy.ts'
 import { type ClusterOptions, spansOf } from './cluster.ts'
 import { type HistoryOptions, historyOf, usualOrders } from './history.ts'
-import { onlyRings, type Part, partsOf } from './horizon.ts'
+import { LEAST_NODES, onlyRings, type Part, partsOf } from './horizon.ts'
 import type { RpModel } from './model.ts'
 import { RP_MODELS } from './models.ts'
 import { sightingsOf } from './sightings.ts'
@@ -82,8 +82,6 @@ export interface Simulation {
   /** Parts that were simulated separately, each with its horizon. */
   readonly parts: readonly Part[]
 }
-
-const LEAST_NODES = 10
 
 const NODES = 50
 

@@ -118,6 +118,12 @@ describe('the horizon of a simulation', () => {
       /every 10 s, so that keys switch 8,640 times in 1 d/,
     ],
     [
+      'more switches than the fewest nodes allow, so that fewer nodes are no way out',
+      [slow('sig/ES256')],
+      { horizon: 500_000 * DAY },
+      /^(?!.*fewer nodes).*leave the time out/,
+    ],
+    [
       'a million nodes',
       [slow('sig/ES256')],
       { nodes: 1_000_000 },
