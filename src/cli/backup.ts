@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import { witnessPlace } from '../config/witness.ts'
+import { witnessFileOf, witnessPlace } from '../config/witness.ts'
 import { engineOf, isEmbedded } from '../connection/database-url.ts'
 import { ringNameOf } from '../data-protection/kept-ring.ts'
 import { Refused } from '../errors.ts'
@@ -70,7 +70,12 @@ async function backup(
       : 'No key opens without the key-encryption keys, which are not in it: back them up elsewhere.',
   )
   const place = witnessPlace(config)
-  if (place.type === 'file') context.print(`Leave out ${place.path}: it must never be restored.`)
+  if (place.type === 'file') {
+    // Each of several issuers has a witness of its own, unless it was alone when it began.
+    const others = config.issuers.map(({ issuer }) => witnessFileOf(place.path, issuer))
+    const paths = [place.path, ...(config.issuers.length > 1 ? others : [])]
+    context.print(`Leave out ${paths.join(', ')}: never to be restored.`)
+  }
   const { rings } = config.dataProtection
   if (rings.length > 0) {
     context.print(

@@ -43,6 +43,23 @@ describe('keyturn backup', () => {
     assert.match(out, /^Not in it: data-protection\/shop\. Back up each where it is kept/m)
   })
 
+  it('names the witness of each issuer, which must never be restored', async () => {
+    await using cli = await keyturnIn()
+    await cli.makeRings(DAY)
+    const file = join(cli.path, 'several.yaml')
+    const issuers = ['a', 'b'].map((name) => ({ issuer: `http://localhost:3000/${name}` }))
+    await writeFile(file, JSON.stringify({ issuers }))
+    const { status, out, err } = await cli.run(['backup', join(cli.path, 'b'), '-c', file])
+    assert.equal(status, 0, err)
+    for (const end of [
+      'kek-witness.json',
+      '-localhost-3000-a-\\w+.json',
+      '-localhost-3000-b-\\w+.json',
+    ]) {
+      assert.match(out, new RegExp(`^Leave out .*${end}`, 'm'))
+    }
+  })
+
   it('takes a directory of keys along, and leaves the key-encryption keys out where that is asked for', async () => {
     await using ring = await temporaryFolder()
     await using cli = await keyturnIn({
