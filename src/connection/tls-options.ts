@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readBoundedSync } from '../bounded-file.ts'
 import { StoreUnavailable } from '../errors.ts'
 import type { TlsRequest } from './tls-request.ts'
 
@@ -36,9 +36,14 @@ export function tlsOptions(
 function pemOf(file: string, what: string): string {
   if (file.startsWith('-----BEGIN')) return file
   try {
-    return readFileSync(file, 'utf8')
+    const bytes = readBoundedSync(file, PEM_BYTES_MAX)
+    if (bytes) return bytes.toString('utf8')
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw new StoreUnavailable(`Cannot read ${what}: ${reason}`, error)
   }
+  throw new StoreUnavailable(`Cannot read ${what}: it has more than ${PEM_BYTES_MAX} bytes`)
 }
+
+/** Most bytes of a PEM file; all authorities that systems trust have less than 1 MiB. */
+const PEM_BYTES_MAX = 16 * 1024 * 1024

@@ -148,11 +148,16 @@ for (const [kind, words] of [
       }
     })
 
-    it('with a file that is not there is an error that names the parameter', async () => {
-      await assert.rejects(
-        cipherOf(kind, at(secure, `${mode}=${full}&sslrootcert=/nowhere/ca.pem`)),
-        /Cannot read the ca file of database.url: .*\/nowhere\/ca.pem/,
-      )
+    it('with a file that is not there, or a device, is an error that names the parameter', async () => {
+      for (const [file, reason] of [
+        ['/nowhere/ca.pem', /Cannot read the ca file of database.url: .*\/nowhere\/ca.pem/],
+        ['/dev/zero', /Cannot read the ca file of database.url: it has more than 16777216 bytes/],
+      ] as const) {
+        await assert.rejects(
+          cipherOf(kind, at(secure, `${mode}=${full}&sslrootcert=${file}`)),
+          reason,
+        )
+      }
     })
   })
 }
