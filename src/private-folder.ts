@@ -1,4 +1,4 @@
-import { mkdirSync, statSync } from 'node:fs'
+import { mkdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /**
@@ -8,23 +8,24 @@ import { dirname } from 'node:path'
  * @returns false if the folder exists
  * @throws the error of `mkdir`
  */
-export function makePrivateFolder(path: string): boolean {
+export async function makePrivateFolder(path: string): Promise<boolean> {
   try {
-    return makeOne(path)
+    return await makeOne(path)
   } catch (error) {
     const parent = dirname(path)
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || parent === path) throw error
-    makePrivateFolder(parent)
+    await makePrivateFolder(parent)
     return makeOne(path)
   }
 }
 
-function makeOne(path: string): boolean {
+async function makeOne(path: string): Promise<boolean> {
   try {
-    mkdirSync(path, { mode: 0o700 })
+    await mkdir(path, { mode: 0o700 })
     return true
   } catch (error) {
-    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return false
+    const there = await stat(path).catch(() => undefined)
+    if (there?.isDirectory()) return false
     throw error
   }
 }

@@ -25,11 +25,12 @@ export interface Owner {
 export async function readWholeFile(path: string): Promise<string> {
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
-    if ((await file.stat()).isFile()) return await file.readFile('utf8')
+    const status = await file.stat()
+    if (status.isFile()) return await file.readFile('utf8')
+    throw new Error(`${path} is ${status.isDirectory() ? 'a directory' : 'no file'}`)
   } finally {
     await file.close()
   }
-  throw new Error(`${path} is no file; move it away, or name another`)
 }
 
 /**

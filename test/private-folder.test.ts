@@ -12,28 +12,28 @@ describe('a folder of its own', () => {
   })
   after(() => rmSync(home, { recursive: true }))
 
-  it('is made with those above it, for its owner alone', () => {
+  it('is made with those above it, for its owner alone', async () => {
     const path = join(home, 'a/b/c')
-    assert.equal(makePrivateFolder(path), true)
+    assert.equal(await makePrivateFolder(path), true)
     for (const each of ['a', 'a/b', 'a/b/c'])
       assert.equal(statSync(join(home, each)).mode & 0o777, 0o700)
-    assert.equal(makePrivateFolder(path), false)
-    assert.equal(makePrivateFolder('/'), false)
+    assert.equal(await makePrivateFolder(path), false)
+    assert.equal(await makePrivateFolder('/'), false)
   })
 
-  it('may be behind a link, but not behind a file or a link that leads nowhere', () => {
+  it('may be behind a link, but not behind a file or a link that leads nowhere', async () => {
     symlinkSync(home, join(home, 'link'))
     symlinkSync(join(home, 'nowhere'), join(home, 'dangling'))
     writeFileSync(join(home, 'file'), '')
-    assert.equal(makePrivateFolder(join(home, 'link/inner')), true)
-    assert.throws(() => makePrivateFolder(join(home, 'file')), { code: 'EEXIST' })
-    assert.throws(() => makePrivateFolder(join(home, 'file/inner')), { code: 'ENOTDIR' })
-    assert.throws(() => makePrivateFolder(join(home, 'dangling')), { code: 'EEXIST' })
+    assert.equal(await makePrivateFolder(join(home, 'link/inner')), true)
+    await assert.rejects(makePrivateFolder(join(home, 'file')), { code: 'EEXIST' })
+    await assert.rejects(makePrivateFolder(join(home, 'file/inner')), { code: 'ENOTDIR' })
+    await assert.rejects(makePrivateFolder(join(home, 'dangling')), { code: 'EEXIST' })
   })
 
-  it('is refused where a file system takes none, instead of tried for ever', (t) => {
+  it('is refused where a file system takes none, instead of tried for ever', async (t) => {
     if (!existsSync('/proc/self')) return t.skip('only Linux has such a file system')
     for (const path of ['/proc/none', '/proc/none/inner', '/proc/self/none'])
-      assert.throws(() => makePrivateFolder(path), { code: 'ENOENT' })
+      await assert.rejects(makePrivateFolder(path), { code: 'ENOENT' })
   })
 })

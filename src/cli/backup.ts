@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import { witnessFileOf, witnessPlace } from '../config/witness.ts'
+import { witnessPlace } from '../config/witness.ts'
 import { engineOf, isEmbedded } from '../connection/database-url.ts'
 import { ringNameOf } from '../data-protection/kept-ring.ts'
 import { Refused } from '../errors.ts'
@@ -49,10 +49,11 @@ async function backup(
         'keys (seal.*) apart from it. docs/operate.md has the commands.',
     )
   }
-  const [{ assertDatabase }, { writeBackup }, { sqlitePath }] = await Promise.all([
+  const [{ assertDatabase }, { writeBackup }, { sqlitePath }, { witnessFile }] = await Promise.all([
     import('../server/assert-database.ts'),
     import('../database/backup.ts'),
     import('../database/database.ts'),
+    import('../server/open-witness.ts'),
   ])
   await assertDatabase(config)
   const isKekInFile = seal.protector === 'file'
@@ -71,9 +72,7 @@ async function backup(
   )
   const place = witnessPlace(config)
   if (place.type === 'file') {
-    // Each of several issuers has a witness of its own, unless it was alone when it began.
-    const others = config.issuers.map(({ issuer }) => witnessFileOf(place.path, issuer))
-    const paths = [place.path, ...(config.issuers.length > 1 ? others : [])]
+    const paths = config.issuers.map(({ issuer }) => witnessFile(issuer, place.path, config))
     context.print(`Leave out ${paths.join(', ')}: never to be restored.`)
   }
   const { rings } = config.dataProtection

@@ -79,7 +79,7 @@ async function exportToDuende(options: ExportOptions, session: Session): Promise
   const written: string[] = []
   const left: { name: string; code: string; reason: string }[] = []
   try {
-    makePrivateFolder(options.to)
+    await makePrivateFolder(options.to)
     for (const policy of rings) {
       const states = ringStates(loaded, policy, now).filter(isPublished)
       const lives = duendeLives(

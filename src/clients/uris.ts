@@ -14,20 +14,20 @@ import { encodedUriProblem, hasPossibleHost, POSSIBLE_HOST, uriProblem } from '.
  */
 export const redirectUriProblem: TextRule = (text) =>
   encodedUriProblem(text) ??
-  problemOf(text, [hasFragment, hasUserinfo, hasWildcard, hasOddScheme, hasNoHost, hasAnswer])
+  problemOf(text, [hasFragment, hasUserinfo, hasWildcard, hasOddScheme, hasOddHost, hasAnswer])
 
 /** Checks a URI that Keyturn fetches or calls. */
 export const calledUriProblem: TextRule = (text) =>
   encodedUriProblem(text) ??
-  problemOf(text, [hasFragment, hasUserinfo, hasWildcard, isNoWebUri, hasNoHost])
+  problemOf(text, [hasFragment, hasUserinfo, hasWildcard, isNoWebUri, hasOddHost])
 
 /** Checks the URI of a page or an image that people open. */
 export const pageUriProblem: TextRule = (text) =>
-  uriProblem(text) ?? problemOf(text, [hasUserinfo, isNoWebUri, hasNoHost])
+  uriProblem(text) ?? problemOf(text, [hasUserinfo, isNoWebUri, hasOddHost])
 
 /** Checks the URI of a page that must have https (OpenID Connect Core 1.0, section 4). */
 export const securePageUriProblem: TextRule = (text) =>
-  uriProblem(text) ?? problemOf(text, [hasUserinfo, isNoHttps, hasNoHost])
+  uriProblem(text) ?? problemOf(text, [hasUserinfo, isNoHttps, hasOddHost])
 
 /** True for plain HTTP to another machine, which everybody on the way can read and change. */
 export function isPlainHttp(uri: string): boolean {
@@ -95,7 +95,7 @@ const hasWildcard: Check = (_url, text) =>
     ? 'a URI without *, because URIs are compared character by character, without wildcards (RFC 9700, section 2.1)'
     : undefined
 
-const hasNoHost: Check = (url) =>
+const hasOddHost: Check = (url) =>
   isPrivateUse(url.href) || hasPossibleHost(url) ? undefined : POSSIBLE_HOST
 
 /** A reversed domain name, which nobody else uses by chance (RFC 8252, section 7.1). */

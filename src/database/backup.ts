@@ -1,11 +1,13 @@
-import { open, readdir, readFile, rename } from 'node:fs/promises'
+import { open, readdir, rename } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import Sqlite from 'better-sqlite3-napi'
+import { readBoundedText } from '../bounded-file.ts'
 import { Refused, StoreUnavailable } from '../errors.ts'
 import { makePrivateFolder } from '../private-folder.ts'
-import { createFile, syncDirectory } from '../whole-file.ts'
+import { KEK_FILE_BYTES_MAX } from '../seal/protector.ts'
+import { createFile, readWholeFile, syncDirectory } from '../whole-file.ts'
 import { attempt } from './failures.ts'
 
 /** Parts of a backup of one machine; missing parts are left out. */
@@ -30,7 +32,7 @@ export async function writeBackup(
   { database, keys, kek }: BackupSources,
 ): Promise<readonly string[]> {
   return attempt(`write a backup into ${folder}`, async () => {
-    makePrivateFolder(folder)
+    await makePrivateFolder(folder)
     if ((await readdir(folder)).length > 0) {
       throw new Refused(
         'backup_folder_taken',
@@ -62,7 +64,7 @@ export async function writeBackup(
 }
 
 async function readKek(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch((error: Error) => {
+  return readBoundedText(path, KEK_FILE_BYTES_MAX).catch((error: Error) => {
     throw new Refused(
       'backup_kek_unreadable',
       { path },
@@ -111,7 +113,7 @@ async function copyKeys(from: string, to: string): Promise<void> {
  */
 async function copyIssuer(from: string, to: string): Promise<void> {
   const files = await recordsIn(from)
-  for (const part of PARTS) makePrivateFolder(join(to, part))
+  for (const part of PARTS) await makePrivateFolder(join(to, part))
   for (const { name, text } of files) await createFile(join(to, name), text)
 }
 
@@ -123,7 +125,7 @@ async function recordsIn(
     const names = await recordNames(folder)
     const files = await Promise.all(
       names.map(async (name) => {
-        const text = await readFile(join(folder, name), 'utf8').catch(ifAbsent)
+        const text = await readWholeFile(join(folder, name)).catch(ifAbsent)
         return text === undefined ? [] : { name, text }
       }),
     )

@@ -86,9 +86,9 @@ async function driverOptions(settings: ServerSettings): Promise<Partial<DataSour
   }
 }
 
-function sqliteOptions(url: string): Partial<DataSourceOptions> {
+async function sqliteOptions(url: string): Promise<Partial<DataSourceOptions>> {
   const database = sqlitePath(url)
-  makePrivateFolder(dirname(database))
+  await makePrivateFolder(dirname(database))
   makePrivately(database)
   return {
     type: 'better-sqlite3',

@@ -37,7 +37,7 @@ export function openSqliteArtifacts(
   clock: Clock,
 ): ArtifactPlace {
   const database = open(url, durability === 'full' ? 'FULL' : 'NORMAL')
-  const statements = prepare(database)
+  const statements = prepareOrClose(database)
   const reader = createReader(database)
   const writer = createWriter(database, reader)
 
@@ -103,6 +103,15 @@ function open(url: string, synchronous: 'FULL' | 'NORMAL'): Sqlite.Database {
     return database
   } catch (error) {
     throw storeUnavailable(`open the database ${url}`, error)
+  }
+}
+
+function prepareOrClose(database: Sqlite.Database): Statements {
+  try {
+    return prepare(database)
+  } catch (error) {
+    database.close()
+    throw storeUnavailable('open sessions and tokens', error)
   }
 }
 

@@ -89,10 +89,10 @@ const SAVE = `
     else redis.call('set', KEYS[1], mark .. ARGV[1], 'EX', ARGV[2]) end`
 
 const addToGrant = (key: string, [member, expiresAt, now = '']: readonly string[]) => `
-    ${list(key, `${expiresAt}, ${member}`)}${endWithLast(key, now)}`
+    ${addEntry(key, `${expiresAt}, ${member}`)}${endWithLast(key, now)}`
 
 /** Adds an entry to a set, which replaces a key of another type as SET does. */
-function list(key: string, entry: string): string {
+function addEntry(key: string, entry: string): string {
   return `local added = redis.pcall('zadd', ${key}, ${entry})
     if type(added) == 'table' then
       if string.find(added.err, 'WRONGTYPE', 1, true) then redis.call('unlink', ${key}) end
@@ -185,7 +185,7 @@ const EXCHANGE = `
     for key = 4, #KEYS do
       local index = 4 * key - 11
       redis.call('set', KEYS[key], ARGV[index], 'EX', ARGV[index + 1])
-      ${list('KEYS[2]', 'ARGV[index + 3], ARGV[index + 2]')}
+      ${addEntry('KEYS[2]', 'ARGV[index + 3], ARGV[index + 2]')}
     end${endWithLast('KEYS[2]', 'ARGV[4]')}
     return 1`
 

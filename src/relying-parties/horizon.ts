@@ -32,6 +32,7 @@ const YEAR = 365 * 86_400
  */
 const MOST_WORK = 50 * 400
 
+/** Fewest nodes of a simulation. */
 export const LEAST_NODES = 10
 
 /**
@@ -94,7 +95,7 @@ function tooMuch(
     ...(needed * nodes <= MOST_WORK && enough < horizon
       ? [`leave the time out: ${duration(enough)} are enough for all that can happen to the ring`]
       : []),
-    ...(most < count && count * LEAST_NODES <= MOST_WORK ? ['simulate fewer nodes'] : []),
+    ...(count * LEAST_NODES <= MOST_WORK ? ['simulate fewer nodes'] : []),
   ]
   return new Refused(
     'simulation_too_large',

@@ -21,7 +21,7 @@ export function createFileKeyStore(directory: string): KeyStore {
 
   const inDirectory = <T>(what: string, work: () => Promise<T>): Promise<T> =>
     onFiles(`${what} in ${directory}`, async () => {
-      files.makeFolders()
+      await files.makeFolders()
       await batches.finish()
       return work()
     })

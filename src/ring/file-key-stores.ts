@@ -15,9 +15,12 @@ export function createFileKeyStores(directory: string): KeyStores {
   const folders = createIssuerFolders(directory)
   const found = new Map<string, Promise<KeyStore>>()
 
+  const read = <T>(work: () => Promise<T>) =>
+    onFiles(`read the directory of keys ${directory} (keyStore.path)`, work)
+
   /** Opens the directory itself if its file names the issuer, else a folder for the issuer. */
   async function open(issuer: string): Promise<KeyStore> {
-    if ((await folders.owner()) === issuer) return shared
+    if ((await read(folders.owner)) === issuer) return shared
     const folder = await onFiles(`open the folder of ${issuer} in ${directory}`, () =>
       folders.find(issuer),
     )
@@ -46,14 +49,15 @@ export function createFileKeyStores(directory: string): KeyStores {
     shared,
     issuers: async () => {
       const used = await Promise.all(
-        (await folders.owned()).map(async ({ issuer }) =>
+        (await read(folders.owned)).map(async ({ issuer }) =>
           (await isUsed(await storeOf(issuer))) ? issuer : [],
         ),
       )
       return used.flat()
     },
-    hasUnowned: async () => (await folders.owner()) === undefined && isUsed(shared),
-    adopt: (issuer) => onFiles(`write the owner of ${directory}`, () => folders.adopt(issuer)),
+    hasUnowned: async () => (await read(folders.owner)) === undefined && isUsed(shared),
+    adopt: (issuer) =>
+      onFiles(`write the owner of ${directory} (keyStore.path)`, () => folders.adopt(issuer)),
     rename: (from, to) =>
       onFiles(`rename the issuer of the keys in ${directory}`, () =>
         folders.rename(from, to).finally(() => found.clear()),

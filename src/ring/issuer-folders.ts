@@ -2,7 +2,6 @@ import { hash } from 'node:crypto'
 import { readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { StoreUnavailable } from '../errors.ts'
-import { onFiles } from '../file-failure.ts'
 import { makePrivateFolder } from '../private-folder.ts'
 import { createFile, readWholeFile, replaceFile, syncDirectory } from '../whole-file.ts'
 
@@ -55,10 +54,8 @@ export function createIssuerFolders(directory: string): IssuerFolders {
   }
 
   async function claim(folder: string, issuer: string): Promise<void> {
-    await onFiles(`make the directory of keys ${folder} (keyStore.path)`, async () => {
-      makePrivateFolder(folder)
-      await createFile(join(folder, OWNER), `${issuer}\n`)
-    })
+    await makePrivateFolder(folder)
+    await createFile(join(folder, OWNER), `${issuer}\n`)
   }
 
   /** Folder that a renaming to this issuer, which was cut off, has not moved yet. */
@@ -122,9 +119,7 @@ async function isEmpty(folder: string): Promise<boolean> {
 }
 
 async function ownerOf(folder: string): Promise<string | undefined> {
-  const text = await onFiles(`read the directory of keys ${folder} (keyStore.path)`, () =>
-    readWholeFile(join(folder, OWNER)).catch(ifAbsent),
-  )
+  const text = await readWholeFile(join(folder, OWNER)).catch(ifAbsent)
   return text?.trim()
 }
 

@@ -13,7 +13,7 @@ export interface RecordFiles {
   /** Folder of the keys. */
   readonly keysAt: string
   /** Makes the folders of keys and events if there are none. */
-  makeFolders(): void
+  makeFolders(): Promise<void>
   loadKeys(): Promise<readonly SerializedKey[]>
   loadEvents(): Promise<readonly SerializedEvent[]>
   /** Path of the file of a key, by its place. */
@@ -27,9 +27,9 @@ export function createRecordFiles(directory: string): RecordFiles {
 
   return {
     keysAt,
-    makeFolders: () => {
-      makePrivateFolder(keysAt)
-      makePrivateFolder(eventsAt)
+    makeFolders: async () => {
+      await makePrivateFolder(keysAt)
+      await makePrivateFolder(eventsAt)
     },
     loadKeys: async () =>
       (await readAll(keysAt)).map(({ path, text }) => parseSerializedKey(text, `File ${path}`)),

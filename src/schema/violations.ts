@@ -161,19 +161,20 @@ function unknownSetting(path: Path, value: unknown, tree: SettingNode): Violatio
     path: path.join('.'),
     value: masked(path.reduce(childValue, value), undefined),
     rule: 'unknown-setting',
-    ...renamed(path.at(-1) ?? '', nearest, what),
+    ...renamed(path, nearest, what),
   }
 }
 
 /** @param nearest path of a known name */
-function renamed(name: string, nearest: Path, what: string): Pick<Violation, 'message' | 'fix'> {
+function renamed(path: Path, nearest: Path, what: string): Pick<Violation, 'message' | 'fix'> {
+  const name = path.at(-1) ?? ''
   if (name === MERGE) {
     const message = 'the merge key of YAML is not supported'
     return { message, fix: 'write the settings of the other map here' }
   }
   const to = nearest.join('.')
-  const section = nearest.slice(0, -1).join('.')
-  if (name.includes('.') && section !== '') {
+  const [parent, section] = [path, nearest].map((each) => each.slice(0, -1).join('.'))
+  if (name.includes('.') && section !== parent) {
     const message = `no ${what} has this name, because a dot does not stand for a section`
     return { message, fix: `write ${nearest.at(-1)} in the section ${section}, or remove it` }
   }

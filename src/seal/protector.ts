@@ -12,7 +12,7 @@ import { environmentKeks, KEK_BYTES, keksOf, readKekSet } from './kek-text.ts'
 export function fileProtector(path: string): Protector {
   return {
     load: async () => {
-      const text = await readBoundedText(path, FILE_BYTES_MAX).catch(
+      const text = await readBoundedText(path, KEK_FILE_BYTES_MAX).catch(
         (cause: NodeJS.ErrnoException) => {
           if (cause.code === 'ENOENT')
             throw new KekMissing(`The key-encryption key file ${path} is missing.`)
@@ -28,7 +28,7 @@ export function fileProtector(path: string): Protector {
       const k = base64url.encode(randomBytes(KEK_BYTES))
       const text = `${JSON.stringify({ keys: [{ kty: 'oct', k }] }, null, 2)}\n`
       try {
-        makePrivateFolder(dirname(path))
+        await makePrivateFolder(dirname(path))
         await createFile(path, text)
       } catch (error) {
         // Only the system's calls throw here.
@@ -43,7 +43,7 @@ export function fileProtector(path: string): Protector {
 }
 
 /** Most bytes of a file of key-encryption keys, which are 32 bytes each. */
-const FILE_BYTES_MAX = 1024 * 1024
+export const KEK_FILE_BYTES_MAX = 1024 * 1024
 
 /**
  * Key-encryption keys given by the environment (`KEYTURN_SEAL__KEYS`, or a file named by

@@ -1,7 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { engineOf, type ServerSettings, shareConnections } from '../connection/database-url.ts'
 import type { ArtifactPlace } from '../database/artifact-place.ts'
-import { attempt } from '../database/failures.ts'
 import type { RedisConnection } from '../redis/connection.ts'
 
 export interface ArtifactSettings {
@@ -34,7 +33,7 @@ async function openInDatabase(database: ServerSettings, clock: Clock): Promise<A
   const engine = engineOf(database.url)
   if (engine === 'better-sqlite3') {
     const { openSqliteArtifacts } = await import('../database/sqlite-artifacts.ts')
-    return attempt('open sessions and tokens', async () => openSqliteArtifacts(database, clock))
+    return openSqliteArtifacts(database, clock)
   }
   const connections = shareConnections(database.connections).artifacts
   const settings = { ...database, connections }

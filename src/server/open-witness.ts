@@ -13,7 +13,7 @@ export function openWitness(
   redis: RedisConnection | undefined,
 ): Witness | undefined {
   const place = witnessPlace(config)
-  if (place.type === 'file') return createFileWitness(fileOf(issuer, place.path, config))
+  if (place.type === 'file') return createFileWitness(witnessFile(issuer, place.path, config))
   // The configuration was checked: a witness in Redis has a redis.url.
   if (place.type === 'redis' && redis) return createRedisWitness(redis, issuer)
   return undefined
@@ -24,7 +24,7 @@ export function openWitness(
  * several. An issuer keeps its file when others are added or removed, because its record would
  * otherwise be lost.
  */
-function fileOf(issuer: string, path: string, { issuers }: Config): string {
+export function witnessFile(issuer: string, path: string, { issuers }: Config): string {
   const own = witnessFileOf(path, issuer)
   const isPathOurs = issuerIn(path) === issuer
   if (issuers.length === 1) return existsSync(own) && !isPathOurs ? own : path

@@ -13,9 +13,7 @@ export const pathProblem: TextRule = (text) => {
     return { expected: `a path in full, because no shell reads it; ./${text} for this very name` }
   }
   if (!/^file:/i.test(text)) return undefined
-  const bare = text.replace(/^file:(\/\/(localhost)?(?=\/))?/i, '')
-  const instead = /^$|%/.test(bare) || pathProblem(bare) ? undefined : bare
-  return { expected: `a path and no URL; ./${text} for this very name`, instead }
+  return { expected: `a path and no URL; ./${text} for this very name` }
 }
 
 /** Rule for the path of a file, whose last slash would be left out. */

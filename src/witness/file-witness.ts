@@ -54,5 +54,5 @@ const TAG = `Signature: 8a477f597d28d172789f06886806bc55
  * content.
  */
 async function makeFolder(folder: string): Promise<void> {
-  if (makePrivateFolder(folder)) await createFile(join(folder, 'CACHEDIR.TAG'), TAG)
+  if (await makePrivateFolder(folder)) await createFile(join(folder, 'CACHEDIR.TAG'), TAG)
 }

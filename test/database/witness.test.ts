@@ -100,7 +100,7 @@ describe('a witness in a file', () => {
 
   it('is refused where its path is a directory', async () => {
     await using folder = await temporaryFolder()
-    const message = /Cannot read the witness .* is no file; move it away, or name another$/
+    const message = /Cannot read the witness .*: \/[^ ]* is a directory$/
     await assert.rejects(createFileWitness(folder.path).read(), message)
   })
 

@@ -175,7 +175,9 @@ describe('a start', () => {
     assert.equal((await readFile(join(keys, name), 'utf8')).length, Math.floor(text.length / 2))
   })
 
-  it('with a pipe or a device in the place of a key file or the witness names it, and waits for nothing', async () => {
+  it('with a pipe or a device in the place of a key file or the witness names it, and waits for nothing', {
+    timeout: 60_000,
+  }, async () => {
     await using folder = await temporaryFolder()
     const ring = join(folder.path, 'ring')
     const witness = join(folder.path, 'witness.json')
