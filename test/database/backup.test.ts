@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import files, { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
@@ -64,18 +65,18 @@ describe('a backup of a directory of keys', () => {
     }
   }
 
-  /** Lets another process change files just before the first time that one of these is read. */
+  /** Lets another process change files just before the first time that one of these is opened. */
   function beforeReading(t: TestContext, name: string, change: () => Promise<void>): void {
-    const original = files.readFile
+    const original = files.open
     let isChanged = false
-    const read = async (...args: unknown[]): Promise<unknown> => {
+    const open = async (...args: unknown[]): Promise<unknown> => {
       if (!isChanged && String(args[0]).endsWith(name)) {
         isChanged = true
         await change()
       }
       return Reflect.apply(original, files, args)
     }
-    t.mock.method(files, 'readFile', read as typeof original)
+    t.mock.method(files, 'open', open as typeof original)
     syncBuiltinESMExports()
     t.after(() => {
       t.mock.restoreAll()
@@ -97,6 +98,17 @@ describe('a backup of a directory of keys', () => {
     })
     const all = ['events/added.json', ...NAMES, 'keys/added.json']
     assert.deepEqual(await directory.backUp(), all)
+  })
+
+  it('is refused where a pipe is in the place of a key, instead of waiting for good', {
+    timeout: 20_000,
+  }, async () => {
+    await using directory = await withKeys()
+    execFileSync('mkfifo', [join(directory.keys, 'keys/pipe.json')])
+    await assert.rejects(
+      directory.backUp(),
+      /^StoreUnavailable: Cannot write a backup .*pipe\.json is no file$/,
+    )
   })
 
   it('has a batch that is not finished yet, and no drafts', async () => {
