@@ -1,6 +1,7 @@
 import { parseDocument } from 'yaml'
 import { z } from 'zod'
 import { Refused } from '../errors.ts'
+import { jsonOf } from '../values/json-of.ts'
 import type { Account } from './account-store.ts'
 import { addAccount, problemsOf, type Surroundings } from './operate.ts'
 import { isPasswordHash } from './password.ts'
@@ -107,7 +108,7 @@ function readPerson(
   // The replacement character stands for bytes that are not UTF-8.
   if (line.includes('\ufffd'))
     return { problems: ['it is not UTF-8 text (RFC 8259, section 8.1).'] }
-  const parsed = parse(line)
+  const parsed = jsonOf(line)
   if (parsed === undefined) return { problems: ['it is not valid JSON.'] }
   const read = person.safeParse(parsed, { error: expectation })
   const problems = [
@@ -151,12 +152,4 @@ function hasUnusableName(value: unknown): boolean {
 
 function namesTwice(line: string): boolean {
   return parseDocument(line).errors.some(({ code }) => code === 'DUPLICATE_KEY')
-}
-
-function parse(line: string): unknown {
-  try {
-    return JSON.parse(line)
-  } catch {
-    return undefined
-  }
 }

@@ -1,10 +1,10 @@
 import type { DataSource, FindOneOptions } from 'typeorm'
 import { z } from 'zod'
 import type { StoredSecret } from '../clients/client-secret.ts'
+import { jsonOf } from '../values/json-of.ts'
 import { type AuthenticRecords, authenticRecords, type RecordSecret } from './authentic.ts'
 import type { StoredMetadata } from './client-rows.ts'
 import { attempt } from './failures.ts'
-import { jsonOf } from './json-of.ts'
 import { accountSchema, auditSchema, clientSchema, consentSchema } from './tables.ts'
 
 /** Result of authenticating rows under another secret of the deployment. */

@@ -4,8 +4,8 @@ import { z } from 'zod'
 import type { NodeReport } from '../nodes/node.ts'
 import type { NodeStore } from '../nodes/node-store.ts'
 import { instant } from '../ring/limits.ts'
+import { jsonOf } from '../values/json-of.ts'
 import { attempt, attemptRead } from './failures.ts'
-import { jsonOf } from './json-of.ts'
 import { type NodeRow, nodeSchema } from './tables.ts'
 
 /** SQL for the clock of a server, in seconds with fraction. SQLite uses this machine's clock. */

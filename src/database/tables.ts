@@ -8,8 +8,8 @@ import type { Account, Consent } from '../accounts/account-store.ts'
 import type { ArtifactRecord } from '../artifacts/artifact-record.ts'
 import { type Authenticated, MAC_LENGTH } from '../artifacts/row-mac.ts'
 import type { SerializedEvent, SerializedKey } from '../ring/key-store.ts'
+import { jsonOf } from '../values/json-of.ts'
 import { ISSUER_MAX } from '../values/uri.ts'
-import { jsonOf } from './json-of.ts'
 import { isText, textCollation, textType } from './migrations/portable.ts'
 
 /**

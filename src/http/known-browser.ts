@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts'
 import type { CookieKeys } from '../oidc/cookie-keys.ts'
 import { cookieNames } from '../oidc/cookie-names.ts'
 import { issuerPath } from '../oidc/origin.ts'
+import { jsonOf } from '../values/json-of.ts'
 
 /** The cookie that proves with which accounts a browser signed in before. */
 export interface KnownBrowser {
@@ -84,7 +85,7 @@ function encode(memories: readonly Memory[]): string {
 
 /** @param payload signed by this issuer, perhaps by another version of Keyturn */
 function decode(payload: string): readonly Memory[] {
-  const rows: unknown = parse(Buffer.from(payload, 'base64url').toString())
+  const rows: unknown = jsonOf(Buffer.from(payload, 'base64url').toString())
   if (!Array.isArray(rows)) return []
   return rows.filter(isRow).map(([accountId, browserId, passwordMark, signedInAt]) => ({
     accountId,
@@ -101,12 +102,4 @@ function isRow(row: unknown): row is Row {
     row.slice(0, 3).every((part) => typeof part === 'string') &&
     Number.isSafeInteger(row[3])
   )
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -1,4 +1,4 @@
-/** The value of a JSON text; undefined if it is none, as anybody may have written the row. */
+/** The value of a JSON text that anybody may have written; undefined if it is none. */
 export function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text)
