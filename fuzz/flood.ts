@@ -77,7 +77,7 @@ isOver = true
 for (const socket of open) socket.destroy()
 clearInterval(watch)
 // Wait until requests under way have ended and their connections are closed.
-await delay(2000)
+await delay(4000)
 const heap = await server.heapUsed()
 times.sort((a, b) => a - b)
 const at = (part: number) => `${(times[Math.floor(times.length * part)] ?? NaN).toFixed(1)} ms`

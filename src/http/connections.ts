@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import { createHeldConnections } from './held-connections.ts'
 
 /** Limits of connections. */
 export interface ConnectionLimits {
@@ -28,7 +29,10 @@ export interface Connections {
   take(request: IncomingMessage, response: ServerResponse): void
   /** Answers that have not been sent. */
   answers(): Iterable<ServerResponse>
+  /** Connections that are open, those among them that a limit has ended but that are still held. */
   readonly size: number
+  /** Closes the connections on which nothing is under way, and those that are held. */
+  closeIdle(): void
   /** Closes all connections at once, those that left HTTP by a CONNECT among them. */
   closeAll(): void
   stop(): void
@@ -93,8 +97,30 @@ function hasFaultyFraming({ httpVersion, headers }: IncomingMessage): boolean {
   return httpVersion === '1.0' && headers['transfer-encoding'] !== undefined
 }
 
+/**
+ * Counts the chunks of a request's content, because Node makes a buffer of each: content of one
+ * byte a chunk costs a hundred times the work and memory of the same content in one piece.
+ */
+function countChunks(request: IncomingMessage, connection: Connection, isTooMany: () => boolean) {
+  if (request.headers['transfer-encoding'] === undefined) return
+  const push = request.push.bind(request)
+  request.push = (chunk, encoding) => {
+    connection.chunks += 1
+    return isTooMany() || push(chunk, encoding)
+  }
+}
+
 /** Seconds between two checks of all connections. */
 const SWEEP = 1
+
+/** Seconds for which unsent data has waited and nothing was sent, in steps of a sweep. */
+function countUnread(socket: Socket, connection: Connection): number {
+  const unsent = socket.writableLength
+  const sent = socket.bytesWritten - unsent
+  connection.stuck = unsent > 0 && sent === connection.sent ? connection.stuck + 1 : 0
+  connection.sent = sent
+  return connection.stuck * SWEEP
+}
 
 export interface ConnectionsOptions {
   readonly limits: ConnectionLimits
@@ -112,26 +138,26 @@ export function watchConnections({
   onClosed,
 }: ConnectionsOptions): Connections {
   const open = new Map<Socket, Connection>()
+  const held = createHeldConnections()
   let hasClosedIdle = false
 
-  function close(socket: Socket, bound: ConnectionBound): void {
-    if (!open.delete(socket)) return
-    socket.destroy()
+  /** Tells whether nothing more of a connection is handled, and ends one that exceeds a limit. */
+  function isOver(socket: Socket, bound: 'requestsPerConnection' | 'chunks', count: number) {
+    const connection = open.get(socket)
+    if (!connection) return true
+    if (count <= limits[bound]) return false
+    open.delete(socket)
+    // A socket that has lived for some time would keep its answers until V8 collects the whole
+    // heap, long after both are out of use.
+    connection.answers = []
+    held.hold(socket)
     onClosed(bound)
+    return true
   }
 
-  /**
-   * Counts the chunks of a request's content, because Node makes a buffer of each: content of one
-   * byte a chunk costs a hundred times the work and memory of the same content in one piece.
-   */
-  function countChunks(request: IncomingMessage, connection: Connection): void {
-    const push = request.push.bind(request)
-    request.push = (chunk, encoding) => {
-      connection.chunks += 1
-      if (connection.chunks <= limits.chunks) return push(chunk, encoding)
-      close(request.socket, 'chunks')
-      return true
-    }
+  function closeUnused(): void {
+    closeIdle()
+    held.closeAll()
   }
 
   function sweep(): void {
@@ -139,37 +165,34 @@ export function watchConnections({
     for (const [socket, connection] of open) {
       // Frees answers that were sent, which would otherwise be kept until the next request.
       countWaiting(connection)
-      const unsent = socket.writableLength
-      const sent = socket.bytesWritten - unsent
-      connection.stuck = unsent > 0 && sent === connection.sent ? connection.stuck + 1 : 0
-      connection.sent = sent
-      if (connection.stuck * SWEEP >= limits.unread) close(socket, 'unread')
+      if (countUnread(socket, connection) < limits.unread) continue
+      open.delete(socket)
+      socket.destroy()
+      onClosed('unread')
     }
   }
 
+  const size = () => open.size + held.size
   const timer = setInterval(sweep, SWEEP * 1000)
   timer.unref()
   return {
     add: (socket) => {
-      if (open.size >= limits.connections && !hasClosedIdle) {
+      if (size() >= limits.connections && !hasClosedIdle) {
         // Only once between two sweeps, because `closeIdle` visits every connection.
         hasClosedIdle = true
-        closeIdle()
+        closeUnused()
         // Their `close` event comes a moment later; their places are free at once.
         for (const each of open.keys()) if (each.destroyed) open.delete(each)
       }
-      if (open.size >= limits.connections) {
+      if (size() >= limits.connections) {
         socket.destroy()
         return onClosed('connections')
       }
       const connection: Connection = { answers: [], chunks: 0, hasLast: false, sent: 0, stuck: 0 }
       open.set(socket, connection)
-      parseUnless(socket, () => {
-        if (!open.has(socket)) return true
-        if (countWaiting(connection) < limits.requestsPerConnection) return false
-        close(socket, 'requestsPerConnection')
-        return true
-      })
+      parseUnless(socket, () =>
+        isOver(socket, 'requestsPerConnection', countWaiting(connection) + 1),
+      )
       // The socket's event, because an answer that was never begun gets no event of its own.
       socket.once('close', () => open.delete(socket))
     },
@@ -179,25 +202,29 @@ export function watchConnections({
       // Node still passes on requests that it read before the connection was closed.
       if (!connection || connection.hasLast) return
       const waiting = countWaiting(connection)
-      if (waiting >= limits.requestsPerConnection) return close(socket, 'requestsPerConnection')
+      if (isOver(socket, 'requestsPerConnection', waiting + 1)) return
       const before = connection.answers.at(-1)
       connection.answers.push(response)
       if (hasFaultyFraming(request)) response.shouldKeepAlive = false
       connection.hasLast = !response.shouldKeepAlive
       if (waiting === 0) connection.chunks = 0
-      if (request.headers['transfer-encoding'] !== undefined) countChunks(request, connection)
-      if (waiting === 0 || !before) return handle(request, response)
-      before.once('close', () => {
+      countChunks(request, connection, () => isOver(socket, 'chunks', connection.chunks))
+      const begin = () => {
         if (open.has(socket)) handle(request, response)
-      })
+      }
+      if (before && waiting > 0) before.once('close', begin)
+      // When all requests that Node read at once are known, because they may be too many.
+      else process.nextTick(begin)
     },
     answers: function* () {
       for (const { answers } of open.values()) yield* answers
     },
     get size() {
-      return open.size
+      return size()
     },
+    closeIdle: closeUnused,
     closeAll: () => {
+      held.closeAll()
       for (const socket of open.keys()) socket.destroy()
     },
     stop: () => clearInterval(timer),

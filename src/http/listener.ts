@@ -7,7 +7,12 @@ import {
 } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { type ConnectionBound, type ConnectionLimits, watchConnections } from './connections.ts'
+import {
+  type ConnectionBound,
+  type ConnectionLimits,
+  type Connections,
+  watchConnections,
+} from './connections.ts'
 import { hasSoundHost, normaliseTarget, targetHost } from './target.ts'
 
 /** An HTTP server that is listening. */
@@ -103,7 +108,7 @@ export async function listen(
   const address = server.address()
   // The clients of a socket in the file system have no address by which they could be limited.
   if (address === null || typeof address === 'string') {
-    await drain(server, connections.closeAll, 0)
+    await drain(server, connections, 0)
     throw Object.assign(new Error('listen EINVAL: no TCP socket'), { code: 'EINVAL' })
   }
   return {
@@ -114,7 +119,7 @@ export async function listen(
     },
     close: (timeout) => {
       announceClose()
-      return drain(server, connections.closeAll, timeout)
+      return drain(server, connections, timeout)
     },
   }
 }
@@ -175,10 +180,10 @@ function urlOf({ address, family, port }: AddressInfo): string {
   return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`
 }
 
-async function drain(server: Server, closeAll: () => void, timeout: number): Promise<void> {
+async function drain(server: Server, connections: Connections, timeout: number): Promise<void> {
   const closed = new Promise((resolve) => server.close(resolve))
-  const idle = setInterval(() => server.closeIdleConnections(), SWEEP)
-  const late = setTimeout(closeAll, timeout * 1000)
+  const idle = setInterval(connections.closeIdle, SWEEP)
+  const late = setTimeout(connections.closeAll, timeout * 1000)
   await closed
   clearInterval(idle)
   clearTimeout(late)

@@ -24,8 +24,25 @@ describe('a connection', () => {
     socket.resume()
     await once(socket, 'close')
     assert.deepEqual(closed, ['requestsPerConnection'])
-    assert.equal(begun, 1)
+    assert.equal(begun, 0)
     await listener.close(0)
+  })
+
+  it('that a limit ended is held for a while, and gives its place to another', async () => {
+    const closed: ConnectionBound[] = []
+    const listener = await listen((_request, response) => void response.end('done'), {
+      ...{ host: 'localhost', port: 0, limits: { ...LIMITS, connections: 1 } },
+      onClosed: (bound) => void closed.push(bound),
+    })
+    const flood = openSocket(listener)
+    flood.socket.write(HEAD.repeat(1500))
+    while (closed.length === 0) await new Promise(setImmediate)
+    assert.equal(listener.connections, 1)
+    assert.equal(await (await fetch(listener.url)).text(), 'done')
+    await flood.closed
+    assert.equal(flood.text(), '')
+    assert.deepEqual(closed, ['requestsPerConnection'])
+    await listener.close(60)
   })
 
   it('whose client sends as many as may wait gets all answers, in order, again and again', async () => {
@@ -80,12 +97,13 @@ describe('a connection', () => {
     }
     assert.match(few.text(), /read 199\./)
     assert.deepEqual(closed, [])
-    for (const sent of [post(LIMITS.chunks + 1), post(5000), post(90).repeat(3)]) {
+    const tooMany = [post(LIMITS.chunks + 1), post(5000), post(90).repeat(3)].map(async (sent) => {
       const many = openSocket(listener)
       many.socket.write(sent)
       await many.closed
       assert.doesNotMatch(many.text(), /read 5000|(read.*){3}/s)
-    }
+    })
+    await Promise.all(tooMany)
     assert.deepEqual(closed, ['chunks', 'chunks', 'chunks'])
     few.socket.destroy()
   })
