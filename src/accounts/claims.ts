@@ -102,7 +102,9 @@ export function claimNames(
   configured: Readonly<Record<string, readonly string[]>>,
 ): readonly string[] {
   const others = Object.values(configured).flat()
-  return [...new Set([...Object.keys(RULES), ...others])].filter((name) => !(name in MADE))
+  return [...new Set([...Object.keys(RULES), ...others])].filter(
+    (name) => !Object.hasOwn(MADE, name),
+  )
 }
 
 /**

@@ -7,6 +7,7 @@ import {
   type Surroundings,
 } from '../ring/bounds.ts'
 import { COOKIE_RING, type RingPolicy } from '../ring/policy.ts'
+import { blockedPort } from '../values/blocked-ports.ts'
 import { formatDuration as text } from '../values/duration-text.ts'
 import { brokenProfile } from './fapi2.ts'
 import { brokenKeptRings } from './kept-rings.ts'
@@ -27,6 +28,7 @@ import { brokenSealKeys } from './seal-keys.ts'
 export function brokenBounds(settings: Settings): readonly Violation[] {
   return [
     ...issuerBound(settings),
+    ...issuerPortBound(settings),
     ...portBound(settings),
     ...keyStoreBound(settings),
     ...redisBound(settings),
@@ -131,6 +133,14 @@ function issuerBound({ environment, issuer }: Settings): readonly Violation[] {
   const message = 'in production the issuer must be an https URL'
   const fix = `set issuer to an https:// URL, or environment to development`
   return [{ path: 'issuer', value: issuer, rule: 'production-issuer', message, fix }]
+}
+
+function issuerPortBound({ issuer }: Settings): readonly Violation[] {
+  const port = blockedPort(issuer)
+  if (port === undefined) return []
+  const message = `browsers and fetch refuse to open port ${port}, so nobody could sign in`
+  const fix = 'give the issuer another port, such as 8080, and set http.port or the proxy to it'
+  return [{ path: 'issuer', value: issuer, rule: 'issuer-port', message, fix }]
 }
 
 /** Port 0 takes a free port, so two of them never clash. */

@@ -6,6 +6,9 @@ const FORM =
   'redis://HOST:PORT, or rediss:// for TLS, with USER:PASSWORD@ before and /DB behind it (in a user or ' +
   'password write # as %23, / as %2F, @ as %40)'
 
+/** Number of a database, which Redis reads as 32 bits. */
+const NUMBER = /^\d{1,9}$/
+
 const TIMEOUT = 'the setting redis.timeout says how long to wait'
 const NODES = 'redis.cluster and redis.sentinels name several servers'
 
@@ -14,7 +17,7 @@ const REDIS: UrlDialect = {
   secure: ['rediss:'],
   form: FORM,
   hasDatabase: false,
-  parameters: { db: { pattern: /^\d+$/, words: 'a number' } },
+  parameters: { db: { pattern: NUMBER, words: 'a number of at most nine digits' } },
   instead: {
     ...Object.fromEntries(
       ['timeout', 'connecttimeout', 'sockettimeout', 'socketconnecttimeout', 'commandtimeout'].map(
@@ -48,7 +51,7 @@ function parse(text: string) {
   const answer = parseConnectionUrl(text, REDIS)
   if ('problem' in answer) return answer
   const { database, others } = answer.url
-  if (!/^\d*$/.test(database)) return { problem: FORM }
+  if (database !== '' && !NUMBER.test(database)) return { problem: FORM }
   if (database !== '' && others.db !== undefined && others.db !== database) {
     return { problem: 'a URL that names one database, behind the host or as db' }
   }

@@ -101,12 +101,12 @@ function hasFaultyFraming({ httpVersion, headers }: IncomingMessage): boolean {
  * Counts the chunks of a request's content, because Node makes a buffer of each: content of one
  * byte a chunk costs a hundred times the work and memory of the same content in one piece.
  */
-function countChunks(request: IncomingMessage, connection: Connection, isTooMany: () => boolean) {
+function countChunks(request: IncomingMessage, connection: Connection, isOver: () => boolean) {
   if (request.headers['transfer-encoding'] === undefined) return
   const push = request.push.bind(request)
   request.push = (chunk, encoding) => {
     connection.chunks += 1
-    return isTooMany() || push(chunk, encoding)
+    return isOver() || push(chunk, encoding)
   }
 }
 
@@ -141,8 +141,8 @@ export function watchConnections({
   const held = createHeldConnections()
   let hasClosedIdle = false
 
-  /** Tells whether nothing more of a connection is handled, and ends one that exceeds a limit. */
-  function isOver(socket: Socket, bound: 'requestsPerConnection' | 'chunks', count: number) {
+  /** Ends a connection that exceeds a limit. @returns whether it is over, now or before */
+  function endBeyond(socket: Socket, bound: 'requestsPerConnection' | 'chunks', count: number) {
     const connection = open.get(socket)
     if (!connection) return true
     if (count <= limits[bound]) return false
@@ -191,7 +191,7 @@ export function watchConnections({
       const connection: Connection = { answers: [], chunks: 0, hasLast: false, sent: 0, stuck: 0 }
       open.set(socket, connection)
       parseUnless(socket, () =>
-        isOver(socket, 'requestsPerConnection', countWaiting(connection) + 1),
+        endBeyond(socket, 'requestsPerConnection', countWaiting(connection) + 1),
       )
       // The socket's event, because an answer that was never begun gets no event of its own.
       socket.once('close', () => open.delete(socket))
@@ -202,13 +202,13 @@ export function watchConnections({
       // Node still passes on requests that it read before the connection was closed.
       if (!connection || connection.hasLast) return
       const waiting = countWaiting(connection)
-      if (isOver(socket, 'requestsPerConnection', waiting + 1)) return
+      if (endBeyond(socket, 'requestsPerConnection', waiting + 1)) return
       const before = connection.answers.at(-1)
       connection.answers.push(response)
       if (hasFaultyFraming(request)) response.shouldKeepAlive = false
       connection.hasLast = !response.shouldKeepAlive
       if (waiting === 0) connection.chunks = 0
-      countChunks(request, connection, () => isOver(socket, 'chunks', connection.chunks))
+      countChunks(request, connection, () => endBeyond(socket, 'chunks', connection.chunks))
       const begin = () => {
         if (open.has(socket)) handle(request, response)
       }

@@ -87,8 +87,9 @@ describe('a claim', () => {
   })
 
   it('must be a standard claim or be listed in the configuration under a scope', () => {
-    const names = claimNames({ profile: ['name', 'groups'], work: ['badge', 'sub'] })
-    assert.deepEqual(names.toSorted(), [...STANDARD, 'badge', 'groups'].toSorted())
+    const names = claimNames({ profile: ['name', 'groups'], work: ['badge', 'sub', 'valueOf'] })
+    const listed = ['badge', 'groups', 'valueOf']
+    assert.deepEqual(names.toSorted(), [...STANDARD, ...listed].toSorted())
     assert.equal(unknownClaim('groups', names), undefined)
     assert.match(unknownClaim('group', names) ?? '', /There is no claim group\..*family_name/s)
     for (const made of ['sub', 'preferred_username', 'acr', 'iss', 'exp', 'sid']) {

@@ -221,6 +221,15 @@ test('production refuses an http issuer, development does not', (t) => {
   assert.deepEqual(violationsOf(t, `${text} development`), [])
 })
 
+test('an issuer at a port that browsers refuse is refused, and one beside it is not', (t) => {
+  for (const port of [6000, 6667, 10_080]) {
+    const found = violationsOf(t, `issuer: http://localhost:${port}`)
+    assert.deepEqual(broken(found), ['issuer: issuer-port'])
+    assert.match(found[0]?.message ?? '', new RegExp(`refuse to open port ${port}`))
+  }
+  assert.deepEqual(violationsOf(t, 'issuer: http://localhost:10081'), [])
+})
+
 test('a key store of type module needs a module', (t) => {
   assert.deepEqual(broken(violationsOf(t, 'keyStore: { type: module }')), [
     'keyStore.module: key-store-module',

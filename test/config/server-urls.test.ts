@@ -184,7 +184,9 @@ describe('a Redis URL', () => {
     ['redis://cache.example?ssl_cert_req=none', /the nearest is sslcertreqs/],
     ['redis://cache.example?socket_timeout=2', /redis.timeout/],
     ['redis://cache.example/1?db=2', /one database/],
-    ['redis://cache.example?db=x', /whose db is a number$/],
+    ['redis://cache.example?db=x', /whose db is a number of at most nine digits$/],
+    ['redis://cache.example?db=4294967296', /at most nine digits$/],
+    ['redis://cache.example/99999999999999999999', /DB behind it/],
     ['redis://cache.example/x', /DB behind it/],
     ['http://cache.example', /redis:/],
   ] as const) {
