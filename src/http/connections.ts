@@ -97,16 +97,23 @@ function hasFaultyFraming({ httpVersion, headers }: IncomingMessage): boolean {
   return httpVersion === '1.0' && headers['transfer-encoding'] !== undefined
 }
 
+/** Ends a connection that exceeds a limit. @returns whether it is over, now or before */
+type EndBeyond = (
+  socket: Socket,
+  bound: 'requestsPerConnection' | 'chunks',
+  count: number,
+) => boolean
+
 /**
  * Counts the chunks of a request's content, because Node makes a buffer of each: content of one
  * byte a chunk costs a hundred times the work and memory of the same content in one piece.
  */
-function countChunks(request: IncomingMessage, connection: Connection, isOver: () => boolean) {
+function countChunks(request: IncomingMessage, connection: Connection, endBeyond: EndBeyond): void {
   if (request.headers['transfer-encoding'] === undefined) return
   const push = request.push.bind(request)
   request.push = (chunk, encoding) => {
     connection.chunks += 1
-    return isOver() || push(chunk, encoding)
+    return endBeyond(request.socket, 'chunks', connection.chunks) || push(chunk, encoding)
   }
 }
 
@@ -141,8 +148,7 @@ export function watchConnections({
   const held = createHeldConnections()
   let hasClosedIdle = false
 
-  /** Ends a connection that exceeds a limit. @returns whether it is over, now or before */
-  function endBeyond(socket: Socket, bound: 'requestsPerConnection' | 'chunks', count: number) {
+  const endBeyond: EndBeyond = (socket, bound, count) => {
     const connection = open.get(socket)
     if (!connection) return true
     if (count <= limits[bound]) return false
@@ -208,7 +214,7 @@ export function watchConnections({
       if (hasFaultyFraming(request)) response.shouldKeepAlive = false
       connection.hasLast = !response.shouldKeepAlive
       if (waiting === 0) connection.chunks = 0
-      countChunks(request, connection, () => endBeyond(socket, 'chunks', connection.chunks))
+      countChunks(request, connection, endBeyond)
       const begin = () => {
         if (open.has(socket)) handle(request, response)
       }
